@@ -1,0 +1,54 @@
+//! The command line: one command a file.
+
+mod keys;
+mod migrate;
+mod serve;
+mod simulate;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{DatabaseArgs, LogFormat, ServeArgs};
+
+/// Keeps every conversation that a bitHuman agent has, word for word, and gives it back
+#[derive(Debug, Parser)]
+#[command(name = "verbatim", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything: webhook, API, background jobs
+    Serve(Box<ServeArgs>),
+    /// Bring the database's schema up to date
+    Migrate(DatabaseArgs),
+    /// Make, list and revoke API keys
+    Keys(keys::Args),
+    /// Play the sender: realistic conversations, signed
+    Simulate(simulate::Args),
+    /// Read back that every delivery of a ledger is there exactly once
+    Verify(verify::Args),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Serve(args) => serve::run(*args).await,
+                Command::Migrate(args) => {
+                    crate::telemetry::init(LogFormat::Pretty);
+                    migrate::run(args).await
+                }
+                Command::Keys(args) => keys::run(args).await,
+                Command::Simulate(args) => simulate::run(args).await,
+                Command::Verify(args) => verify::run(args).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Settings: what flags, environment and file say ([`raw`]), and what comes of it ([`Settings`]).
+//!
+//! A flag beats its environment variable, which beats the TOML file, which beats the default.
+
+mod raw;
+mod secret;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+pub use raw::{DatabaseArgs, ServeArgs};
+pub use secret::Secret;
+pub use sources::{RequiredHeader, SourceSettings};
+
+use crate::domain::session::SilenceLimits;
+
+/// Largest body a source may send where nothing else is set.
+const DEFAULT_MAX_BODY: u64 = 1 << 20;
+/// Largest that the limit on bodies can be set to: a delivery must fit a Postgres `bytea` and a
+/// group of the inbox with room to spare.
+const LARGEST_MAX_BODY: u64 = 64 << 20;
+/// Room that the inbox may take on disk where nothing else is set.
+const DEFAULT_INBOX_QUOTA: u64 = 4 << 30;
+
+/// Everything that `serve` needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the inbox, the private database and generated secrets live.
+    pub database: DatabaseSettings,
+    /// Who may deliver, the default source first.
+    pub sources: Vec<SourceSettings>,
+    /// An API key with every scope.
+    pub api_key: Option<Secret>,
+    /// What a 200 waits for.
+    pub ack: Ack,
+    /// Largest body, in bytes.
+    pub max_body_bytes: usize,
+    /// Room that the inbox may take on disk, in bytes.
+    pub inbox_quota_bytes: u64,
+    /// When silence makes a session idle, and when it ends it.
+    pub silence: SilenceLimits,
+    /// Bring the schema up to date at start.
+    pub migrate: bool,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The user's own database; `None` is a private one under the data folder.
+    pub url: Option<Secret>,
+}
+
+/// What a 200 waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ack {
+    /// The inbox's commit on local disk; Postgres follows within milliseconds.
+    #[default]
+    Inbox,
+    /// Postgres' commit.
+    Postgres,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl DatabaseSettings {
+    /// From flags, environment and file.
+    pub fn resolve(args: DatabaseArgs) -> anyhow::Result<Self> {
+        let file = raw::File::read(args.config.as_deref())?;
+        Ok(Self::merge(&args, &file))
+    }
+
+    fn merge(args: &DatabaseArgs, file: &raw::File) -> Self {
+        let url = args.database_url.clone().or_else(|| file.database_url.clone());
+        Self {
+            data_dir: args
+                .data_dir
+                .clone()
+                .or_else(|| file.data_dir.clone())
+                .unwrap_or_else(|| PathBuf::from("./data")),
+            url: url.filter(|url| !url.is_empty()).map(Secret::new),
+        }
+    }
+}
+
+impl Settings {
+    /// From flags, environment and file.
+    pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
+        let file = raw::File::read(args.database.config.as_deref())?;
+        let sources = sources::resolve(args.webhook_secret, args.webhook_header, &file)?;
+        let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
+            flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
+                text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
+                    anyhow::anyhow!("{name} is a size such as 1MiB, and {text:?} is not")
+                })
+            })
+        };
+        let max_body = bytes(args.max_body, file.max_body.as_ref(), DEFAULT_MAX_BODY, "max-body")?;
+        anyhow::ensure!(
+            (1..=LARGEST_MAX_BODY).contains(&max_body),
+            "max-body is between 1 byte and 64 MiB, and {max_body} bytes is not"
+        );
+        let inbox_quota_bytes =
+            bytes(args.inbox_quota, file.inbox_quota.as_ref(), DEFAULT_INBOX_QUOTA, "inbox-quota")?;
+        let silence = silence_limits(
+            args.live_for.or(file.live_for.clone()),
+            args.ended_after.or(file.ended_after.clone()),
+        )?;
+        let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
+        Ok(Self {
+            listen: listen
+                .parse()
+                .with_context(|| format!("listen is host:port with a numeric host, and {listen:?} is not"))?,
+            sources,
+            api_key: args.api_key.or(file.api_key.clone()).filter(|key| !key.is_empty()).map(Secret::new),
+            ack: args.ack.or(file.ack).unwrap_or_default(),
+            max_body_bytes: usize::try_from(max_body)?,
+            inbox_quota_bytes,
+            silence,
+            migrate: !args.no_migrate,
+            log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+            database: DatabaseSettings::merge(&args.database, &file),
+        })
+    }
+}
+
+fn silence_limits(
+    live_for: Option<String>,
+    ended_after: Option<String>,
+) -> anyhow::Result<SilenceLimits> {
+    let duration = |text: Option<String>, default, name| {
+        text.map_or(Ok(default), |text| {
+            humantime::parse_duration(&text)
+                .with_context(|| format!("{name} is a duration such as 30m, and {text:?} is not"))
+        })
+    };
+    let default = SilenceLimits::default();
+    let limits = SilenceLimits {
+        live_for: duration(live_for, default.live_for, "live-for")?,
+        ended_after: duration(ended_after, default.ended_after, "ended-after")?,
+    };
+    anyhow::ensure!(
+        limits.live_for <= limits.ended_after,
+        "live-for must not be longer than ended-after"
+    );
+    // A year is beyond use, and keeps `now - limit` far from the calendar's ends.
+    anyhow::ensure!(
+        limits.ended_after <= std::time::Duration::from_hours(24 * 365),
+        "ended-after is a year at most"
+    );
+    Ok(limits)
+}

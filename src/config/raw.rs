@@ -1,0 +1,116 @@
+//! Settings as they are written: command line and environment, and the TOML file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Deserialize;
+
+use super::{Ack, LogFormat, Secret};
+
+/// Where the data is: for every command that touches it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DatabaseArgs {
+    /// TOML file with settings
+    #[arg(long, env = "VERBATIM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder: inbox, private database, generated secrets [default: ./data]
+    #[arg(long, env = "VERBATIM_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Your own Postgres; without it a private one runs under the data folder.
+    /// Prefer the environment variable: other users can read a command line
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+/// What `verbatim serve` can be told.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it")]
+    pub database: DatabaseArgs,
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "VERBATIM_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// What a 200 waits for [default: inbox]
+    #[arg(long, env = "VERBATIM_ACK", value_enum)]
+    pub ack: Option<Ack>,
+    /// Largest delivery [default: 1MiB]
+    #[arg(long, env = "VERBATIM_MAX_BODY", value_name = "SIZE")]
+    pub max_body: Option<String>,
+    /// Room that undrained deliveries may take on disk [default: 4GiB]
+    #[arg(long, env = "VERBATIM_INBOX_QUOTA", value_name = "SIZE")]
+    pub inbox_quota: Option<String>,
+    /// A session is live for this long after its last event [default: 2m]
+    #[arg(long, env = "VERBATIM_LIVE_FOR", value_name = "DURATION")]
+    pub live_for: Option<String>,
+    /// A session has ended once it has been silent for this long [default: 30m]
+    #[arg(long, env = "VERBATIM_ENDED_AFTER", value_name = "DURATION")]
+    pub ended_after: Option<String>,
+    /// Leave the database's schema as it is
+    #[arg(long)]
+    pub no_migrate: bool,
+    /// How log lines look [default: pretty]
+    #[arg(long, env = "VERBATIM_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    // Secrets come from the environment or the file, never from a command line that others read.
+    #[arg(skip = std::env::var("VERBATIM_WEBHOOK_SECRET").ok())]
+    #[expect(missing_docs, reason = "clap would print it")]
+    pub webhook_secret: Option<String>,
+    #[arg(skip = std::env::var("VERBATIM_WEBHOOK_HEADER").ok())]
+    #[expect(missing_docs, reason = "clap would print it")]
+    pub webhook_header: Option<String>,
+    #[arg(skip = std::env::var("VERBATIM_API_KEY").ok())]
+    #[expect(missing_docs, reason = "clap would print it")]
+    pub api_key: Option<String>,
+}
+
+/// The TOML file. A key that it does not know is an error that names it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Option<String>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) database_url: Option<String>,
+    pub(super) webhook_secrets: Option<Vec<Secret>>,
+    pub(super) webhook_headers: Option<Vec<Secret>>,
+    pub(super) strict_timestamps: Option<bool>,
+    pub(super) api_key: Option<String>,
+    pub(super) ack: Option<Ack>,
+    pub(super) max_body: Option<String>,
+    pub(super) inbox_quota: Option<String>,
+    pub(super) live_for: Option<String>,
+    pub(super) ended_after: Option<String>,
+    pub(super) log_format: Option<LogFormat>,
+    #[serde(default)]
+    pub(super) sources: Vec<FileSource>,
+}
+
+/// A further source, at `POST /webhook/{name}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSource {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) secrets: Vec<Secret>,
+    /// `Name: value`, each of which must match.
+    #[serde(default)]
+    pub(super) headers: Vec<Secret>,
+    #[serde(default)]
+    pub(super) strict_timestamps: bool,
+}
+
+impl File {
+    /// Reads the file, or gives the empty one where none is named.
+    pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        // The parser's own message would quote the line, and the line may hold a secret.
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            anyhow::anyhow!("{} line {line}: {}", path.display(), error.message())
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Identities: which are handed out, which are computed, and from what.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// Our id of one request: a UUIDv7, new at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub Uuid);
+
+impl DeliveryId {
+    /// A new id for a request that arrived at `at`: the time, then random bits.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>) -> Self {
+        let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid())
+    }
+}
+
+/// What a delivery is known by among its repeats; a message's id.
+///
+/// The first 128 bits of a SHA-256 over the source and either the sender's delivery id or, where
+/// there is none, the body; a `UUIDv8`, since version 5 would be SHA-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(pub Uuid);
+
+impl EventId {
+    /// The identity of a delivery.
+    #[must_use]
+    pub fn of(source: &SourceName, sender_delivery_id: Option<&str>, body: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(source.as_str());
+        // The byte after the name keeps an id and a body that read alike apart; a name holds none.
+        match sender_delivery_id {
+            Some(id) => {
+                hash.update([1]);
+                hash.update(id);
+            }
+            None => {
+                hash.update([0]);
+                hash.update(body);
+            }
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        Self(Uuid::new_v8(first))
+    }
+}
+
+/// Our id of a conversation: a UUIDv5 of (source, agent, sender's session id), so that it is
+/// computed wherever it is needed and never looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub Uuid);
+
+/// The namespace of session ids. It must never change: every session's id hangs on it.
+const SESSION_NAMESPACE: Uuid = Uuid::from_u128(0x8a2f_6c1e_55d0_4b7b_9d3a_4e61_c0de_7a1c);
+
+impl SessionId {
+    /// The conversation's id.
+    #[must_use]
+    pub fn of(source: &SourceName, agent_id: &str, sender_session_id: &str) -> Self {
+        // Stored text holds no U+0000, so it separates the parts without doubt.
+        let name = format!("{source}\0{agent_id}\0{sender_session_id}");
+        Self(Uuid::new_v5(&SESSION_NAMESPACE, name.as_bytes()))
+    }
+}
+
+/// The name of a configured source, as in `/webhook/{name}`: 1 to 64 of `a-z 0-9 - _`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceName(Arc<str>);
+
+/// Why a name cannot be a source's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a source's name is 1 to 64 of a-z, 0-9, '-' and '_', and {0:?} is not")]
+pub struct InvalidSourceName(String);
+
+impl SourceName {
+    /// The source of `POST /webhook`.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Longest name, in bytes.
+    const MAX_BYTES: usize = 64;
+
+    /// Takes a name that fits the rules.
+    pub fn parse(name: &str) -> Result<Self, InvalidSourceName> {
+        let fits = (1..=Self::MAX_BYTES).contains(&name.len())
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if fits { Ok(Self(name.into())) } else { Err(InvalidSourceName(name.into())) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for SourceName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,122 @@
+//! When a conversation is live, idle, or over.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// How long a silence may last before it means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SilenceLimits {
+    /// A session is live for this long after its last event.
+    pub live_for: Duration,
+    /// A session is over once it has been silent for this long.
+    pub ended_after: Duration,
+}
+
+impl Default for SilenceLimits {
+    /// Two minutes, and the thirty that the sender's guide treats as the end.
+    fn default() -> Self {
+        Self { live_for: Duration::from_mins(2), ended_after: Duration::from_mins(30) }
+    }
+}
+
+/// Where a conversation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Somebody spoke a moment ago.
+    Live,
+    /// Silent, but it may go on.
+    Idle,
+    /// Over: by the sender's word, or by silence.
+    Ended,
+}
+
+/// What a session's times say about its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it stands.
+    pub status: Status,
+    /// When it ended: the later of the sender's word and its last event.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The sender's reason, or `silence`.
+    pub end_reason: Option<String>,
+}
+
+impl SilenceLimits {
+    /// Sessions whose last activity is after this are live.
+    #[must_use]
+    pub fn live_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - self.live_for
+    }
+
+    /// Sessions whose last activity is after this are not over by silence.
+    #[must_use]
+    pub fn open_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - self.ended_after
+    }
+
+    /// Where a session stands at `now`. `end_event` is the sender's word: its time and reason.
+    #[must_use]
+    pub fn standing(
+        &self,
+        now: DateTime<Utc>,
+        last_activity_at: DateTime<Utc>,
+        end_event: Option<(DateTime<Utc>, Option<String>)>,
+    ) -> Standing {
+        if let Some((at, reason)) = end_event {
+            return Standing {
+                status: Status::Ended,
+                ended_at: Some(at.max(last_activity_at)),
+                end_reason: Some(reason.unwrap_or_else(|| "session_end".into())),
+            };
+        }
+        if last_activity_at > self.live_since(now) {
+            Standing { status: Status::Live, ended_at: None, end_reason: None }
+        } else if last_activity_at > self.open_since(now) {
+            Standing { status: Status::Idle, ended_at: None, end_reason: None }
+        } else {
+            Standing {
+                status: Status::Ended,
+                ended_at: Some(last_activity_at),
+                end_reason: Some("silence".into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_705_312_200, 0).unwrap() + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn silence_makes_a_session_idle_then_ended() {
+        let limits = SilenceLimits::default();
+        let status = |silence| limits.standing(at(silence), at(0), None).status;
+        assert_eq!(status(0), Status::Live);
+        assert_eq!(status(119), Status::Live);
+        assert_eq!(status(120), Status::Idle);
+        assert_eq!(status(1799), Status::Idle);
+        assert_eq!(status(1800), Status::Ended);
+
+        let ended = limits.standing(at(1800), at(0), None);
+        assert_eq!(ended.ended_at, Some(at(0)), "it ended when it fell silent");
+        assert_eq!(ended.end_reason.as_deref(), Some("silence"));
+    }
+
+    #[test]
+    fn the_senders_word_ends_a_session_at_once() {
+        let limits = SilenceLimits::default();
+        let word = Some((at(5), Some("user_disconnect".to_owned())));
+        let ended = limits.standing(at(6), at(7), word);
+        assert_eq!(ended.status, Status::Ended);
+        assert_eq!(ended.ended_at, Some(at(7)), "what came after the word still happened");
+        assert_eq!(ended.end_reason.as_deref(), Some("user_disconnect"));
+    }
+}

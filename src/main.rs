@@ -1,0 +1,21 @@
+//! Parses the command line, runs the command, prints the error, sets the exit status.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use verbatim::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(status) => status,
+        Err(error) => {
+            // `{:#}` prints the whole chain of causes on one line.
+            #[expect(clippy::print_stderr, reason = "the error goes to the person who typed")]
+            {
+                eprintln!("verbatim: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
