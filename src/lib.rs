@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod lifecycle;
+pub mod problem;
 pub mod telemetry;
 
 pub mod webhook;
