@@ -1,1 +1,3 @@
-//! Stub.
+//! The way out: what people and programs read.
+
+pub mod health;

@@ -42,11 +42,7 @@ impl<'a> Object<'a> {
     /// A member's value; where a key is repeated the last one counts, as with most readers. A
     /// null is as good as absent.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
-        let (_, raw) = self
-            .0
-            .iter()
-            .rev()
-            .find(|(Bytes(name), _)| **name == *key.as_bytes())?;
+        let (_, raw) = self.0.iter().rev().find(|(Bytes(name), _)| **name == *key.as_bytes())?;
         Value::of(raw.get())
     }
 

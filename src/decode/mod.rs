@@ -23,14 +23,8 @@ const MAX_ID_BYTES: usize = 512;
 const MAX_NAME_BYTES: usize = 128;
 
 /// Events of the account, and the one of generation A that belongs to no conversation.
-const ACCOUNT_EVENTS: [&str; 6] = [
-    "agent.ready",
-    "agent.failed",
-    "video.completed",
-    "video.failed",
-    "ping",
-    "agent_error",
-];
+const ACCOUNT_EVENTS: [&str; 6] =
+    ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping", "agent_error"];
 
 /// Reads a delivery.
 pub fn decode(arrival: &Arrival) -> Result<Delivery, Unreadable> {
@@ -64,10 +58,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(arrival: &'a Arrival, top: &'a Object<'a>, repaired: bool) -> Result<Self, Unreadable> {
-        let event_type = name(
-            "event_type",
-            top.get("event_type").or_else(|| top.get("event")),
-        )?;
+        let event_type = name("event_type", top.get("event_type").or_else(|| top.get("event")))?;
         let event_type = match event_type.as_str() {
             "room_join" => "room.join".into(),
             "chat_push" => "chat.push".into(),
@@ -80,30 +71,14 @@ impl<'a> Reader<'a> {
             }
             _ => Object::default(),
         };
-        Ok(Self {
-            arrival,
-            top,
-            data,
-            repaired,
-            event_type,
-        })
+        Ok(Self { arrival, top, data, repaired, event_type })
     }
 
     fn delivery(self) -> Result<Delivery, Unreadable> {
         let event = self.event()?;
-        let sent_at = time_of(
-            self.top
-                .get("timestamp")
-                .or_else(|| self.top.get("created")),
-        );
+        let sent_at = time_of(self.top.get("timestamp").or_else(|| self.top.get("created")));
         let happened_at = time_of(self.data.get("timestamp")).or(sent_at);
-        let Arrival {
-            source,
-            evidence,
-            body,
-            received_at,
-            ..
-        } = self.arrival;
+        let Arrival { source, evidence, body, received_at, .. } = self.arrival;
         Ok(Delivery {
             id: EventId::of(source, evidence.sender_delivery_id.as_deref(), body),
             generation: self.generation(),
@@ -132,10 +107,7 @@ impl<'a> Reader<'a> {
 
     fn join(&self) -> Result<Event, Unreadable> {
         let room = self.top.object("room").unwrap_or_default();
-        let count = self
-            .data
-            .get("participant_count")
-            .or_else(|| room.get("participants"));
+        let count = self.data.get("participant_count").or_else(|| room.get("participants"));
         Ok(Event::Join {
             session: self.session()?,
             room_name: text_of(self.data.get("room_name").or_else(|| room.get("name"))),
@@ -147,10 +119,7 @@ impl<'a> Reader<'a> {
         let session = self.session()?;
         // In generation A `message` is an object beside `data`; since B it is a text inside it.
         let old = self.top.object("message").unwrap_or_default();
-        let role = name(
-            "data.role",
-            self.data.get("role").or_else(|| old.get("role")),
-        )?;
+        let role = name("data.role", self.data.get("role").or_else(|| old.get("role")))?;
         let text = match self.data.get("message").or_else(|| old.get("content")) {
             Some(Value::Text(text)) => text,
             Some(other) => return Err(wrong_type("data.message", "a string", &other)),
@@ -168,10 +137,7 @@ impl<'a> Reader<'a> {
         let told = self.top.object("session").unwrap_or_default();
         Ok(Event::End {
             session: self.session()?,
-            reason: text_of(
-                told.get("endReason")
-                    .or_else(|| self.data.get("end_reason")),
-            ),
+            reason: text_of(told.get("endReason").or_else(|| self.data.get("end_reason"))),
             started_at: time_of(told.get("startedAt")),
         })
     }
@@ -183,17 +149,11 @@ impl<'a> Reader<'a> {
             .or_else(|| self.top.get("session_id"));
         let sender_session_id = id("data.session_id", found)?;
         let id = SessionId::of(&self.arrival.source, &agent_id, &sender_session_id);
-        Ok(SessionRef {
-            id,
-            agent_id,
-            sender_session_id,
-        })
+        Ok(SessionRef { id, agent_id, sender_session_id })
     }
 
     fn agent(&self) -> Result<String, Unreadable> {
-        let found = ["agent_id", "agent_code", "agentId"]
-            .iter()
-            .find_map(|key| self.top.get(key));
+        let found = ["agent_id", "agent_code", "agentId"].iter().find_map(|key| self.top.get(key));
         id("agent_id", found.or_else(|| self.data.get("agent_id")))
     }
 
@@ -220,10 +180,7 @@ fn missing(field: &'static str) -> Unreadable {
 }
 
 fn wrong_type(field: &'static str, wanted: &str, found: &Value<'_>) -> Unreadable {
-    Unreadable::new(
-        field,
-        format!("it must be {wanted}, and it is {}", found.kind()),
-    )
+    Unreadable::new(field, format!("it must be {wanted}, and it is {}", found.kind()))
 }
 
 /// A short text that must be there.
@@ -251,10 +208,7 @@ fn bounded(field: &'static str, text: String, max_bytes: usize) -> Result<String
         Err(Unreadable::new(field, "it is empty"))
     } else if text.len() > max_bytes {
         let length = text.len();
-        Err(Unreadable::new(
-            field,
-            format!("it has {length} bytes, and {max_bytes} are allowed"),
-        ))
+        Err(Unreadable::new(field, format!("it has {length} bytes, and {max_bytes} are allowed")))
     } else {
         Ok(text)
     }
@@ -276,10 +230,7 @@ fn count_of(value: Option<Value<'_>>) -> Option<i32> {
         _ => return None,
     };
     let whole = number.fract() == 0.0 && (0.0..=f64::from(i32::MAX)).contains(&number);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole, and within the bounds above"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds above")]
     whole.then_some(number as i32)
 }
 
@@ -291,3 +242,6 @@ fn time_of(value: Option<Value<'_>>) -> Option<DateTime<Utc>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

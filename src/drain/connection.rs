@@ -32,10 +32,7 @@ pub enum WriteFailed {
 
 impl Connection {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self {
-            options: options.disable_statement_logging(),
-            open: None,
-        }
+        Self { options: options.disable_statement_logging(), open: None }
     }
 
     /// Writes a batch; what Postgres refuses for its data goes to quarantine.

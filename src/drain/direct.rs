@@ -56,10 +56,7 @@ impl Direct {
         let (queue, waiting) = mpsc::channel(QUEUE_DELIVERIES);
         let connection = Connection::new(options);
         life.spawn("direct writer", run(connection, waiting));
-        Self {
-            queue,
-            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
-        }
+        Self { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }
     }
 
     /// Returns once Postgres has committed the delivery.
@@ -68,14 +65,8 @@ impl Direct {
         let bytes = u32::try_from(arrival.body.len()).unwrap_or(u32::MAX);
         let room = self.room.clone().try_acquire_many_owned(bytes);
         let room = room.map_err(|_| NotWritten::QueueFull)?;
-        let waiting = Waiting {
-            arrival,
-            written,
-            _room: room,
-        };
-        self.queue
-            .try_send(waiting)
-            .map_err(|_| NotWritten::QueueFull)?;
+        let waiting = Waiting { arrival, written, _room: room };
+        self.queue.try_send(waiting).map_err(|_| NotWritten::QueueFull)?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(true)) => Ok(()),
             _ => Err(NotWritten::Unconfirmed),

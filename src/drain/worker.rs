@@ -11,10 +11,7 @@ use crate::domain::Arrival;
 use crate::inbox::{Backlog, BatchLimits, Group};
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
-const BATCH: BatchLimits = BatchLimits {
-    deliveries: 1_000,
-    bytes: 8 << 20,
-};
+const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
 /// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
 /// half open would wait for ever.
 const BATCH_DEADLINE: Duration = Duration::from_secs(60);
@@ -37,11 +34,7 @@ impl Worker {
         options: PgConnectOptions,
         give_up: CancellationToken,
     ) -> Self {
-        Self {
-            backlog,
-            connection: Connection::new(options),
-            give_up,
-        }
+        Self { backlog, connection: Connection::new(options), give_up }
     }
 
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then

@@ -13,13 +13,8 @@ pub(super) async fn batch(
     connection: &mut PgConnection,
     arrivals: &[&Arrival],
 ) -> Result<(), sqlx::Error> {
-    let mut rows: Vec<Row<'_>> = arrivals
-        .iter()
-        .map(|arrival| Row {
-            arrival,
-            read: decode(arrival),
-        })
-        .collect();
+    let mut rows: Vec<Row<'_>> =
+        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
     // Parts yet to be written, as ranges; the whole at first.
     let mut parts = vec![0..rows.len()];
     while let Some(part) = parts.pop() {

@@ -195,10 +195,7 @@ impl Backlog {
                 self.keep_damaged(stored.seq);
             }
             taken.add(arrivals.len(), bytes);
-            groups.push(Group {
-                seq: stored.seq,
-                arrivals,
-            });
+            groups.push(Group { seq: stored.seq, arrivals });
         }
         *slot = Some(reader);
         Ok(groups)
@@ -213,19 +210,12 @@ impl Backlog {
     fn missing(&self, from: i64, last: i64) {
         let mut state = self.lock();
         state.read_up_to(last);
-        let gone: Vec<i64> = state
-            .undrained
-            .range(from..=last)
-            .map(|(seq, _)| *seq)
-            .collect();
+        let gone: Vec<i64> = state.undrained.range(from..=last).map(|(seq, _)| *seq).collect();
         for seq in &gone {
             state.remove(*seq);
         }
         if !gone.is_empty() {
-            tracing::error!(
-                groups = gone.len(),
-                "groups have vanished from the inbox's file"
-            );
+            tracing::error!(groups = gone.len(), "groups have vanished from the inbox's file");
         }
         self.depth.send_replace(state.depth());
     }
@@ -248,13 +238,7 @@ impl Backlog {
         }
         if state.spilled_from.is_none() {
             state.queued_bytes += info.bytes;
-            state.queue.push_back((
-                Group {
-                    seq: info.seq,
-                    arrivals,
-                },
-                info.bytes,
-            ));
+            state.queue.push_back((Group { seq: info.seq, arrivals }, info.bytes));
         }
         self.depth.send_replace(state.depth());
         drop(state);
@@ -329,10 +313,7 @@ impl State {
 
     fn depth(&self) -> Depth {
         Depth {
-            oldest_at: self
-                .undrained
-                .first_key_value()
-                .map(|(_, group)| group.oldest_at),
+            oldest_at: self.undrained.first_key_value().map(|(_, group)| group.oldest_at),
             ..self.total
         }
     }

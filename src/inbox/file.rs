@@ -64,15 +64,13 @@ impl InboxFile {
     /// Opens the file, or makes it, and checks it.
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
         let mut connection = options(path).create_if_missing(true).connect().await?;
-        let layout: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&mut connection)
-            .await?;
+        let layout: i64 =
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
         if layout > LAYOUT {
             return Err(FileError::FromTheFuture(layout));
         }
-        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut connection)
-            .await?;
+        let verdict: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
         if verdict != "ok" {
             return Err(FileError::Corrupt(verdict));
         }
@@ -151,9 +149,7 @@ pub(super) struct InboxReader {
 
 impl InboxReader {
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
-        Ok(Self {
-            connection: options(path).read_only(true).connect().await?,
-        })
+        Ok(Self { connection: options(path).read_only(true).connect().await? })
     }
 
     /// The first group from `from` to `last`.
@@ -169,10 +165,7 @@ impl InboxReader {
         .bind(last)
         .fetch_optional(&mut self.connection)
         .await?;
-        Ok(row.map(|row| StoredGroup {
-            seq: row.get(0),
-            payload: row.get::<Vec<u8>, _>(1).into(),
-        }))
+        Ok(row.map(|row| StoredGroup { seq: row.get(0), payload: row.get::<Vec<u8>, _>(1).into() }))
     }
 }
 

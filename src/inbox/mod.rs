@@ -13,6 +13,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -37,6 +38,7 @@ pub struct Inbox {
     queue: mpsc::Sender<Submission>,
     room: Arc<Semaphore>,
     closing: CancellationToken,
+    writable: Arc<AtomicBool>,
 }
 
 /// A delivery on its way to disk, and who waits for it.
@@ -77,23 +79,24 @@ impl Inbox {
         let backlog = Arc::new(Backlog::new(path, left_over));
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let closing = CancellationToken::new();
+        let writable = Arc::new(AtomicBool::new(true));
         let writer = writer::Writer {
             path: path.to_owned(),
             submissions,
             backlog: backlog.clone(),
             quota_bytes,
             closing: closing.clone(),
+            writable: writable.clone(),
         };
         life.spawn("inbox writer", writer.run(file));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        Ok((
-            Self {
-                queue,
-                room,
-                closing,
-            },
-            backlog,
-        ))
+        Ok((Self { queue, room, closing, writable }, backlog))
+    }
+
+    /// The file takes deliveries, as far as is known.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
     }
 
     /// Takes no more, and writes what has been handed over.
@@ -108,11 +111,7 @@ impl Inbox {
         let bytes = u32::try_from(arrival.body.len()).unwrap_or(u32::MAX);
         let refused = match self.room.clone().try_acquire_many_owned(bytes) {
             Err(_) => Some((Refused::QueueFull, durable)),
-            Ok(room) => match self.queue.try_send(Submission {
-                arrival,
-                durable,
-                room,
-            }) {
+            Ok(room) => match self.queue.try_send(Submission { arrival, durable, room }) {
                 Ok(()) => None,
                 Err(TrySendError::Full(back)) => Some((Refused::QueueFull, back.durable)),
                 Err(TrySendError::Closed(back)) => Some((Refused::Closed, back.durable)),

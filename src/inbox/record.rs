@@ -36,9 +36,7 @@ pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival>) -> Vec<
         group.put_bytes(0, HEADER_BYTES);
         encode(arrival, &mut group);
         let record = &group[start + HEADER_BYTES..];
-        let length = u32::try_from(record.len())
-            .unwrap_or(u32::MAX)
-            .to_le_bytes();
+        let length = u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes();
         let checksum = crc32fast::hash(record).to_le_bytes();
         group[start..start + 4].copy_from_slice(&length);
         group[start + 4..start + HEADER_BYTES].copy_from_slice(&checksum);
@@ -67,19 +65,11 @@ pub fn decode_group(mut group: Bytes) -> (Vec<Arrival>, Option<Damaged>) {
         }
     }
     damaged += group.len();
-    (
-        arrivals,
-        (damaged > 0).then_some(Damaged { bytes: damaged }),
-    )
+    (arrivals, (damaged > 0).then_some(Damaged { bytes: damaged }))
 }
 
 fn encode(arrival: &Arrival, out: &mut Vec<u8>) {
-    let Evidence {
-        sender_delivery_id,
-        signed,
-        stale,
-        test,
-    } = &arrival.evidence;
+    let Evidence { sender_delivery_id, signed, stale, test } = &arrival.evidence;
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
     out.put_u8(LAYOUT);
     out.put_slice(arrival.id.0.as_bytes());
@@ -151,20 +141,15 @@ mod tests {
             any::<[bool; 3]>(),
             prop::collection::vec(any::<u8>(), 0..200),
         );
-        let one = one.prop_map(
-            |(id, micros, source, delivery_id, [signed, stale, test], body)| Arrival {
+        let one = one.prop_map(|(id, micros, source, delivery_id, [signed, stale, test], body)| {
+            Arrival {
                 id: DeliveryId(Uuid::from_u128(id)),
                 received_at: DateTime::from_timestamp_micros(micros).unwrap(),
                 source: SourceName::parse(&source).unwrap(),
-                evidence: Evidence {
-                    sender_delivery_id: delivery_id,
-                    signed,
-                    stale,
-                    test,
-                },
+                evidence: Evidence { sender_delivery_id: delivery_id, signed, stale, test },
                 body: body.into(),
-            },
-        );
+            }
+        });
         prop::collection::vec(one, 1..8)
     }
 

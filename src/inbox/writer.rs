@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -31,6 +32,8 @@ pub(super) struct Writer {
     pub(super) backlog: Arc<Backlog>,
     pub(super) quota_bytes: u64,
     pub(super) closing: CancellationToken,
+    /// The file takes deliveries; for those who ask how the service is.
+    pub(super) writable: Arc<AtomicBool>,
 }
 
 /// Whether the file can be trusted.
@@ -56,6 +59,7 @@ impl Writer {
                 State::Reopening(reopening) => match self.refuse_until(reopening).await {
                     Some((file, contents)) => {
                         self.backlog.adopt(contents);
+                        self.writable.store(true, Ordering::Relaxed);
                         tracing::info!("the inbox takes deliveries again");
                         State::Open(file)
                     }
@@ -94,20 +98,14 @@ impl Writer {
             return State::Open(file);
         }
         let group = self.admit(group);
-        let (arrivals, waiting): (Vec<Arrival>, Vec<Waiting>) = group
-            .into_iter()
-            .map(|one| (one.arrival, (one.durable, one.room)))
-            .unzip();
+        let (arrivals, waiting): (Vec<Arrival>, Vec<Waiting>) =
+            group.into_iter().map(|one| (one.arrival, (one.durable, one.room))).unzip();
         let payload = encode_group(&arrivals);
         let info = GroupInfo {
             seq: self.backlog.next_seq(),
             count: arrivals.len(),
             bytes: payload.len() as u64,
-            oldest_at: arrivals
-                .iter()
-                .map(|one| one.received_at)
-                .min()
-                .unwrap_or_default(),
+            oldest_at: arrivals.iter().map(|one| one.received_at).min().unwrap_or_default(),
         };
         let new = (!arrivals.is_empty()).then_some((&info, payload));
         match file.commit(new, &forget).await {
@@ -121,6 +119,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
                     deliveries go to Postgres before they are answered");
+                self.writable.store(false, Ordering::Relaxed);
                 self.backlog.give_back(forget);
                 answer(waiting, Err(Refused::Failing));
                 State::Reopening(self.reopen(file))
@@ -167,12 +166,8 @@ impl Writer {
     /// A file is trusted once it has been checked and has taken a commit.
     async fn open_and_probe(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileError> {
         let mut file = InboxFile::open(path).await?;
-        let probe = GroupInfo {
-            seq: -1,
-            count: 0,
-            bytes: 0,
-            oldest_at: chrono::DateTime::default(),
-        };
+        let probe =
+            GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: chrono::DateTime::default() };
         file.commit(Some((&probe, vec![0; 4096])), &[]).await?;
         file.commit(None, &[probe.seq]).await?;
         let contents = file.contents().await?;

@@ -24,15 +24,13 @@ pub async fn read(
         return Err(too_large(max_bytes));
     }
     let room = declared_bytes.unwrap_or(0).min(FIRST_ROOM_BYTES);
-    tokio::time::timeout(DEADLINE, collect(payload, room, max_bytes))
-        .await
-        .unwrap_or_else(|_| {
-            let seconds = DEADLINE.as_secs();
-            Err(Problem::new(
-                Code::RequestTimeout,
-                format!("The body was not complete after {seconds} seconds; nothing was stored."),
-            ))
-        })
+    tokio::time::timeout(DEADLINE, collect(payload, room, max_bytes)).await.unwrap_or_else(|_| {
+        let seconds = DEADLINE.as_secs();
+        Err(Problem::new(
+            Code::RequestTimeout,
+            format!("The body was not complete after {seconds} seconds; nothing was stored."),
+        ))
+    })
 }
 
 async fn collect(
@@ -59,8 +57,5 @@ fn too_large(max_bytes: usize) -> Problem {
 }
 
 fn broken(error: &PayloadError) -> Problem {
-    Problem::new(
-        Code::InvalidParameter,
-        format!("The body broke off or is malformed: {error}."),
-    )
+    Problem::new(Code::InvalidParameter, format!("The body broke off or is malformed: {error}."))
 }

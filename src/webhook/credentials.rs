@@ -100,9 +100,7 @@ impl Source {
         now: DateTime<Utc>,
     ) -> Result<Proof, Refusal> {
         for (name, wanted) in &self.headers {
-            let found = headers
-                .get(name)
-                .ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
+            let found = headers.get(name).ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
             // Digests have one length, so the comparison does not tell how long the value is.
             let digest: [u8; 32] = Sha256::digest(found.as_bytes()).into();
             if !bool::from(digest.ct_eq(wanted)) {
@@ -113,12 +111,7 @@ impl Source {
             return Ok(Proof::default());
         }
         let signature = headers.get(&SIGNATURE).ok_or(Refusal::MissingSignature)?;
-        self.check_signature(
-            &parse_signature(signature)?,
-            headers.get(&TIMESTAMP),
-            body,
-            now,
-        )
+        self.check_signature(&parse_signature(signature)?, headers.get(&TIMESTAMP), body, now)
     }
 
     /// A signature covers the time and the body, or the body alone. Where a time is there both are
@@ -138,20 +131,11 @@ impl Source {
             return if stale && self.strict_timestamps {
                 Err(Refusal::StaleTimestamp)
             } else {
-                Ok(Proof {
-                    signed: true,
-                    stale,
-                })
+                Ok(Proof { signed: true, stale })
             };
         }
-        match (
-            self.signed_by_any(signature, &[body]),
-            self.strict_timestamps,
-        ) {
-            (true, false) => Ok(Proof {
-                signed: true,
-                stale: false,
-            }),
+        match (self.signed_by_any(signature, &[body]), self.strict_timestamps) {
+            (true, false) => Ok(Proof { signed: true, stale: false }),
             (true, true) => Err(Refusal::MissingTimestamp),
             (false, _) => Err(Refusal::WrongSignature),
         }
@@ -186,11 +170,160 @@ fn parse_signature(value: &HeaderValue) -> Result<[u8; 32], Refusal> {
 }
 
 fn is_fresh(timestamp: &HeaderValue, now: DateTime<Utc>) -> bool {
-    let seconds = timestamp
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().parse::<i64>().ok());
+    let seconds = timestamp.to_str().ok().and_then(|text| text.trim().parse::<i64>().ok());
     seconds.is_some_and(|seconds| {
         now.timestamp().saturating_sub(seconds).unsigned_abs() <= FRESH_FOR_SECONDS.unsigned_abs()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RequiredHeader, Secret};
+
+    const BODY: &[u8] = br#"{"event_type":"test"}"#;
+
+    fn source(secrets: &[&str], headers: &[(&str, &str)], strict_timestamps: bool) -> Source {
+        Source::new(&SourceSettings {
+            name: SourceName::default(),
+            secrets: secrets.iter().map(|secret| Secret::new((*secret).into())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| RequiredHeader {
+                    name: (*name).into(),
+                    value: Secret::new((*value).into()),
+                })
+                .collect(),
+            strict_timestamps,
+        })
+        .unwrap()
+    }
+
+    fn sign(secret: &str, message: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(message);
+        format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    }
+
+    fn judge(source: &Source, headers: &[(&str, &str)]) -> Result<Proof, Refusal> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).unwrap();
+            map.append(name, HeaderValue::try_from(*value).unwrap());
+        }
+        source.check(&map, BODY, DateTime::from_timestamp(1_790_000_000, 0).unwrap())
+    }
+
+    const SIGNED: Proof = Proof { signed: true, stale: false };
+    const STALE: Proof = Proof { signed: true, stale: true };
+
+    #[test]
+    fn any_one_of_the_secrets_may_have_signed() {
+        let source = source(&["old", "new"], &[], false);
+        for secret in ["old", "new"] {
+            let signature = sign(secret, BODY);
+            assert_eq!(judge(&source, &[("X-bitHuman-Signature", &signature)]), Ok(SIGNED));
+            let upper = format!("sha256={}", signature[7..].to_uppercase());
+            assert_eq!(judge(&source, &[("x-bithuman-signature", &upper)]), Ok(SIGNED));
+        }
+        let other = sign("other", BODY);
+        assert_eq!(
+            judge(&source, &[("X-bitHuman-Signature", &other)]),
+            Err(Refusal::WrongSignature)
+        );
+    }
+
+    #[test]
+    fn a_malformed_signature_is_refused_for_what_is_wrong_with_it() {
+        let source = source(&["s"], &[], false);
+        let right = sign("s", BODY);
+        for (value, refusal) in [
+            (&right[7..], Refusal::SignaturePrefix),
+            ("", Refusal::SignaturePrefix),
+            ("sha1=00", Refusal::SignaturePrefix),
+            ("sha256=", Refusal::SignatureForm),
+            ("sha256=zz", Refusal::SignatureForm),
+            (&right[..70], Refusal::SignatureForm),
+        ] {
+            assert_eq!(judge(&source, &[("X-bitHuman-Signature", value)]), Err(refusal), "{value}");
+        }
+        assert_eq!(judge(&source, &[]), Err(Refusal::MissingSignature));
+    }
+
+    #[test]
+    fn every_required_header_must_match() {
+        let source = source(&["s"], &[("x-webhook-secret", "a"), ("x-api-key", "b")], false);
+        let signature = sign("s", BODY);
+        let signature = ("X-bitHuman-Signature", signature.as_str());
+        let name = |name: &'static str| HeaderName::from_static(name);
+        assert_eq!(
+            judge(&source, &[signature, ("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
+            Ok(SIGNED)
+        );
+        assert_eq!(
+            judge(&source, &[signature, ("X-Webhook-Secret", "a")]),
+            Err(Refusal::MissingHeader(name("x-api-key")))
+        );
+        assert_eq!(
+            judge(&source, &[signature, ("X-Webhook-Secret", "A"), ("X-API-Key", "b")]),
+            Err(Refusal::WrongHeader(name("x-webhook-secret")))
+        );
+        assert_eq!(
+            judge(&source, &[("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
+            Err(Refusal::MissingSignature),
+            "headers do not stand in for the signature"
+        );
+    }
+
+    #[test]
+    fn headers_alone_let_in_what_is_not_signed() {
+        let source = source(&[], &[("authorization", "Bearer t")], false);
+        assert_eq!(judge(&source, &[("Authorization", "Bearer t")]), Ok(Proof::default()));
+        assert!(judge(&source, &[("Authorization", "Bearer u")]).is_err());
+    }
+
+    #[test]
+    fn a_signed_time_is_checked_against_our_clock() {
+        let (lenient, strict) = (source(&["s"], &[], false), source(&["s"], &[], true));
+        let signed_at = |time: &str| {
+            let message = [time.as_bytes(), b".", BODY].concat();
+            [
+                ("X-BitHuman-Timestamp", time.to_owned()),
+                ("X-BitHuman-Signature", sign("s", &message)),
+            ]
+        };
+        for (time, fresh) in [
+            ("1790000000", true),
+            ("1789999700", true),
+            ("1790000300", true),
+            ("1789999699", false),
+            ("1790000301", false),
+            ("soon", false),
+            ("99999999999999999999", false),
+        ] {
+            let headers = signed_at(time);
+            let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+            assert_eq!(judge(&lenient, &headers), Ok(if fresh { SIGNED } else { STALE }), "{time}");
+            let wanted = if fresh { Ok(SIGNED) } else { Err(Refusal::StaleTimestamp) };
+            assert_eq!(judge(&strict, &headers), wanted, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_time_beside_a_signature_of_the_body_alone_is_no_fault_unless_strict() {
+        let signature = sign("s", BODY);
+        let headers =
+            [("X-BitHuman-Timestamp", "1790000000"), ("X-BitHuman-Signature", signature.as_str())];
+        assert_eq!(judge(&source(&["s"], &[], false), &headers), Ok(SIGNED));
+        assert_eq!(judge(&source(&["s"], &[], true), &headers), Err(Refusal::MissingTimestamp));
+    }
+
+    #[test]
+    fn a_refusal_never_tells_a_secret() {
+        let source = source(&["hunter2"], &[("x-key", "hunter3")], false);
+        for headers in [&[("x-key", "wrong")][..], &[("x-key", "hunter3")][..]] {
+            let told = judge(&source, headers).unwrap_err().to_string();
+            assert!(!told.contains("hunter"), "{told}");
+        }
+    }
 }

@@ -37,11 +37,7 @@ impl Durable {
     /// Asks the one that `first` names, and the other one where it refuses.
     #[must_use]
     pub fn new(inbox: Inbox, direct: Direct, first: Ack) -> Self {
-        Self {
-            inbox,
-            direct,
-            first,
-        }
+        Self { inbox, direct, first }
     }
 
     /// Returns once the delivery is safe. It is handed over before the first await, so that a

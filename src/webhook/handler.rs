@@ -38,22 +38,15 @@ pub struct Webhook {
 
 /// Both addresses, with and without a trailing slash: a redirect would lose the body.
 pub fn routes(config: &mut web::ServiceConfig) {
-    for path in [
-        "/webhook",
-        "/webhook/",
-        "/webhook/{source}",
-        "/webhook/{source}/",
-    ] {
-        config.service(
-            web::resource(path)
-                .route(web::post().to(receive))
-                .default_service(web::to(async || {
-                    HttpResponse::from_error(Problem::new(
-                        Code::MethodNotAllowed,
-                        "A delivery is a POST.",
-                    ))
-                })),
-        );
+    for path in ["/webhook", "/webhook/", "/webhook/{source}", "/webhook/{source}/"] {
+        config.service(web::resource(path).route(web::post().to(receive)).default_service(
+            web::to(async || {
+                HttpResponse::from_error(Problem::new(
+                    Code::MethodNotAllowed,
+                    "A delivery is a POST.",
+                ))
+            }),
+        ));
     }
 }
 
@@ -66,9 +59,8 @@ async fn receive(
     let headers = request.headers();
     let body = body::read(payload, content_length(headers), webhook.max_body_bytes).await?;
     let received_at = webhook.clock.now();
-    let proof = source
-        .check(headers, &body, received_at)
-        .map_err(|refusal| refused(source, &refusal))?;
+    let proof =
+        source.check(headers, &body, received_at).map_err(|refusal| refused(source, &refusal))?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
         received_at,
@@ -79,20 +71,15 @@ async fn receive(
     let read = decode(&arrival).map(|delivery| delivery.event);
     webhook.durable.keep(arrival).await.map_err(|refusals| {
         tracing::error!(source = %source.name, %refusals, "a delivery could not be stored");
-        Problem::new(
-            Code::NotDurable,
-            "Neither the inbox nor the database took the delivery.",
-        )
-        .retry_after(RETRY_AFTER_SECONDS)
+        Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
+            .retry_after(RETRY_AFTER_SECONDS)
     })?;
     match read {
         Ok(event) => {
             if event == Event::Test {
                 tracing::info!(source = %source.name, "a test delivery arrived");
             }
-            Ok(HttpResponse::Ok()
-                .content_type("application/json")
-                .body(r#"{"status":"ok"}"#))
+            Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
         }
         Err(fault) => Err(unreadable(source, &fault)),
     }
@@ -148,10 +135,7 @@ fn unreadable(source: &Source, fault: &Unreadable) -> Problem {
         "a delivery could not be read; its bytes are kept in quarantine");
     Problem::new(
         Code::UnreadableDelivery,
-        format!(
-            "The field {}: {}. The bytes are kept in quarantine.",
-            fault.field, fault.problem
-        ),
+        format!("The field {}: {}. The bytes are kept in quarantine.", fault.field, fault.problem),
     )
     .with("field", fault.field)
 }
@@ -159,7 +143,7 @@ fn unreadable(source: &Source, fault: &Unreadable) -> Problem {
 /// Capital letter and full stop, as in every other `detail`.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        format!("{}{}.", first.to_uppercase(), chars.as_str())
-    })
+    chars
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }

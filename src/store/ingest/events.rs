@@ -77,26 +77,14 @@ async fn insert_messages(
     let mut texts = Vec::with_capacity(size);
     let mut altered_texts = Vec::with_capacity(size);
     for one in &messages {
-        if let Event::Message {
-            session,
-            role,
-            message,
-            altered,
-        } = &one.delivery.event
-        {
+        if let Event::Message { session, role, message, altered } = &one.delivery.event {
             sessions.push(session.id.0);
             roles.push(role.as_str());
             texts.push(message.as_str());
             altered_texts.push(*altered);
         }
     }
-    let Common {
-        ids,
-        deliveries,
-        occurred_at,
-        received_at,
-        undated,
-    } = Common::of(&messages);
+    let Common { ids, deliveries, occurred_at, received_at, undated } = Common::of(&messages);
     let sent_at: Vec<_> = messages.iter().map(|one| one.delivery.sent_at).collect();
     sqlx::query_scalar!(
         "INSERT INTO messages (
@@ -136,24 +124,13 @@ async fn insert_joins(
     let mut rooms = Vec::with_capacity(joins.len());
     let mut counts = Vec::with_capacity(joins.len());
     for one in &joins {
-        if let Event::Join {
-            session,
-            room_name,
-            participant_count,
-        } = &one.delivery.event
-        {
+        if let Event::Join { session, room_name, participant_count } = &one.delivery.event {
             sessions.push(session.id.0);
             rooms.push(room_name.as_deref());
             counts.push(*participant_count);
         }
     }
-    let Common {
-        ids,
-        deliveries,
-        occurred_at,
-        received_at,
-        undated,
-    } = Common::of(&joins);
+    let Common { ids, deliveries, occurred_at, received_at, undated } = Common::of(&joins);
     sqlx::query_scalar!(
         "INSERT INTO joins (
              session_id, id, delivery_id, occurred_at, received_at, room_name, participant_count,
@@ -189,18 +166,9 @@ async fn insert_others(
     let column = |of: fn(&Readable<'_>) -> String| others.iter().map(of).collect::<Vec<_>>();
     let sources = column(|one| one.arrival.source.to_string());
     let types = column(|one| one.delivery.event_type.clone());
-    let agents: Vec<_> = others
-        .iter()
-        .map(|one| one.delivery.agent_id.as_deref())
-        .collect();
+    let agents: Vec<_> = others.iter().map(|one| one.delivery.agent_id.as_deref()).collect();
     let sessions: Vec<_> = others.iter().map(session).collect();
-    let Common {
-        ids,
-        deliveries,
-        occurred_at,
-        received_at,
-        ..
-    } = Common::of(&others);
+    let Common { ids, deliveries, occurred_at, received_at, .. } = Common::of(&others);
     sqlx::query_scalar!(
         "INSERT INTO other_events (
              id, delivery_id, source, event_type, agent_id, session_id, occurred_at, received_at

@@ -38,11 +38,8 @@ pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<()
     let firsts = first_of_each(rows);
     let mut transaction = connection.begin().await?;
     let new = events::insert(&mut transaction, &firsts).await?;
-    let fresh: Vec<Readable<'_>> = firsts
-        .iter()
-        .copied()
-        .filter(|one| new.contains(&one.delivery.id.0))
-        .collect();
+    let fresh: Vec<Readable<'_>> =
+        firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
     let agents = sessions::merge(&mut transaction, &fresh).await?;
     let stored: HashSet<Uuid> = fresh.iter().map(|one| one.arrival.id.0).collect();
     log::insert(&mut transaction, rows, |row| outcome(row, &stored)).await?;
@@ -59,10 +56,7 @@ fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
         if delivery.event == Event::Test {
             continue;
         }
-        let one = Readable {
-            arrival: row.arrival,
-            delivery,
-        };
+        let one = Readable { arrival: row.arrival, delivery };
         let first = firsts.entry(delivery.id.0).or_insert(one);
         let age = |one: &Readable<'_>| (one.arrival.received_at, one.arrival.id);
         if age(&one) < age(first) {
@@ -75,14 +69,9 @@ fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
 fn outcome(row: &Row<'_>, stored: &HashSet<Uuid>) -> Outcome {
     match &row.read {
         Err(_) => Outcome::Quarantined,
-        Ok(Delivery {
-            event: Event::Test, ..
-        }) => Outcome::Test,
+        Ok(Delivery { event: Event::Test, .. }) => Outcome::Test,
         Ok(_) if !stored.contains(&row.arrival.id.0) => Outcome::Duplicate,
-        Ok(Delivery {
-            event: Event::Unknown,
-            ..
-        }) => Outcome::Unhandled,
+        Ok(Delivery { event: Event::Unknown, .. }) => Outcome::Unhandled,
         Ok(_) => Outcome::Stored,
     }
 }

@@ -50,14 +50,12 @@ pub(super) async fn merge(
     let mut agents: BTreeMap<String, AgentDelta> = BTreeMap::new();
     for (id, delta) in &deltas {
         let is_new = made_by.get(id) == Some(&delta.first_delivery_id);
-        let agent = agents
-            .entry(delta.session.agent_id.clone())
-            .or_insert(AgentDelta {
-                sessions: 0,
-                messages: 0,
-                first_seen_at: delta.started_at,
-                last_activity_at: delta.last_activity_at,
-            });
+        let agent = agents.entry(delta.session.agent_id.clone()).or_insert(AgentDelta {
+            sessions: 0,
+            messages: 0,
+            first_seen_at: delta.started_at,
+            last_activity_at: delta.last_activity_at,
+        });
         agent.sessions += i64::from(is_new);
         agent.messages += delta.messages;
         agent.first_seen_at = agent.first_seen_at.min(delta.started_at);
@@ -71,10 +69,7 @@ fn collect<'a>(events: &[Readable<'a>]) -> BTreeMap<Uuid, SessionDelta<'a>> {
     let mut deltas = BTreeMap::new();
     for one in events {
         if let Some(session) = one.delivery.event.session() {
-            deltas
-                .entry(session.id.0)
-                .or_insert_with(|| SessionDelta::new(session, one))
-                .add(one);
+            deltas.entry(session.id.0).or_insert_with(|| SessionDelta::new(session, one)).add(one);
         }
     }
     deltas
@@ -103,11 +98,7 @@ impl<'a> SessionDelta<'a> {
         self.started_at = self.started_at.min(at);
         self.last_activity_at = self.last_activity_at.max(at);
         match &one.delivery.event {
-            Event::Join {
-                room_name,
-                participant_count,
-                ..
-            } => {
+            Event::Join { room_name, participant_count, .. } => {
                 self.joined_at = earliest(self.joined_at, Some(at));
                 let room_name = room_name.as_deref().map(|name| (at, name));
                 self.room_name = earliest(self.room_name, room_name);
@@ -119,9 +110,7 @@ impl<'a> SessionDelta<'a> {
                 self.user_messages += i64::from(role == "user");
                 self.assistant_messages += i64::from(role == "assistant");
             }
-            Event::End {
-                reason, started_at, ..
-            } => {
+            Event::End { reason, started_at, .. } => {
                 self.end = earliest(self.end, Some((at, reason.as_deref())));
                 self.started_at = self.started_at.min(started_at.unwrap_or(at));
             }
@@ -207,10 +196,7 @@ async fn upsert(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.id, row.first_delivery_id))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.first_delivery_id)).collect())
 }
 
 /// Adds to the agents' figures.
@@ -235,22 +221,10 @@ pub(super) async fn count(
              first_seen_at = LEAST(a.first_seen_at, excluded.first_seen_at),
              last_activity_at = GREATEST(a.last_activity_at, excluded.last_activity_at)",
         &ids,
-        &deltas
-            .iter()
-            .map(|delta| delta.sessions)
-            .collect::<Vec<_>>(),
-        &deltas
-            .iter()
-            .map(|delta| delta.messages)
-            .collect::<Vec<_>>(),
-        &deltas
-            .iter()
-            .map(|delta| delta.first_seen_at)
-            .collect::<Vec<_>>(),
-        &deltas
-            .iter()
-            .map(|delta| delta.last_activity_at)
-            .collect::<Vec<_>>(),
+        &deltas.iter().map(|delta| delta.sessions).collect::<Vec<_>>(),
+        &deltas.iter().map(|delta| delta.messages).collect::<Vec<_>>(),
+        &deltas.iter().map(|delta| delta.first_seen_at).collect::<Vec<_>>(),
+        &deltas.iter().map(|delta| delta.last_activity_at).collect::<Vec<_>>(),
     )
     .execute(connection)
     .await?;
