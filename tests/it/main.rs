@@ -1,1 +1,3 @@
-fn main(){}
+//! The integration tests: one binary, so that they are linked once.
+
+mod embedded;
