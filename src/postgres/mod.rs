@@ -1,10 +1,9 @@
 //! The database: the user's own, or a private `PostgreSQL` that we run under the data folder.
 //!
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
-//! is the business of `store`. The parts, from the machine up: [`account`] and [`binaries`] (what
-//! there is), [`home`] (where things go), [`lock`] (who may), [`cluster`] (the files),
-//! [`pidfile`] and [`supervisor`] (the process), [`log`] (what it says); then [`schema`] and
-//! [`pools`] for any database.
+//! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
+//! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
+//! `supervisor` (the process), `log` (what it says); then `schema` and `pools` for any database.
 
 mod account;
 mod binaries;
