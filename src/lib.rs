@@ -7,8 +7,10 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod lifecycle;
+pub mod problem;
 pub mod telemetry;
 
+pub mod decode;
 pub mod webhook;
 
 pub mod inbox;

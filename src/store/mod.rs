@@ -1,1 +1,3 @@
-//! Stub.
+//! All SQL on Postgres, a file a noun.
+
+pub mod ingest;

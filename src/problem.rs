@@ -1,0 +1,249 @@
+//! What a caller is told when something is wrong: RFC 9457 problem details.
+//!
+//! The one error type towards HTTP, for the way in and the way out. A 5xx tells the caller nothing
+//! of the inside; its cause goes to the log once, under the same request id.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+
+tokio::task_local! {
+    /// The id of the request being answered; the request-id middleware sets it.
+    pub static REQUEST_ID: String;
+}
+
+/// Which kind of problem: a name that programs can rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// A delivery's signature is wrong.
+    InvalidSignature,
+    /// There are no credentials where some are needed.
+    MissingCredentials,
+    /// A key or a required header is wrong, revoked or expired.
+    InvalidKey,
+    /// The key is right, and lacks the scope.
+    Forbidden,
+    /// There is no such thing, or not for this key.
+    NotFound,
+    /// The path exists, and does not take this method.
+    MethodNotAllowed,
+    /// Two agents share the sender's session id.
+    AmbiguousSession,
+    /// A parameter is unknown, or its value is.
+    InvalidParameter,
+    /// A cursor is not ours, or belongs to other filters.
+    InvalidCursor,
+    /// The body is larger than the limit.
+    PayloadTooLarge,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// Authentic, but not a delivery that can be read; it is in quarantine.
+    UnreadableDelivery,
+    /// Too many requests.
+    RateLimited,
+    /// The delivery could be made durable nowhere.
+    NotDurable,
+    /// Something that we depend on does not answer; try again.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Code {
+    /// The status that goes with it.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidSignature | Self::MissingCredentials | Self::InvalidKey => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AmbiguousSession => StatusCode::CONFLICT,
+            Self::InvalidParameter | Self::InvalidCursor => StatusCode::BAD_REQUEST,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UnreadableDelivery => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotDurable | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The title, the same for every problem of this kind.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::InvalidSignature => "The signature is wrong",
+            Self::MissingCredentials => "Credentials are missing",
+            Self::InvalidKey => "The key is not valid",
+            Self::Forbidden => "The key does not allow this",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "The method is not allowed",
+            Self::AmbiguousSession => "Several sessions have this id",
+            Self::InvalidParameter => "A parameter is not valid",
+            Self::InvalidCursor => "The cursor is not valid",
+            Self::PayloadTooLarge => "The body is too large",
+            Self::RequestTimeout => "The request took too long",
+            Self::UnreadableDelivery => "The delivery cannot be read",
+            Self::RateLimited => "Too many requests",
+            Self::NotDurable => "The delivery could not be stored",
+            Self::Unavailable => "Temporarily unavailable",
+            Self::Internal => "Something went wrong on our side",
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidSignature => "invalid_signature",
+            Self::MissingCredentials => "missing_credentials",
+            Self::InvalidKey => "invalid_key",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::AmbiguousSession => "ambiguous_session",
+            Self::InvalidParameter => "invalid_parameter",
+            Self::InvalidCursor => "invalid_cursor",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::RequestTimeout => "request_timeout",
+            Self::UnreadableDelivery => "unreadable_delivery",
+            Self::RateLimited => "rate_limited",
+            Self::NotDurable => "not_durable",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A problem to tell the caller.
+#[derive(Debug)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    retry_after_seconds: Option<u32>,
+    extension: Option<(&'static str, serde_json::Value)>,
+    /// For the log alone.
+    cause: Option<anyhow::Error>,
+}
+
+/// As it goes over the wire.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    request_id: String,
+    #[serde(flatten)]
+    extension: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Problem {
+    /// A problem, with what the caller can do about it.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after_seconds: None,
+            extension: None,
+            cause: None,
+        }
+    }
+
+    /// A fault of ours: the cause goes to the log, and not to the caller.
+    #[must_use]
+    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            cause: Some(cause.into()),
+            ..Self::new(Code::Internal, "The log tells more under this request id.")
+        }
+    }
+
+    /// Something that we depend on does not answer: the cause goes to the log.
+    #[must_use]
+    pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            cause: Some(cause.into()),
+            retry_after_seconds: Some(1),
+            ..Self::new(
+                Code::Unavailable,
+                "The database does not answer; try again shortly.",
+            )
+        }
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// Adds a member of its own to the body, such as the field at fault.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.extension = Some((name, value.into()));
+        self
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What to log about it, where there is a cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<&anyhow::Error> {
+        self.cause.as_ref()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.code.status();
+        let request_id = REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
+        let mut response = HttpResponseBuilder::new(status);
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"verbatim\""));
+        }
+        let extension = self
+            .extension
+            .as_ref()
+            .map(|(name, value)| std::iter::once(((*name).to_owned(), value.clone())).collect());
+        let body = Body {
+            kind: format!("urn:verbatim:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            extension,
+        };
+        // A struct of strings always serialises.
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
