@@ -6,7 +6,7 @@ use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::postgres::{Database, migrate};
 
 pub(super) async fn run(args: DatabaseArgs) -> anyhow::Result<ExitCode> {
-    let settings = DatabaseSettings::resolve(args)?;
+    let settings = DatabaseSettings::resolve(&args)?;
     let database = Database::attach(&settings).await?;
     let migrated = migrate(&database.connect_options()).await;
     // A server that was started for this is stopped whatever became of it.
