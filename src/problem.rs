@@ -174,7 +174,10 @@ impl Problem {
         Self {
             cause: Some(cause.into()),
             retry_after_seconds: Some(1),
-            ..Self::new(Code::Unavailable, "The database does not answer; try again shortly.")
+            ..Self::new(
+                Code::Unavailable,
+                "The database does not answer; try again shortly.",
+            )
         }
     }
 
@@ -227,9 +230,10 @@ impl ResponseError for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"verbatim\""));
         }
-        let extension = self.extension.as_ref().map(|(name, value)| {
-            std::iter::once(((*name).to_owned(), value.clone())).collect()
-        });
+        let extension = self
+            .extension
+            .as_ref()
+            .map(|(name, value)| std::iter::once(((*name).to_owned(), value.clone())).collect());
         let body = Body {
             kind: format!("urn:verbatim:problem:{}", self.code.as_str()),
             title: self.code.title(),
