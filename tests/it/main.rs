@@ -1,1 +1,5 @@
-fn main() {}
+//! The whole service, from outside.
+
+mod api;
+mod keys;
+mod support;
