@@ -75,7 +75,13 @@ impl Server {
 
         let schema = CancellationToken::new();
         let bring_up = bring_up(database.clone(), settings.migrate, schema.clone());
-        life.spawn("schema", until_stopped(life.clone(), schema.clone(), bring_up));
+        let stopping = life.clone();
+        life.spawn("schema", async move {
+            tokio::select! {
+                () = stopping.stopping() => {}
+                () = bring_up => stopping.stopping().await,
+            }
+        });
         let partitions = partitions::run(pool.clone(), clock.clone(), life.clone());
         life.spawn("partitions", after(schema.clone(), life.clone(), partitions));
 
@@ -186,14 +192,6 @@ async fn bring_up(database: Arc<Database>, migrate: bool, schema: CancellationTo
         }
     }
     schema.cancel();
-}
-
-/// Does a thing that ends, then waits for the end of the process: the life of its tasks is its own.
-async fn until_stopped(life: Lifecycle, done: CancellationToken, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = life.stopping() => {}
-        () = async { work.await; done.cancelled().await; life.stopping().await } => {}
-    }
 }
 
 /// Begins once the schema is there.

@@ -17,10 +17,7 @@ pub(super) async fn run(args: DatabaseArgs) -> anyhow::Result<ExitCode> {
     if migrated.applied.is_empty() {
         println!("The schema is up to date (version {}).", migrated.version);
     } else {
-        println!(
-            "The schema is now at version {}. Applied:",
-            migrated.version
-        );
+        println!("The schema is now at version {}. Applied:", migrated.version);
         for what in &migrated.applied {
             println!("  {what}");
         }

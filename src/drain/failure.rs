@@ -1,5 +1,7 @@
 //! Whose fault an error is.
 
+use sqlx::error::DatabaseError;
+
 /// Whose fault a failed write is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -14,7 +16,7 @@ pub(super) enum Fault {
 const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
 
 pub(super) fn of(error: &sqlx::Error) -> Fault {
-    match error.as_database_error().and_then(|error| error.code()) {
+    match error.as_database_error().and_then(DatabaseError::code) {
         Some(code) if DATA_CLASSES.iter().any(|class| code.starts_with(class)) => Fault::Data,
         _ => Fault::Database,
     }

@@ -14,7 +14,7 @@ use crate::inbox::{Backlog, BatchLimits, Group};
 const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
 /// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
 /// half open would wait for ever.
-const BATCH_DEADLINE: Duration = Duration::from_secs(60);
+const BATCH_DEADLINE: Duration = Duration::from_mins(1);
 /// Waits between attempts: from the first to the last, doubling.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 

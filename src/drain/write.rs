@@ -16,7 +16,7 @@ pub(super) async fn batch(
     let mut rows: Vec<Row<'_>> =
         arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
     // Parts yet to be written, as ranges; the whole at first.
-    let mut parts = vec![0..rows.len()];
+    let mut parts = Vec::from([0..rows.len()]);
     while let Some(part) = parts.pop() {
         let Err(error) = ingest::write(connection, &rows[part.clone()]).await else {
             continue;

@@ -40,11 +40,7 @@ impl Account {
         for name in UNPRIVILEGED {
             if let Some(user) = User::from_name(name)? {
                 let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-                return Ok(Self::Other {
-                    name: user.name,
-                    uid,
-                    gid,
-                });
+                return Ok(Self::Other { name: user.name, uid, gid });
             }
         }
         bail!(
@@ -56,9 +52,8 @@ impl Account {
 
     /// The account for a cluster that is already there: the one that owns it.
     pub(super) fn of_cluster(cluster: &Path) -> anyhow::Result<Self> {
-        let owner = cluster
-            .metadata()
-            .with_context(|| format!("cannot read {}", cluster.display()))?;
+        let owner =
+            cluster.metadata().with_context(|| format!("cannot read {}", cluster.display()))?;
         let (uid, gid) = (owner.uid(), owner.gid());
         let name = User::from_uid(Uid::from_raw(uid))?
             .map_or_else(|| format!("with the id {uid}"), |user| user.name);

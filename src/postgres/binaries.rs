@@ -49,10 +49,7 @@ impl Binaries {
     pub(super) fn find(account: &Account, made_by: Option<u32>) -> anyhow::Result<Self> {
         let mut found = installed(account);
         found.sort_by_key(|one| (one.major, one.minor));
-        let known = found
-            .iter()
-            .map(|one| one.major.to_string())
-            .collect::<BTreeSet<_>>();
+        let known = found.iter().map(|one| one.major.to_string()).collect::<BTreeSet<_>>();
         let known = known.into_iter().collect::<Vec<_>>().join(" and ");
         let Some(major) = made_by else {
             let newest = found.pop().filter(|newest| newest.major >= OLDEST_MAJOR);
@@ -69,23 +66,16 @@ impl Binaries {
                 )
             });
         };
-        found
-            .into_iter()
-            .rfind(|one| one.major == major)
-            .with_context(|| {
-                let known = if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known
-                };
-                format!(
-                    "the private database was made by PostgreSQL {major}, and this machine has \
+        found.into_iter().rfind(|one| one.major == major).with_context(|| {
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            format!(
+                "the private database was made by PostgreSQL {major}, and this machine has \
                  {known}. Nothing was changed. Install PostgreSQL {major} beside it (Debian and \
                  Ubuntu: `apt-get install postgresql-{major}`; macOS: `brew install \
                  postgresql@{major}`), or upgrade the cluster with pg_upgrade: \
                  https://www.postgresql.org/docs/current/pgupgrade.html"
-                )
-            })
+            )
+        })
     }
 
     /// The server.
@@ -108,11 +98,7 @@ impl Binaries {
         }
         let output = account.command(&postgres).arg("--version").output().ok()?;
         let (major, minor) = parse_version(&String::from_utf8(output.stdout).ok()?)?;
-        Some(Self {
-            folder,
-            major,
-            minor,
-        })
+        Some(Self { folder, major, minor })
     }
 }
 
@@ -120,25 +106,18 @@ impl Binaries {
 fn installed(account: &Account) -> Vec<Binaries> {
     let mut folders = BTreeSet::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        folders.insert(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ));
+        folders.insert(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
     for (parent, prefix, rest) in PACKAGED {
         let Ok(entries) = std::fs::read_dir(parent) else {
             continue;
         };
         let versions = entries.flatten().filter(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| name.starts_with(prefix))
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix))
         });
         folders.extend(versions.map(|entry| entry.path().join(rest)));
     }
-    folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let mut found: Vec<Binaries> = Vec::new();
     for folder in folders {
         if let Some(one) = Binaries::probe(&folder, account).filter(|one| !found.contains(one)) {
@@ -150,20 +129,12 @@ fn installed(account: &Account) -> Vec<Binaries> {
 
 /// Reads `postgres (PostgreSQL) 17.5 (Debian 17.5-1)`, and `18beta1` as 18.0.
 fn parse_version(line: &str) -> Option<(u32, u32)> {
-    let version = line
-        .strip_prefix("postgres (PostgreSQL) ")?
-        .split_whitespace()
-        .next()?;
+    let version = line.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
     let digits = |text: &str| {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text[..end].parse::<u32>().ok()
     };
-    let minor = version
-        .split_once('.')
-        .and_then(|(_, minor)| digits(minor))
-        .unwrap_or(0);
+    let minor = version.split_once('.').and_then(|(_, minor)| digits(minor)).unwrap_or(0);
     Some((digits(version)?, minor))
 }
 
@@ -173,18 +144,9 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_servers_print_them() {
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0)\n"),
-            Some((15, 18))
-        );
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 18beta1\n"),
-            Some((18, 0))
-        );
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 9.6.24\n"),
-            Some((9, 6))
-        );
+        assert_eq!(parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0)\n"), Some((15, 18)));
+        assert_eq!(parse_version("postgres (PostgreSQL) 18beta1\n"), Some((18, 0)));
+        assert_eq!(parse_version("postgres (PostgreSQL) 9.6.24\n"), Some((9, 6)));
         assert_eq!(parse_version("bash: postgres: not found"), None);
     }
 

@@ -53,15 +53,8 @@ impl Cluster {
         if !is_there(&folder)? {
             let account = Account::choose()?;
             let binaries = Binaries::find(&account, None)?;
-            let cluster = Self {
-                home,
-                account,
-                binaries,
-            };
-            cluster
-                .initialise()
-                .await
-                .context("cannot make the private database")?;
+            let cluster = Self { home, account, binaries };
+            cluster.initialise().await.context("cannot make the private database")?;
             return Ok(cluster);
         }
         let version = folder.join("PG_VERSION");
@@ -77,11 +70,7 @@ impl Cluster {
             })?;
         let account = Account::of_cluster(&folder)?;
         let binaries = Binaries::find(&account, Some(major))?;
-        Ok(Self {
-            home,
-            account,
-            binaries,
-        })
+        Ok(Self { home, account, binaries })
     }
 
     /// Makes the cluster with its database in a folder aside, and moves it to its place once it is
@@ -121,11 +110,7 @@ impl Cluster {
             .arg(format!("--locale={}", utf8_locale()))
             // Order is by code point: quick, and no upgrade of the C library breaks an index.
             .arg("--lc-collate=C")
-            .args([
-                "--auth-local=trust",
-                "--auth-host=reject",
-                "--no-instructions",
-            ]);
+            .args(["--auth-local=trust", "--auth-host=reject", "--no-instructions"]);
         run(command, "").await.map(drop).context("initdb failed")
     }
 
@@ -133,17 +118,10 @@ impl Cluster {
     /// database that it asks for.
     async fn create_database(&self, folder: &Path) -> anyhow::Result<()> {
         let mut command = self.account.command(&self.binaries.postgres());
-        command
-            .arg("--single")
-            .arg("-D")
-            .arg(folder)
-            .arg("postgres");
+        command.arg("--single").arg("-D").arg(folder).arg("postgres");
         let said = run(command, &format!("CREATE DATABASE {NAME}\n")).await?;
         // An error in single-user mode does not show in the exit status.
-        ensure!(
-            !said.contains("ERROR:"),
-            "cannot create the database: {said}"
-        );
+        ensure!(!said.contains("ERROR:"), "cannot create the database: {said}");
         Ok(())
     }
 
@@ -158,17 +136,9 @@ impl Cluster {
         // Nothing listens on the network; the socket is the only way in.
         command.args(["-c", "listen_addresses=", "-c", "port=5432"]);
         command.args(["-c", "unix_socket_permissions=0700", "-c"]);
-        command.arg(quoted(
-            "unix_socket_directories=",
-            &self.home.socket_folder(),
-        ));
+        command.arg(quoted("unix_socket_directories=", &self.home.socket_folder()));
         // We keep its log, and bound it.
-        command.args([
-            "-c",
-            "log_destination=stderr",
-            "-c",
-            "logging_collector=off",
-        ]);
+        command.args(["-c", "log_destination=stderr", "-c", "logging_collector=off"]);
         command.args(["-c", "cluster_name=verbatim"]);
         command
     }
@@ -177,11 +147,7 @@ impl Cluster {
 /// Removes what earlier processes that were killed while making a cluster have left.
 fn sweep(home: &Home) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(home.path())?.flatten() {
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with("cluster.new-")
-        {
+        if entry.file_name().to_string_lossy().starts_with("cluster.new-") {
             tracing::warn!(folder = %entry.path().display(), "removing a cluster that was never finished");
             // An initdb that outlived its verbatim may still write to it: what it leaves now is
             // removed by the next start.
@@ -211,9 +177,8 @@ fn choose_locale(listed: &str) -> String {
     // `locale -a` says C.utf8 for what everybody calls C.UTF-8.
     let plain = |name: &str| name.to_lowercase().replace('-', "");
     let known: Vec<&str> = listed.lines().map(str::trim).collect();
-    let preferred = LOCALES
-        .into_iter()
-        .find(|name| known.iter().any(|known| plain(known) == plain(name)));
+    let preferred =
+        LOCALES.into_iter().find(|name| known.iter().any(|known| plain(known) == plain(name)));
     let any = || known.into_iter().find(|name| plain(name).contains(".utf8"));
     preferred.or_else(any).unwrap_or(LOCALES[0]).to_owned()
 }
@@ -223,10 +188,7 @@ fn quoted(setting: &str, path: &Path) -> OsString {
     let mut quoted = [setting.as_bytes(), b"\""].concat();
     for byte in path.as_os_str().as_encoded_bytes() {
         // A quote within the quotes is written twice.
-        quoted.extend(std::iter::repeat_n(
-            *byte,
-            if *byte == b'"' { 2 } else { 1 },
-        ));
+        quoted.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
     }
     quoted.push(b'"');
     OsString::from_vec(quoted)
@@ -236,14 +198,8 @@ fn quoted(setting: &str, path: &Path) -> OsString {
 async fn run(command: std::process::Command, input: &str) -> anyhow::Result<String> {
     let program = PathBuf::from(command.get_program());
     let mut command = tokio::process::Command::from(command);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", program.display()))?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that has ended already says why itself.
         let _ = stdin.write_all(input.as_bytes()).await;
@@ -251,12 +207,7 @@ async fn run(command: std::process::Command, input: &str) -> anyhow::Result<Stri
     let output = child.wait_with_output().await?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).trim().to_owned();
-    ensure!(
-        output.status.success(),
-        "{} ended with {}: {said}",
-        program.display(),
-        output.status
-    );
+    ensure!(output.status.success(), "{} ended with {}: {said}", program.display(), output.status);
     Ok(said)
 }
 
@@ -267,10 +218,7 @@ mod tests {
     #[test]
     fn the_locale_is_always_a_utf8_one() {
         assert_eq!(choose_locale("C\nC.utf8\nPOSIX\n"), "C.UTF-8");
-        assert_eq!(
-            choose_locale("C\nPOSIX\nde_DE.UTF-8\nen_US.UTF-8\n"),
-            "en_US.UTF-8"
-        );
+        assert_eq!(choose_locale("C\nPOSIX\nde_DE.UTF-8\nen_US.UTF-8\n"), "en_US.UTF-8");
         assert_eq!(choose_locale("C\nde_DE\nde_DE.utf8\n"), "de_DE.utf8");
         assert_eq!(choose_locale(""), "C.UTF-8");
     }

@@ -46,18 +46,11 @@ impl Home {
         let place = data_dir.join("postgres");
         if place.is_symlink() {
             return Self::existing(data_dir).with_context(|| {
-                format!(
-                    "{} is a link to the private cluster, and leads nowhere",
-                    place.display()
-                )
+                format!("{} is a link to the private cluster, and leads nowhere", place.display())
             });
         }
         let account = Account::choose()?;
-        let mode = if account == Account::Ours {
-            PRIVATE
-        } else {
-            PASSAGE
-        };
+        let mode = if account == Account::Ours { PRIVATE } else { PASSAGE };
         make_folder(&place, mode)?;
         let home = Self::existing(data_dir)?;
         if home.cluster().exists() {
@@ -206,10 +199,7 @@ mod tests {
     fn a_long_path_gets_a_short_socket_that_is_always_the_same() {
         let home = Home(PathBuf::from("/data/postgres"));
         assert_eq!(home.socket_folder(), Path::new("/data/postgres/socket"));
-        let home = Home(PathBuf::from(format!(
-            "/data/{}/postgres",
-            "long".repeat(30)
-        )));
+        let home = Home(PathBuf::from(format!("/data/{}/postgres", "long".repeat(30))));
         assert!(home.socket_folder().starts_with("/tmp"));
         assert_eq!(home.socket_folder(), home.socket_folder());
     }
@@ -230,9 +220,7 @@ mod tests {
         assert_eq!(second.path(), first.path());
 
         std::fs::remove_dir_all(first.path()).unwrap();
-        let error = Home::prepare(closed.path(), elsewhere.path())
-            .unwrap_err()
-            .to_string();
+        let error = Home::prepare(closed.path(), elsewhere.path()).unwrap_err().to_string();
         assert!(error.contains("leads nowhere"), "{error}");
     }
 

@@ -82,9 +82,7 @@ impl Lock {
                 let mut note = String::new();
                 // Without a note the holder goes unnamed; that is no reason to fail differently.
                 let _ = file.take(LONGEST_NOTE).read_to_string(&mut note);
-                return Ok(Err(Holder {
-                    note: note.trim().to_owned(),
-                }));
+                return Ok(Err(Holder { note: note.trim().to_owned() }));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -130,13 +128,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = Lock::try_take(&path, Purpose::Serve).unwrap().unwrap();
-        let holder = Lock::try_take(&path, Purpose::Command)
-            .unwrap()
-            .unwrap_err();
-        assert_eq!(
-            holder.to_string(),
-            format!("process {} (verbatim serve)", std::process::id())
-        );
+        let holder = Lock::try_take(&path, Purpose::Command).unwrap().unwrap_err();
+        assert_eq!(holder.to_string(), format!("process {} (verbatim serve)", std::process::id()));
         drop(held);
         let held = Lock::try_take(&path, Purpose::Command).unwrap().unwrap();
         let holder = Lock::try_take(&path, Purpose::Serve).unwrap().unwrap_err();

@@ -70,12 +70,7 @@ async fn copy(path: &Path, from: &mut (impl AsyncRead + Unpin)) -> std::io::Resu
 
 async fn open(path: &Path) -> std::io::Result<File> {
     // What the server says of a failing statement may quote a conversation.
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .await
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).await
 }
 
 fn last_lines(path: &Path) -> std::io::Result<String> {
@@ -97,9 +92,7 @@ mod tests {
     async fn the_log_takes_no_more_than_its_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("postgres.log");
-        copy(&path, &mut tokio::io::repeat(b'x').take(3 * LARGEST_LOG))
-            .await
-            .unwrap();
+        copy(&path, &mut tokio::io::repeat(b'x').take(3 * LARGEST_LOG)).await.unwrap();
         let size = |path: &Path| path.metadata().unwrap().len();
         assert!(size(&path) <= LARGEST_LOG + CHUNK as u64);
         assert!(size(&folder.path().join("postgres.log.1")) <= LARGEST_LOG + CHUNK as u64);

@@ -63,11 +63,7 @@ impl Database {
         let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
         if let Some(url) = &settings.url {
             let options = external(url)?;
-            return Ok(Self {
-                options,
-                supervisor: None,
-                _lock: Some(lock),
-            });
+            return Ok(Self { options, supervisor: None, _lock: Some(lock) });
         }
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
         let running = Lock::take_to_serve(&home.lock()).await?;
@@ -78,11 +74,7 @@ impl Database {
     /// that does not is started, and runs until [`Database::stop`].
     pub async fn attach(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.url {
-            return Ok(Self {
-                options: external(url)?,
-                supervisor: None,
-                _lock: None,
-            });
+            return Ok(Self { options: external(url)?, supervisor: None, _lock: None });
         }
         home::make_data_dir(&settings.data_dir)?;
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
@@ -101,18 +93,10 @@ impl Database {
                 Err(holder) => holder,
             };
             // A command's server goes when the command is done, so it is not one to use.
-            let reached = if holder.is_command() {
-                None
-            } else {
-                Some(reach(&options).await)
-            };
+            let reached = if holder.is_command() { None } else { Some(reach(&options).await) };
             match reached {
                 Some(Ok(())) => {
-                    return Ok(Self {
-                        options,
-                        supervisor: None,
-                        _lock: None,
-                    });
+                    return Ok(Self { options, supervisor: None, _lock: None });
                 }
                 Some(Err(error)) if Instant::now() >= deadline => {
                     return Err(error).with_context(|| {
@@ -131,11 +115,7 @@ impl Database {
         let options = private(&home);
         let cluster = Cluster::prepare(home).await?;
         let supervisor = Some(Supervisor::start(cluster, running));
-        Ok(Self {
-            options,
-            supervisor,
-            _lock: lock,
-        })
+        Ok(Self { options, supervisor, _lock: lock })
     }
 
     /// How to connect; known before the server is up.

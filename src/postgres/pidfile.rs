@@ -32,9 +32,7 @@ pub(super) fn says_ready(cluster: &Path, pid: u32) -> bool {
     };
     let mut lines = text.lines();
     lines.next().and_then(|line| line.trim().parse().ok()) == Some(pid)
-        && lines
-            .nth(STATUS_LINE - 1)
-            .is_some_and(|status| status.trim() == "ready")
+        && lines.nth(STATUS_LINE - 1).is_some_and(|status| status.trim() == "ready")
 }
 
 /// Makes sure that no server runs on the cluster and that its pid file keeps none from starting.
@@ -68,10 +66,7 @@ pub(super) async fn clear_the_way(cluster: &Path) -> anyhow::Result<()> {
 /// the file would also remove the server's check that no process of a crashed server still uses
 /// its shared memory, and with it the protection from two servers on the same files.
 fn disown(path: &Path, text: &str, first_line: &str) -> anyhow::Result<()> {
-    let rest = text
-        .trim_start()
-        .strip_prefix(first_line)
-        .unwrap_or_default();
+    let rest = text.trim_start().strip_prefix(first_line).unwrap_or_default();
     OpenOptions::new()
         .write(true)
         .truncate(true)
@@ -84,10 +79,9 @@ fn disown(path: &Path, text: &str, first_line: &str) -> anyhow::Result<()> {
 /// Stops a server that nobody watches over.
 async fn stop_orphan(cluster: &Path, pid: Pid) -> anyhow::Result<()> {
     tracing::warn!(%pid, "taking over: stopping the PostgreSQL of a verbatim that is gone");
-    for (signal, limit) in [
-        (Signal::SIGINT, FAST_STOP_LIMIT),
-        (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT),
-    ] {
+    for (signal, limit) in
+        [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
+    {
         let _ = kill(pid, signal);
         let deadline = Instant::now() + limit;
         while is_server_of(cluster, pid) && Instant::now() < deadline {
@@ -111,15 +105,8 @@ fn is_server_of(cluster: &Path, pid: Pid) -> bool {
         let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
         return arguments.windows(2).any(|pair| pair == [b"-D", cluster]);
     }
-    let listed = Command::new("ps")
-        .args(["-ww", "-o", "command=", "-p"])
-        .arg(pid.to_string())
-        .output();
+    let listed =
+        Command::new("ps").args(["-ww", "-o", "command=", "-p"]).arg(pid.to_string()).output();
     let wanted = [b" -D ", cluster].concat();
-    listed.is_ok_and(|listed| {
-        listed
-            .stdout
-            .windows(wanted.len())
-            .any(|part| part == wanted)
-    })
+    listed.is_ok_and(|listed| listed.stdout.windows(wanted.len()).any(|part| part == wanted))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, ensure};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::binaries::OLDEST_MAJOR;
@@ -26,34 +26,28 @@ pub struct Migrated {
 /// Fails where the database is newer than this binary, was changed by hand, or cannot keep every
 /// script (see [`check`]).
 pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
-    let mut connection = options
-        .connect()
-        .await
-        .context("cannot connect to the database")?;
-    check_connection(&mut connection).await?;
-    let before = applied(&mut connection).await?;
-    MIGRATOR.run(&mut connection).await.map_err(explain)?;
-    let version = MIGRATOR
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default();
+    // A pool of one, since a future that migrates over a bare connection cannot be spawned.
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(options.clone()).await.context("cannot connect to the database")?;
+    let before = {
+        let mut connection = pool.acquire().await?;
+        check_connection(&mut connection).await?;
+        applied(&mut connection).await?
+    };
+    MIGRATOR.run(&pool).await.map_err(explain)?;
+    let version = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
     let applied = MIGRATOR
         .iter()
         .filter(|migration| !before.contains(&migration.version))
         .map(|migration| migration.description.to_string())
         .collect();
-    // What was applied is committed; how the connection ends changes nothing.
-    let _ = connection.close().await;
+    pool.close().await;
     Ok(Migrated { version, applied })
 }
 
 /// Checks that the database suits us, for a start that leaves its schema alone.
 pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let mut connection = options
-        .connect()
-        .await
-        .context("cannot connect to the database")?;
+    let mut connection = options.connect().await.context("cannot connect to the database")?;
     check_connection(&mut connection).await?;
     let _ = connection.close().await;
     Ok(())

@@ -66,17 +66,12 @@ impl Supervisor {
             // Held until the server is gone.
             drop(lock);
         });
-        Self {
-            state,
-            stop,
-            task: Some(task),
-        }
+        Self { state, stop, task: Some(task) }
     }
 
     /// Waits until the server takes connections.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        self.reaches(|state| matches!(state, State::Ready | State::Stopped))
-            .await
+        self.reaches(|state| matches!(state, State::Ready | State::Stopped)).await
     }
 
     /// The same for a command: a server that does not start is an error.
@@ -91,10 +86,7 @@ impl Supervisor {
 
     async fn reaches(&self, wanted: impl FnMut(&State) -> bool) -> anyhow::Result<()> {
         let mut state = self.state.clone();
-        let reached = state
-            .wait_for(wanted)
-            .await
-            .context("PostgreSQL's supervisor died")?;
+        let reached = state.wait_for(wanted).await.context("PostgreSQL's supervisor died")?;
         match &*reached {
             State::Failing { reason, .. } => {
                 bail!("the private PostgreSQL does not start: {reason}")
@@ -139,10 +131,7 @@ async fn supervise(cluster: &Cluster, state: &watch::Sender<State>, stop: &Cance
             log = %cluster.home.log().display(),
             "the private PostgreSQL is down",
         );
-        state.send_replace(State::Failing {
-            times,
-            reason: reason.into(),
-        });
+        state.send_replace(State::Failing { times, reason: reason.into() });
         tokio::select! {
             () = sleep(backoff) => {}
             () = stop.cancelled() => return,
@@ -193,20 +182,16 @@ impl Server {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot run {}", cluster.binaries.postgres().display()))?;
-        let stderr = child
-            .stderr
-            .take()
-            .context("the server has no standard error")?;
+        let stderr = child.stderr.take().context("the server has no standard error")?;
         Ok((Self(child), Log::keep(cluster.home.log(), stderr)))
     }
 
     /// A fast shutdown; one that takes too long becomes an immediate one, and then a kill. Neither
     /// loses a commit: the next start replays the log.
     async fn stop(&mut self) -> anyhow::Result<()> {
-        for (signal, limit) in [
-            (Signal::SIGINT, FAST_STOP_LIMIT),
-            (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT),
-        ] {
+        for (signal, limit) in
+            [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
+        {
             self.signal(signal);
             if timeout(limit, self.0.wait()).await.is_ok() {
                 tracing::info!("the private PostgreSQL has stopped");

@@ -32,10 +32,7 @@ impl Folder {
     }
 
     fn settings(&self) -> DatabaseSettings {
-        DatabaseSettings {
-            data_dir: self.0.path().join("data"),
-            url: None,
-        }
+        DatabaseSettings { data_dir: self.0.path().join("data"), url: None }
     }
 
     fn cluster(&self) -> PathBuf {
@@ -45,10 +42,7 @@ impl Folder {
     /// Opens it and waits until it takes connections.
     async fn open(&self) -> Database {
         let database = Database::open(&self.settings()).await.unwrap();
-        tokio::time::timeout(LIMIT, database.wait_ready())
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(LIMIT, database.wait_ready()).await.unwrap().unwrap();
         database
     }
 
@@ -99,10 +93,7 @@ async fn assert_row_is_there(database: &Database) {
 }
 
 async fn show(connection: &mut PgConnection, query: &'static str) -> String {
-    sqlx::query_scalar(query)
-        .fetch_one(connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
 }
 
 fn is_running(pid: Pid) -> bool {
@@ -128,11 +119,7 @@ impl Holder {
     async fn start(folder: &Folder) -> Self {
         let data_dir = folder.settings().data_dir;
         let child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "embedded::holds_a_folder_for_another_test",
-                "--ignored",
-            ])
+            .args(["--exact", "embedded::holds_a_folder_for_another_test", "--ignored"])
             .env(HELD_FOLDER, &data_dir)
             .stdout(Stdio::null())
             .spawn()
@@ -166,10 +153,7 @@ async fn holds_a_folder_for_another_test() {
     let Some(data_dir) = std::env::var_os(HELD_FOLDER) else {
         return;
     };
-    let settings = DatabaseSettings {
-        data_dir: data_dir.into(),
-        url: None,
-    };
+    let settings = DatabaseSettings { data_dir: data_dir.into(), url: None };
     let _database = Database::open(&settings).await.unwrap();
     std::future::pending::<()>().await;
 }
@@ -196,25 +180,13 @@ async fn the_server_is_durable_private_and_knows_every_script() {
     assert_eq!(show(&mut connection, "SHOW server_encoding").await, "UTF8");
     assert_eq!(show(&mut connection, "SELECT lower('ÄÖ')").await, "äö");
     assert_eq!(
-        show(
-            &mut connection,
-            "SELECT current_setting('application_name')"
-        )
-        .await,
+        show(&mut connection, "SELECT current_setting('application_name')").await,
         "verbatim"
     );
     let ctype = "SELECT datctype::text FROM pg_database WHERE datname = current_database()";
-    let ctype = show(&mut connection, ctype)
-        .await
-        .to_lowercase()
-        .replace('-', "");
+    let ctype = show(&mut connection, ctype).await.to_lowercase().replace('-', "");
     assert!(ctype.ends_with("utf8"), "{ctype}");
-    let socket = folder
-        .0
-        .path()
-        .join("data/postgres/socket")
-        .metadata()
-        .unwrap();
+    let socket = folder.0.path().join("data/postgres/socket").metadata().unwrap();
     assert_eq!(socket.mode() & 0o777, 0o700);
     database.stop().await.unwrap();
 }
@@ -244,19 +216,12 @@ async fn a_pid_file_that_names_a_foreign_process_is_stale_and_the_process_lives_
     let folder = Folder::with_a_row().await;
     let owner = folder.cluster().metadata().unwrap();
     // Of the server's own account: a server by itself would refuse to start beside it.
-    let mut foreign = Command::new("sleep")
-        .arg("600")
-        .uid(owner.uid())
-        .gid(owner.gid())
-        .spawn()
-        .unwrap();
+    let mut foreign =
+        Command::new("sleep").arg("600").uid(owner.uid()).gid(owner.gid()).spawn().unwrap();
     folder.leave_pid_file(foreign.id());
     let database = folder.open().await;
     assert_row_is_there(&database).await;
-    assert!(
-        foreign.try_wait().unwrap().is_none(),
-        "the foreign process was ended"
-    );
+    assert!(foreign.try_wait().unwrap().is_none(), "the foreign process was ended");
     foreign.kill().unwrap();
     foreign.wait().unwrap();
     database.stop().await.unwrap();
@@ -267,19 +232,13 @@ async fn a_killed_server_is_started_again_with_its_data() {
     let folder = Folder::with_a_row().await;
     let database = folder.open().await;
     let pool = read_pool(database.connect_options());
-    sqlx::query("SELECT word FROM kept")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.unwrap();
     let killed = folder.server();
     kill(killed, Signal::SIGKILL).unwrap();
     until("the pool reads again", async || {
         folder.cluster().join("postmaster.pid").exists()
             && folder.server() != killed
-            && sqlx::query("SELECT word FROM kept")
-                .fetch_one(&pool)
-                .await
-                .is_ok()
+            && sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.is_ok()
     })
     .await;
     assert_row_is_there(&database).await;
@@ -291,14 +250,8 @@ async fn a_killed_server_is_started_again_with_its_data() {
 async fn a_folder_that_is_served_is_refused_with_the_process_that_serves_it() {
     let folder = Folder::new();
     let database = folder.open().await;
-    let error = Database::open(&folder.settings())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&format!("process {} ", std::process::id())),
-        "{error}"
-    );
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {} ", std::process::id())), "{error}");
     assert!(error.contains("--data-dir"), "{error}");
     database.stop().await.unwrap();
     folder.open().await.stop().await.unwrap();
@@ -308,14 +261,8 @@ async fn a_folder_that_is_served_is_refused_with_the_process_that_serves_it() {
 async fn the_server_of_a_killed_process_is_taken_over() {
     let folder = Folder::with_a_row().await;
     let mut holder = Holder::start(&folder).await;
-    let error = Database::open(&folder.settings())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&format!("process {} ", holder.0.id())),
-        "{error}"
-    );
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {} ", holder.0.id())), "{error}");
     let orphan = folder.server();
     holder.kill();
     assert!(is_running(orphan));
@@ -331,10 +278,7 @@ async fn the_server_of_a_killed_process_is_taken_over() {
 async fn a_cluster_of_another_major_version_is_left_alone_with_advice() {
     let folder = Folder::with_a_row().await;
     std::fs::write(folder.cluster().join("PG_VERSION"), "7\n").unwrap();
-    let error = Database::open(&folder.settings())
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
     assert!(error.contains("made by PostgreSQL 7"), "{error}");
     assert!(error.contains("pg_upgrade"), "{error}");
 }
@@ -364,17 +308,10 @@ async fn a_database_that_is_dropped_stops_its_server() {
 async fn a_long_path_is_no_obstacle() {
     let folder = Folder::new();
     let mut settings = folder.settings();
-    settings.data_dir = settings
-        .data_dir
-        .join("a-long-name".repeat(10))
-        .join("data");
+    settings.data_dir = settings.data_dir.join("a-long-name".repeat(10)).join("data");
     let database = Database::open(&settings).await.unwrap();
     database.wait_ready().await.unwrap();
-    let socket = show(
-        &mut connect(&database).await,
-        "SHOW unix_socket_directories",
-    )
-    .await;
+    let socket = show(&mut connect(&database).await, "SHOW unix_socket_directories").await;
     let socket = Path::new(socket.trim_matches('"')).to_owned();
     assert!(socket.starts_with("/tmp"), "{}", socket.display());
     database.stop().await.unwrap();
@@ -430,10 +367,7 @@ async fn a_server_that_does_not_start_says_why() {
     let configuration = folder.cluster().join("postgresql.conf");
     let text = std::fs::read_to_string(&configuration).unwrap();
     std::fs::write(&configuration, format!("{text}\nno_such_setting = 1\n")).unwrap();
-    let error = format!(
-        "{:#}",
-        Database::attach(&folder.settings()).await.unwrap_err()
-    );
+    let error = format!("{:#}", Database::attach(&folder.settings()).await.unwrap_err());
     assert!(error.contains("no_such_setting"), "{error}");
 }
 
@@ -450,13 +384,7 @@ async fn a_database_that_is_newer_than_the_binary_is_left_alone_with_advice() {
     .execute(&mut connect(&database).await)
     .await
     .unwrap();
-    let error = migrate(&database.connect_options())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("99991231235959") && error.contains("newer"),
-        "{error}"
-    );
+    let error = migrate(&database.connect_options()).await.unwrap_err().to_string();
+    assert!(error.contains("99991231235959") && error.contains("newer"), "{error}");
     database.stop().await.unwrap();
 }

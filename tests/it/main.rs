@@ -1,9 +1,8 @@
-//! The integration tests: one binary, so that they are linked once.
+//! The whole service, from outside: one binary, so that it is linked once.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod api;
 mod embedded;
+mod keys;
+mod support;

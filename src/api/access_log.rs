@@ -1,0 +1,189 @@
+//! Around every request, the way in included: its id, one line in the log, and the promise that
+//! whatever goes wrong is answered as a problem.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, ResponseError, web};
+use futures_util::FutureExt as _;
+
+use super::ApiState;
+use crate::clock::Clock;
+use crate::domain::DeliveryId;
+use crate::problem::{Code, Problem, REQUEST_ID};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id that is taken over from a caller.
+const LONGEST_ID: usize = 64;
+
+/// Middleware for `from_fn`, to be the outermost.
+pub async fn access_log(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let request_id = request_id(&req);
+    let line = Line {
+        method: req.method().clone(),
+        uri: req.uri().clone(),
+        request_id: request_id.clone(),
+        started: Instant::now(),
+    };
+    let answer = async move {
+        match AssertUnwindSafe(next.call(req)).catch_unwind().await {
+            Ok(Ok(response)) => Ok(line.finish(in_our_form(response.map_into_boxed_body()))),
+            Ok(Err(error)) => Err(line.wrap(error)),
+            // A panic would cut the connection without an answer.
+            Err(_) => Err(line.wrap(Problem::internal(Panicked).into())),
+        }
+    };
+    REQUEST_ID.scope(request_id, answer).await
+}
+
+/// The caller's own id where it has a sane one, so that both logs can be read side by side.
+fn request_id(req: &ServiceRequest) -> String {
+    let sane = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_visible);
+    let given = req.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    given.filter(sane).map_or_else(
+        || {
+            let clock = req.app_data::<web::Data<ApiState>>().map(|state| state.clock.clone());
+            DeliveryId::new(clock.unwrap_or_else(Clock::system).now()).0.to_string()
+        },
+        str::to_owned,
+    )
+}
+
+fn is_visible(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
+/// What the log says of a request. Of its URL the path alone: a query can hold what was said.
+struct Line {
+    method: Method,
+    uri: Uri,
+    request_id: String,
+    started: Instant,
+}
+
+impl Line {
+    fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
+        let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+        self.write(response.status(), problem.and_then(Problem::cause));
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+
+    /// For an error that has no response yet, since the framework makes it later.
+    fn wrap(self, error: Error) -> Error {
+        let status = error.as_response_error().status_code();
+        self.write(status, error.as_error::<Problem>().and_then(Problem::cause));
+        Unanswered { error, request_id: self.request_id }.into()
+    }
+
+    fn write(&self, status: StatusCode, cause: Option<&anyhow::Error>) {
+        let (method, path, request_id) = (self.method.as_str(), self.uri.path(), &self.request_id);
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let status_code = status.as_u16();
+        macro_rules! line {
+            ($level:ident $(, $field:ident = $value:expr)*) => {
+                tracing::$level!(
+                    method, path, status = status_code, duration_ms, request_id
+                    $(, $field = $value)*, "answered"
+                )
+            };
+        }
+        if let Some(cause) = cause {
+            line!(error, cause = format_args!("{cause:#}"));
+        } else if status.is_server_error() {
+            line!(error);
+        } else if is_routine(path) && status.is_success() {
+            line!(debug);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+/// What comes many times a second, or from a machine that only looks whether we live.
+fn is_routine(path: &str) -> bool {
+    path.starts_with("/webhook") || matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Turns an error that is not a [`Problem`], such as the framework's own, into one.
+fn in_our_form(response: ServiceResponse) -> ServiceResponse {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let error = response.response().error();
+    let ours = error.is_some_and(|error| error.as_error::<Problem>().is_some());
+    if ours || error.is_none() && response.headers().contains_key(CONTENT_TYPE) {
+        return response;
+    }
+    let problem = problem_of(status, error.map(ToString::to_string));
+    let (req, mut theirs) = response.into_parts();
+    let allow = theirs.headers_mut().remove(ALLOW).next();
+    let mut answer = HttpResponse::from_error(problem);
+    if let Some(allow) = allow {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    ServiceResponse::new(req, answer)
+}
+
+fn problem_of(status: StatusCode, what: Option<String>) -> Problem {
+    let detail = what.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().into());
+    match status {
+        StatusCode::NOT_FOUND => Problem::new(Code::NotFound, "There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(Code::MethodNotAllowed, detail),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, detail),
+        StatusCode::REQUEST_TIMEOUT => Problem::new(Code::RequestTimeout, detail),
+        _ if status.is_client_error() => Problem::new(Code::InvalidParameter, detail),
+        _ => Problem::internal(anyhow::anyhow!(detail)),
+    }
+}
+
+/// An error whose response is made outside of the request's scope.
+#[derive(Debug)]
+struct Unanswered {
+    error: Error,
+    request_id: String,
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl ResponseError for Unanswered {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        REQUEST_ID.sync_scope(self.request_id.clone(), || {
+            let mut response = match self.error.as_error::<Problem>() {
+                Some(problem) => problem.error_response(),
+                None => {
+                    problem_of(self.status_code(), Some(self.error.to_string())).error_response()
+                }
+            };
+            if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+                response.headers_mut().insert(X_REQUEST_ID, id);
+            }
+            response
+        })
+    }
+}
+
+/// A handler panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked; what it said stands above")]
+struct Panicked;

@@ -1,0 +1,75 @@
+//! `GET /v1/agents` and `GET /v1/agents/{agent_id}`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::list::{self, LIST_PARAMS, ListRequest};
+use super::params::{Params, path_id};
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::problem::{Code, Problem};
+use crate::store::agents::AgentRow;
+use crate::store::keys::Scope;
+use crate::store::{Order, Position};
+
+/// An agent and its figures.
+#[derive(Debug, Serialize)]
+pub(super) struct Agent {
+    /// The sender's code for it.
+    agent_id: String,
+    /// Its sessions.
+    session_count: i64,
+    /// Messages in them, by anybody.
+    message_count: i64,
+    /// Its earliest event.
+    first_seen_at: Timestamp,
+    /// Its latest event.
+    last_activity_at: Timestamp,
+}
+
+impl From<AgentRow> for Agent {
+    fn from(row: AgentRow) -> Self {
+        Self {
+            agent_id: row.agent_id,
+            session_count: row.session_count,
+            message_count: row.message_count,
+            first_seen_at: Timestamp(row.first_seen_at),
+            last_activity_at: Timestamp(row.last_activity_at),
+        }
+    }
+}
+
+/// All agents, the latest active first.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &LIST_PARAMS, &[])?;
+    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
+    let next =
+        list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });
+    list::respond(&req, rows.into_iter().map(Agent::from).collect(), next)
+}
+
+/// One agent.
+pub(super) async fn show(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    Params::parse(&req, &[], &[])?;
+    let agent_id = path_id(&req)?;
+    if !caller.sees(&agent_id) {
+        return Err(no_such_agent());
+    }
+    let row = state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
+    list::json(HttpResponse::Ok(), &Agent::from(row))
+}
+
+pub(super) fn no_such_agent() -> Problem {
+    Problem::new(Code::NotFound, "There is no such agent.")
+}

@@ -1,0 +1,81 @@
+//! Who asks: the key that a request carries, and what it allows.
+
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+
+use super::ApiState;
+use super::keyring::Grant;
+use crate::problem::{Code, Problem};
+use crate::store::keys::Scope;
+
+/// Somebody whose key is valid.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Grant>);
+
+impl Caller {
+    /// Refuses a caller whose key lacks the scope.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.0.allows(scope) {
+            return Ok(());
+        }
+        let detail = format!("This key lacks the scope `{}`.", scope.as_str());
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+
+    /// The agents that the key is bound to: all else looks as if it were not there. `None` is
+    /// every agent.
+    #[must_use]
+    pub fn agents(&self) -> Option<&[String]> {
+        self.0.agents()
+    }
+
+    /// Whether the key shows this agent.
+    #[must_use]
+    pub fn sees(&self, agent_id: &str) -> bool {
+        self.agents().is_none_or(|agents| agents.iter().any(|agent| agent == agent_id))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future =
+        Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(state) = req.app_data::<web::Data<ApiState>>() else {
+            let cause = anyhow::anyhow!("the API runs without its state");
+            return Either::Left(ready(Err(Problem::internal(cause))));
+        };
+        let Some(key) = key_of(req.headers()) else {
+            return Either::Left(ready(Err(Problem::new(
+                Code::MissingCredentials,
+                "Send an API key, as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.",
+            ))));
+        };
+        if let Some(known) = state.keyring.recall(key) {
+            return Either::Left(ready(known.map(Self)));
+        }
+        let (keyring, key) = (state.keyring.clone(), key.to_owned());
+        Either::Right(async move { keyring.look_up(&key).await.map(Self) }.boxed_local())
+    }
+}
+
+/// The key that the headers carry. Another scheme than `Bearer` may be meant for a proxy, so it
+/// does not hide an `X-API-Key`.
+fn key_of(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key);
+    bearer
+        .or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+        .map(str::trim)
+        .filter(|key| !key.is_empty())
+}

@@ -1,0 +1,145 @@
+//! Which keys are let in, and what each allows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::sync::Cache;
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::Secret;
+use crate::problem::{Code, Problem};
+use crate::store::Store;
+use crate::store::keys::{KeyHash, KeyRow, Scope, looks_like_key};
+
+/// How long a key that was found is believed: so long may a key that was revoked elsewhere live.
+const BELIEVED_FOR: Duration = Duration::from_secs(5);
+/// Most keys that are remembered.
+const MOST_KEYS: u64 = 10_000;
+/// The use of a key is noted to the minute: a write for each read would cost more than the read.
+const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// The keys that are let in: those of the settings, which work without the database, and those
+/// in it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    bootstrap: Arc<[KeyHash]>,
+    found: Cache<KeyHash, Arc<Grant>>,
+    store: Store,
+    clock: Clock,
+}
+
+/// What a key allows.
+#[derive(Debug)]
+pub(super) struct Grant {
+    scopes: Vec<Scope>,
+    agents: Option<Vec<String>>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Grant {
+    /// `admin` is all of it.
+    pub(super) fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+
+    /// The agents that the key is bound to; `None` is every agent.
+    pub(super) fn agents(&self) -> Option<&[String]> {
+        self.agents.as_deref()
+    }
+}
+
+impl Keyring {
+    /// A ring of the keys in `store`, and of `bootstrap` ones that have every scope.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, bootstrap: &[Secret]) -> Self {
+        Self {
+            bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
+            found: Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED_FOR).build(),
+            store,
+            clock,
+        }
+    }
+
+    /// Forgets what was found, so that what was revoked in this process ends at once.
+    pub fn forget(&self) {
+        self.found.invalidate_all();
+    }
+
+    /// What a key allows, where that is known without asking the database.
+    pub(super) fn recall(&self, key: &str) -> Option<Result<Arc<Grant>, Problem>> {
+        let hash = KeyHash::of(key);
+        if self.is_bootstrap(hash) {
+            let grant = Grant { scopes: vec![Scope::Admin], agents: None, expires_at: None };
+            return Some(Ok(Arc::new(grant)));
+        }
+        if !looks_like_key(key) {
+            return Some(Err(refused("This is no key of ours.")));
+        }
+        self.found.get(&hash).map(|grant| self.still_valid(grant))
+    }
+
+    /// What a key in the database allows.
+    pub(super) async fn look_up(&self, key: &str) -> Result<Arc<Grant>, Problem> {
+        let hash = KeyHash::of(key);
+        let Some(row) = self.store.find_key(hash).await? else {
+            return Err(refused("There is no such key."));
+        };
+        if row.revoked_at.is_some() {
+            return Err(refused("This key was revoked."));
+        }
+        let (id, last_used_at) = (row.id, row.last_used_at);
+        let grant = self.still_valid(Arc::new(Grant::from(row)))?;
+        self.found.insert(hash, Arc::clone(&grant));
+        self.note_use(id, last_used_at);
+        Ok(grant)
+    }
+
+    // A hash tells nothing of its key, so comparing hashes in constant time is a second lock on
+    // the same door. All are compared, whichever fits.
+    fn is_bootstrap(&self, hash: KeyHash) -> bool {
+        self.bootstrap.iter().fold(false, |found, key| found | bool::from(key.0.ct_eq(&hash.0)))
+    }
+
+    fn still_valid(&self, grant: Arc<Grant>) -> Result<Arc<Grant>, Problem> {
+        if grant.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(refused("This key has expired."));
+        }
+        Ok(grant)
+    }
+
+    /// Off the request's path: nobody waits for it, and a reader is not refused if it fails.
+    fn note_use(&self, id: Uuid, last_used_at: Option<DateTime<Utc>>) {
+        let now = self.clock.now();
+        let stale = now - NOTED_EVERY;
+        if last_used_at.is_some_and(|at| at > stale) {
+            return;
+        }
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_key(id, now, stale).await {
+                tracing::debug!(
+                    error = format!("{:#}", anyhow::Error::new(error)),
+                    "use of a key not noted"
+                );
+            }
+        });
+    }
+}
+
+impl From<KeyRow> for Grant {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            // A scope of a later version means nothing to this one.
+            scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+            agents: row.agent_ids,
+            expires_at: row.expires_at,
+        }
+    }
+}
+
+fn refused(detail: &'static str) -> Problem {
+    Problem::new(Code::InvalidKey, detail)
+}

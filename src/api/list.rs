@@ -1,0 +1,135 @@
+//! Lists: what every one of them can be asked, and how it is answered.
+
+use actix_web::http::header::LINK;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::cursor::{self, Fingerprint, Key};
+use super::params::Params;
+use crate::problem::Problem;
+use crate::store::{Order, PageRequest, Position};
+
+/// What every list can be asked.
+pub(super) const LIST_PARAMS: [&str; 3] = ["limit", "cursor", "order"];
+/// What may change from page to page: it is no filter.
+const CHANGEABLE: [&str; 4] = ["limit", "cursor", "order", "include"];
+
+/// Rows on a page where nothing is said.
+const DEFAULT_LIMIT: u32 = 50;
+/// Most rows on a page.
+const MAX_LIMIT: u32 = 500;
+
+/// A part of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    /// The rows, in the list's order.
+    data: Vec<T>,
+    /// What to ask for the next part with; `null` at the end.
+    next_cursor: Option<String>,
+    /// There is a next part.
+    has_more: bool,
+}
+
+/// A list as it was asked for.
+pub(super) struct ListRequest<K> {
+    limit: u32,
+    order: Order,
+    after: Option<Position<K>>,
+    fingerprint: Fingerprint,
+}
+
+impl<K: Key + Clone> ListRequest<K> {
+    /// Reads what a request says of its list.
+    pub(super) fn parse(
+        req: &HttpRequest,
+        params: &Params,
+        default_order: Order,
+    ) -> Result<Self, Problem> {
+        let limit = params.number("limit", 1, MAX_LIMIT.into())?;
+        let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
+        let order = params
+            .choice("order", &[("asc", Order::Asc), ("desc", Order::Desc)])?
+            .unwrap_or(default_order);
+        let fingerprint = fingerprint(req.uri().path(), params, order);
+        let after = params.text("cursor").map(|text| cursor::decode(&fingerprint, text));
+        Ok(Self { limit, order, after: after.transpose()?, fingerprint })
+    }
+
+    /// What to ask the store: one row more than is shown tells whether there are more.
+    pub(super) fn page(&self) -> PageRequest<K> {
+        PageRequest { after: self.after.clone(), order: self.order, limit: self.limit + 1 }
+    }
+
+    /// It is the first page that is asked for.
+    pub(super) fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// Takes the row off that is not shown, and says where the next page begins.
+    pub(super) fn cut<R>(
+        &self,
+        rows: &mut Vec<R>,
+        position: impl Fn(&R) -> Position<K>,
+    ) -> Option<String> {
+        let shown = self.limit as usize;
+        let more = rows.len() > shown;
+        rows.truncate(shown);
+        rows.last().filter(|_| more).map(|last| cursor::encode(&self.fingerprint, &position(last)))
+    }
+}
+
+/// Answers a part of a list, with a link to the next.
+pub(super) fn respond<T: Serialize>(
+    req: &HttpRequest,
+    data: Vec<T>,
+    next_cursor: Option<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut response = HttpResponse::Ok();
+    if let Some(cursor) = &next_cursor {
+        response.insert_header((LINK, next_link(req, cursor)));
+    }
+    let has_more = next_cursor.is_some();
+    json(response, &Page { data, next_cursor, has_more })
+}
+
+/// Answers with JSON.
+pub(super) fn json<T: Serialize>(
+    mut response: actix_web::HttpResponseBuilder,
+    value: &T,
+) -> Result<HttpResponse, Problem> {
+    /// Room for a page of a usual conversation, so that writing it seldom grows the buffer.
+    const USUAL_BYTES: usize = 16 << 10;
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
+    Ok(response.content_type("application/json").body(body))
+}
+
+/// Relative to the request, so that it holds behind any proxy.
+fn next_link(req: &HttpRequest, cursor: &str) -> String {
+    let kept = req
+        .query_string()
+        .split('&')
+        .filter(|part| !part.is_empty() && part.split('=').next() != Some("cursor"));
+    let mut link = format!("<{}?", req.uri().path());
+    for part in kept {
+        link.push_str(part);
+        link.push('&');
+    }
+    link.push_str("cursor=");
+    link.push_str(cursor);
+    link.push_str(">; rel=\"next\"");
+    link
+}
+
+fn fingerprint(path: &str, params: &Params, order: Order) -> Fingerprint {
+    let mut filters: Vec<_> =
+        params.pairs().iter().filter(|(name, _)| !CHANGEABLE.contains(name)).collect();
+    filters.sort_unstable();
+    let order = match order {
+        Order::Asc => "asc",
+        Order::Desc => "desc",
+    };
+    filters
+        .into_iter()
+        .fold(Fingerprint::new(path).and(order), |print, (name, value)| print.and(name).and(value))
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/sessions/{session_id}/messages`: the conversation in order.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::list::{self, ListRequest};
+use super::params::{Params, path_id};
+use super::session::{only, session_key};
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::problem::Problem;
+use crate::store::keys::Scope;
+use crate::store::messages::{MessageFilter, MessageRow};
+use crate::store::{Order, Position};
+
+const PARAMS: [&str; 8] =
+    ["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"];
+
+/// Something that was said.
+#[derive(Debug, Serialize)]
+pub(super) struct Message<'a> {
+    /// The same for every repeat of its delivery.
+    id: Uuid,
+    /// The sender's id of the session.
+    session_id: &'a str,
+    /// Whose conversation.
+    agent_id: &'a str,
+    /// Who: `user`, `assistant`, or what the sender calls it.
+    role: &'a str,
+    /// What.
+    message: &'a str,
+    /// When; it orders the conversation.
+    timestamp: Timestamp,
+    /// When the sender says that it sent it.
+    sent_at: Option<Timestamp>,
+    /// When it arrived.
+    received_at: Timestamp,
+    /// Some of the text could not be stored, and shows U+FFFD in its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    altered: bool,
+    /// The sender gave no time that makes sense; `timestamp` is when it arrived.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    undated: bool,
+}
+
+impl<'a> Message<'a> {
+    /// What a row of this session means.
+    pub(super) fn new(row: &'a MessageRow, session_id: &'a str, agent_id: &'a str) -> Self {
+        Self {
+            id: row.id,
+            session_id,
+            agent_id,
+            role: &row.role,
+            message: &row.message,
+            timestamp: Timestamp(row.occurred_at),
+            sent_at: row.sent_at.map(Timestamp),
+            received_at: Timestamp(row.received_at),
+            altered: row.altered,
+            undated: row.undated,
+        }
+    }
+}
+
+/// The conversation in order.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &PARAMS, &[])?;
+    let list = ListRequest::parse(&req, &params, Order::Asc)?;
+    let filter = MessageFilter {
+        role: params.text("role").map(str::to_owned),
+        after: params.time("after")?,
+        before: params.time("before")?,
+    };
+    let session_id = path_id(&req)?;
+    let key = session_key(&session_id, &params, &caller);
+    let found = state.store.read_conversation(key, &filter, &list.page()).await?;
+    let mut talk = only(found)?;
+    let next = list.cut(&mut talk.messages, |row| Position { at: row.occurred_at, key: row.id });
+    let show = |row| Message::new(row, &talk.session_id, &talk.agent_id);
+    list::respond(&req, talk.messages.iter().map(show).collect(), next)
+}

@@ -1,0 +1,143 @@
+//! `GET /v1/sessions`, `GET /v1/agents/{agent_id}/sessions` and `GET /v1/sessions/{session_id}`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::agents::no_such_agent;
+use super::list::{self, ListRequest};
+use super::params::{Params, path_id};
+use super::session::{SELECTORS, Session, only, session_key};
+use super::{ApiState, Caller};
+use crate::domain::session::Status;
+use crate::problem::Problem;
+use crate::store::keys::Scope;
+use crate::store::sessions::{SessionFilter, SessionRow};
+use crate::store::{Order, Position};
+
+/// Messages of each session that `include=messages` brings at the most.
+const INCLUDED_MESSAGES: u32 = 200;
+
+/// What the lists of sessions can be asked; `agent_id` stands last, since one of them has it in
+/// its path.
+const PARAMS: [&str; 14] = [
+    "limit",
+    "cursor",
+    "order",
+    "source",
+    "room_name",
+    "status",
+    "opened_by",
+    "started_after",
+    "started_before",
+    "active_after",
+    "active_before",
+    "min_messages",
+    "include",
+    "agent_id",
+];
+
+/// All sessions, the latest active first.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &PARAMS, &["agent_id"])?;
+    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let filter = filter(&params, &state, visible(&caller, params.texts("agent_id")))?;
+    let rows = state.store.list_sessions(&filter, &list.page()).await?;
+    respond(&req, &params, &state, &list, rows).await
+}
+
+/// An agent's sessions, the latest active first.
+pub(super) async fn list_of_agent(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &PARAMS[..PARAMS.len() - 1], &[])?;
+    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let agent_id = path_id(&req)?;
+    if !caller.sees(&agent_id) {
+        return Err(no_such_agent());
+    }
+    let filter = filter(&params, &state, Some(vec![agent_id.clone()]))?;
+    let rows = state.store.list_sessions(&filter, &list.page()).await?;
+    if rows.is_empty() && list.is_first() {
+        // An empty list is an answer about an agent that exists.
+        state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
+    }
+    respond(&req, &params, &state, &list, rows).await
+}
+
+/// One session.
+pub(super) async fn show(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &SELECTORS, &[])?;
+    let session_id = path_id(&req)?;
+    let key = session_key(&session_id, &params, &caller);
+    let row = only(state.store.find_session(key).await?)?;
+    list::json(HttpResponse::Ok(), &Session::new(&row, state.silence, state.clock.now()))
+}
+
+/// Answers a page of sessions, with their messages where they are to be included.
+async fn respond(
+    req: &HttpRequest,
+    params: &Params,
+    state: &ApiState,
+    list: &ListRequest<uuid::Uuid>,
+    mut rows: Vec<SessionRow>,
+) -> Result<HttpResponse, Problem> {
+    let next = list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.id });
+    let now = state.clock.now();
+    let show = |row| Session::new(row, state.silence, now);
+    if params.choice("include", &[("messages", ())])?.is_none() {
+        return list::respond(req, rows.iter().map(show).collect(), next);
+    }
+    let messages = state.store.beginnings(&rows, INCLUDED_MESSAGES).await?;
+    let sessions = rows.iter().zip(&messages);
+    let data = sessions.map(|(row, messages)| show(row).with_messages(row, messages)).collect();
+    list::respond(req, data, next)
+}
+
+/// Of the agents that are asked for, those that the caller may see.
+fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Vec<String>> {
+    match (wanted, caller.agents()) {
+        (None, bound) => bound.map(<[_]>::to_vec),
+        (Some(wanted), _) => Some(wanted.into_iter().filter(|id| caller.sees(id)).collect()),
+    }
+}
+
+fn filter(
+    params: &Params,
+    state: &ApiState,
+    agents: Option<Vec<String>>,
+) -> Result<SessionFilter, Problem> {
+    // Misspelt, it would be found only after the list was read.
+    params.choice("include", &[("messages", ())])?;
+    let now = state.clock.now();
+    let text = |name| params.text(name).map(str::to_owned);
+    Ok(SessionFilter {
+        agents,
+        source: text("source"),
+        room_name: text("room_name"),
+        status: params.choice(
+            "status",
+            &[("live", Status::Live), ("idle", Status::Idle), ("ended", Status::Ended)],
+        )?,
+        live_since: state.silence.live_since(now),
+        open_since: state.silence.open_since(now),
+        opened_by: params
+            .choice("opened_by", &[("room.join", "room.join"), ("chat.push", "chat.push")])?,
+        started_after: params.time("started_after")?,
+        started_before: params.time("started_before")?,
+        active_after: params.time("active_after")?,
+        active_before: params.time("active_before")?,
+        min_messages: params.number("min_messages", 0, i64::MAX)?,
+    })
+}

@@ -1,0 +1,234 @@
+//! API keys: what they are made of, and which there are. Only a key's SHA-256 is kept.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use sqlx::{query, query_as};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// How every key of ours begins, so that a scanner for leaked secrets can know one.
+pub const KEY_PREFIX: &str = "vb_";
+/// Random bytes in a key.
+const KEY_BYTES: usize = 32;
+
+/// What a key allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Scope {
+    /// Agents, sessions, messages, search, stream.
+    Read,
+    /// Figures without any text.
+    Analytics,
+    /// Everything as a file.
+    Export,
+    /// Erasing for good.
+    Erase,
+    /// All of it, keys and deliveries too.
+    Admin,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Read, Self::Analytics, Self::Export, Self::Erase, Self::Admin];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Analytics => "analytics",
+            Self::Export => "export",
+            Self::Erase => "erase",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// The SHA-256 of a key: what stands for it everywhere but in its owner's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// Of a key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+}
+
+/// Makes a key from 256 random bits.
+#[must_use]
+pub fn generate_key() -> String {
+    let bytes: [u8; KEY_BYTES] = rand::random();
+    format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Whether a text has the shape of a key that [`generate_key`] makes.
+#[must_use]
+pub fn looks_like_key(text: &str) -> bool {
+    const CHARACTERS: usize = (KEY_BYTES * 8).div_ceil(6);
+    text.strip_prefix(KEY_PREFIX).is_some_and(|rest| {
+        rest.len() == CHARACTERS
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    })
+}
+
+/// A key to be kept.
+#[derive(Clone, Debug)]
+pub struct NewKey<'a> {
+    /// Its id, by which it is revoked.
+    pub id: Uuid,
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// What stands for it.
+    pub hash: KeyHash,
+    /// What it allows.
+    pub scopes: &'a [Scope],
+    /// The agents that it is bound to; `None` is every agent.
+    pub agent_ids: Option<&'a [String]>,
+    /// Now.
+    pub created_at: DateTime<Utc>,
+    /// When it stops to be valid.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A key as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// Its id.
+    pub id: Uuid,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<String>,
+    /// The agents that it is bound to; `None` is every agent.
+    pub agent_ids: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it stops to be valid.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// Keeps a new key.
+    pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<(), StoreError> {
+        let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        query!(
+            r#"
+            INSERT INTO api_keys (id, name, key_sha256, scopes, agent_ids, created_at, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "#,
+            key.id,
+            key.name,
+            &key.hash.0[..],
+            &scopes,
+            key.agent_ids,
+            key.created_at,
+            key.expires_at
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// All keys, newest first. Keys are made by hand: there are few.
+    pub async fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let rows = query_as!(
+            KeyRow,
+            r#"
+            SELECT
+                id,
+                name,
+                scopes,
+                agent_ids,
+                created_at,
+                expires_at,
+                revoked_at,
+                last_used_at
+            FROM api_keys
+            ORDER BY created_at DESC, id DESC
+            "#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// The key with this hash.
+    pub async fn find_key(&self, hash: KeyHash) -> Result<Option<KeyRow>, StoreError> {
+        let row = query_as!(
+            KeyRow,
+            r#"
+            SELECT
+                id,
+                name,
+                scopes,
+                agent_ids,
+                created_at,
+                expires_at,
+                revoked_at,
+                last_used_at
+            FROM api_keys
+            WHERE key_sha256 = $1
+            "#,
+            &hash.0[..]
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row)
+    }
+
+    /// Revokes a key; a key that was revoked before stays so since then. `false` where there is
+    /// no such key.
+    pub async fn revoke_key(&self, id: Uuid, at: DateTime<Utc>) -> Result<bool, StoreError> {
+        let done = query!(
+            r#"
+            UPDATE api_keys
+            SET revoked_at = COALESCE(revoked_at, $2)
+            WHERE id = $1
+            "#,
+            id,
+            at
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Notes that a key was used, unless that was noted after `stale`: several processes may
+    /// each want to.
+    pub async fn touch_key(
+        &self,
+        id: Uuid,
+        at: DateTime<Utc>,
+        stale: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        query!(
+            r#"
+            UPDATE api_keys
+            SET last_used_at = $2
+            WHERE id = $1
+                AND (last_used_at IS NULL OR last_used_at <= $3)
+            "#,
+            id,
+            at,
+            stale
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Which part of a list is asked for: by key, never by offset, so that rows which come in
+//! meanwhile neither repeat nor hide others.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Which way a list runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    Desc,
+}
+
+/// Where a row stands in a list: its time, and what orders rows of the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position<K = Uuid> {
+    /// The time that orders the list.
+    pub at: DateTime<Utc>,
+    /// The tie-break.
+    pub key: K,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct PageRequest<K = Uuid> {
+    /// The last row that the caller has seen; `None` is the start.
+    pub after: Option<Position<K>>,
+    /// Which way.
+    pub order: Order,
+    /// Most rows to give.
+    pub limit: u32,
+}
+
+// Times on either side of all that is stored. Postgres' own infinities have no counterpart here,
+// and a bound that is always there keeps `OR` out of the conditions that walk an index.
+pub(super) const BEFORE_ALL: DateTime<Utc> = year(1);
+pub(super) const AFTER_ALL: DateTime<Utc> = year(9999);
+
+const fn year(year: i32) -> DateTime<Utc> {
+    match chrono::NaiveDate::from_ymd_opt(year, 1, 1) {
+        Some(date) => date.and_time(chrono::NaiveTime::MIN).and_utc(),
+        None => DateTime::UNIX_EPOCH,
+    }
+}
+
+impl PageRequest {
+    /// The position to go on from, the start of the list included.
+    pub(super) fn start(&self) -> (DateTime<Utc>, Uuid) {
+        match (&self.after, self.order) {
+            (Some(position), _) => (position.at, position.key),
+            (None, Order::Asc) => (BEFORE_ALL, Uuid::nil()),
+            (None, Order::Desc) => (AFTER_ALL, Uuid::max()),
+        }
+    }
+}

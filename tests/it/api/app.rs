@@ -1,0 +1,153 @@
+//! The API on a port of its own, with time held still.
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use chrono::{DateTime, TimeDelta, Utc};
+use verbatim::api::{ApiState, Keyring, access_log, routes};
+use verbatim::clock::Clock;
+use verbatim::config::Secret;
+use verbatim::domain::session::SilenceLimits;
+use verbatim::store::Store;
+use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
+
+use super::http::{self, Answer};
+use crate::support::database::TestDatabase;
+
+/// A key of the settings, with every scope.
+pub(crate) const BOOTSTRAP: &str = "the key of the settings";
+
+/// When the tests take place.
+pub(crate) fn now() -> DateTime<Utc> {
+    at(0)
+}
+
+/// So many seconds from [`now`].
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_607_253, 0).expect("a time") + TimeDelta::seconds(seconds)
+}
+
+pub(crate) struct TestApi {
+    pub(crate) database: TestDatabase,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) keyring: Keyring,
+    address: String,
+    server: ServerHandle,
+}
+
+impl TestApi {
+    pub(crate) async fn start() -> Self {
+        let database = TestDatabase::create().await;
+        let store = Store::for_reading(database.options(), 4);
+        let clock = Clock::fixed(now());
+        let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
+        let state = web::Data::new(ApiState {
+            store: store.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            silence: SilenceLimits::default(),
+        });
+        let app = move || {
+            App::new()
+                .app_data(state.clone())
+                .wrap(from_fn(access_log))
+                .configure(routes)
+                .route("/panic", web::get().to(panics))
+                .route("/query", web::get().to(misreads))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals();
+        let server = server.bind(("127.0.0.1", 0)).expect("binds");
+        let address = server.addrs()[0].to_string();
+        let server = server.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { database, store, clock, keyring, address, server: handle }
+    }
+
+    /// A request as the settings' key.
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.get_as(BOOTSTRAP, target).await
+    }
+
+    /// A request as some key.
+    pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
+        self.send("GET", target, &[("Authorization", &format!("Bearer {key}"))]).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        http::send(&self.address, method, target, headers).await
+    }
+
+    /// A new key.
+    pub(crate) async fn key(&self, scopes: &[Scope], agents: Option<&[&str]>) -> String {
+        self.expiring_key(scopes, agents, None).await
+    }
+
+    pub(crate) async fn expiring_key(
+        &self,
+        scopes: &[Scope],
+        agents: Option<&[&str]>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> String {
+        let key = generate_key();
+        let agents: Option<Vec<_>> =
+            agents.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        let new = NewKey {
+            id: uuid::Uuid::new_v4(),
+            name: "a test's",
+            hash: KeyHash::of(&key),
+            scopes,
+            agent_ids: agents.as_deref(),
+            created_at: now(),
+            expires_at,
+        };
+        self.store.insert_key(&new).await.expect("a key is kept");
+        key
+    }
+
+    /// Every row of a list, page by page, along `next_cursor`.
+    pub(crate) async fn walk(&self, target: &str, column: &str) -> Vec<String> {
+        let separator = if target.contains('?') { '&' } else { '?' };
+        let mut rows = Vec::new();
+        let mut page = self.get(target).await;
+        loop {
+            rows.extend(page.column(column));
+            let body = page.json();
+            let Some(cursor) = body["next_cursor"].as_str() else {
+                assert_eq!(body["has_more"], false);
+                assert_eq!(page.header("link"), None);
+                return rows;
+            };
+            assert_eq!(body["has_more"], true);
+            page = self.get(&format!("{target}{separator}cursor={cursor}")).await;
+        }
+    }
+}
+
+impl Drop for TestApi {
+    fn drop(&mut self) {
+        // Not awaited: the server's threads end with the process at the latest.
+        drop(self.server.stop(false));
+    }
+}
+
+#[expect(clippy::unused_async, reason = "a handler is")]
+async fn panics() -> &'static str {
+    panic!("on purpose")
+}
+
+#[derive(serde::Deserialize)]
+struct Number {
+    #[expect(dead_code, reason = "never read")]
+    number: u8,
+}
+
+async fn misreads(_: web::Query<Number>) -> &'static str {
+    ""
+}

@@ -1,0 +1,12 @@
+//! The read API over HTTP, on a database of the test's own.
+
+mod agents;
+mod app;
+mod cursors;
+mod edges;
+mod http;
+mod keys;
+mod messages;
+mod rows;
+mod sessions;
+mod transcript;
