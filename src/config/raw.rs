@@ -104,12 +104,16 @@ pub(super) struct FileSource {
 impl File {
     /// Reads the file, or gives the empty one where none is named.
     pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         // The parser's own message would quote the line, and the line may hold a secret.
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            let line = error
+                .span()
+                .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
             anyhow::anyhow!("{} line {line}: {}", path.display(), error.message())
         })
     }
