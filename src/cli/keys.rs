@@ -3,19 +3,17 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
+use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
+use crate::postgres::{self, Database};
 use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
-
-/// Connections that a command needs.
-const CONNECTIONS: u32 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -79,22 +77,28 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
         created_at: now,
         expires_at,
     };
-    let store = open(args.database)?;
-    store.insert_key(&new).await.map_err(explain)?;
+    let (store, database) = open(&args.database).await?;
+    let made = store.insert_key(&new).await.map_err(explain);
+    close(store, database).await?;
+    made?;
     say(&key);
     note(&format!("Key {id} is made. It stands above, and is shown this once."));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let keys = open(database)?.list_keys().await.map_err(explain)?;
-    say(table(&keys, clock.now()).trim_end());
+    let (store, database) = open(&database).await?;
+    let keys = store.list_keys().await.map_err(explain);
+    close(store, database).await?;
+    say(table(&keys?, clock.now()).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let found = open(database)?.revoke_key(id, clock.now()).await.map_err(explain)?;
-    anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
+    let (store, database) = open(&database).await?;
+    let found = store.revoke_key(id, clock.now()).await.map_err(explain);
+    close(store, database).await?;
+    anyhow::ensure!(found?, "there is no key {id}; `verbatim keys list` shows which there are");
     note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
@@ -106,13 +110,16 @@ fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<D
     Ok(now + lifetime)
 }
 
-// PROVISIONAL: supports a database of the user's own only, until the private one can be attached.
-fn open(args: DatabaseArgs) -> anyhow::Result<Store> {
-    let settings = DatabaseSettings::resolve(&args)?;
-    let url = settings.url.context("set DATABASE_URL")?;
-    // The parser's own message could quote the URL, and the URL may hold a password.
-    let options = url.expose().parse().ok().context("DATABASE_URL is not a Postgres URL")?;
-    Ok(Store::for_reading(options, CONNECTIONS))
+/// The database for the time of the command; a private one that does not run is started for it.
+async fn open(args: &DatabaseArgs) -> anyhow::Result<(Store, Database)> {
+    let database = Database::attach(&DatabaseSettings::resolve(args)?).await?;
+    let store = Store::new(postgres::read_pool(database.connect_options()));
+    Ok((store, database))
+}
+
+async fn close(store: Store, database: Database) -> anyhow::Result<()> {
+    store.pool().close().await;
+    database.stop().await
 }
 
 fn explain(error: StoreError) -> anyhow::Error {
@@ -120,7 +127,7 @@ fn explain(error: StoreError) -> anyhow::Error {
     const NO_SUCH_TABLE: &str = "42P01";
     let code = match &error {
         StoreError::Refused(cause) | StoreError::Unavailable(cause) => {
-            cause.as_database_error().and_then(|cause| cause.code())
+            cause.as_database_error().and_then(DatabaseError::code)
         }
     };
     let unmigrated = code.is_some_and(|code| code == NO_SUCH_TABLE);
