@@ -237,6 +237,9 @@ mod tests {
             revoked_at: None,
             last_used_at: None,
         };
-        insta::assert_snapshot!(table(&[key], at(60)), @"");
+        insta::assert_snapshot!(table(&[key], at(60)), @r"
+        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                  LAST USED  REVOKED
+        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (over)  never      -
+        ");
     }
 }
