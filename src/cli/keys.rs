@@ -139,9 +139,9 @@ fn explain(error: StoreError) -> anyhow::Error {
     /// `undefined_table`
     const NO_SUCH_TABLE: &str = "42P01";
     let code = match &error {
-        StoreError::Refused(cause) | StoreError::Unavailable(cause) => {
-            cause.as_database_error().and_then(|cause| cause.code())
-        }
+        StoreError::Refused(cause) | StoreError::Unavailable(cause) => cause
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code),
     };
     let unmigrated = code.is_some_and(|code| code == NO_SUCH_TABLE);
     let error = anyhow::Error::new(error);

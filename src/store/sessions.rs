@@ -79,7 +79,7 @@ pub enum Found<T> {
     Several(Vec<Candidate>),
 }
 
-impl<'a> SessionKey<'a> {
+impl SessionKey<'_> {
     /// Our id, where the key can be one.
     ///
     /// A session of that id wins over others whose sender's id reads the same, so that every
