@@ -11,10 +11,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             // `{:#}` prints the whole chain of causes on one line.
-            #[expect(
-                clippy::print_stderr,
-                reason = "the error goes to the person who typed"
-            )]
+            #[expect(clippy::print_stderr, reason = "the error goes to the person who typed")]
             {
                 eprintln!("verbatim: {error:#}");
             }

@@ -174,10 +174,7 @@ impl Problem {
         Self {
             cause: Some(cause.into()),
             retry_after_seconds: Some(1),
-            ..Self::new(
-                Code::Unavailable,
-                "The database does not answer; try again shortly.",
-            )
+            ..Self::new(Code::Unavailable, "The database does not answer; try again shortly.")
         }
     }
 

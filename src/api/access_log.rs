@@ -48,18 +48,11 @@ pub async fn access_log(
 /// The caller's own id where it has a sane one, so that both logs can be read side by side.
 fn request_id(req: &ServiceRequest) -> String {
     let sane = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_visible);
-    let given = req
-        .headers()
-        .get(X_REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
+    let given = req.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     given.filter(sane).map_or_else(
         || {
-            let clock = req
-                .app_data::<web::Data<ApiState>>()
-                .map(|state| state.clock.clone());
-            DeliveryId::new(clock.unwrap_or_else(Clock::system).now())
-                .0
-                .to_string()
+            let clock = req.app_data::<web::Data<ApiState>>().map(|state| state.clock.clone());
+            DeliveryId::new(clock.unwrap_or_else(Clock::system).now()).0.to_string()
         },
         str::to_owned,
     )
@@ -79,10 +72,7 @@ struct Line {
 
 impl Line {
     fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
-        let problem = response
-            .response()
-            .error()
-            .and_then(|error| error.as_error::<Problem>());
+        let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         self.write(response.status(), problem.and_then(Problem::cause));
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -94,11 +84,7 @@ impl Line {
     fn wrap(self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
         self.write(status, error.as_error::<Problem>().and_then(Problem::cause));
-        Unanswered {
-            error,
-            request_id: self.request_id,
-        }
-        .into()
+        Unanswered { error, request_id: self.request_id }.into()
     }
 
     fn write(&self, status: StatusCode, cause: Option<&anyhow::Error>) {

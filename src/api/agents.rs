@@ -49,14 +49,9 @@ pub(super) async fn list(
     caller.require(Scope::Read)?;
     let params = Params::parse(&req, &LIST_PARAMS, &[])?;
     let list = ListRequest::parse(&req, &params, Order::Desc)?;
-    let mut rows = state
-        .store
-        .list_agents(caller.agents(), &list.page())
-        .await?;
-    let next = list.cut(&mut rows, |row| Position {
-        at: row.last_activity_at,
-        key: row.agent_id.clone(),
-    });
+    let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
+    let next =
+        list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });
     list::respond(&req, rows.into_iter().map(Agent::from).collect(), next)
 }
 
@@ -72,11 +67,7 @@ pub(super) async fn show(
     if !caller.sees(&agent_id) {
         return Err(no_such_agent());
     }
-    let row = state
-        .store
-        .find_agent(&agent_id)
-        .await?
-        .ok_or_else(no_such_agent)?;
+    let row = state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
     list::json(HttpResponse::Ok(), &Agent::from(row))
 }
 

@@ -37,8 +37,7 @@ impl Caller {
     /// Whether the key shows this agent.
     #[must_use]
     pub fn sees(&self, agent_id: &str) -> bool {
-        self.agents()
-            .is_none_or(|agents| agents.iter().any(|agent| agent == agent_id))
+        self.agents().is_none_or(|agents| agents.iter().any(|agent| agent == agent_id))
     }
 }
 

@@ -63,9 +63,7 @@ impl Key for String {
     }
 
     fn read(bytes: Vec<u8>) -> Option<Self> {
-        Self::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0'))
+        Self::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
 }
 
@@ -106,10 +104,7 @@ fn read<K: Key>(fingerprint: &Fingerprint, cursor: &str) -> Option<Position<K>> 
     let (time, key) = position.split_at_checked(TIME)?;
     let micros = i64::from_be_bytes(time.try_into().ok()?);
     let at = DateTime::<Utc>::from_timestamp_micros(micros).filter(|at| postgres_takes(*at))?;
-    Some(Position {
-        at,
-        key: K::read(key.to_vec())?,
-    })
+    Some(Position { at, key: K::read(key.to_vec())? })
 }
 
 /// Postgres' calendar is shorter than an `i64` of microseconds.
@@ -125,10 +120,7 @@ mod tests {
 
     fn position() -> Position {
         let at = DateTime::from_timestamp_micros(1_790_607_253_000_007).unwrap();
-        Position {
-            at,
-            key: Uuid::from_u128(7),
-        }
+        Position { at, key: Uuid::from_u128(7) }
     }
 
     #[test]
@@ -142,10 +134,7 @@ mod tests {
     fn a_cursor_is_refused_with_another_fingerprint() {
         let cursor = encode(&Fingerprint::new("/v1/sessions").and("desc"), &position());
         let other = Fingerprint::new("/v1/sessions").and("asc");
-        assert_eq!(
-            decode::<Uuid>(&other, &cursor).unwrap_err().code(),
-            Code::InvalidCursor
-        );
+        assert_eq!(decode::<Uuid>(&other, &cursor).unwrap_err().code(), Code::InvalidCursor);
     }
 
     proptest! {

@@ -56,14 +56,8 @@ impl Keyring {
     #[must_use]
     pub fn new(store: Store, clock: Clock, bootstrap: &[Secret]) -> Self {
         Self {
-            bootstrap: bootstrap
-                .iter()
-                .map(|key| KeyHash::of(key.expose()))
-                .collect(),
-            found: Cache::builder()
-                .max_capacity(MOST_KEYS)
-                .time_to_live(BELIEVED_FOR)
-                .build(),
+            bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
+            found: Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED_FOR).build(),
             store,
             clock,
         }
@@ -78,11 +72,7 @@ impl Keyring {
     pub(super) fn recall(&self, key: &str) -> Option<Result<Arc<Grant>, Problem>> {
         let hash = KeyHash::of(key);
         if self.is_bootstrap(hash) {
-            let grant = Grant {
-                scopes: vec![Scope::Admin],
-                agents: None,
-                expires_at: None,
-            };
+            let grant = Grant { scopes: vec![Scope::Admin], agents: None, expires_at: None };
             return Some(Ok(Arc::new(grant)));
         }
         if !looks_like_key(key) {
@@ -110,9 +100,7 @@ impl Keyring {
     // A hash tells nothing of its key, so comparing hashes in constant time is a second lock on
     // the same door. All are compared, whichever fits.
     fn is_bootstrap(&self, hash: KeyHash) -> bool {
-        self.bootstrap
-            .iter()
-            .fold(false, |found, key| found | bool::from(key.0.ct_eq(&hash.0)))
+        self.bootstrap.iter().fold(false, |found, key| found | bool::from(key.0.ct_eq(&hash.0)))
     }
 
     fn still_valid(&self, grant: Arc<Grant>) -> Result<Arc<Grant>, Problem> {
@@ -145,11 +133,7 @@ impl From<KeyRow> for Grant {
     fn from(row: KeyRow) -> Self {
         Self {
             // A scope of a later version means nothing to this one.
-            scopes: row
-                .scopes
-                .iter()
-                .filter_map(|scope| Scope::parse(scope))
-                .collect(),
+            scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             agents: row.agent_ids,
             expires_at: row.expires_at,
         }

@@ -46,31 +46,18 @@ impl<K: Key + Clone> ListRequest<K> {
         default_order: Order,
     ) -> Result<Self, Problem> {
         let limit = params.number("limit", 1, MAX_LIMIT.into())?;
-        let limit = limit
-            .and_then(|limit| u32::try_from(limit).ok())
-            .unwrap_or(DEFAULT_LIMIT);
+        let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
         let order = params
             .choice("order", &[("asc", Order::Asc), ("desc", Order::Desc)])?
             .unwrap_or(default_order);
         let fingerprint = fingerprint(req.uri().path(), params, order);
-        let after = params
-            .text("cursor")
-            .map(|text| cursor::decode(&fingerprint, text));
-        Ok(Self {
-            limit,
-            order,
-            after: after.transpose()?,
-            fingerprint,
-        })
+        let after = params.text("cursor").map(|text| cursor::decode(&fingerprint, text));
+        Ok(Self { limit, order, after: after.transpose()?, fingerprint })
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
     pub(super) fn page(&self) -> PageRequest<K> {
-        PageRequest {
-            after: self.after.clone(),
-            order: self.order,
-            limit: self.limit + 1,
-        }
+        PageRequest { after: self.after.clone(), order: self.order, limit: self.limit + 1 }
     }
 
     /// It is the first page that is asked for.
@@ -87,9 +74,7 @@ impl<K: Key + Clone> ListRequest<K> {
         let shown = self.limit as usize;
         let more = rows.len() > shown;
         rows.truncate(shown);
-        rows.last()
-            .filter(|_| more)
-            .map(|last| cursor::encode(&self.fingerprint, &position(last)))
+        rows.last().filter(|_| more).map(|last| cursor::encode(&self.fingerprint, &position(last)))
     }
 }
 
@@ -104,14 +89,7 @@ pub(super) fn respond<T: Serialize>(
         response.insert_header((LINK, next_link(req, cursor)));
     }
     let has_more = next_cursor.is_some();
-    json(
-        response,
-        &Page {
-            data,
-            next_cursor,
-            has_more,
-        },
-    )
+    json(response, &Page { data, next_cursor, has_more })
 }
 
 /// Answers with JSON.
@@ -144,11 +122,8 @@ fn next_link(req: &HttpRequest, cursor: &str) -> String {
 }
 
 fn fingerprint(path: &str, params: &Params, order: Order) -> Fingerprint {
-    let mut filters: Vec<_> = params
-        .pairs()
-        .iter()
-        .filter(|(name, _)| !CHANGEABLE.contains(name))
-        .collect();
+    let mut filters: Vec<_> =
+        params.pairs().iter().filter(|(name, _)| !CHANGEABLE.contains(name)).collect();
     filters.sort_unstable();
     let order = match order {
         Order::Asc => "asc",
@@ -156,7 +131,5 @@ fn fingerprint(path: &str, params: &Params, order: Order) -> Fingerprint {
     };
     filters
         .into_iter()
-        .fold(Fingerprint::new(path).and(order), |print, (name, value)| {
-            print.and(name).and(value)
-        })
+        .fold(Fingerprint::new(path).and(order), |print, (name, value)| print.and(name).and(value))
 }

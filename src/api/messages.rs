@@ -14,9 +14,8 @@ use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
 use crate::store::{Order, Position};
 
-const PARAMS: [&str; 8] = [
-    "limit", "cursor", "order", "role", "after", "before", "agent_id", "source",
-];
+const PARAMS: [&str; 8] =
+    ["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"];
 
 /// Something that was said.
 #[derive(Debug, Serialize)]
@@ -80,15 +79,9 @@ pub(super) async fn list(
     };
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
-    let found = state
-        .store
-        .read_conversation(key, &filter, &list.page())
-        .await?;
+    let found = state.store.read_conversation(key, &filter, &list.page()).await?;
     let mut talk = only(found)?;
-    let next = list.cut(&mut talk.messages, |row| Position {
-        at: row.occurred_at,
-        key: row.id,
-    });
+    let next = list.cut(&mut talk.messages, |row| Position { at: row.occurred_at, key: row.id });
     let show = |row| Message::new(row, &talk.session_id, &talk.agent_id);
     list::respond(&req, talk.messages.iter().map(show).collect(), next)
 }

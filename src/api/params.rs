@@ -28,11 +28,7 @@ impl Params {
         repeatable: &[&'static str],
     ) -> Result<Self, Problem> {
         let mut pairs: Vec<(&'static str, String)> = Vec::new();
-        for part in req
-            .query_string()
-            .split('&')
-            .filter(|part| !part.is_empty())
-        {
+        for part in req.query_string().split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = decode_form(name)
                 .ok_or_else(|| refuse("A parameter's name is not UTF-8.".into()))?;
@@ -44,10 +40,7 @@ impl Params {
                 return Err(invalid(known_name, "is empty; leave it out instead"));
             }
             if value.contains('\0') {
-                return Err(invalid(
-                    known_name,
-                    "holds U+0000, which no stored text does",
-                ));
+                return Err(invalid(known_name, "holds U+0000, which no stored text does"));
             }
             let repeats = pairs.iter().any(|(name, _)| name == known_name);
             if repeats && !repeatable.contains(known_name) || pairs.len() == MOST_PARAMS {
@@ -65,10 +58,7 @@ impl Params {
 
     /// A parameter's value.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
     /// The values of a parameter that may repeat, each once; `None` where it is not there.
@@ -108,10 +98,7 @@ impl Params {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (min..=max).contains(number));
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
         number
             .map(Some)
             .ok_or_else(|| invalid(name, &format!("is a whole number from {min} to {max}")))
@@ -159,14 +146,8 @@ fn refuse(detail: String) -> Problem {
 fn unknown(name: &str, known: &[&str]) -> Problem {
     const SHOWN: usize = 64;
     let name: String = name.chars().take(SHOWN).collect();
-    let list = if known.is_empty() {
-        "none".into()
-    } else {
-        known.join(", ")
-    };
-    refuse(format!(
-        "There is no parameter {name:?} here. Known are: {list}."
-    ))
+    let list = if known.is_empty() { "none".into() } else { known.join(", ") };
+    refuse(format!("There is no parameter {name:?} here. Known are: {list}."))
 }
 
 /// Decodes a part of a query, where a plus stands for a space.
@@ -201,9 +182,7 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -224,19 +203,8 @@ mod tests {
 
     #[test]
     fn what_is_unknown_repeated_empty_or_not_text_is_refused() {
-        for query in [
-            "agent=1",
-            "limit=1&limit=2",
-            "limit=",
-            "limit",
-            "agent_id=%FF",
-            "%00=1",
-        ] {
-            assert_eq!(
-                parse(query).unwrap_err().code(),
-                Code::InvalidParameter,
-                "{query}"
-            );
+        for query in ["agent=1", "limit=1&limit=2", "limit=", "limit", "agent_id=%FF", "%00=1"] {
+            assert_eq!(parse(query).unwrap_err().code(), Code::InvalidParameter, "{query}");
         }
     }
 

@@ -11,17 +11,11 @@ use crate::problem::{Code, Problem};
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(get("/v1/agents", agents::list))
         .service(get("/v1/agents/{agent_id}", agents::show))
-        .service(get(
-            "/v1/agents/{agent_id}/sessions",
-            sessions::list_of_agent,
-        ))
+        .service(get("/v1/agents/{agent_id}/sessions", sessions::list_of_agent))
         .service(get("/v1/sessions", sessions::list))
         .service(get("/v1/sessions/{session_id}", sessions::show))
         .service(get("/v1/sessions/{session_id}/messages", messages::list))
-        .service(get(
-            "/v1/sessions/{session_id}/transcript",
-            transcript::show,
-        ))
+        .service(get("/v1/sessions/{session_id}/transcript", transcript::show))
         .default_service(web::to(no_such_path));
 }
 
@@ -42,15 +36,10 @@ where
 async fn only_get(req: HttpRequest) -> HttpResponse {
     let detail = format!("{} is not possible here: GET and HEAD are.", req.method());
     let mut response = Problem::new(Code::MethodNotAllowed, detail).error_response();
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
 async fn no_such_path() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(
-        Code::NotFound,
-        "There is nothing at this path.",
-    ))
+    Err(Problem::new(Code::NotFound, "There is nothing at this path."))
 }

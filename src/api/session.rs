@@ -95,10 +95,7 @@ impl<'a> Session<'a> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact below 285 years of microseconds"
-)]
+#[expect(clippy::cast_precision_loss, reason = "exact below 285 years of microseconds")]
 fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (to - from).num_microseconds().unwrap_or(0) as f64 / 1e6
 }

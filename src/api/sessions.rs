@@ -66,11 +66,7 @@ pub(super) async fn list_of_agent(
     let rows = state.store.list_sessions(&filter, &list.page()).await?;
     if rows.is_empty() && list.is_first() {
         // An empty list is an answer about an agent that exists.
-        state
-            .store
-            .find_agent(&agent_id)
-            .await?
-            .ok_or_else(no_such_agent)?;
+        state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
     }
     respond(&req, &params, &state, &list, rows).await
 }
@@ -86,10 +82,7 @@ pub(super) async fn show(
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
     let row = only(state.store.find_session(key).await?)?;
-    list::json(
-        HttpResponse::Ok(),
-        &Session::new(&row, state.silence, state.clock.now()),
-    )
+    list::json(HttpResponse::Ok(), &Session::new(&row, state.silence, state.clock.now()))
 }
 
 /// Answers a page of sessions, with their messages where they are to be included.
@@ -100,10 +93,7 @@ async fn respond(
     list: &ListRequest<uuid::Uuid>,
     mut rows: Vec<SessionRow>,
 ) -> Result<HttpResponse, Problem> {
-    let next = list.cut(&mut rows, |row| Position {
-        at: row.last_activity_at,
-        key: row.id,
-    });
+    let next = list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.id });
     let now = state.clock.now();
     let show = |row| Session::new(row, state.silence, now);
     if params.choice("include", &[("messages", ())])?.is_none() {
@@ -111,9 +101,7 @@ async fn respond(
     }
     let messages = state.store.beginnings(&rows, INCLUDED_MESSAGES).await?;
     let sessions = rows.iter().zip(&messages);
-    let data = sessions
-        .map(|(row, messages)| show(row).with_messages(row, messages))
-        .collect();
+    let data = sessions.map(|(row, messages)| show(row).with_messages(row, messages)).collect();
     list::respond(req, data, next)
 }
 
@@ -140,18 +128,12 @@ fn filter(
         room_name: text("room_name"),
         status: params.choice(
             "status",
-            &[
-                ("live", Status::Live),
-                ("idle", Status::Idle),
-                ("ended", Status::Ended),
-            ],
+            &[("live", Status::Live), ("idle", Status::Idle), ("ended", Status::Ended)],
         )?,
         live_since: state.silence.live_since(now),
         open_since: state.silence.open_since(now),
-        opened_by: params.choice(
-            "opened_by",
-            &[("room.join", "room.join"), ("chat.push", "chat.push")],
-        )?,
+        opened_by: params
+            .choice("opened_by", &[("room.join", "room.join"), ("chat.push", "chat.push")])?,
         started_after: params.time("started_after")?,
         started_before: params.time("started_before")?,
         active_after: params.time("active_after")?,

@@ -48,15 +48,10 @@ pub(super) async fn show(
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
     let session = only(state.store.find_session(key).await?)?;
-    let opening = format
-        .opening(&session, &state)
-        .map_err(Problem::internal)?;
+    let opening = format.opening(&session, &state).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok()
         .content_type(format.content_type())
-        .insert_header((
-            CONTENT_DISPOSITION,
-            disposition(&session.session_id, format),
-        ))
+        .insert_header((CONTENT_DISPOSITION, disposition(&session.session_id, format)))
         .streaming(body(state.store.clone(), session, format, opening)))
 }
 
@@ -143,11 +138,7 @@ fn body(
             Progress::Messages(after) => after,
             Progress::Done => return Ok(None),
         };
-        let page = PageRequest {
-            after,
-            order: Order::Asc,
-            limit: PART,
-        };
+        let page = PageRequest { after, order: Order::Asc, limit: PART };
         let rows = store.read_on(&session, &page).await?;
         let mut out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
@@ -155,10 +146,9 @@ fn body(
             format.message(&mut out, &session, row, first)?;
         }
         let progress = match rows.last() {
-            Some(last) if rows.len() == PART as usize => Progress::Messages(Some(Position {
-                at: last.occurred_at,
-                key: last.id,
-            })),
+            Some(last) if rows.len() == PART as usize => {
+                Progress::Messages(Some(Position { at: last.occurred_at, key: last.id }))
+            }
             _ => {
                 out.extend_from_slice(format.closing().as_bytes());
                 Progress::Done
@@ -167,11 +157,7 @@ fn body(
         Ok(Some((Bytes::from(out), (store, session, progress))))
     })
     .inspect_err(move |error: &anyhow::Error| {
-        tracing::error!(
-            request_id,
-            cause = format_args!("{error:#}"),
-            "transcript broken off"
-        );
+        tracing::error!(request_id, cause = format_args!("{error:#}"), "transcript broken off");
     })
 }
 
@@ -188,14 +174,8 @@ fn header(row: &SessionRow) -> String {
     if let Some(room) = &row.room_name {
         field("Room", room);
     }
-    field(
-        "Started",
-        &format!("{} UTC", Timestamp(row.started_at).to_second()),
-    );
-    field(
-        "Last activity",
-        &format!("{} UTC", Timestamp(row.last_activity_at).to_second()),
-    );
+    field("Started", &format!("{} UTC", Timestamp(row.started_at).to_second()));
+    field("Last activity", &format!("{} UTC", Timestamp(row.last_activity_at).to_second()));
     field("Messages", &row.message_count.to_string());
     out.push('\n');
     out
@@ -209,10 +189,7 @@ fn line(row: &MessageRow) -> String {
     if let Some(first) = role.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let text = row
-        .message
-        .replace("\r\n", "\n")
-        .replace(is_line_break, "\n    ");
+    let text = row.message.replace("\r\n", "\n").replace(is_line_break, "\n    ");
     format!("[{when} UTC] {role}: {text}\n")
 }
 
@@ -222,20 +199,13 @@ fn on_one_line(text: &str) -> String {
 
 /// All that some program or other takes for the end of a line.
 fn is_line_break(c: char) -> bool {
-    matches!(
-        c,
-        '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-    )
+    matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// A file's name that every system takes, whatever the sender's id holds.
 fn disposition(session_id: &str, format: Format) -> String {
     let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }
     };
     let name: String = session_id.chars().take(LONGEST_NAME).map(safe).collect();
     let extension = format.extension();

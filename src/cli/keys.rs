@@ -67,10 +67,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
     let now = clock.now();
-    let expires_at = args
-        .expires
-        .map(|lifetime| expiry(now, lifetime))
-        .transpose()?;
+    let expires_at = args.expires.map(|lifetime| expiry(now, lifetime)).transpose()?;
     let key = generate_key();
     let id = DeliveryId::new(now).0;
     let new = NewKey {
@@ -85,9 +82,7 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
     let store = open(args.database)?;
     store.insert_key(&new).await.map_err(explain)?;
     say(&key);
-    note(&format!(
-        "Key {id} is made. It stands above, and is shown this once."
-    ));
+    note(&format!("Key {id} is made. It stands above, and is shown this once."));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,27 +93,16 @@ async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode>
 }
 
 async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let found = open(database)?
-        .revoke_key(id, clock.now())
-        .await
-        .map_err(explain)?;
-    anyhow::ensure!(
-        found,
-        "there is no key {id}; `verbatim keys list` shows which there are"
-    );
-    note(&format!(
-        "Key {id} is revoked: a running service refuses it within seconds."
-    ));
+    let found = open(database)?.revoke_key(id, clock.now()).await.map_err(explain)?;
+    anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
+    note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
 
 fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<DateTime<Utc>> {
     /// Beyond any use, and far from the ends of Postgres' calendar.
     const LONGEST: std::time::Duration = std::time::Duration::from_hours(24 * 366 * 100);
-    anyhow::ensure!(
-        lifetime <= LONGEST,
-        "a key is valid for a hundred years at the most"
-    );
+    anyhow::ensure!(lifetime <= LONGEST, "a key is valid for a hundred years at the most");
     Ok(now + lifetime)
 }
 
@@ -127,11 +111,7 @@ fn open(args: DatabaseArgs) -> anyhow::Result<Store> {
     let settings = DatabaseSettings::resolve(args)?;
     let url = settings.url.context("set DATABASE_URL")?;
     // The parser's own message could quote the URL, and the URL may hold a password.
-    let options = url
-        .expose()
-        .parse()
-        .ok()
-        .context("DATABASE_URL is not a Postgres URL")?;
+    let options = url.expose().parse().ok().context("DATABASE_URL is not a Postgres URL")?;
     Ok(Store::for_reading(options, CONNECTIONS))
 }
 
@@ -139,35 +119,21 @@ fn explain(error: StoreError) -> anyhow::Error {
     /// `undefined_table`
     const NO_SUCH_TABLE: &str = "42P01";
     let code = match &error {
-        StoreError::Refused(cause) | StoreError::Unavailable(cause) => cause
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code),
+        StoreError::Refused(cause) | StoreError::Unavailable(cause) => {
+            cause.as_database_error().and_then(sqlx::error::DatabaseError::code)
+        }
     };
     let unmigrated = code.is_some_and(|code| code == NO_SUCH_TABLE);
     let error = anyhow::Error::new(error);
-    if unmigrated {
-        error.context("run `verbatim migrate` first")
-    } else {
-        error
-    }
+    if unmigrated { error.context("run `verbatim migrate` first") } else { error }
 }
 
 /// The keys as a table, each column as wide as its widest cell.
 fn table(keys: &[KeyRow], now: DateTime<Utc>) -> String {
-    let header = [
-        "ID",
-        "NAME",
-        "SCOPES",
-        "AGENTS",
-        "CREATED",
-        "EXPIRES",
-        "LAST USED",
-        "REVOKED",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(header)
-        .chain(keys.iter().map(|key| cells(key, now)))
-        .collect();
+    let header = ["ID", "NAME", "SCOPES", "AGENTS", "CREATED", "EXPIRES", "LAST USED", "REVOKED"]
+        .map(str::to_owned);
+    let rows: Vec<_> =
+        std::iter::once(header).chain(keys.iter().map(|key| cells(key, now))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<_> = (0..8).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
@@ -185,10 +151,7 @@ fn table(keys: &[KeyRow], now: DateTime<Utc>) -> String {
 
 fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 8] {
     let time = |at: Option<DateTime<Utc>>, none: &str| {
-        at.map_or_else(
-            || none.to_owned(),
-            |at| at.format("%Y-%m-%d %H:%M").to_string(),
-        )
+        at.map_or_else(|| none.to_owned(), |at| at.format("%Y-%m-%d %H:%M").to_string())
     };
     let over = key.expires_at.is_some_and(|at| at <= now);
     [
@@ -196,10 +159,9 @@ fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 8] {
         // A name may hold what would move a terminal's cursor.
         key.name.replace(char::is_control, " "),
         key.scopes.join(","),
-        key.agent_ids.as_ref().map_or_else(
-            || "all".into(),
-            |ids| ids.join(",").replace(char::is_control, " "),
-        ),
+        key.agent_ids
+            .as_ref()
+            .map_or_else(|| "all".into(), |ids| ids.join(",").replace(char::is_control, " ")),
         time(Some(key.created_at), ""),
         time(key.expires_at, "never") + if over { " (over)" } else { "" },
         time(key.last_used_at, "never"),
@@ -212,10 +174,7 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "for the person who typed, not for what reads our output"
-)]
+#[expect(clippy::print_stderr, reason = "for the person who typed, not for what reads our output")]
 fn note(text: &str) {
     eprintln!("{text}");
 }

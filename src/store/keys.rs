@@ -31,13 +31,8 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Read,
-        Self::Analytics,
-        Self::Export,
-        Self::Erase,
-        Self::Admin,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Read, Self::Analytics, Self::Export, Self::Erase, Self::Admin];
 
     /// As it is written.
     #[must_use]
@@ -83,9 +78,7 @@ pub fn looks_like_key(text: &str) -> bool {
     const CHARACTERS: usize = (KEY_BYTES * 8).div_ceil(6);
     text.strip_prefix(KEY_PREFIX).is_some_and(|rest| {
         rest.len() == CHARACTERS
-            && rest
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     })
 }
 
@@ -132,11 +125,7 @@ pub struct KeyRow {
 impl Store {
     /// Keeps a new key.
     pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<(), StoreError> {
-        let scopes: Vec<_> = key
-            .scopes
-            .iter()
-            .map(|scope| scope.as_str().to_owned())
-            .collect();
+        let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
         query!(
             r#"
             INSERT INTO api_keys (id, name, key_sha256, scopes, agent_ids, created_at, expires_at)

@@ -58,14 +58,12 @@ pub struct Conversation {
 impl MessageFilter {
     /// The earliest time that fits; times are whole microseconds.
     fn earliest(&self) -> DateTime<Utc> {
-        self.after
-            .map_or(BEFORE_ALL, |after| after + TimeDelta::microseconds(1))
+        self.after.map_or(BEFORE_ALL, |after| after + TimeDelta::microseconds(1))
     }
 
     /// The latest time that fits.
     fn latest(&self) -> DateTime<Utc> {
-        self.before
-            .map_or(AFTER_ALL, |before| before - TimeDelta::microseconds(1))
+        self.before.map_or(AFTER_ALL, |before| before - TimeDelta::microseconds(1))
     }
 }
 
@@ -191,15 +189,9 @@ impl Store {
             return Ok(Found::Nothing);
         };
         let ours = key.id();
-        let meant = lines
-            .iter()
-            .find(|line| Some(line.candidate) == ours)
-            .or_else(|| {
-                lines
-                    .iter()
-                    .all(|line| line.candidate == first.candidate)
-                    .then_some(first)
-            });
+        let meant = lines.iter().find(|line| Some(line.candidate) == ours).or_else(|| {
+            lines.iter().all(|line| line.candidate == first.candidate).then_some(first)
+        });
         let Some(meant) = meant else {
             let candidates = lines.into_iter().map(|line| Candidate {
                 id: line.candidate,
@@ -208,11 +200,8 @@ impl Store {
             });
             return Ok(Found::Several(candidates.collect()));
         };
-        let (id, session_id, agent_id) = (
-            meant.candidate,
-            meant.session_id.clone(),
-            meant.agent_id.clone(),
-        );
+        let (id, session_id, agent_id) =
+            (meant.candidate, meant.session_id.clone(), meant.agent_id.clone());
         let mut messages: Vec<_> = lines
             .into_iter()
             .filter(|line| line.candidate == id)
@@ -223,11 +212,7 @@ impl Store {
         if page.order == Order::Desc {
             messages.reverse();
         }
-        Ok(Found::One(Conversation {
-            session_id,
-            agent_id,
-            messages,
-        }))
+        Ok(Found::One(Conversation { session_id, agent_id, messages }))
     }
 
     /// The next messages of a session that is at hand, oldest first, for a walk over all of it.
@@ -276,10 +261,7 @@ impl Store {
     ) -> Result<Vec<Vec<MessageRow>>, StoreError> {
         let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
         let from: Vec<_> = sessions.iter().map(|session| session.started_at).collect();
-        let to: Vec<_> = sessions
-            .iter()
-            .map(|session| session.last_activity_at)
-            .collect();
+        let to: Vec<_> = sessions.iter().map(|session| session.last_activity_at).collect();
         let rows = query!(
             r#"
             SELECT
@@ -314,9 +296,7 @@ impl Store {
         let mut beginnings = vec![Vec::new(); sessions.len()];
         for row in rows {
             // Places count from one, and there are as many as sessions.
-            let place = usize::try_from(row.place - 1)
-                .ok()
-                .and_then(|at| beginnings.get_mut(at));
+            let place = usize::try_from(row.place - 1).ok().and_then(|at| beginnings.get_mut(at));
             if let Some(messages) = place {
                 messages.push(MessageRow {
                     id: row.id,

@@ -101,18 +101,12 @@ impl From<sqlx::Error> for StoreError {
             | Error::WorkerCrashed => true,
             _ => false,
         };
-        if unavailable {
-            Self::Unavailable(error)
-        } else {
-            Self::Refused(error)
-        }
+        if unavailable { Self::Unavailable(error) } else { Self::Refused(error) }
     }
 }
 
 /// The classes of SQLSTATE that say nothing about the query: connection, resources, operator's
 /// intervention (a shutdown, and also a query that was cancelled because it took too long).
 fn means_unavailable(sqlstate: &str) -> bool {
-    ["08", "53", "57"]
-        .iter()
-        .any(|class| sqlstate.starts_with(class))
+    ["08", "53", "57"].iter().any(|class| sqlstate.starts_with(class))
 }

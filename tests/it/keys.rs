@@ -61,10 +61,7 @@ async fn a_key_that_is_not_there_cannot_be_revoked() {
     let id = uuid::Uuid::nil().to_string();
     let output = verbatim(&database, &["keys", "revoke", &id]);
     assert!(!output.status.success());
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("there is no key"),
-        "{output:?}"
-    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no key"), "{output:?}");
 }
 
 #[tokio::test]
@@ -73,21 +70,9 @@ async fn a_key_needs_a_scope_that_is_known() {
     for args in [
         &["keys", "create", "--name", "x"] as &[_],
         &["keys", "create", "--name", "x", "--scope", "everything"],
-        &[
-            "keys",
-            "create",
-            "--name",
-            "x",
-            "--scope",
-            "read",
-            "--expires",
-            "1000000y",
-        ],
+        &["keys", "create", "--name", "x", "--scope", "read", "--expires", "1000000y"],
     ] {
         let output = verbatim(&database, args);
-        assert!(
-            !output.status.success() && output.stdout.is_empty(),
-            "{output:?}"
-        );
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     }
 }

@@ -9,15 +9,8 @@ use super::rows::Row;
 async fn agents_are_listed_latest_active_first() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    Row {
-        active: at(-30),
-        ..Row::new("early", "s1")
-    }
-    .store(pool)
-    .await;
-    Row::new("late", "s2")
-        .store_with(pool, &[("user", "hello")])
-        .await;
+    Row { active: at(-30), ..Row::new("early", "s1") }.store(pool).await;
+    Row::new("late", "s2").store_with(pool, &[("user", "hello")]).await;
 
     let answer = api.get("/v1/agents").await;
     assert_eq!(
@@ -43,10 +36,7 @@ async fn agents_are_listed_latest_active_first() {
             "has_more": false,
         })
     );
-    assert_eq!(
-        api.get("/v1/agents?order=asc").await.column("agent_id"),
-        ["early", "late"]
-    );
+    assert_eq!(api.get("/v1/agents?order=asc").await.column("agent_id"), ["early", "late"]);
 }
 
 #[actix_web::test]
@@ -54,10 +44,7 @@ async fn one_agent_is_shown_and_an_unknown_one_is_not_found() {
     let api = TestApi::start().await;
     Row::new("A12", "s1").store(api.database.pool()).await;
     let answer = api.get("/v1/agents/A12").await;
-    assert_eq!(
-        (answer.status, &answer.json()["agent_id"]),
-        (200, &json!("A12"))
-    );
+    assert_eq!((answer.status, &answer.json()["agent_id"]), (200, &json!("A12")));
     assert_eq!(api.get("/v1/agents/a12").await.code(), "not_found");
     assert_eq!(api.get("/v1/agents/a12/sessions").await.code(), "not_found");
 }
@@ -66,31 +53,15 @@ async fn one_agent_is_shown_and_an_unknown_one_is_not_found() {
 async fn an_agents_sessions_are_its_own() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    Row {
-        active: at(-5),
-        ..Row::new("A", "first")
-    }
-    .store(pool)
-    .await;
+    Row { active: at(-5), ..Row::new("A", "first") }.store(pool).await;
     Row::new("A", "second").store(pool).await;
     Row::new("B", "other").store(pool).await;
+    assert_eq!(api.get("/v1/agents/A/sessions").await.column("session_id"), ["second", "first"]);
     assert_eq!(
-        api.get("/v1/agents/A/sessions").await.column("session_id"),
-        ["second", "first"]
-    );
-    assert_eq!(
-        api.get("/v1/agents/A/sessions?order=asc")
-            .await
-            .column("session_id"),
+        api.get("/v1/agents/A/sessions?order=asc").await.column("session_id"),
         ["first", "second"]
     );
     let none = api.get("/v1/agents/A/sessions?min_messages=1").await;
-    assert!(
-        none.column("id").is_empty(),
-        "an empty list is no missing agent"
-    );
-    assert_eq!(
-        api.get("/v1/agents/A/sessions?agent_id=B").await.code(),
-        "invalid_parameter"
-    );
+    assert!(none.column("id").is_empty(), "an empty list is no missing agent");
+    assert_eq!(api.get("/v1/agents/A/sessions?agent_id=B").await.code(), "invalid_parameter");
 }

@@ -41,11 +41,7 @@ impl TestApi {
         let database = TestDatabase::create().await;
         let store = Store::for_reading(database.options(), 4);
         let clock = Clock::fixed(now());
-        let keyring = Keyring::new(
-            store.clone(),
-            clock.clone(),
-            &[Secret::new(BOOTSTRAP.into())],
-        );
+        let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let state = web::Data::new(ApiState {
             store: store.clone(),
             keyring: keyring.clone(),
@@ -66,14 +62,7 @@ impl TestApi {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self {
-            database,
-            store,
-            clock,
-            keyring,
-            address,
-            server: handle,
-        }
+        Self { database, store, clock, keyring, address, server: handle }
     }
 
     /// A request as the settings' key.
@@ -83,12 +72,7 @@ impl TestApi {
 
     /// A request as some key.
     pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
-        self.send(
-            "GET",
-            target,
-            &[("Authorization", &format!("Bearer {key}"))],
-        )
-        .await
+        self.send("GET", target, &[("Authorization", &format!("Bearer {key}"))]).await
     }
 
     pub(crate) async fn send(
@@ -141,9 +125,7 @@ impl TestApi {
                 return rows;
             };
             assert_eq!(body["has_more"], true);
-            page = self
-                .get(&format!("{target}{separator}cursor={cursor}"))
-                .await;
+            page = self.get(&format!("{target}{separator}cursor={cursor}")).await;
         }
     }
 }

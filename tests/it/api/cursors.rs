@@ -12,23 +12,11 @@ async fn a_walk_meets_every_row_once_though_times_are_equal() {
     let names: Vec<_> = (0..23).map(|count| format!("s{count}")).collect();
     for (count, name) in (0_i64..).zip(&names) {
         let agent = ["A", "B", "C"][usize::try_from(count % 3).unwrap()];
-        Row {
-            active: at(-(count / 7)),
-            ..Row::new(agent, name)
-        }
-        .store(pool)
-        .await;
+        Row { active: at(-(count / 7)), ..Row::new(agent, name) }.store(pool).await;
     }
     let session = Row::new("D", "talk").store(pool).await;
     for count in 0..23 {
-        say(
-            pool,
-            session,
-            at(-40 + count / 9),
-            "user",
-            &count.to_string(),
-        )
-        .await;
+        say(pool, session, at(-40 + count / 9), "user", &count.to_string()).await;
     }
     for (target, column) in [
         ("/v1/sessions", "id"),
@@ -44,10 +32,7 @@ async fn a_walk_meets_every_row_once_though_times_are_equal() {
             assert_eq!(whole.iter().collect::<HashSet<_>>().len(), whole.len());
             assert!(whole.len() > 3);
             for limit in [1, 3, whole.len() - 1, whole.len()] {
-                assert_eq!(
-                    api.walk(&format!("{list}&limit={limit}"), column).await,
-                    whole
-                );
+                assert_eq!(api.walk(&format!("{list}&limit={limit}"), column).await, whole);
             }
         }
     }
@@ -58,13 +43,9 @@ async fn a_walk_is_not_disturbed_by_rows_that_come_in() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for count in 0..12 {
-        Row {
-            active: at(-10 * count),
-            started: at(-200),
-            ..Row::new("A", &format!("s{count}"))
-        }
-        .store(pool)
-        .await;
+        Row { active: at(-10 * count), started: at(-200), ..Row::new("A", &format!("s{count}")) }
+            .store(pool)
+            .await;
     }
     let before = api.get("/v1/sessions").await.column("session_id");
     let mut met = Vec::new();
@@ -76,26 +57,13 @@ async fn a_walk_is_not_disturbed_by_rows_that_come_in() {
             break;
         };
         // One before, one after, one among what is still to come.
-        for (name, active) in [
-            ("new", 60),
-            ("old", -500),
-            ("amid", -10 * i64::from(round) - 35),
-        ] {
+        for (name, active) in [("new", 60), ("old", -500), ("amid", -10 * i64::from(round) - 35)] {
             let name = format!("{name}{round}");
-            Row {
-                active: at(active),
-                started: at(-600),
-                ..Row::new("A", &name)
-            }
-            .store(pool)
-            .await;
+            Row { active: at(active), started: at(-600), ..Row::new("A", &name) }.store(pool).await;
         }
         target = format!("/v1/sessions?limit=3&cursor={cursor}");
     }
-    let met: Vec<_> = met
-        .into_iter()
-        .filter(|name| name.starts_with('s'))
-        .collect();
+    let met: Vec<_> = met.into_iter().filter(|name| name.starts_with('s')).collect();
     assert_eq!(met, before);
 }
 
@@ -104,12 +72,7 @@ async fn the_link_header_leads_to_the_next_page() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for name in ["a/b", "c d", "é"] {
-        Row {
-            room: Some("a room & more"),
-            ..Row::new("x/y z", name)
-        }
-        .store(pool)
-        .await;
+        Row { room: Some("a room & more"), ..Row::new("x/y z", name) }.store(pool).await;
     }
     let mut target = "/v1/agents/x%2Fy%20z/sessions?room_name=a+room+%26+more&limit=1".to_owned();
     let mut met = Vec::new();
@@ -119,9 +82,7 @@ async fn the_link_header_leads_to_the_next_page() {
         let Some(link) = page.header("link") else {
             break;
         };
-        let next = link
-            .strip_prefix('<')
-            .and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
         target = next.expect("a link to the next page").to_owned();
     }
     assert_eq!(met.iter().collect::<HashSet<_>>().len(), 3, "{met:?}");
@@ -138,10 +99,7 @@ async fn a_cursor_is_refused_with_other_filters_and_taken_with_another_limit() {
     let cursor = page["next_cursor"].as_str().unwrap();
     for (target, taken) in [
         ("/v1/sessions?agent_id=A", true),
-        (
-            "/v1/sessions?agent_id=A&limit=1&order=desc&include=messages",
-            true,
-        ),
+        ("/v1/sessions?agent_id=A&limit=1&order=desc&include=messages", true),
         ("/v1/sessions?agent_id=B", false),
         ("/v1/sessions?agent_id=A&agent_id=B", false),
         ("/v1/sessions?agent_id=A&order=asc", false),
@@ -152,9 +110,7 @@ async fn a_cursor_is_refused_with_other_filters_and_taken_with_another_limit() {
         ("/v1/sessions/s1/messages?agent_id=A", false),
     ] {
         let separator = if target.contains('?') { '&' } else { '?' };
-        let answer = api
-            .get(&format!("{target}{separator}cursor={cursor}"))
-            .await;
+        let answer = api.get(&format!("{target}{separator}cursor={cursor}")).await;
         if taken {
             assert_eq!(answer.status, 200, "{target}");
         } else {
@@ -171,13 +127,9 @@ async fn a_cursor_is_refused_with_other_filters_and_taken_with_another_limit() {
 async fn a_cursor_that_was_tampered_with_is_refused() {
     let api = TestApi::start().await;
     for target in ["/v1/sessions", "/v1/agents", "/v1/sessions/s/messages"] {
-        for cursor in [
-            "x",
-            "AAAA",
-            "%F0%9F%A6%8A",
-            "....",
-            "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw",
-        ] {
+        for cursor in
+            ["x", "AAAA", "%F0%9F%A6%8A", "....", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw"]
+        {
             let answer = api.get(&format!("{target}?cursor={cursor}")).await;
             assert_eq!(
                 (answer.status, answer.code().as_str()),

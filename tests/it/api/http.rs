@@ -34,18 +34,10 @@ impl Answer {
     /// The `code` of a problem, after a look at its form.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let body = self.json();
         assert_eq!(body["status"], self.status);
-        assert_eq!(
-            body["request_id"].as_str(),
-            self.header("x-request-id"),
-            "{body}"
-        );
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{body}");
         body["code"].as_str().expect("a code").to_owned()
     }
 
@@ -55,8 +47,7 @@ impl Answer {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
         let body = self.json();
         let rows = body["data"].as_array().expect("a list").iter();
-        rows.map(|row| row[name].as_str().expect("text").to_owned())
-            .collect()
+        rows.map(|row| row[name].as_str().expect("text").to_owned()).collect()
     }
 }
 
@@ -77,18 +68,10 @@ pub(crate) async fn send(
     stream.write_all(request.as_bytes()).await.expect("sends");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("reads");
-    let split = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .expect("a head")
-        + 4;
+    let split = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
     let head = String::from_utf8(bytes[..split].to_vec()).expect("a head of text");
     let status = head[9..12].parse().expect("a status");
-    let mut answer = Answer {
-        status,
-        head,
-        body: bytes[split..].to_vec(),
-    };
+    let mut answer = Answer { status, head, body: bytes[split..].to_vec() };
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = unchunk(&answer.body);
     }
@@ -98,10 +81,7 @@ pub(crate) async fn send(
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     loop {
-        let line = rest
-            .windows(2)
-            .position(|two| two == b"\r\n")
-            .expect("a chunk's size");
+        let line = rest.windows(2).position(|two| two == b"\r\n").expect("a chunk's size");
         let size = std::str::from_utf8(&rest[..line]).expect("text");
         let size = usize::from_str_radix(size, 16).expect("a size");
         if size == 0 {

@@ -16,14 +16,8 @@ async fn a_request_without_a_key_is_asked_for_one() {
     ] {
         for path in ["/v1/agents", "/v1/sessions/s", "/v1/sessions/s/transcript"] {
             let answer = api.send("GET", path, headers).await;
-            assert_eq!(
-                (answer.status, answer.code().as_str()),
-                (401, "missing_credentials")
-            );
-            assert_eq!(
-                answer.header("www-authenticate"),
-                Some("Bearer realm=\"verbatim\"")
-            );
+            assert_eq!((answer.status, answer.code().as_str()), (401, "missing_credentials"));
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"verbatim\""));
         }
     }
 }
@@ -37,20 +31,11 @@ async fn a_key_goes_in_either_header() {
             &[("Authorization", format!("Bearer {key}"))] as &[_],
             &[("authorization", format!("bearer  {key}"))],
             &[("X-API-Key", key.to_owned())],
-            &[
-                ("Authorization", "Basic dTpw".to_owned()),
-                ("x-api-key", key.to_owned()),
-            ],
+            &[("Authorization", "Basic dTpw".to_owned()), ("x-api-key", key.to_owned())],
         ] {
-            let headers: Vec<_> = headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_str()))
-                .collect();
-            assert_eq!(
-                api.send("GET", "/v1/agents", &headers).await.status,
-                200,
-                "{headers:?}"
-            );
+            let headers: Vec<_> =
+                headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(api.send("GET", "/v1/agents", &headers).await.status, 200, "{headers:?}");
         }
     }
 }
@@ -62,20 +47,9 @@ async fn a_wrong_key_is_refused() {
     let mut near = key.clone();
     let last = if near.ends_with('A') { "B" } else { "A" };
     near.replace_range(near.len() - 1.., last);
-    for wrong in [
-        &near,
-        "vb_",
-        "x",
-        &key[..45],
-        &format!("{key}A"),
-        &"vb_\u{e9}".repeat(10),
-    ] {
+    for wrong in [&near, "vb_", "x", &key[..45], &format!("{key}A"), &"vb_\u{e9}".repeat(10)] {
         let answer = api.get_as(wrong, "/v1/agents").await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (401, "invalid_key"),
-            "{wrong}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_key"), "{wrong}");
     }
 }
 
@@ -114,15 +88,9 @@ async fn a_key_allows_what_its_scopes_say() {
 async fn a_key_bound_to_an_agent_sees_nothing_else() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    let secret = Row::new("theirs", "secret")
-        .store_with(pool, &[("user", "hush")])
-        .await;
-    Row::new("theirs", "shared")
-        .store_with(pool, &[("user", "hush")])
-        .await;
-    Row::new("mine", "shared")
-        .store_with(pool, &[("user", "hello")])
-        .await;
+    let secret = Row::new("theirs", "secret").store_with(pool, &[("user", "hush")]).await;
+    Row::new("theirs", "shared").store_with(pool, &[("user", "hush")]).await;
+    Row::new("mine", "shared").store_with(pool, &[("user", "hello")]).await;
     let key = api.key(&[Scope::Admin], Some(&["mine", "unborn"])).await;
     for path in [
         "/v1/agents/theirs".to_owned(),
@@ -141,16 +109,9 @@ async fn a_key_bound_to_an_agent_sees_nothing_else() {
         format!("/v1/sessions/{secret}/transcript"),
     ] {
         let answer = api.get_as(&key, &path).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (404, "not_found"),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
     }
-    assert_eq!(
-        api.get_as(&key, "/v1/agents").await.column("agent_id"),
-        ["mine"]
-    );
+    assert_eq!(api.get_as(&key, "/v1/agents").await.column("agent_id"), ["mine"]);
     for (path, expected) in [
         ("/v1/sessions", &["mine"] as &[_]),
         ("/v1/sessions?include=messages", &["mine"]),
@@ -159,25 +120,14 @@ async fn a_key_bound_to_an_agent_sees_nothing_else() {
         ("/v1/agents/mine/sessions", &["mine"]),
         ("/v1/sessions/shared/messages", &["mine"]),
     ] {
-        assert_eq!(
-            api.get_as(&key, path).await.column("agent_id"),
-            expected,
-            "{path}"
-        );
+        assert_eq!(api.get_as(&key, path).await.column("agent_id"), expected, "{path}");
     }
     let shared = api.get_as(&key, "/v1/sessions/shared").await;
-    assert_eq!(
-        shared.json()["agent_id"],
-        "mine",
-        "what it cannot see is no candidate"
-    );
+    assert_eq!(shared.json()["agent_id"], "mine", "what it cannot see is no candidate");
 
     let blind = api.key(&[Scope::Read], Some(&[])).await;
     for path in ["/v1/agents", "/v1/sessions", "/v1/sessions?order=asc"] {
-        assert!(
-            api.get_as(&blind, path).await.column("agent_id").is_empty(),
-            "{path}"
-        );
+        assert!(api.get_as(&blind, path).await.column("agent_id").is_empty(), "{path}");
     }
 }
 
@@ -203,15 +153,9 @@ async fn a_revoked_key_is_refused_once_it_is_forgotten() {
     assert!(api.store.revoke_key(id, at(1)).await.unwrap());
     api.keyring.forget();
     let answer = api.get_as(&key, "/v1/agents").await;
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (401, "invalid_key")
-    );
+    assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_key"));
     assert!(api.store.revoke_key(id, at(9)).await.unwrap());
-    assert_eq!(
-        api.store.list_keys().await.unwrap()[0].revoked_at,
-        Some(at(1))
-    );
+    assert_eq!(api.store.list_keys().await.unwrap()[0].revoked_at, Some(at(1)));
 }
 
 #[actix_web::test]
@@ -220,14 +164,8 @@ async fn the_use_of_a_key_is_noted_once_a_minute() {
     api.key(&[Scope::Read], None).await;
     let id = api.store.list_keys().await.unwrap()[0].id;
     for (now, noted) in [(0, 0), (59, 0), (60, 60), (61, 60), (120, 120)] {
-        api.store
-            .touch_key(id, at(now), at(now - 60))
-            .await
-            .unwrap();
-        assert_eq!(
-            api.store.list_keys().await.unwrap()[0].last_used_at,
-            Some(at(noted))
-        );
+        api.store.touch_key(id, at(now), at(now - 60)).await.unwrap();
+        assert_eq!(api.store.list_keys().await.unwrap()[0].last_used_at, Some(at(noted)));
     }
 }
 
@@ -236,13 +174,7 @@ async fn the_settings_key_works_without_the_database() {
     let api = TestApi::start().await;
     api.store.pool().close().await;
     assert_eq!(api.get("/v1/agents").await.code(), "unavailable");
-    assert_eq!(
-        api.get_as("vb_no", "/v1/agents").await.code(),
-        "invalid_key"
-    );
+    assert_eq!(api.get_as("vb_no", "/v1/agents").await.code(), "invalid_key");
     let absent = verbatim::store::keys::generate_key();
-    assert_eq!(
-        api.get_as(&absent, "/v1/agents").await.code(),
-        "unavailable"
-    );
+    assert_eq!(api.get_as(&absent, "/v1/agents").await.code(), "unavailable");
 }

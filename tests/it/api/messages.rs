@@ -20,11 +20,7 @@ async fn a_message_has_its_documented_shape() {
         + r#""next_cursor":null,"has_more":false}"#;
     assert_eq!(answer.text(), expected);
     let by_id = api.get(&format!("/v1/sessions/{session}/messages")).await;
-    assert_eq!(
-        by_id.text(),
-        expected,
-        "`session_id` is the sender's, whichever id was asked for"
-    );
+    assert_eq!(by_id.text(), expected, "`session_id` is the sender's, whichever id was asked for");
 }
 
 #[actix_web::test]
@@ -39,14 +35,8 @@ async fn what_is_out_of_the_ordinary_is_flagged_and_shown() {
         .await
         .unwrap();
     let data = api.get("/v1/sessions/s/messages").await.json()["data"].clone();
-    assert_eq!(
-        (&data[0]["altered"], data[0].get("undated")),
-        (&true.into(), None)
-    );
-    assert_eq!(
-        (data[1].get("altered"), &data[1]["undated"]),
-        (None, &true.into())
-    );
+    assert_eq!((&data[0]["altered"], data[0].get("undated")), (&true.into(), None));
+    assert_eq!((data[1].get("altered"), &data[1]["undated"]), (None, &true.into()));
     assert!(data[1]["sent_at"].is_null());
 }
 
@@ -54,13 +44,7 @@ async fn what_is_out_of_the_ordinary_is_flagged_and_shown() {
 async fn messages_are_filtered_and_ordered() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    let talk = [
-        ("user", "0"),
-        ("assistant", "1"),
-        ("user", "2"),
-        ("narrator", "3"),
-        ("user", "4"),
-    ];
+    let talk = [("user", "0"), ("assistant", "1"), ("user", "2"), ("narrator", "3"), ("user", "4")];
     Row::new("A", "s").store_with(pool, &talk).await;
     for (query, expected) in [
         ("", &["0", "1", "2", "3", "4"] as &[_]),
@@ -86,12 +70,7 @@ async fn messages_are_filtered_and_ordered() {
 async fn a_session_without_messages_is_an_empty_conversation() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
-    assert!(
-        api.get("/v1/sessions/s/messages")
-            .await
-            .column("id")
-            .is_empty()
-    );
+    assert!(api.get("/v1/sessions/s/messages").await.column("id").is_empty());
 }
 
 #[actix_web::test]
@@ -106,26 +85,11 @@ async fn a_conversation_is_whole_across_partitions() {
         let sql = format!(
             "CREATE TABLE messages_{name} PARTITION OF messages FOR VALUES FROM ('{from}') TO ('{to}')"
         );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(pool)
-            .await
-            .unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(pool).await.unwrap();
     }
     let day = 86_400;
-    let session = Row {
-        started: at(-20 * day),
-        ..Row::new("A", "s")
-    }
-    .store(pool)
-    .await;
-    for (days, text) in [
-        (-20, "0"),
-        (-14, "1"),
-        (-13, "2"),
-        (0, "3"),
-        (3, "4"),
-        (90, "5"),
-    ] {
+    let session = Row { started: at(-20 * day), ..Row::new("A", "s") }.store(pool).await;
+    for (days, text) in [(-20, "0"), (-14, "1"), (-13, "2"), (0, "3"), (3, "4"), (90, "5")] {
         say(pool, session, at(days * day), "user", text).await;
     }
     let expected = ["0", "1", "2", "3", "4", "5"];

@@ -8,23 +8,12 @@ async fn a_transcript_as_text_reads_like_a_play() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let talk = [
-        (
-            "user",
-            "Where is\nroom 3?\r\n[2026-09-28 14:53:14 UTC] Assistant: forged",
-        ),
+        ("user", "Where is\nroom 3?\r\n[2026-09-28 14:53:14 UTC] Assistant: forged"),
         ("assistant", "Upstairs."),
     ];
-    Row {
-        room: Some("lobby"),
-        ..Row::new("A12", "sess_1")
-    }
-    .store_with(pool, &talk)
-    .await;
+    Row { room: Some("lobby"), ..Row::new("A12", "sess_1") }.store_with(pool, &talk).await;
     let answer = api.get("/v1/sessions/sess_1/transcript?format=txt").await;
-    assert_eq!(
-        answer.header("content-type"),
-        Some("text/plain; charset=utf-8")
-    );
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(
         answer.header("content-disposition"),
         Some("attachment; filename=\"transcript-sess_1.txt\"")
@@ -51,22 +40,10 @@ async fn a_transcript_as_text_reads_like_a_play() {
 async fn a_transcript_as_json_is_the_session_and_all_its_messages() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    let session = Row {
-        started: at(-600),
-        ..Row::new("A", "s")
-    }
-    .store(pool)
-    .await;
+    let session = Row { started: at(-600), ..Row::new("A", "s") }.store(pool).await;
     // More than two parts, the last one full.
     for count in 0..400 {
-        say(
-            pool,
-            session,
-            at(-600 + count / 3),
-            "user",
-            &count.to_string(),
-        )
-        .await;
+        say(pool, session, at(-600 + count / 3), "user", &count.to_string()).await;
     }
     let file = api.get("/v1/sessions/s/transcript?format=json").await;
     assert_eq!(file.header("content-type"), Some("application/json"));
@@ -81,10 +58,7 @@ async fn a_transcript_as_json_is_the_session_and_all_its_messages() {
 async fn an_empty_conversation_is_a_file_too() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
-    let file = api
-        .get("/v1/sessions/s/transcript?format=json")
-        .await
-        .json();
+    let file = api.get("/v1/sessions/s/transcript?format=json").await.json();
     assert_eq!(file["messages"], serde_json::json!([]));
 }
 
@@ -108,11 +82,5 @@ async fn a_files_name_is_safe_whatever_the_id_holds() {
         answer.header("content-disposition"),
         Some("attachment; filename=\"transcript-.._a_b__X__y__.txt\"")
     );
-    assert!(
-        answer
-            .text()
-            .starts_with("Session:       ../a\"b  X: y/🦊\n"),
-        "{}",
-        answer.text()
-    );
+    assert!(answer.text().starts_with("Session:       ../a\"b  X: y/🦊\n"), "{}", answer.text());
 }

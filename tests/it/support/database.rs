@@ -28,22 +28,13 @@ impl TestDatabase {
         let url = std::env::var(ADMIN_URL)
             .unwrap_or_else(|_| panic!("{ADMIN_URL} is not set: run `make test`"));
         let admin: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL is a Postgres URL");
-        let mut connection = PgConnection::connect_with(&admin)
-            .await
-            .expect("the test cluster runs: `make test`");
+        let mut connection =
+            PgConnection::connect_with(&admin).await.expect("the test cluster runs: `make test`");
         let template = template(&admin, &mut connection).await;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("verbatim_test_{}_{count}", std::process::id());
-        run(
-            &mut connection,
-            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        )
-        .await;
-        run(
-            &mut connection,
-            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        )
-        .await;
+        run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        run(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         connection.close().await.expect("closes");
         let pool = PgPoolOptions::new()
             .max_connections(4)
@@ -59,9 +50,7 @@ impl TestDatabase {
     /// Its URL, for what is told by one.
     pub(crate) fn url(&self) -> String {
         let admin = std::env::var(ADMIN_URL).expect("was there before");
-        let (head, query) = admin
-            .split_once('?')
-            .map_or((&*admin, None), |(h, q)| (h, Some(q)));
+        let (head, query) = admin.split_once('?').map_or((&*admin, None), |(h, q)| (h, Some(q)));
         let (server, _) = head.rsplit_once('/').expect("names a database");
         query.map_or_else(
             || format!("{server}/{}", self.name),
@@ -81,16 +70,11 @@ impl Drop for TestDatabase {
         // A runtime of its own, since the test's may be gone. What fails to be dropped is dropped
         // by the next process of the same number, or with the cluster.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 if let Ok(mut connection) = PgConnection::connect_with(&admin).await {
-                    run(
-                        &mut connection,
-                        &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-                    )
-                    .await;
+                    run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+                        .await;
                 }
             });
         });
@@ -110,39 +94,20 @@ async fn template(admin: &PgConnectOptions, connection: &mut PgConnection) -> St
     if exists(connection, &name).await {
         return name;
     }
-    run(
-        connection,
-        &format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"),
-    )
-    .await;
+    run(connection, &format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
     if !exists(connection, &name).await {
-        run(
-            connection,
-            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        )
-        .await;
-        run(
-            connection,
-            &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"),
-        )
-        .await;
+        run(connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        run(connection, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
+            .await;
         let mut inside = PgConnection::connect_with(&admin.clone().database(&name))
             .await
             .expect("connects to the template");
         MIGRATOR.run(&mut inside).await.expect("the migrations run");
         inside.close().await.expect("closes");
         // Only now does it count: a template that was left half made is made again.
-        run(
-            connection,
-            &format!("ALTER DATABASE {name} IS_TEMPLATE true"),
-        )
-        .await;
+        run(connection, &format!("ALTER DATABASE {name} IS_TEMPLATE true")).await;
     }
-    run(
-        connection,
-        &format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"),
-    )
-    .await;
+    run(connection, &format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
     name
 }
 
