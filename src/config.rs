@@ -91,10 +91,7 @@ impl DatabaseSettings {
     }
 
     fn merge(args: &DatabaseArgs, file: &raw::File) -> Self {
-        let url = args
-            .database_url
-            .clone()
-            .or_else(|| file.database_url.clone());
+        let url = args.database_url.clone().or_else(|| file.database_url.clone());
         Self {
             data_dir: args
                 .data_dir
@@ -113,37 +110,23 @@ impl Settings {
         let sources = sources::resolve(args.webhook_secret, args.webhook_header, &file)?;
         let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
             flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
-                text.parse::<bytesize::ByteSize>()
-                    .map(|size| size.as_u64())
-                    .map_err(|_| {
-                        anyhow::anyhow!("{name} is a size such as 1MiB, and {text:?} is not")
-                    })
+                text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
+                    anyhow::anyhow!("{name} is a size such as 1MiB, and {text:?} is not")
+                })
             })
         };
-        let max_body = bytes(
-            args.max_body,
-            file.max_body.as_ref(),
-            DEFAULT_MAX_BODY,
-            "max-body",
-        )?;
+        let max_body = bytes(args.max_body, file.max_body.as_ref(), DEFAULT_MAX_BODY, "max-body")?;
         anyhow::ensure!(
             (1..=LARGEST_MAX_BODY).contains(&max_body),
             "max-body is between 1 byte and 64 MiB, and {max_body} bytes is not"
         );
-        let inbox_quota_bytes = bytes(
-            args.inbox_quota,
-            file.inbox_quota.as_ref(),
-            DEFAULT_INBOX_QUOTA,
-            "inbox-quota",
-        )?;
+        let inbox_quota_bytes =
+            bytes(args.inbox_quota, file.inbox_quota.as_ref(), DEFAULT_INBOX_QUOTA, "inbox-quota")?;
         let silence = silence_limits(
             args.live_for.or(file.live_for.clone()),
             args.ended_after.or(file.ended_after.clone()),
         )?;
-        let listen = args
-            .listen
-            .or(file.listen.clone())
-            .unwrap_or("127.0.0.1:8080".into());
+        let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
         Ok(Self {
             listen: listen.parse().with_context(|| {
                 format!("listen is host:port with a numeric host, and {listen:?} is not")

@@ -76,10 +76,7 @@ impl Lifecycle {
             tracing::info!(signal = name, "stopping: finishing what is open");
             life.stop();
             let name = next().await;
-            tracing::warn!(
-                signal = name,
-                "stopping at once; the inbox keeps what is not drained"
-            );
+            tracing::warn!(signal = name, "stopping at once; the inbox keeps what is not drained");
             std::process::exit(130);
         });
         Ok(())
@@ -89,11 +86,7 @@ impl Lifecycle {
     pub async fn finished(&self) -> Result<(), TaskDied> {
         self.tasks.close();
         self.tasks.wait().await;
-        if self.failed.load(Ordering::Relaxed) {
-            Err(TaskDied)
-        } else {
-            Ok(())
-        }
+        if self.failed.load(Ordering::Relaxed) { Err(TaskDied) } else { Ok(()) }
     }
 }
 

@@ -19,12 +19,7 @@ pub fn init(format: LogFormat) {
     // A second subscriber in one process (tests) is refused, and the first one stays.
     let _ = match format {
         LogFormat::Json => registry
-            .with(
-                fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(std::io::stderr),
-            )
+            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
             .try_init(),
         LogFormat::Pretty => registry
             .with(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
@@ -70,12 +70,16 @@ impl FromRequest for Caller {
 fn key_of(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
+        .and_then(|value| text(value).split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, key)| key);
     bearer
-        .or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+        .or_else(|| headers.get("x-api-key").map(text))
         .map(str::trim)
         .filter(|key| !key.is_empty())
+}
+
+/// What is not text is a key that cannot be right, rather than no key.
+fn text(value: &HeaderValue) -> &str {
+    str::from_utf8(value.as_bytes()).unwrap_or("?")
 }

@@ -113,13 +113,11 @@ impl Params {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        match choices.iter().find(|(word, _)| *word == text) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => {
-                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-                Err(invalid(name, &format!("is one of: {}", words.join(", "))))
-            }
-        }
+        let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) else {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            return Err(invalid(name, &format!("is one of: {}", words.join(", "))));
+        };
+        Ok(Some(*meaning))
     }
 }
 

@@ -111,9 +111,7 @@ impl File {
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         // The parser's own message would quote the line, and the line may hold a secret.
         toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
             anyhow::anyhow!("{} line {line}: {}", path.display(), error.message())
         })
     }

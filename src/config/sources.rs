@@ -44,17 +44,11 @@ pub(super) fn resolve(
     file: &File,
 ) -> anyhow::Result<Vec<SourceSettings>> {
     let secrets = match secrets.filter(|text| !text.trim().is_empty()) {
-        Some(text) => text
-            .split(',')
-            .map(|one| Secret::new(one.trim().to_owned()))
-            .collect(),
+        Some(text) => text.split(',').map(|one| Secret::new(one.trim().to_owned())).collect(),
         None => file.webhook_secrets.clone().unwrap_or_default(),
     };
     let headers = match headers.filter(|text| !text.trim().is_empty()) {
-        Some(text) => text
-            .lines()
-            .map(|line| Secret::new(line.to_owned()))
-            .collect(),
+        Some(text) => text.lines().map(|line| Secret::new(line.to_owned())).collect(),
         None => file.webhook_headers.clone().unwrap_or_default(),
     };
     let default = source(
@@ -71,12 +65,8 @@ pub(super) fn resolve(
             "the source {name} is configured twice (source \"default\" is the one of the \
              top-level settings)"
         );
-        let further = source(
-            name,
-            further.secrets.clone(),
-            &further.headers,
-            further.strict_timestamps,
-        )?;
+        let further =
+            source(name, further.secrets.clone(), &further.headers, further.strict_timestamps)?;
         ensure!(
             !further.is_open(),
             "the source {} has neither a secret nor a header: anybody could deliver to it. Give \
@@ -94,10 +84,8 @@ fn source(
     headers: &[Secret],
     strict_timestamps: bool,
 ) -> anyhow::Result<SourceSettings> {
-    let secrets: Vec<Secret> = secrets
-        .into_iter()
-        .filter(|secret| !secret.expose().is_empty())
-        .collect();
+    let secrets: Vec<Secret> =
+        secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect();
     let headers = headers
         .iter()
         .filter(|line| !line.expose().trim().is_empty())
@@ -108,12 +96,7 @@ fn source(
         "source {name}: strict_timestamps needs a secret, since only a signature vouches for a \
          timestamp"
     );
-    Ok(SourceSettings {
-        name,
-        secrets,
-        headers,
-        strict_timestamps,
-    })
+    Ok(SourceSettings { name, secrets, headers, strict_timestamps })
 }
 
 fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
@@ -128,10 +111,7 @@ fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
         "a required header's name holds a character that no header name may hold"
     );
     ensure!(!value.is_empty(), "the required header {name} has no value");
-    Ok(RequiredHeader {
-        name,
-        value: Secret::new(value.to_owned()),
-    })
+    Ok(RequiredHeader { name, value: Secret::new(value.to_owned()) })
 }
 
 #[cfg(test)]
@@ -148,25 +128,16 @@ mod tests {
         .unwrap();
         let secrets: Vec<_> = sources[0].secrets.iter().map(Secret::expose).collect();
         assert_eq!(secrets, ["one", "two"]);
-        let headers: Vec<_> = sources[0]
-            .headers
-            .iter()
-            .map(|h| (h.name.as_str(), h.value.expose()))
-            .collect();
-        assert_eq!(
-            headers,
-            [("x-webhook-secret", "a"), ("authorization", "Bearer b:c")]
-        );
+        let headers: Vec<_> =
+            sources[0].headers.iter().map(|h| (h.name.as_str(), h.value.expose())).collect();
+        assert_eq!(headers, [("x-webhook-secret", "a"), ("authorization", "Bearer b:c")]);
     }
 
     #[test]
     fn a_further_source_without_credentials_is_refused() {
         let file: File = toml::from_str("[[sources]]\nname = \"kiosk\"").unwrap();
         let error = resolve(None, None, &file).unwrap_err().to_string();
-        assert!(
-            error.contains("kiosk has neither a secret nor a header"),
-            "{error}"
-        );
+        assert!(error.contains("kiosk has neither a secret nor a header"), "{error}");
     }
 
     #[test]

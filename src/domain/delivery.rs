@@ -190,9 +190,6 @@ pub struct Unreadable {
 impl Unreadable {
     /// A fault of `field`.
     pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            field,
-            problem: problem.into(),
-        }
+        Self { field, problem: problem.into() }
     }
 }

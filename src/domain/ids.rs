@@ -88,14 +88,8 @@ impl SourceName {
     /// Takes a name that fits the rules.
     pub fn parse(name: &str) -> Result<Self, InvalidSourceName> {
         let fits = (1..=Self::MAX_BYTES).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
-        if fits {
-            Ok(Self(name.into()))
-        } else {
-            Err(InvalidSourceName(name.into()))
-        }
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if fits { Ok(Self(name.into())) } else { Err(InvalidSourceName(name.into())) }
     }
 
     /// The name.

@@ -17,10 +17,7 @@ pub struct SilenceLimits {
 impl Default for SilenceLimits {
     /// Two minutes, and the thirty that the sender's guide treats as the end.
     fn default() -> Self {
-        Self {
-            live_for: Duration::from_mins(2),
-            ended_after: Duration::from_mins(30),
-        }
+        Self { live_for: Duration::from_mins(2), ended_after: Duration::from_mins(30) }
     }
 }
 
@@ -76,17 +73,9 @@ impl SilenceLimits {
             };
         }
         if last_activity_at > self.live_since(now) {
-            Standing {
-                status: Status::Live,
-                ended_at: None,
-                end_reason: None,
-            }
+            Standing { status: Status::Live, ended_at: None, end_reason: None }
         } else if last_activity_at > self.open_since(now) {
-            Standing {
-                status: Status::Idle,
-                ended_at: None,
-                end_reason: None,
-            }
+            Standing { status: Status::Idle, ended_at: None, end_reason: None }
         } else {
             Standing {
                 status: Status::Ended,
@@ -127,11 +116,7 @@ mod tests {
         let word = Some((at(5), Some("user_disconnect".to_owned())));
         let ended = limits.standing(at(6), at(7), word);
         assert_eq!(ended.status, Status::Ended);
-        assert_eq!(
-            ended.ended_at,
-            Some(at(7)),
-            "what came after the word still happened"
-        );
+        assert_eq!(ended.ended_at, Some(at(7)), "what came after the word still happened");
         assert_eq!(ended.end_reason.as_deref(), Some("user_disconnect"));
     }
 }

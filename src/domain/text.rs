@@ -28,15 +28,9 @@ impl Text {
 
     fn without_nul(text: Cow<'_, str>) -> Self {
         if text.contains('\0') {
-            Self {
-                value: text.replace('\0', "\u{FFFD}"),
-                altered: true,
-            }
+            Self { value: text.replace('\0', "\u{FFFD}"), altered: true }
         } else {
-            Self {
-                value: text.into_owned(),
-                altered: false,
-            }
+            Self { value: text.into_owned(), altered: false }
         }
     }
 }
@@ -71,13 +65,7 @@ mod tests {
     #[test]
     fn plain_text_is_left_as_it_is() {
         let text = Text::from_wtf8("Grüße, 世界 🦊".as_bytes());
-        assert_eq!(
-            text,
-            Text {
-                value: "Grüße, 世界 🦊".into(),
-                altered: false
-            }
-        );
+        assert_eq!(text, Text { value: "Grüße, 世界 🦊".into(), altered: false });
     }
 
     #[test]
