@@ -87,9 +87,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let sessions = args
-        .sessions
-        .or(args.duration.is_none().then_some(DEFAULT_SESSIONS));
+    let sessions = args.sessions.or(args.duration.is_none().then_some(DEFAULT_SESSIONS));
     let seed = args.seed.unwrap_or_else(rand::random);
     let connections = usize::from(args.concurrency);
     let secret = args.secret.as_ref().and_then(first_secret);
@@ -130,20 +128,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ledger.close().await?;
     }
     played?;
-    Ok(if given_up == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if given_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The receiver's variable may name several secrets while one is rotated: the first one signs.
 fn first_secret(listed: &Secret) -> Option<Secret> {
-    let first = listed
-        .expose()
-        .split(',')
-        .map(str::trim)
-        .find(|one| !one.is_empty())?;
+    let first = listed.expose().split(',').map(str::trim).find(|one| !one.is_empty())?;
     Some(Secret::new(first.to_owned()))
 }
 
@@ -179,9 +169,7 @@ fn progress_bar(sessions: Option<u64>) -> anyhow::Result<ProgressBar> {
             "{elapsed_precise} {spinner} {human_pos} sessions, {msg} answered",
         ),
     };
-    let bar = bar
-        .with_style(ProgressStyle::with_template(style)?)
-        .with_message("0");
+    let bar = bar.with_style(ProgressStyle::with_template(style)?).with_message("0");
     if !bar.is_hidden() {
         bar.enable_steady_tick(TICK);
     }

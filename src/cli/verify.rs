@@ -69,11 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     describe(&mut out, &findings, &args.ledger)?;
     std::io::stdout().write_all(out.as_bytes())?;
-    Ok(if findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn describe(out: &mut String, findings: &Findings, ledger: &Path) -> anyhow::Result<()> {

@@ -15,12 +15,10 @@ pub(super) async fn batch(
 ) -> Result<(), sqlx::Error> {
     let mut rows: Vec<Row<'_>> =
         arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
-    // Parts yet to be written, as ranges; the whole at first.
-    let mut parts = Vec::from([0..rows.len()]);
-    while let Some(part) = parts.pop() {
-        let Err(error) = ingest::write(connection, &rows[part.clone()]).await else {
-            continue;
-        };
+    // Parts yet to be written, from and to; the whole at first.
+    let mut parts = vec![(0, rows.len())];
+    while let Some((from, to)) = parts.pop() {
+        let Err(error) = ingest::write(connection, &rows[from..to]).await else { continue };
         if !is_data_fault(&error) {
             return Err(error);
         }

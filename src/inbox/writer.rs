@@ -187,7 +187,7 @@ impl Writer {
                         reopening.abort();
                         return None;
                     };
-                    drop(one.durable.send(Err(Refused::Failing)));
+                    answer(vec![(one.durable, one.room)], Err(Refused::Failing));
                 }
             }
         }

@@ -28,7 +28,8 @@ pub struct Migrated {
 pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
     // A pool of one, since a future that migrates over a bare connection cannot be spawned.
     let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect_with(options.clone()).await.context("cannot connect to the database")?;
+    let pool =
+        pool.connect_with(options.clone()).await.context("cannot connect to the database")?;
     let before = {
         let mut connection = pool.acquire().await?;
         check_connection(&mut connection).await?;

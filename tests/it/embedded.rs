@@ -288,10 +288,7 @@ async fn a_clean_stop_leaves_no_process() {
     let folder = Folder::new();
     let database = folder.open().await;
     // The terminal's Ctrl-C reaches our process group, and not the server's.
-    assert_eq!(
-        nix::unistd::getpgid(Some(folder.server())),
-        Ok(folder.server())
-    );
+    assert_eq!(nix::unistd::getpgid(Some(folder.server())), Ok(folder.server()));
     // An open connection does not hold it up.
     let _connection = connect(&database).await;
     let server = folder.server();

@@ -39,7 +39,7 @@ pub(crate) struct TestApi {
 impl TestApi {
     pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
-        let store = Store::for_reading(database.options(), 4);
+        let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let state = web::Data::new(ApiState {
