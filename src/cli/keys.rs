@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
-use crate::postgres::{self, Database};
+use crate::postgres::{Database, read_pool};
 use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
 
@@ -77,28 +76,22 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
         created_at: now,
         expires_at,
     };
-    let (store, database) = open(&args.database).await?;
-    let made = store.insert_key(&new).await.map_err(explain);
-    close(store, database).await?;
-    made?;
+    with_store(&args.database, async |store| store.insert_key(&new).await).await?;
     say(&key);
     note(&format!("Key {id} is made. It stands above, and is shown this once."));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let (store, database) = open(&database).await?;
-    let keys = store.list_keys().await.map_err(explain);
-    close(store, database).await?;
-    say(table(&keys?, clock.now()).trim_end());
+    let keys = with_store(&database, async |store| store.list_keys().await).await?;
+    say(table(&keys, clock.now()).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let (store, database) = open(&database).await?;
-    let found = store.revoke_key(id, clock.now()).await.map_err(explain);
-    close(store, database).await?;
-    anyhow::ensure!(found?, "there is no key {id}; `verbatim keys list` shows which there are");
+    let now = clock.now();
+    let found = with_store(&database, async |store| store.revoke_key(id, now).await).await?;
+    anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
     note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
@@ -110,16 +103,21 @@ fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<D
     Ok(now + lifetime)
 }
 
-/// The database for the time of the command; a private one that does not run is started for it.
-async fn open(args: &DatabaseArgs) -> anyhow::Result<(Store, Database)> {
-    let database = Database::attach(&DatabaseSettings::resolve(args)?).await?;
-    let store = Store::new(postgres::read_pool(database.connect_options()));
-    Ok((store, database))
-}
-
-async fn close(store: Store, database: Database) -> anyhow::Result<()> {
-    store.pool().close().await;
-    database.stop().await
+/// Does something with the keys in the database, and leaves it as it was found.
+async fn with_store<T>(
+    args: &DatabaseArgs,
+    work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    let settings = DatabaseSettings::resolve(args)?;
+    let database = Database::attach(&settings).await?;
+    let pool = read_pool(database.connect_options());
+    let outcome = work(Store::new(pool.clone())).await;
+    // A private server that was started for this waits for its connections to close.
+    pool.close().await;
+    let stopped = database.stop().await;
+    let outcome = outcome.map_err(explain)?;
+    stopped?;
+    Ok(outcome)
 }
 
 fn explain(error: StoreError) -> anyhow::Error {
@@ -127,7 +125,7 @@ fn explain(error: StoreError) -> anyhow::Error {
     const NO_SUCH_TABLE: &str = "42P01";
     let code = match &error {
         StoreError::Refused(cause) | StoreError::Unavailable(cause) => {
-            cause.as_database_error().and_then(DatabaseError::code)
+            cause.as_database_error().and_then(sqlx::error::DatabaseError::code)
         }
     };
     let unmigrated = code.is_some_and(|code| code == NO_SUCH_TABLE);
@@ -203,6 +201,9 @@ mod tests {
             revoked_at: None,
             last_used_at: None,
         };
-        insta::assert_snapshot!(table(&[key], at(60)), @"");
+        insta::assert_snapshot!(table(&[key], at(60)), @r"
+        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                  LAST USED  REVOKED
+        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (over)  never      -
+        ");
     }
 }
