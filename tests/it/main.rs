@@ -6,3 +6,4 @@ mod api;
 mod embedded;
 mod keys;
 mod support;
+mod webhook;
