@@ -31,17 +31,8 @@ struct Envelope<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
-    Join {
-        room_name: &'a str,
-        participant_count: u8,
-        session_id: &'a str,
-    },
-    Said {
-        role: &'a str,
-        message: &'a str,
-        session_id: &'a str,
-        timestamp: f64,
-    },
+    Join { room_name: &'a str, participant_count: u8, session_id: &'a str },
+    Said { role: &'a str, message: &'a str, session_id: &'a str, timestamp: f64 },
 }
 
 impl Delivery {
@@ -57,24 +48,11 @@ impl Delivery {
             Event::Join => {
                 let room_name = conversation.room_name.as_str();
                 let participant_count = conversation.participant_count;
-                (
-                    "room.join",
-                    Data::Join {
-                        room_name,
-                        participant_count,
-                        session_id: &session_id,
-                    },
-                )
+                ("room.join", Data::Join { room_name, participant_count, session_id: &session_id })
             }
-            Event::Said { role, message } => (
-                "chat.push",
-                Data::Said {
-                    role,
-                    message,
-                    session_id: &session_id,
-                    timestamp,
-                },
-            ),
+            Event::Said { role, message } => {
+                ("chat.push", Data::Said { role, message, session_id: &session_id, timestamp })
+            }
         };
         let envelope = Envelope {
             agent_id: conversation.agent_id,
@@ -108,10 +86,7 @@ impl Delivery {
             timestamp: RawValue::from_string(serde_json::to_string(&timestamp)?)?,
             sha256: hex::encode(Sha256::digest(&body)),
         };
-        Ok(Self {
-            body: body.into(),
-            record,
-        })
+        Ok(Self { body: body.into(), record })
     }
 
     /// The avatar waits for the answer to this one.
@@ -146,11 +121,7 @@ impl Formatter for Python {
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
+        if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -204,18 +175,11 @@ mod tests {
             room_name: "room-A80HVD8577-qtrJ-cOFR".into(),
             participant_count: 3,
             lines: vec![
-                Line {
-                    at_micros: NOW,
-                    nanos: 500,
-                    event: Event::Join,
-                },
+                Line { at_micros: NOW, nanos: 500, event: Event::Join },
                 Line {
                     at_micros: 1_790_607_268_895_697,
                     nanos: 800,
-                    event: Event::Said {
-                        role: "assistant",
-                        message: "Olá \"Pip\"\n🦊".into(),
-                    },
+                    event: Event::Said { role: "assistant", message: "Olá \"Pip\"\n🦊".into() },
                 },
             ],
         };

@@ -23,11 +23,8 @@ impl Contract {
 
     /// How long it waits before each further attempt.
     pub(super) fn retry_delays(self) -> &'static [Duration] {
-        const DELAYS: [Duration; 3] = [
-            Duration::from_secs(1),
-            Duration::from_secs(5),
-            Duration::from_secs(30),
-        ];
+        const DELAYS: [Duration; 3] =
+            [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
         match self {
             Self::B => &DELAYS,
             Self::D => &[],

@@ -55,19 +55,13 @@ impl Ledger {
     /// Waits until all is written. Every other handle must be gone.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         drop(self.lines);
-        self.writer
-            .await?
-            .context("the ledger could not be written to its end")
+        self.writer.await?.context("the ledger could not be written to its end")
     }
 }
 
 /// A killed run may have left half a line: ended here, it does not spoil the next one.
 fn open_at_end(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     if file.metadata()?.len() > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
@@ -92,9 +86,7 @@ fn write_all(file: File, mut waiting: mpsc::Receiver<Record>) -> io::Result<()> 
         }
         out.flush()?;
     }
-    out.into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 #[cfg(test)]
@@ -127,11 +119,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(
-            serde_json::from_str::<Record>(lines[1])
-                .unwrap_err()
-                .is_eof()
-        );
+        assert!(serde_json::from_str::<Record>(lines[1]).unwrap_err().is_eof());
         let second: Record = serde_json::from_str(lines[2]).unwrap();
         assert_eq!(second.message.as_deref(), Some("second"));
         assert_eq!(second.timestamp.get(), "1790607268.8956978");

@@ -25,12 +25,7 @@ impl Pacer {
     pub(super) fn new(rate: Option<f64>, duration: Option<Duration>) -> Self {
         let start = Instant::now();
         let end = duration.and_then(|duration| start.checked_add(duration));
-        Self {
-            start,
-            end,
-            rate,
-            given: AtomicU64::new(0),
-        }
+        Self { start, end, rate, given: AtomicU64::new(0) }
     }
 
     /// The next delivery's moment; none once the run is over.

@@ -71,11 +71,7 @@ impl Language {
         rng: &mut StdRng,
     ) -> (String, String) {
         details.draw(rng);
-        let from = if rng.random_bool(SMALL_TALK) {
-            self.small_talk
-        } else {
-            self.on(topic)
-        };
+        let from = if rng.random_bool(SMALL_TALK) { self.small_talk } else { self.on(topic) };
         let (question, answer) = pick(from, rng);
         let mut answer = details.fill(answer);
         if rng.random_bool(FOLLOW_UP) {
@@ -121,13 +117,7 @@ impl Details {
     /// For one conversation: its order number stays, the rest changes from question to question.
     pub(super) fn new(agent: &'static str, rng: &mut StdRng) -> Self {
         let order = rng.random_range(10_000..100_000);
-        let mut details = Self {
-            agent,
-            order,
-            number: 0,
-            price_cents: 0,
-            minute_of_day: 0,
-        };
+        let mut details = Self { agent, order, number: 0, price_cents: 0, minute_of_day: 0 };
         details.draw(rng);
         details
     }
@@ -163,22 +153,10 @@ mod tests {
 
     #[test]
     fn every_language_has_something_to_say_on_every_topic() {
-        for language in [english::ALL, european::ALL, eastern::ALL]
-            .into_iter()
-            .flatten()
-        {
-            for topic in [
-                Topic::Orders,
-                Topic::Travel,
-                Topic::Museum,
-                Topic::Support,
-                Topic::Kiosk,
-            ] {
-                assert!(
-                    language.on(topic).len() >= 2,
-                    "{:?} {topic:?}",
-                    language.greetings
-                );
+        for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
+            for topic in [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk]
+            {
+                assert!(language.on(topic).len() >= 2, "{:?} {topic:?}", language.greetings);
             }
             for list in [language.greetings, language.follow_ups] {
                 assert!(list.len() >= 2, "{list:?}");
@@ -191,10 +169,7 @@ mod tests {
     fn no_place_is_left_unfilled() {
         let mut rng = StdRng::seed_from_u64(1);
         let details = Details::new("Pip", &mut rng);
-        for language in [english::ALL, european::ALL, eastern::ALL]
-            .into_iter()
-            .flatten()
-        {
+        for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
             let exchanges = [
                 language.orders,
                 language.travel,
@@ -204,16 +179,10 @@ mod tests {
                 language.small_talk,
                 language.farewells,
             ];
-            let said = exchanges
-                .into_iter()
-                .flatten()
-                .flat_map(|(asked, told)| [asked, told]);
+            let said = exchanges.into_iter().flatten().flat_map(|(asked, told)| [asked, told]);
             for phrase in said.chain(language.greetings).chain(language.follow_ups) {
                 let filled = details.fill(phrase);
-                assert!(
-                    !filled.is_empty() && !filled.contains(['{', '}']),
-                    "{filled}"
-                );
+                assert!(!filled.is_empty() && !filled.contains(['{', '}']), "{filled}");
             }
         }
     }

@@ -68,12 +68,7 @@ pub(super) struct Report<'a> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            tally,
-            elapsed,
-            seed,
-            ..
-        } = self;
+        let Self { tally, elapsed, seed, .. } = self;
         let seconds = elapsed.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
         let rate = tally.answered as f64 / seconds.max(1e-9);
@@ -81,12 +76,7 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "interrupted; until then:")?;
         }
         writeln!(f, "{:<24}{:>12}", "sessions", count(tally.sessions))?;
-        writeln!(
-            f,
-            "{:<24}{:>12}",
-            "deliveries attempted",
-            count(tally.attempted)
-        )?;
+        writeln!(f, "{:<24}{:>12}", "deliveries attempted", count(tally.attempted))?;
         writeln!(f, "{:<24}{:>12}", "  answered", count(tally.answered))?;
         writeln!(f, "{:<24}{:>12}", "  given up", count(tally.given_up))?;
         writeln!(f, "{:<24}{:>12}", "seconds", format!("{seconds:.2}"))?;
@@ -98,11 +88,7 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "  {answer:<22}{:>12}", count(*requests))?;
         }
 
-        let from = if self.open_loop {
-            "the scheduled time"
-        } else {
-            "sending"
-        };
+        let from = if self.open_loop { "the scheduled time" } else { "sending" };
         writeln!(f, "\nlatency in ms, from {from} to the answer")?;
         write!(f, "{:<24}{:>12}", "", "requests")?;
         for column in ["p50", "p90", "p99", "p99.9", "max"] {

@@ -43,41 +43,13 @@ struct Agent {
 }
 
 const AGENTS: &[Agent] = &[
-    Agent {
-        id: "A80HVD8577",
-        name: "Pip",
-        topic: Topic::Museum,
-    },
-    Agent {
-        id: "A91XMB7113",
-        name: "Clara",
-        topic: Topic::Orders,
-    },
-    Agent {
-        id: "A27QKT4402",
-        name: "Mateo",
-        topic: Topic::Travel,
-    },
-    Agent {
-        id: "A63JWN9058",
-        name: "Ada",
-        topic: Topic::Support,
-    },
-    Agent {
-        id: "A15BRC3316",
-        name: "Lumi",
-        topic: Topic::Kiosk,
-    },
-    Agent {
-        id: "A48ZFP6120",
-        name: "Noor",
-        topic: Topic::Orders,
-    },
-    Agent {
-        id: "A72GYS2945",
-        name: "Kenji",
-        topic: Topic::Travel,
-    },
+    Agent { id: "A80HVD8577", name: "Pip", topic: Topic::Museum },
+    Agent { id: "A91XMB7113", name: "Clara", topic: Topic::Orders },
+    Agent { id: "A27QKT4402", name: "Mateo", topic: Topic::Travel },
+    Agent { id: "A63JWN9058", name: "Ada", topic: Topic::Support },
+    Agent { id: "A15BRC3316", name: "Lumi", topic: Topic::Kiosk },
+    Agent { id: "A48ZFP6120", name: "Noor", topic: Topic::Orders },
+    Agent { id: "A72GYS2945", name: "Kenji", topic: Topic::Travel },
 ];
 
 /// A session that restarts in mid-conversation gets a new id and no new `room.join`.
@@ -93,25 +65,14 @@ impl Conversation {
         let session_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
         let room_name = room_name(agent.id, &mut rng);
         let participant_count = rng.random_range(1..=3);
-        let mut told = Telling {
-            agent,
-            rng,
-            now_micros: 0,
-            lines: Vec::new(),
-        };
+        let mut told = Telling { agent, rng, now_micros: 0, lines: Vec::new() };
         told.tell();
         let mut lines = told.lines;
         let shift = ends_at_micros - lines.last().map_or(0, |line| line.at_micros);
         for line in &mut lines {
             line.at_micros += shift;
         }
-        Self {
-            agent_id: agent.id,
-            session_id,
-            room_name,
-            participant_count,
-            lines,
-        }
+        Self { agent_id: agent.id, session_id, room_name, participant_count, lines }
     }
 }
 
@@ -127,9 +88,7 @@ fn rng_of(seed: u64, index: u64) -> StdRng {
 /// Such as `room-A80HVD8577-qtrJ-cOFR`.
 fn room_name(agent_id: &str, rng: &mut StdRng) -> String {
     let mut part = || -> String {
-        (0..4)
-            .map(|_| char::from(rng.sample(rand::distr::Alphanumeric)))
-            .collect()
+        (0..4).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect()
     };
     format!("room-{agent_id}-{}-{}", part(), part())
 }
@@ -149,11 +108,8 @@ impl Telling {
             self.add(Event::Join);
         }
         // A kiosk keeps one session for every visitor; anybody else comes alone.
-        let visitors = if self.agent.topic == Topic::Kiosk {
-            self.rng.random_range(1..=4)
-        } else {
-            1
-        };
+        let visitors =
+            if self.agent.topic == Topic::Kiosk { self.rng.random_range(1..=4) } else { 1 };
         for visitor in 0..visitors {
             if visitor > 0 {
                 self.pause(20.0..400.0);
@@ -224,11 +180,7 @@ impl Telling {
 
     fn add(&mut self, event: Event) {
         let nanos = self.rng.random_range(0..1_000);
-        self.lines.push(Line {
-            at_micros: self.now_micros,
-            nanos,
-            event,
-        });
+        self.lines.push(Line { at_micros: self.now_micros, nanos, event });
     }
 }
 
@@ -241,9 +193,7 @@ mod tests {
     const NOW: i64 = 1_790_607_253_557_594;
 
     fn all(seed: u64) -> Vec<Conversation> {
-        (0..400)
-            .map(|index| Conversation::new(seed, index, NOW))
-            .collect()
+        (0..400).map(|index| Conversation::new(seed, index, NOW)).collect()
     }
 
     #[test]
@@ -255,11 +205,7 @@ mod tests {
     #[test]
     fn times_ascend_and_end_at_the_given_moment() {
         for conversation in all(1) {
-            let times: Vec<i64> = conversation
-                .lines
-                .iter()
-                .map(|line| line.at_micros)
-                .collect();
+            let times: Vec<i64> = conversation.lines.iter().map(|line| line.at_micros).collect();
             assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
             assert_eq!(times.last(), Some(&NOW));
         }
@@ -268,24 +214,12 @@ mod tests {
     #[test]
     fn conversations_differ_as_real_ones_do() {
         let told = all(3);
-        let ids: HashSet<_> = told
-            .iter()
-            .map(|conversation| conversation.session_id)
-            .collect();
+        let ids: HashSet<_> = told.iter().map(|conversation| conversation.session_id).collect();
         assert_eq!(ids.len(), told.len());
-        let agents: HashSet<_> = told
-            .iter()
-            .map(|conversation| conversation.agent_id)
-            .collect();
+        let agents: HashSet<_> = told.iter().map(|conversation| conversation.agent_id).collect();
         assert_eq!(agents.len(), AGENTS.len());
-        let joined = told
-            .iter()
-            .filter(|c| matches!(c.lines[0].event, Event::Join))
-            .count();
-        assert!(
-            (360..400).contains(&joined),
-            "{joined} of 400 begin with a room.join"
-        );
+        let joined = told.iter().filter(|c| matches!(c.lines[0].event, Event::Join)).count();
+        assert!((360..400).contains(&joined), "{joined} of 400 begin with a room.join");
         let lengths: Vec<usize> = told.iter().map(|c| c.lines.len()).collect();
         assert!(lengths.iter().any(|&n| n <= 5) && lengths.iter().any(|&n| n >= 30));
     }

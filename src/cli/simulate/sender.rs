@@ -73,11 +73,7 @@ impl Sender {
             .timeout(contract.time_limit())
             .pool_max_idle_per_host(connections);
         let client = http::build(client)?;
-        Ok(Self {
-            client,
-            url,
-            secret: secret.filter(|_| contract.signs()),
-        })
+        Ok(Self { client, url, secret: secret.filter(|_| contract.signs()) })
     }
 }
 

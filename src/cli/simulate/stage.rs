@@ -106,8 +106,7 @@ impl<P: Post> Stage<P> {
         loop {
             if self.attempt(&delivery, due).await {
                 self.tally().answered += 1;
-                self.progress
-                    .set_message(indicatif::HumanCount(self.tally().answered).to_string());
+                self.progress.set_message(indicatif::HumanCount(self.tally().answered).to_string());
                 self.record(delivery.record).await;
                 return;
             }
@@ -127,14 +126,9 @@ impl<P: Post> Stage<P> {
 
     /// One request; whether the sender takes its answer for success.
     async fn attempt(&self, delivery: &Delivery, due: Instant) -> bool {
-        let from = if self.pacer.is_open_loop() {
-            due
-        } else {
-            Instant::now()
-        };
+        let from = if self.pacer.is_open_loop() { due } else { Instant::now() };
         let answer = self.sender.post(delivery.body.clone()).await;
-        self.tally()
-            .request(answer, delivery.is_join(), from.elapsed());
+        self.tally().request(answer, delivery.is_join(), from.elapsed());
         matches!(answer, super::sender::Answer::Status(status) if self.contract.accepts(status))
     }
 
@@ -209,12 +203,7 @@ mod tests {
     fn stage<F>(contract: Contract, takes: Duration, answer: F) -> Stage<Fake<F>> {
         let now = DateTime::from_timestamp_micros(1_790_607_253_557_594).unwrap();
         Stage {
-            sender: Fake {
-                answer,
-                takes,
-                requests: Mutex::default(),
-                in_flight: Mutex::default(),
-            },
+            sender: Fake { answer, takes, requests: Mutex::default(), in_flight: Mutex::default() },
             contract,
             seed: 5,
             clock: Clock::fixed(now),
@@ -229,22 +218,15 @@ mod tests {
 
     fn seconds_between<F>(stage: &Stage<Fake<F>>) -> Vec<u64> {
         let requests = stage.sender.requests.lock().unwrap();
-        requests
-            .windows(2)
-            .map(|pair| (pair[1].0 - pair[0].0).as_secs())
-            .collect()
+        requests.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs()).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_same_bytes_are_tried_after_1_5_and_30_seconds_and_then_given_up() {
-        let stage = stage(
-            Contract::B,
-            Duration::ZERO,
-            |count, _: &Bytes| match count {
-                1..=4 => Answer::Status(503),
-                _ => Answer::Status(204),
-            },
-        );
+        let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
+            1..=4 => Answer::Status(503),
+            _ => Answer::Status(204),
+        });
         let stage = Arc::new(stage);
         play(&stage, Some(1)).await.unwrap();
         assert_eq!(seconds_between(&stage)[..4], [1, 5, 30, 0]);
@@ -257,15 +239,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_retry_that_is_answered_ends_the_delivery() {
-        let stage = stage(
-            Contract::B,
-            Duration::ZERO,
-            |count, _: &Bytes| match count {
-                1 => Answer::TimedOut,
-                2 => Answer::Lost,
-                _ => Answer::Status(200),
-            },
-        );
+        let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
+            1 => Answer::TimedOut,
+            2 => Answer::Lost,
+            _ => Answer::Status(200),
+        });
         let stage = Arc::new(stage);
         play(&stage, Some(1)).await.unwrap();
         assert_eq!(seconds_between(&stage)[..3], [1, 5, 0]);
@@ -274,30 +252,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn generation_d_tries_once_and_takes_nothing_but_200() {
-        let stage = stage(
-            Contract::D,
-            Duration::ZERO,
-            |count, _: &Bytes| match count {
-                1 => Answer::Status(204),
-                2 => Answer::Refused,
-                _ => Answer::Status(200),
-            },
-        );
+        let stage = stage(Contract::D, Duration::ZERO, |count, _: &Bytes| match count {
+            1 => Answer::Status(204),
+            2 => Answer::Refused,
+            _ => Answer::Status(200),
+        });
         let stage = Arc::new(stage);
         play(&stage, Some(3)).await.unwrap();
         let tally = stage.tally();
         assert_eq!(tally.given_up, 2);
-        assert_eq!(
-            stage.sender.requests.lock().unwrap().len() as u64,
-            tally.attempted
-        );
+        assert_eq!(stage.sender.requests.lock().unwrap().len() as u64, tally.attempted);
     }
 
     #[tokio::test(start_paused = true)]
     async fn sessions_run_side_by_side_and_each_in_order() {
-        let stage = stage(Contract::B, Duration::from_millis(3), |_, _: &Bytes| {
-            Answer::Status(200)
-        });
+        let stage =
+            stage(Contract::B, Duration::from_millis(3), |_, _: &Bytes| Answer::Status(200));
         let stage = Arc::new(stage);
         play(&stage, Some(40)).await.unwrap();
         assert_eq!(stage.sender.in_flight.lock().unwrap().1, 4);
@@ -314,21 +284,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_waits_for_a_retry_holds_up_nobody_else() {
-        let stage = stage(
-            Contract::B,
-            Duration::ZERO,
-            |count, _: &Bytes| match count {
-                1..=12 => Answer::Refused,
-                _ => Answer::Status(200),
-            },
-        );
+        let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
+            1..=12 => Answer::Refused,
+            _ => Answer::Status(200),
+        });
         let stage = Arc::new(stage);
         play(&stage, Some(12)).await.unwrap();
         // All twelve were tried at once, though there are four seats.
-        assert_eq!(
-            seconds_between(&stage)[..12],
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
-        );
+        assert_eq!(seconds_between(&stage)[..12], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(stage.tally().given_up, 0);
     }
 
@@ -353,9 +316,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_limit_begins_no_further_delivery() {
-        let mut stage = stage(Contract::B, Duration::from_millis(100), |_, _: &Bytes| {
-            Answer::Status(200)
-        });
+        let mut stage =
+            stage(Contract::B, Duration::from_millis(100), |_, _: &Bytes| Answer::Status(200));
         stage.pacer = Pacer::new(Some(10.0), Some(Duration::from_secs(3)));
         let stage = Arc::new(stage);
         play(&stage, None).await.unwrap();

@@ -13,11 +13,7 @@ use crate::cli::simulate::http;
 use crate::config::Secret;
 
 /// What a path segment may show as it is: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Longest wait for one answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// How often a question is asked again when the API says that it was asked too much.
@@ -42,7 +38,7 @@ pub(super) struct Session {
 
 /// As much of a message as is checked.
 #[derive(Debug, Deserialize)]
-pub(super) struct Message {
+pub(super) struct Line {
     pub(super) role: String,
     pub(super) message: String,
     pub(super) timestamp: DateTime<Utc>,
@@ -50,7 +46,7 @@ pub(super) struct Message {
 
 #[derive(Debug, Deserialize)]
 struct Page {
-    data: Vec<Message>,
+    data: Vec<Line>,
     next_cursor: Option<String>,
 }
 
@@ -77,7 +73,7 @@ impl Api {
         agent_id: &str,
         session_id: &str,
         cursor: Option<&str>,
-    ) -> anyhow::Result<(Vec<Message>, Option<String>)> {
+    ) -> anyhow::Result<(Vec<Line>, Option<String>)> {
         let mut query = vec![("agent_id", agent_id), ("limit", "500"), ("order", "asc")];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         let page: Option<Page> = self.get(self.url(session_id, "/messages", &query)?).await?;
@@ -105,9 +101,7 @@ impl Api {
         match response.status() {
             StatusCode::OK => {
                 let answer = response.json().await;
-                answer
-                    .map(Some)
-                    .with_context(|| format!("cannot read the answer of {url}"))
+                answer.map(Some).with_context(|| format!("cannot read the answer of {url}"))
             }
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED => bail!("the API does not know this key (401)"),
@@ -137,10 +131,7 @@ impl Api {
                 return Ok(response);
             }
             turned_away += 1;
-            let wait = response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|wait| wait.to_str().ok());
+            let wait = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
             let seconds = wait.and_then(|wait| wait.parse().ok()).unwrap_or(1);
             tokio::time::sleep(Duration::from_secs(seconds.min(TURNED_AWAY_SECONDS))).await;
         }
@@ -155,9 +146,7 @@ mod tests {
     fn an_id_is_one_segment_whatever_is_in_it() {
         let base = Url::parse("http://localhost:1/verbatim/?x=1").unwrap();
         let api = Api::new(base, Secret::new("k".into())).unwrap();
-        let url = api
-            .url("a/b%2F c?d#é\n", "/messages", &[("agent_id", "A&B")])
-            .unwrap();
+        let url = api.url("a/b%2F c?d#é\n", "/messages", &[("agent_id", "A&B")]).unwrap();
         assert_eq!(
             url.as_str(),
             "http://localhost:1/verbatim/v1/sessions/a%2Fb%252F%20c%3Fd%23%C3%A9%0A/messages\

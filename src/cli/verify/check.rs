@@ -3,7 +3,7 @@
 use anyhow::ensure;
 
 use super::api::Api;
-use super::expected::{Fingerprint, Place, Session};
+use super::expected::{Conversation, Fingerprint, Place};
 
 /// What is wrong, over some sessions.
 #[derive(Debug, Default)]
@@ -33,21 +33,11 @@ impl Findings {
 }
 
 /// Reads a session back.
-pub(super) async fn check(api: &Api, expected: Session) -> anyhow::Result<Findings> {
-    let Session {
-        agent_id,
-        session_id,
-        join,
-        messages,
-    } = expected;
+pub(super) async fn check(api: &Api, expected: Conversation) -> anyhow::Result<Findings> {
+    let Conversation { agent_id, session_id, join, messages } = expected;
     let Some(session) = api.session(&agent_id, &session_id).await? else {
-        let missing = join
-            .into_iter()
-            .chain(messages.into_iter().map(|(_, place)| place));
-        return Ok(Findings {
-            missing: missing.collect(),
-            ..Findings::default()
-        });
+        let missing = join.into_iter().chain(messages.into_iter().map(|(_, place)| place));
+        return Ok(Findings { missing: missing.collect(), ..Findings::default() });
     };
     let mut found = read_back(api, &agent_id, &session_id).await?;
     let mut findings = Findings::default();
@@ -64,9 +54,7 @@ pub(super) async fn check(api: &Api, expected: Session) -> anyhow::Result<Findin
     compare(&messages, &mut found, &mut findings);
     if findings.doubled > 0 {
         let times = findings.doubled;
-        findings
-            .doubled_in
-            .push(format!("session {session_id} of {agent_id}: {times}"));
+        findings.doubled_in.push(format!("session {session_id} of {agent_id}: {times}"));
     }
     Ok(findings)
 }
@@ -80,23 +68,14 @@ async fn read_back(
     let mut found = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let (messages, next) = api
-            .messages(agent_id, session_id, cursor.as_deref())
-            .await?;
+        let (messages, next) = api.messages(agent_id, session_id, cursor.as_deref()).await?;
         found.extend(messages.into_iter().map(|message| {
-            Fingerprint::of(
-                &message.role,
-                &message.message,
-                message.timestamp.timestamp_micros(),
-            )
+            Fingerprint::of(&message.role, &message.message, message.timestamp.timestamp_micros())
         }));
         if next.is_none() {
             return Ok(found);
         }
-        ensure!(
-            next != cursor,
-            "the pages of session {session_id:?} go round in a circle"
-        );
+        ensure!(next != cursor, "the pages of session {session_id:?} go round in a circle");
         cursor = next;
     }
 }
@@ -111,9 +90,7 @@ fn compare(
     let all = found.len();
     found.dedup();
     findings.doubled += (all - found.len()) as u64;
-    let lost = expected
-        .iter()
-        .filter(|(message, _)| found.binary_search(message).is_err());
+    let lost = expected.iter().filter(|(message, _)| found.binary_search(message).is_err());
     findings.missing.extend(lost.map(|(_, place)| *place));
 }
 

@@ -15,14 +15,14 @@ use crate::domain::time;
 /// A ledger, by session.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
-    pub(super) sessions: Vec<Session>,
+    pub(super) sessions: Vec<Conversation>,
     /// Lines that end in the middle: their writer was killed.
     pub(super) torn_lines: u64,
 }
 
 /// One session's deliveries.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Conversation {
     pub(super) agent_id: String,
     pub(super) session_id: String,
     /// Where the ledger has its `room.join`.
@@ -79,16 +79,15 @@ impl Expected {
         }
         for session in &mut expected.sessions {
             session.messages.sort_unstable();
-            session
-                .messages
-                .dedup_by_key(|(fingerprint, _)| *fingerprint);
+            session.messages.dedup_by_key(|(fingerprint, _)| *fingerprint);
         }
         Ok(expected)
     }
 
     /// How many deliveries there are to check.
     pub(super) fn deliveries(&self) -> usize {
-        let of = |session: &Session| session.messages.len() + usize::from(session.join.is_some());
+        let of =
+            |session: &Conversation| session.messages.len() + usize::from(session.join.is_some());
         self.sessions.iter().map(of).sum()
     }
 
@@ -112,17 +111,15 @@ impl Expected {
             other => bail!("an event of the type {other:?} cannot be checked"),
         };
         let name = (record.agent_id, record.session_id);
-        let index = *by_name
-            .entry(name)
-            .or_insert_with_key(|(agent_id, session_id)| {
-                self.sessions.push(Session {
-                    agent_id: agent_id.clone(),
-                    session_id: session_id.clone(),
-                    join: None,
-                    messages: Vec::new(),
-                });
-                self.sessions.len() - 1
+        let index = *by_name.entry(name).or_insert_with_key(|(agent_id, session_id)| {
+            self.sessions.push(Conversation {
+                agent_id: agent_id.clone(),
+                session_id: session_id.clone(),
+                join: None,
+                messages: Vec::new(),
             });
+            self.sessions.len() - 1
+        });
         match fingerprint {
             None => self.sessions[index].join = Some(place),
             Some(fingerprint) => self.sessions[index].messages.push((fingerprint, place)),
@@ -132,11 +129,7 @@ impl Expected {
 }
 
 fn fingerprint(record: &Record) -> anyhow::Result<Fingerprint> {
-    let seconds: f64 = record
-        .timestamp
-        .get()
-        .parse()
-        .context("its timestamp is no number")?;
+    let seconds: f64 = record.timestamp.get().parse().context("its timestamp is no number")?;
     let at = time::from_unix(seconds).context("its timestamp is no time that makes sense")?;
     let role = record.role.as_deref().context("it has no role")?;
     let message = record.message.as_deref().context("it has no message")?;
@@ -179,9 +172,7 @@ mod tests {
     #[test]
     fn a_ledger_is_grouped_by_session_and_its_repeats_count_once() {
         let (expected, file) = read(&format!("{JOIN}\n{SAID}\n{SAID}\n{{\"agent_id\n")).unwrap();
-        let [session] = &expected.sessions[..] else {
-            panic!("{expected:?}")
-        };
+        let [session] = &expected.sessions[..] else { panic!("{expected:?}") };
         assert_eq!(session.session_id, "s/1");
         assert_eq!(session.join, Some(0));
         let of = Fingerprint::of("user", "é", 1_790_607_268_895_698);
@@ -194,9 +185,6 @@ mod tests {
     #[test]
     fn a_line_of_something_else_is_an_error_that_names_it() {
         let error = read(&format!("{JOIN}\nhello\n")).unwrap_err();
-        assert!(
-            format!("{error:#}").contains("line 2: this is no line of a ledger"),
-            "{error:#}"
-        );
+        assert!(format!("{error:#}").contains("line 2: this is no line of a ledger"), "{error:#}");
     }
 }

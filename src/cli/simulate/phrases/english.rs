@@ -112,30 +112,18 @@ pub(super) const ALL: &[Language] = &[Language {
             "do you have this in size {number}?",
             "Let me look… Yes, two left, on the first floor. They're £{price} each.",
         ),
-        (
-            "What's on sale?",
-            "Everything with a red dot is 20 % off today, until {time}.",
-        ),
+        ("What's on sale?", "Everything with a red dot is 20 % off today, until {time}."),
         (
             "Can I pay with my phone",
             "You can, at every till. There's also a machine behind you that takes cash.",
         ),
-        (
-            "mummy look it talks!!",
-            "Hello down there! 😄 I do talk. What's your name?",
-        ),
+        ("mummy look it talks!!", "Hello down there! 😄 I do talk. What's your name?"),
     ],
     small_talk: &[
         ("ok", "Great. Take your time."),
         ("yes", "Perfect."),
-        (
-            "Sorry, could you say that again?",
-            "Of course! I'll say it more slowly this time.",
-        ),
-        (
-            "Are you a real person?",
-            "I'm {agent}, a digital assistant. But I'm all ears. 🙂",
-        ),
+        ("Sorry, could you say that again?", "Of course! I'll say it more slowly this time."),
+        ("Are you a real person?", "I'm {agent}, a digital assistant. But I'm all ears. 🙂"),
         (
             "Can I talk to a human please",
             "Certainly. Somebody will be with you in about {number} minutes. May I try in the meantime?",
@@ -149,10 +137,7 @@ pub(super) const ALL: &[Language] = &[Language {
         "Would you like to know more?",
     ],
     farewells: &[
-        (
-            "Thanks, that's all. Bye!",
-            "You're welcome! Have a lovely day. 👋",
-        ),
+        ("Thanks, that's all. Bye!", "You're welcome! Have a lovely day. 👋"),
         ("great thank you", "My pleasure. See you soon!"),
         ("gotta go", "Take care!"),
     ],

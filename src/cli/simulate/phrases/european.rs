@@ -64,18 +64,12 @@ const GERMAN: Language = Language {
     small_talk: &[
         ("Ja", "Sehr gut."),
         ("Wie bitte?", "Gern noch einmal, etwas langsamer."),
-        (
-            "Bist du echt?",
-            "Ich bin {agent}, ein digitaler Assistent. 🙂",
-        ),
+        ("Bist du echt?", "Ich bin {agent}, ein digitaler Assistent. 🙂"),
     ],
     follow_ups: &["Kann ich sonst noch etwas tun?", "Hilft Ihnen das weiter?"],
     farewells: &[
         ("Danke, tschüss!", "Gern geschehen, bis bald!"),
-        (
-            "Das war's, vielen Dank.",
-            "Ich wünsche Ihnen einen schönen Tag.",
-        ),
+        ("Das war's, vielen Dank.", "Ich wünsche Ihnen einen schönen Tag."),
     ],
 };
 
@@ -101,20 +95,14 @@ const SPANISH: Language = Language {
             "¿A qué hora sale el próximo vuelo a Bogotá?",
             "Sale a las {time}, por la puerta {number}. El embarque ya ha empezado.",
         ),
-        (
-            "¿Está lejos el hotel?",
-            "No, a unos {number} minutos andando, junto a la catedral.",
-        ),
+        ("¿Está lejos el hotel?", "No, a unos {number} minutos andando, junto a la catedral."),
     ],
     museum: &[
         (
             "¿Quién es la niña del centro?",
             "Es la infanta Margarita, que tenía cinco años. El pintor también está en el cuadro, ¿lo ve a la izquierda?",
         ),
-        (
-            "¿Se puede hacer fotos?",
-            "Sí, pero sin flash, excepto en la sala {number}.",
-        ),
+        ("¿Se puede hacer fotos?", "Sí, pero sin flash, excepto en la sala {number}."),
     ],
     support: &[
         (
@@ -127,28 +115,16 @@ const SPANISH: Language = Language {
         ),
     ],
     kiosk: &[
-        (
-            "¿Dónde están los ascensores?",
-            "Al fondo a la derecha, después de la tienda {number}.",
-        ),
-        (
-            "¿Cuánto cuesta esto?",
-            "Cuesta {price} €, y hoy lleva un diez por ciento de descuento.",
-        ),
+        ("¿Dónde están los ascensores?", "Al fondo a la derecha, después de la tienda {number}."),
+        ("¿Cuánto cuesta esto?", "Cuesta {price} €, y hoy lleva un diez por ciento de descuento."),
     ],
     small_talk: &[
         ("Sí", "Perfecto."),
         ("¿Puedes repetirlo?", "¡Claro que sí!"),
-        (
-            "Quiero hablar con una persona",
-            "Enseguida. La espera es de unos {number} minutos.",
-        ),
+        ("Quiero hablar con una persona", "Enseguida. La espera es de unos {number} minutos."),
     ],
     follow_ups: &["¿Algo más?", "¿Le ha servido de ayuda?"],
-    farewells: &[(
-        "Muchas gracias, adiós",
-        "¡A usted! Que tenga un buen día. ☀️",
-    )],
+    farewells: &[("Muchas gracias, adiós", "¡A usted! Que tenga un buen día. ☀️")],
 };
 
 const FRENCH: Language = Language {
@@ -183,10 +159,7 @@ const FRENCH: Language = Language {
             "Pourquoi n'a-t-elle pas de sourcils ?",
             "C'était peut-être la mode à Florence, ou bien un nettoyage trop énergique les a effacés.",
         ),
-        (
-            "C'est où, les impressionnistes ?",
-            "Au cinquième étage, à partir de la salle {number}.",
-        ),
+        ("C'est où, les impressionnistes ?", "Au cinquième étage, à partir de la salle {number}."),
     ],
     support: &[
         (
@@ -199,22 +172,13 @@ const FRENCH: Language = Language {
         ),
     ],
     kiosk: &[
-        (
-            "Où sont les toilettes ?",
-            "Tout droit, puis à gauche après la boutique {number}.",
-        ),
-        (
-            "Vous êtes ouverts jusqu'à quand ?",
-            "Jusqu'à {time} ce soir.",
-        ),
+        ("Où sont les toilettes ?", "Tout droit, puis à gauche après la boutique {number}."),
+        ("Vous êtes ouverts jusqu'à quand ?", "Jusqu'à {time} ce soir."),
     ],
     small_talk: &[
         ("Oui", "Très bien."),
         ("Pardon ?", "Je répète volontiers."),
-        (
-            "T'es un robot ?",
-            "Disons un assistant numérique, avec un cœur grand comme ça. ❤️",
-        ),
+        ("T'es un robot ?", "Disons un assistant numérique, avec un cœur grand comme ça. ❤️"),
     ],
     follow_ups: &["Autre chose ?", "Est-ce que cela répond à votre question ?"],
     farewells: &[("Merci, au revoir !", "Avec plaisir, bonne journée !")],
@@ -232,55 +196,31 @@ const PORTUGUESE: Language = Language {
             "Cadê o meu pedido {order}?",
             "O pedido {order} já saiu para entrega e chega em {number} dias.",
         ),
-        (
-            "Não recebi a nota fiscal",
-            "Acabei de reenviar a nota de R$ {price} para o seu e-mail.",
-        ),
+        ("Não recebi a nota fiscal", "Acabei de reenviar a nota de R$ {price} para o seu e-mail."),
     ],
     travel: &[
-        (
-            "Qual é o portão do voo para Lisboa?",
-            "Portão {number}, embarque às {time}.",
-        ),
+        ("Qual é o portão do voo para Lisboa?", "Portão {number}, embarque às {time}."),
         (
             "Tem ônibus para a praia?",
             "Tem sim: a linha {number}, a cada quinze minutos, até as {time}.",
         ),
     ],
     museum: &[
-        (
-            "Quem fez esta escultura?",
-            "É do Aleijadinho, em pedra-sabão, do início do século XIX.",
-        ),
-        (
-            "Onde começa a exposição?",
-            "Na sala {number}, subindo a escada à direita.",
-        ),
+        ("Quem fez esta escultura?", "É do Aleijadinho, em pedra-sabão, do início do século XIX."),
+        ("Onde começa a exposição?", "Na sala {number}, subindo a escada à direita."),
     ],
     support: &[
         (
             "A internet caiu de novo",
             "Sinto muito. Há uma manutenção na sua rua, com previsão de volta às {time}.",
         ),
-        (
-            "Meu celular não liga",
-            "Segure o botão lateral por {number} segundos. Vibrou?",
-        ),
+        ("Meu celular não liga", "Segure o botão lateral por {number} segundos. Vibrou?"),
     ],
     kiosk: &[
-        (
-            "Onde fica a praça de alimentação?",
-            "No terceiro piso, ao lado da loja {number}.",
-        ),
-        (
-            "Quanto custa o estacionamento?",
-            "R$ {price} por até quatro horas.",
-        ),
+        ("Onde fica a praça de alimentação?", "No terceiro piso, ao lado da loja {number}."),
+        ("Quanto custa o estacionamento?", "R$ {price} por até quatro horas."),
     ],
-    small_talk: &[
-        ("Sim", "Ótimo!"),
-        ("Não entendi", "Sem problema, vou explicar de outro jeito."),
-    ],
+    small_talk: &[("Sim", "Ótimo!"), ("Não entendi", "Sem problema, vou explicar de outro jeito.")],
     follow_ups: &["Mais alguma coisa?", "Ficou claro?"],
     farewells: &[("Obrigada, tchau", "Até logo! 😊")],
 };
@@ -293,14 +233,8 @@ const ITALIAN: Language = Language {
         "Buongiorno, sono {agent}. Mi dica pure.",
     ],
     orders: &[
-        (
-            "Dov'è il mio ordine {order}?",
-            "È già in viaggio: arriverà fra {number} giorni.",
-        ),
-        (
-            "Posso pagare alla consegna?",
-            "Certo, con un supplemento di {price} €.",
-        ),
+        ("Dov'è il mio ordine {order}?", "È già in viaggio: arriverà fra {number} giorni."),
+        ("Posso pagare alla consegna?", "Certo, con un supplemento di {price} €."),
     ],
     travel: &[
         (
@@ -317,30 +251,18 @@ const ITALIAN: Language = Language {
             "Perché la torre pende?",
             "Perché il terreno sotto è morbido: cominciò a inclinarsi già al terzo piano.",
         ),
-        (
-            "Quanto dura la visita?",
-            "Circa un'ora e mezza, attraverso {number} sale.",
-        ),
+        ("Quanto dura la visita?", "Circa un'ora e mezza, attraverso {number} sale."),
     ],
     support: &[
         (
             "La stampante non stampa",
             "Provi a spegnerla per {number} secondi. Più tardi, alle {time}, passa un tecnico.",
         ),
-        (
-            "Non riesco ad accedere",
-            "Le ho mandato un codice di verifica.",
-        ),
+        ("Non riesco ad accedere", "Le ho mandato un codice di verifica."),
     ],
     kiosk: &[
-        (
-            "Dov'è l'uscita?",
-            "In fondo a destra, dopo il negozio {number}.",
-        ),
-        (
-            "C'è uno sconto?",
-            "Oggi sì: costa {price} € invece di molto di più!",
-        ),
+        ("Dov'è l'uscita?", "In fondo a destra, dopo il negozio {number}."),
+        ("C'è uno sconto?", "Oggi sì: costa {price} € invece di molto di più!"),
     ],
     small_talk: &[("Sì", "Benissimo."), ("Può ripetere?", "Volentieri.")],
     follow_ups: &["Serve altro?", "È stato utile?"],
@@ -350,19 +272,10 @@ const ITALIAN: Language = Language {
 const UKRAINIAN: Language = Language {
     weight: 1,
     chars_per_second: 13.0,
-    greetings: &[
-        "Вітаю! Я {agent}. Чим можу допомогти?",
-        "Добрий день, мене звати {agent}.",
-    ],
+    greetings: &["Вітаю! Я {agent}. Чим можу допомогти?", "Добрий день, мене звати {agent}."],
     orders: &[
-        (
-            "Де моє замовлення {order}?",
-            "Посилка вже у дорозі, буде за {number} дні.",
-        ),
-        (
-            "Хочу повернути гроші",
-            "Зрозуміло. {price} грн надійдуть на вашу картку.",
-        ),
+        ("Де моє замовлення {order}?", "Посилка вже у дорозі, буде за {number} дні."),
+        ("Хочу повернути гроші", "Зрозуміло. {price} грн надійдуть на вашу картку."),
     ],
     travel: &[
         ("Коли потяг до Львова?", "О {time}, колія {number}."),
@@ -376,10 +289,7 @@ const UKRAINIAN: Language = Language {
         ("Де гардероб?", "На першому поверсі, зачиняється о {time}."),
     ],
     support: &[
-        (
-            "Не працює пошта",
-            "Спробуйте вийти й увійти знову за {number} хвилин.",
-        ),
+        ("Не працює пошта", "Спробуйте вийти й увійти знову за {number} хвилин."),
         ("Забув пароль", "Нічого страшного, надсилаю посилання."),
     ],
     kiosk: &[
