@@ -5,5 +5,6 @@
 mod api;
 mod embedded;
 mod keys;
+mod simulate;
 mod support;
 mod webhook;
