@@ -131,7 +131,7 @@ async fn a_repeat_of_an_undated_message_is_stored_once() {
     }
     let messages = app.get("/v1/sessions/s/messages").await.json();
     assert_eq!(messages["data"].as_array().unwrap().len(), 1);
-    assert_eq!(messages["data"][0]["timestamp"], "2026-09-28T14:55:00.000000Z");
+    assert_eq!(messages["data"][0]["timestamp"], "2026-09-28T14:55:00.001000Z");
     assert_eq!(messages["data"][0]["undated"], true);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tempfile::TempDir;
@@ -109,7 +109,7 @@ impl App {
             address: format!("http://{}", server.address),
             backlog: server.backlog.clone(),
             running: tokio::spawn(server.run()),
-            client: reqwest::Client::new(),
+            client: client(),
             database,
             clock,
             data,
@@ -148,6 +148,8 @@ impl App {
         body: impl Into<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Answer {
+        // Ids of deliveries begin with their millisecond, so that the log is in order of arrival.
+        self.clock.set(self.clock.now() + TimeDelta::milliseconds(1));
         let mut request = self.client.post(format!("{}{path}", self.address)).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -175,6 +177,12 @@ impl App {
             .await
             .unwrap()
     }
+}
+
+fn client() -> reqwest::Client {
+    // Whoever comes first installs it; the tests of one process share it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 /// The signature of a message.
