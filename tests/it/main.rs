@@ -5,6 +5,7 @@
 mod api;
 mod embedded;
 mod keys;
+mod projection;
 mod simulate;
 mod support;
 mod webhook;
