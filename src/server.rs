@@ -91,17 +91,10 @@ impl Server {
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         for _ in 0..DRAIN_WORKERS {
-            let worker = Worker::new(backlog.clone(), options.clone(), give_up.clone());
-            let (schema, give_up) = (schema.clone(), give_up.clone());
-            life.spawn(
-                "drain worker",
-                workers.track_future(async move {
-                    tokio::select! {
-                        () = schema.cancelled() => worker.run().await,
-                        () = give_up.cancelled() => {}
-                    }
-                }),
-            );
+            let worker =
+                Worker::new(backlog.clone(), options.clone(), life.clone(), give_up.clone());
+            let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
+            life.spawn("drain worker", work);
         }
         workers.close();
 
@@ -201,6 +194,15 @@ async fn bring_up(database: &Database, migrate: bool) -> anyhow::Result<()> {
         postgres::migrate(&options).await.map(drop)
     } else {
         postgres::check(&options).await
+    }
+}
+
+/// Begins once there is a schema to write to.
+async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = schema.cancelled() => worker.run().await,
+        () = life.stopping() => {}
     }
 }
 
