@@ -22,7 +22,9 @@ CREATE TABLE sessions (
     end_reason              text,
     message_count           bigint      NOT NULL DEFAULT 0,
     user_message_count      bigint      NOT NULL DEFAULT 0,
-    assistant_message_count bigint      NOT NULL DEFAULT 0
+    assistant_message_count bigint      NOT NULL DEFAULT 0,
+    -- The delivery that made this row: what an upsert returns tells whether it made it.
+    first_delivery_id       uuid        NOT NULL
 ) WITH (fillfactor = 75);
 
 -- GET /v1/agents/{agent_id}/sessions: an agent's sessions, newest activity first.

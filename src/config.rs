@@ -2,6 +2,7 @@
 //!
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
+mod generated;
 mod raw;
 mod secret;
 mod sources;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+pub use generated::Generated;
 pub use raw::{DatabaseArgs, ServeArgs};
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
@@ -83,9 +85,9 @@ pub enum LogFormat {
 
 impl DatabaseSettings {
     /// From flags, environment and file.
-    pub fn resolve(args: DatabaseArgs) -> anyhow::Result<Self> {
+    pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.config.as_deref())?;
-        Ok(Self::merge(&args, &file))
+        Ok(Self::merge(args, &file))
     }
 
     fn merge(args: &DatabaseArgs, file: &raw::File) -> Self {

@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod problem;
 pub mod telemetry;
 
+pub mod decode;
 pub mod webhook;
 
 pub mod inbox;

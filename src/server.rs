@@ -1,1 +1,245 @@
-//! Stub.
+//! Builds the whole from its parts, binds, and runs until it is asked to stop.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::health::Health;
+use crate::api::{self, ApiState, Keyring};
+use crate::clock::Clock;
+use crate::config::{Settings, SourceSettings};
+use crate::domain::SourceName;
+use crate::drain::direct::Direct;
+use crate::drain::worker::Worker;
+use crate::inbox::{Backlog, Inbox};
+use crate::jobs::partitions;
+use crate::jobs::pulse::{self, Pulse};
+use crate::lifecycle::Lifecycle;
+use crate::postgres::{self, Database};
+use crate::store::Store;
+use crate::webhook::credentials::Source;
+use crate::webhook::durable::Durable;
+use crate::webhook::handler::{self, Webhook};
+
+/// Workers of the drain. One leaves Postgres idle while it prepares a batch; more than two gain
+/// nothing where Postgres writes to one disk.
+const DRAIN_WORKERS: usize = 2;
+/// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
+/// of its connection is lost, so connections are closed rarely.
+const KEEP_ALIVE: Duration = Duration::from_mins(10);
+/// How long a request's head may take.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long open requests may go on once the service is stopping, in seconds.
+const FINISH_REQUESTS_SECONDS: u64 = 15;
+/// How long the drain may go on after that. What is left is in the inbox's file.
+const FINISH_DRAIN: Duration = Duration::from_secs(10);
+
+/// How long to wait before the schema is tried again.
+const SCHEMA_RETRY: Duration = Duration::from_secs(2);
+
+/// A service that runs.
+pub struct Server {
+    /// Where it listens: the port that was chosen, where the settings said 0.
+    pub address: SocketAddr,
+    /// What is not yet in Postgres.
+    pub backlog: Arc<Backlog>,
+    database: Arc<Database>,
+    schema: CancellationToken,
+    http: ServerHandle,
+    inbox: Inbox,
+    workers: TaskTracker,
+    give_up: CancellationToken,
+    life: Lifecycle,
+}
+
+impl Server {
+    /// Starts everything. Postgres may take its time: deliveries are taken from the first moment,
+    /// and kept in the inbox until it is there.
+    pub async fn start(settings: Settings, clock: Clock, life: Lifecycle) -> anyhow::Result<Self> {
+        let database = Arc::new(Database::open(&settings.database).await?);
+        let options = database.connect_options();
+        let (inbox, backlog) = open_inbox(&settings, &life).await?;
+        let pool = postgres::read_pool(options.clone());
+        let (pulse, pulse_seen) = watch::channel(Pulse::default());
+        life.spawn("pulse", pulse::run(pool.clone(), clock.clone(), pulse, life.clone()));
+
+        let schema = CancellationToken::new();
+        let bring_up = bring_up(database.clone(), settings.migrate, schema.clone());
+        let stopping = life.clone();
+        life.spawn("schema", async move {
+            tokio::select! {
+                () = stopping.stopping() => {}
+                () = bring_up => stopping.stopping().await,
+            }
+        });
+        let partitions = partitions::run(pool.clone(), clock.clone(), life.clone());
+        life.spawn("partitions", after(schema.clone(), life.clone(), partitions));
+
+        let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
+        for _ in 0..DRAIN_WORKERS {
+            let worker = Worker::new(backlog.clone(), options.clone(), give_up.clone());
+            let (schema, give_up) = (schema.clone(), give_up.clone());
+            life.spawn(
+                "drain worker",
+                workers.track_future(async move {
+                    tokio::select! {
+                        () = schema.cancelled() => worker.run().await,
+                        () = give_up.cancelled() => {}
+                    }
+                }),
+            );
+        }
+        workers.close();
+
+        let direct = Direct::start(options, &life);
+        let webhook = Webhook {
+            sources: Arc::new(sources(&settings)?),
+            durable: Durable::new(inbox.clone(), direct, settings.ack),
+            clock: clock.clone(),
+            max_body_bytes: settings.max_body_bytes,
+        };
+        let health = Health {
+            inbox: inbox.clone(),
+            depth: backlog.watch_depth(),
+            pulse: pulse_seen,
+            clock: clock.clone(),
+        };
+        let store = Store::new(pool);
+        let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
+        let state = ApiState {
+            keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
+            store,
+            clock,
+            silence: settings.silence,
+        };
+        let (http, address) = listen(settings.listen, webhook, health, state, &life)?;
+        Ok(Self { address, backlog, database, schema, http, inbox, workers, give_up, life })
+    }
+
+    /// Resolves once the database is up and its schema is what this version needs.
+    pub async fn ready(&self) {
+        self.schema.cancelled().await;
+    }
+
+    /// Runs until the service is asked to stop, then finishes what is open, drains, and closes: in
+    /// that order, so that every delivery that was answered is on its way before the next step.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.life.stopping().await;
+        self.http.stop(true).await;
+        self.inbox.close();
+        if tokio::time::timeout(FINISH_DRAIN, self.workers.wait()).await.is_err() {
+            let left = self.backlog.watch_depth().borrow().deliveries;
+            tracing::warn!(left, "Postgres did not take everything in time; the inbox keeps it");
+        }
+        self.give_up.cancel();
+        self.workers.wait().await;
+        self.backlog.end_drain();
+        let finished = self.life.finished().await;
+        // Every task that shared it has ended.
+        if let Some(database) = Arc::into_inner(self.database) {
+            database.stop().await?;
+        }
+        Ok(finished?)
+    }
+}
+
+async fn open_inbox(
+    settings: &Settings,
+    life: &Lifecycle,
+) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
+    let folder = settings.database.data_dir.join("inbox");
+    // Deliveries are conversations: nobody else's to read.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("cannot make the inbox's folder {}", folder.display()))?;
+    let path = folder.join("inbox.sqlite");
+    let opened = Inbox::open(&path, settings.inbox_quota_bytes, life).await;
+    opened.with_context(|| format!("cannot open the inbox {}", path.display()))
+}
+
+/// Waits for Postgres and brings its schema up to date, however long that takes.
+async fn bring_up(database: Arc<Database>, migrate: bool, schema: CancellationToken) {
+    if let Err(error) = database.wait_ready().await {
+        tracing::error!(error = %format!("{error:#}"), "the database did not come up");
+        return;
+    }
+    let options = database.connect_options();
+    loop {
+        let outcome = if migrate {
+            postgres::migrate(&options).await.map(drop)
+        } else {
+            postgres::check(&options).await
+        };
+        match outcome {
+            Ok(()) => break,
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"),
+                    "the schema is not ready; the inbox keeps what arrives");
+                tokio::time::sleep(SCHEMA_RETRY).await;
+            }
+        }
+    }
+    schema.cancel();
+}
+
+/// Begins once the schema is there.
+async fn after(schema: CancellationToken, life: Lifecycle, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = schema.cancelled() => work.await,
+        () = life.stopping() => {}
+    }
+}
+
+fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {
+    let prepare = |source: &SourceSettings| Ok((source.name.clone(), Source::new(source)?));
+    settings.sources.iter().map(prepare).collect()
+}
+
+fn listen(
+    address: SocketAddr,
+    webhook: Webhook,
+    health: Health,
+    state: ApiState,
+    life: &Lifecycle,
+) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))?;
+    let address = listener.local_addr()?;
+    let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(webhook.clone())
+            .app_data(health.clone())
+            .app_data(state.clone())
+            .wrap(actix_web::middleware::from_fn(api::access_log))
+            .configure(handler::routes)
+            .configure(api::health::routes)
+            .configure(api::routes)
+    })
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_DEADLINE)
+    .shutdown_timeout(FINISH_REQUESTS_SECONDS)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    life.spawn("http server", async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server failed");
+        }
+    });
+    Ok((handle, address))
+}

@@ -19,7 +19,6 @@ const PARAMS: [&str; 8] =
 
 /// Something that was said.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Message<'a> {
     /// The same for every repeat of its delivery.
     id: Uuid,

@@ -5,6 +5,7 @@ mod access_log;
 mod agents;
 mod caller;
 mod cursor;
+pub mod health;
 mod keyring;
 mod list;
 mod messages;

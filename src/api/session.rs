@@ -16,7 +16,6 @@ use crate::store::sessions::{Candidate, Found, SessionKey, SessionRow};
 
 /// A conversation.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Session<'a> {
     /// Ours: it never changes, and is unique over all agents and sources.
     id: Uuid,

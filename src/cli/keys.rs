@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use uuid::Uuid;
@@ -11,11 +10,9 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
+use crate::postgres::{Database, read_pool};
 use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
-
-/// Connections that a command needs.
-const CONNECTIONS: u32 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -79,21 +76,21 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
         created_at: now,
         expires_at,
     };
-    let store = open(args.database)?;
-    store.insert_key(&new).await.map_err(explain)?;
+    with_store(&args.database, async |store| store.insert_key(&new).await).await?;
     say(&key);
     note(&format!("Key {id} is made. It stands above, and is shown this once."));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let keys = open(database)?.list_keys().await.map_err(explain)?;
+    let keys = with_store(&database, async |store| store.list_keys().await).await?;
     say(table(&keys, clock.now()).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let found = open(database)?.revoke_key(id, clock.now()).await.map_err(explain)?;
+    let now = clock.now();
+    let found = with_store(&database, async |store| store.revoke_key(id, now).await).await?;
     anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
     note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
@@ -106,13 +103,21 @@ fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<D
     Ok(now + lifetime)
 }
 
-// PROVISIONAL: supports a database of the user's own only, until the private one can be attached.
-fn open(args: DatabaseArgs) -> anyhow::Result<Store> {
+/// Does something with the keys in the database, and leaves it as it was found.
+async fn with_store<T>(
+    args: &DatabaseArgs,
+    work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
     let settings = DatabaseSettings::resolve(args)?;
-    let url = settings.url.context("set DATABASE_URL")?;
-    // The parser's own message could quote the URL, and the URL may hold a password.
-    let options = url.expose().parse().ok().context("DATABASE_URL is not a Postgres URL")?;
-    Ok(Store::for_reading(options, CONNECTIONS))
+    let database = Database::attach(&settings).await?;
+    let pool = read_pool(database.connect_options());
+    let outcome = work(Store::new(pool.clone())).await;
+    // A private server that was started for this waits for its connections to close.
+    pool.close().await;
+    let stopped = database.stop().await;
+    let outcome = outcome.map_err(explain)?;
+    stopped?;
+    Ok(outcome)
 }
 
 fn explain(error: StoreError) -> anyhow::Error {

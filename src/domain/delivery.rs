@@ -124,6 +124,19 @@ pub enum Event {
     Unknown,
 }
 
+impl Event {
+    /// The conversation that it belongs to, where it belongs to one.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionRef> {
+        match self {
+            Self::Join { session, .. }
+            | Self::Message { session, .. }
+            | Self::End { session, .. } => Some(session),
+            Self::Account | Self::Test | Self::Unknown => None,
+        }
+    }
+}
+
 /// A conversation as the sender names it, with our computed id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRef {

@@ -1,1 +1,4 @@
-//! Stub.
+//! Background jobs: each is a loop and a `run_once` that tests call.
+
+pub mod partitions;
+pub mod pulse;

@@ -1,1 +1,178 @@
-//! Stub.
+//! The database: the user's own, or a private `PostgreSQL` that we run under the data folder.
+//!
+//! [`Database`] owns the private server's life and tells how to connect; what is in the database
+//! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
+//! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
+//! `supervisor` (the process), `log` (what it says); then `schema` and `pools` for any database.
+
+mod account;
+mod binaries;
+mod cluster;
+mod home;
+mod lock;
+mod log;
+mod pidfile;
+mod pools;
+mod schema;
+mod supervisor;
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::{Instant, sleep};
+
+pub use pools::read_pool;
+pub use schema::{Migrated, check, migrate};
+
+use crate::config::{DatabaseSettings, Secret};
+use cluster::Cluster;
+use home::Home;
+use lock::{Lock, Purpose};
+use supervisor::Supervisor;
+
+/// How we call ourselves in `pg_stat_activity`.
+const APPLICATION_NAME: &str = "verbatim";
+/// The wait between two attempts to reach a database that is down; it doubles up to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The longest such wait.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+/// The database. Stop it when all that uses it is done: [`Database::stop`].
+#[derive(Debug)]
+pub struct Database {
+    options: PgConnectOptions,
+    /// The private server, where it is ours to run.
+    supervisor: Option<Supervisor>,
+    /// Nobody else serves from this data folder.
+    _lock: Option<Lock>,
+}
+
+impl Database {
+    /// For `serve`: takes the data folder for this process, and without a URL starts the private
+    /// server there. The server may take a while; [`Database::wait_ready`] tells.
+    ///
+    /// Fails on what waiting cannot heal: another process that serves from the folder, no server
+    /// binaries or those of another major version, a folder that cannot be used.
+    pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
+        home::make_data_dir(&settings.data_dir)?;
+        // The inbox is in the folder too, so one process has it whatever the database is.
+        let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
+        if let Some(url) = &settings.url {
+            let options = external(url)?;
+            return Ok(Self { options, supervisor: None, _lock: Some(lock) });
+        }
+        let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
+        let running = Lock::take_to_serve(&home.lock()).await?;
+        Self::run(home, running, Some(lock)).await
+    }
+
+    /// For a command: a database that takes connections. A private server that runs is used; one
+    /// that does not is started, and runs until [`Database::stop`].
+    pub async fn attach(settings: &DatabaseSettings) -> anyhow::Result<Self> {
+        if let Some(url) = &settings.url {
+            return Ok(Self { options: external(url)?, supervisor: None, _lock: None });
+        }
+        home::make_data_dir(&settings.data_dir)?;
+        let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
+        let options = private(&home);
+        let deadline = Instant::now() + lock::COMMAND_LIMIT;
+        loop {
+            // The holder may go while we wait for its server, so both are tried in turn.
+            let holder = match Lock::try_take(&home.lock(), Purpose::Command)? {
+                Ok(running) => {
+                    let database = Self::run(home, running, None).await?;
+                    if let Some(supervisor) = &database.supervisor {
+                        supervisor.ready_soon().await?;
+                    }
+                    return Ok(database);
+                }
+                Err(holder) => holder,
+            };
+            // A command's server goes when the command is done, so it is not one to use.
+            let reached = if holder.is_command() { None } else { Some(reach(&options).await) };
+            match reached {
+                Some(Ok(())) => {
+                    return Ok(Self { options, supervisor: None, _lock: None });
+                }
+                Some(Err(error)) if Instant::now() >= deadline => {
+                    return Err(error).with_context(|| {
+                        format!("{holder} runs the private PostgreSQL, which cannot be reached")
+                    });
+                }
+                None if Instant::now() >= deadline => {
+                    bail!("{holder} uses the private PostgreSQL, and does not finish")
+                }
+                _ => sleep(lock::POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    async fn run(home: Home, running: Lock, lock: Option<Lock>) -> anyhow::Result<Self> {
+        let options = private(&home);
+        let cluster = Cluster::prepare(home).await?;
+        let supervisor = Some(Supervisor::start(cluster, running));
+        Ok(Self { options, supervisor, _lock: lock })
+    }
+
+    /// How to connect; known before the server is up.
+    #[must_use]
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// Waits until the database takes connections, however long that takes, and logs what keeps
+    /// it. The one error is that the private server was stopped.
+    pub async fn wait_ready(&self) -> anyhow::Result<()> {
+        if let Some(supervisor) = &self.supervisor {
+            return supervisor.ready().await;
+        }
+        let mut retry = FIRST_RETRY;
+        while let Err(error) = reach(&self.options).await {
+            tracing::error!(%error, "the database cannot be reached; trying again");
+            sleep(retry).await;
+            retry = (retry * 2).min(LONGEST_RETRY);
+        }
+        Ok(())
+    }
+
+    /// Stops the private server, if it is ours, and waits until it is gone. Call it last: what
+    /// still uses the database loses it.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        match self.supervisor {
+            Some(supervisor) => supervisor.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The options of a database of the user's.
+fn external(url: &Secret) -> anyhow::Result<PgConnectOptions> {
+    // The parser's message does not quote the URL, which holds a password.
+    let options = PgConnectOptions::from_str(url.expose())
+        .context("DATABASE_URL is not a URL such as postgres://user:password@host:5432/database")?;
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name(APPLICATION_NAME),
+    })
+}
+
+/// The options of the private database.
+fn private(home: &Home) -> PgConnectOptions {
+    // The environment's PG… variables are meant for another database: all that matter are set.
+    PgConnectOptions::new_without_pgpass()
+        .socket(home.socket_folder())
+        .port(5432)
+        .username(cluster::NAME)
+        .database(cluster::NAME)
+        .ssl_mode(PgSslMode::Disable)
+        .application_name(APPLICATION_NAME)
+}
+
+/// Connects once, to see whether it can be done.
+async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    options.connect().await?.close().await
+}

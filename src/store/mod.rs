@@ -2,29 +2,15 @@
 //! to a caller is `api`'s business.
 
 pub mod agents;
+pub mod ingest;
 pub mod keys;
 pub mod messages;
 mod page;
 pub mod sessions;
 
-use std::time::Duration;
-
-use futures_util::FutureExt as _;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use page::{Order, PageRequest, Position};
-
-/// Longest wait for a free connection. A reader is told to come back rather than kept waiting.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that lay idle for longer is asked whether it still lives before it is used. Busy
-/// ones are not: the question costs a round trip, which is half of what a read takes.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// A pooled connection lives this long at the most, so that none stays with a demoted primary.
-const CONNECTION_LIFETIME: Duration = Duration::from_mins(10);
-/// How a reading session is set up. Compiling a query costs more than any of ours runs for, and
-/// a query that runs for longer than this is stuck.
-const READING_SESSION: &str = "SET jit = off; SET statement_timeout = '20s'";
 
 /// Reads and writes what Postgres holds. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,38 +19,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store over a pool that somebody else made.
+    /// A store over a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
-    }
-
-    /// A store for reading, over a pool of its own of `connections` at the most. It connects when
-    /// it is first asked something, so a database that is down does not keep it from being made.
-    #[must_use]
-    pub fn for_reading(options: PgConnectOptions, connections: u32) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .max_lifetime(CONNECTION_LIFETIME)
-            .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                async move {
-                    if about.idle_for > TRUSTED_IDLE {
-                        sqlx::Connection::ping(connection).await?;
-                    }
-                    Ok(true)
-                }
-                .boxed()
-            })
-            .after_connect(|connection, _| {
-                async move {
-                    sqlx::raw_sql(READING_SESSION).execute(connection).await?;
-                    Ok(())
-                }
-                .boxed()
-            })
-            .connect_lazy_with(options);
         Self { pool }
     }
 

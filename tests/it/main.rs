@@ -1,5 +1,8 @@
-//! The whole service, from outside.
+//! The whole service, from outside: one binary, so that it is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod api;
+mod embedded;
 mod keys;
 mod support;

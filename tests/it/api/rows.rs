@@ -45,9 +45,9 @@ impl<'a> Row<'a> {
         sqlx::query(
             "INSERT INTO sessions (
                 id, source, agent_id, sender_session_id, room_name, participant_count, joined_at,
-                started_at, last_activity_at, end_event_at, end_reason
+                started_at, last_activity_at, end_event_at, end_reason, first_delivery_id
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1)",
         )
         .bind(self.id())
         .bind(self.source)

@@ -1,0 +1,5 @@
+//! The migrations are compiled in; a new file among them changes no Rust, so Cargo is told here.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}

@@ -1,0 +1,99 @@
+//! `/healthz` and `/readyz`, for machines; no key is needed.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::inbox::{Depth, Inbox};
+use crate::jobs::pulse::Pulse;
+
+/// What the two answers are made from.
+#[derive(Clone)]
+pub struct Health {
+    /// Tells whether deliveries can be written.
+    pub inbox: Inbox,
+    /// How far Postgres is behind.
+    pub depth: watch::Receiver<Depth>,
+    /// Whether Postgres answers.
+    pub pulse: watch::Receiver<Pulse>,
+    /// Tells ages.
+    pub clock: Clock,
+}
+
+/// Where the service stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Readiness {
+    /// All is well.
+    Ready,
+    /// Deliveries are taken, and one of inbox and Postgres is out of order.
+    Degraded,
+    /// A delivery can be made durable nowhere.
+    Unavailable,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: Readiness,
+    inbox: InboxState,
+    postgres: PostgresState,
+}
+
+#[derive(Serialize)]
+struct InboxState {
+    /// New deliveries can be written.
+    writable: bool,
+    /// Deliveries that are not yet in Postgres.
+    deliveries: usize,
+    /// The room that they take.
+    bytes: u64,
+    /// Seconds since the oldest of them arrived; null where there is none.
+    oldest_age_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct PostgresState {
+    reachable: bool,
+    /// Since when; null before the first answer.
+    since: Option<DateTime<Utc>>,
+}
+
+/// Both addresses.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.route("/healthz", web::get().to(alive)).route("/readyz", web::get().to(ready));
+}
+
+/// The process runs and answers.
+async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
+}
+
+/// 200 while deliveries can be made durable somewhere: a balancer that took an instance away
+/// because Postgres is down would lose what the inbox could have kept.
+async fn ready(health: web::Data<Health>) -> HttpResponse {
+    let depth = *health.depth.borrow();
+    let pulse = *health.pulse.borrow();
+    let writable = health.inbox.is_writable();
+    let now = health.clock.now();
+    let status = match (writable, pulse.reachable) {
+        (true, true) => Readiness::Ready,
+        (false, false) => Readiness::Unavailable,
+        _ => Readiness::Degraded,
+    };
+    let body = Ready {
+        status,
+        inbox: InboxState {
+            writable,
+            deliveries: depth.deliveries,
+            bytes: depth.bytes,
+            oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
+        },
+        postgres: PostgresState { reachable: pulse.reachable, since: pulse.since },
+    };
+    match status {
+        Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),
+        Readiness::Ready | Readiness::Degraded => HttpResponse::Ok().json(body),
+    }
+}

@@ -1,0 +1,247 @@
+//! What a delivery says: four generations of one contract, and the account's events.
+//!
+//! Pure: an arrival decodes to the same delivery whenever it is tried. The door decodes it to know
+//! what to answer, the drain to know what to write, so it belongs to neither. The generations are not told apart first and read by four decoders; each fact is looked
+//! for under every name that any of them has for it, so that a mixture can be read, too.
+
+mod json;
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use self::json::{Object, Value};
+use crate::domain::delivery::SessionRef;
+use crate::domain::text::Text;
+use crate::domain::time;
+use crate::domain::{Arrival, Delivery, Event, EventId, Generation, SessionId, Unreadable};
+
+/// Longest agent or session id, in bytes. The longest seen has 36; Postgres refuses to index a
+/// value beyond about 2,700, and that must not come to light after the answer.
+const MAX_ID_BYTES: usize = 512;
+/// Longest name of an event or a role, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Events of the account, and the one of generation A that belongs to no conversation.
+const ACCOUNT_EVENTS: [&str; 6] =
+    ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping", "agent_error"];
+
+/// Reads a delivery.
+pub fn decode(arrival: &Arrival) -> Result<Delivery, Unreadable> {
+    let (text, repaired) = body_text(&arrival.body);
+    let top = match Object::parse(&text) {
+        Ok(Some(object)) => object,
+        Ok(None) => return Err(Unreadable::new("body", "it is JSON, but not an object")),
+        Err(error) => return Err(Unreadable::new("body", format!("it is not JSON: {error}"))),
+    };
+    Reader::new(arrival, &top, repaired)?.delivery()
+}
+
+/// The body as text. Bytes that are no UTF-8 cost their own characters and nothing else.
+fn body_text(body: &[u8]) -> (Cow<'_, str>, bool) {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    match std::str::from_utf8(body) {
+        Ok(text) => (Cow::Borrowed(text), false),
+        Err(_) => (Cow::Owned(Text::from_wtf8(body).value), true),
+    }
+}
+
+/// A delivery being read.
+struct Reader<'a> {
+    arrival: &'a Arrival,
+    top: &'a Object<'a>,
+    data: Object<'a>,
+    /// Bytes of the body had to be replaced before it could be read.
+    repaired: bool,
+    event_type: String,
+}
+
+impl<'a> Reader<'a> {
+    fn new(arrival: &'a Arrival, top: &'a Object<'a>, repaired: bool) -> Result<Self, Unreadable> {
+        let event_type = name("event_type", top.get("event_type").or_else(|| top.get("event")))?;
+        let event_type = match event_type.as_str() {
+            "room_join" => "room.join".into(),
+            "chat_push" => "chat.push".into(),
+            _ => event_type,
+        };
+        let data = match top.get("data") {
+            Some(Value::Object(text)) => Object::parse(text).ok().flatten().unwrap_or_default(),
+            Some(other) if matches!(event_type.as_str(), "room.join" | "chat.push") => {
+                return Err(wrong_type("data", "an object", &other));
+            }
+            _ => Object::default(),
+        };
+        Ok(Self { arrival, top, data, repaired, event_type })
+    }
+
+    fn delivery(self) -> Result<Delivery, Unreadable> {
+        let event = self.event()?;
+        let sent_at = time_of(self.top.get("timestamp").or_else(|| self.top.get("created")));
+        let happened_at = time_of(self.data.get("timestamp")).or(sent_at);
+        let Arrival { source, evidence, body, received_at, .. } = self.arrival;
+        Ok(Delivery {
+            id: EventId::of(source, evidence.sender_delivery_id.as_deref(), body),
+            generation: self.generation(),
+            agent_id: self.agent().ok(),
+            event_type: self.event_type,
+            occurred_at: happened_at.unwrap_or(*received_at),
+            undated: happened_at.is_none(),
+            sent_at,
+            event,
+        })
+    }
+
+    fn event(&self) -> Result<Event, Unreadable> {
+        if self.arrival.evidence.test {
+            return Ok(Event::Test);
+        }
+        Ok(match self.event_type.as_str() {
+            "test" => Event::Test,
+            "room.join" => self.join()?,
+            "chat.push" => self.message()?,
+            "session_end" | "session.end" => self.end()?,
+            known if ACCOUNT_EVENTS.contains(&known) => Event::Account,
+            _ => Event::Unknown,
+        })
+    }
+
+    fn join(&self) -> Result<Event, Unreadable> {
+        let room = self.top.object("room").unwrap_or_default();
+        let count = self.data.get("participant_count").or_else(|| room.get("participants"));
+        Ok(Event::Join {
+            session: self.session()?,
+            room_name: text_of(self.data.get("room_name").or_else(|| room.get("name"))),
+            participant_count: count_of(count),
+        })
+    }
+
+    fn message(&self) -> Result<Event, Unreadable> {
+        let session = self.session()?;
+        // In generation A `message` is an object beside `data`; since B it is a text inside it.
+        let old = self.top.object("message").unwrap_or_default();
+        let role = name("data.role", self.data.get("role").or_else(|| old.get("role")))?;
+        let text = match self.data.get("message").or_else(|| old.get("content")) {
+            Some(Value::Text(text)) => text,
+            Some(other) => return Err(wrong_type("data.message", "a string", &other)),
+            None => return Err(missing("data.message")),
+        };
+        Ok(Event::Message {
+            session,
+            role,
+            altered: text.altered || (self.repaired && text.value.contains('\u{FFFD}')),
+            message: text.value,
+        })
+    }
+
+    fn end(&self) -> Result<Event, Unreadable> {
+        let told = self.top.object("session").unwrap_or_default();
+        Ok(Event::End {
+            session: self.session()?,
+            reason: text_of(told.get("endReason").or_else(|| self.data.get("end_reason"))),
+            started_at: time_of(told.get("startedAt")),
+        })
+    }
+
+    fn session(&self) -> Result<SessionRef, Unreadable> {
+        let agent_id = self.agent()?;
+        let found = (self.data.get("session_id"))
+            .or_else(|| self.top.get("sessionId"))
+            .or_else(|| self.top.get("session_id"));
+        let sender_session_id = id("data.session_id", found)?;
+        let id = SessionId::of(&self.arrival.source, &agent_id, &sender_session_id);
+        Ok(SessionRef { id, agent_id, sender_session_id })
+    }
+
+    fn agent(&self) -> Result<String, Unreadable> {
+        let found = ["agent_id", "agent_code", "agentId"].iter().find_map(|key| self.top.get(key));
+        id("agent_id", found.or_else(|| self.data.get("agent_id")))
+    }
+
+    fn generation(&self) -> Generation {
+        let top = self.top;
+        if ACCOUNT_EVENTS.contains(&self.event_type.as_str()) && !top.has("agentId")
+            || top.has("event") && top.has("created")
+        {
+            Generation::Account
+        } else if top.has("event") && !top.has("event_type") {
+            Generation::A
+        } else if top.has("agent_code") {
+            Generation::C
+        } else if self.arrival.evidence.signed {
+            Generation::B
+        } else {
+            Generation::D
+        }
+    }
+}
+
+fn missing(field: &'static str) -> Unreadable {
+    Unreadable::new(field, "it is missing")
+}
+
+fn wrong_type(field: &'static str, wanted: &str, found: &Value<'_>) -> Unreadable {
+    Unreadable::new(field, format!("it must be {wanted}, and it is {}", found.kind()))
+}
+
+/// A short text that must be there.
+fn name(field: &'static str, value: Option<Value<'_>>) -> Result<String, Unreadable> {
+    match value {
+        Some(Value::Text(text)) => bounded(field, text.value, MAX_NAME_BYTES),
+        Some(other) => Err(wrong_type(field, "a string", &other)),
+        None => Err(missing(field)),
+    }
+}
+
+/// An id that must be there. A number is taken as it is written: senders change their minds about
+/// whether an id is one.
+fn id(field: &'static str, value: Option<Value<'_>>) -> Result<String, Unreadable> {
+    match value {
+        Some(Value::Text(text)) => bounded(field, text.value, MAX_ID_BYTES),
+        Some(Value::Number(digits)) => bounded(field, digits.to_owned(), MAX_ID_BYTES),
+        Some(other) => Err(wrong_type(field, "a string", &other)),
+        None => Err(missing(field)),
+    }
+}
+
+fn bounded(field: &'static str, text: String, max_bytes: usize) -> Result<String, Unreadable> {
+    if text.is_empty() {
+        Err(Unreadable::new(field, "it is empty"))
+    } else if text.len() > max_bytes {
+        let length = text.len();
+        Err(Unreadable::new(field, format!("it has {length} bytes, and {max_bytes} are allowed")))
+    } else {
+        Ok(text)
+    }
+}
+
+/// A text that may be there.
+fn text_of(value: Option<Value<'_>>) -> Option<String> {
+    match value? {
+        Value::Text(text) => Some(text.value),
+        _ => None,
+    }
+}
+
+/// A count that may be there, as a number or in quotes.
+fn count_of(value: Option<Value<'_>>) -> Option<i32> {
+    let number = match value? {
+        Value::Number(digits) => digits.parse::<f64>().ok()?,
+        Value::Text(text) => text.value.trim().parse().ok()?,
+        _ => return None,
+    };
+    let whole = number.fract() == 0.0 && (0.0..=f64::from(i32::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds above")]
+    whole.then_some(number as i32)
+}
+
+/// A time that may be there, and may make no sense.
+fn time_of(value: Option<Value<'_>>) -> Option<DateTime<Utc>> {
+    match value? {
+        Value::Number(digits) => time::from_unix(digits.parse().ok()?),
+        Value::Text(text) => time::from_text(&text.value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! A worker: takes what the inbox holds and does not give up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Connection;
+use crate::domain::Arrival;
+use crate::inbox::{Backlog, BatchLimits, Group};
+
+/// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
+const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
+/// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
+/// half open would wait for ever.
+const BATCH_DEADLINE: Duration = Duration::from_mins(1);
+/// Waits between attempts: from the first to the last, doubling.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// Moves deliveries from the inbox to Postgres.
+#[derive(Debug)]
+pub struct Worker {
+    backlog: Arc<Backlog>,
+    connection: Connection,
+    give_up: CancellationToken,
+}
+
+impl Worker {
+    /// A worker with a connection of its own. It tries again for ever, until `give_up`.
+    #[must_use]
+    pub fn new(
+        backlog: Arc<Backlog>,
+        options: PgConnectOptions,
+        give_up: CancellationToken,
+    ) -> Self {
+        Self { backlog, connection: Connection::new(options), give_up }
+    }
+
+    /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
+    /// stays in the inbox's file.
+    pub async fn run(mut self) {
+        let give_up = self.give_up.clone();
+        // Dropping the work at any point is safe: the batch in hand is still in the file, and its
+        // connection is dropped with it.
+        tokio::select! {
+            () = give_up.cancelled() => {}
+            () = async { while self.run_once().await {} } => {}
+        }
+        self.connection.close().await;
+    }
+
+    /// Takes one batch to Postgres; false once there is and will be none.
+    pub async fn run_once(&mut self) -> bool {
+        let mut backoff = BACKOFF[0];
+        let groups = loop {
+            match self.backlog.take(BATCH).await {
+                Ok(Some(groups)) => break groups,
+                Ok(None) => return false,
+                Err(error) => {
+                    tracing::error!(%error, "the inbox's file cannot be read; trying again");
+                    pause(&mut backoff).await;
+                }
+            }
+        };
+        self.write(&groups).await;
+        self.backlog.done(&groups);
+        true
+    }
+
+    /// Writes until it is written.
+    async fn write(&mut self, groups: &[Group]) {
+        let arrivals: Vec<&Arrival> = groups.iter().flat_map(|group| &group.arrivals).collect();
+        let mut backoff = BACKOFF[0];
+        let mut failures = 0_u32;
+        while let Err(error) = self.connection.write(&arrivals, BATCH_DEADLINE).await {
+            failures += 1;
+            // An outage of an hour is one line at its start, and one now and then.
+            if failures.is_power_of_two() {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(error = %format!("{error:#}"), failures,
+                    "Postgres takes nothing; the inbox keeps what arrives");
+            }
+            pause(&mut backoff).await;
+        }
+        if failures > 0 {
+            tracing::info!(failures, "Postgres takes deliveries again");
+        }
+    }
+}
+
+async fn pause(backoff: &mut Duration) {
+    // Jitter keeps several workers, and several services, from coming back at one moment.
+    tokio::time::sleep(backoff.mul_f64(rand::random_range(0.5..1.0))).await;
+    *backoff = (*backoff * 2).min(BACKOFF[1]);
+}

@@ -1,0 +1,55 @@
+//! One batch: decoded, written in one transaction, and taken apart where Postgres refuses data.
+
+use sqlx::postgres::PgConnection;
+
+use super::connection::is_data_fault;
+use crate::decode::decode;
+use crate::domain::{Arrival, Unreadable};
+use crate::store::ingest::{self, Row};
+
+/// Writes a batch. Where a delivery's data is refused the batch is halved until that delivery
+/// stands alone; it goes to quarantine, and all others are stored. An error is the database's.
+pub(super) async fn batch(
+    connection: &mut PgConnection,
+    arrivals: &[&Arrival],
+) -> Result<(), sqlx::Error> {
+    let mut rows: Vec<Row<'_>> =
+        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
+    // Parts yet to be written, as ranges; the whole at first.
+    let mut parts = Vec::from([0..rows.len()]);
+    while let Some(part) = parts.pop() {
+        let Err(error) = ingest::write(connection, &rows[part.clone()]).await else {
+            continue;
+        };
+        if !is_data_fault(&error) {
+            return Err(error);
+        }
+        if part.len() > 1 {
+            let middle = part.start + part.len() / 2;
+            parts.push(middle..part.end);
+            parts.push(part.start..middle);
+            continue;
+        }
+        let row = &mut rows[part.start];
+        if row.read.is_err() {
+            // It is in quarantine already, and even that is refused: nothing in it is the
+            // delivery's but bytes, so the fault is not its own.
+            return Err(error);
+        }
+        let reason = refusal(&error);
+        tracing::error!(delivery = %row.arrival.id.0, %reason, "Postgres refuses a delivery; \
+            its bytes are kept in quarantine");
+        row.read = Err(Unreadable::new("body", reason));
+        parts.push(part);
+    }
+    Ok(())
+}
+
+/// What Postgres says of the data, without its detail: that would quote the conversation.
+fn refusal(error: &sqlx::Error) -> String {
+    let Some(error) = error.as_database_error() else {
+        return "Postgres refuses it".into();
+    };
+    let code = error.code().unwrap_or_default();
+    format!("Postgres refuses it with SQLSTATE {code}")
+}

@@ -1,0 +1,185 @@
+//! A group of deliveries as bytes: each one with its length and checksum, so that damage costs the
+//! deliveries that it touches and no other.
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use chrono::DateTime;
+use uuid::Uuid;
+
+use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};
+
+/// The layout of a record. A later one gets another number, and this one stays readable: an
+/// upgrade finds what the version before it left.
+const LAYOUT: u8 = 1;
+
+const SIGNED: u8 = 1;
+const STALE: u8 = 2;
+const TEST: u8 = 4;
+const HAS_DELIVERY_ID: u8 = 8;
+
+/// A record's length and checksum, 4 bytes each, little-endian, stand before it.
+const HEADER_BYTES: usize = 8;
+
+/// Part of a group that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes of the group are damaged")]
+pub struct Damaged {
+    /// How many bytes were passed over.
+    pub bytes: usize,
+}
+
+/// Puts a group into bytes.
+#[must_use]
+pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival>) -> Vec<u8> {
+    let mut group = Vec::new();
+    for arrival in arrivals {
+        let start = group.len();
+        group.put_bytes(0, HEADER_BYTES);
+        encode(arrival, &mut group);
+        let record = &group[start + HEADER_BYTES..];
+        let length = u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let checksum = crc32fast::hash(record).to_le_bytes();
+        group[start..start + 4].copy_from_slice(&length);
+        group[start + 4..start + HEADER_BYTES].copy_from_slice(&checksum);
+    }
+    group
+}
+
+/// Reads a group back: every delivery that is whole, and how much is not.
+#[must_use]
+pub fn decode_group(mut group: Bytes) -> (Vec<Arrival>, Option<Damaged>) {
+    let mut arrivals = Vec::new();
+    let mut damaged = 0;
+    while group.len() >= HEADER_BYTES {
+        let length = group.get_u32_le() as usize;
+        let checksum = group.get_u32_le();
+        if length > group.len() {
+            // The length itself is damaged, so where the next record begins is not known.
+            damaged += HEADER_BYTES;
+            break;
+        }
+        let record = group.split_to(length);
+        let whole = crc32fast::hash(&record) == checksum;
+        match whole.then(|| decode(record)).flatten() {
+            Some(arrival) => arrivals.push(arrival),
+            None => damaged += HEADER_BYTES + length,
+        }
+    }
+    damaged += group.len();
+    (arrivals, (damaged > 0).then_some(Damaged { bytes: damaged }))
+}
+
+fn encode(arrival: &Arrival, out: &mut Vec<u8>) {
+    let Evidence { sender_delivery_id, signed, stale, test } = &arrival.evidence;
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.put_u8(LAYOUT);
+    out.put_slice(arrival.id.0.as_bytes());
+    out.put_i64_le(arrival.received_at.timestamp_micros());
+    out.put_u8(
+        flag(*signed, SIGNED)
+            | flag(*stale, STALE)
+            | flag(*test, TEST)
+            | flag(sender_delivery_id.is_some(), HAS_DELIVERY_ID),
+    );
+    put_text(out, arrival.source.as_str());
+    if let Some(id) = sender_delivery_id {
+        put_text(out, id);
+    }
+    out.put_slice(&arrival.body);
+}
+
+/// Both texts are bounded far below 64 KiB at the door.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.put_u16_le(u16::try_from(text.len()).unwrap_or(u16::MAX));
+    out.put_slice(text.as_bytes());
+}
+
+fn decode(mut record: Bytes) -> Option<Arrival> {
+    if record.try_get_u8().ok()? != LAYOUT {
+        return None;
+    }
+    let id = Uuid::from_u128(record.try_get_u128().ok()?);
+    let received_at = DateTime::from_timestamp_micros(record.try_get_i64_le().ok()?)?;
+    let flags = record.try_get_u8().ok()?;
+    let source = SourceName::parse(&get_text(&mut record)?).ok()?;
+    let sender_delivery_id = match flags & HAS_DELIVERY_ID {
+        0 => None,
+        _ => Some(get_text(&mut record)?),
+    };
+    Some(Arrival {
+        id: DeliveryId(id),
+        received_at,
+        source,
+        evidence: Evidence {
+            sender_delivery_id,
+            signed: flags & SIGNED != 0,
+            stale: flags & STALE != 0,
+            test: flags & TEST != 0,
+        },
+        body: record,
+    })
+}
+
+fn get_text(record: &mut Bytes) -> Option<String> {
+    let length = usize::from(record.try_get_u16_le().ok()?);
+    if length > record.len() {
+        return None;
+    }
+    String::from_utf8(record.split_to(length).to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+        let one = (
+            any::<u128>(),
+            0_i64..4_000_000_000_000_000,
+            "[a-z0-9_-]{1,64}",
+            proptest::option::of("\\PC{1,40}"),
+            any::<[bool; 3]>(),
+            prop::collection::vec(any::<u8>(), 0..200),
+        );
+        let one = one.prop_map(|(id, micros, source, delivery_id, [signed, stale, test], body)| {
+            Arrival {
+                id: DeliveryId(Uuid::from_u128(id)),
+                received_at: DateTime::from_timestamp_micros(micros).unwrap(),
+                source: SourceName::parse(&source).unwrap(),
+                evidence: Evidence { sender_delivery_id: delivery_id, signed, stale, test },
+                body: body.into(),
+            }
+        });
+        prop::collection::vec(one, 1..8)
+    }
+
+    proptest! {
+        #[test]
+        fn a_group_comes_back_as_it_was(group in arrivals()) {
+            let (back, damaged) = decode_group(encode_group(&group).into());
+            prop_assert_eq!(back, group);
+            prop_assert_eq!(damaged, None);
+        }
+
+        #[test]
+        fn damage_is_noticed_and_costs_what_it_touches(
+            group in arrivals(), at in any::<prop::sample::Index>(), flip in 1_u8..=255,
+        ) {
+            let mut bytes = encode_group(&group);
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            let (back, damaged) = decode_group(bytes.into());
+            prop_assert!(damaged.is_some());
+            prop_assert!(back.len() < group.len());
+            prop_assert!(back.iter().all(|arrival| group.contains(arrival)));
+        }
+
+        #[test]
+        fn noise_is_never_a_delivery(noise in prop::collection::vec(any::<u8>(), 0..400)) {
+            let length = noise.len();
+            let (back, damaged) = decode_group(noise.into());
+            prop_assert!(back.is_empty());
+            prop_assert_eq!(damaged.map_or(0, |damaged| damaged.bytes), length);
+        }
+    }
+}

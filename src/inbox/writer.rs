@@ -1,0 +1,247 @@
+//! The one task that writes the inbox's file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backlog::{Backlog, GroupInfo};
+use super::file::{FileError, InboxFile};
+use super::record::encode_group;
+use super::{Refused, Submission};
+use crate::domain::Arrival;
+
+/// Most deliveries of one group: what the drain takes to Postgres in one transaction.
+const GROUP_DELIVERIES: usize = 1_000;
+/// Most bytes of one group, unless a single delivery has more.
+const GROUP_BYTES: usize = 4 << 20;
+/// How long what is drained may stay in the file while no new group comes to take it away.
+const FORGET_AFTER: Duration = Duration::from_secs(1);
+/// How long to wait before a failing file is tried again.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
+/// The writer, before it runs.
+pub(super) struct Writer {
+    pub(super) path: PathBuf,
+    pub(super) submissions: mpsc::Receiver<Submission>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) quota_bytes: u64,
+    pub(super) closing: CancellationToken,
+    /// The file takes deliveries; for those who ask how the service is.
+    pub(super) writable: Arc<AtomicBool>,
+}
+
+/// Whether the file can be trusted.
+enum State {
+    Open(InboxFile),
+    /// A write failed: what the file holds, and whether it takes more, is being found out.
+    Reopening(JoinHandle<(InboxFile, Vec<GroupInfo>)>),
+}
+
+impl Writer {
+    /// Runs until the inbox is closed, then closes the file.
+    pub(super) async fn run(mut self, file: InboxFile) {
+        let mut state = State::Open(file);
+        loop {
+            state = match state {
+                State::Open(file) => {
+                    let Some(group) = self.next_group().await else {
+                        self.finish(Some(file)).await;
+                        return;
+                    };
+                    self.write(file, group).await
+                }
+                State::Reopening(reopening) => match self.refuse_until(reopening).await {
+                    Some((file, contents)) => {
+                        self.backlog.adopt(contents);
+                        self.writable.store(true, Ordering::Relaxed);
+                        tracing::info!("the inbox takes deliveries again");
+                        State::Open(file)
+                    }
+                    None => {
+                        self.finish(None).await;
+                        return;
+                    }
+                },
+            };
+        }
+    }
+
+    /// Waits for a delivery, then takes all that have come; empty when there was only something to
+    /// forget, `None` when nothing will come any more.
+    async fn next_group(&mut self) -> Option<Vec<Submission>> {
+        let first = receive(&mut self.submissions, &self.closing);
+        let Ok(first) = tokio::time::timeout(FORGET_AFTER, first).await else {
+            return Some(Vec::new());
+        };
+        let first = first?;
+        let mut bytes = first.arrival.body.len();
+        let mut group = vec![first];
+        while group.len() < GROUP_DELIVERIES
+            && bytes < GROUP_BYTES
+            && let Ok(next) = self.submissions.try_recv()
+        {
+            bytes += next.arrival.body.len();
+            group.push(next);
+        }
+        Some(group)
+    }
+
+    async fn write(&mut self, mut file: InboxFile, group: Vec<Submission>) -> State {
+        let forget = self.backlog.take_forgettable();
+        if group.is_empty() && forget.is_empty() {
+            return State::Open(file);
+        }
+        let group = self.admit(group);
+        let (arrivals, waiting): (Vec<Arrival>, Vec<Waiting>) =
+            group.into_iter().map(|one| (one.arrival, (one.durable, one.room))).unzip();
+        let payload = encode_group(&arrivals);
+        let info = GroupInfo {
+            seq: self.backlog.next_seq(),
+            count: arrivals.len(),
+            bytes: payload.len() as u64,
+            oldest_at: arrivals.iter().map(|one| one.received_at).min().unwrap_or_default(),
+        };
+        let new = (!arrivals.is_empty()).then_some((&info, payload));
+        match file.commit(new, &forget).await {
+            Ok(()) => {
+                if !arrivals.is_empty() {
+                    self.backlog.push(info, arrivals);
+                }
+                answer(waiting, Ok(()));
+                State::Open(file)
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
+                    deliveries go to Postgres before they are answered");
+                self.writable.store(false, Ordering::Relaxed);
+                self.backlog.give_back(forget);
+                answer(waiting, Err(Refused::Failing));
+                State::Reopening(self.reopen(file))
+            }
+        }
+    }
+
+    /// Lets in what the quota allows, and refuses the rest.
+    fn admit(&self, group: Vec<Submission>) -> Vec<Submission> {
+        let mut used = self.backlog.watch_depth().borrow().bytes;
+        let mut admitted = Vec::with_capacity(group.len());
+        for one in group {
+            used += one.arrival.body.len() as u64;
+            if used <= self.quota_bytes {
+                admitted.push(one);
+            } else {
+                drop(one.durable.send(Err(Refused::QuotaReached)));
+            }
+        }
+        admitted
+    }
+
+    /// Opens the file anew, away from the writer: after a failed sync the kernel may have dropped
+    /// what it could not write, so nothing in memory says what the disk holds.
+    fn reopen(&self, old: InboxFile) -> JoinHandle<(InboxFile, Vec<GroupInfo>)> {
+        let path = self.path.clone();
+        tokio::spawn(async move {
+            // An error of closing is the error that brought us here.
+            let _ = old.close().await;
+            let mut next_try = Instant::now();
+            loop {
+                next_try += REOPEN_AFTER;
+                tokio::time::sleep_until(next_try).await;
+                match Self::open_and_probe(&path).await {
+                    Ok(opened) => return opened,
+                    Err(error) => {
+                        tracing::warn!(error = %chain(&error), "the inbox still cannot write");
+                    }
+                }
+            }
+        })
+    }
+
+    /// A file is trusted once it has been checked and has taken a commit.
+    async fn open_and_probe(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileError> {
+        let mut file = InboxFile::open(path).await?;
+        let probe =
+            GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: chrono::DateTime::default() };
+        file.commit(Some((&probe, vec![0; 4096])), &[]).await?;
+        file.commit(None, &[probe.seq]).await?;
+        let contents = file.contents().await?;
+        Ok((file, contents))
+    }
+
+    /// Refuses every delivery at once until the file is open again; `None` when no sender is left.
+    async fn refuse_until(
+        &mut self,
+        mut reopening: JoinHandle<(InboxFile, Vec<GroupInfo>)>,
+    ) -> Option<(InboxFile, Vec<GroupInfo>)> {
+        loop {
+            tokio::select! {
+                opened = &mut reopening => return opened.ok(),
+                one = receive(&mut self.submissions, &self.closing) => {
+                    let Some(one) = one else {
+                        reopening.abort();
+                        return None;
+                    };
+                    drop(one.durable.send(Err(Refused::Failing)));
+                }
+            }
+        }
+    }
+
+    /// Nothing comes any more: waits until the drain has taken what it can, forgets that, closes.
+    async fn finish(self, file: Option<InboxFile>) {
+        self.backlog.close();
+        self.backlog.drain_ended().await;
+        let Some(mut file) = file else { return };
+        let forget = self.backlog.take_forgettable();
+        let mut closed = Ok(());
+        if !forget.is_empty() {
+            closed = file.commit(None, &forget).await;
+        }
+        if let Err(error) = closed.and(file.close().await) {
+            // What could not be forgotten is drained again, and found to be there.
+            tracing::warn!(error = %chain(&error), "the inbox did not close cleanly");
+        }
+    }
+}
+
+type Waiting = (oneshot::Sender<Result<(), Refused>>, OwnedSemaphorePermit);
+
+fn answer(waiting: Vec<Waiting>, outcome: Result<(), Refused>) {
+    for (one, _room) in waiting {
+        // Whoever went away meanwhile hears nothing, and what it sent is kept all the same.
+        let _ = one.send(outcome);
+    }
+}
+
+/// The next delivery; `None` once the inbox is closed and nothing is left.
+async fn receive(
+    submissions: &mut mpsc::Receiver<Submission>,
+    closing: &CancellationToken,
+) -> Option<Submission> {
+    tokio::select! {
+        biased;
+        one = submissions.recv() => one,
+        () = closing.cancelled() => {
+            submissions.close();
+            submissions.recv().await
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &FileError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

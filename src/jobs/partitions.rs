@@ -1,0 +1,143 @@
+//! Partitions, made ahead of time: months of messages, days of the log of deliveries.
+//!
+//! A row whose time has no partition goes to the default one, so nothing is refused when this job
+//! is late; when it makes a partition after all, it moves such rows there.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, PgPool};
+
+use crate::clock::Clock;
+use crate::lifecycle::Lifecycle;
+
+/// How often the job looks. Partitions are made days ahead, so it may fail for days.
+const INTERVAL: Duration = Duration::from_hours(1);
+/// Months of messages: the one before this one, for what comes late, and those to come.
+const MONTHS: std::ops::RangeInclusive<i32> = -1..=3;
+/// Days of deliveries, from today.
+const DAYS: u64 = 7;
+
+/// A partition that there should be: `[from, to)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Partition {
+    table: &'static str,
+    column: &'static str,
+    name: String,
+    from: NaiveDate,
+    to: NaiveDate,
+}
+
+/// Looks now and then, until the service stops.
+pub async fn run(pool: PgPool, clock: Clock, life: Lifecycle) {
+    while !life.is_stopping() {
+        if let Err(error) = run_once(&pool, clock.now()).await {
+            tracing::warn!(%error, "partitions could not be made; rows go to the default ones");
+        }
+        tokio::select! {
+            () = life.stopping() => {}
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+}
+
+/// Makes what is missing, each in a transaction of its own.
+pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    for partition in wanted(now.date_naive()) {
+        make(&mut connection, &partition).await?;
+    }
+    Ok(())
+}
+
+async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<(), sqlx::Error> {
+    let Partition { table, column, name, from, to } = partition;
+    if exists(connection, name).await? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    // Several services may look at the same moment; the later one finds it made. The drain must
+    // not wait for long, so neither does this: the next look will do.
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('verbatim partitions'))")
+        .execute(&mut *transaction)
+        .await?;
+    if exists(&mut transaction, name).await? {
+        return transaction.commit().await;
+    }
+    // Every part is made above from a date, or is a constant.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE;
+         CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+         WITH moved AS (
+             DELETE FROM {table}_default
+             WHERE {column} >= '{from} 00:00:00+00' AND {column} < '{to} 00:00:00+00'
+             RETURNING *
+         )
+         INSERT INTO {name} SELECT * FROM moved;
+         ALTER TABLE {table} ATTACH PARTITION {name}
+             FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00');"
+    )))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}
+
+async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await
+}
+
+fn wanted(today: NaiveDate) -> Vec<Partition> {
+    let this_month = today.with_day(1).unwrap_or(today);
+    let months = MONTHS.filter_map(|offset| {
+        let from = shift_months(this_month, offset)?;
+        Some(Partition {
+            table: "messages",
+            column: "occurred_at",
+            name: format!("messages_{}", from.format("%Y_%m")),
+            from,
+            to: shift_months(from, 1)?,
+        })
+    });
+    let days = (0..=DAYS).filter_map(|offset| {
+        let from = today.checked_add_days(Days::new(offset))?;
+        Some(Partition {
+            table: "deliveries",
+            column: "received_at",
+            name: format!("deliveries_{}", from.format("%Y_%m_%d")),
+            from,
+            to: from.succ_opt()?,
+        })
+    });
+    months.chain(days).collect()
+}
+
+fn shift_months(date: NaiveDate, by: i32) -> Option<NaiveDate> {
+    let months = Months::new(by.unsigned_abs());
+    if by < 0 { date.checked_sub_months(months) } else { date.checked_add_months(months) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_months_around_and_the_days_ahead_are_wanted() {
+        let wanted = wanted(NaiveDate::from_ymd_opt(2026, 1, 31).unwrap());
+        let names: Vec<&str> = wanted.iter().map(|partition| partition.name.as_str()).collect();
+        assert_eq!(
+            names[..6],
+            [
+                "messages_2025_12",
+                "messages_2026_01",
+                "messages_2026_02",
+                "messages_2026_03",
+                "messages_2026_04",
+                "deliveries_2026_01_31",
+            ]
+        );
+        assert_eq!(names.len(), 5 + 8);
+        assert_eq!(wanted[1].to, NaiveDate::from_ymd_opt(2026, 2, 1).unwrap());
+    }
+}

@@ -1,0 +1,120 @@
+//! Brings a database's schema up to date, and checks that the database suits us.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, ensure};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+
+use super::binaries::OLDEST_MAJOR;
+
+/// The migrations that this binary carries.
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema's version now.
+    pub version: i64,
+    /// What was applied, in words, the oldest first; empty where all was there already.
+    pub applied: Vec<String>,
+}
+
+/// Brings the schema up to date. Several processes may do so at once: one does it, the others wait.
+///
+/// Fails where the database is newer than this binary, was changed by hand, or cannot keep every
+/// script (see [`check`]).
+pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
+    // A pool of one, since a future that migrates over a bare connection cannot be spawned.
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool =
+        pool.connect_with(options.clone()).await.context("cannot connect to the database")?;
+    let before = {
+        let mut connection = pool.acquire().await?;
+        check_connection(&mut connection).await?;
+        applied(&mut connection).await?
+    };
+    MIGRATOR.run(&pool).await.map_err(explain)?;
+    let version = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let applied = MIGRATOR
+        .iter()
+        .filter(|migration| !before.contains(&migration.version))
+        .map(|migration| migration.description.to_string())
+        .collect();
+    pool.close().await;
+    Ok(Migrated { version, applied })
+}
+
+/// Checks that the database suits us, for a start that leaves its schema alone.
+pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
+    let mut connection = options.connect().await.context("cannot connect to the database")?;
+    check_connection(&mut connection).await?;
+    let _ = connection.close().await;
+    Ok(())
+}
+
+async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let (version, encoding, ctype): (i32, String, String) = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer,
+                pg_encoding_to_char(encoding)::text,
+                datctype::text
+           FROM pg_database
+          WHERE datname = current_database()",
+    )
+    .fetch_one(connection)
+    .await
+    .context("cannot read the database's settings")?;
+    let major = version / 10_000;
+    ensure!(
+        major >= i32::try_from(OLDEST_MAJOR)?,
+        "the database's PostgreSQL is version {major}, and {OLDEST_MAJOR} is the oldest that \
+         works: upgrade it, or use another one"
+    );
+    ensure!(
+        encoding == "UTF8",
+        "the database's encoding is {encoding}, which cannot keep every script: make one with \
+         `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`"
+    );
+    if ["C", "POSIX"].contains(&ctype.as_str()) {
+        tracing::warn!(
+            lc_ctype = ctype,
+            "the database's LC_CTYPE knows ASCII letters only, so search finds no other script: \
+             make the database anew with `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' \
+             TEMPLATE template0`"
+        );
+    }
+    Ok(())
+}
+
+/// The versions of the migrations that the database has.
+async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashSet<i64>> {
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
+        return Ok(HashSet::new());
+    }
+    let versions: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(connection)
+            .await?;
+    Ok(versions.into_iter().collect())
+}
+
+/// Says what to do about a migration that cannot be.
+fn explain(error: MigrateError) -> anyhow::Error {
+    let advice = match &error {
+        MigrateError::VersionMissing(version) => format!(
+            "the database has the migration {version}, which this verbatim does not know: a newer \
+             verbatim has been here. Run that one or a newer one"
+        ),
+        MigrateError::VersionMismatch(version) => format!(
+            "the migration {version} is not the one that the database was made with: a migration \
+             never changes once it has been applied. Run an unaltered verbatim"
+        ),
+        _ => "cannot bring the database's schema up to date; nothing of the failed step was kept"
+            .to_owned(),
+    };
+    anyhow::Error::new(error).context(advice)
+}

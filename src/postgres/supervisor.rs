@@ -1,0 +1,219 @@
+//! Keeps the private server running for as long as we run, and stops it after.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster;
+use super::lock::Lock;
+use super::log::Log;
+use super::pidfile::{self, FAST_STOP_LIMIT, IMMEDIATE_STOP_LIMIT};
+
+/// The wait before the first start after a failure; it doubles with each that follows.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+/// The longest wait between two starts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
+/// How often we look whether a server that starts is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(50);
+/// How many starts may fail before a command gives up. A killed server's processes take a moment
+/// to end, and keep a new one from starting meanwhile.
+const COMMAND_PATIENCE: u32 = 5;
+
+/// How the server is.
+#[derive(Clone, Debug)]
+enum State {
+    /// It starts; after a crash that takes as long as replaying the log takes.
+    Starting,
+    /// It takes connections.
+    Ready,
+    /// It does not start; it is tried again.
+    Failing { times: u32, reason: Arc<str> },
+    /// It was stopped by us.
+    Stopped,
+}
+
+/// Watches over one server. Dropped without [`Supervisor::stop`], it stops the server without
+/// anybody waiting for that.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    state: watch::Receiver<State>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+/// A server that runs. Dropped (only where the runtime is torn down around it), it is asked to
+/// stop.
+struct Server(Child);
+
+impl Supervisor {
+    /// Starts the server, and starts it again whenever it ends.
+    pub(super) fn start(cluster: Cluster, lock: Lock) -> Self {
+        let (sender, state) = watch::channel(State::Starting);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let task = tokio::spawn(async move {
+            supervise(&cluster, &sender, &stopping).await;
+            sender.send_replace(State::Stopped);
+            // Held until the server is gone.
+            drop(lock);
+        });
+        Self { state, stop, task: Some(task) }
+    }
+
+    /// Waits until the server takes connections.
+    pub(super) async fn ready(&self) -> anyhow::Result<()> {
+        self.reaches(|state| matches!(state, State::Ready | State::Stopped)).await
+    }
+
+    /// The same for a command: a server that does not start is an error.
+    pub(super) async fn ready_soon(&self) -> anyhow::Result<()> {
+        self.reaches(|state| match state {
+            State::Ready | State::Stopped => true,
+            State::Failing { times, .. } => *times >= COMMAND_PATIENCE,
+            State::Starting => false,
+        })
+        .await
+    }
+
+    async fn reaches(&self, wanted: impl FnMut(&State) -> bool) -> anyhow::Result<()> {
+        let mut state = self.state.clone();
+        let reached = state.wait_for(wanted).await.context("PostgreSQL's supervisor died")?;
+        match &*reached {
+            State::Failing { reason, .. } => {
+                bail!("the private PostgreSQL does not start: {reason}")
+            }
+            State::Stopped => bail!("the private PostgreSQL was stopped"),
+            State::Starting | State::Ready => Ok(()),
+        }
+    }
+
+    /// Stops the server and waits until it is gone.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        match self.task.take() {
+            Some(task) => task.await.context("PostgreSQL's supervisor died"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn supervise(cluster: &Cluster, state: &watch::Sender<State>, stop: &CancellationToken) {
+    let mut times = 0;
+    let mut backoff = FIRST_BACKOFF;
+    while !stop.is_cancelled() {
+        state.send_replace(State::Starting);
+        let Err(error) = run_once(cluster, state, stop).await else {
+            return;
+        };
+        if matches!(*state.borrow(), State::Ready) {
+            (times, backoff) = (0, FIRST_BACKOFF);
+        }
+        times += 1;
+        let reason = format!("{error:#}");
+        tracing::error!(
+            error = reason,
+            next_start = %humantime::format_duration(backoff),
+            log = %cluster.home.log().display(),
+            "the private PostgreSQL is down",
+        );
+        state.send_replace(State::Failing { times, reason: reason.into() });
+        tokio::select! {
+            () = sleep(backoff) => {}
+            () = stop.cancelled() => return,
+        }
+        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+    }
+}
+
+/// One life of the server. It ends well only because we stop it.
+async fn run_once(
+    cluster: &Cluster,
+    state: &watch::Sender<State>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let folder = cluster.home.cluster();
+    tokio::select! {
+        cleared = pidfile::clear_the_way(&folder) => cleared?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    cluster.home.prepare_socket(&cluster.account)?;
+    let (mut server, log) = Server::spawn(cluster)?;
+    let pid = server.0.id().context("it ended at once")?;
+    let watching = async {
+        let started = Instant::now();
+        while !pidfile::says_ready(&folder, pid) {
+            sleep(READY_INTERVAL).await;
+        }
+        tracing::info!(
+            pid,
+            postgresql = cluster.binaries.major,
+            took_ms = started.elapsed().as_millis(),
+            "the private PostgreSQL is ready"
+        );
+        state.send_replace(State::Ready);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = watching => Ok(()),
+        () = stop.cancelled() => server.stop().await,
+        status = server.0.wait() => bail!("it ended with {}: {}", status?, log.last_lines().await),
+    }
+}
+
+impl Server {
+    fn spawn(cluster: &Cluster) -> anyhow::Result<(Self, Log)> {
+        let mut command = tokio::process::Command::from(cluster.server());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot run {}", cluster.binaries.postgres().display()))?;
+        let stderr = child.stderr.take().context("the server has no standard error")?;
+        Ok((Self(child), Log::keep(cluster.home.log(), stderr)))
+    }
+
+    /// A fast shutdown; one that takes too long becomes an immediate one, and then a kill. Neither
+    /// loses a commit: the next start replays the log.
+    async fn stop(&mut self) -> anyhow::Result<()> {
+        for (signal, limit) in
+            [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
+        {
+            self.signal(signal);
+            if timeout(limit, self.0.wait()).await.is_ok() {
+                tracing::info!("the private PostgreSQL has stopped");
+                return Ok(());
+            }
+            tracing::warn!(%signal, "the private PostgreSQL does not stop; insisting");
+        }
+        self.0.kill().await.context("cannot kill PostgreSQL")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid {
+            // It may have ended by itself this very moment.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server that has ended and was waited for has no id any more.
+        self.signal(Signal::SIGINT);
+    }
+}

@@ -1,0 +1,218 @@
+//! What happened: a row for each event that was not there before.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::Readable;
+use crate::domain::Event;
+
+/// Inserts the events, and gives the ids of those that are new.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    events: &[Readable<'_>],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let (mut messages, mut joins, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for one in events {
+        match &one.delivery.event {
+            Event::Message { .. } => messages.push(*one),
+            Event::Join { .. } => joins.push(*one),
+            _ => others.push(*one),
+        }
+    }
+    let messages = leave_out_known_undated(connection, messages).await?;
+    let mut new = HashSet::with_capacity(events.len());
+    new.extend(insert_messages(connection, messages).await?);
+    new.extend(insert_joins(connection, joins).await?);
+    new.extend(insert_others(connection, others).await?);
+    Ok(new)
+}
+
+/// A repeat of an undated message carries another time, so the key of `messages` does not stop it.
+async fn leave_out_known_undated<'a>(
+    connection: &mut PgConnection,
+    messages: Vec<Readable<'a>>,
+) -> Result<Vec<Readable<'a>>, sqlx::Error> {
+    let mut keys: Vec<(Uuid, Uuid)> = messages
+        .iter()
+        .filter(|one| one.delivery.undated)
+        .filter_map(|one| Some((session(one)?, one.delivery.id.0)))
+        .collect();
+    if keys.is_empty() {
+        return Ok(messages);
+    }
+    keys.sort_unstable();
+    let (sessions, ids): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().unzip();
+    let new: HashSet<Uuid> = sqlx::query_scalar!(
+        "INSERT INTO undated_messages (session_id, id)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[])
+         ON CONFLICT DO NOTHING
+         RETURNING id",
+        &sessions,
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .collect();
+    Ok(messages
+        .into_iter()
+        .filter(|one| !one.delivery.undated || new.contains(&one.delivery.id.0))
+        .collect())
+}
+
+async fn insert_messages(
+    connection: &mut PgConnection,
+    mut messages: Vec<Readable<'_>>,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    messages.sort_unstable_by_key(|one| (session(one), one.delivery.occurred_at, one.delivery.id));
+    let size = messages.len();
+    let mut sessions = Vec::with_capacity(size);
+    let mut roles = Vec::with_capacity(size);
+    let mut texts = Vec::with_capacity(size);
+    let mut altered_texts = Vec::with_capacity(size);
+    for one in &messages {
+        if let Event::Message { session, role, message, altered } = &one.delivery.event {
+            sessions.push(session.id.0);
+            roles.push(role.as_str());
+            texts.push(message.as_str());
+            altered_texts.push(*altered);
+        }
+    }
+    let Common { ids, deliveries, occurred_at, received_at, undated } = Common::of(&messages);
+    let sent_at: Vec<_> = messages.iter().map(|one| one.delivery.sent_at).collect();
+    sqlx::query_scalar!(
+        "INSERT INTO messages (
+             session_id, occurred_at, id, delivery_id, role, message, sent_at, received_at,
+             altered, undated
+         )
+         SELECT * FROM UNNEST(
+             $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+             $7::timestamptz[], $8::timestamptz[], $9::boolean[], $10::boolean[]
+         )
+         ON CONFLICT DO NOTHING
+         RETURNING id",
+        &sessions,
+        &occurred_at,
+        &ids,
+        &deliveries,
+        &roles as _,
+        &texts as _,
+        &sent_at as _,
+        &received_at,
+        &altered_texts,
+        &undated,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn insert_joins(
+    connection: &mut PgConnection,
+    mut joins: Vec<Readable<'_>>,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    if joins.is_empty() {
+        return Ok(Vec::new());
+    }
+    joins.sort_unstable_by_key(|one| (session(one), one.delivery.id));
+    let mut sessions = Vec::with_capacity(joins.len());
+    let mut rooms = Vec::with_capacity(joins.len());
+    let mut counts = Vec::with_capacity(joins.len());
+    for one in &joins {
+        if let Event::Join { session, room_name, participant_count } = &one.delivery.event {
+            sessions.push(session.id.0);
+            rooms.push(room_name.as_deref());
+            counts.push(*participant_count);
+        }
+    }
+    let Common { ids, deliveries, occurred_at, received_at, undated } = Common::of(&joins);
+    sqlx::query_scalar!(
+        "INSERT INTO joins (
+             session_id, id, delivery_id, occurred_at, received_at, room_name, participant_count,
+             undated
+         )
+         SELECT * FROM UNNEST(
+             $1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[],
+             $7::integer[], $8::boolean[]
+         )
+         ON CONFLICT DO NOTHING
+         RETURNING id",
+        &sessions,
+        &ids,
+        &deliveries,
+        &occurred_at,
+        &received_at,
+        &rooms as _,
+        &counts as _,
+        &undated,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn insert_others(
+    connection: &mut PgConnection,
+    mut others: Vec<Readable<'_>>,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    others.sort_unstable_by_key(|one| one.delivery.id);
+    let column = |of: fn(&Readable<'_>) -> String| others.iter().map(of).collect::<Vec<_>>();
+    let sources = column(|one| one.arrival.source.to_string());
+    let types = column(|one| one.delivery.event_type.clone());
+    let agents: Vec<_> = others.iter().map(|one| one.delivery.agent_id.as_deref()).collect();
+    let sessions: Vec<_> = others.iter().map(session).collect();
+    let Common { ids, deliveries, occurred_at, received_at, .. } = Common::of(&others);
+    sqlx::query_scalar!(
+        "INSERT INTO other_events (
+             id, delivery_id, source, event_type, agent_id, session_id, occurred_at, received_at
+         )
+         SELECT * FROM UNNEST(
+             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
+             $7::timestamptz[], $8::timestamptz[]
+         )
+         ON CONFLICT DO NOTHING
+         RETURNING id",
+        &ids,
+        &deliveries,
+        &sources,
+        &types,
+        &agents as _,
+        &sessions as _,
+        &occurred_at,
+        &received_at,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The columns that every kind of event has.
+struct Common {
+    ids: Vec<Uuid>,
+    deliveries: Vec<Uuid>,
+    occurred_at: Vec<DateTime<Utc>>,
+    received_at: Vec<DateTime<Utc>>,
+    undated: Vec<bool>,
+}
+
+impl Common {
+    fn of(events: &[Readable<'_>]) -> Self {
+        Self {
+            ids: events.iter().map(|one| one.delivery.id.0).collect(),
+            deliveries: events.iter().map(|one| one.arrival.id.0).collect(),
+            occurred_at: events.iter().map(|one| one.delivery.occurred_at).collect(),
+            received_at: events.iter().map(|one| one.arrival.received_at).collect(),
+            undated: events.iter().map(|one| one.delivery.undated).collect(),
+        }
+    }
+}
+
+fn session(one: &Readable<'_>) -> Option<Uuid> {
+    one.delivery.event.session().map(|session| session.id.0)
+}

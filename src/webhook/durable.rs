@@ -1,0 +1,84 @@
+//! Durable somewhere: a delivery is answered once the inbox *or* Postgres has it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::Ack;
+use crate::domain::Arrival;
+use crate::drain::direct::{Direct, NotWritten};
+use crate::inbox::{Inbox, Refused};
+
+/// How long the inbox may take before Postgres is asked. A commit takes under a millisecond; a
+/// disk that hangs for this long may hang for longer than the sender waits, which is 10 s.
+const INBOX_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where deliveries are made durable. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    inbox: Inbox,
+    direct: Direct,
+    first: Ack,
+}
+
+/// Both refused.
+#[derive(Debug)]
+pub struct NotDurable {
+    inbox: InboxRefusal,
+    postgres: NotWritten,
+}
+
+#[derive(Debug)]
+enum InboxRefusal {
+    Refused(Refused),
+    TooSlow,
+}
+
+impl Durable {
+    /// Asks the one that `first` names, and the other one where it refuses.
+    #[must_use]
+    pub fn new(inbox: Inbox, direct: Direct, first: Ack) -> Self {
+        Self { inbox, direct, first }
+    }
+
+    /// Returns once the delivery is safe. It is handed over before the first await, so that a
+    /// client that goes away does not take it along.
+    pub async fn keep(&self, arrival: Arrival) -> Result<(), NotDurable> {
+        match self.first {
+            Ack::Inbox => {
+                let inbox = match self.to_inbox(arrival.clone()).await {
+                    Ok(()) => return Ok(()),
+                    Err(refusal) => refusal,
+                };
+                let written = self.direct.write(arrival).await;
+                written.map_err(|postgres| NotDurable { inbox, postgres })
+            }
+            Ack::Postgres => {
+                let postgres = match self.direct.write(arrival.clone()).await {
+                    Ok(()) => return Ok(()),
+                    Err(refusal) => refusal,
+                };
+                let kept = self.to_inbox(arrival).await;
+                kept.map_err(|inbox| NotDurable { inbox, postgres })
+            }
+        }
+    }
+
+    async fn to_inbox(&self, arrival: Arrival) -> Result<(), InboxRefusal> {
+        let durable = self.inbox.submit(arrival);
+        match tokio::time::timeout(INBOX_PATIENCE, durable).await {
+            Ok(Ok(outcome)) => outcome.map_err(InboxRefusal::Refused),
+            Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed)),
+            Err(_) => Err(InboxRefusal::TooSlow),
+        }
+    }
+}
+
+impl fmt::Display for NotDurable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inbox {
+            InboxRefusal::Refused(refused) => write!(f, "{refused}")?,
+            InboxRefusal::TooSlow => write!(f, "the inbox's disk does not answer")?,
+        }
+        write!(f, "; {}", self.postgres)
+    }
+}

@@ -1,0 +1,149 @@
+//! The webhook itself: read, check, keep, answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::body;
+use super::credentials::{Proof, Refusal, Source};
+use super::durable::Durable;
+use crate::clock::Clock;
+use crate::decode::decode;
+use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
+use crate::problem::{Code, Problem};
+
+/// The sender's id of a delivery, the same on every attempt.
+const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
+/// Set by the dashboard's Test button.
+const TEST: HeaderName = HeaderName::from_static("x-test-webhook");
+/// Longest delivery id that is taken as one, in bytes; a longer one is ignored.
+const MAX_DELIVERY_ID_BYTES: usize = 256;
+/// When to come back after a 503, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// What the webhook works with, shared by all workers.
+#[derive(Clone)]
+pub struct Webhook {
+    /// By name.
+    pub sources: Arc<HashMap<SourceName, Source>>,
+    /// Where a delivery is made durable.
+    pub durable: Durable,
+    /// Tells `received_at`.
+    pub clock: Clock,
+    /// Largest body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// Both addresses, with and without a trailing slash: a redirect would lose the body.
+pub fn routes(config: &mut web::ServiceConfig) {
+    for path in ["/webhook", "/webhook/", "/webhook/{source}", "/webhook/{source}/"] {
+        config.service(web::resource(path).route(web::post().to(receive)).default_service(
+            web::to(async || {
+                HttpResponse::from_error(Problem::new(
+                    Code::MethodNotAllowed,
+                    "A delivery is a POST.",
+                ))
+            }),
+        ));
+    }
+}
+
+async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    webhook: web::Data<Webhook>,
+) -> Result<HttpResponse, Problem> {
+    let source = webhook.source(request.match_info().get("source"))?;
+    let headers = request.headers();
+    let body = body::read(payload, content_length(headers), webhook.max_body_bytes).await?;
+    let received_at = webhook.clock.now();
+    let proof =
+        source.check(headers, &body, received_at).map_err(|refusal| refused(source, &refusal))?;
+    let arrival = Arrival {
+        id: DeliveryId::new(received_at),
+        received_at,
+        source: source.name.clone(),
+        evidence: evidence(headers, proof),
+        body,
+    };
+    let read = decode(&arrival).map(|delivery| delivery.event);
+    webhook.durable.keep(arrival).await.map_err(|refusals| {
+        tracing::error!(source = %source.name, %refusals, "a delivery could not be stored");
+        Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
+            .retry_after(RETRY_AFTER_SECONDS)
+    })?;
+    match read {
+        Ok(event) => {
+            if event == Event::Test {
+                tracing::info!(source = %source.name, "a test delivery arrived");
+            }
+            Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
+        }
+        Err(fault) => Err(unreadable(source, &fault)),
+    }
+}
+
+impl Webhook {
+    fn source(&self, name: Option<&str>) -> Result<&Source, Problem> {
+        SourceName::parse(name.unwrap_or(SourceName::DEFAULT))
+            .ok()
+            .and_then(|name| self.sources.get(&name))
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::NotFound,
+                    "No source has this name; sources are configured under [[sources]].",
+                )
+            })
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    Evidence {
+        sender_delivery_id: text(&DELIVERY_ID)
+            .filter(|id| (1..=MAX_DELIVERY_ID_BYTES).contains(&id.len()))
+            .map(ToOwned::to_owned),
+        signed: proof.signed,
+        stale: proof.stale,
+        test: text(&TEST).is_some_and(|value| value.eq_ignore_ascii_case("true")),
+    }
+}
+
+fn refused(source: &Source, refusal: &Refusal) -> Problem {
+    tracing::warn!(source = %source.name, check = %refusal, "a delivery was refused");
+    let code = match refusal {
+        Refusal::MissingSignature | Refusal::MissingHeader(_) | Refusal::MissingTimestamp => {
+            Code::MissingCredentials
+        }
+        Refusal::SignaturePrefix
+        | Refusal::SignatureForm
+        | Refusal::WrongSignature
+        | Refusal::StaleTimestamp => Code::InvalidSignature,
+        Refusal::WrongHeader(_) => Code::InvalidKey,
+    };
+    Problem::new(code, sentence(&refusal.to_string()))
+}
+
+fn unreadable(source: &Source, fault: &Unreadable) -> Problem {
+    tracing::warn!(source = %source.name, field = fault.field, problem = %fault.problem,
+        "a delivery could not be read; its bytes are kept in quarantine");
+    Problem::new(
+        Code::UnreadableDelivery,
+        format!("The field {}: {}. The bytes are kept in quarantine.", fault.field, fault.problem),
+    )
+    .with("field", fault.field)
+}
+
+/// Capital letter and full stop, as in every other `detail`.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}

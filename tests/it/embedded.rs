@@ -1,0 +1,392 @@
+//! The private `PostgreSQL`, against the machine's real server binaries.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::{ConnectOptions as _, PgConnection};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+use verbatim::config::DatabaseSettings;
+use verbatim::postgres::{Database, migrate, read_pool};
+
+/// How long anything here may take on a busy machine.
+const LIMIT: Duration = Duration::from_mins(2);
+/// Names the folder that [`holds_a_folder_for_another_test`] is to hold.
+const HELD_FOLDER: &str = "VERBATIM_TEST_HELD_FOLDER";
+
+/// A data folder of a test's own.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        // Under root the server runs as another account, which must get through.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+        Self(folder)
+    }
+
+    fn settings(&self) -> DatabaseSettings {
+        DatabaseSettings { data_dir: self.0.path().join("data"), url: None }
+    }
+
+    fn cluster(&self) -> PathBuf {
+        self.0.path().join("data/postgres/cluster")
+    }
+
+    /// Opens it and waits until it takes connections.
+    async fn open(&self) -> Database {
+        let database = Database::open(&self.settings()).await.unwrap();
+        tokio::time::timeout(LIMIT, database.wait_ready()).await.unwrap().unwrap();
+        database
+    }
+
+    /// A folder with a cluster that was stopped cleanly and holds one row.
+    async fn with_a_row() -> Self {
+        let folder = Self::new();
+        let database = folder.open().await;
+        put_row(&mut connect(&database).await).await;
+        database.stop().await.unwrap();
+        folder
+    }
+
+    /// The process id that the cluster's pid file names.
+    fn server(&self) -> Pid {
+        let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).unwrap();
+        Pid::from_raw(text.lines().next().unwrap().trim().parse().unwrap())
+    }
+
+    /// Writes a pid file as a crashed server with this process id would have left it.
+    fn leave_pid_file(&self, pid: u32) {
+        let cluster = self.cluster();
+        let text = format!("{pid}\n{}\n1700000000\n5432\n\n\n", cluster.display());
+        let path = cluster.join("postmaster.pid");
+        std::fs::write(&path, text).unwrap();
+        let owner = cluster.metadata().unwrap();
+        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+async fn connect(database: &Database) -> PgConnection {
+    database.connect_options().connect().await.unwrap()
+}
+
+async fn put_row(connection: &mut PgConnection) {
+    sqlx::raw_sql("CREATE TABLE kept (word text); INSERT INTO kept VALUES ('word for word')")
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+async fn assert_row_is_there(database: &Database) {
+    let words: Vec<String> = sqlx::query_scalar("SELECT word FROM kept")
+        .fetch_all(&mut connect(database).await)
+        .await
+        .unwrap();
+    assert_eq!(words, ["word for word"]);
+}
+
+async fn show(connection: &mut PgConnection, query: &'static str) -> String {
+    sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
+}
+
+fn is_running(pid: Pid) -> bool {
+    // A zombie answers to signals; it has no command line.
+    let zombie = std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.is_empty());
+    kill(pid, None).is_ok() && !zombie
+}
+
+/// Polls until `done`, and fails when that takes too long.
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !done().await {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Another process that serves from a folder. It is killed, as a crash would, when this is dropped.
+struct Holder(Child);
+
+impl Holder {
+    /// Starts it, and waits until its database takes connections.
+    async fn start(folder: &Folder) -> Self {
+        let data_dir = folder.settings().data_dir;
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "embedded::holds_a_folder_for_another_test", "--ignored"])
+            .env(HELD_FOLDER, &data_dir)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let holder = Self(child);
+        until("the other process has the cluster", async || {
+            // Only then: a command that came first would start the server itself.
+            let note = std::fs::read_to_string(data_dir.join("postgres/lock")).unwrap_or_default();
+            note.starts_with(&format!("{} ", holder.0.id()))
+        })
+        .await;
+        Database::attach(&folder.settings()).await.unwrap();
+        holder
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[tokio::test]
+#[ignore = "other tests run it, as a process that they can kill"]
+async fn holds_a_folder_for_another_test() {
+    let Some(data_dir) = std::env::var_os(HELD_FOLDER) else {
+        return;
+    };
+    let settings = DatabaseSettings { data_dir: data_dir.into(), url: None };
+    let _database = Database::open(&settings).await.unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let folder = Folder::with_a_row().await;
+    let database = folder.open().await;
+    assert_row_is_there(&database).await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_is_durable_private_and_knows_every_script() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    let mut connection = connect(&database).await;
+    assert_eq!(show(&mut connection, "SHOW fsync").await, "on");
+    assert_eq!(show(&mut connection, "SHOW full_page_writes").await, "on");
+    assert_eq!(show(&mut connection, "SHOW synchronous_commit").await, "on");
+    assert_eq!(show(&mut connection, "SHOW data_checksums").await, "on");
+    assert_eq!(show(&mut connection, "SHOW listen_addresses").await, "");
+    assert_eq!(show(&mut connection, "SHOW timezone").await, "UTC");
+    assert_eq!(show(&mut connection, "SHOW server_encoding").await, "UTF8");
+    assert_eq!(show(&mut connection, "SELECT lower('ÄÖ')").await, "äö");
+    assert_eq!(
+        show(&mut connection, "SELECT current_setting('application_name')").await,
+        "verbatim"
+    );
+    let ctype = "SELECT datctype::text FROM pg_database WHERE datname = current_database()";
+    let ctype = show(&mut connection, ctype).await.to_lowercase().replace('-', "");
+    assert!(ctype.ends_with("utf8"), "{ctype}");
+    let socket = folder.0.path().join("data/postgres/socket").metadata().unwrap();
+    assert_eq!(socket.mode() & 0o777, 0o700);
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_pid_file_is_no_obstacle() {
+    let folder = Folder::with_a_row().await;
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    folder.leave_pid_file(gone.id());
+    let database = folder.open().await;
+    assert_row_is_there(&database).await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_pid_file_is_no_obstacle() {
+    let folder = Folder::with_a_row().await;
+    std::fs::write(folder.cluster().join("postmaster.pid"), "").unwrap();
+    let database = folder.open().await;
+    assert_row_is_there(&database).await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pid_file_that_names_a_foreign_process_is_stale_and_the_process_lives_on() {
+    let folder = Folder::with_a_row().await;
+    let owner = folder.cluster().metadata().unwrap();
+    // Of the server's own account: a server by itself would refuse to start beside it.
+    let mut foreign =
+        Command::new("sleep").arg("600").uid(owner.uid()).gid(owner.gid()).spawn().unwrap();
+    folder.leave_pid_file(foreign.id());
+    let database = folder.open().await;
+    assert_row_is_there(&database).await;
+    assert!(foreign.try_wait().unwrap().is_none(), "the foreign process was ended");
+    foreign.kill().unwrap();
+    foreign.wait().unwrap();
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_server_is_started_again_with_its_data() {
+    let folder = Folder::with_a_row().await;
+    let database = folder.open().await;
+    let pool = read_pool(database.connect_options());
+    sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.unwrap();
+    let killed = folder.server();
+    kill(killed, Signal::SIGKILL).unwrap();
+    until("the pool reads again", async || {
+        folder.cluster().join("postmaster.pid").exists()
+            && folder.server() != killed
+            && sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.is_ok()
+    })
+    .await;
+    assert_row_is_there(&database).await;
+    pool.close().await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_is_served_is_refused_with_the_process_that_serves_it() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {} ", std::process::id())), "{error}");
+    assert!(error.contains("--data-dir"), "{error}");
+    database.stop().await.unwrap();
+    folder.open().await.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_of_a_killed_process_is_taken_over() {
+    let folder = Folder::with_a_row().await;
+    let mut holder = Holder::start(&folder).await;
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {} ", holder.0.id())), "{error}");
+    let orphan = folder.server();
+    holder.kill();
+    assert!(is_running(orphan));
+
+    let database = folder.open().await;
+    assert_ne!(folder.server(), orphan);
+    assert!(!is_running(orphan));
+    assert_row_is_there(&database).await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_major_version_is_left_alone_with_advice() {
+    let folder = Folder::with_a_row().await;
+    std::fs::write(folder.cluster().join("PG_VERSION"), "7\n").unwrap();
+    let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
+    assert!(error.contains("made by PostgreSQL 7"), "{error}");
+    assert!(error.contains("pg_upgrade"), "{error}");
+}
+
+#[tokio::test]
+async fn a_clean_stop_leaves_no_process() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    // The terminal's Ctrl-C reaches our process group, and not the server's.
+    assert_eq!(nix::unistd::getpgid(Some(folder.server())), Ok(folder.server()));
+    // An open connection does not hold it up.
+    let _connection = connect(&database).await;
+    let server = folder.server();
+    database.stop().await.unwrap();
+    assert!(!is_running(server));
+    assert!(!folder.cluster().join("postmaster.pid").exists());
+}
+
+#[tokio::test]
+async fn a_database_that_is_dropped_stops_its_server() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    let server = folder.server();
+    drop(database);
+    until("the server has ended", async || !is_running(server)).await;
+}
+
+#[tokio::test]
+async fn a_long_path_is_no_obstacle() {
+    let folder = Folder::new();
+    let mut settings = folder.settings();
+    settings.data_dir = settings.data_dir.join("a-long-name".repeat(10)).join("data");
+    let database = Database::open(&settings).await.unwrap();
+    database.wait_ready().await.unwrap();
+    let socket = show(&mut connect(&database).await, "SHOW unix_socket_directories").await;
+    let socket = Path::new(socket.trim_matches('"')).to_owned();
+    assert!(socket.starts_with("/tmp"), "{}", socket.display());
+    database.stop().await.unwrap();
+    std::fs::remove_dir_all(socket).unwrap();
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_killed_is_done_anew() {
+    let folder = Folder::new();
+    let half = folder.0.path().join("data/postgres/cluster.new-killed");
+    std::fs::create_dir_all(&half).unwrap();
+    std::fs::write(half.join("PG_VERSION"), "15\n").unwrap();
+    // What `create_dir_all` makes is closed to the server's account where the umask says so.
+    for folder in half.ancestors().skip(1).take(2) {
+        std::fs::set_permissions(folder, Permissions::from_mode(0o711)).unwrap();
+    }
+    let database = folder.open().await;
+    assert!(!half.exists());
+    put_row(&mut connect(&database).await).await;
+    assert_row_is_there(&database).await;
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_starts_a_server_for_itself_and_stops_it() {
+    let folder = Folder::new();
+    let database = Database::attach(&folder.settings()).await.unwrap();
+    let migrated = migrate(&database.connect_options()).await.unwrap();
+    assert!(!migrated.applied.is_empty());
+    let again = migrate(&database.connect_options()).await.unwrap();
+    assert_eq!((again.version, again.applied), (migrated.version, vec![]));
+    let server = folder.server();
+    database.stop().await.unwrap();
+    assert!(!is_running(server));
+}
+
+#[tokio::test]
+async fn a_command_uses_the_server_that_runs_and_leaves_it_running() {
+    let folder = Folder::with_a_row().await;
+    let serving = folder.open().await;
+    let server = folder.server();
+    let command = Database::attach(&folder.settings()).await.unwrap();
+    assert_row_is_there(&command).await;
+    command.stop().await.unwrap();
+    assert_eq!(folder.server(), server);
+    assert_row_is_there(&serving).await;
+    serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_start_says_why() {
+    let folder = Folder::with_a_row().await;
+    let configuration = folder.cluster().join("postgresql.conf");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    std::fs::write(&configuration, format!("{text}\nno_such_setting = 1\n")).unwrap();
+    let error = format!("{:#}", Database::attach(&folder.settings()).await.unwrap_err());
+    assert!(error.contains("no_such_setting"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_newer_than_the_binary_is_left_alone_with_advice() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    migrate(&database.connect_options()).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations
+             SELECT 99991231235959, 'from the future', now(), true, checksum, 0
+               FROM _sqlx_migrations LIMIT 1",
+    )
+    .execute(&mut connect(&database).await)
+    .await
+    .unwrap();
+    let error = migrate(&database.connect_options()).await.unwrap_err().to_string();
+    assert!(error.contains("99991231235959") && error.contains("newer"), "{error}");
+    database.stop().await.unwrap();
+}
