@@ -117,7 +117,7 @@ pub(super) fn session_key<'a>(
 }
 
 /// Exactly one, or the problem that there is none or several.
-pub(super) fn only<T>(found: Found<T>) -> Result<T, Problem> {
+pub(super) fn only(found: Found) -> Result<SessionRow, Problem> {
     match found {
         Found::One(one) => Ok(one),
         Found::Nothing => Err(Problem::new(Code::NotFound, "There is no such session.")),

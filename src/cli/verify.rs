@@ -1,10 +1,112 @@
-//! Stub.
+//! `verbatim verify`: reads back through the API that every delivery of a ledger is there once.
 
+mod api;
+mod check;
+mod expected;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use reqwest::Url;
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+use super::simulate::http;
+use crate::config::Secret;
+use api::Api;
+use check::{Findings, check};
+use expected::{Expected, Quotes};
+
+/// As many of each fault as are listed; all are counted.
+const LISTED_MAX: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What `simulate --ledger` wrote
+    #[arg(long, value_name = "FILE")]
+    ledger: PathBuf,
+    /// Where the API is, such as http://127.0.0.1:8080
+    #[arg(long, value_name = "URL", value_parser = http::parse_url)]
+    url: Url,
+    /// API key with the scope `read`. Prefer the environment variable: other users can read a
+    /// command line
+    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = secret)]
+    key: Secret,
+    /// Sessions that are read at once
+    #[arg(long, value_name = "C", default_value_t = 8,
+          value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    concurrency: u16,
+}
+
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let expected = Expected::read(&args.ledger)?;
+    let api = Api::new(args.url, args.key)?;
+    let (sessions, deliveries) = (expected.sessions.len(), expected.deliveries());
+    let progress = progress_bar(sessions as u64)?;
+    let findings = stream::iter(expected.sessions)
+        .map(|session| check(&api, session))
+        .buffer_unordered(args.concurrency.into())
+        .try_fold(Findings::default(), async |mut all, one| {
+            all.add(one);
+            progress.inc(1);
+            Ok(all)
+        })
+        .await;
+    progress.finish_and_clear();
+    let findings = findings?;
+
+    let mut out = String::new();
+    count(&mut out, "sessions", sessions as u64)?;
+    count(&mut out, "deliveries checked", deliveries as u64)?;
+    if expected.torn_lines > 0 {
+        count(&mut out, "unreadable half lines", expected.torn_lines)?;
+    }
+    describe(&mut out, &findings, &args.ledger)?;
+    std::io::stdout().write_all(out.as_bytes())?;
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn describe(out: &mut String, findings: &Findings, ledger: &Path) -> anyhow::Result<()> {
+    count(out, "missing", findings.missing.len() as u64)?;
+    let mut places = findings.missing.clone();
+    places.sort_unstable();
+    let mut quotes = Quotes::from(ledger)?;
+    for place in places.iter().take(LISTED_MAX) {
+        writeln!(out, "  {}", quotes.line(*place)?)?;
+    }
+    more(out, places.len())?;
+    count(out, "doubled", findings.doubled)?;
+    list(out, &findings.doubled_in)?;
+    count(out, "miscounted sessions", findings.miscounted.len() as u64)?;
+    list(out, &findings.miscounted)
+}
+
+fn count(out: &mut String, name: &str, number: u64) -> std::fmt::Result {
+    writeln!(out, "{name:<24}{:>12}", HumanCount(number).to_string())
+}
+
+fn list(out: &mut String, lines: &[String]) -> anyhow::Result<()> {
+    for line in lines.iter().take(LISTED_MAX) {
+        writeln!(out, "  {line}")?;
+    }
+    more(out, lines.len())
+}
+
+fn more(out: &mut String, all: usize) -> anyhow::Result<()> {
+    if all > LISTED_MAX {
+        writeln!(out, "  … and {} more", all - LISTED_MAX)?;
+    }
+    Ok(())
+}
+
+/// On standard error; indicatif hides it where that is no terminal.
+fn progress_bar(sessions: u64) -> anyhow::Result<ProgressBar> {
+    let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} sessions, {eta} left";
+    Ok(ProgressBar::new(sessions).with_style(ProgressStyle::with_template(style)?))
 }

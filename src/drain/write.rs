@@ -15,22 +15,20 @@ pub(super) async fn batch(
 ) -> Result<(), sqlx::Error> {
     let mut rows: Vec<Row<'_>> =
         arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
-    // Parts yet to be written, as ranges; the whole at first.
-    let mut parts = Vec::from([0..rows.len()]);
-    while let Some(part) = parts.pop() {
-        let Err(error) = ingest::write(connection, &rows[part.clone()]).await else {
-            continue;
-        };
+    // Parts yet to be written, from and to; the whole at first.
+    let mut parts = vec![(0, rows.len())];
+    while let Some((from, to)) = parts.pop() {
+        let Err(error) = ingest::write(connection, &rows[from..to]).await else { continue };
         if !is_data_fault(&error) {
             return Err(error);
         }
-        if part.len() > 1 {
-            let middle = part.start + part.len() / 2;
-            parts.push(middle..part.end);
-            parts.push(part.start..middle);
+        if to - from > 1 {
+            let middle = from.midpoint(to);
+            parts.push((middle, to));
+            parts.push((from, middle));
             continue;
         }
-        let row = &mut rows[part.start];
+        let row = &mut rows[from];
         if row.read.is_err() {
             // It is in quarantine already, and even that is refused: nothing in it is the
             // delivery's but bytes, so the fault is not its own.
@@ -40,7 +38,7 @@ pub(super) async fn batch(
         tracing::error!(delivery = %row.arrival.id.0, %reason, "Postgres refuses a delivery; \
             its bytes are kept in quarantine");
         row.read = Err(Unreadable::new("body", reason));
-        parts.push(part);
+        parts.push((from, to));
     }
     Ok(())
 }

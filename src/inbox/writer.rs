@@ -136,7 +136,7 @@ impl Writer {
             if used <= self.quota_bytes {
                 admitted.push(one);
             } else {
-                drop(one.durable.send(Err(Refused::QuotaReached)));
+                answer(vec![(one.durable, one.room)], Err(Refused::QuotaReached));
             }
         }
         admitted
@@ -187,7 +187,7 @@ impl Writer {
                         reopening.abort();
                         return None;
                     };
-                    drop(one.durable.send(Err(Refused::Failing)));
+                    answer(vec![(one.durable, one.room)], Err(Refused::Failing));
                 }
             }
         }

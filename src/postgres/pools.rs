@@ -1,32 +1,33 @@
-//! Pools of connections. The drain is not here: each of its workers owns its one connection.
+//! The pool that answers are read through. The drain does not use it: each of its workers owns a
+//! connection.
 
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
 
 /// Connections for reading; a request holds one for a query, not for its life.
 const READ_CONNECTIONS: u32 = 10;
 /// How long a request waits for a connection before it is answered 503: sqlx's own 30 s is longer
 /// than callers wait for us.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a query may run; whoever asked has gone by then.
-const STATEMENT_TIMEOUT: &str = "10s";
 /// An idle connection costs the server memory.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// After a failover a connection may still lead to the old primary: none grows older than this.
 const MAX_LIFETIME: Duration = Duration::from_mins(15);
 /// A connection that lay idle for longer is asked whether it still lives before it is used. Busy
-/// ones are not: the question is a round trip, as much again as a read takes.
+/// ones are not: the question costs a round trip, which is half of what a read takes.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How a session is set up. Compiling a query costs more than any of ours runs for; and a query
+/// that runs for longer than this is stuck, and whoever asked has gone. Said in SQL and not at
+/// connecting, since poolers refuse parameters that they do not know.
+const SESSION: &str = "SET jit = off; SET statement_timeout = '10s'";
 
 /// The pool that the API reads through. It connects when it is first used, so the server need not
 /// be up yet.
 #[must_use]
 pub fn read_pool(options: PgConnectOptions) -> PgPool {
-    // Compiling a query takes longer than any of ours runs for.
-    let options = options.options([("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")]);
     PgPoolOptions::new()
         .max_connections(READ_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -36,11 +37,14 @@ pub fn read_pool(options: PgConnectOptions) -> PgPool {
         .before_acquire(|connection, about| {
             async move {
                 if about.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
+                    sqlx::Connection::ping(connection).await?;
                 }
                 Ok(true)
             }
             .boxed()
+        })
+        .after_connect(|connection, _| {
+            async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) }.boxed()
         })
         .connect_lazy_with(options)
 }

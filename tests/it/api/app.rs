@@ -8,7 +8,6 @@ use verbatim::api::{ApiState, Keyring, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
-use verbatim::postgres::read_pool;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
@@ -40,7 +39,7 @@ pub(crate) struct TestApi {
 impl TestApi {
     pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
-        let store = Store::new(read_pool(database.options()));
+        let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let state = web::Data::new(ApiState {

@@ -47,7 +47,7 @@ impl<'a> Row<'a> {
                 id, source, agent_id, sender_session_id, room_name, participant_count, joined_at,
                 started_at, last_activity_at, end_event_at, end_reason, first_delivery_id
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(self.id())
         .bind(self.source)
@@ -60,6 +60,7 @@ impl<'a> Row<'a> {
         .bind(self.active)
         .bind(self.ended.map(|(at, _)| at))
         .bind(self.ended.and_then(|(_, reason)| reason))
+        .bind(Uuid::new_v4())
         .execute(pool)
         .await
         .expect("a session is stored");

@@ -1,0 +1,70 @@
+//! The HTTP client of `simulate` and `verify`.
+
+use std::io;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use reqwest::{ClientBuilder, Url};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, RootCertStore};
+
+/// Reads a URL that requests can go to; for clap.
+pub(in crate::cli) fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err("it must begin with http:// or https:// and name a host".into())
+    }
+}
+
+/// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment.
+pub(in crate::cli) fn client(url: &Url) -> anyhow::Result<ClientBuilder> {
+    let builder = ClientBuilder::new()
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")));
+    if url.scheme() == "https" {
+        // Refused when there is one already, and then that one serves.
+        let _ = CryptoProvider::install_default(ring::default_provider());
+        return Ok(builder);
+    }
+    // Without TLS no certificate is needed; looking for the system's would fail where it has none,
+    // as in a small container.
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(builder.tls_backend_preconfigured(tls))
+}
+
+/// Builds the client.
+pub(in crate::cli) fn build(builder: ClientBuilder) -> anyhow::Result<reqwest::Client> {
+    builder.build().context("cannot set up the HTTP client")
+}
+
+/// The host says that nobody listens there.
+pub(in crate::cli) fn is_refused(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::ConnectionRefused;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_no_request_can_go_to_is_refused() {
+        for text in ["", "localhost:8080", "ftp://a/", "/webhook", "http://", "mailto:a@b.c"] {
+            assert!(parse_url(text).is_err(), "{text}");
+        }
+        assert!(parse_url("http://127.0.0.1:8080/webhook").is_ok());
+    }
+}

@@ -1,0 +1,189 @@
+//! What people and agents say, by language and topic, with places to fill.
+
+mod eastern;
+mod english;
+mod european;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+
+/// A question and its answer.
+pub(super) type Exchange = (&'static str, &'static str);
+
+/// What an agent was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// Parcels, invoices, refunds.
+    Orders,
+    /// Trains, flights, hotels.
+    Travel,
+    /// What hangs in which room, and why.
+    Museum,
+    /// Passwords, printers, networks.
+    Support,
+    /// A stand in a shopping centre: one session for one visitor after another.
+    Kiosk,
+}
+
+/// Everything that is said in one language.
+#[derive(Debug)]
+pub(super) struct Language {
+    /// How many conversations are in it, relative to the others.
+    pub(super) weight: u32,
+    /// Characters that a person says or types in a second.
+    pub(super) chars_per_second: f64,
+    /// The assistant's first words.
+    pub(super) greetings: &'static [&'static str],
+    orders: &'static [Exchange],
+    travel: &'static [Exchange],
+    museum: &'static [Exchange],
+    support: &'static [Exchange],
+    kiosk: &'static [Exchange],
+    /// What fits any topic.
+    small_talk: &'static [Exchange],
+    /// What the assistant may add to an answer.
+    follow_ups: &'static [&'static str],
+    /// The last words.
+    farewells: &'static [Exchange],
+}
+
+/// One conversation in so many is small talk between two questions.
+const SMALL_TALK: f64 = 0.15;
+/// How often an answer ends in a question of the assistant's own.
+const FOLLOW_UP: f64 = 0.25;
+
+impl Language {
+    /// A language, the frequent ones more often.
+    pub(super) fn pick(rng: &mut StdRng) -> &'static Self {
+        let all = [english::ALL, european::ALL, eastern::ALL];
+        let languages: Vec<&Self> = all.into_iter().flatten().collect();
+        languages
+            .choose_weighted(rng, |language| language.weight)
+            .map_or(&english::ALL[0], |language| *language)
+    }
+
+    /// The next question on `topic` and its answer, filled in.
+    pub(super) fn exchange(
+        &self,
+        topic: Topic,
+        details: &mut Details,
+        rng: &mut StdRng,
+    ) -> (String, String) {
+        details.draw(rng);
+        let from = if rng.random_bool(SMALL_TALK) { self.small_talk } else { self.on(topic) };
+        let (question, answer) = pick(from, rng);
+        let mut answer = details.fill(answer);
+        if rng.random_bool(FOLLOW_UP) {
+            answer.push(' ');
+            answer.push_str(&details.fill(pick(self.follow_ups, rng)));
+        }
+        (details.fill(question), answer)
+    }
+
+    /// The end of a conversation.
+    pub(super) fn farewell(&self, details: &Details, rng: &mut StdRng) -> (String, String) {
+        let (goodbye, answer) = pick(self.farewells, rng);
+        (details.fill(goodbye), details.fill(answer))
+    }
+
+    fn on(&self, topic: Topic) -> &'static [Exchange] {
+        match topic {
+            Topic::Orders => self.orders,
+            Topic::Travel => self.travel,
+            Topic::Museum => self.museum,
+            Topic::Support => self.support,
+            Topic::Kiosk => self.kiosk,
+        }
+    }
+}
+
+/// One of `phrases`, none of which is empty.
+pub(super) fn pick<T: Copy + Default>(phrases: &[T], rng: &mut StdRng) -> T {
+    phrases.choose(rng).copied().unwrap_or_default()
+}
+
+/// What fills the places of a template.
+#[derive(Debug)]
+pub(super) struct Details {
+    agent: &'static str,
+    order: u32,
+    number: u32,
+    price_cents: u32,
+    minute_of_day: u32,
+}
+
+impl Details {
+    /// For one conversation: its order number stays, the rest changes from question to question.
+    pub(super) fn new(agent: &'static str, rng: &mut StdRng) -> Self {
+        let order = rng.random_range(10_000..100_000);
+        let mut details = Self { agent, order, number: 0, price_cents: 0, minute_of_day: 0 };
+        details.draw(rng);
+        details
+    }
+
+    fn draw(&mut self, rng: &mut StdRng) {
+        self.number = rng.random_range(2..25);
+        self.price_cents = rng.random_range(199..30_000);
+        self.minute_of_day = rng.random_range(7 * 12..22 * 12) * 5;
+    }
+
+    /// `template` with its `{agent}`, `{order}`, `{number}`, `{price}` and `{time}` filled.
+    pub(super) fn fill(&self, template: &str) -> String {
+        template
+            .replace("{agent}", self.agent)
+            .replace("{order}", &self.order.to_string())
+            .replace("{number}", &self.number.to_string())
+            .replace(
+                "{price}",
+                &format!("{}.{:02}", self.price_cents / 100, self.price_cents % 100),
+            )
+            .replace(
+                "{time}",
+                &format!("{}:{:02}", self.minute_of_day / 60, self.minute_of_day % 60),
+            )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn every_language_has_something_to_say_on_every_topic() {
+        for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
+            for topic in [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk]
+            {
+                assert!(language.on(topic).len() >= 2, "{:?} {topic:?}", language.greetings);
+            }
+            for list in [language.greetings, language.follow_ups] {
+                assert!(list.len() >= 2, "{list:?}");
+            }
+            assert!(!language.small_talk.is_empty() && !language.farewells.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_place_is_left_unfilled() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let details = Details::new("Pip", &mut rng);
+        for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
+            let exchanges = [
+                language.orders,
+                language.travel,
+                language.museum,
+                language.support,
+                language.kiosk,
+                language.small_talk,
+                language.farewells,
+            ];
+            let said = exchanges.into_iter().flatten().flat_map(|(asked, told)| [asked, told]);
+            for phrase in said.chain(language.greetings).chain(language.follow_ups) {
+                let filled = details.fill(phrase);
+                assert!(!filled.is_empty() && !filled.contains(['{', '}']), "{filled}");
+            }
+        }
+    }
+}
