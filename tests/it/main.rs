@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod api;
+mod durability;
 mod embedded;
 mod keys;
+mod projection;
+mod simulate;
 mod support;
+mod webhook;
