@@ -44,7 +44,7 @@ check: prerequisites ## Run what CI runs before the tests: format, lints, docs, 
 	fi
 
 bench: prerequisites ## Measure the way in
-	scripts/with-postgres cargo bench --locked --bench ingest
+	cargo bench --locked --bench ingest
 
 sqlx-prepare: prerequisites ## Bring .sqlx up to date after a query or a migration has changed
 	@cargo sqlx --version >/dev/null 2>&1 || { \
