@@ -1,5 +1,6 @@
 //! `verbatim serve`: runs everything, and says how to try it.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +35,6 @@ fn shown(path: &Path) -> String {
 }
 
 /// Where things are, and two commands that work as they stand.
-#[expect(clippy::print_stdout, reason = "it is for the person who started the service")]
 fn print_banner(address: SocketAddr, database: &str, generated: Option<&Generated>) {
     let version = env!("CARGO_PKG_VERSION");
     let (secret_place, secret, key_place, key) = match generated {
@@ -54,7 +54,9 @@ fn print_banner(address: SocketAddr, database: &str, generated: Option<&Generate
             "$VERBATIM_API_KEY".into(),
         ),
     };
-    println!(
+    // Nobody may be reading: a service does not die of that.
+    let _ = writeln!(
+        std::io::stdout(),
         r#"
 Verbatim {version}
 
