@@ -72,7 +72,7 @@ fn verify(ledger: &Path, address: &str) -> Output {
 }
 
 fn lines(ledger: &Path) -> usize {
-    std::fs::read(ledger).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+    std::fs::read(ledger).map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1)
 }
 
 /// Waits until `condition` holds, looking every few milliseconds.
@@ -112,4 +112,43 @@ fn nothing_that_was_answered_is_lost_or_doubled_by_kill_9() {
     });
     let text = String::from_utf8_lossy(&report.stdout);
     assert!(text.contains("missing"), "the report counts what is missing: {text}");
+}
+
+/// The postmaster of the private cluster, and all its processes.
+fn postgres_processes(data: &Path) -> Vec<nix::unistd::Pid> {
+    let pid_file = data.join("postgres/cluster/postmaster.pid");
+    let text = std::fs::read_to_string(pid_file).unwrap();
+    let postmaster = text.lines().next().unwrap().trim();
+    let output = Command::new("ps").args(["-o", "pid=", "--ppid", postmaster]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .chain([postmaster])
+        .map(|pid| nix::unistd::Pid::from_raw(pid.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_postgres_that_stands_still_holds_up_no_answer() {
+    use nix::sys::signal::{Signal, kill};
+
+    let folder = TempDir::new().unwrap();
+    let (data, ledger) = (folder.path().join("data"), folder.path().join("ledger.jsonl"));
+    let service = Service::start(&data, "127.0.0.1:0");
+    let postgres = postgres_processes(&data);
+    assert!(postgres.len() > 3, "the postmaster and its processes");
+    for pid in &postgres {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
+    let sender = verbatim()
+        .args(["simulate", "--sessions", "40", "--ledger"])
+        .arg(&ledger)
+        .args(["--url", &format!("http://{}/webhook", service.address)])
+        .output();
+    for pid in &postgres {
+        kill(*pid, Signal::SIGCONT).unwrap();
+    }
+    let sender = sender.unwrap();
+    assert!(sender.status.success(), "{}", String::from_utf8_lossy(&sender.stdout));
+    assert!(lines(&ledger) > 200, "{} deliveries", lines(&ledger));
+    until("all of it in Postgres", || verify(&ledger, &service.address).status.success());
 }
