@@ -5,4 +5,5 @@
 mod api;
 mod embedded;
 mod keys;
+mod structure;
 mod support;
