@@ -21,7 +21,7 @@ pub(super) struct Connection {
 
 /// A batch was not written, or its outcome is not known. Writes are idempotent: do it again.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteFailed {
+pub(super) enum WriteFailed {
     /// Postgres, or the way to it.
     #[error("Postgres did not take a batch")]
     Database(#[from] sqlx::Error),

@@ -291,5 +291,8 @@ fn these_tests_see_what_they_look_for() {
     assert_eq!(strip_comments("a // crate::b\n"), "a \n");
     let code = "use crate::inbox::{Backlog, Group};\nuse crate::{clock::Clock, store::{self, x}};\n\
                 crate::telemetry::init(); crate::LIMIT";
-    assert_eq!(uses(code).into_iter().collect::<Vec<_>>(), ["clock", "inbox", "store", "telemetry"]);
+    assert_eq!(
+        uses(code).into_iter().collect::<Vec<_>>(),
+        ["clock", "inbox", "store", "telemetry"]
+    );
 }
