@@ -1,7 +1,6 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
@@ -74,30 +73,28 @@ impl Server {
         life.spawn("pulse", pulse::run(pool.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
-        let bring_up = bring_up(database.clone(), settings.migrate, schema.clone());
+        let keep = keep_schema(
+            database.clone(),
+            settings.migrate,
+            pool.clone(),
+            clock.clone(),
+            schema.clone(),
+            life.clone(),
+        );
         let stopping = life.clone();
         life.spawn("schema", async move {
             tokio::select! {
                 () = stopping.stopping() => {}
-                () = bring_up => stopping.stopping().await,
+                () = keep => {}
             }
         });
-        let partitions = partitions::run(pool.clone(), clock.clone(), life.clone());
-        life.spawn("partitions", after(schema.clone(), life.clone(), partitions));
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         for _ in 0..DRAIN_WORKERS {
-            let worker = Worker::new(backlog.clone(), options.clone(), give_up.clone());
-            let (schema, give_up) = (schema.clone(), give_up.clone());
-            life.spawn(
-                "drain worker",
-                workers.track_future(async move {
-                    tokio::select! {
-                        () = schema.cancelled() => worker.run().await,
-                        () = give_up.cancelled() => {}
-                    }
-                }),
-            );
+            let worker =
+                Worker::new(backlog.clone(), options.clone(), life.clone(), give_up.clone());
+            let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
+            life.spawn("drain worker", work);
         }
         workers.close();
 
@@ -169,35 +166,42 @@ async fn open_inbox(
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 
-/// Waits for Postgres and brings its schema up to date, however long that takes.
-async fn bring_up(database: Arc<Database>, migrate: bool, schema: CancellationToken) {
-    if let Err(error) = database.wait_ready().await {
-        tracing::error!(error = %format!("{error:#}"), "the database did not come up");
-        return;
+/// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
+/// partitions ahead of time. The drain begins after the first ones are made, so that nothing is
+/// written that they would have to move.
+async fn keep_schema(
+    database: Arc<Database>,
+    migrate: bool,
+    pool: postgres::Pool,
+    clock: Clock,
+    schema: CancellationToken,
+    life: Lifecycle,
+) {
+    while let Err(error) = bring_up(&database, migrate).await {
+        tracing::error!(error = %format!("{error:#}"),
+            "the database is not ready; the inbox keeps what arrives");
+        tokio::time::sleep(SCHEMA_RETRY).await;
     }
-    let options = database.connect_options();
-    loop {
-        let outcome = if migrate {
-            postgres::migrate(&options).await.map(drop)
-        } else {
-            postgres::check(&options).await
-        };
-        match outcome {
-            Ok(()) => break,
-            Err(error) => {
-                tracing::error!(error = %format!("{error:#}"),
-                    "the schema is not ready; the inbox keeps what arrives");
-                tokio::time::sleep(SCHEMA_RETRY).await;
-            }
-        }
-    }
+    partitions::attempt(&pool, &clock).await;
     schema.cancel();
+    partitions::run(pool, clock, life).await;
 }
 
-/// Begins once the schema is there.
-async fn after(schema: CancellationToken, life: Lifecycle, work: impl Future<Output = ()>) {
+async fn bring_up(database: &Database, migrate: bool) -> anyhow::Result<()> {
+    database.wait_ready().await?;
+    let options = database.connect_options();
+    if migrate {
+        postgres::migrate(&options).await.map(drop)
+    } else {
+        postgres::check(&options).await
+    }
+}
+
+/// Begins once there is a schema to write to.
+async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
-        () = schema.cancelled() => work.await,
+        biased;
+        () = schema.cancelled() => worker.run().await,
         () = life.stopping() => {}
     }
 }

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clap::builder::{StringValueParser, TypedValueParser as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,15 +40,15 @@ const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where deliveries go, such as http://127.0.0.1:8080/webhook
+    /// Where deliveries go, such as `http://127.0.0.1:8080/webhook`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
     /// Secret to sign with (of several, comma-separated, the first). Prefer the environment
     /// variable: other users can read a command line
-    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
     secret: Option<Secret>,
     /// Header that every delivery carries, such as 'X-API-Key: …'; repeatable
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = secret)]
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
     headers: Vec<Secret>,
     /// Conversations to play [default: 100, or as many as --duration has time for]
     #[arg(long, value_name = "N")]
@@ -73,10 +74,6 @@ pub(super) struct Args {
     /// Which generation of the sender to play
     #[arg(long, value_enum, default_value_t)]
     contract: Contract,
-}
-
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text.to_owned()))
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -109,26 +106,29 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         stop,
     });
     let played = play(&stage, sessions).await;
-    let elapsed = stage.pacer.elapsed();
     stage.progress.finish_and_clear();
-
-    let tally = stage.tally();
-    let report = Report {
-        tally: &tally,
-        elapsed,
-        seed,
-        open_loop: stage.pacer.is_open_loop(),
-        interrupted: stage.stop.is_cancelled(),
-    };
-    write!(std::io::stdout(), "{report}")?;
-    let given_up = tally.given_up;
-    drop(tally);
+    let given_up = report(&stage)?;
+    // The ledger's writer ends when nobody can write to it any more.
     drop(stage);
     if let Some(ledger) = ledger {
         ledger.close().await?;
     }
     played?;
     Ok(if given_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what was done; how many deliveries were given up.
+fn report(stage: &Stage<Sender>) -> std::io::Result<u64> {
+    let tally = stage.tally();
+    let report = Report {
+        tally: &tally,
+        elapsed: stage.pacer.elapsed(),
+        seed: stage.seed,
+        open_loop: stage.pacer.is_open_loop(),
+        interrupted: stage.stop.is_cancelled(),
+    };
+    write!(std::io::stdout(), "{report}")?;
+    Ok(tally.given_up)
 }
 
 /// The receiver's variable may name several secrets while one is rotated: the first one signs.

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{StringValueParser, TypedValueParser as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
@@ -27,21 +28,17 @@ pub(super) struct Args {
     /// What `simulate --ledger` wrote
     #[arg(long, value_name = "FILE")]
     ledger: PathBuf,
-    /// Where the API is, such as http://127.0.0.1:8080
+    /// Where the API is, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
     /// API key with the scope `read`. Prefer the environment variable: other users can read a
     /// command line
-    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
     key: Secret,
     /// Sessions that are read at once
     #[arg(long, value_name = "C", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
-}
-
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text.to_owned()))
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {

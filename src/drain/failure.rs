@@ -15,8 +15,14 @@ pub(super) enum Fault {
 /// and program limit exceeded (a value too large for an index).
 const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
 
+/// The one code of these classes that is not the data's fault: no check of ours depends on what a
+/// delivery says, but a row on its way to the default partition fails the partition's check when
+/// the partition that it belongs to is attached at that moment. Tried again, it goes there.
+const CHECK_VIOLATION: &str = "23514";
+
 pub(super) fn of(error: &sqlx::Error) -> Fault {
     match error.as_database_error().and_then(DatabaseError::code) {
+        Some(code) if code == CHECK_VIOLATION => Fault::Database,
         Some(code) if DATA_CLASSES.iter().any(|class| code.starts_with(class)) => Fault::Data,
         _ => Fault::Database,
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Connection;
 use crate::domain::Arrival;
 use crate::inbox::{Backlog, BatchLimits, Group};
+use crate::lifecycle::Lifecycle;
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
 const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
@@ -23,18 +24,21 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2
 pub struct Worker {
     backlog: Arc<Backlog>,
     connection: Connection,
+    life: Lifecycle,
     give_up: CancellationToken,
 }
 
 impl Worker {
-    /// A worker with a connection of its own. It tries again for ever, until `give_up`.
+    /// A worker with a connection of its own. It tries again for ever; once the service is
+    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
         options: PgConnectOptions,
+        life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        Self { backlog, connection: Connection::new(options), give_up }
+        Self { backlog, connection: Connection::new(options), life, give_up }
     }
 
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
@@ -59,17 +63,19 @@ impl Worker {
                 Ok(None) => return false,
                 Err(error) => {
                     tracing::error!(%error, "the inbox's file cannot be read; trying again");
-                    pause(&mut backoff).await;
+                    self.pause(&mut backoff).await;
                 }
             }
         };
-        self.write(&groups).await;
-        self.backlog.done(&groups);
-        true
+        let written = self.write(&groups).await;
+        if written {
+            self.backlog.done(&groups);
+        }
+        written
     }
 
-    /// Writes until it is written.
-    async fn write(&mut self, groups: &[Group]) {
+    /// Writes until it is written; false where the service stops and Postgres does not take it.
+    async fn write(&mut self, groups: &[Group]) -> bool {
         let arrivals: Vec<&Arrival> = groups.iter().flat_map(|group| &group.arrivals).collect();
         let mut backoff = BACKOFF[0];
         let mut failures = 0_u32;
@@ -81,16 +87,25 @@ impl Worker {
                 tracing::warn!(error = %format!("{error:#}"), failures,
                     "Postgres takes nothing; the inbox keeps what arrives");
             }
-            pause(&mut backoff).await;
+            if self.life.is_stopping() {
+                return false;
+            }
+            self.pause(&mut backoff).await;
         }
         if failures > 0 {
             tracing::info!(failures, "Postgres takes deliveries again");
         }
+        true
     }
-}
 
-async fn pause(backoff: &mut Duration) {
-    // Jitter keeps several workers, and several services, from coming back at one moment.
-    tokio::time::sleep(backoff.mul_f64(rand::random_range(0.5..1.0))).await;
-    *backoff = (*backoff * 2).min(BACKOFF[1]);
+    /// Waits before the next attempt; the end of the service cuts it short.
+    async fn pause(&self, backoff: &mut Duration) {
+        // Jitter keeps several workers, and several services, from coming back at one moment.
+        let wait = backoff.mul_f64(rand::random_range(0.5..1.0));
+        *backoff = (*backoff * 2).min(BACKOFF[1]);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.life.stopping() => {}
+        }
+    }
 }

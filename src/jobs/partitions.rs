@@ -32,13 +32,18 @@ struct Partition {
 /// Looks now and then, until the service stops.
 pub async fn run(pool: PgPool, clock: Clock, life: Lifecycle) {
     while !life.is_stopping() {
-        if let Err(error) = run_once(&pool, clock.now()).await {
-            tracing::warn!(%error, "partitions could not be made; rows go to the default ones");
-        }
+        attempt(&pool, &clock).await;
         tokio::select! {
             () = life.stopping() => {}
             () = tokio::time::sleep(INTERVAL) => {}
         }
+    }
+}
+
+/// Looks once; what goes wrong is logged, and the next look makes good.
+pub async fn attempt(pool: &PgPool, clock: &Clock) {
+    if let Err(error) = run_once(pool, clock.now()).await {
+        tracing::warn!(%error, "partitions could not be made; rows go to the default ones");
     }
 }
 

@@ -25,7 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
-pub use pools::read_pool;
+pub use pools::{Pool, read_pool};
 pub use schema::{Migrated, check, migrate};
 
 use crate::config::{DatabaseSettings, Secret};

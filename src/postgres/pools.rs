@@ -7,6 +7,9 @@ use futures_util::FutureExt as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+/// Connections to Postgres that are shared.
+pub type Pool = PgPool;
+
 /// Connections for reading; a request holds one for a query, not for its life.
 const READ_CONNECTIONS: u32 = 10;
 /// How long a request waits for a connection before it is answered 503: sqlx's own 30 s is longer

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod api;
+mod durability;
 mod embedded;
 mod keys;
+mod projection;
+mod simulate;
 mod structure;
 mod support;
+mod webhook;

@@ -38,7 +38,7 @@ pub(super) struct Session {
 
 /// As much of a message as is checked.
 #[derive(Debug, Deserialize)]
-pub(super) struct Message {
+pub(super) struct Line {
     pub(super) role: String,
     pub(super) message: String,
     pub(super) timestamp: DateTime<Utc>,
@@ -46,7 +46,7 @@ pub(super) struct Message {
 
 #[derive(Debug, Deserialize)]
 struct Page {
-    data: Vec<Message>,
+    data: Vec<Line>,
     next_cursor: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Api {
         agent_id: &str,
         session_id: &str,
         cursor: Option<&str>,
-    ) -> anyhow::Result<(Vec<Message>, Option<String>)> {
+    ) -> anyhow::Result<(Vec<Line>, Option<String>)> {
         let mut query = vec![("agent_id", agent_id), ("limit", "500"), ("order", "asc")];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         let page: Option<Page> = self.get(self.url(session_id, "/messages", &query)?).await?;

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 
 use super::api::Api;
-use super::expected::{Fingerprint, Place, Session};
+use super::expected::{Conversation, Fingerprint, Place};
 
 /// What is wrong, over some sessions.
 #[derive(Debug, Default)]
@@ -33,8 +33,8 @@ impl Findings {
 }
 
 /// Reads a session back.
-pub(super) async fn check(api: &Api, expected: Session) -> anyhow::Result<Findings> {
-    let Session { agent_id, session_id, join, messages } = expected;
+pub(super) async fn check(api: &Api, expected: Conversation) -> anyhow::Result<Findings> {
+    let Conversation { agent_id, session_id, join, messages } = expected;
     let Some(session) = api.session(&agent_id, &session_id).await? else {
         let missing = join.into_iter().chain(messages.into_iter().map(|(_, place)| place));
         return Ok(Findings { missing: missing.collect(), ..Findings::default() });

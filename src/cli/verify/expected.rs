@@ -15,14 +15,14 @@ use crate::domain::time;
 /// A ledger, by session.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
-    pub(super) sessions: Vec<Session>,
+    pub(super) sessions: Vec<Conversation>,
     /// Lines that end in the middle: their writer was killed.
     pub(super) torn_lines: u64,
 }
 
 /// One session's deliveries.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Conversation {
     pub(super) agent_id: String,
     pub(super) session_id: String,
     /// Where the ledger has its `room.join`.
@@ -86,7 +86,8 @@ impl Expected {
 
     /// How many deliveries there are to check.
     pub(super) fn deliveries(&self) -> usize {
-        let of = |session: &Session| session.messages.len() + usize::from(session.join.is_some());
+        let of =
+            |session: &Conversation| session.messages.len() + usize::from(session.join.is_some());
         self.sessions.iter().map(of).sum()
     }
 
@@ -111,7 +112,7 @@ impl Expected {
         };
         let name = (record.agent_id, record.session_id);
         let index = *by_name.entry(name).or_insert_with_key(|(agent_id, session_id)| {
-            self.sessions.push(Session {
+            self.sessions.push(Conversation {
                 agent_id: agent_id.clone(),
                 session_id: session_id.clone(),
                 join: None,

@@ -1,3 +1,4 @@
 //! What the tests stand on.
 
+pub(crate) mod app;
 pub(crate) mod database;

@@ -1,0 +1,189 @@
+//! What was answered 200 is kept, whatever Postgres does; and what cannot be kept is not answered
+//! 200.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use verbatim::config::{Ack, Secret};
+
+use crate::support::app::{Answer, App};
+
+/// A port that nobody listens on: connections to it are refused at once.
+const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+
+fn said(text: &str) -> String {
+    json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
+        "data": { "session_id": "s", "role": "user", "message": text } })
+    .to_string()
+}
+
+async fn texts(app: &App) -> BTreeSet<String> {
+    let texts: Vec<String> = sqlx::query_scalar("SELECT message FROM messages")
+        .fetch_all(app.database.pool())
+        .await
+        .unwrap();
+    let count = texts.len();
+    let texts = BTreeSet::from_iter(texts);
+    assert_eq!(texts.len(), count, "none is stored twice");
+    texts
+}
+
+fn numbered(count: usize) -> BTreeSet<String> {
+    (0..count).map(|n| format!("message {n}")).collect()
+}
+
+async fn deliver_numbered(app: &App, count: usize) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for text in numbered(count) {
+        answers.push(app.deliver(said(&text)).await);
+    }
+    answers
+}
+
+#[actix_web::test]
+async fn deliveries_outlive_a_database_that_is_away_and_a_restart() {
+    let app = App::start_with(|settings| {
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+    })
+    .await;
+    for answer in deliver_numbered(&app, 25).await {
+        assert_eq!(answer.status, 200);
+    }
+    let ready = app.get("/readyz").await;
+    assert_eq!(ready.status, 200, "what can be taken is taken");
+    assert_eq!(ready.json()["inbox"]["deliveries"], 25);
+    assert_eq!(app.get("/v1/agents").await.code(), "unavailable");
+
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    assert_eq!(texts(&app).await, numbered(25));
+}
+
+#[actix_web::test]
+async fn a_clean_stop_leaves_nothing_behind() {
+    let app = App::start().await;
+    deliver_numbered(&app, 40).await;
+    let (database, data) = app.stop().await;
+    // A service without a database sees what the inbox still holds.
+    let app = App::start_on(database, data, |settings| {
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+    })
+    .await;
+    assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0);
+    assert_eq!(texts(&app).await, numbered(40));
+}
+
+#[actix_web::test]
+async fn a_full_inbox_sends_deliveries_straight_to_postgres() {
+    let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
+    for answer in deliver_numbered(&app, 10).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(texts(&app).await, numbered(10), "it is there when the answer is");
+}
+
+#[actix_web::test]
+async fn what_is_durable_nowhere_is_refused() {
+    let app = App::start_with(|settings| {
+        settings.inbox_quota_bytes = 0;
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+    })
+    .await;
+    let answer = app.deliver(said("lost")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_durable"));
+    assert_eq!(answer.headers["retry-after"], "5");
+}
+
+#[actix_web::test]
+async fn the_inbox_stands_in_for_postgres_where_the_answer_waits_for_that() {
+    let app = App::start_with(|settings| {
+        settings.ack = Ack::Postgres;
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+    })
+    .await;
+    assert_eq!(app.deliver(said("message 0")).await.status, 200);
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    assert_eq!(texts(&app).await, numbered(1));
+}
+
+#[actix_web::test]
+async fn one_delivery_that_postgres_refuses_does_not_hold_up_the_others() {
+    let app = App::start().await;
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'quoting: %', new.message USING ERRCODE = '22021'; END $$;
+         CREATE TRIGGER poison BEFORE INSERT ON messages FOR EACH ROW
+         WHEN (new.message = 'message 7') EXECUTE FUNCTION refuse()",
+    )
+    .execute(app.database.pool())
+    .await
+    .unwrap();
+    // Everything in one batch: the drain cannot write while the table is locked.
+    let mut lock = app.database.pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE messages").execute(&mut *lock).await.unwrap();
+    for answer in deliver_numbered(&app, 20).await {
+        assert_eq!(answer.status, 200);
+    }
+    lock.rollback().await.unwrap();
+    app.drained().await;
+
+    let mut expected = numbered(20);
+    expected.remove("message 7");
+    assert_eq!(texts(&app).await, expected);
+    let (body, reason): (Vec<u8>, String) =
+        sqlx::query_as("SELECT body, reason FROM deliveries WHERE outcome = 'quarantined'")
+            .fetch_one(app.database.pool())
+            .await
+            .unwrap();
+    assert_eq!(body, said("message 7").into_bytes());
+    assert_eq!(reason, "body: Postgres refuses it with SQLSTATE 22021", "no text is quoted");
+}
+
+#[actix_web::test]
+async fn connections_that_are_cut_cost_nothing() {
+    let app = App::start().await;
+    for round in 0..5 {
+        for n in 0..8 {
+            let text = format!("message {}", round * 8 + n);
+            assert_eq!(app.deliver(said(&text)).await.status, 200);
+        }
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .execute(app.database.pool())
+        .await
+        .unwrap();
+    }
+    app.drained().await;
+    assert_eq!(texts(&app).await, numbered(40));
+    let count: i64 = sqlx::query_scalar("SELECT message_count FROM sessions")
+        .fetch_one(app.database.pool())
+        .await
+        .unwrap();
+    assert_eq!(count, 40);
+}
+
+#[actix_web::test]
+async fn a_backlog_beyond_memory_is_read_back_from_the_file() {
+    let app = App::start_with(|settings| {
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.max_body_bytes = 4 << 20;
+    })
+    .await;
+    // 48 MiB, of which 32 are kept in memory.
+    let filler = "x".repeat(3 << 20);
+    for n in 0..16 {
+        let answer = app.deliver(said(&format!("{n} {filler}"))).await;
+        assert_eq!(answer.status, 200);
+    }
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    let numbers: BTreeSet<String> =
+        texts(&app).await.iter().map(|text| text.split_once(' ').unwrap().0.to_owned()).collect();
+    assert_eq!(numbers, (0..16).map(|n| n.to_string()).collect());
+}

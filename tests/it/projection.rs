@@ -1,0 +1,209 @@
+//! The same deliveries give the same conversations, in whatever order, batches or repetitions they
+//! are written.
+
+use chrono::{DateTime, TimeDelta};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions as _, PgPool};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
+use verbatim::store::ingest::{Row, write};
+
+use crate::support::database::TestDatabase;
+
+/// How a set of deliveries is written: in which order, in batches of which sizes, and on which of
+/// two connections each batch goes.
+#[derive(Debug, Clone)]
+struct Course {
+    order: Vec<usize>,
+    batches: Vec<(usize, bool)>,
+}
+
+fn body() -> impl Strategy<Value = String> {
+    let session = prop_oneof![Just("s1"), Just("s2"), Just("s3")];
+    let agent = prop_oneof![4 => Just("a1"), 1 => Just("a2")];
+    // Few moments, so that many events share one; and one that makes no sense.
+    let at = prop_oneof![6 => 0_i64..4, 1 => Just(-2_000_000_000)];
+    (session, agent, at, 0_u8..12, 0_u8..3).prop_map(|(session, agent, at, kind, variant)| {
+        let at = 1_790_607_253 + at;
+        match kind {
+            0..6 => format!(
+                r#"{{"event_type":"chat.push","agent_id":"{agent}","timestamp":{at},"data":{{
+                    "session_id":"{session}","role":"{}","message":"m{variant}","timestamp":{at}}}}}"#,
+                ["user", "assistant", "guide"][usize::from(kind % 3)],
+            ),
+            6..10 => format!(
+                r#"{{"event_type":"room.join","agent_id":"{agent}","timestamp":{at},"data":{{
+                    "session_id":"{session}"{}}}}}"#,
+                [
+                    r#","room_name":"room""#,
+                    r#","room_name":"hall","participant_count":2"#,
+                    r#","participant_count":3"#,
+                ][usize::from(variant)],
+            ),
+            10 => format!(
+                r#"{{"event":"session_end","agentId":"{agent}","sessionId":"{session}",
+                    "timestamp":"{}","session":{{"endReason":"r{variant}"}}}}"#,
+                DateTime::from_timestamp(at.max(0), 0).unwrap().to_rfc3339(),
+            ),
+            _ => format!(r#"{{"event_type":"new.kind","agent_id":"{agent}","n":{variant}}}"#),
+        }
+    })
+}
+
+fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Course)> {
+    prop::collection::btree_set(body(), 1..40).prop_flat_map(|bodies| {
+        let bodies: Vec<String> = bodies.into_iter().collect();
+        let count = bodies.len();
+        // Everything once, then some of it again.
+        let order = (Just((0..count).collect::<Vec<_>>()), prop::collection::vec(0..count, 0..20))
+            .prop_map(|(all, again)| [all, again].concat())
+            .prop_shuffle();
+        let batches = prop::collection::vec((1_usize..9, any::<bool>()), 1..12);
+        (Just(bodies), (order, batches).prop_map(|(order, batches)| Course { order, batches }))
+    })
+}
+
+/// An arrival of a delivery. What the sender sends is the same each time; when and as what it
+/// arrives is not.
+fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
+    Arrival {
+        id: DeliveryId(Uuid::from_u128((number * 1_000 + attempt) as u128)),
+        // One time for all attempts: what an undated message takes for its own is the arrival that
+        // is written first, and that alone may depend on the order.
+        received_at: DateTime::from_timestamp(1_790_700_000, 0).unwrap()
+            + TimeDelta::seconds(i64::try_from(number).unwrap()),
+        source: SourceName::default(),
+        evidence: Evidence { signed: true, ..Evidence::default() },
+        body: body.as_bytes().to_vec().into(),
+    }
+}
+
+async fn write_all(connection: &mut PgConnection, arrivals: &[Arrival]) {
+    let rows: Vec<Row<'_>> =
+        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
+    write(connection, &rows).await.unwrap();
+}
+
+/// Everything that is derived, without what tells one arrival from another.
+async fn state(pool: &PgPool) -> Vec<String> {
+    let mut state = Vec::new();
+    for query in [
+        "SELECT (to_jsonb(s) - 'first_delivery_id')::text FROM sessions s ORDER BY id",
+        "SELECT (to_jsonb(m) - 'delivery_id')::text FROM messages m
+         ORDER BY session_id, occurred_at, id",
+        "SELECT (to_jsonb(j) - 'delivery_id')::text FROM joins j ORDER BY session_id, id",
+        "SELECT (to_jsonb(o) - 'delivery_id')::text FROM other_events o ORDER BY id",
+        "SELECT to_jsonb(a)::text FROM agents a ORDER BY agent_id",
+    ] {
+        state.extend(sqlx::query_scalar::<_, String>(query).fetch_all(pool).await.unwrap());
+    }
+    state
+}
+
+async fn empty(pool: &PgPool) {
+    // Not TRUNCATE: for a few rows, making new files takes far longer.
+    sqlx::raw_sql(
+        "DELETE FROM sessions; DELETE FROM messages; DELETE FROM undated_messages;
+         DELETE FROM joins; DELETE FROM other_events; DELETE FROM agents; DELETE FROM deliveries",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+#[test]
+fn order_batches_and_repetitions_leave_no_trace() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (database, one, other) = runtime.block_on(async {
+        let database = TestDatabase::create().await;
+        let one = database.options().connect().await.unwrap();
+        let other = database.options().connect().await.unwrap();
+        (database, Mutex::new(one), Mutex::new(other))
+    });
+    // Failures are printed with their seed; files of regressions would not outlive the database.
+    let config = Config { cases: 32, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&deliveries_and_course(), |(bodies, course)| {
+        runtime.block_on(async {
+            let (mut one, mut other) = (one.lock().await, other.lock().await);
+            let pool = database.pool();
+            empty(pool).await;
+            for (number, body) in bodies.iter().enumerate() {
+                write_all(&mut one, &[arrival(body, number, 0)]).await;
+            }
+            let plain = state(pool).await;
+
+            empty(pool).await;
+            let arrivals: Vec<Arrival> = course
+                .order
+                .iter()
+                .enumerate()
+                .map(|(attempt, number)| arrival(&bodies[*number], *number, attempt))
+                .collect();
+            let (mut rest, mut turn) = (arrivals.as_slice(), 0);
+            while !rest.is_empty() {
+                // Two batches at a time where they go to different connections.
+                let mut take = || {
+                    let (size, which) = course.batches[turn % course.batches.len()];
+                    turn += 1;
+                    let (batch, left) = rest.split_at(size.min(rest.len()));
+                    rest = left;
+                    (batch, which)
+                };
+                let (first, which) = take();
+                if which {
+                    let (second, _) = take();
+                    tokio::join!(write_all(&mut one, first), write_all(&mut other, second));
+                } else {
+                    write_all(&mut one, first).await;
+                }
+            }
+            prop_assert_eq!(state(pool).await, plain);
+            let logged: i64 = sqlx::query_scalar("SELECT count(*) FROM deliveries")
+                .fetch_one(pool)
+                .await
+                .unwrap();
+            prop_assert_eq!(logged, i64::try_from(arrivals.len()).unwrap());
+            let mismatched: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM sessions s
+                 WHERE message_count <> (SELECT count(*) FROM messages m WHERE m.session_id = s.id)",
+            )
+            .fetch_one(pool)
+            .await
+            .unwrap();
+            prop_assert_eq!(mismatched, 0, "a session counts the messages that it has");
+            Ok(())
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[actix_web::test]
+async fn a_batch_that_is_written_again_changes_nothing() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.options().connect().await.unwrap();
+    let bodies = [
+        r#"{"event_type":"chat.push","agent_id":"a","timestamp":1790607253,
+            "data":{"session_id":"s","role":"user","message":"m"}}"#,
+        r#"{"event_type":"chat.push","agent_id":"a",
+            "data":{"session_id":"s","role":"user","message":"undated"}}"#,
+        "no JSON",
+    ];
+    let arrivals: Vec<_> =
+        bodies.iter().enumerate().map(|(number, body)| arrival(body, number, 0)).collect();
+    write_all(&mut connection, &arrivals).await;
+    let all = "SELECT to_jsonb(d)::text FROM deliveries d ORDER BY id";
+    let before = (state(database.pool()).await, texts(database.pool(), all).await);
+    write_all(&mut connection, &arrivals).await;
+    let after = (state(database.pool()).await, texts(database.pool(), all).await);
+    assert_eq!(after, before, "also the outcomes: what was stored is not a duplicate of itself");
+}
+
+async fn texts(pool: &PgPool, query: &'static str) -> Vec<String> {
+    sqlx::query_scalar(query).fetch_all(pool).await.unwrap()
+}

@@ -1,0 +1,193 @@
+//! The whole service in this process: a port, an inbox, and a database of its own.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use verbatim::clock::Clock;
+use verbatim::config::{DatabaseSettings, Secret, ServeArgs, Settings};
+use verbatim::inbox::Backlog;
+use verbatim::lifecycle::Lifecycle;
+use verbatim::server::Server;
+
+use super::database::TestDatabase;
+
+/// The secret of the source `default`.
+pub(crate) const SECRET: &str = "the webhook's secret";
+/// A key with every scope.
+pub(crate) const KEY: &str = "the settings' key";
+
+/// A service that runs.
+pub(crate) struct App {
+    pub(crate) database: TestDatabase,
+    pub(crate) address: String,
+    pub(crate) clock: Clock,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) data: TempDir,
+    client: reqwest::Client,
+    life: Lifecycle,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// The `code` of a problem.
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+}
+
+/// When the tests take place, unless they move the clock.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_607_300, 0).unwrap()
+}
+
+/// Settings that a test can change before the start.
+pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
+    let mut settings = Settings::resolve(ServeArgs {
+        listen: Some("127.0.0.1:0".into()),
+        webhook_secret: Some(SECRET.into()),
+        api_key: Some(KEY.into()),
+        ..ServeArgs::default()
+    })
+    .unwrap();
+    settings.database = DatabaseSettings {
+        data_dir: data.path().to_owned(),
+        url: Some(Secret::new(database_url.to_owned())),
+    };
+    settings
+}
+
+impl App {
+    /// A service on an empty database, with its schema in place.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+        Self::start_on(database, data, change).await
+    }
+
+    /// A service on what another one left.
+    pub(crate) async fn start_on(
+        database: TestDatabase,
+        data: TempDir,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let mut settings = settings(&database.url(), &data);
+        change(&mut settings);
+        let (clock, life) = (Clock::fixed(now()), Lifecycle::new());
+        let reachable =
+            settings.database.url.as_ref().is_some_and(|url| url.expose() == database.url());
+        let server = Server::start(settings, clock.clone(), life.clone()).await.unwrap();
+        if reachable {
+            server.ready().await;
+        }
+        Self {
+            address: format!("http://{}", server.address),
+            backlog: server.backlog.clone(),
+            running: tokio::spawn(server.run()),
+            client: client(),
+            database,
+            clock,
+            data,
+            life,
+        }
+    }
+
+    /// Stops as a signal would, and gives back what the service stood on.
+    pub(crate) async fn stop(self) -> (TestDatabase, TempDir) {
+        self.life.stop();
+        self.running.await.unwrap().unwrap();
+        (self.database, self.data)
+    }
+
+    /// Delivers a body, signed as it should be.
+    pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Answer {
+        self.deliver_with(body, &[]).await
+    }
+
+    /// Delivers a signed body with further headers.
+    pub(crate) async fn deliver_with(
+        &self,
+        body: impl Into<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let body = body.into();
+        let signature = sign(SECRET, &body);
+        let headers = [&[("X-bitHuman-Signature", signature.as_str())], headers].concat();
+        self.post("/webhook", body, &headers).await
+    }
+
+    /// Posts a body as it is.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        // Ids of deliveries begin with their millisecond, so that the log is in order of arrival.
+        self.clock.set(self.clock.now() + TimeDelta::milliseconds(1));
+        let mut request = self.client.post(format!("{}{path}", self.address)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Reads with the settings' key.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(KEY);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Resolves once everything that was answered is in Postgres.
+    pub(crate) async fn drained(&self) {
+        let mut depth = self.backlog.watch_depth();
+        depth.wait_for(|depth| depth.deliveries == 0).await.unwrap();
+    }
+
+    /// What became of the deliveries, in the order of their arrival: outcome and reason.
+    pub(crate) async fn log(&self) -> Vec<(String, Option<String>)> {
+        self.drained().await;
+        sqlx::query_as("SELECT outcome, reason FROM deliveries ORDER BY id")
+            .fetch_all(self.database.pool())
+            .await
+            .unwrap()
+    }
+}
+
+fn client() -> reqwest::Client {
+    // Whoever comes first installs it; the tests of one process share it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// The signature of a message.
+pub(crate) fn sign(secret: &str, message: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(message);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
