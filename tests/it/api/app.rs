@@ -137,7 +137,6 @@ impl Drop for TestApi {
     }
 }
 
-#[expect(clippy::unused_async, reason = "a handler is")]
 async fn panics() -> &'static str {
     panic!("on purpose")
 }

@@ -61,7 +61,7 @@ pub(crate) async fn send(
     let mut request =
         format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([name, ": ", value, "\r\n"]);
     }
     request.push_str("\r\n");
     let mut stream = TcpStream::connect(address).await.expect("connects");
