@@ -14,7 +14,6 @@ use crate::store::{Order, Position};
 
 /// An agent and its figures.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Agent {
     /// The sender's code for it.
     agent_id: String,

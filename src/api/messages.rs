@@ -19,7 +19,6 @@ const PARAMS: [&str; 8] =
 
 /// Something that was said.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Message<'a> {
     /// The same for every repeat of its delivery.
     id: Uuid,
@@ -79,9 +78,9 @@ pub(super) async fn list(
     };
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
-    let found = state.store.read_conversation(key, &filter, &list.page()).await?;
-    let mut talk = only(found)?;
-    let next = list.cut(&mut talk.messages, |row| Position { at: row.occurred_at, key: row.id });
-    let show = |row| Message::new(row, &talk.session_id, &talk.agent_id);
-    list::respond(&req, talk.messages.iter().map(show).collect(), next)
+    let session = only(state.store.find_session(key).await?)?;
+    let mut rows = state.store.read_messages(&session, &filter, &list.page()).await?;
+    let next = list.cut(&mut rows, |row| Position { at: row.occurred_at, key: row.id });
+    let show = |row| Message::new(row, &session.session_id, &session.agent_id);
+    list::respond(&req, rows.iter().map(show).collect(), next)
 }

@@ -16,7 +16,6 @@ use crate::store::sessions::{Candidate, Found, SessionKey, SessionRow};
 
 /// A conversation.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Session<'a> {
     /// Ours: it never changes, and is unique over all agents and sources.
     id: Uuid,
@@ -118,7 +117,7 @@ pub(super) fn session_key<'a>(
 }
 
 /// Exactly one, or the problem that there is none or several.
-pub(super) fn only<T>(found: Found<T>) -> Result<T, Problem> {
+pub(super) fn only(found: Found) -> Result<SessionRow, Problem> {
     match found {
         Found::One(one) => Ok(one),
         Found::Nothing => Err(Problem::new(Code::NotFound, "There is no such session.")),

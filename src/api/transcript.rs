@@ -16,7 +16,7 @@ use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::keys::Scope;
-use crate::store::messages::MessageRow;
+use crate::store::messages::{MessageFilter, MessageRow};
 use crate::store::sessions::SessionRow;
 use crate::store::{Order, PageRequest, Position, Store};
 
@@ -139,7 +139,7 @@ fn body(
             Progress::Done => return Ok(None),
         };
         let page = PageRequest { after, order: Order::Asc, limit: PART };
-        let rows = store.read_on(&session, &page).await?;
+        let rows = store.read_messages(&session, &MessageFilter::default(), &page).await?;
         let mut out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let first = page.after.is_none() && index == 0;

@@ -9,7 +9,7 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest};
-use super::sessions::{CANDIDATE_LIMIT, Candidate, Found, SessionKey, SessionRow};
+use super::sessions::SessionRow;
 use super::{Store, StoreError};
 
 /// A message as it is stored.
@@ -44,213 +44,129 @@ pub struct MessageFilter {
     pub before: Option<DateTime<Utc>>,
 }
 
-/// A part of a conversation.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    /// The sender's id of the session.
-    pub session_id: String,
-    /// Whose conversation.
-    pub agent_id: String,
-    /// In the order that was asked for.
-    pub messages: Vec<MessageRow>,
-}
-
 impl MessageFilter {
-    /// The earliest time that fits; times are whole microseconds.
-    fn earliest(&self) -> DateTime<Utc> {
-        self.after.map_or(BEFORE_ALL, |after| after + TimeDelta::microseconds(1))
-    }
-
-    /// The latest time that fits.
-    fn latest(&self) -> DateTime<Utc> {
-        self.before.map_or(AFTER_ALL, |before| before - TimeDelta::microseconds(1))
+    /// The times, both included, between which a page lies: of the session, of the filter, and of
+    /// what is still to come. Only the partitions between them are touched.
+    fn bounds(
+        &self,
+        session: &SessionRow,
+        order: Order,
+        start_at: DateTime<Utc>,
+    ) -> (DateTime<Utc>, DateTime<Utc>) {
+        // Times are whole microseconds.
+        let step = TimeDelta::microseconds(1);
+        let from = self.after.map_or(BEFORE_ALL, |after| after + step).max(session.started_at);
+        let to =
+            self.before.map_or(AFTER_ALL, |before| before - step).min(session.last_activity_at);
+        match order {
+            Order::Asc => (from.max(start_at), to),
+            Order::Desc => (from, to.min(start_at)),
+        }
     }
 }
 
-/// Finds the session and reads a page of it in one round trip. Where several sessions are meant,
-/// no message is read.
-macro_rules! read_conversation {
-    ($order:tt, $beyond:tt, $store:ident, $key:ident, $filter:ident, $page:ident) => {{
+/// A page of a conversation, each column as one array: an answer of one row costs both sides far
+/// less than an answer of fifty.
+macro_rules! read_messages {
+    ($order:tt, $beyond:tt, $store:ident, $session:ident, $filter:ident, $page:ident) => {{
         let (start_at, start_id) = $page.start();
-        query_as!(
-            Line,
+        let (from, to) = $filter.bounds($session, $page.order, start_at);
+        let mut lane = $store.lanes.take().await?;
+        let columns = query_as!(
+            Columns,
             r#"
-            WITH candidates AS MATERIALIZED (
-                SELECT
-                    id,
-                    sender_session_id,
-                    agent_id,
-                    source,
-                    started_at,
-                    last_activity_at
-                FROM sessions
-                WHERE (sender_session_id = $1 OR id = $2)
-                    AND ($3::text IS NULL OR agent_id = $3)
-                    AND ($4::text IS NULL OR source = $4)
-                    AND ($5::text[] IS NULL OR agent_id = ANY ($5))
-                ORDER BY id = $2 DESC NULLS LAST, last_activity_at DESC, id DESC
-                LIMIT $6
-            )
             SELECT
-                c.id AS "candidate!",
-                c.sender_session_id AS "session_id!",
-                c.agent_id AS "agent_id!",
-                c.source AS "source!",
-                m.id AS "id?",
-                m.role AS "role?",
-                m.message AS "message?",
-                m.occurred_at AS "occurred_at?",
-                m.sent_at AS "sent_at?",
-                m.received_at AS "received_at?",
-                m.altered AS "altered?",
-                m.undated AS "undated?"
-            FROM candidates AS c
-            LEFT JOIN LATERAL (
+                array_agg(id) AS "ids: Vec<Uuid>",
+                array_agg(role) AS "roles: Vec<String>",
+                array_agg(message) AS "messages: Vec<String>",
+                array_agg(occurred_at) AS "occurred_ats: Vec<DateTime<Utc>>",
+                array_agg(sent_at) AS "sent_ats: Vec<Option<DateTime<Utc>>>",
+                array_agg(received_at) AS "received_ats: Vec<DateTime<Utc>>",
+                array_agg(altered) AS "altered: Vec<bool>",
+                array_agg(undated) AS "undated: Vec<bool>"
+            FROM (
                 SELECT *
                 FROM messages
-                WHERE session_id = c.id
-                    AND occurred_at >= GREATEST(c.started_at, $7)
-                    AND occurred_at <= LEAST(c.last_activity_at, $8)
+                WHERE session_id = $1
+                    AND occurred_at >= $2
+                    AND occurred_at <= $3
                     AND (occurred_at, id) "#
                 + $beyond
-                + r#" ($9, $10)
-                    AND ($11::text IS NULL OR role = $11)
-                    AND (c.id = $2 OR (SELECT count(*) FROM candidates) = 1)
+                + r#" ($4, $5)
+                    AND ($6::text IS NULL OR role = $6)
                 ORDER BY occurred_at "#
                 + $order
                 + r#", id "#
                 + $order
                 + r#"
-                LIMIT $12
-            ) AS m ON TRUE
+                LIMIT $7
+            ) AS page
             "#,
-            $key.session_id,
-            $key.id(),
-            $key.agent_id,
-            $key.source,
-            $key.visible,
-            CANDIDATE_LIMIT,
-            $filter.earliest(),
-            $filter.latest(),
+            $session.id,
+            from,
+            to,
             start_at,
             start_id,
             $filter.role.as_deref(),
             i64::from($page.limit)
         )
-        .fetch_all(&$store.pool)
-        .await
+        .fetch_one(lane.connection())
+        .await?;
+        lane.give_back();
+        columns
     }};
 }
 
-/// A row of the query above: a candidate, and a message of it where there is one.
-struct Line {
-    candidate: Uuid,
-    session_id: String,
-    agent_id: String,
-    source: String,
-    id: Option<Uuid>,
-    role: Option<String>,
-    message: Option<String>,
-    occurred_at: Option<DateTime<Utc>>,
-    sent_at: Option<DateTime<Utc>>,
-    received_at: Option<DateTime<Utc>>,
-    altered: Option<bool>,
-    undated: Option<bool>,
+/// The one row of the query above; all of it is null where there is no message.
+struct Columns {
+    ids: Option<Vec<Uuid>>,
+    roles: Option<Vec<String>>,
+    messages: Option<Vec<String>>,
+    occurred_ats: Option<Vec<DateTime<Utc>>>,
+    sent_ats: Option<Vec<Option<DateTime<Utc>>>>,
+    received_ats: Option<Vec<DateTime<Utc>>>,
+    altered: Option<Vec<bool>>,
+    undated: Option<Vec<bool>>,
 }
 
-impl Line {
-    fn message(self) -> Option<MessageRow> {
-        Some(MessageRow {
-            id: self.id?,
-            role: self.role?,
-            message: self.message?,
-            occurred_at: self.occurred_at?,
-            sent_at: self.sent_at,
-            received_at: self.received_at?,
-            altered: self.altered?,
-            undated: self.undated?,
-        })
+impl Columns {
+    fn into_rows(self) -> Vec<MessageRow> {
+        let mut roles = self.roles.into_iter().flatten();
+        let mut messages = self.messages.into_iter().flatten();
+        let mut occurred_ats = self.occurred_ats.into_iter().flatten();
+        let mut sent_ats = self.sent_ats.into_iter().flatten();
+        let mut received_ats = self.received_ats.into_iter().flatten();
+        let mut altered = self.altered.into_iter().flatten();
+        let mut undated = self.undated.into_iter().flatten();
+        let row = |id| {
+            Some(MessageRow {
+                id,
+                role: roles.next()?,
+                message: messages.next()?,
+                occurred_at: occurred_ats.next()?,
+                sent_at: sent_ats.next()?,
+                received_at: received_ats.next()?,
+                altered: altered.next()?,
+                undated: undated.next()?,
+            })
+        };
+        self.ids.into_iter().flatten().map_while(row).collect()
     }
 }
 
 impl Store {
-    /// A part of the conversation that a path names.
-    pub async fn read_conversation(
-        &self,
-        key: SessionKey<'_>,
-        filter: &MessageFilter,
-        page: &PageRequest,
-    ) -> Result<Found<Conversation>, StoreError> {
-        let lines = match page.order {
-            Order::Asc => read_conversation!("ASC", ">", self, key, filter, page),
-            Order::Desc => read_conversation!("DESC", "<", self, key, filter, page),
-        }?;
-        let Some(first) = lines.first() else {
-            return Ok(Found::Nothing);
-        };
-        let ours = key.id();
-        let meant = lines.iter().find(|line| Some(line.candidate) == ours).or_else(|| {
-            lines.iter().all(|line| line.candidate == first.candidate).then_some(first)
-        });
-        let Some(meant) = meant else {
-            let candidates = lines.into_iter().map(|line| Candidate {
-                id: line.candidate,
-                agent_id: line.agent_id,
-                source: line.source,
-            });
-            return Ok(Found::Several(candidates.collect()));
-        };
-        let (id, session_id, agent_id) =
-            (meant.candidate, meant.session_id.clone(), meant.agent_id.clone());
-        let mut messages: Vec<_> = lines
-            .into_iter()
-            .filter(|line| line.candidate == id)
-            .filter_map(Line::message)
-            .collect();
-        // SQL promises no order across a join, though this one keeps it: a check, not a sort.
-        messages.sort_by_key(|message| (message.occurred_at, message.id));
-        if page.order == Order::Desc {
-            messages.reverse();
-        }
-        Ok(Found::One(Conversation { session_id, agent_id, messages }))
-    }
-
-    /// The next messages of a session that is at hand, oldest first, for a walk over all of it.
-    pub async fn read_on(
+    /// A part of a conversation.
+    pub async fn read_messages(
         &self,
         session: &SessionRow,
+        filter: &MessageFilter,
         page: &PageRequest,
     ) -> Result<Vec<MessageRow>, StoreError> {
-        let (start_at, start_id) = page.start();
-        let rows = query_as!(
-            MessageRow,
-            r#"
-            SELECT
-                id,
-                role,
-                message,
-                occurred_at,
-                sent_at,
-                received_at,
-                altered,
-                undated
-            FROM messages
-            WHERE session_id = $1
-                AND occurred_at BETWEEN $2 AND $3
-                AND (occurred_at, id) > ($4, $5)
-            ORDER BY occurred_at, id
-            LIMIT $6
-            "#,
-            session.id,
-            session.started_at.max(start_at),
-            session.last_activity_at,
-            start_at,
-            start_id,
-            i64::from(page.limit)
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
+        let columns = match page.order {
+            Order::Asc => read_messages!("ASC", ">", self, session, filter, page),
+            Order::Desc => read_messages!("DESC", "<", self, session, filter, page),
+        };
+        Ok(columns.into_rows())
     }
 
     /// The first messages of each of some sessions, each session's in order, `limit` at the most.

@@ -4,26 +4,32 @@
 pub mod agents;
 pub mod ingest;
 pub mod keys;
+mod lanes;
 pub mod messages;
 mod page;
 pub mod sessions;
 
+use std::sync::Arc;
+
 use sqlx::PgPool;
 use sqlx::error::DatabaseError;
 
+use lanes::Lanes;
 pub use page::{Order, PageRequest, Position};
 
 /// Reads and writes what Postgres holds. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    lanes: Arc<Lanes>,
 }
 
 impl Store {
     /// A store over a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        let lanes = Arc::new(Lanes::new(pool.clone()));
+        Self { pool, lanes }
     }
 
     /// The pool beneath.

@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::domain::session::Status;
 
 /// Most sessions that are named where several share the sender's id.
-pub(super) const CANDIDATE_LIMIT: i64 = 100;
+const CANDIDATE_LIMIT: i64 = 100;
 
 /// A conversation as it is stored. What its silence means depends on when it is read.
 #[derive(Clone, Debug)]
@@ -68,13 +68,19 @@ pub struct Candidate {
     pub source: String,
 }
 
+impl From<SessionRow> for Candidate {
+    fn from(row: SessionRow) -> Self {
+        Self { id: row.id, agent_id: row.agent_id, source: row.source }
+    }
+}
+
 /// What a key names.
 #[derive(Debug)]
-pub enum Found<T> {
+pub enum Found {
     /// Nothing, or nothing that the caller may see.
     Nothing,
     /// The one.
-    One(T),
+    One(SessionRow),
     /// Several: the caller has to say which.
     Several(Vec<Candidate>),
 }
@@ -84,7 +90,7 @@ impl SessionKey<'_> {
     ///
     /// A session of that id wins over others whose sender's id reads the same, so that every
     /// session can be reached by its own id, whatever senders call theirs.
-    pub(super) fn id(&self) -> Option<Uuid> {
+    fn id(&self) -> Option<Uuid> {
         const HYPHENATED: usize = 36;
         (self.session_id.len() == HYPHENATED)
             .then(|| Uuid::try_parse(self.session_id).ok())
@@ -92,13 +98,13 @@ impl SessionKey<'_> {
     }
 
     /// Picks what the key names from all that may be meant.
-    fn pick<T>(&self, mut rows: Vec<T>, about: impl Fn(&T) -> Candidate) -> Found<T> {
+    fn pick(self, mut rows: Vec<SessionRow>) -> Found {
         if rows.len() <= 1 {
             return rows.pop().map_or(Found::Nothing, Found::One);
         }
-        match rows.iter().position(|row| Some(about(row).id) == self.id()) {
+        match rows.iter().position(|row| Some(row.id) == self.id()) {
             Some(index) => Found::One(rows.swap_remove(index)),
-            None => Found::Several(rows.iter().map(about).collect()),
+            None => Found::Several(rows.into_iter().map(Candidate::from).collect()),
         }
     }
 }
@@ -255,7 +261,8 @@ impl Store {
     }
 
     /// The session that a path names.
-    pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found<SessionRow>, StoreError> {
+    pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found, StoreError> {
+        let mut lane = self.lanes.take().await?;
         let rows = query_as!(
             SessionRow,
             r#"
@@ -289,12 +296,9 @@ impl Store {
             key.visible,
             CANDIDATE_LIMIT
         )
-        .fetch_all(&self.pool)
+        .fetch_all(lane.connection())
         .await?;
-        Ok(key.pick(rows, |row| Candidate {
-            id: row.id,
-            agent_id: row.agent_id.clone(),
-            source: row.source.clone(),
-        }))
+        lane.give_back();
+        Ok(key.pick(rows))
     }
 }

@@ -1,7 +1,5 @@
 //! `simulate` and `verify`, as they are run, against a small receiver and a small API.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Output;
@@ -16,7 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-const SECRET: &str = "a secret, and a good one";
+const SECRET: &str = "the new one";
+/// As a receiver is told them while one is rotated.
+const SECRETS: &str = "the new one, the old one";
 const KEY: &str = "key-for-the-read-api";
 
 /// What the receiver saw, and what it is to answer.
@@ -136,7 +136,7 @@ async fn generation_b_signs_and_tries_again_what_was_not_answered_with_success()
     let folder = TempDir::new().unwrap();
     let ledger = folder.path().join("ledger.jsonl");
     let url = format!("{url}/webhook/kiosks");
-    let args = ["simulate", "--url", &url, "--secret", SECRET, "--header", "X-API-Key: one: two"];
+    let args = ["simulate", "--url", &url, "--secret", SECRETS, "--header", "X-API-Key: one: two"];
     let more = ["--sessions", "12", "--concurrency", "12", "--seed", "3", "--ledger"];
     let output = verbatim(&[&args[..], &more, &[ledger.to_str().unwrap()]].concat()).await;
     assert!(output.status.success(), "{}", stderr(&output));

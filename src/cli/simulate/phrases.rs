@@ -6,7 +6,7 @@ mod european;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
 /// A question and its answer.
 pub(super) type Exchange = (&'static str, &'static str);
@@ -25,6 +25,9 @@ pub(super) enum Topic {
     /// A stand in a shopping centre: one session for one visitor after another.
     Kiosk,
 }
+
+const TOPICS: [Topic; 5] =
+    [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk];
 
 /// Everything that is said in one language.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ pub(super) struct Language {
     farewells: &'static [Exchange],
 }
 
-/// One conversation in so many is small talk between two questions.
+/// How often somebody says something that fits any topic.
 const SMALL_TALK: f64 = 0.15;
 /// How often an answer ends in a question of the assistant's own.
 const FOLLOW_UP: f64 = 0.25;
@@ -63,16 +66,28 @@ impl Language {
             .map_or(&english::ALL[0], |language| *language)
     }
 
-    /// The next question on `topic` and its answer, filled in.
-    pub(super) fn exchange(
+    /// The questions of a visit in the order in which they come up: those on `topic`, then
+    /// whatever else can be asked, so that a long conversation takes its time to repeat itself.
+    pub(super) fn questions(&self, topic: Topic, rng: &mut StdRng) -> Vec<Exchange> {
+        let mut asked = self.on(topic).to_vec();
+        asked.shuffle(rng);
+        let others = TOPICS.into_iter().filter(|other| *other != topic);
+        let mut further: Vec<Exchange> = others.flat_map(|other| self.on(other)).copied().collect();
+        further.shuffle(rng);
+        asked.extend(further);
+        asked
+    }
+
+    /// `exchange`, or small talk in its place, filled in.
+    pub(super) fn say(
         &self,
-        topic: Topic,
+        exchange: Exchange,
         details: &mut Details,
         rng: &mut StdRng,
     ) -> (String, String) {
         details.draw(rng);
-        let from = if rng.random_bool(SMALL_TALK) { self.small_talk } else { self.on(topic) };
-        let (question, answer) = pick(from, rng);
+        let small_talk = rng.random_bool(SMALL_TALK);
+        let (question, answer) = if small_talk { pick(self.small_talk, rng) } else { exchange };
         let mut answer = details.fill(answer);
         if rng.random_bool(FOLLOW_UP) {
             answer.push(' ');
@@ -154,8 +169,7 @@ mod tests {
     #[test]
     fn every_language_has_something_to_say_on_every_topic() {
         for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
-            for topic in [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk]
-            {
+            for topic in TOPICS {
                 assert!(language.on(topic).len() >= 2, "{:?} {topic:?}", language.greetings);
             }
             for list in [language.greetings, language.follow_ups] {

@@ -125,9 +125,10 @@ impl Telling {
             let greeting = details.fill(pick(language.greetings, &mut self.rng));
             self.say("assistant", greeting, language);
         }
-        for _ in 0..self.length() {
-            let (question, answer) =
-                language.exchange(self.agent.topic, &mut details, &mut self.rng);
+        let questions = language.questions(self.agent.topic, &mut self.rng);
+        let length = self.length();
+        for exchange in questions.iter().cycle().take(length) {
+            let (question, answer) = language.say(*exchange, &mut details, &mut self.rng);
             self.say("user", question, language);
             let answer = self.interrupted(answer);
             self.say("assistant", answer, language);
@@ -140,7 +141,7 @@ impl Telling {
     }
 
     /// How many questions somebody asks: mostly a few, sometimes very many.
-    fn length(&mut self) -> u32 {
+    fn length(&mut self) -> usize {
         match self.rng.random_range(0..100) {
             0..50 => self.rng.random_range(1..=3),
             50..88 => self.rng.random_range(3..=9),
