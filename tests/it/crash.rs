@@ -72,7 +72,7 @@ fn verify(ledger: &Path, address: &str) -> Output {
 }
 
 fn lines(ledger: &Path) -> usize {
-    std::fs::read(ledger).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+    std::fs::read(ledger).map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1)
 }
 
 /// Waits until `condition` holds, looking every few milliseconds.
