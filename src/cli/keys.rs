@@ -121,14 +121,7 @@ async fn with_store<T>(
 }
 
 fn explain(error: StoreError) -> anyhow::Error {
-    /// `undefined_table`
-    const NO_SUCH_TABLE: &str = "42P01";
-    let code = match &error {
-        StoreError::Refused(cause) | StoreError::Unavailable(cause) => {
-            cause.as_database_error().and_then(sqlx::error::DatabaseError::code)
-        }
-    };
-    let unmigrated = code.is_some_and(|code| code == NO_SUCH_TABLE);
+    let unmigrated = error.says_unmigrated();
     let error = anyhow::Error::new(error);
     if unmigrated { error.context("run `verbatim migrate` first") } else { error }
 }

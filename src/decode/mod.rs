@@ -1,8 +1,9 @@
 //! What a delivery says: four generations of one contract, and the account's events.
 //!
 //! Pure: an arrival decodes to the same delivery whenever it is tried. The door decodes it to know
-//! what to answer, the drain to know what to write, so it belongs to neither. The generations are not told apart first and read by four decoders; each fact is looked
-//! for under every name that any of them has for it, so that a mixture can be read, too.
+//! what to answer, the drain to know what to write, so it belongs to neither. The generations are
+//! not told apart first and read by four decoders; each fact is looked for under every name that
+//! any of them has for it, so that a mixture can be read, too.
 
 mod json;
 

@@ -1,3 +1,5 @@
+//! Deliveries of every generation, well-formed and not.
+
 use bytes::Bytes;
 use chrono::DateTime;
 use proptest::prelude::*;

@@ -12,6 +12,7 @@ pub mod sessions;
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use sqlx::error::DatabaseError;
 
 use lanes::Lanes;
 pub use page::{Order, PageRequest, Position};
@@ -47,6 +48,18 @@ pub enum StoreError {
     /// It answered with an error: a fault of ours.
     #[error("the database refused a query")]
     Refused(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// The tables are not there: nobody has migrated the database.
+    #[must_use]
+    pub fn says_unmigrated(&self) -> bool {
+        /// `undefined_table`
+        const NO_SUCH_TABLE: &str = "42P01";
+        let (Self::Unavailable(cause) | Self::Refused(cause)) = self;
+        let code = cause.as_database_error().and_then(DatabaseError::code);
+        code.is_some_and(|code| code == NO_SUCH_TABLE)
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

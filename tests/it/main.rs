@@ -9,5 +9,6 @@ mod embedded;
 mod keys;
 mod projection;
 mod simulate;
+mod structure;
 mod support;
 mod webhook;
