@@ -7,7 +7,7 @@ mod raw;
 mod secret;
 mod sources;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -128,9 +128,7 @@ impl Settings {
         )?;
         let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
         Ok(Self {
-            listen: listen.parse().with_context(|| {
-                format!("listen is host:port with a numeric host, and {listen:?} is not")
-            })?,
+            listen: resolve_address(&listen)?,
             sources,
             api_key: args
                 .api_key
@@ -146,6 +144,13 @@ impl Settings {
             database: DatabaseSettings::merge(&args.database, &file),
         })
     }
+}
+
+fn resolve_address(listen: &str) -> anyhow::Result<SocketAddr> {
+    let found = listen.to_socket_addrs().ok().and_then(|mut all| all.next());
+    found.with_context(|| {
+        format!("listen is host:port such as 127.0.0.1:8080, and {listen:?} is not")
+    })
 }
 
 fn silence_limits(

@@ -14,6 +14,16 @@ pub struct SilenceLimits {
     pub ended_after: Duration,
 }
 
+/// How much of time one bucket of [`activity_bucket`] covers.
+const BUCKET_MICROS: i64 = 5 * 60 * 1_000_000;
+
+/// The five minutes in which `at` lies: the stretch by which lists of sessions are indexed.
+#[must_use]
+pub fn activity_bucket(at: DateTime<Utc>) -> DateTime<Utc> {
+    let start = at.timestamp_micros().div_euclid(BUCKET_MICROS) * BUCKET_MICROS;
+    DateTime::from_timestamp_micros(start).unwrap_or(at)
+}
+
 impl Default for SilenceLimits {
     /// Two minutes, and the thirty that the sender's guide treats as the end.
     fn default() -> Self {
@@ -108,6 +118,13 @@ mod tests {
         let ended = limits.standing(at(1800), at(0), None);
         assert_eq!(ended.ended_at, Some(at(0)), "it ended when it fell silent");
         assert_eq!(ended.end_reason.as_deref(), Some("silence"));
+    }
+
+    #[test]
+    fn a_bucket_begins_at_five_minutes_of_the_clock() {
+        let bucket = |seconds| activity_bucket(at(seconds));
+        assert_eq!(at(0).timestamp() % 300, 0);
+        assert_eq!([bucket(0), bucket(299), bucket(300), bucket(-1)], [0, 0, 300, -300].map(at));
     }
 
     #[test]

@@ -27,7 +27,7 @@ const CONFIGURATION: &str = "
 timezone = 'UTC'
 log_timezone = 'UTC'
 max_connections = 60
-shared_buffers = 128MB
+shared_buffers = 256MB
 # Fewer checkpoints: each makes the next change of every page cost a whole page of WAL.
 max_wal_size = 2GB
 checkpoint_timeout = 15min

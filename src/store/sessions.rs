@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest};
 use super::{Store, StoreError};
-use crate::domain::session::Status;
+use crate::domain::session::{Status, activity_bucket};
 
 /// Most sessions that are named where several share the sender's id.
 const CANDIDATE_LIMIT: i64 = 100;
@@ -158,8 +158,9 @@ impl SessionFilter {
     }
 }
 
-/// The list of sessions. `$head` says whose they are; each use walks one index in the list's own
-/// order and stops at the limit, where one query with all the choices in it would have to sort.
+/// The list of sessions. `$head` says whose they are; each use walks one index by buckets of
+/// activity, sorts within the bucket, and stops at the limit, where one query with all the choices
+/// in it would have to sort everything.
 macro_rules! list_sessions {
     ($head:tt, $order:tt, $beyond:tt, $store:ident, $filter:ident, $page:ident $(, $agents:ident)?) => {{
         let (start_at, start_id) = $page.start();
@@ -182,7 +183,8 @@ macro_rules! list_sessions {
                 s.user_message_count AS "user_message_count!",
                 s.assistant_message_count AS "assistant_message_count!"
             FROM "# + $head + r#"
-                AND (last_activity_at, id) "# + $beyond + r#" ($1, $2)
+                AND (activity_bucket, last_activity_at, id) "# + $beyond + r#" ($15, $1, $2)
+                AND activity_bucket BETWEEN $16 AND $17
                 AND last_activity_at > $3
                 AND last_activity_at < $4
                 AND ($5::text IS NULL OR source = $5)
@@ -199,7 +201,10 @@ macro_rules! list_sessions {
                 AND started_at > $11
                 AND started_at < $12
                 AND ($13::bigint IS NULL OR message_count >= $13)
-                ORDER BY last_activity_at "# + $order + r#", id "# + $order + r#"
+                ORDER BY
+                    activity_bucket "# + $order + r#",
+                    last_activity_at "# + $order + r#",
+                    id "# + $order + r#"
                 LIMIT $14
             ) AS s
             ORDER BY s.last_activity_at "# + $order + r#", s.id "# + $order + r#"
@@ -219,6 +224,9 @@ macro_rules! list_sessions {
             $filter.started_before.unwrap_or(AFTER_ALL),
             $filter.min_messages,
             i64::from($page.limit),
+            activity_bucket(start_at),
+            activity_bucket($filter.active_after()),
+            activity_bucket($filter.active_before.unwrap_or(AFTER_ALL)),
             $($agents)?
         )
         .fetch_all(&$store.pool)
@@ -235,7 +243,7 @@ macro_rules! all_sessions {
 macro_rules! agents_sessions {
     ($($rest:tt)*) => {
         list_sessions!(
-            "unnest($15::text[]) AS wanted (agent_id)
+            "unnest($18::text[]) AS wanted (agent_id)
             CROSS JOIN LATERAL (SELECT * FROM sessions WHERE sessions.agent_id = wanted.agent_id",
             $($rest)*
         )

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Readable;
 use crate::domain::Event;
 use crate::domain::delivery::SessionRef;
+use crate::domain::session::activity_bucket;
 
 /// What a batch adds to one agent's figures.
 #[derive(Clone, Copy, Debug)]
@@ -141,13 +142,13 @@ async fn upsert(
              id, source, agent_id, sender_session_id, room_name, room_name_at, participant_count,
              participant_count_at, joined_at, started_at, last_activity_at, end_event_at,
              end_reason, message_count, user_message_count, assistant_message_count,
-             first_delivery_id
+             first_delivery_id, activity_bucket
          )
          SELECT * FROM UNNEST(
              $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
              $7::integer[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
              $11::timestamptz[], $12::timestamptz[], $13::text[], $14::bigint[], $15::bigint[],
-             $16::bigint[], $17::uuid[]
+             $16::bigint[], $17::uuid[], $18::timestamptz[]
          )
          ON CONFLICT (id) DO UPDATE SET
              room_name = CASE
@@ -165,6 +166,7 @@ async fn upsert(
              joined_at = LEAST(s.joined_at, excluded.joined_at),
              started_at = LEAST(s.started_at, excluded.started_at),
              last_activity_at = GREATEST(s.last_activity_at, excluded.last_activity_at),
+             activity_bucket = GREATEST(s.activity_bucket, excluded.activity_bucket),
              end_reason = CASE
                  WHEN s.end_event_at IS NULL
                      OR (excluded.end_event_at, COALESCE(excluded.end_reason, '') COLLATE "C")
@@ -193,6 +195,7 @@ async fn upsert(
         &column!(|d| d.user_messages),
         &column!(|d| d.assistant_messages),
         &column!(|d| d.first_delivery_id),
+        &column!(|d| activity_bucket(d.last_activity_at)),
     )
     .fetch_all(connection)
     .await?;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
+use verbatim::domain::session::activity_bucket;
 use verbatim::domain::{SessionId, SourceName};
 
 use super::app::at;
@@ -45,9 +46,10 @@ impl<'a> Row<'a> {
         sqlx::query(
             "INSERT INTO sessions (
                 id, source, agent_id, sender_session_id, room_name, participant_count, joined_at,
-                started_at, last_activity_at, end_event_at, end_reason, first_delivery_id
+                started_at, last_activity_at, end_event_at, end_reason, first_delivery_id,
+                activity_bucket
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(self.id())
         .bind(self.source)
@@ -61,6 +63,7 @@ impl<'a> Row<'a> {
         .bind(self.ended.map(|(at, _)| at))
         .bind(self.ended.and_then(|(_, reason)| reason))
         .bind(Uuid::new_v4())
+        .bind(activity_bucket(self.active))
         .execute(pool)
         .await
         .expect("a session is stored");
