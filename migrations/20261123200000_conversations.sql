@@ -58,9 +58,10 @@ CREATE TABLE messages (
 
 CREATE TABLE messages_default PARTITION OF messages DEFAULT;
 
--- An undated message takes the time of its arrival, which differs between repeats, so the key of
--- `messages` cannot tell that they are one. This table can.
-CREATE TABLE undated_messages (
+-- The key of `messages` tells repeats by their id and time. Where the time may differ between
+-- repeats it cannot: an undated message takes the time of its arrival, and one that is known by the
+-- sender's delivery id may come with other bytes. Those are told by their id alone, here.
+CREATE TABLE guarded_messages (
     session_id uuid NOT NULL,
     id         uuid NOT NULL,
     PRIMARY KEY (session_id, id)

@@ -6,6 +6,11 @@ use clap::Parser as _;
 
 use verbatim::cli::Cli;
 
+/// A delivery's memory is taken on one thread and given back on another, which the system's
+/// allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(status) => status,

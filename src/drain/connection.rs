@@ -35,6 +35,13 @@ impl Connection {
         Self { options: options.disable_statement_logging(), open: None }
     }
 
+    /// Connects, if that is possible now; a write connects where it was not.
+    pub(super) async fn open_ahead(&mut self) {
+        if self.open.is_none() {
+            self.open = connect(&self.options).await.ok();
+        }
+    }
+
     /// Writes a batch; what Postgres refuses for its data goes to quarantine.
     ///
     /// The connection is out of `self` while it works, so that wherever the future is dropped, at

@@ -44,6 +44,8 @@ impl Worker {
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
     /// stays in the inbox's file.
     pub async fn run(mut self) {
+        // Ahead of the first batch, so that it need not wait for that.
+        self.connection.open_ahead().await;
         let give_up = self.give_up.clone();
         // Dropping the work at any point is safe: the batch in hand is still in the file, and its
         // connection is dropped with it.

@@ -177,9 +177,16 @@ impl Backlog {
         while !taken.is_enough(limits)
             && let Some((from, last)) = self.spilled()
         {
-            let Some(stored) = reader.next(from, last).await? else {
-                self.missing(from, last);
-                break;
+            let stored = match reader.next(from, last).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => {
+                    self.missing(from, last);
+                    break;
+                }
+                // What has been read is nobody else's to take any more: it goes first, and the
+                // next call meets the error again, with a new reader.
+                Err(_) if !groups.is_empty() => return Ok(groups),
+                Err(error) => return Err(error),
             };
             let bytes = stored.payload.len() as u64;
             let (arrivals, damaged) = decode_group(stored.payload);

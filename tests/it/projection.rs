@@ -107,7 +107,7 @@ async fn state(pool: &PgPool) -> Vec<String> {
 async fn empty(pool: &PgPool) {
     // Not TRUNCATE: for a few rows, making new files takes far longer.
     sqlx::raw_sql(
-        "DELETE FROM sessions; DELETE FROM messages; DELETE FROM undated_messages;
+        "DELETE FROM sessions; DELETE FROM messages; DELETE FROM guarded_messages;
          DELETE FROM joins; DELETE FROM other_events; DELETE FROM agents; DELETE FROM deliveries",
     )
     .execute(pool)

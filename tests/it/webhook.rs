@@ -297,6 +297,18 @@ async fn an_account_event_is_known_by_the_senders_delivery_id() {
 }
 
 #[actix_web::test]
+async fn a_message_that_the_sender_numbered_is_stored_once_whatever_its_bytes_say() {
+    let app = App::start().await;
+    let number = [("X-BitHuman-Delivery", "dlv_1")];
+    app.deliver_with(SAMPLES[4], &number).await;
+    app.drained().await;
+    app.deliver_with(SAMPLES[4].replace("1705312285.0", "1705312286.0"), &number).await;
+    let outcomes: Vec<_> = app.log().await.into_iter().map(|(outcome, _)| outcome).collect();
+    assert_eq!(outcomes, ["stored", "duplicate"]);
+    assert_eq!(app.get("/v1/sessions/session_xyz789").await.json()["message_count"], 1);
+}
+
+#[actix_web::test]
 async fn a_test_delivery_is_in_no_figure() {
     let app = App::start().await;
     let headers = [("X-Test-Webhook", "true")];

@@ -22,7 +22,7 @@ pub(super) async fn insert(
             _ => others.push(*one),
         }
     }
-    let messages = leave_out_known_undated(connection, messages).await?;
+    let messages = leave_out_known(connection, messages).await?;
     let mut new = HashSet::with_capacity(events.len());
     new.extend(insert_messages(connection, messages).await?);
     new.extend(insert_joins(connection, joins).await?);
@@ -30,14 +30,19 @@ pub(super) async fn insert(
     Ok(new)
 }
 
-/// A repeat of an undated message carries another time, so the key of `messages` does not stop it.
-async fn leave_out_known_undated<'a>(
+/// The time of some messages may differ between repeats, so that the key of `messages` does not
+/// stop them: those without one, and those that are known by the sender's id and not their bytes.
+fn needs_guard(one: &Readable<'_>) -> bool {
+    one.delivery.undated || one.arrival.evidence.sender_delivery_id.is_some()
+}
+
+async fn leave_out_known<'a>(
     connection: &mut PgConnection,
     messages: Vec<Readable<'a>>,
 ) -> Result<Vec<Readable<'a>>, sqlx::Error> {
     let mut keys: Vec<(Uuid, Uuid)> = messages
         .iter()
-        .filter(|one| one.delivery.undated)
+        .filter(|one| needs_guard(one))
         .filter_map(|one| Some((session(one)?, one.delivery.id.0)))
         .collect();
     if keys.is_empty() {
@@ -46,7 +51,7 @@ async fn leave_out_known_undated<'a>(
     keys.sort_unstable();
     let (sessions, ids): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().unzip();
     let new: HashSet<Uuid> = sqlx::query_scalar!(
-        "INSERT INTO undated_messages (session_id, id)
+        "INSERT INTO guarded_messages (session_id, id)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[])
          ON CONFLICT DO NOTHING
          RETURNING id",
@@ -59,7 +64,7 @@ async fn leave_out_known_undated<'a>(
     .collect();
     Ok(messages
         .into_iter()
-        .filter(|one| !one.delivery.undated || new.contains(&one.delivery.id.0))
+        .filter(|one| !needs_guard(one) || new.contains(&one.delivery.id.0))
         .collect())
 }
 
