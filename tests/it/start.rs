@@ -1,6 +1,8 @@
 //! What a start finds out, and what is said of how the service is.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sqlx::ConnectOptions as _;
@@ -130,4 +132,26 @@ async fn a_pulse_whose_connection_was_cut_makes_another() {
     assert_eq!(cut.rows_affected(), 1, "one connection of its own");
     assert!(probe.ask().await, "the database is there, and only the connection was not");
     assert!(!Probe::new(NOBODY.parse().unwrap()).ask().await);
+}
+
+#[test]
+fn a_service_without_its_database_says_where_it_is_and_that_it_waits() {
+    let data = TempDir::new().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_verbatim"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data.path())
+        .env("DATABASE_URL", NOBODY)
+        .env_remove("VERBATIM_WEBHOOK_SECRET")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let secret = lines.find(|line| line.trim().starts_with("webhook secret")).unwrap();
+    assert!(secret.ends_with("/webhook-secret"), "{secret}");
+    let waits = lines.any(|line| line.starts_with("Waiting for the database"));
+    let pid = nix::unistd::Pid::from_raw(process.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(process.wait().unwrap().success());
+    assert!(waits, "it says so before it ends");
 }
