@@ -2,7 +2,9 @@
 //!
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
+mod data_dir;
 mod generated;
+mod origin;
 mod raw;
 mod secret;
 mod sources;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 pub use generated::Generated;
+pub use origin::{Origin, Origins};
 pub use raw::{DatabaseArgs, ServeArgs};
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
@@ -38,6 +41,8 @@ pub struct Settings {
     pub sources: Vec<SourceSettings>,
     /// An API key with every scope.
     pub api_key: Option<Secret>,
+    /// Where the default source's credentials and the key are configured.
+    pub origins: Origins,
     /// What a 200 waits for.
     pub ack: Ack,
     /// Largest body, in bytes.
@@ -107,6 +112,7 @@ impl Settings {
     /// From flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.database.config.as_deref())?;
+        let origins = Origins::of(&args);
         let sources = sources::resolve(args.webhook_secret, args.webhook_header, &file)?;
         let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
             flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
@@ -130,11 +136,12 @@ impl Settings {
         Ok(Self {
             listen: resolve_address(&listen)?,
             sources,
-            api_key: args
-                .api_key
-                .or(file.api_key.clone())
-                .filter(|key| !key.is_empty())
+            api_key: [args.api_key, file.api_key.clone()]
+                .into_iter()
+                .flatten()
+                .find(|key| !key.is_empty())
                 .map(Secret::new),
+            origins,
             ack: args.ack.or(file.ack).unwrap_or_default(),
             max_body_bytes: usize::try_from(max_body)?,
             inbox_quota_bytes,

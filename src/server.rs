@@ -65,12 +65,15 @@ impl Server {
     /// Starts everything. Postgres may take its time: deliveries are taken from the first moment,
     /// and kept in the inbox until it is there.
     pub async fn start(settings: Settings, clock: Clock, life: Lifecycle) -> anyhow::Result<Self> {
+        // First of all: a port that is taken is no reason to make a database.
+        let listener = bind(settings.listen)?;
+        let address = listener.local_addr()?;
         let database = Arc::new(Database::open(&settings.database).await?);
         let options = database.connect_options();
         let (inbox, backlog) = open_inbox(&settings, &life).await?;
         let pool = postgres::read_pool(options.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
-        life.spawn("pulse", pulse::run(pool.clone(), clock.clone(), pulse, life.clone()));
+        life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
         let keep = keep_schema(
@@ -108,6 +111,7 @@ impl Server {
         let health = Health {
             inbox: inbox.clone(),
             depth: backlog.watch_depth(),
+            inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
             clock: clock.clone(),
         };
@@ -119,7 +123,7 @@ impl Server {
             clock,
             silence: settings.silence,
         };
-        let (http, address) = listen(settings.listen, webhook, health, state, &life)?;
+        let http = serve(listener, webhook, health, state, &life)?;
         Ok(Self { address, backlog, database, schema, http, inbox, workers, give_up, life })
     }
 
@@ -211,16 +215,18 @@ fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {
     settings.sources.iter().map(prepare).collect()
 }
 
-fn listen(
-    address: SocketAddr,
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))
+}
+
+fn serve(
+    listener: TcpListener,
     webhook: Webhook,
     health: Health,
     state: ApiState,
     life: &Lifecycle,
-) -> anyhow::Result<(ServerHandle, SocketAddr)> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))?;
-    let address = listener.local_addr()?;
+) -> anyhow::Result<ServerHandle> {
     let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
@@ -245,5 +251,5 @@ fn listen(
             tracing::error!(%error, "the HTTP server failed");
         }
     });
-    Ok((handle, address))
+    Ok(handle)
 }

@@ -1,13 +1,17 @@
 //! `/healthz` and `/readyz`, for machines; no key is needed.
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::timestamp::Timestamp;
 use crate::clock::Clock;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
+
+/// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
+/// quota is used up to the byte.
+const ORDINARY_DELIVERY: u64 = 4 << 10;
 
 /// What the two answers are made from.
 #[derive(Clone)]
@@ -16,6 +20,8 @@ pub struct Health {
     pub inbox: Inbox,
     /// How far Postgres is behind.
     pub depth: watch::Receiver<Depth>,
+    /// The room that undrained deliveries may take: with all of it taken, no more are written.
+    pub inbox_quota_bytes: u64,
     /// Whether Postgres answers.
     pub pulse: watch::Receiver<Pulse>,
     /// Tells ages.
@@ -57,7 +63,7 @@ struct InboxState {
 struct PostgresState {
     reachable: bool,
     /// Since when; null before the first answer.
-    since: Option<DateTime<Utc>>,
+    since: Option<Timestamp>,
 }
 
 /// Both addresses.
@@ -75,7 +81,8 @@ async fn alive() -> HttpResponse {
 async fn ready(health: web::Data<Health>) -> HttpResponse {
     let depth = *health.depth.borrow();
     let pulse = *health.pulse.borrow();
-    let writable = health.inbox.is_writable();
+    let has_room = depth.bytes + ORDINARY_DELIVERY <= health.inbox_quota_bytes;
+    let writable = health.inbox.is_writable() && has_room;
     let now = health.clock.now();
     let status = match (writable, pulse.reachable) {
         (true, true) => Readiness::Ready,
@@ -90,7 +97,7 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
             bytes: depth.bytes,
             oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
         },
-        postgres: PostgresState { reachable: pulse.reachable, since: pulse.since },
+        postgres: PostgresState { reachable: pulse.reachable, since: pulse.since.map(Timestamp) },
     };
     match status {
         Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),

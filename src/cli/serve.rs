@@ -1,15 +1,20 @@
 //! `verbatim serve`: runs everything, and says how to try it.
 
+mod banner;
+
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Generated, ServeArgs, Settings};
+use crate::config::{ServeArgs, Settings};
 use crate::lifecycle::Lifecycle;
 use crate::server::Server;
 use crate::telemetry;
+use banner::Banner;
+
+/// A database that is not there after this long is worth a word to whoever looks on.
+const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::resolve(args)?;
@@ -17,61 +22,28 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let life = Lifecycle::new();
     life.stop_on_signals()?;
     let generated = settings.complete()?;
-    let database = match &settings.database.url {
-        Some(_) => "yours, as DATABASE_URL says".to_owned(),
-        None => format!("private PostgreSQL under {}", shown(&settings.database.data_dir)),
-    };
+    let banner = Banner::new(&settings, &generated);
     let server = Server::start(settings, Clock::system(), life.clone()).await?;
     tokio::select! {
-        () = server.ready() => print_banner(server.address, &database, generated.as_ref()),
+        () = print_banner(&server, &banner) => {}
         () = life.stopping() => {}
     }
     server.run().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(path: &Path) -> String {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
+/// Where things are, at once; how to try them, when the database is there to be read from.
+async fn print_banner(server: &Server, banner: &Banner) {
+    print(&banner.places(server.address));
+    if tokio::time::timeout(WORTH_A_WORD, server.ready()).await.is_err() {
+        print("\nWaiting for the database. Deliveries are taken meanwhile, and kept.\n");
+        server.ready().await;
+    }
+    print(&banner.commands(server.address));
 }
 
-/// Where things are, and two commands that work as they stand.
-fn print_banner(address: SocketAddr, database: &str, generated: Option<&Generated>) {
-    let version = env!("CARGO_PKG_VERSION");
-    let (secret_place, secret, key_place, key) = match generated {
-        Some(Generated { webhook_secret, api_key }) => {
-            let (secret, key) = (webhook_secret.display(), api_key.display());
-            (
-                secret.to_string(),
-                format!("$(cat '{secret}')"),
-                key.to_string(),
-                format!("$(cat '{key}')"),
-            )
-        }
-        None => (
-            "as configured".into(),
-            "$VERBATIM_WEBHOOK_SECRET".into(),
-            "as configured; `verbatim keys create` makes more".into(),
-            "$VERBATIM_API_KEY".into(),
-        ),
-    };
+fn print(text: &str) {
     // Nobody may be reading: a service does not die of that.
-    let _ = writeln!(
-        std::io::stdout(),
-        r#"
-Verbatim {version}
-
-  database        {database}
-  webhook         http://{address}/webhook
-  webhook secret  {secret_place}
-  API key         {key_place}
-
-Send it a message, and read it back:
-
-  body='{{"agent_id":"A80HVD8577","event_type":"chat.push","data":{{"role":"user","message":"Hello, is anybody there?","session_id":"first-session","timestamp":'$(date +%s.%N)'}},"timestamp":'$(date +%s.%N)'}}'
-  signature=$(printf %s "$body" | openssl dgst -sha256 -hmac "{secret}" -r | cut -d ' ' -f 1)
-  curl -sS http://{address}/webhook -H "X-bitHuman-Signature: sha256=$signature" -d "$body"
-
-  curl -sS http://{address}/v1/sessions/first-session/messages -H "Authorization: Bearer {key}"
-"#
-    );
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

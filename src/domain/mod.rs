@@ -1,4 +1,5 @@
-//! Plain values: what a delivery, a session and a message are. No I/O, no clock, no randomness.
+//! Plain values: what a delivery, a session and a message are. No I/O and no clock; the one thing
+//! left to chance is what a new [`DeliveryId`] ends with.
 
 pub mod delivery;
 pub mod ids;

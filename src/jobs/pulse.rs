@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -23,10 +24,58 @@ pub struct Pulse {
     pub since: Option<DateTime<Utc>>,
 }
 
+/// Asks over a connection of its own: busy readers must not look like a database that is away.
+#[derive(Debug)]
+pub struct Probe {
+    options: PgConnectOptions,
+    open: Option<PgConnection>,
+}
+
+impl Probe {
+    /// It connects when it first asks.
+    #[must_use]
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options: options.disable_statement_logging(), open: None }
+    }
+
+    /// Postgres answers. A connection that was cut says nothing about that, so a new one is made.
+    pub async fn ask(&mut self) -> bool {
+        let open = self.open.take();
+        let asked = tokio::time::timeout(PATIENCE, answering(open, &self.options)).await;
+        self.open = asked.ok().and_then(Result::ok);
+        self.open.is_some()
+    }
+}
+
+/// A connection that has just answered: the one that is open, or else a new one.
+async fn answering(
+    open: Option<PgConnection>,
+    options: &PgConnectOptions,
+) -> Result<PgConnection, sqlx::Error> {
+    if let Some(mut connection) = open
+        && question(&mut connection).await.is_ok()
+    {
+        return Ok(connection);
+    }
+    let mut connection = options.connect().await?;
+    question(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn question(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("SELECT 1").execute(connection).await.map(drop)
+}
+
 /// Asks again and again, until the service stops.
-pub async fn run(pool: PgPool, clock: Clock, pulse: watch::Sender<Pulse>, life: Lifecycle) {
+pub async fn run(
+    options: PgConnectOptions,
+    clock: Clock,
+    pulse: watch::Sender<Pulse>,
+    life: Lifecycle,
+) {
+    let mut probe = Probe::new(options);
     while !life.is_stopping() {
-        run_once(&pool, &clock, &pulse).await;
+        note(&pulse, probe.ask().await, &clock);
         tokio::select! {
             () = life.stopping() => {}
             () = tokio::time::sleep(INTERVAL) => {}
@@ -34,10 +83,7 @@ pub async fn run(pool: PgPool, clock: Clock, pulse: watch::Sender<Pulse>, life: 
     }
 }
 
-/// Asks once.
-pub async fn run_once(pool: &PgPool, clock: &Clock, pulse: &watch::Sender<Pulse>) {
-    let asked = tokio::time::timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await;
-    let reachable = matches!(asked, Ok(Ok(_)));
+fn note(pulse: &watch::Sender<Pulse>, reachable: bool, clock: &Clock) {
     pulse.send_if_modified(|pulse| {
         let changed = pulse.since.is_none() || pulse.reachable != reachable;
         if changed {

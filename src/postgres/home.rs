@@ -170,16 +170,6 @@ impl Home {
     }
 }
 
-/// Makes the data folder, closed to others; under root the server's account may pass through.
-pub(super) fn make_data_dir(data_dir: &Path) -> anyhow::Result<()> {
-    if let Some(parent) = data_dir.parent() {
-        std::fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make the folder {}", parent.display()))?;
-    }
-    let root = nix::unistd::Uid::effective().is_root();
-    make_folder(data_dir, if root { PASSAGE } else { PRIVATE }).map(drop)
-}
-
 /// Makes a folder with exactly this mode, and says whether it is new.
 fn make_folder(path: &Path, mode: u32) -> anyhow::Result<bool> {
     let is_new = match DirBuilder::new().mode(PRIVATE).create(path) {

@@ -58,7 +58,7 @@ impl Database {
     /// Fails on what waiting cannot heal: another process that serves from the folder, no server
     /// binaries or those of another major version, a folder that cannot be used.
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
-        home::make_data_dir(&settings.data_dir)?;
+        settings.make_data_dir()?;
         // The inbox is in the folder too, so one process has it whatever the database is.
         let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
         if let Some(url) = &settings.url {
@@ -76,7 +76,7 @@ impl Database {
         if let Some(url) = &settings.url {
             return Ok(Self { options: external(url)?, supervisor: None, _lock: None });
         }
-        home::make_data_dir(&settings.data_dir)?;
+        settings.make_data_dir()?;
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
         let options = private(&home);
         let deadline = Instant::now() + lock::COMMAND_LIMIT;

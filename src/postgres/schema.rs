@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
@@ -46,12 +46,22 @@ pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
     Ok(Migrated { version, applied })
 }
 
-/// Checks that the database suits us, for a start that leaves its schema alone.
+/// Checks that the database suits us and has every migration that this binary carries, for a start
+/// that leaves its schema alone.
 pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
     let mut connection = options.connect().await.context("cannot connect to the database")?;
     check_connection(&mut connection).await?;
+    let applied = applied(&mut connection).await?;
     let _ = connection.close().await;
-    Ok(())
+    let missing = MIGRATOR.iter().find(|migration| !applied.contains(&migration.version));
+    missing.map_or(Ok(()), |migration| {
+        bail!(
+            "the database's schema lacks the migration {} ({}): run `verbatim migrate`, or serve \
+             without --no-migrate",
+            migration.version,
+            migration.description
+        )
+    })
 }
 
 async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {

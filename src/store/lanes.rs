@@ -4,13 +4,17 @@
 //! trip for every query. A lane goes back unasked, for it goes back only after a query that ended
 //! well: one that failed, or whose caller went away in the middle, is closed instead.
 
+mod deadline;
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::StoreError;
+use deadline::{LONGEST_QUERY, Prompt, late};
 
 /// Lanes at the most. More would make Postgres switch between them rather than work.
 const LANES: usize = 8;
@@ -18,6 +22,9 @@ const LANES: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// A lane that lay idle for longer is asked whether it still lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How long the answer to that question may take. Eight such lanes one after the other must not
+/// keep a reader for long.
+const LONGEST_PING: Duration = Duration::from_secs(1);
 /// A lane lives this long at the most, so that none stays with a demoted primary.
 const LIFETIME: Duration = Duration::from_mins(15);
 /// What is read here is a few rows by their key, for which one plan is as good for any key as for
@@ -72,7 +79,8 @@ impl Lanes {
 
     async fn open(&self) -> Result<Open, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
-        sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        let session = sqlx::raw_sql(SESSION).execute(&mut connection);
+        timeout(LONGEST_QUERY, session).await.map_err(|_| late())??;
         let now = Instant::now();
         Ok(Open { connection, opened: now, used: now })
     }
@@ -80,7 +88,7 @@ impl Lanes {
     async fn reuse(&self) -> Option<Open> {
         while let Some(mut open) = self.pop() {
             let fit = open.opened.elapsed() < LIFETIME
-                && (open.used.elapsed() < TRUSTED_IDLE || open.connection.ping().await.is_ok());
+                && (open.used.elapsed() < TRUSTED_IDLE || answers(&mut open.connection).await);
             if fit {
                 return Some(open);
             }
@@ -93,9 +101,15 @@ impl Lanes {
     }
 }
 
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(timeout(LONGEST_PING, connection.ping()).await, Ok(Ok(())))
+}
+
 impl Lane<'_> {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.open.connection
+    /// For one query, whose answer comes in time or not at all: the network can swallow a
+    /// connection, and a lane that waited on it would be lost to all readers.
+    pub(super) fn connection(&mut self) -> Prompt<'_> {
+        Prompt(&mut self.open.connection)
     }
 
     /// Gives it back, after a query that ended well.
@@ -104,5 +118,76 @@ impl Lane<'_> {
         if let Ok(mut free) = self.lanes.free.lock() {
             free.push(self.open);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// `AuthenticationOk`, then `ReadyForQuery`.
+    const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    /// `CommandComplete`, then `ReadyForQuery`: to the session's setting.
+    const DONE: &[u8] = b"C\0\0\0\x08SET\0Z\0\0\0\x05I";
+
+    /// A server that greets, takes one setting, and says nothing more.
+    async fn fall_silent(mut client: TcpStream) {
+        let mut said = [0; 1024];
+        for answer in [WELCOME, DONE] {
+            let _ = client.read(&mut said).await;
+            let _ = client.write_all(answer).await;
+        }
+        while client.read(&mut said).await.is_ok_and(|bytes| bytes > 0) {}
+    }
+
+    async fn lanes_to_a_silent_server() -> Lanes {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(listener.local_addr().unwrap().port())
+            .username("reader")
+            .ssl_mode(PgSslMode::Disable);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(fall_silent(client));
+            }
+        });
+        Lanes::new(PgPoolOptions::new().test_before_acquire(false).connect_lazy_with(options))
+    }
+
+    #[tokio::test]
+    async fn a_query_that_gets_no_answer_fails_and_frees_its_lane() {
+        let lanes = lanes_to_a_silent_server().await;
+        for many in [true, false] {
+            let mut lane = lanes.take().await.unwrap();
+            // From here on nothing happens by itself, so time runs to the deadline.
+            tokio::time::pause();
+            let query = sqlx::query("SELECT 1");
+            let error = if many {
+                query.fetch_all(lane.connection()).await.unwrap_err()
+            } else {
+                query.fetch_optional(lane.connection()).await.unwrap_err()
+            };
+            tokio::time::resume();
+            let error = StoreError::from(error);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+            drop(lane);
+            assert_eq!(lanes.permits.available_permits(), LANES);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_lay_idle_and_says_nothing_is_replaced() {
+        let lanes = lanes_to_a_silent_server().await;
+        let lane = lanes.take().await.unwrap();
+        let Some(long_ago) = Instant::now().checked_sub(TRUSTED_IDLE * 2) else { return };
+        lane.give_back();
+        lanes.free.lock().unwrap()[0].used = long_ago;
+        tokio::time::pause();
+        assert!(lanes.reuse().await.is_none(), "it is not used again");
     }
 }

@@ -36,15 +36,17 @@ impl Service {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // The banner comes when everything is there, and names the address.
+        // The banner names the address, and says how to try it when everything is there.
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
         let address = lines
-            .map_while(Result::ok)
             .find_map(|line| {
                 let rest = line.trim().strip_prefix("webhook ")?.trim();
                 Some(rest.strip_prefix("http://")?.strip_suffix("/webhook")?.to_owned())
             })
             .expect("the service says where it listens");
+        let ready = lines.any(|line| line.starts_with("Send it a message"));
+        assert!(ready, "the database comes up");
         Self { process, address }
     }
 

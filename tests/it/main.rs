@@ -9,6 +9,7 @@ mod embedded;
 mod keys;
 mod projection;
 mod simulate;
+mod start;
 mod structure;
 mod support;
 mod webhook;

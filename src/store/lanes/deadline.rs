@@ -1,0 +1,79 @@
+//! A connection that must answer in time. Postgres ends a query that takes too long by itself; this
+//! is for a Postgres that says nothing any more, as when the network swallows its packets.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Either, Execute, Executor, Postgres, SqlStr};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Longer than the server's own limit, whose error says more.
+pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(12);
+
+/// Runs one query. After an error the connection is fit for nothing more.
+#[derive(Debug)]
+pub(in crate::store) struct Prompt<'c>(pub(super) &'c mut PgConnection);
+
+/// What a query that got no answer fails with: the database's fault, like a connection cut.
+pub(super) fn late() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}
+
+impl<'c> Executor<'c> for Prompt<'c> {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let deadline = Instant::now() + LONGEST_QUERY;
+        let rows = self.0.fetch_many(query);
+        stream::try_unfold(rows, move |mut rows| async move {
+            let next = timeout_at(deadline, rows.try_next()).await.map_err(|_| late())??;
+            Ok(next.map(|row| (row, rows)))
+        })
+        .boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let row = self.0.fetch_optional(query);
+        async move { timeout(LONGEST_QUERY, row).await.map_err(|_| late())? }.boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        let prepared = self.0.prepare_with(sql, parameters);
+        async move { timeout(LONGEST_QUERY, prepared).await.map_err(|_| late())? }.boxed()
+    }
+
+    // Hidden, and the macros' alone: they call it at compile time.
+    fn describe<'e>(
+        self,
+        sql: SqlStr,
+    ) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.0.describe(sql)
+    }
+}
