@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -121,15 +122,15 @@ impl Code {
     }
 }
 
-/// A problem to tell the caller.
-#[derive(Debug)]
+/// A problem to tell the caller. It can be told to all who share a reading.
+#[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     retry_after_seconds: Option<u32>,
     extension: Option<(&'static str, serde_json::Value)>,
     /// For the log alone.
-    cause: Option<anyhow::Error>,
+    cause: Option<Arc<anyhow::Error>>,
 }
 
 /// As it goes over the wire.
@@ -163,7 +164,7 @@ impl Problem {
     #[must_use]
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
         Self {
-            cause: Some(cause.into()),
+            cause: Some(Arc::new(cause.into())),
             ..Self::new(Code::Internal, "The log tells more under this request id.")
         }
     }
@@ -172,7 +173,7 @@ impl Problem {
     #[must_use]
     pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
         Self {
-            cause: Some(cause.into()),
+            cause: Some(Arc::new(cause.into())),
             retry_after_seconds: Some(1),
             ..Self::new(Code::Unavailable, "The database does not answer; try again shortly.")
         }
@@ -201,7 +202,7 @@ impl Problem {
     /// What to log about it, where there is a cause.
     #[must_use]
     pub fn cause(&self) -> Option<&anyhow::Error> {
-        self.cause.as_ref()
+        self.cause.as_deref()
     }
 }
 

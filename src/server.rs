@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Keyring};
+use crate::api::{self, ApiState, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -122,6 +122,7 @@ impl Server {
             store,
             clock,
             silence: settings.silence,
+            reads: SharedReads::default(),
         };
         let http = serve(listener, webhook, health, state, &life)?;
         Ok(Self { address, backlog, database, schema, http, inbox, workers, give_up, life })

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
+use super::answer::Answer;
 use super::list::{self, LIST_PARAMS, ListRequest};
 use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
@@ -51,7 +52,7 @@ pub(super) async fn list(
     let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
     let next =
         list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });
-    list::respond(&req, rows.into_iter().map(Agent::from).collect(), next)
+    Ok(list::answer(req.uri(), rows.into_iter().map(Agent::from).collect(), next)?.into())
 }
 
 /// One agent.
@@ -67,7 +68,7 @@ pub(super) async fn show(
         return Err(no_such_agent());
     }
     let row = state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
-    list::json(HttpResponse::Ok(), &Agent::from(row))
+    Ok(Answer::of(&Agent::from(row))?.into())
 }
 
 pub(super) fn no_such_agent() -> Problem {

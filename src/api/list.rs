@@ -1,9 +1,10 @@
 //! Lists: what every one of them can be asked, and how it is answered.
 
-use actix_web::http::header::LINK;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
+use actix_web::http::Uri;
 use serde::Serialize;
 
+use super::answer::Answer;
 use super::cursor::{self, Fingerprint, Key};
 use super::params::Params;
 use crate::problem::Problem;
@@ -78,39 +79,25 @@ impl<K: Key + Clone> ListRequest<K> {
     }
 }
 
-/// Answers a part of a list, with a link to the next.
-pub(super) fn respond<T: Serialize>(
-    req: &HttpRequest,
+/// A part of a list, with a link to the next.
+pub(super) fn answer<T: Serialize>(
+    uri: &Uri,
     data: Vec<T>,
     next_cursor: Option<String>,
-) -> Result<HttpResponse, Problem> {
-    let mut response = HttpResponse::Ok();
-    if let Some(cursor) = &next_cursor {
-        response.insert_header((LINK, next_link(req, cursor)));
-    }
+) -> Result<Answer, Problem> {
+    let link = next_cursor.as_deref().map(|cursor| next_link(uri, cursor));
     let has_more = next_cursor.is_some();
-    json(response, &Page { data, next_cursor, has_more })
-}
-
-/// Answers with JSON.
-pub(super) fn json<T: Serialize>(
-    mut response: actix_web::HttpResponseBuilder,
-    value: &T,
-) -> Result<HttpResponse, Problem> {
-    /// Room for a page of a usual conversation, so that writing it seldom grows the buffer.
-    const USUAL_BYTES: usize = 16 << 10;
-    let mut body = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
-    Ok(response.content_type("application/json").body(body))
+    Answer::linked(&Page { data, next_cursor, has_more }, link)
 }
 
 /// Relative to the request, so that it holds behind any proxy.
-fn next_link(req: &HttpRequest, cursor: &str) -> String {
-    let kept = req
-        .query_string()
+fn next_link(uri: &Uri, cursor: &str) -> String {
+    let kept = uri
+        .query()
+        .unwrap_or_default()
         .split('&')
         .filter(|part| !part.is_empty() && part.split('=').next() != Some("cursor"));
-    let mut link = format!("<{}?", req.uri().path());
+    let mut link = format!("<{}?", uri.path());
     for part in kept {
         link.push_str(part);
         link.push('&');

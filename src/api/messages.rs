@@ -1,9 +1,13 @@
 //! `GET /v1/sessions/{session_id}/messages`: the conversation in order.
 
+use std::sync::Arc;
+
+use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::list::{self, ListRequest};
 use super::params::{Params, path_id};
 use super::session::{only, session_key};
@@ -12,7 +16,7 @@ use super::{ApiState, Caller};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
-use crate::store::{Order, Position};
+use crate::store::{Order, Position, Store};
 
 const PARAMS: [&str; 8] =
     ["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"];
@@ -77,10 +81,29 @@ pub(super) async fn list(
         before: params.time("before")?,
     };
     let session_id = path_id(&req)?;
-    let key = session_key(&session_id, &params, &caller);
-    let session = only(state.store.find_session(key).await?)?;
-    let mut rows = state.store.read_messages(&session, &filter, &list.page()).await?;
+    let (uri, store) = (req.uri().clone(), state.store.clone());
+    let asked = Asked { uri, session_id, params, list, filter, caller: caller.clone(), store };
+    let asked = Arc::new(asked);
+    state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await
+}
+
+/// A conversation as it was asked for.
+struct Asked {
+    uri: Uri,
+    session_id: String,
+    params: Params,
+    list: ListRequest<Uuid>,
+    filter: MessageFilter,
+    caller: Caller,
+    store: Store,
+}
+
+async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
+    let Asked { uri, session_id, params, list, filter, caller, store } = &*asked;
+    let key = session_key(session_id, params, caller);
+    let session = only(store.find_session(key).await?)?;
+    let mut rows = store.read_messages(&session, filter, &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.occurred_at, key: row.id });
     let show = |row| Message::new(row, &session.session_id, &session.agent_id);
-    list::respond(&req, rows.iter().map(show).collect(), next)
+    list::answer(uri, rows.iter().map(show).collect(), next)
 }

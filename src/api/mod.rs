@@ -3,8 +3,10 @@
 
 mod access_log;
 mod agents;
+mod answer;
 mod caller;
 mod cursor;
+mod group;
 pub mod health;
 mod keyring;
 mod list;
@@ -17,6 +19,7 @@ mod timestamp;
 mod transcript;
 
 pub use access_log::access_log;
+pub use answer::SharedReads;
 pub use caller::Caller;
 pub use keyring::Keyring;
 pub use routes::routes;
@@ -37,6 +40,8 @@ pub struct ApiState {
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// What is being read for all who ask for the same.
+    pub reads: SharedReads,
 }
 
 impl From<StoreError> for Problem {

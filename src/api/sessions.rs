@@ -1,8 +1,11 @@
 //! `GET /v1/sessions`, `GET /v1/agents/{agent_id}/sessions` and `GET /v1/sessions/{session_id}`.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::agents::no_such_agent;
+use super::answer::Answer;
 use super::list::{self, ListRequest};
 use super::params::{Params, path_id};
 use super::session::{SELECTORS, Session, only, session_key};
@@ -80,9 +83,17 @@ pub(super) async fn show(
     caller.require(Scope::Read)?;
     let params = Params::parse(&req, &SELECTORS, &[])?;
     let session_id = path_id(&req)?;
-    let key = session_key(&session_id, &params, &caller);
+    let asked = Arc::new((session_id, params, caller.clone(), state.clone()));
+    state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await
+}
+
+async fn read(
+    asked: Arc<(String, Params, Caller, web::Data<ApiState>)>,
+) -> Result<Answer, Problem> {
+    let (session_id, params, caller, state) = &*asked;
+    let key = session_key(session_id, params, caller);
     let row = only(state.store.find_session(key).await?)?;
-    list::json(HttpResponse::Ok(), &Session::new(&row, state.silence, state.clock.now()))
+    Answer::of(&Session::new(&row, state.silence, state.clock.now()))
 }
 
 /// Answers a page of sessions, with their messages where they are to be included.
@@ -97,12 +108,12 @@ async fn respond(
     let now = state.clock.now();
     let show = |row| Session::new(row, state.silence, now);
     if params.choice("include", &[("messages", ())])?.is_none() {
-        return list::respond(req, rows.iter().map(show).collect(), next);
+        return Ok(list::answer(req.uri(), rows.iter().map(show).collect(), next)?.into());
     }
     let messages = state.store.beginnings(&rows, INCLUDED_MESSAGES).await?;
     let sessions = rows.iter().zip(&messages);
     let data = sessions.map(|(row, messages)| show(row).with_messages(row, messages)).collect();
-    list::respond(req, data, next)
+    Ok(list::answer(req.uri(), data, next)?.into())
 }
 
 /// Of the agents that are asked for, those that the caller may see.

@@ -4,7 +4,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
-use verbatim::api::{ApiState, Keyring, access_log, routes};
+use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
@@ -47,6 +47,7 @@ impl TestApi {
             keyring: keyring.clone(),
             clock: clock.clone(),
             silence: SilenceLimits::default(),
+            reads: SharedReads::default(),
         });
         let app = move || {
             App::new()

@@ -9,4 +9,5 @@ mod keys;
 mod messages;
 mod rows;
 mod sessions;
+mod shared;
 mod transcript;

@@ -1,0 +1,91 @@
+//! An answer that went well: JSON, written once, for one caller or for many.
+
+use std::hash::Hash;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LINK};
+use actix_web::http::uri::PathAndQuery;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Caller;
+use super::group::{GroupReads, Unread};
+use crate::problem::Problem;
+
+/// Room for a page of a usual conversation, so that writing it seldom grows the buffer.
+const USUAL_BYTES: usize = 16 << 10;
+
+/// JSON, and the link to what follows it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    body: Bytes,
+    link: Option<HeaderValue>,
+}
+
+impl Answer {
+    /// One thing.
+    pub(super) fn of<T: Serialize>(value: &T) -> Result<Self, Problem> {
+        Self::linked(value, None)
+    }
+
+    /// A part of a list.
+    pub(super) fn linked<T: Serialize>(value: &T, link: Option<String>) -> Result<Self, Problem> {
+        let mut body = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
+        let link = link.map(HeaderValue::try_from).transpose().map_err(Problem::internal)?;
+        Ok(Self { body: body.into(), link })
+    }
+}
+
+impl From<Answer> for HttpResponse {
+    fn from(answer: Answer) -> Self {
+        let mut response = Self::Ok();
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        if let Some(link) = answer.link {
+            response.insert_header((LINK, link));
+        }
+        response.body(answer.body)
+    }
+}
+
+/// Answers that are being read, for all who ask for the same at the same time. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct SharedReads(GroupReads<Question, Result<Answer, Problem>>);
+
+/// All that a shared answer depends on, beside the time at which it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    /// As it was sent: spelt differently, the same is asked for apart.
+    target: Option<PathAndQuery>,
+    /// The agents that the caller may see.
+    visible: Option<Vec<String>>,
+}
+
+impl SharedReads {
+    /// Answers from a reading that begins after this call, and may be shared with others who ask
+    /// the same and see the same. What the caller's key allows must have been checked before.
+    pub(super) async fn answer<R>(
+        &self,
+        req: &HttpRequest,
+        caller: &Caller,
+        reading: impl Fn() -> R + Send + 'static,
+    ) -> Result<HttpResponse, Problem>
+    where
+        R: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let question = Question {
+            target: req.uri().path_and_query().cloned(),
+            visible: caller.agents().map(<[_]>::to_vec),
+        };
+        Ok(self.0.read(question, reading).await??.into())
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Died => Self::internal(unread),
+            Unread::TooMany => Self::unavailable(unread),
+        }
+    }
+}
