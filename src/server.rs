@@ -32,7 +32,7 @@ use crate::webhook::handler::{self, Webhook};
 
 /// Workers of the drain. One leaves Postgres idle while it prepares a batch; more than two gain
 /// nothing where Postgres writes to one disk.
-const DRAIN_WORKERS: usize = 2;
+pub const DRAIN_WORKERS: usize = 2;
 /// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
 /// of its connection is lost, so connections are closed rarely.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);

@@ -22,9 +22,9 @@ use verbatim::store::ingest::{self, Row};
 use super::bodies::Deliveries;
 
 /// Connections that write at once: as many as the drain has.
-const WRITERS: usize = 2;
+const WRITERS: usize = verbatim::server::DRAIN_WORKERS;
 /// Deliveries in a transaction: as many as the drain takes when it is behind.
-const BATCH: usize = 1_000;
+const BATCH: usize = verbatim::drain::worker::BATCH.deliveries;
 
 /// Writes all deliveries, and tells how long those after the warm-up took.
 pub(crate) fn write(

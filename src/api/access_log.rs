@@ -89,7 +89,8 @@ impl Line {
 
     fn write(&self, status: StatusCode, cause: Option<&anyhow::Error>) {
         let (method, path, request_id) = (self.method.as_str(), self.uri.path(), &self.request_id);
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        // Whole microseconds: more digits would be noise.
+        let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let status_code = status.as_u16();
         macro_rules! line {
             ($level:ident $(, $field:ident = $value:expr)*) => {

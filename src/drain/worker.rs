@@ -12,7 +12,7 @@ use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
-const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
+pub const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
 /// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
 /// half open would wait for ever.
 const BATCH_DEADLINE: Duration = Duration::from_mins(1);
