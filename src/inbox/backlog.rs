@@ -287,6 +287,13 @@ impl Backlog {
         self.drain_ended.cancel();
     }
 
+    /// The last connection to close tidies the file, and the reader's may not: it only reads.
+    pub(super) async fn close_reader(&self) {
+        if let Some(reader) = self.reader.lock().await.take() {
+            reader.close().await;
+        }
+    }
+
     pub(super) async fn drain_ended(&self) {
         self.drain_ended.cancelled().await;
     }

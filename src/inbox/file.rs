@@ -152,6 +152,11 @@ impl InboxReader {
         Ok(Self { connection: options(path).read_only(true).connect().await? })
     }
 
+    pub(super) async fn close(self) {
+        // It holds nothing that could be lost.
+        let _ = self.connection.close().await;
+    }
+
     /// The first group from `from` to `last`.
     pub(super) async fn next(
         &mut self,

@@ -197,6 +197,7 @@ impl Writer {
     async fn finish(self, file: Option<InboxFile>) {
         self.backlog.close();
         self.backlog.drain_ended().await;
+        self.backlog.close_reader().await;
         let Some(mut file) = file else { return };
         let forget = self.backlog.take_forgettable();
         let mut closed = Ok(());

@@ -87,6 +87,13 @@ fn note(pulse: &watch::Sender<Pulse>, reachable: bool, clock: &Clock) {
     pulse.send_if_modified(|pulse| {
         let changed = pulse.since.is_none() || pulse.reachable != reachable;
         if changed {
+            match (reachable, pulse.since) {
+                (false, _) => {
+                    tracing::warn!("Postgres does not answer; the inbox keeps deliveries");
+                }
+                (true, Some(_)) => tracing::info!("Postgres answers again"),
+                (true, None) => {}
+            }
             *pulse = Pulse { reachable, since: Some(clock.now()) };
         }
         changed

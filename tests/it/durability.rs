@@ -58,6 +58,8 @@ async fn deliveries_outlive_a_database_that_is_away_and_a_restart() {
     let app = App::start_on(database, data, |_| {}).await;
     app.drained().await;
     assert_eq!(texts(&app).await, numbered(25));
+    let (_, data) = app.stop().await;
+    assert!(!data.path().join("inbox/inbox.sqlite-wal").exists(), "the file is closed tidily");
 }
 
 #[actix_web::test]
