@@ -30,9 +30,9 @@ use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
 use crate::webhook::handler::{self, Webhook};
 
-/// Workers of the drain. One leaves Postgres idle while it prepares a batch; more than two gain
-/// nothing where Postgres writes to one disk.
-pub const DRAIN_WORKERS: usize = 2;
+/// Workers of the drain. One keeps up with all that the inbox takes: a second would halve the
+/// batches, and wait for the sessions that both have in theirs.
+pub const DRAIN_WORKERS: usize = 1;
 /// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
 /// of its connection is lost, so connections are closed rarely.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
@@ -13,6 +14,9 @@ use crate::lifecycle::Lifecycle;
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
 pub const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
+/// Batches begin this far apart, unless a full one waits. A delivery after a silence goes at once;
+/// under load a transaction of hundreds costs Postgres a third less for each than one of dozens.
+const PACE: Duration = Duration::from_millis(20);
 /// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
 /// half open would wait for ever.
 const BATCH_DEADLINE: Duration = Duration::from_mins(1);
@@ -51,9 +55,26 @@ impl Worker {
         // connection is dropped with it.
         tokio::select! {
             () = give_up.cancelled() => {}
-            () = async { while self.run_once().await {} } => {}
+            () = self.run_paced() => {}
         }
         self.connection.close().await;
+    }
+
+    /// Batch after batch; under load in batches that are worth a transaction.
+    async fn run_paced(&mut self) {
+        let mut next = Instant::now();
+        loop {
+            if self.backlog.waiting() < BATCH.deliveries {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next) => {}
+                    () = self.life.stopping() => {}
+                }
+            }
+            next = Instant::now() + PACE;
+            if !self.run_once().await {
+                return;
+            }
+        }
     }
 
     /// Takes one batch to Postgres; false once there is and will be none.

@@ -156,6 +156,17 @@ impl Backlog {
         }
     }
 
+    /// How many deliveries wait in memory for somebody to take them; without end where more are in
+    /// the file.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let state = self.lock();
+        match state.spilled_from {
+            Some(_) => usize::MAX,
+            None => state.queue.iter().map(|(group, _)| group.arrivals.len()).sum(),
+        }
+    }
+
     /// The groups are in Postgres; the writer forgets them with its next commit.
     pub fn done(&self, groups: &[Group]) {
         let mut state = self.lock();

@@ -15,8 +15,20 @@ use super::backlog::GroupInfo;
 /// How long a statement waits for the other connection; the writer and the reader hold the file
 /// for moments only.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The log is written back into the file after so many pages, 32 MiB. What is drained by then is
+/// never written there at all; the default of 4 MiB would do it several times a second under load.
+const CHECKPOINT_PAGES: &str = "8192";
 /// The layout of the tables, kept in `user_version`.
 const LAYOUT: i64 = 1;
+
+/// Forgets what has been drained.
+const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
+/// The same, and a new group, in one transaction. Where a part fails the transaction stays open;
+/// the connection is closed then, and takes it along.
+const COMMIT_GROUP: &str = "BEGIN IMMEDIATE;
+    DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1));
+    INSERT INTO groups (seq, count, oldest_at, payload) VALUES (?2, ?3, ?4, ?5);
+    COMMIT";
 
 /// The file could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +66,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         // FULL syncs the log at every commit: the 200 that follows is a promise.
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .locking_mode(SqliteLockingMode::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(16)
@@ -112,26 +125,19 @@ impl InboxFile {
         group: Option<(&GroupInfo, Vec<u8>)>,
         forget: &[i64],
     ) -> Result<(), FileError> {
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        for (first, last) in runs(forget) {
-            sqlx::query("DELETE FROM groups WHERE seq BETWEEN ?1 AND ?2")
-                .bind(first)
-                .bind(last)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        if let Some((info, payload)) = group {
-            sqlx::query(
-                "INSERT INTO groups (seq, count, oldest_at, payload) VALUES (?1, ?2, ?3, ?4)",
-            )
-            .bind(info.seq)
-            .bind(i64::try_from(info.count).unwrap_or(i64::MAX))
-            .bind(info.oldest_at.timestamp_micros())
-            .bind(payload)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
+        // One call for the whole: each is a hop to the thread that `SQLite` runs on and back, which
+        // on a busy machine takes longer than the statement.
+        let forget = serde_json::json!(forget).to_string();
+        let query = match group {
+            Some((info, payload)) => sqlx::query(COMMIT_GROUP)
+                .bind(forget)
+                .bind(info.seq)
+                .bind(i64::try_from(info.count).unwrap_or(i64::MAX))
+                .bind(info.oldest_at.timestamp_micros())
+                .bind(payload),
+            None => sqlx::query(FORGET).bind(forget),
+        };
+        query.execute(&mut self.connection).await?;
         Ok(())
     }
 
@@ -174,31 +180,6 @@ impl InboxReader {
     }
 }
 
-/// Runs of consecutive numbers, so that forgetting a thousand groups is one statement.
-fn runs(seqs: &[i64]) -> Vec<(i64, i64)> {
-    let mut sorted = seqs.to_vec();
-    sorted.sort_unstable();
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    for seq in sorted {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 >= seq => *last = seq,
-            _ => runs.push((seq, seq)),
-        }
-    }
-    runs
-}
-
 fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::runs;
-
-    #[test]
-    fn consecutive_numbers_are_forgotten_together() {
-        assert_eq!(runs(&[7, 1, 2, 3, 9, 8]), [(1, 3), (7, 9)]);
-        assert_eq!(runs(&[]), []);
-    }
 }
