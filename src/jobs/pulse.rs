@@ -88,11 +88,12 @@ fn note(pulse: &watch::Sender<Pulse>, reachable: bool, clock: &Clock) {
         let changed = pulse.since.is_none() || pulse.reachable != reachable;
         if changed {
             match (reachable, pulse.since) {
-                (false, _) => {
+                (false, Some(_)) => {
                     tracing::warn!("Postgres does not answer; the inbox keeps deliveries");
                 }
                 (true, Some(_)) => tracing::info!("Postgres answers again"),
-                (true, None) => {}
+                // The first word: a start takes its time, and says so itself.
+                (_, None) => {}
             }
             *pulse = Pulse { reachable, since: Some(clock.now()) };
         }
