@@ -48,8 +48,6 @@ impl Worker {
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
     /// stays in the inbox's file.
     pub async fn run(mut self) {
-        // Ahead of the first batch, so that it need not wait for that.
-        self.connection.open_ahead().await;
         let give_up = self.give_up.clone();
         // Dropping the work at any point is safe: the batch in hand is still in the file, and its
         // connection is dropped with it.
@@ -62,6 +60,8 @@ impl Worker {
 
     /// Batch after batch; under load in batches that are worth a transaction.
     async fn run_paced(&mut self) {
+        // Ahead of the first batch, so that it need not wait for that.
+        self.connection.open_ahead().await;
         let mut next = Instant::now();
         loop {
             if self.backlog.waiting() < BATCH.deliveries {
@@ -78,7 +78,7 @@ impl Worker {
     }
 
     /// Takes one batch to Postgres; false once there is and will be none.
-    pub async fn run_once(&mut self) -> bool {
+    async fn run_once(&mut self) -> bool {
         let mut backoff = BACKOFF[0];
         let groups = loop {
             match self.backlog.take(BATCH).await {
