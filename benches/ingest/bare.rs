@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::runtime::Runtime;
 use verbatim::clock::Clock;
 use verbatim::config::DatabaseSettings;
-use verbatim::decode::decode;
+use verbatim::decode::Received;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
 use verbatim::jobs::partitions;
 use verbatim::postgres::{self, Database};
@@ -38,8 +38,7 @@ pub(crate) fn write(
     let options = database.connect_options();
 
     let arrivals = arrivals(deliveries);
-    let rows: Vec<Row<'_>> =
-        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
+    let rows: Vec<Row<'_>> = arrivals.iter().map(Row::from).collect();
     write_rows(&options, &rows[..warm_up])?;
     let took = write_rows(&options, &rows[warm_up..])?;
 
@@ -62,7 +61,7 @@ async fn open(settings: &DatabaseSettings) -> anyhow::Result<Database> {
 }
 
 /// The deliveries as they would stand in the inbox.
-fn arrivals(deliveries: &Deliveries) -> Vec<Arrival> {
+fn arrivals(deliveries: &Deliveries) -> Vec<Received> {
     let received_at = Clock::system().now();
     let arrival = |index| Arrival {
         id: DeliveryId::new(received_at),
@@ -71,7 +70,7 @@ fn arrivals(deliveries: &Deliveries) -> Vec<Arrival> {
         evidence: Evidence { signed: true, ..Evidence::default() },
         body: Bytes::copy_from_slice(deliveries.body(index)),
     };
-    (0..deliveries.len()).map(arrival).collect()
+    (0..deliveries.len()).map(arrival).map(Received::from).collect()
 }
 
 /// Writes the rows batch by batch, each writer the next one; from the first to the last commit.

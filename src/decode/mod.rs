@@ -1,7 +1,7 @@
 //! What a delivery says: four generations of one contract, and the account's events.
 //!
 //! Pure: an arrival decodes to the same delivery whenever it is tried. The door decodes it to know
-//! what to answer, the drain to know what to write, so it belongs to neither. The generations are
+//! what to answer, and so does whoever reads it back from the inbox's file, so it belongs to neither. The generations are
 //! not told apart first and read by four decoders; each fact is looked for under every name that
 //! any of them has for it, so that a mixture can be read, too.
 
@@ -27,8 +27,27 @@ const MAX_NAME_BYTES: usize = 128;
 const ACCOUNT_EVENTS: [&str; 6] =
     ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping", "agent_error"];
 
+/// What an arrival says, or why that cannot be read.
+pub type Reading = Result<Delivery, Unreadable>;
+
+/// What arrived, with what it says. The door reads it for the answer, and the drain writes what
+/// the door read: hashing and parsing a delivery is a good part of all that it costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// What arrived.
+    pub arrival: Arrival,
+    /// What it says.
+    pub read: Reading,
+}
+
+impl From<Arrival> for Received {
+    fn from(arrival: Arrival) -> Self {
+        Self { read: decode(&arrival), arrival }
+    }
+}
+
 /// Reads a delivery.
-pub fn decode(arrival: &Arrival) -> Result<Delivery, Unreadable> {
+pub fn decode(arrival: &Arrival) -> Reading {
     let (text, repaired) = body_text(&arrival.body);
     let top = match Object::parse(&text) {
         Ok(Some(object)) => object,

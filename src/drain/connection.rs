@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::failure::{self, Fault};
 use super::write;
-use crate::domain::Arrival;
+use crate::decode::Received;
 
 /// How long it may take to connect.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl Connection {
     /// was cancelled may swallow later writes.
     pub(super) async fn write(
         &mut self,
-        arrivals: &[&Arrival],
+        deliveries: &[&Received],
         deadline: Duration,
     ) -> Result<(), WriteFailed> {
         let open = self.open.take();
@@ -59,7 +59,7 @@ impl Connection {
                 Some(connection) => connection,
                 None => connect(options).await?,
             };
-            write::batch(&mut connection, arrivals).await?;
+            write::batch(&mut connection, deliveries).await?;
             Ok::<_, WriteFailed>(connection)
         };
         match tokio::time::timeout(deadline, work).await {

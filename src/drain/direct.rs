@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::connection::Connection;
-use crate::domain::Arrival;
+use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
 
 /// Deliveries that may wait. With the batches below that is a few seconds of work.
@@ -32,7 +32,7 @@ pub struct Direct {
 
 #[derive(Debug)]
 struct Waiting {
-    arrival: Arrival,
+    received: Received,
     written: oneshot::Sender<bool>,
     /// Its bytes' share of [`QUEUE_BYTES`].
     _room: OwnedSemaphorePermit,
@@ -60,12 +60,12 @@ impl Direct {
     }
 
     /// Returns once Postgres has committed the delivery.
-    pub async fn write(&self, arrival: Arrival) -> Result<(), NotWritten> {
+    pub async fn write(&self, received: Received) -> Result<(), NotWritten> {
         let (written, answer) = oneshot::channel();
-        let bytes = u32::try_from(arrival.body.len()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
         let room = self.room.clone().try_acquire_many_owned(bytes);
         let room = room.map_err(|_| NotWritten::QueueFull)?;
-        let waiting = Waiting { arrival, written, _room: room };
+        let waiting = Waiting { received, written, _room: room };
         self.queue.try_send(waiting).map_err(|_| NotWritten::QueueFull)?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(true)) => Ok(()),
@@ -77,12 +77,12 @@ impl Direct {
 async fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_DELIVERIES);
     while waiting.recv_many(&mut batch, BATCH_DELIVERIES).await > 0 {
-        let arrivals: Vec<&Arrival> = batch.iter().map(|one: &Waiting| &one.arrival).collect();
-        let written = match connection.write(&arrivals, BATCH_DEADLINE).await {
+        let received: Vec<&Received> = batch.iter().map(|one: &Waiting| &one.received).collect();
+        let written = match connection.write(&received, BATCH_DEADLINE).await {
             Ok(()) => true,
             Err(error) => {
                 let error = anyhow::Error::from(error);
-                tracing::error!(error = %format!("{error:#}"), deliveries = arrivals.len(),
+                tracing::error!(error = %format!("{error:#}"), deliveries = received.len(),
                     "deliveries could not go straight to Postgres");
                 false
             }

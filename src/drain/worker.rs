@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use crate::domain::Arrival;
+use crate::decode::Received;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 
@@ -99,10 +99,11 @@ impl Worker {
 
     /// Writes until it is written; false where the service stops and Postgres does not take it.
     async fn write(&mut self, groups: &[Group]) -> bool {
-        let arrivals: Vec<&Arrival> = groups.iter().flat_map(|group| &group.arrivals).collect();
+        let deliveries: Vec<&Received> =
+            groups.iter().flat_map(|group| &group.deliveries).collect();
         let mut backoff = BACKOFF[0];
         let mut failures = 0_u32;
-        while let Err(error) = self.connection.write(&arrivals, BATCH_DEADLINE).await {
+        while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {
             failures += 1;
             // An outage of an hour is one line at its start, and one now and then.
             if failures.is_power_of_two() {

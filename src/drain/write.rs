@@ -3,18 +3,19 @@
 use sqlx::postgres::PgConnection;
 
 use super::connection::is_data_fault;
-use crate::decode::decode;
-use crate::domain::{Arrival, Unreadable};
+use std::borrow::Cow;
+
+use crate::decode::Received;
+use crate::domain::Unreadable;
 use crate::store::ingest::{self, Row};
 
 /// Writes a batch. Where a delivery's data is refused the batch is halved until that delivery
 /// stands alone; it goes to quarantine, and all others are stored. An error is the database's.
 pub(super) async fn batch(
     connection: &mut PgConnection,
-    arrivals: &[&Arrival],
+    deliveries: &[&Received],
 ) -> Result<(), sqlx::Error> {
-    let mut rows: Vec<Row<'_>> =
-        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
+    let mut rows: Vec<Row<'_>> = deliveries.iter().copied().map(Row::from).collect();
     // Parts yet to be written, from and to; the whole at first.
     let mut parts = vec![(0, rows.len())];
     while let Some((from, to)) = parts.pop() {
@@ -37,7 +38,7 @@ pub(super) async fn batch(
         let reason = refusal(&error);
         tracing::error!(delivery = %row.arrival.id.0, %reason, "Postgres refuses a delivery; \
             its bytes are kept in quarantine");
-        row.read = Err(Unreadable::new("body", reason));
+        row.read = Cow::Owned(Err(Unreadable::new("body", reason)));
         parts.push((from, to));
     }
     Ok(())

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{FileError, InboxReader};
 use super::record::decode_group;
-use crate::domain::Arrival;
+use crate::decode::Received;
 
-/// Bytes of groups that wait in memory for the drain; beyond that it reads them from the file.
+/// Bytes of groups, as they lie in the file, that wait in memory for the drain; beyond that it
+/// reads them from the file. With what was read from them they take two to three times as much.
 const MEMORY_BYTES: u64 = 32 << 20;
 
 /// Groups that are durable and not yet drained.
@@ -45,7 +46,7 @@ pub struct Group {
     /// Its place in the file.
     pub seq: i64,
     /// The deliveries.
-    pub arrivals: Vec<Arrival>,
+    pub deliveries: Vec<Received>,
 }
 
 /// How much the drain takes at once. A batch goes over a limit by its last group at the most.
@@ -163,7 +164,7 @@ impl Backlog {
         let state = self.lock();
         match state.spilled_from {
             Some(_) => usize::MAX,
-            None => state.queue.iter().map(|(group, _)| group.arrivals.len()).sum(),
+            None => state.queue.iter().map(|(group, _)| group.deliveries.len()).sum(),
         }
     }
 
@@ -213,7 +214,8 @@ impl Backlog {
                 self.keep_damaged(stored.seq);
             }
             taken.add(arrivals.len(), bytes);
-            groups.push(Group { seq: stored.seq, arrivals });
+            let deliveries = arrivals.into_iter().map(Received::from).collect();
+            groups.push(Group { seq: stored.seq, deliveries });
         }
         *slot = Some(reader);
         Ok(groups)
@@ -247,7 +249,7 @@ impl Backlog {
     }
 
     /// A group is on disk.
-    pub(super) fn push(&self, info: GroupInfo, arrivals: Vec<Arrival>) {
+    pub(super) fn push(&self, info: GroupInfo, deliveries: Vec<Received>) {
         let mut state = self.lock();
         state.last_seq = info.seq;
         state.add(info);
@@ -256,7 +258,7 @@ impl Backlog {
         }
         if state.spilled_from.is_none() {
             state.queued_bytes += info.bytes;
-            state.queue.push_back((Group { seq: info.seq, arrivals }, info.bytes));
+            state.queue.push_back((Group { seq: info.seq, deliveries }, info.bytes));
         }
         self.depth.send_replace(state.depth());
         drop(state);
@@ -349,7 +351,7 @@ impl State {
         while !taken.is_enough(limits)
             && let Some((group, bytes)) = self.queue.pop_front()
         {
-            taken.add(group.arrivals.len(), bytes);
+            taken.add(group.deliveries.len(), bytes);
             self.queued_bytes -= bytes;
             groups.push(group);
         }

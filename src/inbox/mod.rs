@@ -23,7 +23,7 @@ pub use backlog::{Backlog, BatchLimits, Depth, Group};
 pub use file::FileError;
 pub use record::{Damaged, decode_group, encode_group};
 
-use crate::domain::Arrival;
+use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
 
 /// Deliveries that may wait for the writer. At 3,000 commits a second they wait for a few
@@ -44,7 +44,7 @@ pub struct Inbox {
 /// A delivery on its way to disk, and who waits for it.
 #[derive(Debug)]
 struct Submission {
-    arrival: Arrival,
+    received: Received,
     durable: oneshot::Sender<Result<(), Refused>>,
     /// Its bytes' share of [`QUEUE_BYTES`].
     room: OwnedSemaphorePermit,
@@ -106,12 +106,12 @@ impl Inbox {
 
     /// Hands a delivery over to the writer, before any await: from here on it is written even if
     /// the caller goes away. The answer comes when it is durable, or cannot be.
-    pub fn submit(&self, arrival: Arrival) -> oneshot::Receiver<Result<(), Refused>> {
+    pub fn submit(&self, received: Received) -> oneshot::Receiver<Result<(), Refused>> {
         let (durable, answer) = oneshot::channel();
-        let bytes = u32::try_from(arrival.body.len()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
         let refused = match self.room.clone().try_acquire_many_owned(bytes) {
             Err(_) => Some((Refused::QueueFull, durable)),
-            Ok(room) => match self.queue.try_send(Submission { arrival, durable, room }) {
+            Ok(room) => match self.queue.try_send(Submission { received, durable, room }) {
                 Ok(()) => None,
                 Err(TrySendError::Full(back)) => Some((Refused::QueueFull, back.durable)),
                 Err(TrySendError::Closed(back)) => Some((Refused::Closed, back.durable)),

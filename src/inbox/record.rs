@@ -32,9 +32,9 @@ pub struct Damaged {
 
 /// Puts a group into bytes.
 #[must_use]
-pub fn encode_group(arrivals: &[Arrival]) -> Vec<u8> {
+pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival> + Clone) -> Vec<u8> {
     // Room for all of it at once: growing would touch fresh memory several times a group.
-    let mut group = Vec::with_capacity(arrivals.iter().map(room_for).sum());
+    let mut group = Vec::with_capacity(arrivals.clone().into_iter().map(room_for).sum());
     for arrival in arrivals {
         let start = group.len();
         group.put_bytes(0, HEADER_BYTES);

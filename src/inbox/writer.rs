@@ -14,7 +14,7 @@ use super::backlog::{Backlog, GroupInfo};
 use super::file::{FileError, InboxFile};
 use super::record::encode_group;
 use super::{Refused, Submission};
-use crate::domain::Arrival;
+use crate::decode::Received;
 
 /// Most deliveries of one group: what the drain takes to Postgres in one transaction.
 const GROUP_DELIVERIES: usize = 1_000;
@@ -80,13 +80,13 @@ impl Writer {
             return Some(Vec::new());
         };
         let first = first?;
-        let mut bytes = first.arrival.body.len();
+        let mut bytes = first.received.arrival.body.len();
         let mut group = vec![first];
         while group.len() < GROUP_DELIVERIES
             && bytes < GROUP_BYTES
             && let Ok(next) = self.submissions.try_recv()
         {
-            bytes += next.arrival.body.len();
+            bytes += next.received.arrival.body.len();
             group.push(next);
         }
         Some(group)
@@ -98,20 +98,21 @@ impl Writer {
             return State::Open(file);
         }
         let group = self.admit(group);
-        let (arrivals, waiting): (Vec<Arrival>, Vec<Waiting>) =
-            group.into_iter().map(|one| (one.arrival, (one.durable, one.room))).unzip();
-        let payload = encode_group(&arrivals);
+        let (deliveries, waiting): (Vec<Received>, Vec<Waiting>) =
+            group.into_iter().map(|one| (one.received, (one.durable, one.room))).unzip();
+        let arrivals = deliveries.iter().map(|one| &one.arrival);
+        let payload = encode_group(arrivals.clone());
         let info = GroupInfo {
             seq: self.backlog.next_seq(),
-            count: arrivals.len(),
+            count: deliveries.len(),
             bytes: payload.len() as u64,
-            oldest_at: arrivals.iter().map(|one| one.received_at).min().unwrap_or_default(),
+            oldest_at: arrivals.map(|one| one.received_at).min().unwrap_or_default(),
         };
-        let new = (!arrivals.is_empty()).then_some((&info, payload));
+        let new = (!deliveries.is_empty()).then_some((&info, payload));
         match file.commit(new, &forget).await {
             Ok(()) => {
-                if !arrivals.is_empty() {
-                    self.backlog.push(info, arrivals);
+                if !deliveries.is_empty() {
+                    self.backlog.push(info, deliveries);
                 }
                 answer(waiting, Ok(()));
                 State::Open(file)
@@ -132,7 +133,7 @@ impl Writer {
         let mut used = self.backlog.watch_depth().borrow().bytes;
         let mut admitted = Vec::with_capacity(group.len());
         for one in group {
-            used += one.arrival.body.len() as u64;
+            used += one.received.arrival.body.len() as u64;
             if used <= self.quota_bytes {
                 admitted.push(one);
             } else {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::Ack;
-use crate::domain::Arrival;
+use crate::decode::Received;
 use crate::drain::direct::{Direct, NotWritten};
 use crate::inbox::{Inbox, Refused};
 
@@ -42,29 +42,29 @@ impl Durable {
 
     /// Returns once the delivery is safe. It is handed over before the first await, so that a
     /// client that goes away does not take it along.
-    pub async fn keep(&self, arrival: Arrival) -> Result<(), NotDurable> {
+    pub async fn keep(&self, received: Received) -> Result<(), NotDurable> {
         match self.first {
             Ack::Inbox => {
-                let inbox = match self.to_inbox(arrival.clone()).await {
+                let inbox = match self.to_inbox(received.clone()).await {
                     Ok(()) => return Ok(()),
                     Err(refusal) => refusal,
                 };
-                let written = self.direct.write(arrival).await;
+                let written = self.direct.write(received).await;
                 written.map_err(|postgres| NotDurable { inbox, postgres })
             }
             Ack::Postgres => {
-                let postgres = match self.direct.write(arrival.clone()).await {
+                let postgres = match self.direct.write(received.clone()).await {
                     Ok(()) => return Ok(()),
                     Err(refusal) => refusal,
                 };
-                let kept = self.to_inbox(arrival).await;
+                let kept = self.to_inbox(received).await;
                 kept.map_err(|inbox| NotDurable { inbox, postgres })
             }
         }
     }
 
-    async fn to_inbox(&self, arrival: Arrival) -> Result<(), InboxRefusal> {
-        let durable = self.inbox.submit(arrival);
+    async fn to_inbox(&self, received: Received) -> Result<(), InboxRefusal> {
+        let durable = self.inbox.submit(received);
         match tokio::time::timeout(INBOX_PATIENCE, durable).await {
             Ok(Ok(outcome)) => outcome.map_err(InboxRefusal::Refused),
             Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed)),

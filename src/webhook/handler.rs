@@ -10,7 +10,7 @@ use super::body;
 use super::credentials::{Proof, Refusal, Source};
 use super::durable::Durable;
 use crate::clock::Clock;
-use crate::decode::decode;
+use crate::decode::Received;
 use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
 use crate::problem::{Code, Problem};
 
@@ -68,15 +68,19 @@ async fn receive(
         evidence: evidence(headers, proof),
         body,
     };
-    let read = decode(&arrival).map(|delivery| delivery.event);
-    webhook.durable.keep(arrival).await.map_err(|refusals| {
+    let received = Received::from(arrival);
+    let is_test = match &received.read {
+        Ok(delivery) => Ok(delivery.event == Event::Test),
+        Err(fault) => Err(fault.clone()),
+    };
+    webhook.durable.keep(received).await.map_err(|refusals| {
         tracing::error!(source = %source.name, %refusals, "a delivery could not be stored");
         Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
-    match read {
-        Ok(event) => {
-            if event == Event::Test {
+    match is_test {
+        Ok(is_test) => {
+            if is_test {
                 tracing::info!(source = %source.name, "a test delivery arrived");
             }
             Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
-use verbatim::decode::decode;
+use verbatim::decode::Received;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
 use verbatim::store::ingest::{Row, write};
 
@@ -83,8 +83,8 @@ fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
 }
 
 async fn write_all(connection: &mut PgConnection, arrivals: &[Arrival]) {
-    let rows: Vec<Row<'_>> =
-        arrivals.iter().map(|arrival| Row { arrival, read: decode(arrival) }).collect();
+    let received: Vec<Received> = arrivals.iter().cloned().map(Received::from).collect();
+    let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
     write(connection, &rows).await.unwrap();
 }
 

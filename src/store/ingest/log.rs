@@ -19,8 +19,7 @@ pub(super) async fn insert(
             sorted.iter().copied().map($of).collect::<Vec<_>>()
         };
     }
-    let session =
-        |row: &Row<'_>| row.read.as_ref().ok()?.event.session().map(|session| session.id.0);
+    let session = |row: &Row<'_>| row.delivery()?.event.session().map(|session| session.id.0);
     sqlx::query!(
         "INSERT INTO deliveries (
              id, received_at, source, generation, event_type, outcome, reason, session_id,
@@ -35,12 +34,12 @@ pub(super) async fn insert(
         &column!(|row| row.arrival.id.0),
         &column!(|row| row.arrival.received_at),
         &column!(|row| row.arrival.source.as_str()) as _,
-        &column!(|row| row.read.as_ref().ok().map(|one| Generation::as_str(one.generation))) as _,
-        &column!(|row| row.read.as_ref().ok().map(|one| one.event_type.as_str())) as _,
+        &column!(|row| row.delivery().map(|one| Generation::as_str(one.generation))) as _,
+        &column!(|row| row.delivery().map(|one| one.event_type.as_str())) as _,
         &column!(|row| outcome(row).as_str()) as _,
-        &column!(|row| row.read.as_ref().err().map(ToString::to_string)) as _,
+        &column!(|row| row.fault().map(ToString::to_string)) as _,
         &column!(session) as _,
-        &column!(|row| row.read.as_ref().ok().and_then(|one| one.agent_id.as_deref())) as _,
+        &column!(|row| row.delivery().and_then(|one| one.agent_id.as_deref())) as _,
         &column!(|row| row.arrival.evidence.sender_delivery_id.as_deref()) as _,
         &column!(|row| row.arrival.evidence.signed),
         &column!(|row| row.arrival.evidence.stale),

@@ -9,12 +9,14 @@ mod events;
 mod log;
 mod sessions;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::decode::{Reading, Received};
 use crate::domain::{Arrival, Delivery, Event, Outcome, Unreadable};
 
 /// A delivery to write: what arrived, and what could be read from it.
@@ -23,7 +25,23 @@ pub struct Row<'a> {
     /// What arrived.
     pub arrival: &'a Arrival,
     /// What it says, or why nothing can be read: then it goes to quarantine.
-    pub read: Result<Delivery, Unreadable>,
+    pub read: Cow<'a, Reading>,
+}
+
+impl<'a> From<&'a Received> for Row<'a> {
+    fn from(received: &'a Received) -> Self {
+        Self { arrival: &received.arrival, read: Cow::Borrowed(&received.read) }
+    }
+}
+
+impl Row<'_> {
+    fn delivery(&self) -> Option<&Delivery> {
+        self.read.as_ref().as_ref().ok()
+    }
+
+    fn fault(&self) -> Option<&Unreadable> {
+        self.read.as_ref().as_ref().err()
+    }
 }
 
 /// One delivery that could be read, the first of its repeats in the batch.
@@ -52,7 +70,7 @@ pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<()
 fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
     let mut firsts: HashMap<Uuid, Readable<'a>> = HashMap::with_capacity(rows.len());
     for row in rows {
-        let Ok(delivery) = &row.read else { continue };
+        let Some(delivery) = row.delivery() else { continue };
         if delivery.event == Event::Test {
             continue;
         }
@@ -67,7 +85,7 @@ fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
 }
 
 fn outcome(row: &Row<'_>, stored: &HashSet<Uuid>) -> Outcome {
-    match &row.read {
+    match &*row.read {
         Err(_) => Outcome::Quarantined,
         Ok(Delivery { event: Event::Test, .. }) => Outcome::Test,
         Ok(_) if !stored.contains(&row.arrival.id.0) => Outcome::Duplicate,
