@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod ingest;
+pub mod journal;
 pub mod keys;
 mod lanes;
 pub mod messages;

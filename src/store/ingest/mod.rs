@@ -6,6 +6,7 @@
 //! the same SQL running on a cluster of Postgres servers.
 
 mod events;
+mod journal;
 mod log;
 mod sessions;
 
@@ -61,8 +62,10 @@ pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<()
     let agents = sessions::merge(&mut transaction, &fresh).await?;
     let stored: HashSet<Uuid> = fresh.iter().map(|one| one.arrival.id.0).collect();
     log::insert(&mut transaction, rows, |row| outcome(row, &stored)).await?;
-    // Last, and so locked for the commit alone: every batch has an agent in common with others.
+    // Last, and so locked for the commit alone: every batch has an agent in common with others,
+    // and all of them have the journal.
     sessions::count(&mut transaction, agents).await?;
+    journal::append(&mut transaction, &fresh).await?;
     transaction.commit().await
 }
 
