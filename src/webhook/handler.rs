@@ -12,6 +12,7 @@ use super::durable::Durable;
 use crate::clock::Clock;
 use crate::decode::decode;
 use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
+use crate::gate::Gate;
 use crate::problem::{Code, Problem};
 
 /// The sender's id of a delivery, the same on every attempt.
@@ -30,6 +31,8 @@ pub struct Webhook {
     pub sources: Arc<HashMap<SourceName, Source>>,
     /// Where a delivery is made durable.
     pub durable: Durable,
+    /// Whose request it is, how often its address has failed, and room for its body.
+    pub gate: Gate,
     /// Tells `received_at`.
     pub clock: Clock,
     /// Largest body, in bytes.
@@ -57,10 +60,13 @@ async fn receive(
 ) -> Result<HttpResponse, Problem> {
     let source = webhook.source(request.match_info().get("source"))?;
     let headers = request.headers();
-    let body = body::read(payload, content_length(headers), webhook.max_body_bytes).await?;
+    let mut room = webhook.gate.bodies.room();
+    let length = content_length(headers);
+    let body = body::read(payload, length, webhook.max_body_bytes, &mut room).await?;
     let received_at = webhook.clock.now();
-    let proof =
-        source.check(headers, &body, received_at).map_err(|refusal| refused(source, &refusal))?;
+    let proof = source.check(headers, &body, received_at).map_err(|refusal| {
+        webhook.gate.refusal(webhook.gate.client(request.head()), || refused(source, &refusal))
+    })?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
         received_at,
