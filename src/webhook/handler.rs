@@ -1,6 +1,7 @@
 //! The webhook itself: read, check, keep, answer.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
@@ -65,7 +66,8 @@ async fn receive(
     let body = body::read(payload, length, webhook.max_body_bytes, &mut room).await?;
     let received_at = webhook.clock.now();
     let proof = source.check(headers, &body, received_at).map_err(|refusal| {
-        webhook.gate.refusal(webhook.gate.client(request.head()), || refused(source, &refusal))
+        let client = webhook.gate.client(request.head());
+        webhook.gate.refusal(client, || refused(source, client, &refusal))
     })?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
@@ -121,8 +123,8 @@ fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
     }
 }
 
-fn refused(source: &Source, refusal: &Refusal) -> Problem {
-    tracing::warn!(source = %source.name, check = %refusal, "a delivery was refused");
+fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
+    tracing::warn!(source = %source.name, %client, check = %refusal, "a delivery was refused");
     let code = match refusal {
         Refusal::MissingSignature | Refusal::MissingHeader(_) | Refusal::MissingTimestamp => {
             Code::MissingCredentials

@@ -128,7 +128,8 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
     wrong[last] ^= 1;
     let mut all = Vec::new();
     let mut expected = Vec::new();
-    for n in 0..30 {
+    // No more than actix-web queues.
+    for n in 0..12 {
         if n % 5 == 2 {
             all.extend_from_slice(&wrong);
             expected.push(401);
@@ -142,7 +143,7 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
         statuses.push(wire.reply().await.status);
     }
     assert_eq!(statuses, expected);
-    let texts: Vec<_> = (0..30).map(|n| format!("message {n:02}")).collect();
+    let texts: Vec<_> = (0..12).map(|n| format!("message {n:02}")).collect();
     assert_eq!(stored(&app).await, texts);
 }
 
