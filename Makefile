@@ -13,7 +13,7 @@ STRICT ?=
 or_pass_over = echo '$(1) is not here; $(2)'; test -z '$(STRICT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test bench sqlx-prepare
+.PHONY: help prerequisites run test bench bench-flood sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -61,6 +61,9 @@ check-queries: prerequisites ## … the queries, against the schema (needs sqlx-
 
 bench: prerequisites ## Measure the way in
 	cargo bench --locked --bench ingest
+
+bench-flood: prerequisites ## Measure what a flood of wrong signatures does to good deliveries
+	cargo bench --locked --bench flood
 
 sqlx-prepare: prerequisites ## Bring .sqlx up to date after a query or a migration has changed
 	@cargo sqlx --version >/dev/null 2>&1 || { \

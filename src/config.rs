@@ -5,6 +5,7 @@
 mod data_dir;
 mod generated;
 mod origin;
+mod proxies;
 mod raw;
 mod secret;
 mod sources;
@@ -13,6 +14,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use ipnet::IpNet;
 
 pub use generated::Generated;
 pub use origin::{Origin, Origins};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Room that the inbox may take on disk, in bytes.
     pub inbox_quota_bytes: u64,
+    /// Proxies whose word on a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
     /// Bring the schema up to date at start.
@@ -145,6 +149,10 @@ impl Settings {
             ack: args.ack.or(file.ack).unwrap_or_default(),
             max_body_bytes: usize::try_from(max_body)?,
             inbox_quota_bytes,
+            trusted_proxies: proxies::resolve(
+                args.trusted_proxies.as_deref(),
+                file.trusted_proxies.as_deref(),
+            )?,
             silence,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),

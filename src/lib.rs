@@ -11,6 +11,7 @@ pub mod problem;
 pub mod telemetry;
 
 pub mod decode;
+pub mod gate;
 pub mod webhook;
 
 pub mod inbox;

@@ -20,6 +20,7 @@ use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::direct::Direct;
 use crate::drain::worker::Worker;
+use crate::gate::{Gate, Proxies, connections_by_worker};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::partitions;
 use crate::jobs::pulse::{self, Pulse};
@@ -101,10 +102,14 @@ impl Server {
         }
         workers.close();
 
+        let proxies = Proxies::new(&settings.trusted_proxies);
+        let gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
+        life.spawn("failures", gate.failures.clone().run(life.clone()));
         let direct = Direct::start(options, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack),
+            gate: gate.clone(),
             clock: clock.clone(),
             max_body_bytes: settings.max_body_bytes,
         };
@@ -118,6 +123,7 @@ impl Server {
         let store = Store::new(pool);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let state = ApiState {
+            gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             store,
             clock,
@@ -230,6 +236,7 @@ fn serve(
 ) -> anyhow::Result<ServerHandle> {
     let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
     let state = web::Data::new(state);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(webhook.clone())
@@ -240,6 +247,8 @@ fn serve(
             .configure(api::health::routes)
             .configure(api::routes)
     })
+    .workers(workers)
+    .max_connections(connections_by_worker(workers))
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_DEADLINE)
     .shutdown_timeout(FINISH_REQUESTS_SECONDS)

@@ -2,12 +2,13 @@
 //! whatever goes wrong is answered as a problem.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError, web};
@@ -16,6 +17,7 @@ use futures_util::FutureExt as _;
 use super::ApiState;
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
+use crate::gate::headers::secure;
 use crate::problem::{Code, Problem, REQUEST_ID};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,10 +30,13 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let request_id = request_id(&req);
+    let gate = req.app_data::<web::Data<ApiState>>().map(|state| &state.gate);
     let line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
         request_id: request_id.clone(),
+        client: gate.map(|gate| gate.client(req.head())),
+        strict_transport: gate.is_some_and(|gate| gate.strict_transport),
         started: Instant::now(),
     };
     let answer = async move {
@@ -63,48 +68,60 @@ fn is_visible(byte: u8) -> bool {
 }
 
 /// What the log says of a request. Of its URL the path alone: a query can hold what was said.
+#[derive(Debug)]
 struct Line {
     method: Method,
     uri: Uri,
     request_id: String,
+    /// Whose request it is, as far as that can be believed.
+    client: Option<IpAddr>,
+    strict_transport: bool,
     started: Instant,
 }
 
 impl Line {
     fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-        self.write(response.status(), problem.and_then(Problem::cause));
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
+        self.write(response.status(), problem);
+        self.dress(response.headers_mut());
         response
     }
 
     /// For an error that has no response yet, since the framework makes it later.
     fn wrap(self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
-        self.write(status, error.as_error::<Problem>().and_then(Problem::cause));
-        Unanswered { error, request_id: self.request_id }.into()
+        self.write(status, error.as_error::<Problem>());
+        Unanswered { error, line: self }.into()
     }
 
-    fn write(&self, status: StatusCode, cause: Option<&anyhow::Error>) {
+    /// What stands above every answer.
+    fn dress(&self, headers: &mut HeaderMap) {
+        secure(headers, is_delivery(self.uri.path()), self.strict_transport);
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+    }
+
+    fn write(&self, status: StatusCode, problem: Option<&Problem>) {
         let (method, path, request_id) = (self.method.as_str(), self.uri.path(), &self.request_id);
         // Whole microseconds: more digits would be noise.
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        let status_code = status.as_u16();
+        let (status_code, client) = (status.as_u16(), self.client.map(tracing::field::display));
+        // Of those that are one too many the log tells the number, elsewhere.
+        let passed_over = problem.is_some_and(|problem| problem.code() == Code::RateLimited);
         macro_rules! line {
             ($level:ident $(, $field:ident = $value:expr)*) => {
                 tracing::$level!(
-                    method, path, status = status_code, duration_ms, request_id
+                    method, path, status = status_code, duration_ms, request_id, client
                     $(, $field = $value)*, "answered"
                 )
             };
         }
-        if let Some(cause) = cause {
+        if let Some(cause) = problem.and_then(Problem::cause) {
             line!(error, cause = format_args!("{cause:#}"));
         } else if status.is_server_error() {
             line!(error);
-        } else if is_routine(path) && status.is_success() {
+        } else if passed_over || is_routine(path) && status.is_success() {
             line!(debug);
         } else {
             line!(info);
@@ -114,7 +131,11 @@ impl Line {
 
 /// What comes many times a second, or from a machine that only looks whether we live.
 fn is_routine(path: &str) -> bool {
-    path.starts_with("/webhook") || matches!(path, "/healthz" | "/readyz" | "/metrics")
+    is_delivery(path) || matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+fn is_delivery(path: &str) -> bool {
+    path.starts_with("/webhook")
 }
 
 /// Turns an error that is not a [`Problem`], such as the framework's own, into one.
@@ -154,7 +175,7 @@ fn problem_of(status: StatusCode, what: Option<String>) -> Problem {
 #[derive(Debug)]
 struct Unanswered {
     error: Error,
-    request_id: String,
+    line: Line,
 }
 
 impl fmt::Display for Unanswered {
@@ -169,16 +190,14 @@ impl ResponseError for Unanswered {
     }
 
     fn error_response(&self) -> HttpResponse {
-        REQUEST_ID.sync_scope(self.request_id.clone(), || {
+        REQUEST_ID.sync_scope(self.line.request_id.clone(), || {
             let mut response = match self.error.as_error::<Problem>() {
                 Some(problem) => problem.error_response(),
                 None => {
                     problem_of(self.status_code(), Some(self.error.to_string())).error_response()
                 }
             };
-            if let Ok(id) = HeaderValue::from_str(&self.request_id) {
-                response.headers_mut().insert(X_REQUEST_ID, id);
-            }
+            self.line.dress(response.headers_mut());
             response
         })
     }

@@ -1,5 +1,6 @@
 //! Who asks: the key that a request carries, and what it allows.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -10,6 +11,7 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 
 use super::ApiState;
 use super::keyring::Grant;
+use crate::gate::Gate;
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
 
@@ -51,18 +53,33 @@ impl FromRequest for Caller {
             let cause = anyhow::anyhow!("the API runs without its state");
             return Either::Left(ready(Err(Problem::internal(cause))));
         };
+        let client = state.gate.client(req.head());
         let Some(key) = key_of(req.headers()) else {
-            return Either::Left(ready(Err(Problem::new(
+            let missing = Problem::new(
                 Code::MissingCredentials,
                 "Send an API key, as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.",
-            ))));
+            );
+            return Either::Left(ready(Err(refused(&state.gate, client, missing))));
         };
         if let Some(known) = state.keyring.recall(key) {
-            return Either::Left(ready(known.map(Self)));
+            let caller = known.map(Self).map_err(|problem| refused(&state.gate, client, problem));
+            return Either::Left(ready(caller));
         }
-        let (keyring, key) = (state.keyring.clone(), key.to_owned());
-        Either::Right(async move { keyring.look_up(&key).await.map(Self) }.boxed_local())
+        let (keyring, gate, key) = (state.keyring.clone(), state.gate.clone(), key.to_owned());
+        let found = async move {
+            let grant = keyring.look_up(&key, gate.failures.is_wary_of(client)).await;
+            grant.map(Self).map_err(|problem| refused(&gate, client, problem))
+        };
+        Either::Right(found.boxed_local())
     }
+}
+
+/// Counts a failure that is the caller's; that a key could not be looked up is not.
+fn refused(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
+    if problem.code() == Code::Unavailable || problem.code() == Code::Internal {
+        return problem;
+    }
+    gate.refusal(client, || problem)
 }
 
 /// The key that the headers carry. Another scheme than `Bearer` may be meant for a proxy, so it

@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::roster::Roster;
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::problem::{Code, Problem};
@@ -27,6 +28,7 @@ const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 pub struct Keyring {
     bootstrap: Arc<[KeyHash]>,
     found: Cache<KeyHash, Arc<Grant>>,
+    roster: Roster,
     store: Store,
     clock: Clock,
 }
@@ -58,6 +60,7 @@ impl Keyring {
         Self {
             bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
             found: Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED_FOR).build(),
+            roster: Roster::new(store.clone(), clock.clone()),
             store,
             clock,
         }
@@ -81,9 +84,13 @@ impl Keyring {
         self.found.get(&hash).map(|grant| self.still_valid(grant))
     }
 
-    /// What a key in the database allows.
-    pub(super) async fn look_up(&self, key: &str) -> Result<Arc<Grant>, Problem> {
+    /// What a key in the database allows. To be `wary`, since wrong keys come in numbers, is to ask
+    /// the database for none that it does not hold.
+    pub(super) async fn look_up(&self, key: &str, wary: bool) -> Result<Arc<Grant>, Problem> {
         let hash = KeyHash::of(key);
+        if wary && !self.roster.may_hold(hash).await? {
+            return Err(refused("There is no such key."));
+        }
         let Some(row) = self.store.find_key(hash).await? else {
             return Err(refused("There is no such key."));
         };

@@ -12,6 +12,7 @@ mod keyring;
 mod list;
 mod messages;
 mod params;
+mod roster;
 mod routes;
 mod session;
 mod sessions;
@@ -26,6 +27,7 @@ pub use routes::routes;
 
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::gate::Gate;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
 
@@ -34,6 +36,8 @@ use crate::store::{Store, StoreError};
 pub struct ApiState {
     /// Where the answers come from.
     pub store: Store,
+    /// Whose request it is, and how often its address has failed.
+    pub gate: Gate,
     /// Who may ask.
     pub keyring: Keyring,
     /// What time it is.

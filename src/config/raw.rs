@@ -41,6 +41,10 @@ pub struct ServeArgs {
     /// Room that undrained deliveries may take on disk [default: 4GiB]
     #[arg(long, env = "VERBATIM_INBOX_QUOTA", value_name = "SIZE")]
     pub inbox_quota: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated
+    /// [default: none]
+    #[arg(long, env = "VERBATIM_TRUSTED_PROXIES", value_name = "LIST")]
+    pub trusted_proxies: Option<String>,
     /// A session is live for this long after its last event [default: 2m]
     #[arg(long, env = "VERBATIM_LIVE_FOR", value_name = "DURATION")]
     pub live_for: Option<String>,
@@ -80,6 +84,7 @@ pub(super) struct File {
     pub(super) ack: Option<Ack>,
     pub(super) max_body: Option<String>,
     pub(super) inbox_quota: Option<String>,
+    pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
     pub(super) log_format: Option<LogFormat>,

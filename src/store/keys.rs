@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use sqlx::{query, query_as};
+use sqlx::{query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -189,6 +189,23 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row)
+    }
+
+    /// The hashes of keys that were not revoked, `limit` of them at most.
+    pub async fn key_hashes(&self, limit: usize) -> Result<Vec<KeyHash>, StoreError> {
+        let hashes = query_scalar!(
+            r#"
+            SELECT key_sha256
+            FROM api_keys
+            WHERE revoked_at IS NULL
+            LIMIT $1
+            "#,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        // A hash of another length is none that a key of ours has.
+        Ok(hashes.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
     }
 
     /// Revokes a key; a key that was revoked before stays so since then. `false` where there is

@@ -1,6 +1,7 @@
 //! The webhook itself: read, check, keep, answer.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
@@ -12,6 +13,7 @@ use super::durable::Durable;
 use crate::clock::Clock;
 use crate::decode::Received;
 use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
+use crate::gate::Gate;
 use crate::problem::{Code, Problem};
 
 /// The sender's id of a delivery, the same on every attempt.
@@ -30,6 +32,8 @@ pub struct Webhook {
     pub sources: Arc<HashMap<SourceName, Source>>,
     /// Where a delivery is made durable.
     pub durable: Durable,
+    /// Whose request it is, how often its address has failed, and room for its body.
+    pub gate: Gate,
     /// Tells `received_at`.
     pub clock: Clock,
     /// Largest body, in bytes.
@@ -57,10 +61,14 @@ async fn receive(
 ) -> Result<HttpResponse, Problem> {
     let source = webhook.source(request.match_info().get("source"))?;
     let headers = request.headers();
-    let body = body::read(payload, content_length(headers), webhook.max_body_bytes).await?;
+    let mut room = webhook.gate.bodies.room();
+    let length = content_length(headers);
+    let body = body::read(payload, length, webhook.max_body_bytes, &mut room).await?;
     let received_at = webhook.clock.now();
-    let proof =
-        source.check(headers, &body, received_at).map_err(|refusal| refused(source, &refusal))?;
+    let proof = source.check(headers, &body, received_at).map_err(|refusal| {
+        let client = webhook.gate.client(request.head());
+        webhook.gate.refusal(client, || refused(source, client, &refusal))
+    })?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
         received_at,
@@ -119,8 +127,8 @@ fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
     }
 }
 
-fn refused(source: &Source, refusal: &Refusal) -> Problem {
-    tracing::warn!(source = %source.name, check = %refusal, "a delivery was refused");
+fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
+    tracing::warn!(source = %source.name, %client, check = %refusal, "a delivery was refused");
     let code = match refusal {
         Refusal::MissingSignature | Refusal::MissingHeader(_) | Refusal::MissingTimestamp => {
             Code::MissingCredentials

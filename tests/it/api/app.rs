@@ -8,6 +8,7 @@ use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
+use verbatim::gate::Gate;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
@@ -43,6 +44,7 @@ impl TestApi {
         let clock = Clock::fixed(now());
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let state = web::Data::new(ApiState {
+            gate: Gate::default(),
             store: store.clone(),
             keyring: keyring.clone(),
             clock: clock.clone(),

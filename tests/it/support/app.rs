@@ -163,6 +163,15 @@ impl App {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Reads with these headers alone.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.get(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// Resolves once everything that was answered is in Postgres.
     pub(crate) async fn drained(&self) {
         let mut depth = self.backlog.watch_depth();

@@ -1,0 +1,247 @@
+//! Measures what a flood of wrong signatures does to good deliveries: so many a second go on, first
+//! in quiet and then while the flood lasts, to the real binary with its private `PostgreSQL`. All
+//! come from one address. At the end the API must count the good ones and no others.
+//!
+//! ```text
+//! cargo bench --bench flood -- --wrong 20000 --rate 200
+//! ```
+
+#[path = "ingest/bodies.rs"]
+#[expect(dead_code, reason = "the other benchmark uses the rest")]
+mod bodies;
+#[path = "ingest/load.rs"]
+#[expect(dead_code, reason = "the other benchmark uses the rest")]
+mod load;
+#[path = "ingest/service.rs"]
+mod service;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::Parser as _;
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use bodies::Deliveries;
+use load::Connection;
+use service::Service;
+
+/// What is measured.
+#[derive(Debug, clap::Parser)]
+struct Args {
+    /// Deliveries with wrong signatures
+    #[arg(long, default_value_t = 20_000)]
+    wrong: u32,
+    /// Connections that they come by, each as fast as it is answered
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    attackers: u16,
+    /// How many of them come in a second at the most [default: as many as are answered]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    wrong_rate: Option<u32>,
+    /// Good deliveries a second, on schedule whether answers come or not
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// Seconds of quiet before the flood
+    #[arg(long, default_value_t = 10)]
+    quiet_seconds: u32,
+    /// Cargo says this to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Connections that the good deliveries come by, in turn.
+const GOOD_CONNECTIONS: usize = 20;
+/// Longest flood that there are good deliveries for, in seconds.
+const LONGEST_FLOOD_SECONDS: u32 = 120;
+/// Conversations that everything belongs to.
+const SESSIONS: u32 = 500;
+/// Longest latency that is told apart from longer ones, in microseconds: a minute.
+const LATENCY_MAX_US: u64 = 60_000_000;
+
+/// What came of the good ones, in quiet or during the flood.
+struct Good {
+    sent: usize,
+    not_ok: u64,
+    /// From when each was due until its answer.
+    latencies_us: Histogram<u64>,
+}
+
+/// What came of the others.
+struct Flood {
+    took: Duration,
+    by_status: BTreeMap<u16, u64>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let quiet = (args.rate * args.quiet_seconds) as usize;
+    let good = quiet + (args.rate * LONGEST_FLOOD_SECONDS) as usize;
+    let deliveries = Arc::new(Deliveries::make(good + args.wrong as usize, SESSIONS));
+
+    let folder = tempfile::Builder::new()
+        .prefix("verbatim-bench-")
+        .permissions(Permissions::from_mode(0o711))
+        .tempdir()?;
+    let service = Service::start(folder.path())?;
+    let address = service.address;
+
+    let before = deliver(address, &deliveries, 0, quiet, args.rate, &AtomicBool::new(false))?;
+    let over = AtomicBool::new(false);
+    let (during, flood) = std::thread::scope(|scope| {
+        let wrong = || {
+            let flood = forge(address, &deliveries, good, &args);
+            over.store(true, Ordering::Relaxed);
+            flood
+        };
+        let flood = scope.spawn(wrong);
+        let during = deliver(address, &deliveries, quiet, good, args.rate, &over);
+        anyhow::Ok((during?, flood.join().ok().context("the flood panicked")??))
+    })?;
+    // It waits until the API counts these, and fails if it counts others.
+    service.wait_until_queryable(deliveries.messages(..before.sent + during.sent))?;
+    service.stop()?;
+    print(&args, &before, &during, &flood);
+    ensure!(before.not_ok + during.not_ok == 0, "good deliveries were not answered with 200");
+    Ok(())
+}
+
+/// Sends good deliveries from `first` on, on schedule, up to `end` or until it is `over`.
+fn deliver(
+    address: SocketAddr,
+    deliveries: &Arc<Deliveries>,
+    first: usize,
+    end: usize,
+    rate: u32,
+    over: &AtomicBool,
+) -> anyhow::Result<Good> {
+    let step = Duration::from_secs(1) / rate;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut idle = Vec::new();
+        for _ in 0..GOOD_CONNECTIONS {
+            idle.push(Connection::open(address).await?);
+        }
+        let latencies_us = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?;
+        let mut good = Good { sent: 0, not_ok: 0, latencies_us };
+        let (mut open, mut due) = (JoinSet::new(), Instant::now());
+        while first + good.sent < end && !over.load(Ordering::Relaxed) {
+            sleep_until(due).await;
+            let mut connection = match idle.pop() {
+                Some(connection) => connection,
+                // All wait for answers: a new one, as another sender would have.
+                None => Connection::open(address).await?,
+            };
+            let (all, index, began) = (deliveries.clone(), first + good.sent, due);
+            open.spawn(async move {
+                let status = connection.exchange(all.request(index)).await?;
+                anyhow::Ok((connection, status, began.elapsed()))
+            });
+            good.sent += 1;
+            due += step;
+            while let Some(answered) = open.try_join_next() {
+                idle.push(good.note(answered??));
+            }
+        }
+        while let Some(answered) = open.join_next().await {
+            good.note(answered??);
+        }
+        Ok(good)
+    })
+}
+
+impl Good {
+    fn note(&mut self, answered: (Connection, u16, Duration)) -> Connection {
+        let (connection, status, took) = answered;
+        self.not_ok += u64::from(status != 200);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
+        self.latencies_us.saturating_record(micros);
+        connection
+    }
+}
+
+/// Sends the deliveries after the good ones, each with a signature of zeros.
+fn forge(
+    address: SocketAddr,
+    deliveries: &Arc<Deliveries>,
+    first: usize,
+    args: &Args,
+) -> anyhow::Result<Flood> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (next, end, rate) = (Arc::new(AtomicUsize::new(first)), deliveries.len(), args.wrong_rate);
+    runtime.block_on(async {
+        let start = Instant::now();
+        let mut attackers = JoinSet::new();
+        for _ in 0..args.attackers {
+            let (deliveries, next) = (deliveries.clone(), next.clone());
+            attackers.spawn(async move {
+                let mut connection = Connection::open(address).await?;
+                let mut by_status: BTreeMap<u16, u64> = BTreeMap::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= end {
+                        return anyhow::Ok(by_status);
+                    }
+                    if let Some(rate) = rate {
+                        let due = u32::try_from(index - first)?;
+                        sleep_until(start + Duration::from_secs(1) * due / rate).await;
+                    }
+                    let request = forged(deliveries.request(index))?;
+                    *by_status.entry(connection.exchange(&request).await?).or_default() += 1;
+                }
+            });
+        }
+        let mut flood = Flood { took: Duration::ZERO, by_status: BTreeMap::new() };
+        while let Some(one) = attackers.join_next().await {
+            for (status, count) in one?? {
+                *flood.by_status.entry(status).or_default() += count;
+            }
+        }
+        flood.took = start.elapsed();
+        Ok(flood)
+    })
+}
+
+/// The same request with a signature of zeros.
+fn forged(request: &[u8]) -> anyhow::Result<Vec<u8>> {
+    const PREFIX: &[u8] = b"sha256=";
+    let mut request = request.to_vec();
+    let at = request.windows(PREFIX.len()).position(|part| part == PREFIX);
+    let at = at.context("a delivery is not signed")? + PREFIX.len();
+    request[at..at + 64].fill(b'0');
+    Ok(request)
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+fn print(args: &Args, before: &Good, during: &Good, flood: &Flood) {
+    let mut table = format!(
+        "{} wrong signatures over {} connections in {:.2} s, {:.0} a second; answered:",
+        args.wrong,
+        args.attackers,
+        flood.took.as_secs_f64(),
+        f64::from(args.wrong) / flood.took.as_secs_f64(),
+    );
+    for (status, count) in &flood.by_status {
+        let _ = write!(table, " {status} {count} times");
+    }
+    let _ = write!(table, "\n\n{} good ones a second{:>9}{:>8}", args.rate, "sent", "not 200");
+    for column in ["p50 ms", "p90", "p99", "p99.9", "max"] {
+        let _ = write!(table, "{column:>9}");
+    }
+    for (name, good) in [("in quiet", before), ("during the flood", during)] {
+        let _ = write!(table, "\n{name:<24}{:>9}{:>8}", good.sent, good.not_ok);
+        for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+            #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
+            let millis = good.latencies_us.value_at_quantile(quantile) as f64 / 1e3;
+            let _ = write!(table, "{millis:>9.2}");
+        }
+    }
+    println!("{table}\n\nNothing of the flood is stored.");
+}
