@@ -4,6 +4,7 @@ mod agents;
 mod app;
 mod cursors;
 mod edges;
+mod etags;
 mod http;
 mod keys;
 mod messages;
