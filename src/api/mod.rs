@@ -6,6 +6,7 @@ mod agents;
 mod answer;
 mod caller;
 mod cursor;
+mod deliveries;
 mod group;
 pub mod health;
 mod keyring;

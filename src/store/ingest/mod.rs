@@ -9,12 +9,13 @@ mod events;
 mod log;
 mod sessions;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use self::sessions::AgentDelta;
 use crate::domain::{Arrival, Delivery, Event, Outcome, Unreadable};
 
 /// A delivery to write: what arrived, and what could be read from it.
@@ -35,17 +36,46 @@ struct Readable<'a> {
 
 /// Writes a batch: all of it, or nothing and an error.
 pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
-    let firsts = first_of_each(rows);
     let mut transaction = connection.begin().await?;
-    let new = events::insert(&mut transaction, &firsts).await?;
-    let fresh: Vec<Readable<'_>> =
-        firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
-    let agents = sessions::merge(&mut transaction, &fresh).await?;
-    let stored: HashSet<Uuid> = fresh.iter().map(|one| one.arrival.id.0).collect();
+    let (agents, stored) = project(&mut transaction, rows).await?;
     log::insert(&mut transaction, rows, |row| outcome(row, &stored)).await?;
     // Last, and so locked for the commit alone: every batch has an agent in common with others.
     sessions::count(&mut transaction, agents).await?;
     transaction.commit().await
+}
+
+/// Writes what lies in quarantine and can be read now, and says what became of it: all of it, or
+/// nothing and an error. `None` where it is not in quarantine, or not any more: whoever else writes
+/// it at the same time holds its row in the log.
+pub async fn release(
+    connection: &mut PgConnection,
+    arrival: &Arrival,
+    delivery: Delivery,
+) -> Result<Option<Outcome>, sqlx::Error> {
+    let row = Row { arrival, read: Ok(delivery) };
+    let mut transaction = connection.begin().await?;
+    if !log::hold_quarantined(&mut transaction, arrival).await? {
+        return Ok(None);
+    }
+    let (agents, stored) = project(&mut transaction, std::slice::from_ref(&row)).await?;
+    let outcome = outcome(&row, &stored);
+    log::release(&mut transaction, &row, outcome).await?;
+    sessions::count(&mut transaction, agents).await?;
+    transaction.commit().await?;
+    Ok(Some(outcome))
+}
+
+/// Writes events and sessions; gives what that adds to the agents, and which arrivals were new.
+async fn project(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+) -> Result<(BTreeMap<String, AgentDelta>, HashSet<Uuid>), sqlx::Error> {
+    let firsts = first_of_each(rows);
+    let new = events::insert(connection, &firsts).await?;
+    let fresh: Vec<Readable<'_>> =
+        firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
+    let agents = sessions::merge(connection, &fresh).await?;
+    Ok((agents, fresh.iter().map(|one| one.arrival.id.0).collect()))
 }
 
 /// The first arrival of each delivery; repeats within the batch are left out.

@@ -3,6 +3,7 @@
 mod agents;
 mod app;
 mod cursors;
+mod deliveries;
 mod edges;
 mod etags;
 mod http;
