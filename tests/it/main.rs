@@ -8,6 +8,7 @@ mod durability;
 mod embedded;
 mod keys;
 mod projection;
+mod retention;
 mod simulate;
 mod start;
 mod structure;
