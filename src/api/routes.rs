@@ -7,7 +7,7 @@ use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::{agents, deliveries, messages, sessions, transcript};
+use super::{agents, deliveries, keys, messages, sessions, transcript};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data.
@@ -22,6 +22,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
+        .service(at("/v1/keys").get(keys::list).post(keys::create))
+        .service(at("/v1/keys/{id}").delete(keys::revoke))
         .default_service(web::to(no_such_path));
 }
 
@@ -54,6 +56,15 @@ impl At {
         F::Output: Responder + 'static,
     {
         self.with(&["POST"], web::post().to(handler))
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(&["DELETE"], web::delete().to(handler))
     }
 
     fn with(mut self, methods: &[&'static str], route: Route) -> Self {
