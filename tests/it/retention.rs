@@ -52,10 +52,8 @@ async fn log_of(days: impl IntoIterator<Item = i64>) -> TestDatabase {
 
 async fn drain(database: &TestDatabase, arrivals: &[Arrival], quarantined: bool) {
     let mut connection = database.options().connect().await.unwrap();
-    let read = |arrival| match quarantined {
-        true => Err(Unreadable::new("data.message", "it is missing")),
-        false => decode(arrival),
-    };
+    let unread = || Err(Unreadable::new("data.message", "it is missing"));
+    let read = |arrival| if quarantined { unread() } else { decode(arrival) };
     let rows: Vec<_> =
         arrivals.iter().map(|arrival| Row { arrival, read: read(arrival) }).collect();
     write(&mut connection, &rows).await.unwrap();
@@ -99,7 +97,7 @@ async fn days_that_are_over_age_are_dropped_whole_and_no_others() {
 async fn what_nobody_took_out_of_quarantine_outlives_its_day() {
     let database = log_of([-40]).await;
     let pool = database.pool();
-    let (said, lost): (Vec<_>, Vec<_>) = (0..BATCH_ROWS * 2 + 1)
+    let (said, lost): (Vec<_>, Vec<_>) = (0..=BATCH_ROWS * 2)
         .map(|number| day(-40) + TimeDelta::milliseconds(number))
         .map(|at| (arrival(at), arrival(at + TimeDelta::seconds(10))))
         .unzip();

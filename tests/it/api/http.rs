@@ -75,7 +75,7 @@ pub(crate) async fn send_body(
         request.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() {
-        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        request.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     request.push_str("\r\n");
     let mut stream = TcpStream::connect(address).await.expect("connects");
