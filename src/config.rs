@@ -4,6 +4,7 @@
 
 mod data_dir;
 mod generated;
+mod keep;
 mod origin;
 mod proxies;
 mod raw;
@@ -12,6 +13,7 @@ mod sources;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// How long the log of deliveries is kept; `None` is for ever.
+    pub keep_deliveries: Option<Duration>,
     /// Bring the schema up to date at start.
     pub migrate: bool,
     /// How log lines look.
@@ -154,6 +158,9 @@ impl Settings {
                 file.trusted_proxies.as_deref(),
             )?,
             silence,
+            keep_deliveries: keep::deliveries(
+                args.keep_deliveries.as_deref().or(file.keep_deliveries.as_deref()),
+            )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             database: DatabaseSettings::merge(&args.database, &file),

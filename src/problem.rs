@@ -35,6 +35,8 @@ pub enum Code {
     MethodNotAllowed,
     /// Two agents share the sender's session id.
     AmbiguousSession,
+    /// The thing is not in a state that allows this.
+    Conflict,
     /// A parameter is unknown, or its value is.
     InvalidParameter,
     /// A cursor is not ours, or belongs to other filters.
@@ -66,7 +68,7 @@ impl Code {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::AmbiguousSession => StatusCode::CONFLICT,
+            Self::AmbiguousSession | Self::Conflict => StatusCode::CONFLICT,
             Self::InvalidParameter | Self::InvalidCursor => StatusCode::BAD_REQUEST,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -88,6 +90,7 @@ impl Code {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "The method is not allowed",
             Self::AmbiguousSession => "Several sessions have this id",
+            Self::Conflict => "It is not in a state that allows this",
             Self::InvalidParameter => "A parameter is not valid",
             Self::InvalidCursor => "The cursor is not valid",
             Self::PayloadTooLarge => "The body is too large",
@@ -109,6 +112,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::AmbiguousSession => "ambiguous_session",
+            Self::Conflict => "conflict",
             Self::InvalidParameter => "invalid_parameter",
             Self::InvalidCursor => "invalid_cursor",
             Self::PayloadTooLarge => "payload_too_large",

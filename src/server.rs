@@ -22,8 +22,8 @@ use crate::drain::direct::Direct;
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies, connections_by_worker};
 use crate::inbox::{Backlog, Inbox};
-use crate::jobs::partitions;
 use crate::jobs::pulse::{self, Pulse};
+use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database};
 use crate::store::Store;
@@ -82,6 +82,7 @@ impl Server {
             settings.migrate,
             pool.clone(),
             clock.clone(),
+            settings.keep_deliveries,
             schema.clone(),
             life.clone(),
         );
@@ -178,13 +179,14 @@ async fn open_inbox(
 }
 
 /// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
-/// partitions ahead of time. The drain begins after the first ones are made, so that nothing is
+/// partitions ahead of time, and the log of deliveries within its age. The drain begins after the first ones are made, so that nothing is
 /// written that they would have to move.
 async fn keep_schema(
     database: Arc<Database>,
     migrate: bool,
     pool: postgres::Pool,
     clock: Clock,
+    keep_deliveries: Option<Duration>,
     schema: CancellationToken,
     life: Lifecycle,
 ) {
@@ -195,7 +197,10 @@ async fn keep_schema(
     }
     partitions::attempt(&pool, &clock).await;
     schema.cancel();
-    partitions::run(pool, clock, life).await;
+    tokio::join!(
+        partitions::run(pool.clone(), clock.clone(), life.clone()),
+        retention::run(pool, clock, keep_deliveries, life),
+    );
 }
 
 async fn bring_up(database: &Database, migrate: bool) -> anyhow::Result<()> {

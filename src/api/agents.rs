@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::list::{self, LIST_PARAMS, ListRequest};
+use super::list::{self, LIST_PARAMS, Listing};
 use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
@@ -40,15 +40,16 @@ impl From<AgentRow> for Agent {
     }
 }
 
+const AGENTS: Listing =
+    Listing { scope: Scope::Read, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
+
 /// All agents, the latest active first.
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &LIST_PARAMS, &[])?;
-    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let (_, list) = AGENTS.read(&req, &caller)?;
     let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
     let next =
         list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });
@@ -68,7 +69,7 @@ pub(super) async fn show(
         return Err(no_such_agent());
     }
     let row = state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
-    Ok(Answer::of(&Agent::from(row))?.into())
+    Ok(Answer::of(&Agent::from(row))?.tagged(&req))
 }
 
 pub(super) fn no_such_agent() -> Problem {

@@ -2,11 +2,16 @@
 
 use std::hash::Hash;
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LINK};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header as _, HeaderValue, IfNoneMatch, LINK,
+};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::Caller;
 use super::group::{GroupReads, Unread};
@@ -34,6 +39,31 @@ impl Answer {
         serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
         let link = link.map(HeaderValue::try_from).transpose().map_err(Problem::internal)?;
         Ok(Self { body: body.into(), link })
+    }
+
+    /// Answers with a tag of these very bytes, and with 304 to somebody who has them. What a key
+    /// may see differs from key to key, so nobody else may keep them.
+    pub(super) fn tagged(self, req: &HttpRequest) -> HttpResponse {
+        let tag = self.tag();
+        let known = match IfNoneMatch::parse(req) {
+            Ok(IfNoneMatch::Any) => true,
+            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+            // A header that is malformed is as good as none.
+            Err(_) => false,
+        };
+        let mut response = if known { HttpResponse::NotModified().finish() } else { self.into() };
+        let headers = response.headers_mut();
+        if let Ok(tag) = HeaderValue::try_from(tag.to_string()) {
+            headers.insert(ETAG, tag);
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        response
+    }
+
+    fn tag(&self) -> EntityTag {
+        /// Enough of a SHA-256 that no two answers share a tag.
+        const BYTES: usize = 16;
+        EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&self.body)[..BYTES]))
     }
 }
 
@@ -69,7 +99,7 @@ impl SharedReads {
         req: &HttpRequest,
         caller: &Caller,
         reading: impl Fn() -> R + Send + 'static,
-    ) -> Result<HttpResponse, Problem>
+    ) -> Result<Answer, Problem>
     where
         R: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
@@ -77,7 +107,7 @@ impl SharedReads {
             target: req.uri().path_and_query().cloned(),
             visible: caller.agents().map(<[_]>::to_vec),
         };
-        Ok(self.0.read(question, reading).await??.into())
+        self.0.read(question, reading).await?
     }
 }
 

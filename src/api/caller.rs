@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 
@@ -34,6 +35,12 @@ impl Caller {
     #[must_use]
     pub fn agents(&self) -> Option<&[String]> {
         self.0.agents()
+    }
+
+    /// When the key stops to be valid.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.expires_at()
     }
 
     /// Whether the key shows this agent.

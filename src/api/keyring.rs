@@ -51,6 +51,11 @@ impl Grant {
     pub(super) fn agents(&self) -> Option<&[String]> {
         self.agents.as_deref()
     }
+
+    /// When the key stops to be valid.
+    pub(super) fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.expires_at
+    }
 }
 
 impl Keyring {

@@ -4,10 +4,12 @@ use actix_web::HttpRequest;
 use actix_web::http::Uri;
 use serde::Serialize;
 
+use super::Caller;
 use super::answer::Answer;
 use super::cursor::{self, Fingerprint, Key};
 use super::params::Params;
 use crate::problem::Problem;
+use crate::store::keys::Scope;
 use crate::store::{Order, PageRequest, Position};
 
 /// What every list can be asked.
@@ -31,6 +33,32 @@ pub(super) struct Page<T> {
     has_more: bool,
 }
 
+/// Who may ask for a list, and what it can be asked.
+pub(super) struct Listing {
+    /// What the caller's key must allow.
+    pub(super) scope: Scope,
+    /// Every parameter that it knows.
+    pub(super) params: &'static [&'static str],
+    /// Those of them that may repeat.
+    pub(super) repeatable: &'static [&'static str],
+    /// Which way it runs where nothing is said.
+    pub(super) order: Order,
+}
+
+impl Listing {
+    /// Reads what a caller asks for.
+    pub(super) fn read<K: Key + Clone>(
+        &self,
+        req: &HttpRequest,
+        caller: &Caller,
+    ) -> Result<(Params, ListRequest<K>), Problem> {
+        caller.require(self.scope)?;
+        let params = Params::parse(req, self.params, self.repeatable)?;
+        let list = ListRequest::parse(req, &params, self.order)?;
+        Ok((params, list))
+    }
+}
+
 /// A list as it was asked for.
 pub(super) struct ListRequest<K> {
     limit: u32,
@@ -40,12 +68,7 @@ pub(super) struct ListRequest<K> {
 }
 
 impl<K: Key + Clone> ListRequest<K> {
-    /// Reads what a request says of its list.
-    pub(super) fn parse(
-        req: &HttpRequest,
-        params: &Params,
-        default_order: Order,
-    ) -> Result<Self, Problem> {
+    fn parse(req: &HttpRequest, params: &Params, default_order: Order) -> Result<Self, Problem> {
         let limit = params.number("limit", 1, MAX_LIMIT.into())?;
         let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
         let order = params

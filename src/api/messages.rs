@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::list::{self, ListRequest};
+use super::list::{self, ListRequest, Listing};
 use super::params::{Params, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
@@ -18,8 +18,12 @@ use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
 use crate::store::{Order, Position, Store};
 
-const PARAMS: [&str; 8] =
-    ["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"];
+const MESSAGES: Listing = Listing {
+    scope: Scope::Read,
+    params: &["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"],
+    repeatable: &[],
+    order: Order::Asc,
+};
 
 /// Something that was said.
 #[derive(Debug, Serialize)]
@@ -72,9 +76,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &PARAMS, &[])?;
-    let list = ListRequest::parse(&req, &params, Order::Asc)?;
+    let (params, list) = MESSAGES.read(&req, &caller)?;
     let filter = MessageFilter {
         role: params.text("role").map(str::to_owned),
         after: params.time("after")?,
@@ -84,7 +86,7 @@ pub(super) async fn list(
     let (uri, store) = (req.uri().clone(), state.store.clone());
     let asked = Asked { uri, session_id, params, list, filter, caller: caller.clone(), store };
     let asked = Arc::new(asked);
-    state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await
+    Ok(state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
 }
 
 /// A conversation as it was asked for.

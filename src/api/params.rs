@@ -110,14 +110,18 @@ impl Params {
         name: &str,
         choices: &[(&str, T)],
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) else {
-            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            return Err(invalid(name, &format!("is one of: {}", words.join(", "))));
-        };
-        Ok(Some(*meaning))
+        self.text(name).map(|text| chosen(name, text, choices)).transpose()
+    }
+
+    /// Some words of a parameter that may repeat, and what they stand for.
+    pub(super) fn choices<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<Vec<T>>, Problem> {
+        let meanings =
+            |texts: Vec<String>| texts.iter().map(|text| chosen(name, text, choices)).collect();
+        self.texts(name).map(meanings).transpose()
     }
 }
 
@@ -132,6 +136,14 @@ pub(super) fn path_id(req: &HttpRequest) -> Result<String, Problem> {
         .filter(|id| !id.contains('\0'))
         .map(Cow::into_owned)
         .ok_or_else(|| Problem::new(Code::NotFound, "No stored id holds such bytes."))
+}
+
+fn chosen<T: Copy>(name: &str, text: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+    let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) else {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        return Err(invalid(name, &format!("is one of: {}", words.join(", "))));
+    };
+    Ok(*meaning)
 }
 
 /// A parameter's value that is not right, and what would be.

@@ -1,42 +1,95 @@
 //! Every route of the API, on one screen.
 
+use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{FromRequest, guard, web};
-use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _};
+use actix_web::{
+    Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
+};
 
-use super::{agents, messages, sessions, transcript};
+use super::{agents, deliveries, keys, messages, sessions, transcript};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(get("/v1/agents", agents::list))
-        .service(get("/v1/agents/{agent_id}", agents::show))
-        .service(get("/v1/agents/{agent_id}/sessions", sessions::list_of_agent))
-        .service(get("/v1/sessions", sessions::list))
-        .service(get("/v1/sessions/{session_id}", sessions::show))
-        .service(get("/v1/sessions/{session_id}/messages", messages::list))
-        .service(get("/v1/sessions/{session_id}/transcript", transcript::show))
+    cfg.service(at("/v1/agents").get(agents::list))
+        .service(at("/v1/agents/{agent_id}").get(agents::show))
+        .service(at("/v1/agents/{agent_id}/sessions").get(sessions::list_of_agent))
+        .service(at("/v1/sessions").get(sessions::list))
+        .service(at("/v1/sessions/{session_id}").get(sessions::show))
+        .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
+        .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
+        .service(at("/v1/deliveries").get(deliveries::list))
+        .service(at("/v1/deliveries/{id}").get(deliveries::show))
+        .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
+        .service(at("/v1/keys").get(keys::list).post(keys::create))
+        .service(at("/v1/keys/{id}").delete(keys::revoke))
         .default_service(web::to(no_such_path));
 }
 
-/// A resource that can be read, and nothing else. A HEAD is a GET without the body, which the
-/// server leaves out.
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    web::resource(path)
-        .route(web::route().guard(reads).to(handler))
-        .default_service(web::to(only_get))
+/// A path, and what can be done there. Any other method is told what can be.
+struct At {
+    resource: Resource,
+    allowed: Vec<&'static str>,
 }
 
-async fn only_get(req: HttpRequest) -> HttpResponse {
-    let detail = format!("{} is not possible here: GET and HEAD are.", req.method());
+fn at(path: &str) -> At {
+    At { resource: web::resource(path), allowed: Vec::new() }
+}
+
+impl At {
+    /// A HEAD is a GET without the body, which the server leaves out.
+    fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let reads = guard::Any(guard::Get()).or(guard::Head());
+        self.with(&["GET", "HEAD"], web::route().guard(reads).to(handler))
+    }
+
+    fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(&["POST"], web::post().to(handler))
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(&["DELETE"], web::delete().to(handler))
+    }
+
+    fn with(mut self, methods: &[&'static str], route: Route) -> Self {
+        self.allowed.extend(methods);
+        Self { resource: self.resource.route(route), ..self }
+    }
+}
+
+impl HttpServiceFactory for At {
+    fn register(self, config: &mut AppService) {
+        let allowed = self.allowed.join(", ");
+        let refuse = web::to(move |req: HttpRequest| {
+            let refused = refuse_method(&req, &allowed);
+            async move { refused }
+        });
+        self.resource.default_service(refuse).register(config);
+    }
+}
+
+fn refuse_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
+    let detail = format!("{} is not possible here. Possible: {allowed}.", req.method());
     let mut response = Problem::new(Code::MethodNotAllowed, detail).error_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    if let Ok(allowed) = HeaderValue::try_from(allowed) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
     response
 }
 

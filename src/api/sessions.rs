@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::agents::no_such_agent;
 use super::answer::Answer;
-use super::list::{self, ListRequest};
+use super::list::{self, ListRequest, Listing};
 use super::params::{Params, path_id};
 use super::session::{SELECTORS, Session, only, session_key};
 use super::{ApiState, Caller};
@@ -38,15 +38,20 @@ const PARAMS: [&str; 14] = [
     "agent_id",
 ];
 
+const SESSIONS: Listing =
+    Listing { scope: Scope::Read, params: &PARAMS, repeatable: &["agent_id"], order: Order::Desc };
+
+/// The same without the filter that is in the path.
+const SESSIONS_OF_AGENT: Listing =
+    Listing { params: PARAMS.split_at(PARAMS.len() - 1).0, repeatable: &[], ..SESSIONS };
+
 /// All sessions, the latest active first.
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &PARAMS, &["agent_id"])?;
-    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let (params, list) = SESSIONS.read(&req, &caller)?;
     let filter = filter(&params, &state, visible(&caller, params.texts("agent_id")))?;
     let rows = state.store.list_sessions(&filter, &list.page()).await?;
     respond(&req, &params, &state, &list, rows).await
@@ -58,9 +63,7 @@ pub(super) async fn list_of_agent(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &PARAMS[..PARAMS.len() - 1], &[])?;
-    let list = ListRequest::parse(&req, &params, Order::Desc)?;
+    let (params, list) = SESSIONS_OF_AGENT.read(&req, &caller)?;
     let agent_id = path_id(&req)?;
     if !caller.sees(&agent_id) {
         return Err(no_such_agent());
@@ -84,7 +87,7 @@ pub(super) async fn show(
     let params = Params::parse(&req, &SELECTORS, &[])?;
     let session_id = path_id(&req)?;
     let asked = Arc::new((session_id, params, caller.clone(), state.clone()));
-    state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await
+    Ok(state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.tagged(&req))
 }
 
 async fn read(

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
 use crate::postgres::{Database, read_pool};
-use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
+use crate::store::keys::{KeyHash, KeyRow, LONGEST_LIFETIME, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
 
 #[derive(Debug, clap::Args)]
@@ -90,16 +90,14 @@ async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode>
 
 async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
     let now = clock.now();
-    let found = with_store(&database, async |store| store.revoke_key(id, now).await).await?;
+    let found = with_store(&database, async |store| store.revoke_key(id, None, now).await).await?;
     anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
     note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
 
 fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<DateTime<Utc>> {
-    /// Beyond any use, and far from the ends of Postgres' calendar.
-    const LONGEST: std::time::Duration = std::time::Duration::from_hours(24 * 366 * 100);
-    anyhow::ensure!(lifetime <= LONGEST, "a key is valid for a hundred years at the most");
+    anyhow::ensure!(lifetime <= LONGEST_LIFETIME, "a key is valid for a hundred years at the most");
     Ok(now + lifetime)
 }
 

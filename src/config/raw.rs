@@ -51,6 +51,9 @@ pub struct ServeArgs {
     /// A session has ended once it has been silent for this long [default: 30m]
     #[arg(long, env = "VERBATIM_ENDED_AFTER", value_name = "DURATION")]
     pub ended_after: Option<String>,
+    /// How long the log of deliveries is kept, raw bytes included, or `forever` [default: 30d]
+    #[arg(long, env = "VERBATIM_KEEP_DELIVERIES", value_name = "DURATION")]
+    pub keep_deliveries: Option<String>,
     /// Leave the database's schema as it is
     #[arg(long)]
     pub no_migrate: bool,
@@ -87,6 +90,7 @@ pub(super) struct File {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
+    pub(super) keep_deliveries: Option<String>,
     pub(super) log_format: Option<LogFormat>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,

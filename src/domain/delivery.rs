@@ -164,6 +164,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Stored, Self::Duplicate, Self::Test, Self::Unhandled, Self::Quarantined];
+
     /// As it stands in the log of deliveries.
     #[must_use]
     pub fn as_str(self) -> &'static str {

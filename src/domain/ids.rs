@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -17,6 +17,18 @@ impl DeliveryId {
     pub fn new(at: DateTime<Utc>) -> Self {
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid())
+    }
+
+    /// The millisecond in which the request arrived, `[from, to)`; `None` for an id that is not
+    /// one of ours.
+    #[must_use]
+    pub fn millisecond(self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        if self.0.get_version_num() != 7 {
+            return None;
+        }
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let from = DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)?;
+        Some((from, from + TimeDelta::milliseconds(1)))
     }
 }
 

@@ -7,5 +7,6 @@
 mod connection;
 pub mod direct;
 mod failure;
+pub mod retry;
 pub mod worker;
 mod write;

@@ -45,7 +45,7 @@ pub(super) async fn batch(
 }
 
 /// What Postgres says of the data, without its detail: that would quote the conversation.
-fn refusal(error: &sqlx::Error) -> String {
+pub(super) fn refusal(error: &sqlx::Error) -> String {
     let Some(error) = error.as_database_error() else {
         return "Postgres refuses it".into();
     };

@@ -2,3 +2,4 @@
 
 pub mod partitions;
 pub mod pulse;
+pub mod retention;

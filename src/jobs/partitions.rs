@@ -21,12 +21,12 @@ const DAYS: u64 = 7;
 
 /// A partition that there should be: `[from, to)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Partition {
-    table: &'static str,
-    column: &'static str,
-    name: String,
-    from: NaiveDate,
-    to: NaiveDate,
+pub(super) struct Partition {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    pub(super) name: String,
+    pub(super) from: NaiveDate,
+    pub(super) to: NaiveDate,
 }
 
 /// Looks now and then, until the service stops.
@@ -57,21 +57,40 @@ pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Err
 }
 
 async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<(), sqlx::Error> {
-    let Partition { table, column, name, from, to } = partition;
+    let Partition { name, .. } = partition;
     if exists(connection, name).await? {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
     // Several services may look at the same moment; the later one finds it made. The drain must
     // not wait for long, so neither does this: the next look will do.
-    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('verbatim partitions'))")
-        .execute(&mut *transaction)
-        .await?;
+    lock(&mut transaction).await?;
     if exists(&mut transaction, name).await? {
         return transaction.commit().await;
     }
-    // Every part is made above from a date, or is a constant.
+    attach(&mut transaction, partition).await?;
+    transaction.commit().await
+}
+
+/// Keeps other services from changing partitions until the end of the transaction, and this one
+/// from waiting long for a lock.
+pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "SET LOCAL lock_timeout = '2s';
+         SELECT pg_advisory_xact_lock(hashtext('verbatim partitions'))",
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Makes a partition, and moves what belongs there out of the default one.
+pub(super) async fn attach(
+    connection: &mut PgConnection,
+    partition: &Partition,
+) -> Result<(), sqlx::Error> {
+    let Partition { table, column, name, from, to } = partition;
+    // Every part is made from a date, or is a constant.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE;
          CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
@@ -84,9 +103,9 @@ async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<()
          ALTER TABLE {table} ATTACH PARTITION {name}
              FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00');"
     )))
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {

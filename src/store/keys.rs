@@ -1,5 +1,7 @@
 //! API keys: what they are made of, and which there are. Only a key's SHA-256 is kept.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -7,10 +9,14 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{query, query_as, query_scalar};
 use uuid::Uuid;
 
+use super::page::{Order, PageRequest};
 use super::{Store, StoreError};
 
 /// How every key of ours begins, so that a scanner for leaked secrets can know one.
 pub const KEY_PREFIX: &str = "vb_";
+/// Longest that a key can be said to be valid: beyond any use, and far from the ends of Postgres'
+/// calendar.
+pub const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 366 * 100);
 /// Random bytes in a key.
 const KEY_BYTES: usize = 32;
 
@@ -122,6 +128,44 @@ pub struct KeyRow {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
+/// A part of the list of keys. Keys are made by hand: there are few enough of them to sort.
+macro_rules! page_of_keys {
+    ($order:tt, $beyond:tt, $store:ident, $visible:ident, $page:ident) => {{
+        let (start_at, start_id) = $page.start();
+        query_as!(
+            KeyRow,
+            r#"
+            SELECT
+                id,
+                name,
+                scopes,
+                agent_ids,
+                created_at,
+                expires_at,
+                revoked_at,
+                last_used_at
+            FROM api_keys
+            WHERE ($1::text[] IS NULL OR agent_ids <@ $1)
+                AND (created_at, id) "#
+                + $beyond
+                + r#" ($2, $3)
+            ORDER BY created_at "#
+                + $order
+                + r#", id "#
+                + $order
+                + r#"
+            LIMIT $4
+            "#,
+            $visible,
+            start_at,
+            start_id,
+            i64::from($page.limit)
+        )
+        .fetch_all(&$store.pool)
+        .await
+    }};
+}
+
 impl Store {
     /// Keeps a new key.
     pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<(), StoreError> {
@@ -144,7 +188,21 @@ impl Store {
         Ok(())
     }
 
-    /// All keys, newest first. Keys are made by hand: there are few.
+    /// A part of the list of keys, by when they were made; only of those that are bound to none but
+    /// the `visible` agents.
+    pub async fn page_keys(
+        &self,
+        visible: Option<&[String]>,
+        page: &PageRequest,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let rows = match page.order {
+            Order::Desc => page_of_keys!("DESC", "<", self, visible, page),
+            Order::Asc => page_of_keys!("ASC", ">", self, visible, page),
+        };
+        Ok(rows?)
+    }
+
+    /// All keys, newest first.
     pub async fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let rows = query_as!(
             KeyRow,
@@ -209,16 +267,23 @@ impl Store {
     }
 
     /// Revokes a key; a key that was revoked before stays so since then. `false` where there is
-    /// no such key.
-    pub async fn revoke_key(&self, id: Uuid, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    /// no such key among those that are bound to none but the `visible` agents.
+    pub async fn revoke_key(
+        &self,
+        id: Uuid,
+        visible: Option<&[String]>,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         let done = query!(
             r#"
             UPDATE api_keys
             SET revoked_at = COALESCE(revoked_at, $2)
             WHERE id = $1
+                AND ($3::text[] IS NULL OR agent_ids <@ $3)
             "#,
             id,
-            at
+            at,
+            visible
         )
         .execute(&self.pool)
         .await?;

@@ -9,6 +9,7 @@ mod embedded;
 mod gate;
 mod keys;
 mod projection;
+mod retention;
 mod simulate;
 mod start;
 mod structure;

@@ -9,42 +9,48 @@ use uuid::Uuid;
 use super::Readable;
 use crate::domain::Event;
 
-/// Notes what is new. It comes last: from here to the commit all other writers wait.
-pub(super) async fn append(
-    connection: &mut PgConnection,
-    fresh: &[Readable<'_>],
-) -> Result<(), sqlx::Error> {
-    let session_of = |one: &Readable<'_>| Some(one.delivery.event.session()?.id.0);
-    let sessions: BTreeSet<Uuid> = fresh.iter().filter_map(session_of).collect();
-    let Some(received_at) = fresh.iter().map(|one| one.arrival.received_at).max() else {
-        return Ok(());
-    };
-    if sessions.is_empty() {
-        return Ok(());
-    }
-    let mut messages: Vec<(Uuid, DateTime<Utc>, Uuid)> = Vec::with_capacity(fresh.len());
-    for one in fresh {
-        if let Event::Message { session, .. } = &one.delivery.event {
-            messages.push((session.id.0, one.delivery.occurred_at, one.delivery.id.0));
+/// What a transaction brought, before it has a number.
+pub(super) struct Entry {
+    received_at: DateTime<Utc>,
+    messages: Vec<(Uuid, DateTime<Utc>, Uuid)>,
+    sessions: BTreeSet<Uuid>,
+}
+
+impl Entry {
+    /// What new events bring; `None` where they belong to no conversation.
+    pub(super) fn of(fresh: &[Readable<'_>]) -> Option<Self> {
+        let session_of = |one: &Readable<'_>| Some(one.delivery.event.session()?.id.0);
+        let sessions: BTreeSet<Uuid> = fresh.iter().filter_map(session_of).collect();
+        let received_at = fresh.iter().map(|one| one.arrival.received_at).max()?;
+        let mut messages = Vec::with_capacity(fresh.len());
+        for one in fresh {
+            if let Event::Message { session, .. } = &one.delivery.event {
+                messages.push((session.id.0, one.delivery.occurred_at, one.delivery.id.0));
+            }
         }
+        messages.sort_unstable();
+        (!sessions.is_empty()).then_some(Self { received_at, messages, sessions })
     }
-    messages.sort_unstable();
-    let seq = sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
-        .fetch_one(&mut *connection)
+
+    /// Takes the next number. From here to the commit all other writers wait.
+    pub(super) async fn append(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let seq = sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
+            .fetch_one(&mut *connection)
+            .await?;
+        sqlx::query!(
+            "INSERT INTO journal (
+                 seq, received_at, message_session_ids, message_times, message_ids, session_ids
+             )
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            seq,
+            self.received_at,
+            &self.messages.iter().map(|message| message.0).collect::<Vec<_>>(),
+            &self.messages.iter().map(|message| message.1).collect::<Vec<_>>(),
+            &self.messages.iter().map(|message| message.2).collect::<Vec<_>>(),
+            &self.sessions.into_iter().collect::<Vec<_>>(),
+        )
+        .execute(connection)
         .await?;
-    sqlx::query!(
-        "INSERT INTO journal (
-             seq, received_at, message_session_ids, message_times, message_ids, session_ids
-         )
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        seq,
-        received_at,
-        &messages.iter().map(|message| message.0).collect::<Vec<_>>(),
-        &messages.iter().map(|message| message.1).collect::<Vec<_>>(),
-        &messages.iter().map(|message| message.2).collect::<Vec<_>>(),
-        &sessions.into_iter().collect::<Vec<_>>(),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        Ok(())
+    }
 }

@@ -1,9 +1,10 @@
 //! The log of deliveries: every arrival, its bytes, and what became of it.
 
 use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 
 use super::Row;
-use crate::domain::{Generation, Outcome};
+use crate::domain::{Arrival, Generation, Outcome};
 
 /// Logs every arrival. One that is there already keeps its first outcome: it is the same arrival,
 /// written again after an answer that got lost.
@@ -13,13 +14,12 @@ pub(super) async fn insert(
     outcome: impl Fn(&Row<'_>) -> Outcome,
 ) -> Result<(), sqlx::Error> {
     let mut sorted: Vec<&Row<'_>> = rows.iter().collect();
-    sorted.sort_unstable_by_key(|row| (row.arrival.id, row.arrival.received_at));
+    sorted.sort_unstable_by_key(|row| (row.arrival.received_at, row.arrival.id));
     macro_rules! column {
         ($of:expr) => {
             sorted.iter().copied().map($of).collect::<Vec<_>>()
         };
     }
-    let session = |row: &Row<'_>| row.delivery()?.event.session().map(|session| session.id.0);
     sqlx::query!(
         "INSERT INTO deliveries (
              id, received_at, source, generation, event_type, outcome, reason, session_id,
@@ -38,7 +38,7 @@ pub(super) async fn insert(
         &column!(|row| row.delivery().map(|one| one.event_type.as_str())) as _,
         &column!(|row| outcome(row).as_str()) as _,
         &column!(|row| row.fault().map(ToString::to_string)) as _,
-        &column!(session) as _,
+        &column!(session_of) as _,
         &column!(|row| row.delivery().and_then(|one| one.agent_id.as_deref())) as _,
         &column!(|row| row.arrival.evidence.sender_delivery_id.as_deref()) as _,
         &column!(|row| row.arrival.evidence.signed),
@@ -49,4 +49,55 @@ pub(super) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Locks the row of an arrival that lies in quarantine; false where there is none.
+pub(super) async fn hold_quarantined(
+    connection: &mut PgConnection,
+    arrival: &Arrival,
+) -> Result<bool, sqlx::Error> {
+    let found = sqlx::query_scalar!(
+        "SELECT id
+         FROM deliveries
+         WHERE received_at = $1 AND id = $2 AND outcome = 'quarantined'
+         FOR UPDATE",
+        arrival.received_at,
+        arrival.id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Notes what became of an arrival that lay in quarantine.
+pub(super) async fn release(
+    connection: &mut PgConnection,
+    row: &Row<'_>,
+    outcome: Outcome,
+) -> Result<(), sqlx::Error> {
+    let read = row.delivery();
+    sqlx::query!(
+        "UPDATE deliveries
+         SET generation = $3,
+             event_type = $4,
+             outcome = $5,
+             reason = NULL,
+             session_id = $6,
+             agent_id = $7
+         WHERE received_at = $1 AND id = $2",
+        row.arrival.received_at,
+        row.arrival.id.0,
+        read.map(|one| one.generation.as_str()),
+        read.map(|one| one.event_type.as_str()),
+        outcome.as_str(),
+        session_of(row),
+        read.and_then(|one| one.agent_id.as_deref()),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn session_of(row: &Row<'_>) -> Option<Uuid> {
+    row.delivery()?.event.session().map(|session| session.id.0)
 }

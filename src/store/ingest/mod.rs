@@ -11,12 +11,14 @@ mod log;
 mod sessions;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use self::journal::Entry;
+use self::sessions::AgentDelta;
 use crate::decode::{Reading, Received};
 use crate::domain::{Arrival, Delivery, Event, Outcome, Unreadable};
 
@@ -54,19 +56,63 @@ struct Readable<'a> {
 
 /// Writes a batch: all of it, or nothing and an error.
 pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
-    let firsts = first_of_each(rows);
     let mut transaction = connection.begin().await?;
-    let new = events::insert(&mut transaction, &firsts).await?;
+    let written = project(&mut transaction, rows).await?;
+    log::insert(&mut transaction, rows, |row| outcome(row, &written.stored)).await?;
+    written.note(&mut transaction).await?;
+    transaction.commit().await
+}
+
+/// Writes what lies in quarantine and can be read now, and says what became of it: all of it, or
+/// nothing and an error. `None` where it is not in quarantine, or not any more: whoever else writes
+/// it at the same time holds its row in the log.
+pub async fn release(
+    connection: &mut PgConnection,
+    arrival: &Arrival,
+    delivery: Delivery,
+) -> Result<Option<Outcome>, sqlx::Error> {
+    let row = Row { arrival, read: Cow::Owned(Ok(delivery)) };
+    let mut transaction = connection.begin().await?;
+    if !log::hold_quarantined(&mut transaction, arrival).await? {
+        return Ok(None);
+    }
+    let written = project(&mut transaction, std::slice::from_ref(&row)).await?;
+    let outcome = outcome(&row, &written.stored);
+    log::release(&mut transaction, &row, outcome).await?;
+    written.note(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(Some(outcome))
+}
+
+/// What events and sessions were written, and what is still to be noted of them.
+struct Written {
+    /// The arrivals that were new.
+    stored: HashSet<Uuid>,
+    agents: BTreeMap<String, AgentDelta>,
+    entry: Option<Entry>,
+}
+
+impl Written {
+    /// Notes it. It comes last, so that these rows are locked for the commit alone: every batch has
+    /// an agent in common with others, and all of them have the journal.
+    async fn note(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sessions::count(connection, self.agents).await?;
+        match self.entry {
+            Some(entry) => entry.append(connection).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes events and sessions.
+async fn project(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Written, sqlx::Error> {
+    let firsts = first_of_each(rows);
+    let new = events::insert(connection, &firsts).await?;
     let fresh: Vec<Readable<'_>> =
         firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
-    let agents = sessions::merge(&mut transaction, &fresh).await?;
-    let stored: HashSet<Uuid> = fresh.iter().map(|one| one.arrival.id.0).collect();
-    log::insert(&mut transaction, rows, |row| outcome(row, &stored)).await?;
-    // Last, and so locked for the commit alone: every batch has an agent in common with others,
-    // and all of them have the journal.
-    sessions::count(&mut transaction, agents).await?;
-    journal::append(&mut transaction, &fresh).await?;
-    transaction.commit().await
+    let agents = sessions::merge(connection, &fresh).await?;
+    let stored = fresh.iter().map(|one| one.arrival.id.0).collect();
+    Ok(Written { stored, agents, entry: Entry::of(&fresh) })
 }
 
 /// The first arrival of each delivery; repeats within the batch are left out.

@@ -4,6 +4,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
@@ -76,6 +77,13 @@ impl TestApi {
     /// A request as some key.
     pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
         self.send("GET", target, &[("Authorization", &format!("Bearer {key}"))]).await
+    }
+
+    /// A POST of JSON as some key.
+    pub(crate) async fn post_as(&self, key: &str, target: &str, body: &Value) -> Answer {
+        let headers = [("Authorization", &*format!("Bearer {key}"))];
+        let body = body.to_string();
+        http::send_body(&self.address, "POST", target, &headers, body.as_bytes()).await
     }
 
     pub(crate) async fn send(

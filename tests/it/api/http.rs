@@ -51,21 +51,35 @@ impl Answer {
     }
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request without a body on a connection of its own.
 pub(crate) async fn send(
     address: &str,
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
 ) -> Answer {
+    send_body(address, method, target, headers, b"").await
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) async fn send_body(
+    address: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let mut request =
         format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.extend([name, ": ", value, "\r\n"]);
     }
+    if !body.is_empty() {
+        request.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
+    }
     request.push_str("\r\n");
     let mut stream = TcpStream::connect(address).await.expect("connects");
-    stream.write_all(request.as_bytes()).await.expect("sends");
+    stream.write_all(&[request.as_bytes(), body].concat()).await.expect("sends");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("reads");
     let split = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;

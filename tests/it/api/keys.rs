@@ -150,11 +150,11 @@ async fn a_revoked_key_is_refused_once_it_is_forgotten() {
     let key = api.key(&[Scope::Read], None).await;
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
     let id = api.store.list_keys().await.unwrap()[0].id;
-    assert!(api.store.revoke_key(id, at(1)).await.unwrap());
+    assert!(api.store.revoke_key(id, None, at(1)).await.unwrap());
     api.keyring.forget();
     let answer = api.get_as(&key, "/v1/agents").await;
     assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_key"));
-    assert!(api.store.revoke_key(id, at(9)).await.unwrap());
+    assert!(api.store.revoke_key(id, None, at(9)).await.unwrap());
     assert_eq!(api.store.list_keys().await.unwrap()[0].revoked_at, Some(at(1)));
 }
 

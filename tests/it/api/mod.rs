@@ -2,10 +2,14 @@
 
 mod agents;
 mod app;
+mod bound;
 mod cursors;
+mod deliveries;
 mod edges;
+mod etags;
 mod http;
 mod keys;
+mod keys_http;
 mod messages;
 mod rows;
 mod sessions;

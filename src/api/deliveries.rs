@@ -1,0 +1,184 @@
+//! `GET /v1/deliveries`, `GET /v1/deliveries/{id}` and `POST /v1/deliveries/{id}/retry`: what
+//! arrived and what became of it.
+//!
+//! A key that is bound to agents sees the deliveries that name them. What could not be read names
+//! nobody, so the quarantine is for keys that see everything.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::list::{self, Listing};
+use super::params::{Params, path_id};
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::domain::{Outcome, Unreadable};
+use crate::drain::retry::{NotRetried, retry};
+use crate::problem::{Code, Problem};
+use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
+use crate::store::keys::Scope;
+use crate::store::{Order, Position};
+
+const DELIVERIES: Listing = Listing {
+    scope: Scope::Admin,
+    params: &[
+        "limit",
+        "cursor",
+        "order",
+        "outcome",
+        "source",
+        "event_type",
+        "received_after",
+        "received_before",
+    ],
+    repeatable: &["outcome"],
+    order: Order::Desc,
+};
+
+/// Something that arrived.
+#[derive(Debug, Serialize)]
+struct Delivery<'a> {
+    /// Ours, new for every request.
+    id: Uuid,
+    /// When it arrived.
+    received_at: Timestamp,
+    /// The source that let it in.
+    source: &'a str,
+    /// The contract that it follows: `a`, `b`, `c`, `d` or `account`; `null` in quarantine.
+    generation: Option<&'a str>,
+    /// The sender's name for the event; `null` in quarantine.
+    event_type: Option<&'a str>,
+    /// `stored`, `duplicate`, `test`, `unhandled` or `quarantined`.
+    outcome: &'a str,
+    /// Why it is in quarantine.
+    reason: Option<&'a str>,
+    /// The agent that it names, if it names one.
+    agent_id: Option<&'a str>,
+    /// The sender's id of the conversation that it belongs to, if it belongs to one.
+    session_id: Option<&'a str>,
+    /// Its body's size.
+    size_bytes: i32,
+    /// The sender's id of it, the same on every attempt.
+    sender_delivery_id: Option<&'a str>,
+    /// It carried a signature, which was right.
+    signed: bool,
+    /// Its signed timestamp was more than five minutes from our clock.
+    stale: bool,
+    /// It said that it is a test.
+    test: bool,
+    /// Its bytes, where one delivery is asked for.
+    #[serde(flatten)]
+    content: Option<Content<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Content<'a> {
+    /// The exact bytes.
+    body_base64: String,
+    /// The same as text; `null` where they are no UTF-8.
+    body: Option<&'a str>,
+}
+
+impl<'a> Delivery<'a> {
+    fn new(row: &'a DeliveryRow) -> Self {
+        Self {
+            id: row.id,
+            received_at: Timestamp(row.received_at),
+            source: &row.source,
+            generation: row.generation.as_deref(),
+            event_type: row.event_type.as_deref(),
+            outcome: &row.outcome,
+            reason: row.reason.as_deref(),
+            agent_id: row.agent_id.as_deref(),
+            session_id: row.session_id.as_deref(),
+            size_bytes: row.size_bytes,
+            sender_delivery_id: row.sender_delivery_id.as_deref(),
+            signed: row.signed,
+            stale: row.stale,
+            test: row.test,
+            content: row.body.as_deref().map(|body| Content {
+                body_base64: STANDARD.encode(body),
+                body: str::from_utf8(body).ok(),
+            }),
+        }
+    }
+}
+
+/// Deliveries, the latest first.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let (params, list) = DELIVERIES.read(&req, &caller)?;
+    let text = |name| params.text(name).map(str::to_owned);
+    let filter = DeliveryFilter {
+        visible: caller.agents().map(<[_]>::to_vec),
+        outcomes: params.choices("outcome", &Outcome::ALL.map(|each| (each.as_str(), each)))?,
+        source: text("source"),
+        event_type: text("event_type"),
+        received_after: params.time("received_after")?,
+        received_before: params.time("received_before")?,
+    };
+    let mut rows = state.store.list_deliveries(&filter, &list.page()).await?;
+    let next = list.cut(&mut rows, |row| Position { at: row.received_at, key: row.id });
+    Ok(list::answer(req.uri(), rows.iter().map(Delivery::new).collect(), next)?.into())
+}
+
+/// One delivery with its bytes.
+pub(super) async fn show(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let row = find(&req, &caller, &state).await?;
+    Ok(Answer::of(&Delivery::new(&row))?.tagged(&req))
+}
+
+/// Takes a delivery out of quarantine, where it can be stored by now.
+pub(super) async fn retry_one(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let row = find(&req, &caller, &state).await?;
+    if !row.is_quarantined() {
+        return Err(not_quarantined(&row));
+    }
+    let arrival = row.arrival().map_err(Problem::internal)?;
+    let retried = retry(&state.store, &arrival).await;
+    // What it is now, whoever made it so.
+    let row = find(&req, &caller, &state).await?;
+    match retried {
+        Ok(_) => Ok(Answer::of(&Delivery::new(&DeliveryRow { body: None, ..row }))?.into()),
+        Err(NotRetried::NotQuarantined) => Err(not_quarantined(&row)),
+        Err(NotRetried::Unreadable(fault)) => Err(unreadable(&fault)),
+        Err(NotRetried::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn find(
+    req: &HttpRequest,
+    caller: &Caller,
+    state: &ApiState,
+) -> Result<DeliveryRow, Problem> {
+    caller.require(Scope::Admin)?;
+    Params::parse(req, &[], &[])?;
+    let none = || Problem::new(Code::NotFound, "There is no such delivery, or not any more.");
+    let id = Uuid::try_parse(&path_id(req)?).map_err(|_| none())?;
+    state.store.find_delivery(id, caller.agents()).await?.ok_or_else(none)
+}
+
+fn not_quarantined(row: &DeliveryRow) -> Problem {
+    let detail = format!("Only what is in quarantine can be retried; this is `{}`.", row.outcome);
+    Problem::new(Code::Conflict, detail).with("outcome", row.outcome.as_str())
+}
+
+fn unreadable(fault: &Unreadable) -> Problem {
+    let Unreadable { field, problem } = fault;
+    let detail = format!("The field {field}: {problem}. It stays in quarantine as it was.");
+    Problem::new(Code::UnreadableDelivery, detail).with("field", *field)
+}

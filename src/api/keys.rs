@@ -1,0 +1,137 @@
+//! `POST /v1/keys`, `GET /v1/keys` and `DELETE /v1/keys/{id}`: keys, made and ended over HTTP.
+//!
+//! A key that is bound to agents sees, makes and ends only keys that are bound to none but those.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::list::{self, LIST_PARAMS, Listing};
+use super::new_key::Wanted;
+use super::params::{Params, path_id};
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::domain::DeliveryId;
+use crate::problem::{Code, Problem};
+use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
+use crate::store::{Order, Position};
+
+const KEYS: Listing =
+    Listing { scope: Scope::Admin, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
+
+/// A key, without what it is known by.
+#[derive(Debug, Serialize)]
+struct Key {
+    /// By which it is revoked.
+    id: Uuid,
+    /// What its owner calls it.
+    name: String,
+    /// What it allows.
+    scopes: Vec<String>,
+    /// The agents that it is bound to; `null` is every agent.
+    agents: Option<Vec<String>>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it stops to be valid; `null` is never.
+    expires_at: Option<Timestamp>,
+    /// When it was revoked; `null` where it was not.
+    revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    last_used_at: Option<Timestamp>,
+}
+
+/// A key that was just made: this once with the key itself.
+#[derive(Serialize)]
+struct MadeKey {
+    key: String,
+    #[serde(flatten)]
+    about: Key,
+}
+
+impl From<KeyRow> for Key {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            scopes: row.scopes,
+            agents: row.agent_ids,
+            created_at: Timestamp(row.created_at),
+            expires_at: row.expires_at.map(Timestamp),
+            revoked_at: row.revoked_at.map(Timestamp),
+            last_used_at: row.last_used_at.map(Timestamp),
+        }
+    }
+}
+
+/// Makes a key.
+pub(super) async fn create(
+    req: HttpRequest,
+    caller: Caller,
+    body: Bytes,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Admin)?;
+    Params::parse(&req, &[], &[])?;
+    let now = state.clock.now();
+    let wanted = Wanted::parse(&body, now)?;
+    wanted.check(&caller)?;
+    let (key, id) = (generate_key(), DeliveryId::new(now).0);
+    let new = NewKey {
+        id,
+        name: &wanted.name,
+        hash: KeyHash::of(&key),
+        scopes: &wanted.scopes,
+        agent_ids: wanted.agents.as_deref(),
+        created_at: now,
+        expires_at: wanted.expires_at,
+    };
+    state.store.insert_key(&new).await?;
+    tracing::info!(key = %id, scopes = ?wanted.scopes, bound = wanted.agents.is_some(),
+        "a key was made");
+    let about = Key {
+        id,
+        name: wanted.name,
+        scopes: wanted.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        agents: wanted.agents,
+        created_at: Timestamp(now),
+        expires_at: wanted.expires_at.map(Timestamp),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    // Nobody on the way may keep it.
+    let mut answer = HttpResponse::Created();
+    answer.insert_header(("Cache-Control", "no-store"));
+    Ok(answer.json(MadeKey { key, about }))
+}
+
+/// Keys, the latest made first, those that are over included.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let (_, list) = KEYS.read(&req, &caller)?;
+    let mut rows = state.store.page_keys(caller.agents(), &list.page()).await?;
+    let next = list.cut(&mut rows, |row| Position { at: row.created_at, key: row.id });
+    Ok(list::answer(req.uri(), rows.into_iter().map(Key::from).collect(), next)?.into())
+}
+
+/// Ends a key for good; to do so again changes nothing.
+pub(super) async fn revoke(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Admin)?;
+    Params::parse(&req, &[], &[])?;
+    let none = || Problem::new(Code::NotFound, "There is no such key.");
+    let id = Uuid::try_parse(&path_id(&req)?).map_err(|_| none())?;
+    let found = state.store.revoke_key(id, caller.agents(), state.clock.now()).await?;
+    if !found {
+        return Err(none());
+    }
+    state.keyring.forget();
+    tracing::info!(key = %id, "a key was revoked");
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,381 @@
+//! The log of deliveries, and the way out of quarantine.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use serde_json::json;
+use sqlx::ConnectOptions as _;
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
+use verbatim::store::ingest::{Row, write};
+use verbatim::store::keys::Scope;
+
+use super::app::{BOOTSTRAP, TestApi, at, now};
+use super::http::Answer;
+
+/// A message of agent `A`, in session `s`.
+fn message(text: &str) -> String {
+    event("chat.push", "A", &format!(r#","role":"user","message":"{text}","timestamp":1790607200"#))
+}
+
+fn event(event_type: &str, agent: &str, data: &str) -> String {
+    format!(
+        r#"{{"event_type":"{event_type}","agent_id":"{agent}","data":{{"session_id":"s"{data}}}}}"#
+    )
+}
+
+fn arrival(body: impl Into<Vec<u8>>, received_at: DateTime<Utc>) -> Arrival {
+    Arrival {
+        id: DeliveryId::new(received_at),
+        received_at,
+        source: SourceName::default(),
+        evidence: Evidence { signed: true, ..Evidence::default() },
+        body: body.into().into(),
+    }
+}
+
+/// Writes arrivals as the drain does.
+async fn drain(api: &TestApi, arrivals: &[Arrival]) {
+    let rows: Vec<_> =
+        arrivals.iter().map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) }).collect();
+    store(api, &rows).await;
+}
+
+/// Writes an arrival as a drain would that does not know how to read it.
+async fn quarantine(api: &TestApi, arrival: &Arrival) {
+    let read = Err(Unreadable::new("data.message", "it is missing"));
+    store(api, &[Row { arrival, read: Cow::Owned(read) }]).await;
+}
+
+async fn store(api: &TestApi, rows: &[Row<'_>]) {
+    let mut connection = api.database.options().connect().await.unwrap();
+    write(&mut connection, rows).await.unwrap();
+}
+
+async fn retry(api: &TestApi, arrival: &Arrival) -> Answer {
+    let path = format!("/v1/deliveries/{}/retry", arrival.id.0);
+    api.send("POST", &path, &[("X-API-Key", BOOTSTRAP)]).await
+}
+
+async fn show(api: &TestApi, arrival: &Arrival) -> Answer {
+    api.get(&format!("/v1/deliveries/{}", arrival.id.0)).await
+}
+
+#[actix_web::test]
+async fn deliveries_are_listed_latest_first_with_what_became_of_them() {
+    let api = TestApi::start().await;
+    let said = message("hello");
+    let mut numbered = arrival(&*said, at(5));
+    numbered.evidence =
+        Evidence { sender_delivery_id: Some("dlv_1".into()), stale: true, ..Evidence::default() };
+    drain(
+        &api,
+        &[
+            arrival(&*said, at(0)),
+            arrival(&*said, at(1)),
+            arrival(event("new.kind", "B", ""), at(2)),
+            arrival(event("test", "A", ""), at(3)),
+            arrival("no JSON", at(4)),
+            numbered.clone(),
+        ],
+    )
+    .await;
+    let page = api.get("/v1/deliveries").await;
+    assert_eq!(
+        page.column("outcome"),
+        ["stored", "quarantined", "test", "unhandled", "duplicate", "stored"]
+    );
+    let body = page.json();
+    assert_eq!(
+        body["data"][0],
+        json!({
+            "id": numbered.id.0,
+            "received_at": "2026-09-28T14:54:18.000000Z",
+            "source": "default",
+            "generation": "d",
+            "event_type": "chat.push",
+            "outcome": "stored",
+            "reason": null,
+            "agent_id": "A",
+            "session_id": "s",
+            "size_bytes": said.len(),
+            "sender_delivery_id": "dlv_1",
+            "signed": false,
+            "stale": true,
+            "test": false,
+        })
+    );
+    let lost = &body["data"][1];
+    assert!(lost["reason"].as_str().unwrap().starts_with("body: it is not JSON"), "{lost}");
+    for field in ["generation", "event_type", "agent_id", "session_id"] {
+        assert_eq!(lost[field], json!(null), "{field}");
+    }
+}
+
+#[actix_web::test]
+async fn deliveries_are_found_by_outcome_source_type_and_time() {
+    let api = TestApi::start().await;
+    let mut kiosk = arrival(event("room.join", "A", ""), at(3));
+    kiosk.source = SourceName::parse("kiosk").unwrap();
+    drain(
+        &api,
+        &[
+            arrival(message("hello"), at(0)),
+            arrival("no JSON", at(1)),
+            arrival(message("hello"), at(2)),
+            kiosk,
+            arrival(event("test", "A", ""), at(4)),
+        ],
+    )
+    .await;
+    for (query, seconds) in [
+        ("outcome=stored", &[3_i64, 0] as &[i64]),
+        ("outcome=quarantined", &[1]),
+        ("outcome=quarantined&outcome=test&outcome=duplicate", &[4, 2, 1]),
+        ("outcome=quarantined&outcome=test&order=asc", &[1, 4]),
+        ("outcome=quarantined&outcome=stored&order=asc", &[0, 1, 3]),
+        ("outcome=unhandled", &[]),
+        ("source=kiosk", &[3]),
+        ("event_type=chat.push", &[2, 0]),
+        ("event_type=chat.push&outcome=duplicate", &[2]),
+        ("received_after=1790607254", &[4, 3, 2]),
+        ("received_before=1790607254", &[0]),
+        ("received_after=1790607253&received_before=1790607256&order=asc", &[1, 2]),
+        ("received_after=1790607253&received_before=1790607257&outcome=test", &[]),
+    ] {
+        let expected: Vec<_> = seconds
+            .iter()
+            .map(|second| at(*second).to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+            .collect();
+        let page = api.get(&format!("/v1/deliveries?{query}")).await;
+        assert_eq!(page.column("received_at"), expected, "{query}");
+    }
+    let wrong = api.get("/v1/deliveries?outcome=test&outcome=lost").await;
+    assert_eq!(
+        wrong.json()["detail"],
+        "`outcome` is one of: stored, duplicate, test, unhandled, quarantined."
+    );
+}
+
+#[actix_web::test]
+async fn a_walk_over_the_log_meets_every_delivery_once() {
+    let api = TestApi::start().await;
+    verbatim::jobs::partitions::run_once(api.database.pool(), now() - TimeDelta::days(2))
+        .await
+        .unwrap();
+    // Over days that have a partition and days that have none; many at the same moment.
+    let arrivals: Vec<_> = (0..40)
+        .map(|number| {
+            let when = now() + TimeDelta::days(number / 7 - 4);
+            let body =
+                if number % 3 == 0 { "no JSON".into() } else { message(&number.to_string()) };
+            arrival(body, when)
+        })
+        .collect();
+    drain(&api, &arrivals).await;
+    let odd = "outcome=quarantined&outcome=duplicate";
+    for (filter, count) in [("limit=500", 40), (odd, 14), ("outcome=stored", 26)] {
+        for order in ["asc", "desc"] {
+            let list = format!("/v1/deliveries?{filter}&order={order}");
+            let whole = api.get(&list.replace("limit=500", "limit=499")).await.column("id");
+            assert_eq!(whole.iter().collect::<HashSet<_>>().len(), count, "{list}");
+            if filter != "limit=500" {
+                for limit in [1, 3, count - 1, count] {
+                    assert_eq!(api.walk(&format!("{list}&limit={limit}"), "id").await, whole);
+                }
+            }
+        }
+    }
+    assert_eq!(api.walk("/v1/deliveries?limit=7", "id").await.len(), 40);
+}
+
+#[actix_web::test]
+async fn one_delivery_is_shown_with_its_exact_bytes() {
+    let api = TestApi::start().await;
+    let noise = arrival(b"\xFF\x00 no text".to_vec(), at(0));
+    let said = arrival(message("gr\u{fc}\u{df}e"), at(1));
+    drain(&api, &[noise.clone(), said.clone()]).await;
+    let shown = show(&api, &noise).await.json();
+    assert_eq!((&shown["body_base64"], &shown["body"]), (&json!("/wAgbm8gdGV4dA=="), &json!(null)));
+    let answer = show(&api, &said).await;
+    let shown = answer.json();
+    assert_eq!(shown["body"].as_str().unwrap().as_bytes(), &*said.body);
+    assert_eq!(shown["outcome"], "stored");
+
+    let path = format!("/v1/deliveries/{}", said.id.0);
+    let tag = answer.header("etag").expect("a tag");
+    let headers = [("X-API-Key", BOOTSTRAP), ("If-None-Match", tag)];
+    assert_eq!(api.send("GET", &path, &headers).await.status, 304);
+
+    let (absent, foreign) = (DeliveryId::new(at(0)).0, uuid::Uuid::new_v4());
+    for id in [absent.to_string(), foreign.to_string(), "x".into(), "%FF".into()] {
+        let answer = api.get(&format!("/v1/deliveries/{id}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{id}");
+    }
+}
+
+#[actix_web::test]
+async fn what_can_be_read_by_now_comes_out_of_quarantine_once() {
+    let api = TestApi::start().await;
+    // It says no time of its own, so it has that of its arrival, and not that of the retry.
+    let undated = event("chat.push", "A", r#","role":"user","message":"when?""#);
+    let arrived = arrival(undated, at(-600));
+    quarantine(&api, &arrived).await;
+    assert_eq!(show(&api, &arrived).await.json()["reason"], "data.message: it is missing");
+
+    let answer = retry(&api, &arrived).await;
+    let released = answer.json();
+    assert_eq!(answer.status, 200, "{released}");
+    for (field, value) in [
+        ("outcome", json!("stored")),
+        ("reason", json!(null)),
+        ("event_type", json!("chat.push")),
+        ("generation", json!("b")),
+        ("agent_id", json!("A")),
+        ("session_id", json!("s")),
+        ("received_at", json!("2026-09-28T14:44:13.000000Z")),
+    ] {
+        assert_eq!(released[field], value, "{field}");
+    }
+    for _ in 0..2 {
+        let again = retry(&api, &arrived).await;
+        assert_eq!((again.status, again.code().as_str()), (409, "conflict"));
+        assert_eq!(again.json()["outcome"], "stored");
+    }
+    let said = api.get("/v1/sessions/s/messages").await.json();
+    assert_eq!(said["data"].as_array().unwrap().len(), 1);
+    assert_eq!(said["data"][0]["timestamp"], "2026-09-28T14:44:13.000000Z");
+    assert_eq!(said["data"][0]["received_at"], "2026-09-28T14:44:13.000000Z");
+    assert_eq!(api.get("/v1/agents/A").await.json()["message_count"], 1);
+}
+
+#[actix_web::test]
+async fn retries_at_the_same_time_store_it_once() {
+    let api = TestApi::start().await;
+    let arrived = arrival(message("hello"), at(0));
+    quarantine(&api, &arrived).await;
+    let answers = join_all((0..8).map(|_| retry(&api, &arrived))).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+    assert_eq!(api.get("/v1/sessions/s").await.json()["message_count"], 1);
+    assert_eq!(api.get("/v1/agents/A").await.json()["message_count"], 1);
+}
+
+#[actix_web::test]
+async fn a_retry_ends_as_the_first_attempt_would_have() {
+    let api = TestApi::start().await;
+    let (said, odd) = (message("hello"), event("new.kind", "A", ""));
+    let mut test = arrival(event("room.join", "A", ""), at(2));
+    test.evidence.test = true;
+    drain(&api, &[arrival(&*said, at(0))]).await;
+    for (arrived, outcome) in [
+        (arrival(&*said, at(1)), "duplicate"),
+        (test, "test"),
+        (arrival(odd, at(3)), "unhandled"),
+        (arrival(event("session_end", "A", ""), at(4)), "stored"),
+    ] {
+        quarantine(&api, &arrived).await;
+        assert_eq!(retry(&api, &arrived).await.json()["outcome"], outcome);
+    }
+    let session = api.get("/v1/sessions/s").await.json();
+    assert_eq!((&session["message_count"], &session["status"]), (&json!(1), &json!("ended")));
+}
+
+#[actix_web::test]
+async fn a_conversation_is_the_same_whichever_of_its_deliveries_lay_in_quarantine() {
+    let bodies = [
+        event("room.join", "A", r#","room_name":"hall","timestamp":1790607100"#),
+        message("first"),
+        event("chat.push", "A", r#","role":"assistant","message":"second","timestamp":1790607210"#),
+    ];
+    let mut seen = HashSet::new();
+    for left_out in 0..bodies.len() {
+        let api = TestApi::start().await;
+        let arrivals: Vec<_> =
+            (0..).zip(&bodies).map(|(second, body)| arrival(&**body, at(second))).collect();
+        for (number, arrived) in arrivals.iter().enumerate() {
+            if number == left_out {
+                quarantine(&api, arrived).await;
+            } else {
+                drain(&api, std::slice::from_ref(arrived)).await;
+            }
+        }
+        assert_eq!(retry(&api, &arrivals[left_out]).await.status, 200);
+        let mut state = String::new();
+        for path in ["/v1/sessions/s", "/v1/sessions/s/messages", "/v1/agents"] {
+            state.push_str(api.get(path).await.text());
+        }
+        seen.insert(state);
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+}
+
+#[actix_web::test]
+async fn what_still_cannot_be_read_stays_as_it_was() {
+    let api = TestApi::start().await;
+    let arrived = arrival(event("chat.push", "A", r#","role":"user""#), at(0));
+    drain(&api, std::slice::from_ref(&arrived)).await;
+    let before = show(&api, &arrived).await;
+    for _ in 0..2 {
+        let answer = retry(&api, &arrived).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "unreadable_delivery"));
+        assert_eq!(answer.json()["field"], "data.message");
+    }
+    assert_eq!(show(&api, &arrived).await.text(), before.text());
+}
+
+#[actix_web::test]
+async fn what_postgres_refused_is_stored_once_it_takes_it() {
+    let api = TestApi::start().await;
+    // Of class 22, and so the delivery's own fault.
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE 'too odd' USING ERRCODE = '22000'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON agents FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    .execute(api.database.pool())
+    .await
+    .unwrap();
+    let arrived = arrival(message("hello"), at(0));
+    quarantine(&api, &arrived).await;
+    let refused = retry(&api, &arrived).await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "unreadable_delivery"));
+    assert_eq!(refused.json()["field"], "body");
+    assert!(refused.text().contains("SQLSTATE 22000"), "{}", refused.text());
+    assert_eq!(show(&api, &arrived).await.json()["outcome"], "quarantined");
+    assert_eq!(api.get("/v1/sessions/s").await.status, 404, "nothing of it is stored");
+
+    sqlx::raw_sql("DROP TRIGGER refuse ON agents").execute(api.database.pool()).await.unwrap();
+    assert_eq!(retry(&api, &arrived).await.json()["outcome"], "stored");
+    assert_eq!(api.get("/v1/sessions/s").await.json()["message_count"], 1);
+}
+
+#[actix_web::test]
+async fn the_log_is_for_admins_and_the_quarantine_for_those_who_see_everything() {
+    let api = TestApi::start().await;
+    let (mine, theirs) =
+        (arrival(event("room.join", "A", ""), at(0)), arrival(event("room.join", "B", ""), at(1)));
+    let unread = arrival(message("of A, as it will turn out"), at(2));
+    drain(&api, &[mine.clone(), theirs.clone()]).await;
+    quarantine(&api, &unread).await;
+    let path = |arrival: &Arrival| format!("/v1/deliveries/{}", arrival.id.0);
+
+    let reader = api.key(&[Scope::Read, Scope::Export], None).await;
+    for path in ["/v1/deliveries".to_owned(), path(&mine)] {
+        assert_eq!(api.get_as(&reader, &path).await.code(), "forbidden");
+    }
+    let bound = api.key(&[Scope::Admin], Some(&["A"])).await;
+    assert_eq!(api.get_as(&bound, "/v1/deliveries").await.column("agent_id"), ["A"]);
+    assert!(api.get_as(&bound, "/v1/deliveries?outcome=quarantined").await.column("id").is_empty());
+    assert_eq!(api.get_as(&bound, &path(&mine)).await.status, 200);
+    for hidden in [&theirs, &unread] {
+        assert_eq!(api.get_as(&bound, &path(hidden)).await.code(), "not_found");
+        let retry = format!("{}/retry", path(hidden));
+        let answer = api.send("POST", &retry, &[("X-API-Key", &bound)]).await;
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    }
+    assert_eq!(show(&api, &unread).await.json()["outcome"], "quarantined");
+}

@@ -1,0 +1,49 @@
+//! Tags of single resources: who has the bytes already is not sent them again.
+
+use super::app::{BOOTSTRAP, TestApi, at};
+use super::http::Answer;
+use super::rows::{Row, say};
+
+async fn ask(api: &TestApi, method: &str, path: &str, known: &str) -> Answer {
+    api.send(method, path, &[("X-API-Key", BOOTSTRAP), ("If-None-Match", known)]).await
+}
+
+#[actix_web::test]
+async fn who_has_the_bytes_is_told_that_they_are_the_same() {
+    let api = TestApi::start().await;
+    let session = Row::new("A", "s").store(api.database.pool()).await;
+    for path in ["/v1/agents/A", "/v1/sessions/s"] {
+        let first = api.get(path).await;
+        let tag = first.header("etag").expect("a tag").to_owned();
+        assert_eq!(first.header("cache-control"), Some("private, no-cache"));
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()]
+        {
+            for method in ["GET", "HEAD"] {
+                let again = ask(&api, method, path, &known).await;
+                assert_eq!((again.status, again.body.len()), (304, 0), "{path} {known}");
+                assert_eq!(again.header("etag"), Some(&*tag));
+            }
+        }
+        for unknown in ["\"other\"", "W/\"other\"", "nonsense", ""] {
+            let again = ask(&api, "GET", path, unknown).await;
+            assert_eq!((again.status, &again.body), (200, &first.body), "{path} {unknown}");
+        }
+        say(api.database.pool(), session, at(0), "user", path).await;
+        let changed = ask(&api, "GET", path, &tag).await;
+        assert_eq!(changed.status, 200, "{path}");
+        assert_ne!(changed.header("etag"), Some(&*tag));
+    }
+    assert_eq!(ask(&api, "GET", "/v1/agents/B", "*").await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_session_that_falls_silent_has_another_tag() {
+    let api = TestApi::start().await;
+    Row::new("A", "s").store(api.database.pool()).await;
+    let live = api.get("/v1/sessions/s").await;
+    let tag = live.header("etag").expect("a tag");
+    api.clock.set(at(60));
+    assert_eq!(ask(&api, "GET", "/v1/sessions/s", tag).await.status, 304, "it is live still");
+    api.clock.set(at(121));
+    assert_eq!(ask(&api, "GET", "/v1/sessions/s", tag).await.json()["status"], "idle");
+}

@@ -1,0 +1,224 @@
+//! How long the log of deliveries is kept.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName, Unreadable};
+use verbatim::drain::retry::retry;
+use verbatim::jobs::partitions;
+use verbatim::jobs::retention::{BATCH_ROWS, QUARANTINE_FACTOR, Swept, run_once};
+use verbatim::store::Store;
+use verbatim::store::ingest::{Row, write};
+
+use crate::support::app::{App, now};
+use crate::support::database::TestDatabase;
+
+const KEEP_DAYS: i64 = 30;
+
+fn keep() -> Duration {
+    Duration::from_hours(24 * KEEP_DAYS.unsigned_abs())
+}
+
+/// So many days from the day on which the tests take place.
+fn day(days: i64) -> DateTime<Utc> {
+    now() + TimeDelta::days(days)
+}
+
+fn arrival(received_at: DateTime<Utc>) -> Arrival {
+    let body = format!(
+        r#"{{"event_type":"chat.push","agent_id":"A","timestamp":1790607253,
+            "data":{{"session_id":"s","role":"user","message":"{}"}}}}"#,
+        received_at.timestamp_micros()
+    );
+    Arrival {
+        id: DeliveryId::new(received_at),
+        received_at,
+        source: SourceName::default(),
+        evidence: Evidence::default(),
+        body: body.into(),
+    }
+}
+
+/// A log with a partition for each of these days, as the service would have made it.
+async fn log_of(days: impl IntoIterator<Item = i64>) -> TestDatabase {
+    let database = TestDatabase::create().await;
+    for each in days {
+        partitions::run_once(database.pool(), day(each)).await.unwrap();
+    }
+    database
+}
+
+async fn drain(database: &TestDatabase, arrivals: &[Arrival], quarantined: bool) {
+    let mut connection = database.options().connect().await.unwrap();
+    let unread = || Err(Unreadable::new("data.message", "it is missing"));
+    let read = |arrival| if quarantined { unread() } else { decode(arrival) };
+    let rows: Vec<_> =
+        arrivals.iter().map(|arrival| Row { arrival, read: Cow::Owned(read(arrival)) }).collect();
+    write(&mut connection, &rows).await.unwrap();
+}
+
+/// The partitions and what was one, without those of the days to come.
+async fn tables(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class
+         WHERE relkind = 'r' AND relname LIKE 'deliveries\\_20%' AND relname < 'deliveries_2026_09'
+         ORDER BY relname",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+async fn count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM deliveries").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn days_that_are_over_age_are_dropped_whole_and_no_others() {
+    // Each makes the seven days that follow it, too: 2026-08-24 to 2026-09-09.
+    let database = log_of([-35, -28, -26]).await;
+    let arrivals: Vec<_> = [-35, -31, -30, -29, 0].map(|days| arrival(day(days))).into();
+    drain(&database, &arrivals, false).await;
+    let swept = run_once(database.pool(), now(), keep()).await.unwrap();
+    assert_eq!(swept, Swept { days: 5, ..Swept::default() });
+    // Thirty days back is in the middle of the 29th, so its second half is not over age.
+    assert_eq!(
+        tables(database.pool()).await,
+        ["deliveries_2026_08_29", "deliveries_2026_08_30", "deliveries_2026_08_31"]
+    );
+    assert_eq!(count(database.pool()).await, 3);
+    let again = run_once(database.pool(), now(), keep()).await.unwrap();
+    assert_eq!(again, Swept::default());
+}
+
+#[tokio::test]
+async fn what_nobody_took_out_of_quarantine_outlives_its_day() {
+    let database = log_of([-40]).await;
+    let pool = database.pool();
+    let (said, lost): (Vec<_>, Vec<_>) = (0..=BATCH_ROWS * 2)
+        .map(|number| day(-40) + TimeDelta::milliseconds(number))
+        .map(|at| (arrival(at), arrival(at + TimeDelta::seconds(10))))
+        .unzip();
+    drain(&database, &said, false).await;
+    drain(&database, &lost, true).await;
+    let kept = i64::try_from(lost.len()).unwrap();
+
+    let swept = run_once(pool, now(), keep()).await.unwrap();
+    assert_eq!(swept.quarantined_kept, kept.unsigned_abs());
+    // The seven days that followed it had nothing in them.
+    assert_eq!(tables(pool).await, ["deliveries_2026_08_19_quarantine"]);
+    assert_eq!(count(pool).await, kept);
+    assert_eq!(run_once(pool, now(), keep()).await.unwrap(), Swept::default(), "it is done");
+
+    // It can be found and retried as before.
+    let store = Store::new(pool.clone());
+    let row = store.find_delivery(lost[7].id.0, None).await.unwrap().expect("is there");
+    assert_eq!(row.arrival().unwrap(), lost[7], "every byte");
+    assert_eq!(retry(&store, &lost[7]).await.unwrap(), Outcome::Stored);
+
+    let late = day(-40 + KEEP_DAYS * i64::from(QUARANTINE_FACTOR));
+    assert_eq!(run_once(pool, late, keep()).await.unwrap().quarantined_lost, 0, "not yet");
+    let swept = run_once(pool, late + TimeDelta::days(1), keep()).await.unwrap();
+    assert_eq!(swept.quarantined_lost, kept.unsigned_abs() - 1);
+    assert_eq!(count(pool).await, 0);
+    let said: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM messages").fetch_one(pool).await.unwrap();
+    assert_eq!(said, kept + 1, "conversations do not depend on the log");
+}
+
+#[tokio::test]
+async fn strays_are_deleted_by_their_own_age() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let of_day = |days: i64, rows: i64| -> Vec<_> {
+        (0..rows).map(|number| arrival(day(days) + TimeDelta::milliseconds(number))).collect()
+    };
+    drain(&database, &of_day(-31, BATCH_ROWS * 2 + 1), false).await;
+    drain(&database, &of_day(-29, 3), false).await;
+    drain(&database, &of_day(-89, 2), true).await;
+    drain(&database, &of_day(-91, 1), true).await;
+    let swept = run_once(pool, now(), keep()).await.unwrap();
+    let strays = (BATCH_ROWS * 2 + 2).unsigned_abs();
+    assert_eq!(swept, Swept { strays, quarantined_lost: 1, ..Swept::default() });
+    assert_eq!(count(pool).await, 5);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_half_done_is_finished() {
+    let database = log_of([-40]).await;
+    let pool = database.pool();
+    let lost: Vec<_> =
+        (0..3).map(|second| arrival(day(-40) + TimeDelta::seconds(second))).collect();
+    drain(&database, &lost, true).await;
+    drain(&database, &[arrival(day(-40) - TimeDelta::seconds(1))], false).await;
+    sqlx::raw_sql(
+        "ALTER TABLE deliveries DETACH PARTITION deliveries_2026_08_19;
+         ALTER TABLE deliveries_2026_08_19 RENAME TO deliveries_2026_08_19_dropped;
+         -- Somebody else's, whatever it looks like.
+         CREATE TABLE deliveries_2026_08_18 (LIKE deliveries);
+         CREATE TABLE deliveries_old_dropped (LIKE deliveries)",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    assert_eq!(count(pool).await, 0);
+    let swept = run_once(pool, now(), keep()).await.unwrap();
+    assert_eq!((swept.quarantined_kept, count(pool).await), (3, 3));
+    assert_eq!(tables(pool).await, ["deliveries_2026_08_18"]);
+    sqlx::raw_sql("SELECT FROM deliveries_old_dropped").execute(pool).await.expect("it is there");
+}
+
+#[tokio::test]
+async fn two_services_at_once_do_no_harm() {
+    let database = log_of([-44, -36]).await;
+    let pool = database.pool();
+    for days in -44..-30 {
+        drain(&database, &[arrival(day(days))], false).await;
+        drain(&database, &[arrival(day(days) + TimeDelta::seconds(1))], true).await;
+    }
+    let looks = (0..4).map(|_| run_once(pool, now(), keep()));
+    let looks = futures_util::future::join_all(looks).await;
+    let kept: u64 = looks.into_iter().map(|swept| swept.unwrap().quarantined_kept).sum();
+    assert_eq!((kept, count(pool).await), (14, 14));
+}
+
+#[tokio::test]
+async fn a_drain_that_is_busy_is_not_held_up_for_long() {
+    let database = log_of([-40]).await;
+    let mut busy = database.options().connect().await.unwrap();
+    let mut transaction = busy.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let refused = run_once(database.pool(), now(), keep()).await.unwrap_err();
+    let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
+    assert_eq!(code.as_deref(), Some("55P03"), "it gave up its turn: {refused}");
+    assert_eq!(tables(database.pool()).await.len(), 8, "nothing is half done");
+    transaction.commit().await.unwrap();
+    assert_eq!(run_once(database.pool(), now(), keep()).await.unwrap().days, 8);
+}
+
+#[actix_web::test]
+async fn a_repeat_is_told_though_the_log_of_its_first_attempt_is_gone() {
+    let app = App::start().await;
+    let undated = r#"{"event_type":"chat.push","agent_id":"A",
+        "data":{"session_id":"s","role":"user","message":"when?"}}"#;
+    let dated = include_str!("../payloads/b-chat-push.json");
+    let numbered = [("X-BitHuman-Delivery", "dlv_1")];
+    let deliver = async || {
+        app.deliver(undated).await;
+        app.deliver(dated).await;
+        app.deliver_with(r#"{"event":"agent.ready","created":1790607253}"#, &numbered).await;
+        app.log().await.into_iter().map(|(outcome, _)| outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(deliver().await, ["stored"; 3]);
+    let later = now() + TimeDelta::days(100);
+    run_once(app.database.pool(), later, keep()).await.unwrap();
+    assert_eq!(count(app.database.pool()).await, 0);
+    app.clock.set(later);
+    assert_eq!(deliver().await, ["duplicate"; 3]);
+}
