@@ -76,7 +76,7 @@ fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentia
 	mkdir -p fuzz/target/corpus/$(TARGET)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none --debug-assertions $(TARGET) \
 		fuzz/target/corpus/$(TARGET) fuzz/corpus/$(TARGET) -- \
-		-runs=$(RUNS) -max_len=4096 -timeout=10 -print_final_stats=1 \
+		-runs=$(RUNS) -max_len=2048 -timeout=10 -print_final_stats=1 \
 		$(addprefix -dict=,$(wildcard fuzz/$(TARGET).dict))
 
 sqlx-prepare: prerequisites ## Bring .sqlx up to date after a query or a migration has changed

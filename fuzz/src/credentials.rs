@@ -22,48 +22,43 @@ const NOW: i64 = 1_790_000_000;
 const FRESH_FOR: i64 = 300;
 
 /// What the first byte switches.
-struct Switches {
-    /// The source takes signatures.
-    asks_for_signature: bool,
+#[derive(Clone, Copy)]
+struct Switches(u8);
+
+/// The bits of it.
+#[derive(Clone, Copy)]
+enum Switch {
+    /// The source takes no signatures.
+    AsksForNone,
     /// The source asks for [`TOKEN`].
-    asks_for_token: bool,
+    AsksForToken,
     /// The source takes fresh timestamps under the signature only.
-    strict: bool,
+    Strict,
     /// The request is signed with one of the secrets.
-    signed: bool,
+    Signed,
     /// Over the timestamp, too.
-    over_time: bool,
+    OverTime,
     /// With the second secret.
-    rotated: bool,
+    Rotated,
     /// The token is sent along.
-    with_token: bool,
+    WithToken,
     /// One bit of the body is another one on arrival.
-    tampered: bool,
+    Tampered,
 }
 
 impl Switches {
-    fn read(byte: u8) -> Self {
-        let bit = |n: u8| byte >> n & 1 == 1;
-        Self {
-            asks_for_signature: !bit(0),
-            asks_for_token: bit(1),
-            strict: bit(2),
-            signed: bit(3),
-            over_time: bit(4),
-            rotated: bit(5),
-            with_token: bit(6),
-            tampered: bit(7),
-        }
+    fn has(self, switch: Switch) -> bool {
+        self.0 >> switch as u8 & 1 == 1
     }
 
-    fn source(&self) -> Source {
-        let secrets = if self.asks_for_signature { &SECRETS[..] } else { &[] };
+    fn source(self) -> Source {
+        let secrets = if self.has(Switch::AsksForNone) { &[][..] } else { &SECRETS };
         let token = RequiredHeader { name: TOKEN.0.into(), value: Secret::new(TOKEN.1.into()) };
         Source::new(&SourceSettings {
             name: SourceName::default(),
             secrets: secrets.iter().map(|secret| Secret::new((*secret).into())).collect(),
-            headers: if self.asks_for_token { vec![token] } else { vec![] },
-            strict_timestamps: self.strict,
+            headers: if self.has(Switch::AsksForToken) { vec![token] } else { vec![] },
+            strict_timestamps: self.has(Switch::Strict),
         })
         .unwrap()
     }
@@ -72,22 +67,22 @@ impl Switches {
 /// Judges the input.
 pub fn check(input: &[u8]) {
     let Some((switches, request)) = input.split_first() else { return };
-    let switches = Switches::read(*switches);
+    let switches = Switches(*switches);
     let (mut headers, mut body) = parse(request);
-    if switches.with_token {
+    if switches.has(Switch::WithToken) {
         headers.insert(HeaderName::from_static(TOKEN.0), HeaderValue::from_static(TOKEN.1));
     }
-    if switches.signed {
-        sign(&switches, &mut headers, &body);
+    if switches.has(Switch::Signed) {
+        sign(switches, &mut headers, &body);
     }
-    if switches.tampered
+    if switches.has(Switch::Tampered)
         && let Some(byte) = body.first_mut()
     {
         *byte ^= 1;
     }
     let verdict =
         switches.source().check(&headers, &body, DateTime::from_timestamp(NOW, 0).unwrap());
-    assert_eq!(verdict.as_ref().ok(), expected(&switches, &headers, &body).as_ref());
+    assert_eq!(verdict.as_ref().ok(), expected(switches, &headers, &body).as_ref());
     if let Err(refusal) = verdict {
         let told = refusal.to_string();
         assert!(SECRETS.iter().all(|secret| !told.contains(secret)) && !told.contains(TOKEN.1));
@@ -114,13 +109,13 @@ fn parse(mut request: &[u8]) -> (HeaderMap, Vec<u8>) {
     (headers, request.to_vec())
 }
 
-fn sign(switches: &Switches, headers: &mut HeaderMap, body: &[u8]) {
-    let time = headers.get(&TIMESTAMP).filter(|_| switches.over_time);
+fn sign(switches: Switches, headers: &mut HeaderMap, body: &[u8]) {
+    let time = headers.get(&TIMESTAMP).filter(|_| switches.has(Switch::OverTime));
     let message = match time {
         Some(time) => [time.as_bytes(), b".", body].concat(),
         None => body.to_vec(),
     };
-    let signature = hex::encode(mac(SECRETS[usize::from(switches.rotated)], &message));
+    let signature = hex::encode(mac(SECRETS[usize::from(switches.has(Switch::Rotated))], &message));
     let value = HeaderValue::try_from(format!("sha256={signature}")).unwrap();
     headers.insert(SIGNATURE, value);
 }
@@ -132,11 +127,12 @@ fn mac(secret: &str, message: &[u8]) -> [u8; 32] {
 }
 
 /// What the contract says: `None` is no entry.
-fn expected(switches: &Switches, headers: &HeaderMap, body: &[u8]) -> Option<Proof> {
-    if switches.asks_for_token && headers.get(TOKEN.0)?.as_bytes() != TOKEN.1.as_bytes() {
+fn expected(switches: Switches, headers: &HeaderMap, body: &[u8]) -> Option<Proof> {
+    if switches.has(Switch::AsksForToken) && headers.get(TOKEN.0)?.as_bytes() != TOKEN.1.as_bytes()
+    {
         return None;
     }
-    if !switches.asks_for_signature {
+    if switches.has(Switch::AsksForNone) {
         return Some(Proof { signed: false, stale: false });
     }
     let signature = String::from_utf8(headers.get(&SIGNATURE)?.as_bytes().to_vec()).ok()?;
@@ -151,7 +147,7 @@ fn expected(switches: &Switches, headers: &HeaderMap, body: &[u8]) -> Option<Pro
         let digits = std::str::from_utf8(time).ok().filter(|digits| digits.is_ascii());
         let seconds = digits.and_then(|digits| digits.trim().parse::<i128>().ok());
         let stale = seconds.is_none_or(|at| (at - i128::from(NOW)).abs() > i128::from(FRESH_FOR));
-        return (!stale || !switches.strict).then_some(Proof { signed: true, stale });
+        return (!stale || !switches.has(Switch::Strict)).then_some(Proof { signed: true, stale });
     }
-    (made_by(body) && !switches.strict).then_some(Proof { signed: true, stale: false })
+    (made_by(body) && !switches.has(Switch::Strict)).then_some(Proof { signed: true, stale: false })
 }

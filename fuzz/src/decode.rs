@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 128;
 const SENSIBLE: std::ops::Range<i64> = 1_262_304_000..4_102_444_800;
 /// Longest explanation of what is wrong, in bytes: one that quoted the delivery would be longer.
 const LONGEST_PROBLEM: usize = 120;
-/// What serde_json takes for a note to itself, which no sender writes.
+/// What `serde_json` takes for a note to itself, which no sender writes.
 const PRIVATE: &[u8] = b"$serde_json::private";
 
 /// Decodes the input.
@@ -38,7 +38,7 @@ pub fn check(input: &[u8]) {
         }
         Err(fault) => explained(fault),
     }
-    same_for_a_repeat(read, &one);
+    same_for_a_repeat(&read, &one);
 }
 
 fn arrival(told: u8, body: &[u8]) -> Arrival {
@@ -154,7 +154,7 @@ fn explained(fault: &Unreadable) {
 }
 
 /// A repeat comes later and under another id of ours, and is known for what it is.
-fn same_for_a_repeat(read: Result<Delivery, Unreadable>, arrival: &Arrival) {
+fn same_for_a_repeat(read: &Result<Delivery, Unreadable>, arrival: &Arrival) {
     let later = arrival.received_at + TimeDelta::hours(25);
     let again =
         Arrival { id: DeliveryId(Uuid::from_u128(8)), received_at: later, ..arrival.clone() };
@@ -165,5 +165,5 @@ fn same_for_a_repeat(read: Result<Delivery, Unreadable>, arrival: &Arrival) {
         }
         again
     });
-    assert_eq!(read, again, "a repeat reads differently");
+    assert_eq!(*read, again, "a repeat reads differently");
 }

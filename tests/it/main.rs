@@ -5,6 +5,7 @@
 mod api;
 mod corpus;
 mod crash;
+mod doctor;
 mod durability;
 mod embedded;
 mod keys;
