@@ -1,4 +1,6 @@
 //! Where a list goes on: opaque to callers, and of use only with the filters it was made for.
+//!
+//! Public beyond `api`, which is all that uses it, so that `fuzz/` reaches it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,17 +19,19 @@ const TIME: usize = 8;
 const LONGEST: usize = 4_096;
 
 /// What a cursor belongs to: a path, its filters, and an order.
-#[derive(Clone)]
-pub(super) struct Fingerprint(Sha256);
+#[derive(Clone, Debug)]
+pub struct Fingerprint(Sha256);
 
 impl Fingerprint {
     /// Starts with the list's path.
-    pub(super) fn new(path: &str) -> Self {
+    #[must_use]
+    pub fn new(path: &str) -> Self {
         Self(Sha256::new()).and(path)
     }
 
     /// Takes in a part of the request. Lengths go in too, so that parts cannot run together.
-    pub(super) fn and(mut self, part: &str) -> Self {
+    #[must_use]
+    pub fn and(mut self, part: &str) -> Self {
         self.0.update(part.len().to_le_bytes());
         self.0.update(part);
         self
@@ -42,8 +46,10 @@ impl Fingerprint {
 }
 
 /// What orders rows of the same time: something that fits a cursor.
-pub(super) trait Key: Sized {
+pub trait Key: Sized {
+    /// Appends it.
     fn write(&self, out: &mut Vec<u8>);
+    /// Reads what was written; `None` where it was not.
     fn read(bytes: Vec<u8>) -> Option<Self>;
 }
 
@@ -68,7 +74,8 @@ impl Key for String {
 }
 
 /// Writes a position down.
-pub(super) fn encode<K: Key>(fingerprint: &Fingerprint, position: &Position<K>) -> String {
+#[must_use]
+pub fn encode<K: Key>(fingerprint: &Fingerprint, position: &Position<K>) -> String {
     let mut bytes = vec![0; CHECK];
     bytes.extend_from_slice(&position.at.timestamp_micros().to_be_bytes());
     position.key.write(&mut bytes);
@@ -79,10 +86,7 @@ pub(super) fn encode<K: Key>(fingerprint: &Fingerprint, position: &Position<K>) 
 
 /// Reads a position back. The check tells damage and other filters; it is no secret, so whatever
 /// it lets through must be harmless.
-pub(super) fn decode<K: Key>(
-    fingerprint: &Fingerprint,
-    cursor: &str,
-) -> Result<Position<K>, Problem> {
+pub fn decode<K: Key>(fingerprint: &Fingerprint, cursor: &str) -> Result<Position<K>, Problem> {
     read(fingerprint, cursor).ok_or_else(|| {
         Problem::new(
             Code::InvalidCursor,

@@ -5,7 +5,7 @@ mod access_log;
 mod agents;
 mod answer;
 mod caller;
-mod cursor;
+pub mod cursor;
 mod deliveries;
 mod group;
 pub mod health;

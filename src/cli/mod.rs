@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod doctor;
 mod keys;
 mod migrate;
 mod serve;
@@ -26,6 +27,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date
     Migrate(DatabaseArgs),
+    /// Look at everything that a service needs, and say what to do about each fault
+    Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
     /// Play the sender: realistic conversations, signed
@@ -45,6 +48,7 @@ impl Cli {
                     crate::telemetry::init(LogFormat::Pretty);
                     migrate::run(args).await
                 }
+                Command::Doctor(args) => doctor::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

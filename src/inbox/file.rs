@@ -14,12 +14,12 @@ use super::backlog::GroupInfo;
 
 /// How long a statement waits for the other connection; the writer and the reader hold the file
 /// for moments only.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The log is written back into the file after so many pages, 32 MiB. What is drained by then is
 /// never written there at all; the default of 4 MiB would do it several times a second under load.
 const CHECKPOINT_PAGES: &str = "8192";
 /// The layout of the tables, kept in `user_version`.
-const LAYOUT: i64 = 1;
+pub(super) const LAYOUT: i64 = 1;
 
 /// Forgets what has been drained.
 const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
@@ -180,6 +180,6 @@ impl InboxReader {
     }
 }
 
-fn from_micros(micros: i64) -> DateTime<Utc> {
+pub(super) fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 //! It owns its file and nothing else; it knows neither HTTP nor Postgres.
 
 mod backlog;
+mod examine;
 mod file;
 mod record;
 mod writer;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use backlog::{Backlog, BatchLimits, Depth, Group};
+pub use examine::{Examination, examine};
 pub use file::FileError;
 pub use record::{Damaged, decode_group, encode_group};
 

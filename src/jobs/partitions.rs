@@ -56,6 +56,18 @@ pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Err
     Ok(())
 }
 
+/// The names of those that should be there and are not, without making them.
+pub async fn missing(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let mut missing = Vec::new();
+    for partition in wanted(now.date_naive()) {
+        if !exists(&mut connection, &partition.name).await? {
+            missing.push(partition.name);
+        }
+    }
+    Ok(missing)
+}
+
 async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<(), sqlx::Error> {
     let Partition { name, .. } = partition;
     if exists(connection, name).await? {

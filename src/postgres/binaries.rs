@@ -1,6 +1,7 @@
 //! Finds the machine's `PostgreSQL` server binaries.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,6 +43,12 @@ pub(super) struct Binaries {
     pub(super) major: u32,
     /// For example 5, of 17.5.
     minor: u32,
+}
+
+impl fmt::Display for Binaries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgreSQL {}.{} in {}", self.major, self.minor, self.folder.display())
+    }
 }
 
 impl Binaries {

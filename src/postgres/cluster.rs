@@ -57,17 +57,7 @@ impl Cluster {
             cluster.initialise().await.context("cannot make the private database")?;
             return Ok(cluster);
         }
-        let version = folder.join("PG_VERSION");
-        let major = std::fs::read_to_string(&version)
-            .ok()
-            .and_then(|text| text.trim().parse::<u32>().ok())
-            .with_context(|| {
-                format!(
-                    "{} is not a PostgreSQL cluster: its PG_VERSION cannot be read. If it holds \
-                     nothing of yours, move it away, and a new one is made",
-                    folder.display()
-                )
-            })?;
+        let major = major_of(&folder)?;
         let account = Account::of_cluster(&folder)?;
         let binaries = Binaries::find(&account, Some(major))?;
         Ok(Self { home, account, binaries })
@@ -155,6 +145,18 @@ fn sweep(home: &Home) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The major version that made a cluster.
+pub(super) fn major_of(folder: &Path) -> anyhow::Result<u32> {
+    let text = std::fs::read_to_string(folder.join("PG_VERSION")).ok();
+    text.and_then(|text| text.trim().parse().ok()).with_context(|| {
+        format!(
+            "{} is not a PostgreSQL cluster: its PG_VERSION cannot be read. If it holds nothing of \
+             yours, move it away, and a new one is made",
+            folder.display()
+        )
+    })
 }
 
 /// There is a cluster, or something that we must not take for none.

@@ -3,11 +3,13 @@
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
 //! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
 //! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
-//! `supervisor` (the process), `log` (what it says); then `schema` and `pools` for any database.
+//! `supervisor` (the process), `log` (what it says); then `schema` and `pools` for any database, and
+//! `examine`, which looks and changes nothing.
 
 mod account;
 mod binaries;
 mod cluster;
+mod examine;
 mod home;
 mod lock;
 mod log;
@@ -25,8 +27,10 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
+pub use examine::{Access, Examination, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, read_pool};
-pub use schema::{Migrated, check, migrate};
+pub use schema::{Migrated, SchemaState, check, migrate};
+pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 use crate::config::{DatabaseSettings, Secret};
 use cluster::Cluster;

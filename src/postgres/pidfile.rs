@@ -35,6 +35,22 @@ pub(super) fn says_ready(cluster: &Path, pid: u32) -> bool {
         && lines.nth(STATUS_LINE - 1).is_some_and(|status| status.trim() == "ready")
 }
 
+/// The server that runs on the cluster, as far as its pid file tells.
+pub(super) fn running(cluster: &Path) -> anyhow::Result<Option<Pid>> {
+    let path = cluster.join("postmaster.pid");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+            Ok(pid
+                .filter(|pid| *pid > 0)
+                .map(Pid::from_raw)
+                .filter(|pid| is_server_of(cluster, *pid)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 /// Makes sure that no server runs on the cluster and that its pid file keeps none from starting.
 /// The caller holds the cluster's lock, so a server that runs has outlived the verbatim that
 /// started it: it is stopped. Adopting it would need a second way to watch over a server.

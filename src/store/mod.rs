@@ -10,6 +10,7 @@ mod lanes;
 pub mod messages;
 mod page;
 pub mod sessions;
+pub mod survey;
 
 use std::sync::Arc;
 

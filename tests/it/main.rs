@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backup;
+mod corpus;
 mod crash;
+mod doctor;
 mod durability;
 mod embedded;
 mod gate;

@@ -24,13 +24,24 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// An empty database with our schema.
     pub(crate) async fn create() -> Self {
+        Self::create_from(async |admin, connection| template(admin, connection).await).await
+    }
+
+    /// A database without even that.
+    pub(crate) async fn empty() -> Self {
+        Self::create_from(async |_, _| "template0 ENCODING 'UTF8'".to_owned()).await
+    }
+
+    async fn create_from(
+        choose: impl AsyncFnOnce(&PgConnectOptions, &mut PgConnection) -> String,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let url = std::env::var(ADMIN_URL)
             .unwrap_or_else(|_| panic!("{ADMIN_URL} is not set: run `make test`"));
         let admin: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL is a Postgres URL");
         let mut connection =
             PgConnection::connect_with(&admin).await.expect("the test cluster runs: `make test`");
-        let template = template(&admin, &mut connection).await;
+        let template = choose(&admin, &mut connection).await;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("verbatim_test_{}_{count}", std::process::id());
         run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;

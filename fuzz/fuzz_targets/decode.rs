@@ -1,0 +1,5 @@
+//! `make fuzz TARGET=decode`. What is tried is in `src/decode.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| verbatim_fuzz::decode::check(input));

@@ -1,0 +1,68 @@
+//! `verbatim doctor`: looks at everything that a service needs, changes nothing, and says what to
+//! do about each fault. A kind of check a file.
+
+mod clock;
+mod configuration;
+mod database;
+mod deliveries;
+mod disk;
+mod inbox;
+mod report;
+mod service;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{ServeArgs, Settings};
+use report::{Area, Report, chain};
+
+/// How long one answer of a database or a file is waited for. A doctor who waits says nothing.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print JSON, for machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    examine(args.serve, &Clock::system(), &mut report).await;
+    let text = if args.json { report.json() } else { report.text() };
+    #[expect(clippy::print_stdout, reason = "what was asked for")]
+    {
+        println!("{text}");
+    }
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn examine(args: ServeArgs, clock: &Clock, report: &mut Report) {
+    let config_file = args.database.config.clone();
+    let settings = match Settings::resolve(args) {
+        Ok(settings) => settings,
+        Err(error) => {
+            report.fail(
+                Area::Configuration,
+                "settings",
+                chain(&*error),
+                "`serve` does not start with these. The rest was not looked at: mend this first, \
+                 and ask again",
+            );
+            return;
+        }
+    };
+    configuration::check(&settings, report);
+    let running = service::check(&settings, report).await;
+    let database = database::check(&settings, clock, report).await;
+    inbox::check(&settings, clock, running.is_some(), report).await;
+    disk::check(&settings, config_file.as_deref(), report);
+    clock::check(database.as_ref(), report).await;
+    if let Some(database) = database {
+        deliveries::check(&database, clock, report).await;
+        database.close().await;
+    }
+}

@@ -1,0 +1,148 @@
+//! The settings, as `serve` would take them.
+
+use std::collections::HashSet;
+use std::net::UdpSocket;
+
+use super::report::{Area, Report};
+use crate::config::{Secret, Settings, SourceSettings};
+
+const AREA: Area = Area::Configuration;
+
+/// Shorter secrets can be guessed by somebody who saw one signed delivery.
+const SHORTEST_SECRET: usize = 16;
+/// Shorter keys can be guessed by asking; slower, and from anywhere.
+const SHORTEST_KEY: usize = 20;
+/// Ports below are root's, unless the system says otherwise.
+const FIRST_FREE_PORT: u16 = 1024;
+
+pub(super) fn check(settings: &Settings, report: &mut Report) {
+    for source in &settings.sources {
+        check_source(source, settings, report);
+    }
+    check_repeats(settings, report);
+    check_key(settings, report);
+    check_address(settings, report);
+}
+
+fn check_source(source: &SourceSettings, settings: &Settings, report: &mut Report) {
+    let (secrets, headers) = (source.secrets.len(), source.headers.len());
+    if source.is_open() {
+        let kept = settings.database.data_dir.join("webhook-secret");
+        let says = if kept.exists() {
+            format!("{}: the secret that was made, in {}", source.name, kept.display())
+        } else {
+            format!("{}: none; the first start makes a secret", source.name)
+        };
+        report.ok(AREA, "source", says);
+        return;
+    }
+    let strict = if source.strict_timestamps { ", strict timestamps" } else { "" };
+    let says = format!(
+        "{}: {}, {}{strict}",
+        source.name,
+        count(secrets, "secret"),
+        count(headers, "header")
+    );
+    report.ok(AREA, "source", says);
+    for (at, secret) in source.secrets.iter().enumerate() {
+        let what = format!("source {}: secret {} of {secrets}", source.name, at + 1);
+        check_secret(&what, secret, SHORTEST_SECRET, report);
+    }
+    for header in &source.headers {
+        // A value such as `Bearer …` begins with what everybody knows.
+        let secret = header.value.expose().rsplit(' ').next().unwrap_or_default();
+        let what = format!("source {}: the value of the header {}", source.name, header.name);
+        check_secret(&what, &Secret::new(secret.to_owned()), SHORTEST_SECRET, report);
+    }
+}
+
+fn check_secret(what: &str, secret: &Secret, shortest: usize, report: &mut Report) {
+    let secret = secret.expose();
+    let length = secret.chars().count();
+    if length < shortest {
+        report.warn(
+            AREA,
+            "secrets",
+            format!("{what} has {}, and can be guessed", count(length, "character")),
+            format!(
+                "take one of {shortest} characters or more: `openssl rand -base64 32` makes one. \
+                 Give it to the sender, too; for a webhook both may be configured meanwhile"
+            ),
+        );
+    }
+    let quoted = |quote: char| length > 1 && secret.starts_with(quote) && secret.ends_with(quote);
+    if quoted('"') || quoted('\'') {
+        report.warn(
+            AREA,
+            "secrets",
+            format!("{what} stands in quotes, which count as a part of it"),
+            "leave the quotes away, unless the sender has them, too: container runtimes and \
+             systemd's EnvironmentFile do not all take them off",
+        );
+    }
+}
+
+/// One secret in two places opens both, where one of them leaks.
+fn check_repeats(settings: &Settings, report: &mut Report) {
+    let secrets = settings.sources.iter().flat_map(|source| &source.secrets);
+    let mut seen = HashSet::new();
+    let all = secrets.chain(&settings.api_key).map(Secret::expose);
+    if all.filter(|secret| !secret.is_empty()).any(|secret| !seen.insert(secret)) {
+        report.warn(
+            AREA,
+            "secrets",
+            "one secret is configured twice",
+            "give each source, and the API key, a secret of its own: whoever has one of them \
+             has the others otherwise",
+        );
+    }
+}
+
+fn check_key(settings: &Settings, report: &mut Report) {
+    let kept = settings.database.data_dir.join("api-key");
+    match &settings.api_key {
+        Some(key) => {
+            report.ok(AREA, "API key", "configured");
+            check_secret("the API key", key, SHORTEST_KEY, report);
+        }
+        None if kept.exists() => {
+            report.ok(AREA, "API key", format!("the one that was made, in {}", kept.display()));
+        }
+        None => report.ok(AREA, "API key", "none configured; `verbatim keys create` makes one"),
+    }
+}
+
+fn check_address(settings: &Settings, report: &mut Report) {
+    let address = settings.listen;
+    // A socket of the other kind: it tells whether the address is this machine's, and takes
+    // nothing that a service wants to listen on.
+    if let Err(error) = UdpSocket::bind((address.ip(), 0)) {
+        report.fail(
+            AREA,
+            "address",
+            format!("{address} is not an address of this machine ({error})"),
+            "set --listen or VERBATIM_LISTEN to one, such as 127.0.0.1:8080, or 0.0.0.0:8080 for \
+             all of them",
+        );
+        return;
+    }
+    if (1..FIRST_FREE_PORT).contains(&address.port()) && !nix::unistd::Uid::effective().is_root() {
+        report.warn(
+            AREA,
+            "address",
+            format!("{address} has a port that systems keep for root"),
+            "listen on a port from 1024 on behind a proxy, or let systemd open the port",
+        );
+        return;
+    }
+    if address.ip().is_loopback() {
+        report.ok(AREA, "address", format!("{address}, for this machine alone"));
+    } else {
+        report.ok(AREA, "address", format!("{address}"));
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}

@@ -1,0 +1,204 @@
+//! A look at the database that changes nothing, for `verbatim doctor`: no server is started, no
+//! folder is made, no row is written.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::unistd::Pid;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::account::Account;
+use super::binaries::{Binaries, OLDEST_MAJOR};
+use super::home::Home;
+use super::schema::{self, SchemaState};
+use super::{cluster, external, pidfile, private};
+use crate::clock::Clock;
+use crate::config::DatabaseSettings;
+
+/// Where the database is.
+#[derive(Debug)]
+pub enum Place {
+    /// One of the user's own.
+    External(PgConnectOptions),
+    /// A private one that the first start will make, with this server.
+    NotMade(String),
+    /// A private one.
+    Private(PrivateCluster),
+}
+
+/// The private cluster as it lies on the disk.
+#[derive(Debug)]
+pub struct PrivateCluster {
+    /// Its files.
+    pub folder: PathBuf,
+    /// The server that runs it, such as `PostgreSQL 17.5 in /usr/lib/postgresql/17/bin`.
+    pub server: String,
+    /// The process that runs on it.
+    pub process: Option<Pid>,
+    /// How to connect where one runs.
+    pub options: PgConnectOptions,
+}
+
+/// Finds the database. What keeps a private one from starting is an error that says what to do.
+pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
+    if let Some(url) = &settings.url {
+        return external(url).map(Place::External);
+    }
+    let there = settings.data_dir.join("postgres");
+    let home = match there.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        _ => Some(Home::existing(&settings.data_dir)?),
+    };
+    let Some(home) = home.filter(|home| home.cluster().exists()) else {
+        let server = Binaries::find(&Account::choose()?, None)?;
+        return Ok(Place::NotMade(server.to_string()));
+    };
+    let folder = home.cluster();
+    let account = Account::of_cluster(&folder)?;
+    let server = Binaries::find(&account, Some(cluster::major_of(&folder)?))?.to_string();
+    let process = pidfile::running(&folder)?;
+    Ok(Place::Private(PrivateCluster { server, process, options: private(&home), folder }))
+}
+
+/// What a role may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody may write: the server is a standby, or still replays its log.
+    Standby,
+    /// Transactions are read-only, for whatever reason.
+    ReadOnly,
+    /// Some table may not be read and written.
+    TooLittle,
+    /// Every table that is there may be read and written.
+    Writes {
+        /// It may make tables, as migrations do.
+        may_create: bool,
+        /// The tables are its own, so that it may make partitions of them.
+        owns_tables: bool,
+    },
+}
+
+/// What a database says of itself.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// Such as `17.5`.
+    pub version: String,
+    /// It is new enough.
+    pub suits: bool,
+    /// Such as `UTF8`.
+    pub encoding: String,
+    /// Letters of every script are letters to it.
+    pub knows_every_script: bool,
+    /// Whom we are to it.
+    pub role: String,
+    /// What that role may do.
+    pub access: Access,
+    /// How far its schema is.
+    pub schema: SchemaState,
+    /// Connections that it still has for such as us.
+    pub free_connections: i64,
+    /// Connections that it has in all.
+    pub max_connections: i64,
+    /// How far its clock is ahead of ours.
+    pub clock_ahead: TimeDelta,
+}
+
+/// Asks a database.
+pub async fn examine(options: &PgConnectOptions, clock: &Clock) -> anyhow::Result<Examination> {
+    let mut connection = options.connect().await.context("cannot connect")?;
+    let examined = ask(&mut connection, clock).await;
+    let _ = connection.close().await;
+    examined
+}
+
+async fn ask(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Examination> {
+    let (number, version): (i32, String) = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer,
+                split_part(current_setting('server_version'), ' ', 1)",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let suits = number / 10_000 >= i32::try_from(OLDEST_MAJOR)?;
+    let (encoding, ctype): (String, String) = sqlx::query_as(
+        "SELECT pg_encoding_to_char(encoding)::text, datctype::text
+           FROM pg_database
+          WHERE datname = current_database()",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let (role, access) = access(connection).await?;
+    let (max_connections, free_connections) = connections(connection).await?;
+    Ok(Examination {
+        version,
+        suits,
+        encoding,
+        knows_every_script: !["C", "POSIX"].contains(&ctype.as_str()),
+        role,
+        access,
+        schema: schema::state(connection).await?,
+        free_connections,
+        max_connections,
+        clock_ahead: clock_ahead(connection, clock).await?,
+    })
+}
+
+async fn access(connection: &mut PgConnection) -> Result<(String, Access), sqlx::Error> {
+    let (role, standby, read_only): (String, bool, bool) = sqlx::query_as(
+        "SELECT current_user::text,
+                pg_is_in_recovery(),
+                current_setting('transaction_read_only') = 'on'",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let (may_write, owns_tables, may_create): (bool, bool, bool) = sqlx::query_as(
+        "SELECT coalesce(bool_and(
+                    has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+                ), true),
+                coalesce(bool_and(pg_has_role(relowner, 'USAGE')), true),
+                coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+           FROM pg_class
+          WHERE relkind IN ('r', 'p')
+            AND relname <> '_sqlx_migrations'
+            AND relnamespace = to_regnamespace(current_schema())",
+    )
+    .fetch_one(connection)
+    .await?;
+    let access = match (standby, read_only, may_write) {
+        (true, ..) => Access::Standby,
+        (false, true, _) => Access::ReadOnly,
+        (false, false, false) => Access::TooLittle,
+        (false, false, true) => Access::Writes { may_create, owns_tables },
+    };
+    Ok((role, access))
+}
+
+/// How many there are, and how many of them are left for a role without privileges.
+async fn connections(connection: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT max, max - reserved - used
+           FROM (
+                SELECT current_setting('max_connections')::bigint AS max,
+                       current_setting('superuser_reserved_connections')::bigint
+                           + coalesce(current_setting('reserved_connections', true), '0')::bigint
+                           AS reserved,
+                       (SELECT sum(numbackends) FROM pg_stat_database)::bigint AS used
+           ) AS told",
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Its time is taken to be that of the middle between question and answer.
+async fn clock_ahead(
+    connection: &mut PgConnection,
+    clock: &Clock,
+) -> Result<TimeDelta, sqlx::Error> {
+    let asked = clock.now();
+    let theirs: DateTime<Utc> =
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await?;
+    let answered = clock.now();
+    Ok(theirs - (asked + (answered - asked) / 2))
+}

@@ -1,0 +1,424 @@
+//! `verbatim doctor` as a person or a monitor runs it: each fault is provoked, and found.
+
+use std::fs::Permissions;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+use verbatim::clock::Clock;
+use verbatim::jobs::partitions;
+
+use super::support::app::{App, SECRET};
+use super::support::database::TestDatabase;
+
+/// Neither it nor anything like it may be printed.
+const PASSWORD: &str = "hunter2hunter2hunter2";
+
+/// `verbatim doctor` with settings of a test's own.
+struct Doctor(Command);
+
+/// What it found.
+struct Found {
+    exit_status: i32,
+    checks: Vec<Value>,
+}
+
+impl Doctor {
+    fn new(data: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("VERBATIM_") || name == "DATABASE_URL" {
+                command.env_remove(name.as_ref());
+            }
+        }
+        command.args(["doctor", "--json", "--data-dir"]).arg(data);
+        // A port that was free a moment ago: nobody listens there.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self(command)
+            .with("VERBATIM_LISTEN", &free.to_string())
+            .with("VERBATIM_WEBHOOK_SECRET", "long enough not to be guessed")
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// For a service that runs in this process.
+    fn of(app: &App) -> Self {
+        Self::new(app.data.path())
+            .with("VERBATIM_LISTEN", app.address.strip_prefix("http://").unwrap())
+            .with("VERBATIM_WEBHOOK_SECRET", SECRET)
+            .with("DATABASE_URL", &app.database.url())
+    }
+
+    async fn run(self) -> Found {
+        let mut command = self.0;
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!said.contains(PASSWORD), "a secret is shown: {said}");
+        let report: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{said}"));
+        let checks = report["checks"].as_array().unwrap().clone();
+        Found { exit_status: output.status.code().unwrap(), checks }
+    }
+}
+
+impl Found {
+    /// Status and words of a check; where it was made several times, the worst.
+    #[track_caller]
+    fn of(&self, area: &str, check: &str) -> (&str, &str) {
+        let made = self.checks.iter().filter(|one| one["area"] == area && one["check"] == check);
+        let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().len();
+        let worst =
+            made.max_by_key(|one| ["ok", "warn", "fail"].iter().position(|s| one["status"] == **s));
+        let worst =
+            worst.unwrap_or_else(|| panic!("{area} {check} is not there: {:?}", self.checks));
+        let is_fault = worst["status"] != "ok";
+        assert_eq!(is_fault, text(worst, "advice") > 0, "advice is for faults: {worst}");
+        (worst["status"].as_str().unwrap(), worst["says"].as_str().unwrap())
+    }
+
+    /// The check has this status, and says this; the exit status fits.
+    #[track_caller]
+    fn says(&self, area: &str, check: &str, status: &str, words: &str) {
+        let (found, says) = self.of(area, check);
+        assert_eq!(found, status, "{area} {check}: {says}");
+        assert!(says.contains(words), "{area} {check}: {says}");
+        let failed = self.checks.iter().any(|one| one["status"] == "fail");
+        assert_eq!(self.exit_status, i32::from(failed), "{:?}", self.checks);
+    }
+}
+
+/// Every path below a folder with its mode, size and content.
+fn tree(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let (path, mode) = {
+                let entry = entry.unwrap();
+                (entry.path(), entry.metadata().unwrap().permissions().mode())
+            };
+            let content = if path.is_dir() { vec![] } else { std::fs::read(&path).unwrap() };
+            found.push((path.display().to_string(), mode, content));
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn sql(database: &TestDatabase, statement: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(database.pool()).await.unwrap();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_is_well_is_found_so() {
+    let app = App::start().await;
+    set_mode(app.data.path(), 0o700);
+    assert_eq!(app.deliver(include_str!("../payloads/test.json")).await.status, 200);
+    assert_eq!(app.deliver(include_str!("../payloads/d-chat-push.json")).await.status, 200);
+    app.drained().await;
+    partitions::run_once(app.database.pool(), Clock::system().now()).await.unwrap();
+    let found = Doctor::of(&app).with("VERBATIM_API_KEY", "a key that is long enough").run().await;
+    for (area, check, words) in [
+        ("configuration", "source", "default: 1 secret"),
+        ("configuration", "address", "127.0.0.1"),
+        ("service", "answer", "it runs on"),
+        ("database", "server", "PostgreSQL"),
+        ("database", "encoding", "UTF8"),
+        ("database", "role", "may write"),
+        ("database", "schema", "up to date"),
+        ("database", "partitions", "made ahead"),
+        ("database", "strays", "0 deliveries"),
+        ("inbox", "file", "whole"),
+        ("inbox", "quota", "of 4.0 GiB"),
+        ("disk", "folder", "0700"),
+        ("disk", "inodes", "free"),
+        ("clock", "Postgres", "ours"),
+        ("deliveries", "last", "source default, stored"),
+        ("deliveries", "quarantine", "none"),
+    ] {
+        found.says(area, check, "ok", words);
+    }
+    assert_eq!(found.exit_status, 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_nothing_is() {
+    let folder = TempDir::new().unwrap();
+    let found = Doctor::new(&folder.path().join("data")).run().await;
+    found.says("service", "answer", "warn", "nothing listens");
+    found.says("database", "server", "ok", "the first start makes one");
+    found.says("inbox", "file", "ok", "none yet");
+    found.says("disk", "folder", "ok", "is made by the first start");
+    assert_eq!(tree(folder.path()), []);
+}
+
+#[tokio::test]
+async fn settings_that_do_not_serve_are_told() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let found = Doctor::new(&data)
+        .with("VERBATIM_WEBHOOK_SECRET", "short,\"stands in quotes all of it\"")
+        .with("VERBATIM_WEBHOOK_HEADER", "X-Key: Bearer abc")
+        .with("VERBATIM_API_KEY", "short")
+        .with("VERBATIM_LISTEN", "192.0.2.1:8080")
+        .run()
+        .await;
+    found.says("configuration", "address", "fail", "not an address of this machine");
+    let all: String = found.checks.iter().map(|check| format!("{check}\n")).collect();
+    for words in [
+        "secret 1 of 2 has 5 characters",
+        "secret 2 of 2 stands in quotes",
+        "header x-key has 3 characters",
+        "the API key has 5 characters",
+        "one secret is configured twice",
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+
+    let config = folder.path().join("verbatim.toml");
+    std::fs::write(&config, "[[sources]]\nname = \"kiosk\"\n").unwrap();
+    let found = Doctor::new(&data).with("VERBATIM_CONFIG", config.to_str().unwrap()).run().await;
+    found.says("configuration", "settings", "fail", "kiosk has neither a secret nor a header");
+    std::fs::write(&config, format!("api_key = \"{PASSWORD}")).unwrap();
+    let found = Doctor::new(&data).with("VERBATIM_CONFIG", config.to_str().unwrap()).run().await;
+    found.says("configuration", "settings", "fail", "line 1");
+}
+
+#[tokio::test]
+async fn another_program_on_the_address_is_told_from_a_service() {
+    let folder = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+        }
+    });
+    let found = Doctor::new(folder.path()).with("VERBATIM_LISTEN", &address).run().await;
+    found.says("service", "answer", "fail", "does not answer as Verbatim does");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_told_without_its_password() {
+    let folder = TempDir::new().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgres://verbatim:{PASSWORD}@{free}/verbatim");
+    let found = Doctor::new(folder.path()).with("DATABASE_URL", &url).run().await;
+    found.says("database", "server", "fail", "cannot connect");
+    let url = format!("{PASSWORD}@db.example.com/verbatim");
+    let found = Doctor::new(folder.path()).with("DATABASE_URL", &url).run().await;
+    found.says("database", "server", "fail", "not a URL");
+}
+
+#[tokio::test]
+async fn a_schema_that_does_not_fit_is_told() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let doctor = || Doctor::new(folder.path()).with("DATABASE_URL", &database.url());
+    let add = "INSERT INTO _sqlx_migrations (version, description, success, checksum,
+                                             execution_time)
+               VALUES (99990101000000, 'to come', true, '', 0)";
+    sql(&database, add).await;
+    doctor().run().await.says("database", "schema", "fail", "a newer one was here");
+    sql(
+        &database,
+        "DELETE FROM _sqlx_migrations WHERE version = 99990101000000;
+         UPDATE _sqlx_migrations SET checksum = 'x'",
+    )
+    .await;
+    doctor().run().await.says("database", "schema", "fail", "is not the one");
+    sql(&database, "DROP TABLE _sqlx_migrations").await;
+    doctor().run().await.says("database", "schema", "warn", "none yet");
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_told() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let doctor = || Doctor::new(folder.path()).with("DATABASE_URL", &database.url());
+    let name = database.options().get_database().unwrap().to_owned();
+    sql(&database, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    doctor().run().await.says("database", "role", "fail", "may only read");
+    let reset = format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    );
+    sql(&database, &reset).await;
+
+    let role = format!("{name}_reader");
+    sql(&database, &format!("CREATE ROLE {role} LOGIN")).await;
+    sql(&database, &format!("ALTER DATABASE {name} SET role = {role}")).await;
+    let found = doctor().run().await;
+    // Whatever comes of it: a role outlives its database.
+    let away = format!("RESET ROLE; ALTER DATABASE {name} RESET role; DROP OWNED BY {role}");
+    sql(&database, &format!("{away}; DROP ROLE {role}")).await;
+    found.says("database", "role", "fail", "may not read and write every table");
+    found.says("database", "schema", "fail", "may not read which migrations");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_keep_every_script_is_told() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let name = database.options().get_database().unwrap().to_owned();
+    for (encoding, status, words) in
+        [("SQL_ASCII", "fail", "SQL_ASCII"), ("UTF8", "warn", "only ASCII has letters")]
+    {
+        let made = format!("{name}_{}", encoding.to_lowercase());
+        let create =
+            format!("CREATE DATABASE {made} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+        sql(&database, &create).await;
+        let url = database.url().replace(&name, &made);
+        let found = Doctor::new(folder.path()).with("DATABASE_URL", &url).run().await;
+        sql(&database, &format!("DROP DATABASE {made} WITH (FORCE)")).await;
+        found.says("database", "encoding", status, words);
+    }
+}
+
+#[tokio::test]
+async fn missing_partitions_and_strays_are_told() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let doctor = || Doctor::new(folder.path()).with("DATABASE_URL", &database.url());
+    let now = Clock::system().now();
+    partitions::run_once(database.pool(), now).await.unwrap();
+    doctor().run().await.says("database", "partitions", "ok", "ahead");
+    let today = format!("deliveries_{}", now.format("%Y_%m_%d"));
+    sql(&database, &format!("DROP TABLE {today}")).await;
+    sql(
+        &database,
+        "INSERT INTO deliveries (id, received_at, source, outcome, signed, stale, test, body)
+         VALUES (gen_random_uuid(), now(), 'default', 'unhandled', true, false, false, '')",
+    )
+    .await;
+    let found = doctor().run().await;
+    found.says("database", "partitions", "warn", &today);
+    found.says("database", "strays", "warn", "1 deliveries");
+}
+
+#[tokio::test]
+async fn an_arrival_in_the_future_and_a_quarantine_are_told() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    sql(
+        &database,
+        "INSERT INTO deliveries (id, received_at, source, outcome, signed, stale, test, body)
+         VALUES ('00000000-0000-7000-8000-000000000001', now(), 'kiosk', 'test',
+                 true, false, false, ''),
+                ('00000000-0000-7000-8000-000000000002', now() - interval '1 hour', 'default',
+                 'quarantined', true, false, false, ''),
+                ('ffffffff-0000-7000-8000-000000000003', now() + interval '1 hour', 'default',
+                 'stored', true, false, false, '')",
+    )
+    .await;
+    let found = Doctor::new(folder.path()).with("DATABASE_URL", &database.url()).run().await;
+    found.says("deliveries", "last", "warn", "after our now");
+    found.says("deliveries", "last test", "ok", "source kiosk, test");
+    found.says("deliveries", "quarantine", "warn", "1 could not be read");
+}
+
+#[tokio::test]
+async fn what_waits_in_an_inbox_that_nobody_drains_is_told_and_left_alone() {
+    let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+    // A database that is away: what is delivered stays in the inbox.
+    let app = App::start_on(database, data, |settings| {
+        let away = "postgres://verbatim@127.0.0.1:1/verbatim".to_owned();
+        settings.database.url = Some(verbatim::config::Secret::new(away));
+    })
+    .await;
+    assert_eq!(app.deliver(include_str!("../payloads/d-chat-push.json")).await.status, 200);
+    let running = Doctor::of(&app).run().await;
+    running.says("service", "answer", "warn", "Postgres does not answer it");
+    let (database, data) = app.stop().await;
+    let doctor = || Doctor::new(data.path()).with("DATABASE_URL", &database.url());
+
+    let before = tree(data.path());
+    let found = doctor().run().await;
+    found.says("inbox", "waiting", "warn", "1 deliveries");
+    assert_eq!(tree(data.path()), before, "it changed something");
+    let full = doctor().with("VERBATIM_INBOX_QUOTA", "100B").run().await;
+    full.says("inbox", "quota", "fail", "of 100 B");
+
+    let file = data.path().join("inbox/inbox.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let said = b"friendly science fox";
+    let at = bytes.windows(said.len()).position(|part| part == said).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    doctor().run().await.says("inbox", "file", "fail", "deliveries in it are damaged");
+    // The version that the layout has, 60 bytes into the header.
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&file, &bytes).unwrap();
+    doctor().run().await.says("inbox", "file", "fail", "newer than this version");
+    std::fs::write(&file, "noise, and nothing that was ever a database of any kind").unwrap();
+    doctor().run().await.says("inbox", "file", "fail", "not a database");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_open_to_others_is_told() {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("webhook-secret");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    for (mode, secret_mode, status, words) in [
+        (0o777, 0o644, "fail", "others may write"),
+        (0o755, 0o644, "warn", "others may list"),
+        (0o711, 0o600, "ok", "0711"),
+    ] {
+        set_mode(folder.path(), mode);
+        set_mode(&secret, secret_mode);
+        let found = Doctor::new(folder.path()).run().await;
+        found.says("disk", "folder", status, words);
+        let wanted = if secret_mode == 0o600 { "ok" } else { "fail" };
+        found.says("disk", "secrets", wanted, "webhook-secret");
+    }
+    let config = folder.path().join("verbatim.toml");
+    std::fs::write(&config, "").unwrap();
+    for (mode, status) in [(0o666, "fail"), (0o644, "warn"), (0o640, "ok")] {
+        set_mode(&config, mode);
+        let found = Doctor::new(folder.path())
+            .with("VERBATIM_CONFIG", config.to_str().unwrap())
+            .run()
+            .await;
+        found.says("disk", "secrets", status, "verbatim.toml");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_none_or_too_small_is_told() {
+    let folder = TempDir::new().unwrap();
+    let found = Doctor::new(folder.path()).with("VERBATIM_INBOX_QUOTA", "1EB").run().await;
+    found.says("disk", "room", "warn", "the inbox may take");
+    let memory = Path::new("/dev/shm");
+    if memory.exists() {
+        let folder = TempDir::new_in(memory).unwrap();
+        let found = Doctor::new(folder.path()).run().await;
+        found.says("disk", "kind", "fail", "is in memory");
+    }
+}
+
+#[tokio::test]
+async fn a_private_cluster_whose_server_is_missing_is_told() {
+    let folder = TempDir::new().unwrap();
+    let cluster = folder.path().join("postgres/cluster");
+    std::fs::create_dir_all(&cluster).unwrap();
+    if nix::unistd::Uid::effective().is_root() {
+        std::os::unix::fs::chown(&cluster, Some(65_534), None).unwrap();
+    }
+    let doctor = || Doctor::new(folder.path());
+    doctor().run().await.says("database", "server", "fail", "PG_VERSION cannot be read");
+    std::fs::write(cluster.join("PG_VERSION"), "7\n").unwrap();
+    doctor().run().await.says("database", "server", "fail", "made by PostgreSQL 7");
+}
