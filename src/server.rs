@@ -24,8 +24,9 @@ use crate::inbox::{Backlog, Inbox};
 use crate::jobs::partitions;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
-use crate::postgres::{self, Database};
+use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
 use crate::webhook::handler::{self, Webhook};
@@ -70,15 +71,19 @@ impl Server {
         let address = listener.local_addr()?;
         let database = Arc::new(Database::open(&settings.database).await?);
         let options = database.connect_options();
-        let (inbox, backlog) = open_inbox(&settings, &life).await?;
+        let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
+        life.spawn("metrics", metrics.clone().keep(life.clone()));
+        let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &life).await?;
         let pool = postgres::read_pool(options.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
+        let (schema_state, schema_seen) = watch::channel(SchemaState::default());
         let keep = keep_schema(
             database.clone(),
             settings.migrate,
+            schema_state,
             pool.clone(),
             clock.clone(),
             schema.clone(),
@@ -94,25 +99,33 @@ impl Server {
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         for _ in 0..DRAIN_WORKERS {
-            let worker =
-                Worker::new(backlog.clone(), options.clone(), life.clone(), give_up.clone());
+            let worker = Worker::new(
+                backlog.clone(),
+                options.clone(),
+                metrics.clone(),
+                life.clone(),
+                give_up.clone(),
+            );
             let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
             life.spawn("drain worker", work);
         }
         workers.close();
 
-        let direct = Direct::start(options, &life);
+        let direct = Direct::start(options, metrics.clone(), &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
-            durable: Durable::new(inbox.clone(), direct, settings.ack),
+            durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
             clock: clock.clone(),
             max_body_bytes: settings.max_body_bytes,
+            metrics: metrics.clone(),
         };
         let health = Health {
             inbox: inbox.clone(),
             depth: backlog.watch_depth(),
             inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
+            schema: schema_seen,
+            metrics,
             clock: clock.clone(),
         };
         let store = Store::new(pool);
@@ -157,6 +170,7 @@ impl Server {
 
 async fn open_inbox(
     settings: &Settings,
+    metrics: Arc<Metrics>,
     life: &Lifecycle,
 ) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
     let folder = settings.database.data_dir.join("inbox");
@@ -167,7 +181,7 @@ async fn open_inbox(
         .create(&folder)
         .with_context(|| format!("cannot make the inbox's folder {}", folder.display()))?;
     let path = folder.join("inbox.sqlite");
-    let opened = Inbox::open(&path, settings.inbox_quota_bytes, life).await;
+    let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 
@@ -177,16 +191,24 @@ async fn open_inbox(
 async fn keep_schema(
     database: Arc<Database>,
     migrate: bool,
+    state: watch::Sender<SchemaState>,
     pool: postgres::Pool,
     clock: Clock,
     schema: CancellationToken,
     life: Lifecycle,
 ) {
+    let mut failures = 0_u32;
     while let Err(error) = bring_up(&database, migrate).await {
-        tracing::error!(error = %format!("{error:#}"),
-            "the database is not ready; the inbox keeps what arrives");
+        failures += 1;
+        let now = SchemaState::of(&error);
+        // A night without a schema is one line at its start, and one now and then.
+        if state.send_replace(now) != now || failures.is_power_of_two() {
+            tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
+                "the database is not ready; the inbox keeps what arrives");
+        }
         tokio::time::sleep(SCHEMA_RETRY).await;
     }
+    state.send_replace(SchemaState::Current);
     partitions::attempt(&pool, &clock).await;
     schema.cancel();
     partitions::run(pool, clock, life).await;
@@ -228,12 +250,14 @@ fn serve(
     state: ApiState,
     life: &Lifecycle,
 ) -> anyhow::Result<ServerHandle> {
+    let metrics = web::Data::from(health.metrics.clone());
     let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(webhook.clone())
             .app_data(health.clone())
+            .app_data(metrics.clone())
             .app_data(state.clone())
             .wrap(actix_web::middleware::from_fn(api::access_log))
             .configure(handler::routes)

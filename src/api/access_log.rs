@@ -10,13 +10,15 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
+use tracing::{Instrument as _, Span};
 
 use super::ApiState;
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
 use crate::problem::{Code, Problem, REQUEST_ID};
+use crate::telemetry::{Metrics, traces};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a caller.
@@ -28,11 +30,15 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let request_id = request_id(&req);
+    let header = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let span = traces::request(req.method().as_str(), &request_id, header);
     let line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
         request_id: request_id.clone(),
         started: Instant::now(),
+        metrics: req.app_data::<web::Data<Metrics>>().cloned(),
+        span: span.clone(),
     };
     let answer = async move {
         match AssertUnwindSafe(next.call(req)).catch_unwind().await {
@@ -42,7 +48,7 @@ pub async fn access_log(
             Err(_) => Err(line.wrap(Problem::internal(Panicked).into())),
         }
     };
-    REQUEST_ID.scope(request_id, answer).await
+    REQUEST_ID.scope(request_id, answer.instrument(span)).await
 }
 
 /// The caller's own id where it has a sane one, so that both logs can be read side by side.
@@ -68,12 +74,15 @@ struct Line {
     uri: Uri,
     request_id: String,
     started: Instant,
+    metrics: Option<web::Data<Metrics>>,
+    span: Span,
 }
 
 impl Line {
     fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         self.write(response.status(), problem.and_then(Problem::cause));
+        self.count(Some(response.request()), response.status());
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
@@ -84,18 +93,36 @@ impl Line {
     fn wrap(self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
         self.write(status, error.as_error::<Problem>().and_then(Problem::cause));
+        self.count(None, status);
         Unanswered { error, request_id: self.request_id }.into()
     }
 
+    /// For figures and traces. Of the URL the route's pattern alone: a path holds ids. The webhook
+    /// counts its answers itself, so that nothing is put together for each of them.
+    fn count(&self, req: Option<&HttpRequest>, status: StatusCode) {
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let of_webhook = path.starts_with("/webhook");
+        if of_webhook && self.span.is_disabled() {
+            return;
+        }
+        let pattern = req.and_then(HttpRequest::match_pattern);
+        traces::answered(&self.span, method, pattern.as_deref(), status.as_u16());
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| !of_webhook) {
+            let took = self.started.elapsed();
+            metrics.http.answered(pattern.as_deref(), method, status.as_u16(), took);
+        }
+    }
+
+    /// The formatter adds the request's id, as it does to every line that belongs to one.
     fn write(&self, status: StatusCode, cause: Option<&anyhow::Error>) {
-        let (method, path, request_id) = (self.method.as_str(), self.uri.path(), &self.request_id);
+        let (method, path) = (self.method.as_str(), self.uri.path());
         // Whole microseconds: more digits would be noise.
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let status_code = status.as_u16();
         macro_rules! line {
             ($level:ident $(, $field:ident = $value:expr)*) => {
                 tracing::$level!(
-                    method, path, status = status_code, duration_ms, request_id
+                    method, path, status = status_code, duration_ms
                     $(, $field = $value)*, "answered"
                 )
             };

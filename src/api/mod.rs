@@ -11,6 +11,7 @@ pub mod health;
 mod keyring;
 mod list;
 mod messages;
+mod metrics;
 mod params;
 mod routes;
 mod session;

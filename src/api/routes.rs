@@ -4,10 +4,11 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{FromRequest, guard, web};
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _};
 
-use super::{agents, messages, sessions, transcript};
+use super::{agents, messages, metrics, sessions, transcript};
 use crate::problem::{Code, Problem};
 
-/// Registers the API; `web::Data<ApiState>` must be among the application's data.
+/// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
+/// `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(get("/v1/agents", agents::list))
         .service(get("/v1/agents/{agent_id}", agents::show))
@@ -16,6 +17,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(get("/v1/sessions/{session_id}", sessions::show))
         .service(get("/v1/sessions/{session_id}/messages", messages::list))
         .service(get("/v1/sessions/{session_id}/transcript", transcript::show))
+        .service(get("/metrics", metrics::show))
         .default_service(web::to(no_such_path));
 }
 

@@ -26,7 +26,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
 pub use pools::{Pool, read_pool};
-pub use schema::{Migrated, check, migrate};
+pub use schema::{Migrated, SchemaState, check, migrate};
 
 use crate::config::{DatabaseSettings, Secret};
 use cluster::Cluster;
@@ -130,9 +130,13 @@ impl Database {
         if let Some(supervisor) = &self.supervisor {
             return supervisor.ready().await;
         }
-        let mut retry = FIRST_RETRY;
+        let (mut retry, mut failures) = (FIRST_RETRY, 0_u32);
         while let Err(error) = reach(&self.options).await {
-            tracing::error!(%error, "the database cannot be reached; trying again");
+            failures += 1;
+            // An outage of an hour is one line at its start, and one now and then.
+            if failures.is_power_of_two() {
+                tracing::error!(%error, failures, "the database cannot be reached; trying again");
+            }
             sleep(retry).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }

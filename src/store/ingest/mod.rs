@@ -33,8 +33,11 @@ struct Readable<'a> {
     delivery: &'a Delivery,
 }
 
-/// Writes a batch: all of it, or nothing and an error.
-pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
+/// Writes a batch: all of it, or nothing and an error. Says what became of each row.
+pub async fn write(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+) -> Result<Vec<Outcome>, sqlx::Error> {
     let firsts = first_of_each(rows);
     let mut transaction = connection.begin().await?;
     let new = events::insert(&mut transaction, &firsts).await?;
@@ -45,7 +48,8 @@ pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<()
     log::insert(&mut transaction, rows, |row| outcome(row, &stored)).await?;
     // Last, and so locked for the commit alone: every batch has an agent in common with others.
     sessions::count(&mut transaction, agents).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(rows.iter().map(|row| outcome(row, &stored)).collect())
 }
 
 /// The first arrival of each delivery; repeats within the batch are left out.
