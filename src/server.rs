@@ -1,5 +1,7 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
+mod schema;
+
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -23,13 +25,14 @@ use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies, connections_by_worker};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::pulse::{self, Pulse};
-use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
-use crate::postgres::{self, Database};
+use crate::postgres::{self, Database, SchemaVerdict};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
 use crate::webhook::handler::{self, Webhook};
+use schema::SchemaKeeper;
 
 /// Workers of the drain. One keeps up with all that the inbox takes: a second would halve the
 /// batches, and wait for the sessions that both have in theirs.
@@ -43,9 +46,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const FINISH_REQUESTS_SECONDS: u64 = 15;
 /// How long the drain may go on after that. What is left is in the inbox's file.
 const FINISH_DRAIN: Duration = Duration::from_secs(10);
-
-/// How long to wait before the schema is tried again.
-const SCHEMA_RETRY: Duration = Duration::from_secs(2);
 
 /// A service that runs.
 pub struct Server {
@@ -71,33 +71,35 @@ impl Server {
         let address = listener.local_addr()?;
         let database = Arc::new(Database::open(&settings.database).await?);
         let options = database.connect_options();
-        let (inbox, backlog) = open_inbox(&settings, &life).await?;
+        let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
+        life.spawn("metrics", metrics.clone().keep(life.clone()));
+        let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &life).await?;
         let pool = postgres::read_pool(options.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
-        let keep = keep_schema(
-            database.clone(),
-            settings.migrate,
-            pool.clone(),
-            clock.clone(),
-            settings.keep_deliveries,
-            schema.clone(),
-            life.clone(),
-        );
-        let stopping = life.clone();
-        life.spawn("schema", async move {
-            tokio::select! {
-                () = stopping.stopping() => {}
-                () = keep => {}
-            }
-        });
+        let (schema_state, schema_seen) = watch::channel(SchemaVerdict::default());
+        let keeper = SchemaKeeper {
+            database: database.clone(),
+            migrate: settings.migrate,
+            verdict: schema_state,
+            pool: pool.clone(),
+            clock: clock.clone(),
+            keep_deliveries: settings.keep_deliveries,
+            ready: schema.clone(),
+        };
+        life.spawn("schema", keeper.run(life.clone()));
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         for _ in 0..DRAIN_WORKERS {
-            let worker =
-                Worker::new(backlog.clone(), options.clone(), life.clone(), give_up.clone());
+            let worker = Worker::new(
+                backlog.clone(),
+                options.clone(),
+                metrics.clone(),
+                life.clone(),
+                give_up.clone(),
+            );
             let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
             life.spawn("drain worker", work);
         }
@@ -106,19 +108,22 @@ impl Server {
         let proxies = Proxies::new(&settings.trusted_proxies);
         let gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         life.spawn("failures", gate.failures.clone().run(life.clone()));
-        let direct = Direct::start(options, &life);
+        let direct = Direct::start(options, metrics.clone(), &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
-            durable: Durable::new(inbox.clone(), direct, settings.ack),
+            durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
             gate: gate.clone(),
             clock: clock.clone(),
             max_body_bytes: settings.max_body_bytes,
+            metrics: metrics.clone(),
         };
         let health = Health {
             inbox: inbox.clone(),
             depth: backlog.watch_depth(),
             inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
+            schema: schema_seen,
+            metrics,
             clock: clock.clone(),
         };
         let store = Store::new(pool);
@@ -164,6 +169,7 @@ impl Server {
 
 async fn open_inbox(
     settings: &Settings,
+    metrics: Arc<Metrics>,
     life: &Lifecycle,
 ) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
     let folder = settings.database.data_dir.join("inbox");
@@ -174,43 +180,8 @@ async fn open_inbox(
         .create(&folder)
         .with_context(|| format!("cannot make the inbox's folder {}", folder.display()))?;
     let path = folder.join("inbox.sqlite");
-    let opened = Inbox::open(&path, settings.inbox_quota_bytes, life).await;
+    let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
-}
-
-/// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
-/// partitions ahead of time, and the log of deliveries within its age. The drain begins after the first ones are made, so that nothing is
-/// written that they would have to move.
-async fn keep_schema(
-    database: Arc<Database>,
-    migrate: bool,
-    pool: postgres::Pool,
-    clock: Clock,
-    keep_deliveries: Option<Duration>,
-    schema: CancellationToken,
-    life: Lifecycle,
-) {
-    while let Err(error) = bring_up(&database, migrate).await {
-        tracing::error!(error = %format!("{error:#}"),
-            "the database is not ready; the inbox keeps what arrives");
-        tokio::time::sleep(SCHEMA_RETRY).await;
-    }
-    partitions::attempt(&pool, &clock).await;
-    schema.cancel();
-    tokio::join!(
-        partitions::run(pool.clone(), clock.clone(), life.clone()),
-        retention::run(pool, clock, keep_deliveries, life),
-    );
-}
-
-async fn bring_up(database: &Database, migrate: bool) -> anyhow::Result<()> {
-    database.wait_ready().await?;
-    let options = database.connect_options();
-    if migrate {
-        postgres::migrate(&options).await.map(drop)
-    } else {
-        postgres::check(&options).await
-    }
 }
 
 /// Begins once there is a schema to write to.
@@ -239,6 +210,7 @@ fn serve(
     state: ApiState,
     life: &Lifecycle,
 ) -> anyhow::Result<ServerHandle> {
+    let metrics = web::Data::from(health.metrics.clone());
     let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
     let state = web::Data::new(state);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -246,6 +218,7 @@ fn serve(
         App::new()
             .app_data(webhook.clone())
             .app_data(health.clone())
+            .app_data(metrics.clone())
             .app_data(state.clone())
             .wrap(actix_web::middleware::from_fn(api::access_log))
             .configure(handler::routes)

@@ -11,14 +11,16 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
+use tracing::{Instrument as _, Span};
 
 use super::ApiState;
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
 use crate::gate::headers::secure;
 use crate::problem::{Code, Problem, REQUEST_ID};
+use crate::telemetry::{Metrics, traces};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a caller.
@@ -31,6 +33,8 @@ pub async fn access_log(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let request_id = request_id(&req);
     let gate = req.app_data::<web::Data<ApiState>>().map(|state| &state.gate);
+    let header = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let span = traces::request(req.method().as_str(), &request_id, header);
     let line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
@@ -38,6 +42,8 @@ pub async fn access_log(
         client: gate.map(|gate| gate.client(req.head())),
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
         started: Instant::now(),
+        metrics: req.app_data::<web::Data<Metrics>>().cloned(),
+        span: span.clone(),
     };
     let answer = async move {
         match AssertUnwindSafe(next.call(req)).catch_unwind().await {
@@ -47,7 +53,7 @@ pub async fn access_log(
             Err(_) => Err(line.wrap(Problem::internal(Panicked).into())),
         }
     };
-    REQUEST_ID.scope(request_id, answer).await
+    REQUEST_ID.scope(request_id, answer.instrument(span)).await
 }
 
 /// The caller's own id where it has a sane one, so that both logs can be read side by side.
@@ -77,12 +83,15 @@ struct Line {
     client: Option<IpAddr>,
     strict_transport: bool,
     started: Instant,
+    metrics: Option<web::Data<Metrics>>,
+    span: Span,
 }
 
 impl Line {
     fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         self.write(response.status(), problem);
+        self.count(Some(response.request()), response.status());
         self.dress(response.headers_mut());
         response
     }
@@ -91,6 +100,7 @@ impl Line {
     fn wrap(self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
         self.write(status, error.as_error::<Problem>());
+        self.count(None, status);
         Unanswered { error, line: self }.into()
     }
 
@@ -102,8 +112,25 @@ impl Line {
         }
     }
 
+    /// For figures and traces. Of the URL the route's pattern alone: a path holds ids. The webhook
+    /// counts its answers itself, so that nothing is put together for each of them.
+    fn count(&self, req: Option<&HttpRequest>, status: StatusCode) {
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let of_webhook = is_delivery(path);
+        if of_webhook && self.span.is_disabled() {
+            return;
+        }
+        let pattern = req.and_then(HttpRequest::match_pattern);
+        traces::answered(&self.span, method, pattern.as_deref(), status.as_u16());
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| !of_webhook) {
+            let took = self.started.elapsed();
+            metrics.http.answered(pattern.as_deref(), method, status.as_u16(), took);
+        }
+    }
+
+    /// The formatter adds the request's id, as it does to every line that belongs to one.
     fn write(&self, status: StatusCode, problem: Option<&Problem>) {
-        let (method, path, request_id) = (self.method.as_str(), self.uri.path(), &self.request_id);
+        let (method, path) = (self.method.as_str(), self.uri.path());
         // Whole microseconds: more digits would be noise.
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let (status_code, client) = (status.as_u16(), self.client.map(tracing::field::display));
@@ -112,7 +139,7 @@ impl Line {
         macro_rules! line {
             ($level:ident $(, $field:ident = $value:expr)*) => {
                 tracing::$level!(
-                    method, path, status = status_code, duration_ms, request_id, client
+                    method, path, status = status_code, duration_ms, client
                     $(, $field = $value)*, "answered"
                 )
             };

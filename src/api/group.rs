@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::problem::REQUEST_ID;
+
 /// Most things that are read at the same time. Far above what Postgres can be asked at once, and a
 /// bound on readings whose callers have gone away.
 const MOST_FLIGHTS: usize = 10_000;
@@ -74,7 +76,12 @@ where
     {
         let (sender, receiver) = oneshot::channel();
         if let Some(flight) = self.wait(key, sender)? {
-            tokio::spawn(flight.run(reading));
+            let run = flight.run(reading);
+            // What it logs belongs to the request that began it.
+            match REQUEST_ID.try_with(Clone::clone) {
+                Ok(id) => tokio::spawn(REQUEST_ID.scope(id, run)),
+                Err(_) => tokio::spawn(run),
+            };
         }
         receiver.await.map_err(|_| Unread::Died)
     }

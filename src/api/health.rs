@@ -1,5 +1,7 @@
 //! `/healthz` and `/readyz`, for machines; no key is needed.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -8,6 +10,8 @@ use super::timestamp::Timestamp;
 use crate::clock::Clock;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
+use crate::postgres::SchemaVerdict;
+use crate::telemetry::Metrics;
 
 /// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
 /// quota is used up to the byte.
@@ -24,8 +28,36 @@ pub struct Health {
     pub inbox_quota_bytes: u64,
     /// Whether Postgres answers.
     pub pulse: watch::Receiver<Pulse>,
+    /// Whether the schema is what this version needs.
+    pub schema: watch::Receiver<SchemaVerdict>,
+    /// Tells what came last, and what Postgres took last.
+    pub metrics: Arc<Metrics>,
     /// Tells ages.
     pub clock: Clock,
+}
+
+/// How things stand, at one moment.
+pub(super) struct Standing {
+    pub(super) writable: bool,
+    pub(super) depth: Depth,
+    pub(super) oldest_age_seconds: Option<f64>,
+    pub(super) pulse: Pulse,
+    pub(super) schema: SchemaVerdict,
+}
+
+impl Health {
+    pub(super) fn standing(&self) -> Standing {
+        let depth = *self.depth.borrow();
+        let has_room = depth.bytes + ORDINARY_DELIVERY <= self.inbox_quota_bytes;
+        let now = self.clock.now();
+        Standing {
+            writable: self.inbox.is_writable() && has_room,
+            depth,
+            oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
+            pulse: *self.pulse.borrow(),
+            schema: *self.schema.borrow(),
+        }
+    }
 }
 
 /// Where the service stands.
@@ -45,6 +77,7 @@ struct Ready {
     status: Readiness,
     inbox: InboxState,
     postgres: PostgresState,
+    deliveries: LastDeliveries,
 }
 
 #[derive(Serialize)]
@@ -64,6 +97,17 @@ struct PostgresState {
     reachable: bool,
     /// Since when; null before the first answer.
     since: Option<Timestamp>,
+    schema: &'static str,
+    /// When it last committed deliveries of ours.
+    last_commit_at: Option<Timestamp>,
+}
+
+/// Of this process, and null before the first one.
+#[derive(Serialize)]
+struct LastDeliveries {
+    last_received_at: Option<Timestamp>,
+    /// The dashboard's Test button.
+    last_test_at: Option<Timestamp>,
 }
 
 /// Both addresses.
@@ -79,11 +123,8 @@ async fn alive() -> HttpResponse {
 /// 200 while deliveries can be made durable somewhere: a balancer that took an instance away
 /// because Postgres is down would lose what the inbox could have kept.
 async fn ready(health: web::Data<Health>) -> HttpResponse {
-    let depth = *health.depth.borrow();
-    let pulse = *health.pulse.borrow();
-    let has_room = depth.bytes + ORDINARY_DELIVERY <= health.inbox_quota_bytes;
-    let writable = health.inbox.is_writable() && has_room;
-    let now = health.clock.now();
+    let Standing { writable, depth, oldest_age_seconds, pulse, schema } = health.standing();
+    let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, pulse.reachable) {
         (true, true) => Readiness::Ready,
         (false, false) => Readiness::Unavailable,
@@ -95,9 +136,18 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
             writable,
             deliveries: depth.deliveries,
             bytes: depth.bytes,
-            oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
+            oldest_age_seconds,
         },
-        postgres: PostgresState { reachable: pulse.reachable, since: pulse.since.map(Timestamp) },
+        postgres: PostgresState {
+            reachable: pulse.reachable,
+            since: pulse.since.map(Timestamp),
+            schema: schema.as_str(),
+            last_commit_at: drain.last_commit_at().map(Timestamp),
+        },
+        deliveries: LastDeliveries {
+            last_received_at: webhook.last_received_at().map(Timestamp),
+            last_test_at: webhook.last_test_at().map(Timestamp),
+        },
     };
     match status {
         Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),

@@ -12,11 +12,14 @@ use super::roster::Roster;
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::problem::{Code, Problem};
-use crate::store::Store;
 use crate::store::keys::{KeyHash, KeyRow, Scope, looks_like_key};
+use crate::store::{Store, StoreError};
 
 /// How long a key that was found is believed: so long may a key that was revoked elsewhere live.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
+/// How long a key that was found is believed while the database does not answer, so that an outage
+/// can be watched with the key for figures. Whatever else a key is for needs the database anyway.
+const BELIEVED_IN_AN_OUTAGE: Duration = Duration::from_hours(1);
 /// Most keys that are remembered.
 const MOST_KEYS: u64 = 10_000;
 /// The use of a key is noted to the minute: a write for each read would cost more than the read.
@@ -29,6 +32,8 @@ pub struct Keyring {
     bootstrap: Arc<[KeyHash]>,
     found: Cache<KeyHash, Arc<Grant>>,
     roster: Roster,
+    /// For as long as the database does not answer.
+    remembered: Cache<KeyHash, Arc<Grant>>,
     store: Store,
     clock: Clock,
 }
@@ -64,7 +69,8 @@ impl Keyring {
     pub fn new(store: Store, clock: Clock, bootstrap: &[Secret]) -> Self {
         Self {
             bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
-            found: Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED_FOR).build(),
+            found: cache(BELIEVED_FOR),
+            remembered: cache(BELIEVED_IN_AN_OUTAGE),
             roster: Roster::new(store.clone(), clock.clone()),
             store,
             clock,
@@ -74,6 +80,7 @@ impl Keyring {
     /// Forgets what was found, so that what was revoked in this process ends at once.
     pub fn forget(&self) {
         self.found.invalidate_all();
+        self.remembered.invalidate_all();
     }
 
     /// What a key allows, where that is known without asking the database.
@@ -96,15 +103,23 @@ impl Keyring {
         if wary && !self.roster.may_hold(hash).await? {
             return Err(refused("There is no such key."));
         }
-        let Some(row) = self.store.find_key(hash).await? else {
-            return Err(refused("There is no such key."));
+        let row = match self.store.find_key(hash).await {
+            Ok(row) => row,
+            Err(error) => {
+                let away = matches!(error, StoreError::Unavailable(_));
+                let grant = self.remembered.get(&hash).filter(|_| away).ok_or(error)?;
+                return self.still_valid(grant);
+            }
         };
+        self.remembered.invalidate(&hash);
+        let Some(row) = row else { return Err(refused("There is no such key.")) };
         if row.revoked_at.is_some() {
             return Err(refused("This key was revoked."));
         }
         let (id, last_used_at) = (row.id, row.last_used_at);
         let grant = self.still_valid(Arc::new(Grant::from(row)))?;
         self.found.insert(hash, Arc::clone(&grant));
+        self.remembered.insert(hash, Arc::clone(&grant));
         self.note_use(id, last_used_at);
         Ok(grant)
     }
@@ -141,6 +156,10 @@ impl Keyring {
     }
 }
 
+fn cache(live_for: Duration) -> Cache<KeyHash, Arc<Grant>> {
+    Cache::builder().max_capacity(MOST_KEYS).time_to_live(live_for).build()
+}
+
 impl From<KeyRow> for Grant {
     fn from(row: KeyRow) -> Self {
         Self {
@@ -154,4 +173,37 @@ impl From<KeyRow> for Grant {
 
 fn refused(detail: &'static str) -> Problem {
     Problem::new(Code::InvalidKey, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::read_pool;
+    use crate::store::keys::generate_key;
+
+    /// A port that nobody listens on: connections to it are refused at once.
+    const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_was_found_is_believed_while_the_database_is_away() {
+        let store = Store::new(read_pool(NOBODY.parse().unwrap()));
+        let clock = Clock::fixed(DateTime::UNIX_EPOCH);
+        let ring = Keyring::new(store, clock.clone(), &[]);
+        let (known, stranger) = (generate_key(), generate_key());
+        let grant = Grant {
+            scopes: vec![Scope::Analytics],
+            agents: None,
+            expires_at: Some(DateTime::UNIX_EPOCH + TimeDelta::minutes(1)),
+        };
+        ring.remembered.insert(KeyHash::of(&known), Arc::new(grant));
+        assert!(
+            ring.look_up(&known, false).await.is_ok_and(|grant| grant.allows(Scope::Analytics))
+        );
+        assert!(ring.look_up(&stranger, false).await.is_err(), "nobody knows it");
+        clock.set(DateTime::UNIX_EPOCH + TimeDelta::minutes(1));
+        assert!(ring.look_up(&known, false).await.is_err(), "it has expired");
+        clock.set(DateTime::UNIX_EPOCH);
+        ring.forget();
+        assert!(ring.look_up(&known, false).await.is_err(), "it is forgotten");
+    }
 }

@@ -13,6 +13,7 @@ mod keyring;
 mod keys;
 mod list;
 mod messages;
+mod metrics;
 mod new_key;
 mod params;
 mod roster;

@@ -7,10 +7,11 @@ use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::{agents, deliveries, keys, messages, sessions, transcript};
+use super::{agents, deliveries, keys, messages, metrics, sessions, transcript};
 use crate::problem::{Code, Problem};
 
-/// Registers the API; `web::Data<ApiState>` must be among the application's data.
+/// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
+/// `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(at("/v1/agents").get(agents::list))
         .service(at("/v1/agents/{agent_id}").get(agents::show))
@@ -24,6 +25,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
+        .service(at("/metrics").get(metrics::show))
         .default_service(web::to(no_such_path));
 }
 

@@ -18,7 +18,7 @@ const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::resolve(args)?;
-    telemetry::init(settings.log_format);
+    let traces = telemetry::init_with_traces(settings.log_format)?;
     let life = Lifecycle::new();
     life.stop_on_signals()?;
     let generated = settings.complete()?;
@@ -28,7 +28,11 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         () = print_banner(&server, &banner) => {}
         () = life.stopping() => {}
     }
-    server.run().await?;
+    let ran = server.run().await;
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(|| traces.finish()).await?;
+    }
+    ran?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,7 @@
 //! One connection, its owner, and how long anything on it may take.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -8,6 +9,8 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::failure::{self, Fault};
 use super::write;
 use crate::decode::Received;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{DrainFailure, Way};
 
 /// How long it may take to connect.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -16,6 +19,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Connection {
     options: PgConnectOptions,
+    metrics: Arc<Metrics>,
+    way: Way,
     open: Option<PgConnection>,
 }
 
@@ -31,8 +36,8 @@ pub(super) enum WriteFailed {
 }
 
 impl Connection {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options: options.disable_statement_logging(), open: None }
+    pub(super) fn new(options: PgConnectOptions, metrics: Arc<Metrics>, way: Way) -> Self {
+        Self { options: options.disable_statement_logging(), metrics, way, open: None }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
@@ -52,23 +57,33 @@ impl Connection {
         deliveries: &[&Received],
         deadline: Duration,
     ) -> Result<(), WriteFailed> {
+        let started = Instant::now();
         let open = self.open.take();
-        let options = &self.options;
+        let (options, drain) = (&self.options, &self.metrics.drain);
         let work = async {
             let mut connection = match open {
                 Some(connection) => connection,
                 None => connect(options).await?,
             };
-            write::batch(&mut connection, deliveries).await?;
+            write::batch(&mut connection, deliveries, drain).await?;
             Ok::<_, WriteFailed>(connection)
         };
-        match tokio::time::timeout(deadline, work).await {
-            Ok(Ok(connection)) => {
+        let worked = tokio::time::timeout(deadline, work).await;
+        let worked = worked.unwrap_or(Err(WriteFailed::Deadline(deadline)));
+        let series = drain.way(self.way);
+        match worked {
+            Ok(connection) => {
                 self.open = Some(connection);
+                series.wrote(deliveries.len(), started.elapsed());
                 Ok(())
             }
-            Ok(Err(failed)) => Err(failed),
-            Err(_) => Err(WriteFailed::Deadline(deadline)),
+            Err(failed) => {
+                series.failed(match failed {
+                    WriteFailed::Database(_) => DrainFailure::Database,
+                    WriteFailed::Deadline(_) => DrainFailure::Deadline,
+                });
+                Err(failed)
+            }
         }
     }
 

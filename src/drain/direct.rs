@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::Instrument as _;
 
 use super::connection::Connection;
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::metrics::Way;
+use crate::telemetry::{Metrics, traces};
 
 /// Deliveries that may wait. With the batches below that is a few seconds of work.
 const QUEUE_DELIVERIES: usize = 4_096;
@@ -52,9 +55,9 @@ pub enum NotWritten {
 impl Direct {
     /// Starts the task that owns the connection; it ends with its last handle.
     #[must_use]
-    pub fn start(options: PgConnectOptions, life: &Lifecycle) -> Self {
+    pub fn start(options: PgConnectOptions, metrics: Arc<Metrics>, life: &Lifecycle) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_DELIVERIES);
-        let connection = Connection::new(options);
+        let connection = Connection::new(options, metrics, Way::Direct);
         life.spawn("direct writer", run(connection, waiting));
         Self { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }
     }
@@ -78,7 +81,8 @@ async fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_DELIVERIES);
     while waiting.recv_many(&mut batch, BATCH_DELIVERIES).await > 0 {
         let received: Vec<&Received> = batch.iter().map(|one: &Waiting| &one.received).collect();
-        let written = match connection.write(&received, BATCH_DEADLINE).await {
+        let span = traces::batch("direct", received.len());
+        let written = match connection.write(&received, BATCH_DEADLINE).instrument(span).await {
             Ok(()) => true,
             Err(error) => {
                 let error = anyhow::Error::from(error);

@@ -6,11 +6,14 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::connection::Connection;
 use crate::decode::Received;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::metrics::{DrainFailure, Way};
+use crate::telemetry::{Metrics, traces};
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
 pub const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
@@ -28,6 +31,7 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2
 pub struct Worker {
     backlog: Arc<Backlog>,
     connection: Connection,
+    metrics: Arc<Metrics>,
     life: Lifecycle,
     give_up: CancellationToken,
 }
@@ -39,10 +43,12 @@ impl Worker {
     pub fn new(
         backlog: Arc<Backlog>,
         options: PgConnectOptions,
+        metrics: Arc<Metrics>,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        Self { backlog, connection: Connection::new(options), life, give_up }
+        let connection = Connection::new(options, metrics.clone(), Way::Inbox);
+        Self { backlog, connection, metrics, life, give_up }
     }
 
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
@@ -85,12 +91,15 @@ impl Worker {
                 Ok(Some(groups)) => break groups,
                 Ok(None) => return false,
                 Err(error) => {
+                    self.metrics.drain.inbox.failed(DrainFailure::InboxFile);
                     tracing::error!(%error, "the inbox's file cannot be read; trying again");
                     self.pause(&mut backoff).await;
                 }
             }
         };
-        let written = self.write(&groups).await;
+        let deliveries = groups.iter().map(|group| group.deliveries.len()).sum();
+        let span = traces::batch("inbox", deliveries);
+        let written = self.write(&groups).instrument(span).await;
         if written {
             self.backlog.done(&groups);
         }
@@ -105,10 +114,12 @@ impl Worker {
         let mut failures = 0_u32;
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {
             failures += 1;
+            Span::current().record("failures", i64::from(failures));
             // An outage of an hour is one line at its start, and one now and then.
             if failures.is_power_of_two() {
                 let error = anyhow::Error::from(error);
                 tracing::warn!(error = %format!("{error:#}"), failures,
+                    deliveries = deliveries.len(), waiting = self.backlog.watch_depth().borrow().deliveries,
                     "Postgres takes nothing; the inbox keeps what arrives");
             }
             if self.life.is_stopping() {

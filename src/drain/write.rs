@@ -1,25 +1,37 @@
 //! One batch: decoded, written in one transaction, and taken apart where Postgres refuses data.
 
+use std::borrow::Cow;
+
 use sqlx::postgres::PgConnection;
 
 use super::connection::is_data_fault;
-use std::borrow::Cow;
-
 use crate::decode::Received;
 use crate::domain::Unreadable;
 use crate::store::ingest::{self, Row};
+use crate::telemetry::metrics::DrainMetrics;
 
 /// Writes a batch. Where a delivery's data is refused the batch is halved until that delivery
 /// stands alone; it goes to quarantine, and all others are stored. An error is the database's.
+/// What has been committed by then is counted; with the next attempt it is a repeat of itself.
 pub(super) async fn batch(
     connection: &mut PgConnection,
     deliveries: &[&Received],
+    metrics: &DrainMetrics,
 ) -> Result<(), sqlx::Error> {
     let mut rows: Vec<Row<'_>> = deliveries.iter().copied().map(Row::from).collect();
     // Parts yet to be written, from and to; the whole at first.
     let mut parts = vec![(0, rows.len())];
     while let Some((from, to)) = parts.pop() {
-        let Err(error) = ingest::write(connection, &rows[from..to]).await else { continue };
+        let part = &rows[from..to];
+        let error = match ingest::write(connection, part).await {
+            Ok(outcomes) => {
+                metrics.committed(part.iter().zip(outcomes).map(|(row, outcome)| {
+                    (row.arrival, row.delivery().map(|read| &read.event), outcome)
+                }));
+                continue;
+            }
+            Err(error) => error,
+        };
         if !is_data_fault(&error) {
             return Err(error);
         }

@@ -27,6 +27,7 @@ pub use record::{Damaged, decode_group, encode_group};
 
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::Metrics;
 
 /// Deliveries that may wait for the writer. At 3,000 commits a second they wait for a few
 /// milliseconds; a queue that is full means that the disk has stopped.
@@ -74,6 +75,7 @@ impl Inbox {
     pub async fn open(
         path: &Path,
         quota_bytes: u64,
+        metrics: Arc<Metrics>,
         life: &Lifecycle,
     ) -> Result<(Self, Arc<Backlog>), FileError> {
         let mut file = file::InboxFile::open(path).await?;
@@ -89,6 +91,7 @@ impl Inbox {
             quota_bytes,
             closing: closing.clone(),
             writable: writable.clone(),
+            metrics,
         };
         life.spawn("inbox writer", writer.run(file));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));

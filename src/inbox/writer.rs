@@ -15,6 +15,7 @@ use super::file::{FileError, InboxFile};
 use super::record::encode_group;
 use super::{Refused, Submission};
 use crate::decode::Received;
+use crate::telemetry::Metrics;
 
 /// Most deliveries of one group: what the drain takes to Postgres in one transaction.
 const GROUP_DELIVERIES: usize = 1_000;
@@ -34,6 +35,7 @@ pub(super) struct Writer {
     pub(super) closing: CancellationToken,
     /// The file takes deliveries; for those who ask how the service is.
     pub(super) writable: Arc<AtomicBool>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Whether the file can be trusted.
@@ -109,8 +111,10 @@ impl Writer {
             oldest_at: arrivals.map(|one| one.received_at).min().unwrap_or_default(),
         };
         let new = (!deliveries.is_empty()).then_some((&info, payload));
+        let started = Instant::now();
         match file.commit(new, &forget).await {
             Ok(()) => {
+                self.metrics.inbox.committed(deliveries.len(), started.elapsed());
                 if !deliveries.is_empty() {
                     self.backlog.push(info, deliveries);
                 }
@@ -118,6 +122,7 @@ impl Writer {
                 State::Open(file)
             }
             Err(error) => {
+                self.metrics.inbox.failed();
                 tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
                     deliveries go to Postgres before they are answered");
                 self.writable.store(false, Ordering::Relaxed);

@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep};
 
 pub use examine::{Access, Examination, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, read_pool};
-pub use schema::{Migrated, SchemaState, check, migrate};
+pub use schema::{Migrated, SchemaState, SchemaVerdict, check, migrate};
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 use crate::config::{DatabaseSettings, Secret};
@@ -134,9 +134,13 @@ impl Database {
         if let Some(supervisor) = &self.supervisor {
             return supervisor.ready().await;
         }
-        let mut retry = FIRST_RETRY;
+        let (mut retry, mut failures) = (FIRST_RETRY, 0_u32);
         while let Err(error) = reach(&self.options).await {
-            tracing::error!(%error, "the database cannot be reached; trying again");
+            failures += 1;
+            // An outage of an hour is one line at its start, and one now and then.
+            if failures.is_power_of_two() {
+                tracing::error!(%error, failures, "the database cannot be reached; trying again");
+            }
             sleep(retry).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
@@ -77,6 +77,58 @@ fn compare(found: &[(i64, bool, Vec<u8>)]) -> SchemaState {
     }
 }
 
+/// How the database's schema stands to this binary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaVerdict {
+    /// The database has not been asked yet, or does not suit us; the log says which.
+    #[default]
+    Unknown,
+    /// It has every migration that this binary carries.
+    Current,
+    /// It lacks some, and this service is not to apply them.
+    Pending,
+    /// It has some that this binary does not know.
+    Newer,
+    /// One of its migrations is not what this binary carries under that number.
+    Altered,
+}
+
+impl SchemaVerdict {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Current => "current",
+            Self::Pending => "pending",
+            Self::Newer => "newer",
+            Self::Altered => "altered",
+        }
+    }
+
+    /// What an error of [`migrate`] or [`check`] says of it.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<MigrateError>() {
+            Some(MigrateError::VersionMissing(_)) => Self::Newer,
+            Some(MigrateError::VersionMismatch(_)) => Self::Altered,
+            _ if error.downcast_ref::<Lacking>().is_some() => Self::Pending,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A migration has not been applied.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database's schema lacks the migration {version} ({description}): run `verbatim migrate`, \
+     or serve without --no-migrate"
+)]
+struct Lacking {
+    version: i64,
+    description: String,
+}
+
 /// Brings the schema up to date. Several processes may do so at once: one does it, the others wait.
 ///
 /// Fails where the database is newer than this binary, was changed by hand, or cannot keep every
@@ -111,12 +163,8 @@ pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
     let _ = connection.close().await;
     let missing = MIGRATOR.iter().find(|migration| !applied.contains(&migration.version));
     missing.map_or(Ok(()), |migration| {
-        bail!(
-            "the database's schema lacks the migration {} ({}): run `verbatim migrate`, or serve \
-             without --no-migrate",
-            migration.version,
-            migration.description
-        )
+        let description = migration.description.to_string();
+        Err(Lacking { version: migration.version, description }.into())
     })
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::StoreError;
+use crate::telemetry::metrics::Connections;
 use deadline::{LONGEST_QUERY, Prompt, late};
 
 /// Lanes at the most. More would make Postgres switch between them rather than work.
@@ -59,6 +60,14 @@ pub(super) struct Lane<'a> {
 impl Lanes {
     pub(super) fn new(pool: PgPool) -> Self {
         Self { pool, permits: Semaphore::new(LANES), free: Mutex::default() }
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        Connections {
+            busy: LANES - self.permits.available_permits().min(LANES),
+            idle: self.free.lock().map_or(0, |free| free.len()),
+            limit: LANES,
+        }
     }
 
     /// A connection, as soon as there is one.

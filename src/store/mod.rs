@@ -17,6 +17,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use sqlx::error::DatabaseError;
 
+use crate::telemetry::metrics::Connections;
 use lanes::Lanes;
 pub use page::{Order, PageRequest, Position};
 
@@ -39,6 +40,20 @@ impl Store {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The connections that answers are read through: the lanes and the pool together.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let pooled = self.pool.size().try_into().unwrap_or(usize::MAX);
+        let idle = self.pool.num_idle().min(pooled);
+        let most = self.pool.options().get_max_connections();
+        let lanes = self.lanes.connections();
+        Connections {
+            busy: lanes.busy + pooled - idle,
+            idle: lanes.idle + idle,
+            limit: lanes.limit + usize::try_from(most).unwrap_or(usize::MAX),
+        }
     }
 }
 

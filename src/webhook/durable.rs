@@ -1,12 +1,15 @@
 //! Durable somewhere: a delivery is answered once the inbox *or* Postgres has it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Ack;
 use crate::decode::Received;
 use crate::drain::direct::{Direct, NotWritten};
 use crate::inbox::{Inbox, Refused};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::InboxMetrics;
 
 /// How long the inbox may take before Postgres is asked. A commit takes under a millisecond; a
 /// disk that hangs for this long may hang for longer than the sender waits, which is 10 s.
@@ -18,6 +21,7 @@ pub struct Durable {
     inbox: Inbox,
     direct: Direct,
     first: Ack,
+    metrics: Arc<Metrics>,
 }
 
 /// Both refused.
@@ -33,11 +37,25 @@ enum InboxRefusal {
     TooSlow,
 }
 
+impl InboxRefusal {
+    fn count(&self, metrics: &InboxMetrics) {
+        let counter = match self {
+            Self::Refused(Refused::QueueFull) => &metrics.queue_full,
+            Self::Refused(Refused::QuotaReached) => &metrics.quota_reached,
+            Self::Refused(Refused::Failing) => &metrics.failing,
+            // The service stops: nothing to watch.
+            Self::Refused(Refused::Closed) => return,
+            Self::TooSlow => &metrics.too_slow,
+        };
+        counter.increment(1);
+    }
+}
+
 impl Durable {
     /// Asks the one that `first` names, and the other one where it refuses.
     #[must_use]
-    pub fn new(inbox: Inbox, direct: Direct, first: Ack) -> Self {
-        Self { inbox, direct, first }
+    pub fn new(inbox: Inbox, direct: Direct, first: Ack, metrics: Arc<Metrics>) -> Self {
+        Self { inbox, direct, first, metrics }
     }
 
     /// Returns once the delivery is safe. It is handed over before the first await, so that a
@@ -65,11 +83,12 @@ impl Durable {
 
     async fn to_inbox(&self, received: Received) -> Result<(), InboxRefusal> {
         let durable = self.inbox.submit(received);
-        match tokio::time::timeout(INBOX_PATIENCE, durable).await {
+        let outcome = match tokio::time::timeout(INBOX_PATIENCE, durable).await {
             Ok(Ok(outcome)) => outcome.map_err(InboxRefusal::Refused),
             Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed)),
             Err(_) => Err(InboxRefusal::TooSlow),
-        }
+        };
+        outcome.inspect_err(|refusal| refusal.count(&self.metrics.inbox))
     }
 }
 

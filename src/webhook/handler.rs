@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use uuid::Uuid;
 
 use super::body;
 use super::credentials::{Proof, Refusal, Source};
@@ -15,6 +17,8 @@ use crate::decode::Received;
 use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
 use crate::gate::Gate;
 use crate::problem::{Code, Problem};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Seen;
 
 /// The sender's id of a delivery, the same on every attempt.
 const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
@@ -38,6 +42,8 @@ pub struct Webhook {
     pub clock: Clock,
     /// Largest body, in bytes.
     pub max_body_bytes: usize,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Both addresses, with and without a trailing slash: a redirect would lose the body.
@@ -54,18 +60,38 @@ pub fn routes(config: &mut web::ServiceConfig) {
     }
 }
 
+/// Takes a delivery, and counts the answer.
 async fn receive(
     request: HttpRequest,
     payload: web::Payload,
     webhook: web::Data<Webhook>,
 ) -> Result<HttpResponse, Problem> {
-    let source = webhook.source(request.match_info().get("source"))?;
+    let (started, mut seen) = (Instant::now(), Seen::Other);
+    let source = webhook.source(request.match_info().get("source"));
+    let name = source.as_ref().ok().map(|source| &source.name);
+    let answer = match &source {
+        Ok(source) => take(&request, payload, &webhook, source, &mut seen).await,
+        Err(unknown) => Err(unknown.clone()),
+    };
+    let status = answer.as_ref().map_or_else(Problem::status_code, HttpResponse::status);
+    webhook.metrics.webhook.answered(name, seen, status.as_u16(), started.elapsed());
+    answer
+}
+
+async fn take(
+    request: &HttpRequest,
+    payload: web::Payload,
+    webhook: &Webhook,
+    source: &Source,
+    seen: &mut Seen,
+) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
     let mut room = webhook.gate.bodies.room();
     let length = content_length(headers);
     let body = body::read(payload, length, webhook.max_body_bytes, &mut room).await?;
     let received_at = webhook.clock.now();
     let proof = source.check(headers, &body, received_at).map_err(|refusal| {
+        webhook.metrics.webhook.refused(&source.name, check_of(&refusal));
         let client = webhook.gate.client(request.head());
         webhook.gate.refusal(client, || refused(source, client, &refusal))
     })?;
@@ -76,24 +102,28 @@ async fn receive(
         evidence: evidence(headers, proof),
         body,
     };
+    let id = arrival.id.0;
     let received = Received::from(arrival);
-    let is_test = match &received.read {
-        Ok(delivery) => Ok(delivery.event == Event::Test),
-        Err(fault) => Err(fault.clone()),
+    *seen = match received.read.as_ref().map(|delivery| &delivery.event) {
+        Ok(Event::Join { .. }) => Seen::Join,
+        Ok(Event::Test) => Seen::Test,
+        _ => Seen::Other,
     };
+    let fault = received.read.as_ref().err().cloned();
     webhook.durable.keep(received).await.map_err(|refusals| {
-        tracing::error!(source = %source.name, %refusals, "a delivery could not be stored");
+        tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
         Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
-    match is_test {
-        Ok(is_test) => {
-            if is_test {
-                tracing::info!(source = %source.name, "a test delivery arrived");
+    webhook.metrics.webhook.kept(*seen, received_at);
+    match fault {
+        None => {
+            if *seen == Seen::Test {
+                tracing::info!(source = %source.name, delivery = %id, "a test delivery arrived");
             }
             Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
         }
-        Err(fault) => Err(unreadable(source, &fault)),
+        Some(fault) => Err(unreadable(source, id, &fault)),
     }
 }
 
@@ -127,6 +157,20 @@ fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
     }
 }
 
+/// The check's name, as a label.
+fn check_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::MissingSignature => "missing_signature",
+        Refusal::SignaturePrefix => "signature_prefix",
+        Refusal::SignatureForm => "signature_form",
+        Refusal::WrongSignature => "wrong_signature",
+        Refusal::MissingHeader(_) => "missing_header",
+        Refusal::WrongHeader(_) => "wrong_header",
+        Refusal::MissingTimestamp => "missing_timestamp",
+        Refusal::StaleTimestamp => "stale_timestamp",
+    }
+}
+
 fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
     tracing::warn!(source = %source.name, %client, check = %refusal, "a delivery was refused");
     let code = match refusal {
@@ -142,8 +186,8 @@ fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
     Problem::new(code, sentence(&refusal.to_string()))
 }
 
-fn unreadable(source: &Source, fault: &Unreadable) -> Problem {
-    tracing::warn!(source = %source.name, field = fault.field, problem = %fault.problem,
+fn unreadable(source: &Source, id: Uuid, fault: &Unreadable) -> Problem {
+    tracing::warn!(source = %source.name, delivery = %id, field = fault.field, problem = %fault.problem,
         "a delivery could not be read; its bytes are kept in quarantine");
     Problem::new(
         Code::UnreadableDelivery,

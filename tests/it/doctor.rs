@@ -181,7 +181,8 @@ async fn settings_that_do_not_serve_are_told() {
         .run()
         .await;
     found.says("configuration", "address", "fail", "not an address of this machine");
-    let all: String = found.checks.iter().map(|check| format!("{check}\n")).collect();
+    let all: Vec<String> = found.checks.iter().map(ToString::to_string).collect();
+    let all = all.join("\n");
     for words in [
         "secret 1 of 2 has 5 characters",
         "secret 2 of 2 stands in quotes",

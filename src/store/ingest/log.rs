@@ -11,13 +11,13 @@ use crate::domain::{Arrival, Generation, Outcome};
 pub(super) async fn insert(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
-    outcome: impl Fn(&Row<'_>) -> Outcome,
+    outcomes: &[Outcome],
 ) -> Result<(), sqlx::Error> {
-    let mut sorted: Vec<&Row<'_>> = rows.iter().collect();
-    sorted.sort_unstable_by_key(|row| (row.arrival.received_at, row.arrival.id));
+    let mut sorted: Vec<(&Row<'_>, Outcome)> = rows.iter().zip(outcomes.iter().copied()).collect();
+    sorted.sort_unstable_by_key(|(row, _)| (row.arrival.received_at, row.arrival.id));
     macro_rules! column {
         ($of:expr) => {
-            sorted.iter().copied().map($of).collect::<Vec<_>>()
+            sorted.iter().map(|(row, _)| *row).map($of).collect::<Vec<_>>()
         };
     }
     sqlx::query!(
@@ -36,7 +36,7 @@ pub(super) async fn insert(
         &column!(|row| row.arrival.source.as_str()) as _,
         &column!(|row| row.delivery().map(|one| Generation::as_str(one.generation))) as _,
         &column!(|row| row.delivery().map(|one| one.event_type.as_str())) as _,
-        &column!(|row| outcome(row).as_str()) as _,
+        &sorted.iter().map(|(_, outcome)| outcome.as_str()).collect::<Vec<_>>() as _,
         &column!(|row| row.fault().map(ToString::to_string)) as _,
         &column!(session_of) as _,
         &column!(|row| row.delivery().and_then(|one| one.agent_id.as_deref())) as _,

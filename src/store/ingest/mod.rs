@@ -38,7 +38,9 @@ impl<'a> From<&'a Received> for Row<'a> {
 }
 
 impl Row<'_> {
-    fn delivery(&self) -> Option<&Delivery> {
+    /// What it says, where it can be read.
+    #[must_use]
+    pub fn delivery(&self) -> Option<&Delivery> {
         self.read.as_ref().as_ref().ok()
     }
 
@@ -54,13 +56,18 @@ struct Readable<'a> {
     delivery: &'a Delivery,
 }
 
-/// Writes a batch: all of it, or nothing and an error.
-pub async fn write(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
+/// Writes a batch: all of it, or nothing and an error. Says what became of each row.
+pub async fn write(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let written = project(&mut transaction, rows).await?;
-    log::insert(&mut transaction, rows, |row| outcome(row, &written.stored)).await?;
+    let outcomes: Vec<Outcome> = rows.iter().map(|row| outcome(row, &written.stored)).collect();
+    log::insert(&mut transaction, rows, &outcomes).await?;
     written.note(&mut transaction).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(outcomes)
 }
 
 /// Writes what lies in quarantine and can be read now, and says what became of it: all of it, or

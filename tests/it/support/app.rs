@@ -159,7 +159,12 @@ impl App {
 
     /// Reads with the settings' key.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(KEY);
+        self.get_as(KEY, path).await
+    }
+
+    /// Reads with some key.
+    pub(crate) async fn get_as(&self, key: &str, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(key);
         Answer::of(request.send().await.unwrap()).await
     }
 
@@ -188,7 +193,8 @@ impl App {
     }
 }
 
-fn client() -> reqwest::Client {
+/// A client of HTTP.
+pub(crate) fn client() -> reqwest::Client {
     // Whoever comes first installs it; the tests of one process share it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()

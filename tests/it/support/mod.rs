@@ -2,4 +2,6 @@
 
 pub(crate) mod app;
 pub(crate) mod database;
+pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod wire;

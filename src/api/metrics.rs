@@ -1,0 +1,40 @@
+//! `/metrics`, for Prometheus. It needs a key with the scope `analytics`, whose figures these are.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, web};
+
+use super::health::Health;
+use super::{ApiState, Caller};
+use crate::postgres::SchemaVerdict;
+use crate::problem::{Code, Problem};
+use crate::store::keys::Scope;
+use crate::telemetry::metrics::State;
+
+/// Prometheus' text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn show(
+    caller: Caller,
+    health: web::Data<Health>,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Analytics)?;
+    if caller.agents().is_some() {
+        let detail = "These figures are of all agents, and this key is bound to some.";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
+    let (standing, metrics) = (health.standing(), &health.metrics);
+    metrics.state.show(&State {
+        inbox_writable: standing.writable,
+        inbox_deliveries: standing.depth.deliveries,
+        inbox_bytes: standing.depth.bytes,
+        inbox_quota_bytes: health.inbox_quota_bytes,
+        inbox_oldest_age_seconds: standing.oldest_age_seconds,
+        postgres_up: standing.pulse.reachable,
+        schema_current: standing.schema == SchemaVerdict::Current,
+        connections: state.store.connections(),
+        last_received_at: metrics.webhook.last_received_at(),
+        last_test_at: metrics.webhook.last_test_at(),
+    });
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT)).body(metrics.render()))
+}

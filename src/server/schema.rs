@@ -1,0 +1,73 @@
+//! Brings the schema up to date when Postgres is there, and keeps it in order from then on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::jobs::{partitions, retention};
+use crate::lifecycle::Lifecycle;
+use crate::postgres::{self, Database, SchemaVerdict};
+
+/// How long to wait before the schema is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
+/// partitions ahead of time, and the log of deliveries within its age.
+pub(super) struct SchemaKeeper {
+    pub(super) database: Arc<Database>,
+    /// It may apply migrations; else it waits until somebody else has.
+    pub(super) migrate: bool,
+    pub(super) verdict: watch::Sender<SchemaVerdict>,
+    pub(super) pool: postgres::Pool,
+    pub(super) clock: Clock,
+    /// `None`: for ever.
+    pub(super) keep_deliveries: Option<Duration>,
+    /// Cancelled once the drain may begin: after the first partitions are made, so that nothing is
+    /// written that they would have to move.
+    pub(super) ready: CancellationToken,
+}
+
+impl SchemaKeeper {
+    /// Runs until the service stops.
+    pub(super) async fn run(self, life: Lifecycle) {
+        tokio::select! {
+            () = life.stopping() => {}
+            () = self.keep(&life) => {}
+        }
+    }
+
+    async fn keep(&self, life: &Lifecycle) {
+        let mut failures = 0_u32;
+        while let Err(error) = self.bring_up().await {
+            failures += 1;
+            let now = SchemaVerdict::of(&error);
+            // A night without a schema is one line at its start, and one now and then.
+            if self.verdict.send_replace(now) != now || failures.is_power_of_two() {
+                tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
+                    "the database is not ready; the inbox keeps what arrives");
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        self.verdict.send_replace(SchemaVerdict::Current);
+        partitions::attempt(&self.pool, &self.clock).await;
+        self.ready.cancel();
+        let (pool, clock) = (&self.pool, &self.clock);
+        tokio::join!(
+            partitions::run(pool.clone(), clock.clone(), life.clone()),
+            retention::run(pool.clone(), clock.clone(), self.keep_deliveries, life.clone()),
+        );
+    }
+
+    async fn bring_up(&self) -> anyhow::Result<()> {
+        self.database.wait_ready().await?;
+        let options = self.database.connect_options();
+        if self.migrate {
+            postgres::migrate(&options).await.map(drop)
+        } else {
+            postgres::check(&options).await
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The log: to standard error, for a person or as JSON lines.
+//!
+//! Every line that is written while a request is answered carries its `request_id`, be it ours or
+//! a library's. The id is looked up when there is a line to write and not before, so that the many
+//! requests that write none pay nothing for it, as they would for a span.
+
+use std::fmt::{self, Write as _};
+use std::io::IsTerminal as _;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::traces;
+use crate::config::LogFormat;
+use crate::problem::REQUEST_ID;
+
+/// What is logged where `RUST_LOG` says nothing: our own lines, and the warnings of others.
+const DEFAULT_FILTER: &str = "warn,verbatim=info";
+
+/// The log as a part of a subscriber.
+pub(super) fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
+    // Spans are for traces: the log says what it has to say on each line.
+    let filter = filter.and(filter_fn(|about| about.target() != traces::TARGET));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => {
+            layer.fmt_fields(JsonFields::new()).event_format(json()).with_filter(filter).boxed()
+        }
+        LogFormat::Pretty => layer
+            .fmt_fields(DefaultFields::new())
+            .event_format(pretty(std::io::stderr().is_terminal()))
+            .with_filter(filter)
+            .boxed(),
+    }
+}
+
+type Format<F> = tracing_subscriber::fmt::format::Format<F>;
+
+fn json() -> WithRequestId<Format<tracing_subscriber::fmt::format::Json>> {
+    let lines = tracing_subscriber::fmt::format().json().flatten_event(true);
+    WithRequestId {
+        lines,
+        end: "}\n",
+        add: |line, id| {
+            // A caller's id may hold a quotation mark.
+            let id = serde_json::to_string(id).map_err(|_| fmt::Error)?;
+            write!(line, ",\"request_id\":{id}")
+        },
+    }
+}
+
+fn pretty(ansi: bool) -> WithRequestId<Format<tracing_subscriber::fmt::format::Full>> {
+    let lines = tracing_subscriber::fmt::format().with_target(false).with_ansi(ansi);
+    WithRequestId { lines, end: "\n", add: |line, id| write!(line, " request_id={id}") }
+}
+
+/// Lines of some format, with the request's id before their end.
+struct WithRequestId<F> {
+    lines: F,
+    /// How a line ends.
+    end: &'static str,
+    add: fn(&mut String, &str) -> fmt::Result,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Ok(id) = REQUEST_ID.try_with(Clone::clone) else {
+            return self.lines.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
+        if let Some(body) = line.strip_suffix(self.end) {
+            line.truncate(body.len());
+            (self.add)(&mut line, &id)?;
+            line.push_str(self.end);
+        }
+        writer.write_str(&line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged of one line within a request and one outside of any.
+    fn written<L>(layer: impl FnOnce(Written) -> L) -> String
+    where
+        L: Layer<tracing_subscriber::Registry> + Send + Sync,
+    {
+        let written = Written::default();
+        let subscriber = tracing_subscriber::registry().with(layer(written.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            REQUEST_ID.sync_scope("a\"b".into(), || tracing::info!(count = 1, "inside"));
+            tracing::info!("outside");
+        });
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_json_line_of_a_request_carries_its_id() {
+        let text = written(|out| {
+            tracing_subscriber::fmt::layer()
+                .fmt_fields(JsonFields::new())
+                .event_format(json())
+                .with_writer(move || out.clone())
+        });
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["message"], &lines[0]["count"]), (&"inside".into(), &1.into()));
+        assert_eq!(lines[0]["request_id"], "a\"b");
+        assert!(lines[1].get("request_id").is_none());
+    }
+
+    #[test]
+    fn a_line_for_a_person_carries_it_too() {
+        let text = written(|out| {
+            tracing_subscriber::fmt::layer()
+                .event_format(pretty(false))
+                .with_writer(move || out.clone())
+        });
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with("INFO inside count=1 request_id=a\"b"), "{text}");
+        assert!(lines[1].ends_with("INFO outside"), "{text}");
+    }
+}

@@ -1,0 +1,44 @@
+//! The log of the real program, as JSON lines.
+
+use serde_json::Value;
+
+use crate::support::app::{KEY, SECRET, client, sign};
+use crate::support::process::Process;
+
+/// A port that nobody listens on: connections to it are refused at once.
+const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+
+fn of<'a>(log: &'a [Value], request_id: &str) -> Vec<&'a Value> {
+    log.iter().filter(|line| line["request_id"] == request_id).collect()
+}
+
+#[actix_web::test]
+async fn every_line_that_belongs_to_a_request_carries_its_id() {
+    let service = Process::start(&[("DATABASE_URL", NOBODY)]);
+    let client = client();
+    let post = |id: &'static str, signature: String, body: &'static str| {
+        let request = client.post(format!("{}/webhook", service.address)).body(body);
+        let request = request.header("X-Request-Id", id).header("X-bitHuman-Signature", signature);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(post("refused-1", sign("another", b"{}"), "{}").await, 401);
+    let unreadable = r#"{"event_type":"chat.push","secret":"never logged"}"#;
+    let signature = sign(SECRET, unreadable.as_bytes());
+    assert_eq!(post("unreadable-1", signature, unreadable).await, 422);
+    let agents = client.get(format!("{}/v1/agents", service.address)).bearer_auth(KEY);
+    let agents = agents.header("X-Request-Id", "agents-1").send().await.unwrap();
+    assert_eq!(agents.status(), 503);
+    let log = tokio::task::spawn_blocking(|| service.stop()).await.unwrap();
+
+    let refused = of(&log, "refused-1");
+    assert_eq!(refused.len(), 2, "{log:#?}");
+    assert_eq!(refused[0]["message"], "a delivery was refused");
+    assert_eq!((&refused[1]["message"], &refused[1]["status"]), (&"answered".into(), &401.into()));
+    let unreadable = of(&log, "unreadable-1");
+    assert_eq!(unreadable.len(), 2, "{log:#?}");
+    let delivery = unreadable[0]["delivery"].as_str().unwrap();
+    assert!(delivery.parse::<uuid::Uuid>().is_ok(), "the line names the delivery");
+    let agents = of(&log, "agents-1");
+    assert!(agents[0]["cause"].as_str().unwrap().contains("database"), "{agents:#?}");
+    assert!(!format!("{log:?}").contains("never logged"));
+}
