@@ -13,14 +13,13 @@ use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
-use tracing::{Instrument as _, Span};
 
 use super::ApiState;
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
 use crate::gate::headers::secure;
 use crate::problem::{Code, Problem, REQUEST_ID};
-use crate::telemetry::{Metrics, traces};
+use crate::telemetry::{Metrics, Span};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a caller.
@@ -34,7 +33,7 @@ pub async fn access_log(
     let request_id = request_id(&req);
     let gate = req.app_data::<web::Data<ApiState>>().map(|state| &state.gate);
     let header = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
-    let span = traces::request(req.method().as_str(), &request_id, header);
+    let span = Span::of_request(req.method().as_str(), &request_id, header);
     let line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
@@ -43,7 +42,7 @@ pub async fn access_log(
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
         started: Instant::now(),
         metrics: req.app_data::<web::Data<Metrics>>().cloned(),
-        span: span.clone(),
+        span,
     };
     let answer = async move {
         match AssertUnwindSafe(next.call(req)).catch_unwind().await {
@@ -53,7 +52,7 @@ pub async fn access_log(
             Err(_) => Err(line.wrap(Problem::internal(Panicked).into())),
         }
     };
-    REQUEST_ID.scope(request_id, answer.instrument(span)).await
+    REQUEST_ID.scope(request_id, answer).await
 }
 
 /// The caller's own id where it has a sane one, so that both logs can be read side by side.
@@ -88,7 +87,7 @@ struct Line {
 }
 
 impl Line {
-    fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
+    fn finish(mut self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         self.write(response.status(), problem);
         self.count(Some(response.request()), response.status());
@@ -97,7 +96,7 @@ impl Line {
     }
 
     /// For an error that has no response yet, since the framework makes it later.
-    fn wrap(self, error: Error) -> Error {
+    fn wrap(mut self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
         self.write(status, error.as_error::<Problem>());
         self.count(None, status);
@@ -114,14 +113,14 @@ impl Line {
 
     /// For figures and traces. Of the URL the route's pattern alone: a path holds ids. The webhook
     /// counts its answers itself, so that nothing is put together for each of them.
-    fn count(&self, req: Option<&HttpRequest>, status: StatusCode) {
+    fn count(&mut self, req: Option<&HttpRequest>, status: StatusCode) {
         let (method, path) = (self.method.as_str(), self.uri.path());
         let of_webhook = is_delivery(path);
-        if of_webhook && self.span.is_disabled() {
+        if of_webhook && self.span.is_none() {
             return;
         }
         let pattern = req.and_then(HttpRequest::match_pattern);
-        traces::answered(&self.span, method, pattern.as_deref(), status.as_u16());
+        self.span.answered(method, pattern.as_deref(), status.as_u16());
         if let Some(metrics) = self.metrics.as_ref().filter(|_| !of_webhook) {
             let took = self.started.elapsed();
             metrics.http.answered(pattern.as_deref(), method, status.as_u16(), took);

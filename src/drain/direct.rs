@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tracing::Instrument as _;
 
 use super::connection::Connection;
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics::Way;
-use crate::telemetry::{Metrics, traces};
+use crate::telemetry::{Metrics, Span};
 
 /// Deliveries that may wait. With the batches below that is a few seconds of work.
 const QUEUE_DELIVERIES: usize = 4_096;
@@ -81,8 +80,8 @@ async fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_DELIVERIES);
     while waiting.recv_many(&mut batch, BATCH_DELIVERIES).await > 0 {
         let received: Vec<&Received> = batch.iter().map(|one: &Waiting| &one.received).collect();
-        let span = traces::batch("direct", received.len());
-        let written = match connection.write(&received, BATCH_DEADLINE).instrument(span).await {
+        let _span = Span::of_batch("direct", received.len());
+        let written = match connection.write(&received, BATCH_DEADLINE).await {
             Ok(()) => true,
             Err(error) => {
                 let error = anyhow::Error::from(error);

@@ -6,14 +6,13 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
 
 use super::connection::Connection;
 use crate::decode::Received;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics::{DrainFailure, Way};
-use crate::telemetry::{Metrics, traces};
+use crate::telemetry::{Metrics, Span};
 
 /// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
 pub const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
@@ -98,8 +97,8 @@ impl Worker {
             }
         };
         let deliveries = groups.iter().map(|group| group.deliveries.len()).sum();
-        let span = traces::batch("inbox", deliveries);
-        let written = self.write(&groups).instrument(span).await;
+        let mut span = Span::of_batch("inbox", deliveries);
+        let written = self.write(&groups, &mut span).await;
         if written {
             self.backlog.done(&groups);
         }
@@ -107,14 +106,13 @@ impl Worker {
     }
 
     /// Writes until it is written; false where the service stops and Postgres does not take it.
-    async fn write(&mut self, groups: &[Group]) -> bool {
-        let deliveries: Vec<&Received> =
-            groups.iter().flat_map(|group| &group.deliveries).collect();
+    async fn write(&mut self, groups: &[Group], span: &mut Span) -> bool {
+        let arrivals: Vec<&Received> = groups.iter().flat_map(|group| &group.deliveries).collect();
         let mut backoff = BACKOFF[0];
         let mut failures = 0_u32;
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {
             failures += 1;
-            Span::current().record("failures", i64::from(failures));
+            span.failed(failures);
             // An outage of an hour is one line at its start, and one now and then.
             if failures.is_power_of_two() {
                 let error = anyhow::Error::from(error);

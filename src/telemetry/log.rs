@@ -8,38 +8,36 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::traces;
 use crate::config::LogFormat;
 use crate::problem::REQUEST_ID;
 
 /// What is logged where `RUST_LOG` says nothing: our own lines, and the warnings of others.
 const DEFAULT_FILTER: &str = "warn,verbatim=info";
 
-/// The log as a part of a subscriber.
-pub(super) fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+/// Starts the log. A second call does nothing.
+///
+/// The filter is the subscriber's and not the layer's: what a library asks ahead of a line
+/// (`enabled!`) would make a layer's own filter lose the next line that is written.
+pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
-    // Spans are for traces: the log says what it has to say on each line.
-    let filter = filter.and(filter_fn(|about| about.target() != traces::TARGET));
+    let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
+    // A second subscriber in one process (tests) is refused, and the first one stays.
+    let _ = match format {
         LogFormat::Json => {
-            layer.fmt_fields(JsonFields::new()).event_format(json()).with_filter(filter).boxed()
+            registry.with(layer.fmt_fields(JsonFields::new()).event_format(json())).try_init()
         }
-        LogFormat::Pretty => layer
-            .fmt_fields(DefaultFields::new())
-            .event_format(pretty(std::io::stderr().is_terminal()))
-            .with_filter(filter)
-            .boxed(),
-    }
+        LogFormat::Pretty => {
+            registry.with(layer.event_format(pretty(std::io::stderr().is_terminal()))).try_init()
+        }
+    };
 }
 
 type Format<F> = tracing_subscriber::fmt::format::Format<F>;
@@ -101,7 +99,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::Layer;
 
     use super::*;
 

@@ -4,24 +4,19 @@
 //! A span holds what the log has and less: the route's pattern, and never a path, an id of a
 //! session or an agent, or a word of a conversation.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::field::Empty;
-use tracing::{Span, Subscriber};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::registry::LookupSpan;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-/// The target of every span of ours: the log leaves it out, and traces take nothing else.
-pub(super) const TARGET: &str = "otel::verbatim";
+/// Makes spans; there where a collector is configured.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 /// The service's name where `OTEL_SERVICE_NAME` says nothing.
 const SERVICE: &str = "verbatim";
 /// How long the last spans may take to reach the collector once the service has stopped.
@@ -58,23 +53,9 @@ impl Traces {
             .with_batch_exporter(exporter)
             .with_resource(resource(&set))
             .build();
+        // A second one in one process (tests) is refused, and the first one stays.
+        let _ = TRACER.set(provider.tracer(SERVICE));
         Ok(Some(Self(provider)))
-    }
-
-    /// Takes spans of ours, and nothing else.
-    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
-    {
-        tracing_opentelemetry::layer()
-            .with_tracer(self.0.tracer(SERVICE))
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            // A span that has begun keeps its name, and a request's is known at its end.
-            .with_context_activation(false)
-            .with_filter(filter_fn(|about| about.target() == TARGET))
     }
 
     /// Sends what has not been sent. It blocks for as long as [`FLUSH`] at the most.
@@ -93,51 +74,70 @@ fn resource(set: &impl Fn(&'static str) -> Option<String>) -> Resource {
     if named { resource.build() } else { resource.with_service_name(SERVICE).build() }
 }
 
-/// A span for a request, below the caller's where `header` gives a `traceparent`.
-pub fn request<'a>(
-    method: &str,
-    request_id: &str,
-    header: impl Fn(&str) -> Option<&'a str>,
-) -> Span {
-    let span = tracing::info_span!(
-        target: TARGET, "request",
-        otel.name = Empty, otel.kind = "server", otel.status_code = Empty,
-        http.request.method = method, http.route = Empty, http.response.status_code = Empty,
-        request_id,
-    );
-    if !span.is_disabled() {
+/// A span of a trace, or nothing where no collector is configured. It ends when it is dropped.
+///
+/// It is no span of `tracing`: filters of the log have no say in it, nor it in the log.
+#[derive(Debug)]
+pub struct Span(Option<opentelemetry_sdk::trace::Span>);
+
+impl Span {
+    /// For a request, below the caller's where `header` gives a `traceparent`.
+    pub fn of_request<'a>(
+        method: &str,
+        request_id: &str,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Self {
+        let Some(tracer) = TRACER.get() else { return Self(None) };
         let headers =
             Parent { traceparent: header("traceparent"), tracestate: header("tracestate") };
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
-        // It fails where nobody takes traces, and then there is nothing to be a parent of.
-        let _ = span.set_parent(parent);
+        let builder = tracer.span_builder(method.to_owned()).with_kind(SpanKind::Server);
+        let builder = builder.with_attributes([
+            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("request_id", request_id.to_owned()),
+        ]);
+        Self(Some(builder.start_with_context(tracer, &parent)))
     }
-    span
-}
 
-/// The request was answered.
-pub fn answered(span: &Span, method: &str, pattern: Option<&str>, status: u16) {
-    if span.is_disabled() {
-        return;
+    /// For one batch on its way to Postgres, its failed attempts included.
+    #[must_use]
+    pub fn of_batch(way: &'static str, deliveries: usize) -> Self {
+        let Some(tracer) = TRACER.get() else { return Self(None) };
+        let deliveries = i64::try_from(deliveries).unwrap_or(i64::MAX);
+        let builder = tracer.span_builder("batch to Postgres").with_kind(SpanKind::Client);
+        let builder = builder.with_attributes([
+            KeyValue::new("db.system.name", "postgresql"),
+            KeyValue::new("way", way),
+            KeyValue::new("deliveries", deliveries),
+        ]);
+        Self(Some(builder.start_with_context(tracer, &Context::new())))
     }
-    let name = pattern.map_or_else(|| method.to_owned(), |it| format!("{method} {it}"));
-    span.record("otel.name", name);
-    span.record("http.route", pattern);
-    // A signed number: an unsigned one would go out as a text.
-    span.record("http.response.status_code", i64::from(status));
-    if status >= 500 {
-        span.record("otel.status_code", "ERROR");
-    }
-}
 
-/// A span for one batch on its way to Postgres, its failed attempts included.
-#[must_use]
-pub fn batch(way: &'static str, deliveries: usize) -> Span {
-    let deliveries = i64::try_from(deliveries).unwrap_or(i64::MAX);
-    tracing::info_span!(
-        target: TARGET, "batch to Postgres",
-        otel.kind = "client", db.system.name = "postgresql", way, deliveries, failures = Empty,
-    )
+    /// Nobody takes it.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The request was answered.
+    pub fn answered(&mut self, method: &str, pattern: Option<&str>, status: u16) {
+        let Some(span) = &mut self.0 else { return };
+        if let Some(pattern) = pattern {
+            span.update_name(format!("{method} {pattern}"));
+            span.set_attribute(KeyValue::new("http.route", pattern.to_owned()));
+        }
+        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+        if status >= 500 {
+            span.set_status(Status::error(""));
+        }
+    }
+
+    /// So many attempts have failed.
+    pub fn failed(&mut self, failures: u32) {
+        if let Some(span) = &mut self.0 {
+            span.set_attribute(KeyValue::new("failures", i64::from(failures)));
+        }
+    }
 }
 
 /// The two headers of the W3C's trace context.

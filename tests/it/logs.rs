@@ -1,8 +1,11 @@
 //! The log of the real program, as JSON lines.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::support::app::{KEY, SECRET, client, sign};
+use crate::support::database::TestDatabase;
 use crate::support::process::Process;
 
 /// A port that nobody listens on: connections to it are refused at once.
@@ -41,4 +44,33 @@ async fn every_line_that_belongs_to_a_request_carries_its_id() {
     let agents = of(&log, "agents-1");
     assert!(agents[0]["cause"].as_str().unwrap().contains("database"), "{agents:#?}");
     assert!(!format!("{log:?}").contains("never logged"));
+}
+
+#[actix_web::test]
+async fn what_keeps_the_database_from_being_ready_is_logged_and_not_at_every_attempt() {
+    let database = TestDatabase::create().await;
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = '\\x00'")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let service = Process::start(&[("DATABASE_URL", &database.url())]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while client()
+        .get(format!("{}/readyz", service.address))
+        .send()
+        .await
+        .unwrap()
+        .json::<Value>()
+        .await
+        .unwrap()["postgres"]["schema"]
+        != "altered"
+    {
+        assert!(Instant::now() < deadline, "it finds out");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let log = tokio::task::spawn_blocking(|| service.stop()).await.unwrap();
+    // Queries come before it, and the library that runs them must not take the line along.
+    let lines: Vec<_> = log.iter().filter(|line| line["schema"] == "altered").collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    assert_eq!((&lines[0]["level"], &lines[0]["failures"]), (&"ERROR".into(), &1.into()));
 }
