@@ -38,3 +38,30 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_handler_says_of_its_own_answer_stands() {
+        let mut headers = HeaderMap::new();
+        let own = HeaderValue::from_static("default-src 'self'");
+        let cached = HeaderValue::from_static("max-age=60");
+        headers.insert(CONTENT_SECURITY_POLICY, own.clone());
+        headers.insert(CACHE_CONTROL, cached.clone());
+        secure(&mut headers, false, false);
+        assert_eq!(headers.get(CONTENT_SECURITY_POLICY), Some(&own));
+        assert_eq!(headers.get(CACHE_CONTROL), Some(&cached));
+        assert_eq!(headers.len(), 4);
+    }
+
+    #[test]
+    fn browsers_are_told_of_tls_where_it_is_ours() {
+        for strict_transport in [true, false] {
+            let mut headers = HeaderMap::new();
+            secure(&mut headers, true, strict_transport);
+            assert_eq!(headers.contains_key(STRICT_TRANSPORT_SECURITY), strict_transport);
+        }
+    }
+}
