@@ -27,9 +27,9 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
-pub use examine::{Access, Examination, Place, PrivateCluster, examine, find};
+pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, read_pool};
-pub use schema::{Migrated, SchemaState, check, migrate};
+pub use schema::{Migrated, check, migrate};
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 use crate::config::{DatabaseSettings, Secret};

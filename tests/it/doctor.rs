@@ -181,7 +181,7 @@ async fn settings_that_do_not_serve_are_told() {
         .run()
         .await;
     found.says("configuration", "address", "fail", "not an address of this machine");
-    let all: String = found.checks.iter().map(|check| format!("{check}\n")).collect();
+    let all = serde_json::to_string(&found.checks).unwrap();
     for words in [
         "secret 1 of 2 has 5 characters",
         "secret 2 of 2 stands in quotes",
@@ -363,6 +363,11 @@ async fn what_waits_in_an_inbox_that_nobody_drains_is_told_and_left_alone() {
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&file, &bytes).unwrap();
     doctor().run().await.says("inbox", "file", "fail", "newer than this version");
+    let aside = file.with_file_name("inbox.sqlite.damaged-20261123T231500Z");
+    for name in [aside.clone(), aside.with_extension("damaged-20261123T231500Z-wal")] {
+        std::fs::write(name, "").unwrap();
+    }
+    doctor().run().await.says("inbox", "set aside", "warn", "1 damaged files");
     std::fs::write(&file, "noise, and nothing that was ever a database of any kind").unwrap();
     doctor().run().await.says("inbox", "file", "fail", "not a database");
 }
