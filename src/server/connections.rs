@@ -1,15 +1,20 @@
 //! Open connections: how many there may be, how many there are, and when one ends with its answer.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
+use actix_web::rt::net::TcpStream;
 use actix_web::{Error, web};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{Shutdown, shutdown};
 
 /// Files that are open for other reasons than a connection: the inbox's, the log, connections to
 /// Postgres. Three times what was seen under load.
@@ -27,13 +32,17 @@ pub(super) struct Connections {
     old: AtomicUsize,
     /// Those that were opened after.
     young: AtomicUsize,
+    /// Those that can be hung up, by their socket, and whether a request is at work on each.
+    sockets: Mutex<HashMap<RawFd, Arc<AtomicBool>>>,
 }
 
-/// An open connection; counted until it is dropped.
+/// An open connection; counted until it is dropped, which is before its socket is closed.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Arc<Connections>,
     young: bool,
+    busy: Arc<AtomicBool>,
+    socket: Option<RawFd>,
 }
 
 impl Connections {
@@ -55,6 +64,7 @@ impl Connections {
             saying_goodbye: AtomicBool::new(false),
             old: AtomicUsize::new(0),
             young: AtomicUsize::new(0),
+            sockets: Mutex::default(),
         }
     }
 
@@ -63,11 +73,34 @@ impl Connections {
         self.most
     }
 
-    /// Counts one.
-    pub(super) fn open(self: &Arc<Self>) -> Open {
+    /// Counts one, for `on_connect`.
+    pub(super) fn open(self: &Arc<Self>, stream: &dyn Any) -> Open {
         let young = self.saying_goodbye.load(Ordering::SeqCst);
         self.count(young).fetch_add(1, Ordering::SeqCst);
-        Open { connections: Arc::clone(self), young }
+        let busy = Arc::new(AtomicBool::new(false));
+        let socket = stream.downcast_ref::<TcpStream>().map(AsRawFd::as_raw_fd);
+        if let Some(socket) = socket {
+            self.sockets().insert(socket, busy.clone());
+        }
+        Open { connections: Arc::clone(self), young, busy, socket }
+    }
+
+    fn sockets(&self) -> std::sync::MutexGuard<'_, HashMap<RawFd, Arc<AtomicBool>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connections on which nothing is at work, each after what it has sent so far: the
+    /// kernel gives out what has arrived, and then says that nothing more will come. actix' own way
+    /// to stop drops a request that has arrived and has not been read, and so does this under TLS,
+    /// where an end in the middle of the stream would be an error.
+    pub(super) fn hang_up(&self) {
+        // A socket is taken out before it is closed, so under the lock none is another's by now.
+        for (socket, busy) in self.sockets().iter() {
+            if !busy.load(Ordering::SeqCst) {
+                // The other side may have ended it already.
+                let _ = shutdown(*socket, Shutdown::Read);
+            }
+        }
     }
 
     /// From now on each connection ends with its next answer.
@@ -112,17 +145,26 @@ impl Connections {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if let Some(socket) = self.socket {
+            self.connections.sockets().remove(&socket);
+        }
         self.connections.count(self.young).fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Middleware for `from_fn`: says `Connection: close` where the connection ends with this answer.
+/// Middleware for `from_fn`: says `Connection: close` where the connection ends with this answer,
+/// and notes on which connections a request is at work.
 pub(super) async fn end_with_answer(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let connections = req.app_data::<web::Data<Connections>>().cloned();
-    let mut response = next.call(req).await?;
+    let busy = req.conn_data::<Open>().map(|open| open.busy.clone());
+    let mark = |at_work| busy.iter().for_each(|busy| busy.store(at_work, Ordering::SeqCst));
+    mark(true);
+    let answer = next.call(req).await;
+    mark(false);
+    let mut response = answer?;
     // Asked after the answer is made: the stop may have come meanwhile.
     if connections.is_some_and(|connections| connections.ends_with_this_answer()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -157,9 +199,9 @@ mod tests {
     #[test]
     fn connections_are_kept_alive_while_there_is_room() {
         let connections = Arc::new(Connections { most: 8, ..Connections::new(1) });
-        let mut open: Vec<_> = (0..6).map(|_| connections.open()).collect();
+        let mut open: Vec<_> = (0..6).map(|_| connections.open(&())).collect();
         assert!(!connections.ends_with_this_answer());
-        open.push(connections.open());
+        open.push(connections.open(&()));
         assert!(connections.ends_with_this_answer(), "a quarter is kept free");
         open.pop();
         assert!(!connections.ends_with_this_answer());
@@ -168,9 +210,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_goodbye_waits_for_those_that_have_not_heard_it() {
         let connections = Arc::new(Connections::new(8));
-        let old = connections.open();
+        let old = connections.open(&());
         connections.say_goodbye();
-        let _young = connections.open();
+        let _young = connections.open(&());
         assert!(connections.ends_with_this_answer());
         let start = tokio::time::Instant::now();
         connections.old_ones_gone(Duration::from_secs(3)).await;

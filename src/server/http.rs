@@ -20,11 +20,13 @@ use crate::webhook::handler::{self, Webhook};
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
 /// How long a request's head may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How long we go on serving, with `Connection: close` in each answer, so that connections are ended
-/// by their answers. Whoever is in a conversation speaks more often than this, and nobody waits for
-/// it meanwhile. Those that are silent for longer are closed, and a request that is on its way at
-/// that very moment is lost: HTTP/1.1 has no better farewell.
-const GOODBYE: Duration = Duration::from_secs(3);
+/// How long we go on serving, with `Connection: close` in each answer, so that connections end with
+/// their answers. Many a client gives up an idle connection by itself after 4 or 5 s, so that few are
+/// left then; those are closed, and a request that is on its way at that very moment is lost:
+/// HTTP/1.1 has no better farewell. Nobody waits for it meanwhile.
+const GOODBYE: Duration = Duration::from_secs(6);
+/// How long it takes until those that were hung up are gone.
+const HANG_UP: Duration = Duration::from_millis(500);
 /// How long a connection may take from the kernel's queue to our count, with TLS its handshake.
 const COUNTED: Duration = Duration::from_millis(100);
 const COUNTED_TLS: Duration = Duration::from_millis(500);
@@ -73,8 +75,8 @@ impl Http {
                 .configure(api::health::routes)
                 .configure(api::routes)
         })
-        .on_connect(move |_, extensions| {
-            extensions.insert(opened.open());
+        .on_connect(move |stream, extensions| {
+            extensions.insert(opened.open(stream));
         })
         .workers(workers)
         .max_connections(connections.most().div_ceil(workers))
@@ -108,12 +110,16 @@ impl Http {
     pub(super) async fn close(&self) {
         self.connections.say_goodbye();
         self.connections.old_ones_gone(GOODBYE).await;
+        self.connections.hang_up();
+        self.connections.old_ones_gone(HANG_UP).await;
         self.handle.pause().await;
         // What was taken from the queue before the pause must reach a worker, and its request with
         // it: a worker that stops drops connections that it has not begun, and requests that it has
         // not read.
         tokio::time::sleep(self.counted).await;
         self.connections.young_ones_gone(LAST_REQUESTS).await;
+        self.connections.hang_up();
+        self.connections.young_ones_gone(HANG_UP).await;
         self.handle.stop(true).await;
     }
 }

@@ -129,6 +129,8 @@ impl App {
 
     /// Stops as a signal would, and gives back what the service stood on.
     pub(crate) async fn stop(self) -> (TestDatabase, TempDir) {
+        // Otherwise the service would say goodbye to our idle connections first.
+        drop(self.client);
         self.life.stop();
         self.running.await.unwrap().unwrap();
         (self.database, self.data)
