@@ -34,7 +34,7 @@ const DEFAULT_INBOX_QUOTA: u64 = 4 << 30;
 
 /// Connections that may be open at once where nothing else is set: room for the 5,000 idle ones that
 /// a proxy may keep, and as many again. An idle one costs 20 kB, or 27 kB with TLS (measured), so all
-/// of them 200 or 270 MB; one whose head or body is on its way up to 130 kB more.
+/// of them 200 or 270 MB; one whose head is on its way takes up to 130 kB more.
 const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Most that can be set: beyond it there are not enough ports on one address.
 const LARGEST_MAX_CONNECTIONS: usize = 60_000;
