@@ -143,6 +143,14 @@ impl Database {
         Ok(())
     }
 
+    /// Tells the private server, if it is ours, to stop, and does not wait: for a process that ends
+    /// at once. Without that it would run on until the next start takes it over.
+    pub fn ask_to_stop(&self) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.ask_to_stop();
+        }
+    }
+
     /// Stops the private server, if it is ours, and waits until it is gone. Call it last: what
     /// still uses the database loses it.
     pub async fn stop(self) -> anyhow::Result<()> {

@@ -11,10 +11,12 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use verbatim::clock::Clock;
+use verbatim::config::TlsSettings;
 use verbatim::jobs::partitions;
 
 use super::support::app::{App, SECRET};
 use super::support::database::TestDatabase;
+use super::support::process::verbatim;
 
 /// Neither it nor anything like it may be printed.
 const PASSWORD: &str = "hunter2hunter2hunter2";
@@ -30,13 +32,7 @@ struct Found {
 
 impl Doctor {
     fn new(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("VERBATIM_") || name == "DATABASE_URL" {
-                command.env_remove(name.as_ref());
-            }
-        }
+        let mut command = verbatim();
         command.args(["doctor", "--json", "--data-dir"]).arg(data);
         // A port that was free a moment ago: nobody listens there.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -53,7 +49,7 @@ impl Doctor {
     /// For a service that runs in this process.
     fn of(app: &App) -> Self {
         Self::new(app.data.path())
-            .with("VERBATIM_LISTEN", app.address.strip_prefix("http://").unwrap())
+            .with("VERBATIM_LISTEN", app.address.split_once("://").unwrap().1)
             .with("VERBATIM_WEBHOOK_SECRET", SECRET)
             .with("DATABASE_URL", &app.database.url())
     }
@@ -426,4 +422,31 @@ async fn a_private_cluster_whose_server_is_missing_is_told() {
     doctor().run().await.says("database", "server", "fail", "PG_VERSION cannot be read");
     std::fs::write(cluster.join("PG_VERSION"), "7\n").unwrap();
     doctor().run().await.says("database", "server", "fail", "made by PostgreSQL 7");
+}
+
+#[tokio::test]
+async fn a_service_with_tls_and_a_certificate_that_is_none_are_told() {
+    let files = TempDir::new().unwrap();
+    let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(["elsewhere.example.com".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    set_mode(&key, 0o600);
+    let app = App::start_with(|settings| {
+        settings.tls = Some(TlsSettings { cert: cert.clone(), key: key.clone() });
+    })
+    .await;
+    let doctor = || {
+        Doctor::of(&app)
+            .with("VERBATIM_TLS_CERT", cert.to_str().unwrap())
+            .with("VERBATIM_TLS_KEY", key.to_str().unwrap())
+    };
+    let found = doctor().run().await;
+    found.says("configuration", "TLS", "ok", "cert.pem");
+    found.says("service", "answer", "ok", "it runs on");
+    set_mode(&key, 0o604);
+    doctor().run().await.says("configuration", "TLS", "fail", "everybody may open the key");
+    std::fs::write(&cert, "no certificate").unwrap();
+    doctor().run().await.says("configuration", "TLS", "fail", "cert.pem");
+    app.stop().await;
 }
