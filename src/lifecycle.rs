@@ -1,8 +1,9 @@
 //! Starting and stopping: who is told to stop, who is waited for, and what a death means.
 
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,11 +14,18 @@ use tokio_util::task::TaskTracker;
 /// The first signal asks everybody to finish (*soft*); the second one ends the process at once.
 /// A background task that dies before that is a fault of ours: it stops the process loudly, since
 /// a service without its drain would look alive and not be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Lifecycle {
     stop: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<AtomicBool>,
+    last_act: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle").field("stopping", &self.is_stopping()).finish_non_exhaustive()
+    }
 }
 
 impl Lifecycle {
@@ -60,6 +68,12 @@ impl Lifecycle {
         });
     }
 
+    /// What a second signal does before it ends the process. It must not wait for anything; the
+    /// first act that is set counts.
+    pub fn on_abrupt_end(&self, act: impl Fn() + Send + Sync + 'static) {
+        let _ = self.last_act.set(Box::new(act));
+    }
+
     /// Stops on SIGTERM or SIGINT; a second one ends the process at once.
     pub fn stop_on_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -77,6 +91,9 @@ impl Lifecycle {
             life.stop();
             let name = next().await;
             tracing::warn!(signal = name, "stopping at once; the inbox keeps what is not drained");
+            if let Some(act) = life.last_act.get() {
+                act();
+            }
             std::process::exit(130);
         });
         Ok(())

@@ -1,49 +1,50 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
+mod connections;
+mod http;
+mod listener;
 mod schema;
+mod tls;
+
+pub use tls::check as check_certificate;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Keyring, SharedReads};
+use crate::api::{ApiState, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::direct::Direct;
 use crate::drain::worker::Worker;
-use crate::gate::{Gate, Proxies, connections_by_worker};
+use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
-use crate::postgres::{self, Database, SchemaVerdict};
+use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
-use crate::webhook::handler::{self, Webhook};
+use crate::webhook::handler::Webhook;
+use connections::Connections;
+use http::{Http, Parts};
+use listener::Listener;
 use schema::SchemaKeeper;
+use tls::Pair;
 
 /// Workers of the drain. One keeps up with all that the inbox takes: a second would halve the
 /// batches, and wait for the sessions that both have in theirs.
 pub const DRAIN_WORKERS: usize = 1;
-/// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
-/// of its connection is lost, so connections are closed rarely.
-const KEEP_ALIVE: Duration = Duration::from_mins(10);
-/// How long a request's head may take.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How long open requests may go on once the service is stopping, in seconds.
-const FINISH_REQUESTS_SECONDS: u64 = 15;
 /// How long the drain may go on after that. What is left is in the inbox's file.
 const FINISH_DRAIN: Duration = Duration::from_secs(10);
 
@@ -55,7 +56,7 @@ pub struct Server {
     pub backlog: Arc<Backlog>,
     database: Arc<Database>,
     schema: CancellationToken,
-    http: ServerHandle,
+    http: Http,
     inbox: Inbox,
     workers: TaskTracker,
     give_up: CancellationToken,
@@ -66,10 +67,18 @@ impl Server {
     /// Starts everything. Postgres may take its time: deliveries are taken from the first moment,
     /// and kept in the inbox until it is there.
     pub async fn start(settings: Settings, clock: Clock, life: Lifecycle) -> anyhow::Result<Self> {
-        // First of all: a port that is taken is no reason to make a database.
-        let listener = bind(settings.listen)?;
-        let address = listener.local_addr()?;
+        // First of all: a port that is taken, or a certificate that cannot be used, is no reason to
+        // make a database.
+        let listener = Listener::take(settings.listen)?;
+        let address = listener.address;
+        let tls = settings.tls.clone().map(Pair::read).transpose()?;
         let database = Arc::new(Database::open(&settings.database).await?);
+        let abandoned = Arc::downgrade(&database);
+        life.on_abrupt_end(move || {
+            if let Some(database) = abandoned.upgrade() {
+                database.ask_to_stop();
+            }
+        });
         let options = database.connect_options();
         let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
         life.spawn("metrics", metrics.clone().keep(life.clone()));
@@ -79,7 +88,7 @@ impl Server {
         life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
-        let (schema_state, schema_seen) = watch::channel(SchemaVerdict::default());
+        let (schema_state, schema_seen) = watch::channel(SchemaState::default());
         let keeper = SchemaKeeper {
             database: database.clone(),
             migrate: settings.migrate,
@@ -106,7 +115,8 @@ impl Server {
         workers.close();
 
         let proxies = Proxies::new(&settings.trusted_proxies);
-        let gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
+        let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
+        gate.strict_transport = tls.is_some();
         life.spawn("failures", gate.failures.clone().run(life.clone()));
         let direct = Direct::start(options, metrics.clone(), &life);
         let webhook = Webhook {
@@ -136,7 +146,9 @@ impl Server {
             silence: settings.silence,
             reads: SharedReads::default(),
         };
-        let http = serve(listener, webhook, health, state, &life)?;
+        let connections = Connections::new(settings.max_connections);
+        let parts = Parts { webhook, health, api: state };
+        let http = Http::open(listener, tls, connections, parts, &life)?;
         Ok(Self { address, backlog, database, schema, http, inbox, workers, give_up, life })
     }
 
@@ -149,7 +161,7 @@ impl Server {
     /// that order, so that every delivery that was answered is on its way before the next step.
     pub async fn run(self) -> anyhow::Result<()> {
         self.life.stopping().await;
-        self.http.stop(true).await;
+        self.http.close().await;
         self.inbox.close();
         if tokio::time::timeout(FINISH_DRAIN, self.workers.wait()).await.is_err() {
             let left = self.backlog.watch_depth().borrow().deliveries;
@@ -196,48 +208,4 @@ async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
 fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {
     let prepare = |source: &SourceSettings| Ok((source.name.clone(), Source::new(source)?));
     settings.sources.iter().map(prepare).collect()
-}
-
-fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))
-}
-
-fn serve(
-    listener: TcpListener,
-    webhook: Webhook,
-    health: Health,
-    state: ApiState,
-    life: &Lifecycle,
-) -> anyhow::Result<ServerHandle> {
-    let metrics = web::Data::from(health.metrics.clone());
-    let (webhook, health) = (web::Data::new(webhook), web::Data::new(health));
-    let state = web::Data::new(state);
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(webhook.clone())
-            .app_data(health.clone())
-            .app_data(metrics.clone())
-            .app_data(state.clone())
-            .wrap(actix_web::middleware::from_fn(api::access_log))
-            .configure(handler::routes)
-            .configure(api::health::routes)
-            .configure(api::routes)
-    })
-    .workers(workers)
-    .max_connections(connections_by_worker(workers))
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_DEADLINE)
-    .shutdown_timeout(FINISH_REQUESTS_SECONDS)
-    .disable_signals()
-    .listen(listener)?
-    .run();
-    let handle = server.handle();
-    life.spawn("http server", async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP server failed");
-        }
-    });
-    Ok(handle)
 }

@@ -10,7 +10,7 @@ use super::timestamp::Timestamp;
 use crate::clock::Clock;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
-use crate::postgres::SchemaVerdict;
+use crate::postgres::SchemaState;
 use crate::telemetry::Metrics;
 
 /// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
@@ -29,7 +29,7 @@ pub struct Health {
     /// Whether Postgres answers.
     pub pulse: watch::Receiver<Pulse>,
     /// Whether the schema is what this version needs.
-    pub schema: watch::Receiver<SchemaVerdict>,
+    pub schema: watch::Receiver<SchemaState>,
     /// Tells what came last, and what Postgres took last.
     pub metrics: Arc<Metrics>,
     /// Tells ages.
@@ -42,7 +42,7 @@ pub(super) struct Standing {
     pub(super) depth: Depth,
     pub(super) oldest_age_seconds: Option<f64>,
     pub(super) pulse: Pulse,
-    pub(super) schema: SchemaVerdict,
+    pub(super) schema: SchemaState,
 }
 
 impl Health {

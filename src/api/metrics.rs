@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 
 use super::health::Health;
 use super::{ApiState, Caller};
-use crate::postgres::SchemaVerdict;
+use crate::postgres::SchemaState;
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
 use crate::telemetry::metrics::State;
@@ -31,7 +31,7 @@ pub(super) async fn show(
         inbox_quota_bytes: health.inbox_quota_bytes,
         inbox_oldest_age_seconds: standing.oldest_age_seconds,
         postgres_up: standing.pulse.reachable,
-        schema_current: standing.schema == SchemaVerdict::Current,
+        schema_current: standing.schema == SchemaState::Current,
         connections: state.store.connections(),
         last_received_at: metrics.webhook.last_received_at(),
         last_test_at: metrics.webhook.last_test_at(),

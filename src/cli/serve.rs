@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
+
 use crate::clock::Clock;
 use crate::config::{ServeArgs, Settings};
 use crate::lifecycle::Lifecycle;
@@ -24,16 +26,29 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let generated = settings.complete()?;
     let banner = Banner::new(&settings, &generated);
     let server = Server::start(settings, Clock::system(), life.clone()).await?;
+    // Deliveries are taken from here on, whether the database is there or not.
+    tell_systemd(NotifyState::Ready);
     tokio::select! {
         () = print_banner(&server, &banner) => {}
         () = life.stopping() => {}
     }
-    let ran = server.run().await;
+    let stopping = async {
+        life.stopping().await;
+        tell_systemd(NotifyState::Stopping);
+    };
+    let (ran, ()) = tokio::join!(server.run(), stopping);
     if let Some(traces) = traces {
         tokio::task::spawn_blocking(|| traces.finish()).await?;
     }
     ran?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does nothing where nobody asked to be told (`NOTIFY_SOCKET`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot tell systemd how the service is");
+    }
 }
 
 /// Where things are, at once; how to try them, when the database is there to be read from.

@@ -71,6 +71,10 @@ pub(super) struct Args {
     /// it. One that exists is continued
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// PEM file with the certificates to trust, instead of the system's: for a service whose
+    /// certificate is self-signed
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Which generation of the sender to play
     #[arg(long, value_enum, default_value_t)]
     contract: Contract,
@@ -88,7 +92,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let connections = usize::from(args.concurrency);
     let secret = args.secret.as_ref().and_then(first_secret);
-    let sender = Sender::new(args.url, secret, &args.headers, args.contract, connections)?;
+    let client = http::client(&args.url, args.ca_file.as_deref())?;
+    let sender = Sender::new(client, args.url, secret, &args.headers, args.contract, connections)?;
     let ledger = args.ledger.as_deref().map(Ledger::open).transpose()?;
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;

@@ -31,6 +31,10 @@ pub(super) struct Args {
     /// Where the API is, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
+    /// PEM file with the certificates to trust, instead of the system's: for a service whose
+    /// certificate is self-signed
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// API key with the scope `read`. Prefer the environment variable: other users can read a
     /// command line
     #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
@@ -43,7 +47,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let expected = Expected::read(&args.ledger)?;
-    let api = Api::new(args.url, args.key)?;
+    let api = Api::new(http::client(&args.url, args.ca_file.as_deref())?, args.url, args.key)?;
     let (sessions, deliveries) = (expected.sessions.len(), expected.deliveries());
     let progress = progress_bar(sessions as u64)?;
     let findings = stream::iter(expected.sessions)

@@ -32,6 +32,16 @@ pub struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "VERBATIM_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Certificate in PEM, with those that vouch for it: HTTPS instead of HTTP. Read again when it
+    /// changes
+    #[arg(long, env = "VERBATIM_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "VERBATIM_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Connections that may be open at once; further ones wait [default: 10000]
+    #[arg(long, env = "VERBATIM_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
     /// What a 200 waits for [default: inbox]
     #[arg(long, env = "VERBATIM_ACK", value_enum)]
     pub ack: Option<Ack>,
@@ -78,6 +88,9 @@ pub struct ServeArgs {
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<String>,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    pub(super) max_connections: Option<usize>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) database_url: Option<String>,
     pub(super) webhook_secrets: Option<Vec<Secret>>,

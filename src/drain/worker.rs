@@ -107,7 +107,8 @@ impl Worker {
 
     /// Writes until it is written; false where the service stops and Postgres does not take it.
     async fn write(&mut self, groups: &[Group], span: &mut Span) -> bool {
-        let arrivals: Vec<&Received> = groups.iter().flat_map(|group| &group.deliveries).collect();
+        let deliveries: Vec<&Received> =
+            groups.iter().flat_map(|group| &group.deliveries).collect();
         let mut backoff = BACKOFF[0];
         let mut failures = 0_u32;
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {

@@ -7,7 +7,6 @@
 //! same address.
 
 mod bodies;
-mod connections;
 mod failures;
 pub mod headers;
 mod proxies;
@@ -17,7 +16,6 @@ use std::net::IpAddr;
 use actix_web::dev::RequestHead;
 
 pub use bodies::{Bodies, Full, Room};
-pub use connections::connections_by_worker;
 pub use failures::{Failures, TooMany};
 pub use proxies::Proxies;
 

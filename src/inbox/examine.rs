@@ -51,6 +51,20 @@ pub async fn examine(path: &Path) -> Result<Option<Examination>, FileError> {
     Ok(Some(examined))
 }
 
+/// Damaged files, and groups that cannot be read, that were set aside beside the file at `path`.
+#[must_use]
+pub fn set_aside(path: &Path) -> usize {
+    let (Some(folder), Some(ours)) = (path.parent(), path.file_name()) else { return 0 };
+    let ours = ours.to_string_lossy();
+    let is_aside = |name: &str| {
+        let beside = name.strip_prefix(&*ours).unwrap_or_default();
+        (beside.starts_with(".damaged-") || beside.starts_with(".group-"))
+            && !["-wal", "-shm", ".json"].iter().any(|end| beside.ends_with(end))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| is_aside(&entry.file_name().to_string_lossy())).count()
+}
+
 fn path_of_log(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");

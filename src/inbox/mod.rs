@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use backlog::{Backlog, BatchLimits, Depth, Group};
-pub use examine::{Examination, examine};
+pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
 pub use record::{Damaged, decode_group, encode_group};
 

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::account::Account;
 use super::binaries::{Binaries, OLDEST_MAJOR};
 use super::home::Home;
-use super::schema::{self, SchemaState};
+use super::schema::MIGRATOR;
 use super::{cluster, external, pidfile, private};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
@@ -80,6 +80,23 @@ pub enum Access {
     },
 }
 
+/// Which of our migrations a database has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrations {
+    /// None: nobody has migrated it.
+    None,
+    /// This role may not read which.
+    Hidden,
+    /// This many less than this binary carries.
+    Behind(usize),
+    /// All; the newest has this version.
+    Current(i64),
+    /// Also this one, which a newer binary brought.
+    Newer(i64),
+    /// This one was changed after it had been applied, or was left half applied.
+    Altered(i64),
+}
+
 /// What a database says of itself.
 #[derive(Clone, Debug)]
 pub struct Examination {
@@ -96,7 +113,7 @@ pub struct Examination {
     /// What that role may do.
     pub access: Access,
     /// How far its schema is.
-    pub schema: SchemaState,
+    pub migrations: Migrations,
     /// Connections that it still has for such as us.
     pub free_connections: i64,
     /// Connections that it has in all.
@@ -137,7 +154,7 @@ async fn ask(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Exa
         knows_every_script: !["C", "POSIX"].contains(&ctype.as_str()),
         role,
         access,
-        schema: schema::state(connection).await?,
+        migrations: migrations(connection).await?,
         free_connections,
         max_connections,
         clock_ahead: clock_ahead(connection, clock).await?,
@@ -201,4 +218,45 @@ async fn clock_ahead(
         sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await?;
     let answered = clock.now();
     Ok(theirs - (asked + (answered - asked) / 2))
+}
+
+async fn migrations(connection: &mut PgConnection) -> Result<Migrations, sqlx::Error> {
+    let (there, may_read): (bool, bool) = sqlx::query_as(
+        "SELECT ours IS NOT NULL, coalesce(has_table_privilege(ours, 'SELECT'), false)
+           FROM to_regclass('_sqlx_migrations') AS ours",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    match (there, may_read) {
+        (false, _) => Ok(Migrations::None),
+        (true, false) => Ok(Migrations::Hidden),
+        (true, true) => {
+            let applied: Vec<(i64, bool, Vec<u8>)> = sqlx::query_as(
+                "SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version",
+            )
+            .fetch_all(connection)
+            .await?;
+            Ok(compare(&applied))
+        }
+    }
+}
+
+/// Applied migrations, each with whether it was applied whole and its checksum, the oldest first.
+fn compare(applied: &[(i64, bool, Vec<u8>)]) -> Migrations {
+    let ours = |version: i64| MIGRATOR.iter().find(|migration| migration.version == version);
+    let is_altered = |version: i64, whole: bool, checksum: &[u8]| {
+        !whole || ours(version).is_some_and(|migration| *migration.checksum != *checksum)
+    };
+    if let Some((newest, ..)) = applied.iter().rfind(|(version, ..)| ours(*version).is_none()) {
+        return Migrations::Newer(*newest);
+    }
+    let altered = applied.iter().find(|(version, whole, sum)| is_altered(*version, *whole, sum));
+    if let Some((version, ..)) = altered {
+        return Migrations::Altered(*version);
+    }
+    match (MIGRATOR.iter().count() - applied.len(), applied.last()) {
+        (_, None) => Migrations::None,
+        (0, Some((version, ..))) => Migrations::Current(*version),
+        (missing, _) => Migrations::Behind(missing),
+    }
 }

@@ -27,9 +27,9 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
-pub use examine::{Access, Examination, Place, PrivateCluster, examine, find};
+pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, read_pool};
-pub use schema::{Migrated, SchemaState, SchemaVerdict, check, migrate};
+pub use schema::{Migrated, SchemaState, check, migrate};
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 use crate::config::{DatabaseSettings, Secret};
@@ -145,6 +145,14 @@ impl Database {
             retry = (retry * 2).min(LONGEST_RETRY);
         }
         Ok(())
+    }
+
+    /// Tells the private server, if it is ours, to stop, and does not wait: for a process that ends
+    /// at once. Without that it would run on until the next start takes it over.
+    pub fn ask_to_stop(&self) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.ask_to_stop();
+        }
     }
 
     /// Stops the private server, if it is ours, and waits until it is gone. Call it last: what

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use super::binaries::OLDEST_MAJOR;
 
 /// The migrations that this binary carries.
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,65 +21,9 @@ pub struct Migrated {
     pub applied: Vec<String>,
 }
 
-/// How far a database's schema is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SchemaState {
-    /// It is empty.
-    None,
-    /// This role may not read how far it is.
-    Hidden,
-    /// It has this many migrations less than this binary carries.
-    Behind(usize),
-    /// It is what this binary needs, at this version.
-    Current(i64),
-    /// A newer binary has been here, and brought it to this version.
-    Newer(i64),
-    /// A migration was changed after it had been applied, or was left half applied.
-    Altered(i64),
-}
-
-/// Tells how far a schema is.
-pub(super) async fn state(connection: &mut PgConnection) -> Result<SchemaState, sqlx::Error> {
-    if !is_migrated(connection).await? {
-        return Ok(SchemaState::None);
-    }
-    let may_read: bool =
-        sqlx::query_scalar("SELECT has_table_privilege('_sqlx_migrations', 'SELECT')")
-            .fetch_one(&mut *connection)
-            .await?;
-    if !may_read {
-        return Ok(SchemaState::Hidden);
-    }
-    let found: Vec<(i64, bool, Vec<u8>)> =
-        sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(connection)
-            .await?;
-    Ok(compare(&found))
-}
-
-fn compare(found: &[(i64, bool, Vec<u8>)]) -> SchemaState {
-    let ours = |version: i64| MIGRATOR.iter().find(|migration| migration.version == version);
-    if let Some((newest, ..)) = found.iter().rfind(|(version, ..)| ours(*version).is_none()) {
-        return SchemaState::Newer(*newest);
-    }
-    let is_altered = |version: i64, success: bool, checksum: &[u8]| {
-        !success || ours(version).is_some_and(|migration| *migration.checksum != *checksum)
-    };
-    if let Some((version, ..)) =
-        found.iter().find(|(version, success, checksum)| is_altered(*version, *success, checksum))
-    {
-        return SchemaState::Altered(*version);
-    }
-    match (MIGRATOR.iter().count() - found.len(), found.last()) {
-        (0, Some((version, ..))) => SchemaState::Current(*version),
-        (_, None) => SchemaState::None,
-        (missing, _) => SchemaState::Behind(missing),
-    }
-}
-
 /// How the database's schema stands to this binary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SchemaVerdict {
+pub enum SchemaState {
     /// The database has not been asked yet, or does not suit us; the log says which.
     #[default]
     Unknown,
@@ -93,7 +37,7 @@ pub enum SchemaVerdict {
     Altered,
 }
 
-impl SchemaVerdict {
+impl SchemaState {
     /// As it is written.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -201,16 +145,12 @@ async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// It has been migrated at all.
-async fn is_migrated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(connection)
-        .await
-}
-
 /// The versions of the migrations that the database has.
 async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashSet<i64>> {
-    if !is_migrated(connection).await? {
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
         return Ok(HashSet::new());
     }
     let versions: Vec<i64> =

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -47,6 +48,8 @@ enum State {
 pub(super) struct Supervisor {
     state: watch::Receiver<State>,
     stop: CancellationToken,
+    /// The process that runs; 0 while there is none.
+    pid: Arc<AtomicI32>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -60,13 +63,15 @@ impl Supervisor {
         let (sender, state) = watch::channel(State::Starting);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
+        let pid = Arc::new(AtomicI32::new(0));
+        let running = pid.clone();
         let task = tokio::spawn(async move {
-            supervise(&cluster, &sender, &stopping).await;
+            supervise(&cluster, &sender, &stopping, &running).await;
             sender.send_replace(State::Stopped);
             // Held until the server is gone.
             drop(lock);
         });
-        Self { state, stop, task: Some(task) }
+        Self { state, stop, pid, task: Some(task) }
     }
 
     /// Waits until the server takes connections.
@@ -96,6 +101,14 @@ impl Supervisor {
         }
     }
 
+    /// Tells the server to stop, whatever becomes of us.
+    pub(super) fn ask_to_stop(&self) {
+        let pid = self.pid.load(Ordering::Relaxed);
+        if pid > 0 {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        }
+    }
+
     /// Stops the server and waits until it is gone.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
@@ -112,12 +125,17 @@ impl Drop for Supervisor {
     }
 }
 
-async fn supervise(cluster: &Cluster, state: &watch::Sender<State>, stop: &CancellationToken) {
+async fn supervise(
+    cluster: &Cluster,
+    state: &watch::Sender<State>,
+    stop: &CancellationToken,
+    running: &AtomicI32,
+) {
     let mut times = 0;
     let mut backoff = FIRST_BACKOFF;
     while !stop.is_cancelled() {
         state.send_replace(State::Starting);
-        let Err(error) = run_once(cluster, state, stop).await else {
+        let Err(error) = run_once(cluster, state, stop, running).await else {
             return;
         };
         if matches!(*state.borrow(), State::Ready) {
@@ -145,6 +163,7 @@ async fn run_once(
     cluster: &Cluster,
     state: &watch::Sender<State>,
     stop: &CancellationToken,
+    running: &AtomicI32,
 ) -> anyhow::Result<()> {
     let folder = cluster.home.cluster();
     tokio::select! {
@@ -154,6 +173,7 @@ async fn run_once(
     cluster.home.prepare_socket(&cluster.account)?;
     let (mut server, log) = Server::spawn(cluster)?;
     let pid = server.0.id().context("it ended at once")?;
+    running.store(pid.cast_signed(), Ordering::Relaxed);
     let watching = async {
         let started = Instant::now();
         while !pidfile::says_ready(&folder, pid) {
@@ -168,11 +188,18 @@ async fn run_once(
         state.send_replace(State::Ready);
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        () = watching => Ok(()),
-        () = stop.cancelled() => server.stop().await,
-        status = server.0.wait() => bail!("it ended with {}: {}", status?, log.last_lines().await),
-    }
+    let status = tokio::select! {
+        () = watching => return Ok(()),
+        () = stop.cancelled() => {
+            let stopped = server.stop().await;
+            running.store(0, Ordering::Relaxed);
+            return stopped;
+        }
+        status = server.0.wait() => status?,
+    };
+    // Its number may go to another process from now on.
+    running.store(0, Ordering::Relaxed);
+    bail!("it ended with {status}: {}", log.last_lines().await)
 }
 
 impl Server {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
-use crate::postgres::{self, Database, SchemaVerdict};
+use crate::postgres::{self, Database, SchemaState};
 
 /// How long to wait before the schema is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ pub(super) struct SchemaKeeper {
     pub(super) database: Arc<Database>,
     /// It may apply migrations; else it waits until somebody else has.
     pub(super) migrate: bool,
-    pub(super) verdict: watch::Sender<SchemaVerdict>,
+    pub(super) verdict: watch::Sender<SchemaState>,
     pub(super) pool: postgres::Pool,
     pub(super) clock: Clock,
     /// `None`: for ever.
@@ -43,7 +43,7 @@ impl SchemaKeeper {
         let mut failures = 0_u32;
         while let Err(error) = self.bring_up().await {
             failures += 1;
-            let now = SchemaVerdict::of(&error);
+            let now = SchemaState::of(&error);
             // A night without a schema is one line at its start, and one now and then.
             if self.verdict.send_replace(now) != now || failures.is_power_of_two() {
                 tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
@@ -51,7 +51,7 @@ impl SchemaKeeper {
             }
             tokio::time::sleep(RETRY).await;
         }
-        self.verdict.send_replace(SchemaVerdict::Current);
+        self.verdict.send_replace(SchemaState::Current);
         partitions::attempt(&self.pool, &self.clock).await;
         self.ready.cancel();
         let (pool, clock) = (&self.pool, &self.clock);

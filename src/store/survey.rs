@@ -35,7 +35,7 @@ impl Store {
             LoggedDelivery,
             "SELECT received_at, source, outcome
                FROM deliveries
-              ORDER BY id DESC
+              ORDER BY received_at DESC, id DESC
               LIMIT 1"
         );
         Ok(found.fetch_optional(self.pool()).await?)
@@ -52,7 +52,7 @@ impl Store {
                FROM deliveries
               WHERE outcome = 'test'
                 AND received_at >= $1
-              ORDER BY id DESC
+              ORDER BY received_at DESC, id DESC
               LIMIT 1",
             since
         );

@@ -1,69 +1,11 @@
 //! The real program, killed in the middle of its work.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-const KEY: &str = "the settings' key";
-const SECRET: &str = "the webhook's secret";
-
-/// `verbatim serve`, with its private PostgreSQL.
-struct Service {
-    process: Child,
-    address: String,
-}
-
-fn verbatim() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
-    // Whatever this machine is set to must not matter.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("VERBATIM_") || name == "DATABASE_URL" {
-            command.env_remove(name.as_ref());
-        }
-    }
-    command.env("VERBATIM_API_KEY", KEY).env("VERBATIM_WEBHOOK_SECRET", SECRET);
-    command
-}
-
-impl Service {
-    fn start(data: &Path, listen: &str) -> Self {
-        let mut process = verbatim()
-            .args(["serve", "--listen", listen, "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The banner names the address, and says how to try it when everything is there.
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        let address = lines
-            .find_map(|line| {
-                let rest = line.trim().strip_prefix("webhook ")?.trim();
-                Some(rest.strip_prefix("http://")?.strip_suffix("/webhook")?.to_owned())
-            })
-            .expect("the service says where it listens");
-        let ready = lines.any(|line| line.starts_with("Send it a message"));
-        assert!(ready, "the database comes up");
-        Self { process, address }
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(self.process.id().cast_signed());
-        // Cleanly, so that its PostgreSQL goes with it.
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.process.wait();
-    }
-}
+use crate::support::process::{KEY, Service, lines, until, verbatim};
 
 fn verify(ledger: &Path, address: &str) -> Output {
     verbatim()
@@ -71,19 +13,6 @@ fn verify(ledger: &Path, address: &str) -> Output {
         .arg(ledger)
         .output()
         .unwrap()
-}
-
-fn lines(ledger: &Path) -> usize {
-    std::fs::read(ledger).map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1)
-}
-
-/// Waits until `condition` holds, looking every few milliseconds.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !condition() {
-        assert!(start.elapsed().as_secs() < 60, "{what} did not come about");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }
 
 #[test]

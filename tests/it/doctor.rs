@@ -11,10 +11,12 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use verbatim::clock::Clock;
+use verbatim::config::TlsSettings;
 use verbatim::jobs::partitions;
 
 use super::support::app::{App, SECRET};
 use super::support::database::TestDatabase;
+use super::support::process::verbatim;
 
 /// Neither it nor anything like it may be printed.
 const PASSWORD: &str = "hunter2hunter2hunter2";
@@ -30,13 +32,7 @@ struct Found {
 
 impl Doctor {
     fn new(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("VERBATIM_") || name == "DATABASE_URL" {
-                command.env_remove(name.as_ref());
-            }
-        }
+        let mut command = verbatim();
         command.args(["doctor", "--json", "--data-dir"]).arg(data);
         // A port that was free a moment ago: nobody listens there.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -53,7 +49,7 @@ impl Doctor {
     /// For a service that runs in this process.
     fn of(app: &App) -> Self {
         Self::new(app.data.path())
-            .with("VERBATIM_LISTEN", app.address.strip_prefix("http://").unwrap())
+            .with("VERBATIM_LISTEN", app.address.split_once("://").unwrap().1)
             .with("VERBATIM_WEBHOOK_SECRET", SECRET)
             .with("DATABASE_URL", &app.database.url())
     }
@@ -181,8 +177,7 @@ async fn settings_that_do_not_serve_are_told() {
         .run()
         .await;
     found.says("configuration", "address", "fail", "not an address of this machine");
-    let all: Vec<String> = found.checks.iter().map(ToString::to_string).collect();
-    let all = all.join("\n");
+    let all = serde_json::to_string(&found.checks).unwrap();
     for words in [
         "secret 1 of 2 has 5 characters",
         "secret 2 of 2 stands in quotes",
@@ -364,6 +359,11 @@ async fn what_waits_in_an_inbox_that_nobody_drains_is_told_and_left_alone() {
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&file, &bytes).unwrap();
     doctor().run().await.says("inbox", "file", "fail", "newer than this version");
+    let aside = file.with_file_name("inbox.sqlite.damaged-20261123T231500Z");
+    for name in [aside.clone(), aside.with_extension("damaged-20261123T231500Z-wal")] {
+        std::fs::write(name, "").unwrap();
+    }
+    doctor().run().await.says("inbox", "set aside", "warn", "1 damaged files");
     std::fs::write(&file, "noise, and nothing that was ever a database of any kind").unwrap();
     doctor().run().await.says("inbox", "file", "fail", "not a database");
 }
@@ -422,4 +422,31 @@ async fn a_private_cluster_whose_server_is_missing_is_told() {
     doctor().run().await.says("database", "server", "fail", "PG_VERSION cannot be read");
     std::fs::write(cluster.join("PG_VERSION"), "7\n").unwrap();
     doctor().run().await.says("database", "server", "fail", "made by PostgreSQL 7");
+}
+
+#[tokio::test]
+async fn a_service_with_tls_and_a_certificate_that_is_none_are_told() {
+    let files = TempDir::new().unwrap();
+    let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(["elsewhere.example.com".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    set_mode(&key, 0o600);
+    let app = App::start_with(|settings| {
+        settings.tls = Some(TlsSettings { cert: cert.clone(), key: key.clone() });
+    })
+    .await;
+    let doctor = || {
+        Doctor::of(&app)
+            .with("VERBATIM_TLS_CERT", cert.to_str().unwrap())
+            .with("VERBATIM_TLS_KEY", key.to_str().unwrap())
+    };
+    let found = doctor().run().await;
+    found.says("configuration", "TLS", "ok", "cert.pem");
+    found.says("service", "answer", "ok", "it runs on");
+    set_mode(&key, 0o604);
+    doctor().run().await.says("configuration", "TLS", "fail", "everybody may open the key");
+    std::fs::write(&cert, "no certificate").unwrap();
+    doctor().run().await.says("configuration", "TLS", "fail", "cert.pem");
+    app.stop().await;
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::app::{KEY, SECRET, client, sign};
+use crate::support::captured::Process;
 use crate::support::database::TestDatabase;
-use crate::support::process::Process;
 
 /// A port that nobody listens on: connections to it are refused at once.
 const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";

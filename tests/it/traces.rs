@@ -10,8 +10,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
 use crate::support::app::{KEY, SECRET, client, sign};
+use crate::support::captured::Process;
 use crate::support::database::TestDatabase;
-use crate::support::process::Process;
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const SAID: &str = r#"{"event_type":"chat.push","agent_id":"AGENT-7f3a","timestamp":1790607253,

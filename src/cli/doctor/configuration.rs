@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
 
-use super::report::{Area, Report};
+use super::report::{Area, Report, chain};
 use crate::config::{Secret, Settings, SourceSettings};
+use crate::server::check_certificate;
 
 const AREA: Area = Area::Configuration;
 
@@ -14,6 +16,8 @@ const SHORTEST_SECRET: usize = 16;
 const SHORTEST_KEY: usize = 20;
 /// Ports below are root's, unless the system says otherwise.
 const FIRST_FREE_PORT: u16 = 1024;
+/// The bits of a file's mode that open it to all accounts.
+const OTHERS_MAY: u32 = 0o007;
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {
     for source in &settings.sources {
@@ -22,6 +26,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
     check_repeats(settings, report);
     check_key(settings, report);
     check_address(settings, report);
+    check_tls(settings, report);
 }
 
 fn check_source(source: &SourceSettings, settings: &Settings, report: &mut Report) {
@@ -135,10 +140,38 @@ fn check_address(settings: &Settings, report: &mut Report) {
         );
         return;
     }
-    if address.ip().is_loopback() {
+    if settings.tls.is_none() && !address.ip().is_loopback() {
+        report.ok(AREA, "address", format!("{address}, over HTTP: the proxy in front speaks TLS"));
+    } else if address.ip().is_loopback() {
         report.ok(AREA, "address", format!("{address}, for this machine alone"));
     } else {
         report.ok(AREA, "address", format!("{address}"));
+    }
+}
+
+fn check_tls(settings: &Settings, report: &mut Report) {
+    let Some(pair) = &settings.tls else { return };
+    if let Err(error) = check_certificate(pair) {
+        report.fail(
+            AREA,
+            "TLS",
+            chain(&*error),
+            "name a certificate with its chain, and the key that belongs to it, both in PEM and \
+             readable by the account that runs the service",
+        );
+        return;
+    }
+    let mode = pair.key.metadata().map_or(0, |found| found.permissions().mode() & 0o7777);
+    let place = pair.key.display();
+    if mode & OTHERS_MAY != 0 {
+        report.fail(
+            AREA,
+            "TLS",
+            format!("everybody may open the key {place} (mode {mode:04o})"),
+            format!("chmod o-rwx {place}, and get another certificate if others have read it"),
+        );
+    } else {
+        report.ok(AREA, "TLS", format!("certificate {} and its key", pair.cert.display()));
     }
 }
 

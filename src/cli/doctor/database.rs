@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::jobs::partitions;
 use crate::postgres::{
-    self, Access, ConnectOptions, Examination, Place, Pool, PrivateCluster, SchemaState,
+    self, Access, ConnectOptions, Examination, Migrations, Place, Pool, PrivateCluster,
 };
 use crate::store::Store;
 use crate::store::survey::{COUNTED, Strays};
@@ -74,11 +74,11 @@ pub(super) async fn check(
     };
     check_server(&whose, &examined, report);
     check_role(settings.migrate, &examined, report);
-    check_schema(&examined.schema, report);
+    check_schema(examined.migrations, report);
     check_connections(&examined, report);
     let pool = postgres::read_pool(options);
     let asked = Asked { store: Store::new(pool.clone()), examined, pool };
-    if matches!(asked.examined.schema, SchemaState::None) {
+    if matches!(asked.examined.migrations, Migrations::None) {
         asked.close().await;
         return None;
     }
@@ -179,37 +179,37 @@ fn check_role(migrates: bool, found: &Examination, report: &mut Report) {
     }
 }
 
-fn check_schema(schema: &SchemaState, report: &mut Report) {
-    match schema {
-        SchemaState::Current(version) => {
+fn check_schema(migrations: Migrations, report: &mut Report) {
+    match migrations {
+        Migrations::Current(version) => {
             report.ok(AREA, "schema", format!("up to date (version {version})"));
         }
-        SchemaState::None => report.warn(
+        Migrations::None => report.warn(
             AREA,
             "schema",
             "none yet",
             "`verbatim serve` makes it, or `verbatim migrate`",
         ),
-        SchemaState::Hidden => report.fail(
+        Migrations::Hidden => report.fail(
             AREA,
             "schema",
             "this role may not read which migrations there are, which a start asks for",
             "as the owner: GRANT SELECT ON _sqlx_migrations TO this role",
         ),
-        SchemaState::Behind(missing) => report.warn(
+        Migrations::Behind(missing) => report.warn(
             AREA,
             "schema",
             format!("{missing} migrations are pending"),
             "`verbatim serve` applies them when it starts; with --no-migrate run `verbatim \
              migrate`, for which a service of this version waits",
         ),
-        SchemaState::Newer(version) => report.fail(
+        Migrations::Newer(version) => report.fail(
             AREA,
             "schema",
             format!("version {version}, which this verbatim does not know: a newer one was here"),
             "run that verbatim or a newer one; `verbatim --version` tells which this is",
         ),
-        SchemaState::Altered(version) => report.fail(
+        Migrations::Altered(version) => report.fail(
             AREA,
             "schema",
             format!(

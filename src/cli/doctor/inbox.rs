@@ -6,7 +6,7 @@ use super::PATIENCE;
 use super::report::{Area, Report, chain};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::inbox::{Examination, FileError, examine};
+use crate::inbox::{Examination, FileError, examine, set_aside};
 
 const AREA: Area = Area::Inbox;
 
@@ -28,6 +28,16 @@ pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, rep
         );
         return;
     };
+    let aside = set_aside(&path);
+    if aside > 0 {
+        report.warn(
+            AREA,
+            "set aside",
+            format!("{aside} damaged files lie beside {place}"),
+            "what could be read of them has been brought over, or is being: see the service's log. \
+             Look at the disk; remove them once nothing is missing",
+        );
+    }
     match examined {
         Ok(Some(found)) => {
             check_contents(&found, clock.now(), running, report);
@@ -40,10 +50,9 @@ pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, rep
                     "start the newer version again, and let it drain before going back"
                 }
                 _ => {
-                    "if it cannot be read for want of permission, ask as the account that runs \
-                     the service. If it is damaged: stop the service, move inbox.sqlite and all \
-                     files whose names begin so to another folder (they may hold deliveries that \
-                     can still be rescued), and start again"
+                    "if permission is missing, ask as the account that runs the service. A damaged \
+                     file is set aside when the service starts, a new one takes its place, and \
+                     what can still be read is brought over: restart it, and see its log"
                 }
             };
             report.fail(AREA, "file", format!("{place}: {}", chain(&error)), advice);
@@ -61,8 +70,8 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
                 "whole as a file ({size}), but {} bytes of deliveries in it are damaged",
                 found.damaged_bytes
             ),
-            "something wrote to the file or the disk loses data: look at the kernel's log. Copy \
-             the folder `inbox` away before you start the service, which keeps what is whole",
+            "something wrote to the file, or the disk loses data: look at the kernel's log. The \
+             service drains what is whole",
         );
     } else {
         report.ok(AREA, "file", format!("whole ({size})"));

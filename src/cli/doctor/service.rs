@@ -40,7 +40,7 @@ pub(super) struct Running;
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Running> {
     let address = reachable(settings.listen);
-    match ask(address, report).await {
+    match ask(address, settings.tls.is_some(), report).await {
         Ok(running) => running,
         Err(error) => {
             report.fail(
@@ -68,9 +68,20 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn ask(address: SocketAddr, report: &mut Report) -> anyhow::Result<Option<Running>> {
-    let base = Url::parse(&format!("http://{address}/"))?;
-    let client = http::build(http::client(&base)?.timeout(TIME_LIMIT))?;
+async fn ask(
+    address: SocketAddr,
+    with_tls: bool,
+    report: &mut Report,
+) -> anyhow::Result<Option<Running>> {
+    let scheme = if with_tls { "https" } else { "http" };
+    let base = Url::parse(&format!("{scheme}://{address}/"))?;
+    let mut builder = http::client(&base, None)?.timeout(TIME_LIMIT);
+    if with_tls {
+        // The certificate is for the name by which others reach it. Nothing is told to whoever
+        // answers, and nothing that it says is trusted.
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    let client = http::build(builder)?;
     let alive = match client.get(base.join("healthz")?).send().await {
         Ok(alive) => alive,
         Err(error) if http::is_refused(&error) => {

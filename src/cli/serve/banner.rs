@@ -16,6 +16,8 @@ pub(super) struct Banner {
     headers: Vec<String>,
     signed: bool,
     strict: bool,
+    /// Over TLS.
+    https: bool,
 }
 
 /// Where a credential is, and how a shell gets at it.
@@ -79,6 +81,7 @@ impl Banner {
             headers: headers.iter().map(header).collect(),
             signed,
             strict: source.is_some_and(|source| source.strict_timestamps),
+            https: settings.tls.is_some(),
         }
     }
 
@@ -86,12 +89,13 @@ impl Banner {
     pub(super) fn places(&self, address: SocketAddr) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let Self { database, secret, key, .. } = self;
+        let scheme = self.scheme();
         format!(
             "
 Verbatim {version}
 
   database        {database}
-  webhook         http://{address}/webhook
+  webhook         {scheme}://{address}/webhook
   webhook secret  {}
   API key         {}
 ",
@@ -126,14 +130,23 @@ Verbatim {version}
         }
         shown.extend(self.headers.iter().cloned());
         let (shown, key) = (shown.join(" "), &self.key.shell);
+        let (scheme, mut curl) = (self.scheme(), "curl -sS");
+        if self.https {
+            text.push_str("  # -k, since the certificate is for a name and not for this address\n");
+            curl = "curl -sSk";
+        }
         let _ = writeln!(
             text,
-            r#"  curl -sS http://{address}/webhook {shown} -d "$body"; echo
+            r#"  {curl} {scheme}://{address}/webhook {shown} -d "$body"; echo
 
-  curl -sS http://{address}/v1/sessions/first-session/messages -H "Authorization: Bearer {key}"; echo
+  {curl} {scheme}://{address}/v1/sessions/first-session/messages -H "Authorization: Bearer {key}"; echo
 "#
         );
         text
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
     }
 }
 
@@ -247,6 +260,14 @@ mod tests {
         let file = "api_key = 'hunter8'\nwebhook_secrets = ['hunter9']\n\
                     webhook_headers = ['X-Site: hunter10']\nstrict_timestamps = true";
         insta::assert_snapshot!(banner(None, None, Some(file), &Generated::default()));
+    }
+
+    #[test]
+    fn with_a_certificate_it_says_https() {
+        let file = "webhook_secrets = ['hunter9']\ntls_cert = 'c'\ntls_key = 'k'";
+        let text = banner(None, None, Some(file), &Generated::default());
+        assert!(text.contains("webhook         https://127.0.0.1:8080/webhook"), "{text}");
+        assert_eq!(text.matches("curl -sSk https://127.0.0.1:8080/").count(), 2, "{text}");
     }
 
     #[test]

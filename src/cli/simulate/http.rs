@@ -1,11 +1,14 @@
 //! The HTTP client of `simulate` and `verify`.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use reqwest::{ClientBuilder, Url};
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 /// Reads a URL that requests can go to; for clap.
@@ -18,25 +21,41 @@ pub(in crate::cli) fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment.
-pub(in crate::cli) fn client(url: &Url) -> anyhow::Result<ClientBuilder> {
+/// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment. With
+/// `ca_file` it trusts what is signed by the certificates in there, and nothing else.
+pub(in crate::cli) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<ClientBuilder> {
     let builder = ClientBuilder::new()
         .http1_only()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")));
-    if url.scheme() == "https" {
+    if url.scheme() == "https" && ca_file.is_none() {
         // Refused when there is one already, and then that one serves.
         let _ = CryptoProvider::install_default(ring::default_provider());
         return Ok(builder);
     }
     // Without TLS no certificate is needed; looking for the system's would fail where it has none,
     // as in a small container.
+    let trusted = ca_file.map_or_else(|| Ok(RootCertStore::empty()), trusted)?;
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(RootCertStore::empty())
+        .with_root_certificates(trusted)
         .with_no_client_auth();
     Ok(builder.tls_backend_preconfigured(tls))
+}
+
+/// The certificates of a PEM file.
+fn trusted(ca_file: &Path) -> anyhow::Result<RootCertStore> {
+    let file = ca_file.display();
+    let text = std::fs::read(ca_file).with_context(|| format!("cannot read --ca-file {file}"))?;
+    let mut trusted = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate =
+            certificate.with_context(|| format!("{file} (--ca-file) is not whole"))?;
+        trusted.add(certificate).with_context(|| format!("{file} (--ca-file) cannot be used"))?;
+    }
+    anyhow::ensure!(!trusted.is_empty(), "there is no certificate in {file} (--ca-file), in PEM");
+    Ok(trusted)
 }
 
 /// Builds the client.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 use sha2::Sha256;
 
 use super::contract::Contract;
@@ -62,13 +62,14 @@ pub(super) struct Sender {
 impl Sender {
     /// A sender that follows `contract` and keeps up to `connections` open.
     pub(super) fn new(
+        client: ClientBuilder,
         url: Url,
         secret: Option<Secret>,
         headers: &[Secret],
         contract: Contract,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let client = http::client(&url)?
+        let client = client
             .default_headers(parse_headers(headers)?)
             .timeout(contract.time_limit())
             .pool_max_idle_per_host(connections);

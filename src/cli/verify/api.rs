@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use crate::cli::simulate::http;
@@ -52,8 +52,8 @@ struct Page {
 
 impl Api {
     /// The API under `base`, asked with `key`.
-    pub(super) fn new(base: Url, key: Secret) -> anyhow::Result<Self> {
-        let client = http::build(http::client(&base)?.timeout(TIME_LIMIT))?;
+    pub(super) fn new(client: ClientBuilder, base: Url, key: Secret) -> anyhow::Result<Self> {
+        let client = http::build(client.timeout(TIME_LIMIT))?;
         Ok(Self { client, base, key })
     }
 
@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn an_id_is_one_segment_whatever_is_in_it() {
         let base = Url::parse("http://localhost:1/verbatim/?x=1").unwrap();
-        let api = Api::new(base, Secret::new("k".into())).unwrap();
+        let api =
+            Api::new(http::client(&base, None).unwrap(), base, Secret::new("k".into())).unwrap();
         let url = api.url("a/b%2F c?d#é\n", "/messages", &[("agent_id", "A&B")]).unwrap();
         assert_eq!(
             url.as_str(),

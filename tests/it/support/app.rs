@@ -1,5 +1,6 @@
 //! The whole service in this process: a port, an inbox, and a database of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -101,15 +102,19 @@ impl App {
         let (clock, life) = (Clock::fixed(now()), Lifecycle::new());
         let reachable =
             settings.database.url.as_ref().is_some_and(|url| url.expose() == database.url());
+        let (scheme, client) = match &settings.tls {
+            Some(files) => ("https", client_that_trusts(&files.cert)),
+            None => ("http", client()),
+        };
         let server = Server::start(settings, clock.clone(), life.clone()).await.unwrap();
         if reachable {
             server.ready().await;
         }
         Self {
-            address: format!("http://{}", server.address),
+            address: format!("{scheme}://{}", server.address),
             backlog: server.backlog.clone(),
             running: tokio::spawn(server.run()),
-            client: client(),
+            client,
             database,
             clock,
             data,
@@ -117,8 +122,15 @@ impl App {
         }
     }
 
+    /// Asks it to stop, as a signal would.
+    pub(crate) fn begin_stop(&self) {
+        self.life.stop();
+    }
+
     /// Stops as a signal would, and gives back what the service stood on.
     pub(crate) async fn stop(self) -> (TestDatabase, TempDir) {
+        // Otherwise the service would say goodbye to our idle connections first.
+        drop(self.client);
         self.life.stop();
         self.running.await.unwrap().unwrap();
         (self.database, self.data)
@@ -198,6 +210,13 @@ pub(crate) fn client() -> reqwest::Client {
     // Whoever comes first installs it; the tests of one process share it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
+}
+
+/// A client that trusts the certificates of a PEM file, and no others.
+pub(crate) fn client_that_trusts(file: &Path) -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let certificate = reqwest::Certificate::from_pem(&std::fs::read(file).unwrap()).unwrap();
+    reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap()
 }
 
 /// The signature of a message.

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod app;
+pub(crate) mod captured;
 pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod prometheus;

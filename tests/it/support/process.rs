@@ -1,80 +1,112 @@
-//! `verbatim serve` as a process of its own, for what is one to a process: its log and its traces.
+//! The real program, as a process of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use tempfile::TempDir;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use super::app::{KEY, SECRET};
+/// A key with every scope.
+pub(crate) const KEY: &str = "the settings' key";
+/// The secret of the source `default`.
+pub(crate) const SECRET: &str = "the webhook's secret";
 
-/// A service that runs; it is stopped with this value.
-pub(crate) struct Process {
-    child: Child,
+/// `verbatim serve`.
+pub(crate) struct Service {
+    pub(crate) process: Child,
+    /// Host and port.
     pub(crate) address: String,
-    /// Reads while the service writes: a pipe that is full would hold it up.
-    log: Option<JoinHandle<String>>,
-    _data: TempDir,
 }
 
-impl Process {
-    /// Starts it with these variables of the environment and no others of ours. It takes
-    /// deliveries when this returns; its database may not be there yet.
-    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
-        let data = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if ["VERBATIM_", "OTEL_", "RUST_LOG", "DATABASE_URL"]
-                .iter()
-                .any(|ours| name.starts_with(ours))
-            {
-                command.env_remove(name.as_ref());
-            }
+/// The program, free of what this machine is set to.
+pub(crate) fn verbatim() -> Command {
+    without_settings(Command::new(env!("CARGO_BIN_EXE_verbatim")))
+}
+
+/// The same with a listening socket as systemd passes one.
+pub(crate) fn verbatim_behind(socket: &TcpListener) -> Command {
+    let mut shell = without_settings(Command::new("/bin/sh"));
+    // The process that the number is for must be the one that reads it, so the shell becomes it.
+    let passing = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+    shell.args(["-c", passing, env!("CARGO_BIN_EXE_verbatim")]);
+    shell.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+    shell
+}
+
+fn without_settings(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("VERBATIM_") || name == "DATABASE_URL" {
+            command.env_remove(name.as_ref());
         }
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
-            .arg(data.path())
-            .envs([("VERBATIM_API_KEY", KEY), ("VERBATIM_WEBHOOK_SECRET", SECRET)])
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let banner = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = banner
-            .map(|line| line.trim().to_owned())
-            .find_map(|line| Some(line.strip_prefix("webhook ")?.trim().to_owned()))
+    }
+    command.env("VERBATIM_API_KEY", KEY).env("VERBATIM_WEBHOOK_SECRET", SECRET);
+    command
+}
+
+impl Service {
+    /// With its private `PostgreSQL`.
+    pub(crate) fn start(data: &Path, listen: &str) -> Self {
+        let mut command = verbatim();
+        command.args(["serve", "--listen", listen, "--data-dir"]).arg(data);
+        Self::run(command)
+    }
+
+    /// Waits until the database is there, too.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        // The banner names the address, and says how to try it when everything is there.
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        let address = lines
+            .find_map(|line| {
+                let rest = line.trim().strip_prefix("webhook ")?.trim();
+                let (_, rest) = rest.split_once("://")?;
+                Some(rest.strip_suffix("/webhook")?.to_owned())
+            })
             .expect("the service says where it listens");
-        let address = address.strip_suffix("/webhook").unwrap().to_owned();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut log = String::new();
-            stderr.read_to_string(&mut log).unwrap();
-            log
-        });
-        Self { child, address, log: Some(log), _data: data }
+        let ready = lines.any(|line| line.starts_with("Send it a message"));
+        assert!(ready, "the database comes up");
+        Self { process, address }
     }
 
-    /// Stops it as a service manager would, and gives its log.
-    pub(crate) fn stop(mut self) -> Vec<serde_json::Value> {
-        self.terminate();
-        assert!(self.child.wait().unwrap().success(), "it ends well");
-        let log = self.log.take().unwrap().join().unwrap();
-        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
-    fn terminate(&self) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    pub(crate) fn signal(&self, signal: Signal) {
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(self.process.id().cast_signed()), signal);
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.process.wait().unwrap()
     }
 }
 
-impl Drop for Process {
+impl Drop for Service {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            self.terminate();
-            let _ = self.child.wait();
-        }
+        // Cleanly, so that its PostgreSQL goes with it.
+        self.stop();
     }
+}
+
+/// Waits until `condition` holds, looking every few milliseconds.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed().as_secs() < 60, "{what} did not come about");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Lines of a file; 0 where there is none yet.
+pub(crate) fn lines(file: &Path) -> usize {
+    std::fs::read(file).map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1)
 }

@@ -1,0 +1,225 @@
+//! Open connections: how many there may be, how many there are, and when one ends with its answer.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::Next;
+use actix_web::rt::net::TcpStream;
+use actix_web::{Error, web};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{Shutdown, shutdown};
+
+/// Files that are open for other reasons than a connection: the inbox's, the log, connections to
+/// Postgres. Three times what was seen under load.
+const OTHER_FILES: u64 = 128;
+/// How often the wait for connections to end looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The count of open connections, shared by all workers.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// Most that may be open.
+    most: usize,
+    saying_goodbye: AtomicBool,
+    /// Those that were opened before we began to say goodbye.
+    old: AtomicUsize,
+    /// Those that were opened after.
+    young: AtomicUsize,
+    /// Those that can be hung up, by their socket, and whether a request is at work on each.
+    sockets: Mutex<HashMap<RawFd, Arc<AtomicBool>>>,
+}
+
+/// An open connection; counted until it is dropped, which is before its socket is closed.
+#[derive(Debug)]
+pub(super) struct Open {
+    connections: Arc<Connections>,
+    young: bool,
+    busy: Arc<AtomicBool>,
+    socket: Option<RawFd>,
+}
+
+impl Connections {
+    /// Room for as many as are wanted and the machine's limit on open files allows.
+    pub(super) fn new(wanted: usize) -> Self {
+        let allowed = raise_file_limit();
+        let room = allowed.map_or(wanted, |files| room_for(wanted, files));
+        if room < wanted {
+            tracing::warn!(
+                wanted,
+                room,
+                files = allowed,
+                "the limit on open files is too low for --max-connections: raise it (`ulimit -Hn`, \
+                 LimitNOFILE=)"
+            );
+        }
+        Self {
+            most: room,
+            saying_goodbye: AtomicBool::new(false),
+            old: AtomicUsize::new(0),
+            young: AtomicUsize::new(0),
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Most that may be open.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Counts one, for `on_connect`.
+    pub(super) fn open(self: &Arc<Self>, stream: &dyn Any) -> Open {
+        let young = self.saying_goodbye.load(Ordering::SeqCst);
+        self.count(young).fetch_add(1, Ordering::SeqCst);
+        let busy = Arc::new(AtomicBool::new(false));
+        let socket = stream.downcast_ref::<TcpStream>().map(AsRawFd::as_raw_fd);
+        if let Some(socket) = socket {
+            self.sockets().insert(socket, busy.clone());
+        }
+        Open { connections: Arc::clone(self), young, busy, socket }
+    }
+
+    fn sockets(&self) -> std::sync::MutexGuard<'_, HashMap<RawFd, Arc<AtomicBool>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connections on which nothing is at work, each after what it has sent so far: the
+    /// kernel gives out what has arrived, and then says that nothing more will come. actix' own way
+    /// to stop drops a request that has arrived and has not been read, and so does this under TLS,
+    /// where an end in the middle of the stream would be an error.
+    pub(super) fn hang_up(&self) {
+        // A socket is taken out before it is closed, so under the lock none is another's by now.
+        for (socket, busy) in self.sockets().iter() {
+            if !busy.load(Ordering::SeqCst) {
+                // The other side may have ended it already.
+                let _ = shutdown(*socket, Shutdown::Read);
+            }
+        }
+    }
+
+    /// From now on each connection ends with its next answer.
+    pub(super) fn say_goodbye(&self) {
+        self.saying_goodbye.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until those are closed that were open when the goodbye began, or for `patience`.
+    pub(super) async fn old_ones_gone(&self, patience: Duration) {
+        self.gone(false, patience).await;
+    }
+
+    /// The same for those that were opened since.
+    pub(super) async fn young_ones_gone(&self, patience: Duration) {
+        self.gone(true, patience).await;
+    }
+
+    async fn gone(&self, young: bool, patience: Duration) {
+        let wait = async {
+            while self.count(young).load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        // What is left when patience ends is closed by whoever comes next.
+        let _ = tokio::time::timeout(patience, wait).await;
+    }
+
+    fn count(&self, young: bool) -> &AtomicUsize {
+        if young { &self.young } else { &self.old }
+    }
+
+    /// A connection is not kept for a further request when we stop, or when room grows short: then
+    /// whoever holds many open without a use for them gives way to whoever has one.
+    fn ends_with_this_answer(&self) -> bool {
+        if self.saying_goodbye.load(Ordering::Relaxed) {
+            return true;
+        }
+        let open = self.old.load(Ordering::Relaxed);
+        open > self.most - self.most / 4
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket {
+            self.connections.sockets().remove(&socket);
+        }
+        self.connections.count(self.young).fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Middleware for `from_fn`: says `Connection: close` where the connection ends with this answer,
+/// and notes on which connections a request is at work.
+pub(super) async fn end_with_answer(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let connections = req.app_data::<web::Data<Connections>>().cloned();
+    let busy = req.conn_data::<Open>().map(|open| open.busy.clone());
+    let mark = |at_work| busy.iter().for_each(|busy| busy.store(at_work, Ordering::SeqCst));
+    mark(true);
+    let answer = next.call(req).await;
+    mark(false);
+    let mut response = answer?;
+    // Asked after the answer is made: the stop may have come meanwhile.
+    if connections.is_some_and(|connections| connections.ends_with_this_answer()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}
+
+fn room_for(wanted: usize, files: u64) -> usize {
+    let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+    wanted.min(room.max(1))
+}
+
+/// Raises our limit on open files to what we may raise it to, and says what it is then.
+fn raise_file_limit() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    // macOS says that there is no limit and then refuses a high one.
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Some(if raised.is_ok() { hard } else { soft })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_kept_back_for_the_inbox_and_postgres() {
+        assert_eq!(room_for(10_000, 1_048_576), 10_000);
+        assert_eq!(room_for(10_000, 1_024), 896);
+        assert_eq!(room_for(10_000, 20), 1, "better than nothing");
+    }
+
+    #[test]
+    fn connections_are_kept_alive_while_there_is_room() {
+        let connections = Arc::new(Connections { most: 8, ..Connections::new(1) });
+        let mut open: Vec<_> = (0..6).map(|_| connections.open(&())).collect();
+        assert!(!connections.ends_with_this_answer());
+        open.push(connections.open(&()));
+        assert!(connections.ends_with_this_answer(), "a quarter is kept free");
+        open.pop();
+        assert!(!connections.ends_with_this_answer());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_goodbye_waits_for_those_that_have_not_heard_it() {
+        let connections = Arc::new(Connections::new(8));
+        let old = connections.open(&());
+        connections.say_goodbye();
+        let _young = connections.open(&());
+        assert!(connections.ends_with_this_answer());
+        let start = tokio::time::Instant::now();
+        connections.old_ones_gone(Duration::from_secs(3)).await;
+        assert!(start.elapsed() >= Duration::from_secs(3), "it is still open");
+        drop(old);
+        let start = tokio::time::Instant::now();
+        connections.old_ones_gone(Duration::from_secs(3)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "those that came later are not waited for");
+    }
+}

@@ -1,0 +1,63 @@
+//! The socket that everything comes in by: one that systemd holds and passes, or one of our own.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Context as _, bail};
+use listenfd::ListenFd;
+use tokio::net::TcpSocket;
+
+/// Connections that the kernel keeps while all of us are busy: as many as Linux allows unless it is
+/// told otherwise (`net.core.somaxconn`). What does not fit is dropped, and tried again by its
+/// sender's kernel a second later.
+const BACKLOG: u32 = 4096;
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    /// As it turned out: the port that was chosen, where the settings said 0.
+    pub(super) address: SocketAddr,
+}
+
+impl Listener {
+    /// The socket that was passed (systemd's protocol: `LISTEN_FDS`, `LISTEN_PID`), or else one on
+    /// `address`.
+    pub(super) fn take(address: SocketAddr) -> anyhow::Result<Self> {
+        let passed = passed()?;
+        let is_passed = passed.is_some();
+        let socket = match passed {
+            Some(socket) => socket,
+            None => bind(address).with_context(|| {
+                format!("cannot listen on {address}; VERBATIM_LISTEN chooses another")
+            })?,
+        };
+        let address = socket.local_addr()?;
+        if is_passed {
+            tracing::info!(%address, "serving on the socket that was passed, and not on --listen");
+        }
+        Ok(Self { socket, address })
+    }
+}
+
+fn passed() -> anyhow::Result<Option<TcpListener>> {
+    let mut passed = ListenFd::from_env();
+    match passed.len() {
+        0 => Ok(None),
+        1 => passed.take_tcp_listener(0).context(
+            "the socket that was passed (LISTEN_FDS) is not one of TCP: its unit wants a \
+             ListenStream=HOST:PORT",
+        ),
+        many => bail!(
+            "{many} sockets were passed (LISTEN_FDS), and one is needed: leave one ListenStream= \
+             in the unit; [::]:PORT takes IPv4, too"
+        ),
+    }
+}
+
+/// As the standard library does it, with a longer queue.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}

@@ -1,0 +1,109 @@
+//! HTTPS by the service itself.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use rcgen::generate_simple_self_signed;
+use tempfile::TempDir;
+use verbatim::config::TlsSettings;
+
+use crate::support::app::{App, client_that_trusts};
+use crate::support::process::{KEY, SECRET, verbatim};
+
+/// A certificate's folder.
+struct Pair(TempDir);
+
+impl Pair {
+    /// A new certificate for this machine, signed by itself.
+    fn new() -> Self {
+        let pair = Self(TempDir::new().unwrap());
+        pair.renew();
+        pair
+    }
+
+    fn files(&self) -> TlsSettings {
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| self.0.path().join(name));
+        TlsSettings { cert, key }
+    }
+
+    /// Puts another pair in the place of the one that is there.
+    fn renew(&self) {
+        let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        self.put("cert.pem", &made.cert.pem());
+        self.put("key.pem", &made.signing_key.serialize_pem());
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join("new"), text).unwrap();
+        std::fs::rename(self.0.path().join("new"), self.0.path().join(name)).unwrap();
+    }
+
+    /// The certificate as it is now, kept for a client.
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.0.path().join(name);
+        std::fs::copy(self.files().cert, &copy).unwrap();
+        copy
+    }
+}
+
+async fn alive(client: &reqwest::Client, app: &App) -> Option<u16> {
+    let answer = client.get(format!("{}/healthz", app.address)).send().await;
+    answer.ok().map(|answer| answer.status().as_u16())
+}
+
+#[actix_web::test]
+async fn a_new_certificate_is_used_without_dropping_connections() {
+    let pair = Pair::new();
+    let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
+    assert!(app.address.starts_with("https://"));
+    let before = client_that_trusts(&pair.copy("before.pem"));
+    assert_eq!(alive(&before, &app).await, Some(200), "over a connection that stays open");
+
+    // Half of a new pair, which does not fit the other half: the one before stays.
+    let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    pair.put("cert.pem", &made.cert.pem());
+    assert_eq!(app.deliver(said("first")).await.status, 200);
+
+    pair.renew();
+    let after = client_that_trusts(&pair.copy("after.pem"));
+    while alive(&after, &app).await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(alive(&before, &app).await, Some(200), "the open connection was not dropped");
+    let anew = client_that_trusts(&pair.0.path().join("before.pem"));
+    assert_eq!(alive(&anew, &app).await, None, "a new connection gets the new certificate");
+    assert_eq!(app.log().await.len(), 1);
+}
+
+#[actix_web::test]
+async fn the_senders_own_tools_trust_a_certificate_that_they_are_shown() {
+    let pair = Pair::new();
+    let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
+    let ledger = pair.0.path().join("ledger.jsonl");
+    let run = async |args: &[&str], path: &str, ca_file: bool| -> Output {
+        let mut command = tokio::process::Command::from(verbatim());
+        command.args(args).args(["--url", &format!("{}{path}", app.address), "--ledger"]);
+        command.arg(&ledger).env("VERBATIM_API_KEY", KEY).env("VERBATIM_WEBHOOK_SECRET", SECRET);
+        if ca_file {
+            command.arg("--ca-file").arg(pair.files().cert);
+        }
+        command.kill_on_drop(true).output().await.unwrap()
+    };
+    let simulate = ["simulate", "--sessions", "2", "--contract", "d", "--header", "A: b"];
+    let distrusted = run(&simulate, "/webhook", false).await;
+    let text = String::from_utf8_lossy(&distrusted.stdout).into_owned();
+    assert!(!distrusted.status.success() && text.contains("no connection"), "{text}");
+
+    let simulate = ["simulate", "--sessions", "2", "--contract", "b"];
+    let trusted = run(&simulate, "/webhook", true).await;
+    assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
+    app.drained().await;
+    let verified = run(&["verify"], "", true).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+fn said(text: &str) -> String {
+    serde_json::json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
+        "data": { "session_id": "s", "role": "user", "message": text } })
+    .to_string()
+}
