@@ -4,6 +4,7 @@ mod connections;
 mod http;
 mod listener;
 mod tls;
+mod workers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
