@@ -1,8 +1,7 @@
 //! The threads that serve connections, each with a runtime of its own, and the routes.
 //!
 //! This is actix-web's `HttpServer` without its acceptor. That one hands connections to threads and
-//! does not know which of them have begun, so its stop drops what was handed over and not begun; on
-//! a busy machine that was one delivery in thirty at each restart.
+//! does not know which of them have begun, so its stop drops what was handed over and not begun.
 
 use std::future::poll_fn;
 use std::rc::Rc;
