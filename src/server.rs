@@ -5,6 +5,7 @@ mod http;
 mod listener;
 mod schema;
 mod tls;
+mod workers;
 
 pub use tls::check as check_certificate;
 

@@ -1,20 +1,20 @@
 //! Open connections: how many there may be, how many there are, and when one ends with its answer.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
-use actix_web::rt::net::TcpStream;
 use actix_web::{Error, web};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Shutdown, shutdown};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Files that are open for other reasons than a connection: the inbox's, the log, connections to
 /// Postgres. Three times what was seen under load.
@@ -22,27 +22,44 @@ const OTHER_FILES: u64 = 128;
 /// How often the wait for connections to end looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+tokio::task_local! {
+    /// The connection that a task serves.
+    static SERVED: Arc<Open>;
+}
+
 /// The count of open connections, shared by all workers.
 #[derive(Debug)]
 pub(super) struct Connections {
     /// Most that may be open.
     most: usize,
+    /// A place for each.
+    room: Arc<Semaphore>,
     saying_goodbye: AtomicBool,
     /// Those that were opened before we began to say goodbye.
     old: AtomicUsize,
     /// Those that were opened after.
     young: AtomicUsize,
-    /// Those that can be hung up, by their socket, and whether a request is at work on each.
-    sockets: Mutex<HashMap<RawFd, Arc<AtomicBool>>>,
+    /// Those that can be hung up, by their socket.
+    sockets: Mutex<HashMap<RawFd, Arc<State>>>,
 }
 
-/// An open connection; counted until it is dropped, which is before its socket is closed.
+/// How a connection is.
+#[derive(Debug)]
+struct State {
+    /// It was opened after we began to say goodbye.
+    young: bool,
+    /// A request is at work on it.
+    busy: AtomicBool,
+}
+
+/// An open connection; counted from its acceptance until it is dropped.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Arc<Connections>,
-    young: bool,
-    busy: Arc<AtomicBool>,
+    state: Arc<State>,
+    /// Where it can be hung up.
     socket: Option<RawFd>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Connections {
@@ -61,6 +78,7 @@ impl Connections {
         }
         Self {
             most: room,
+            room: Arc::new(Semaphore::new(room)),
             saying_goodbye: AtomicBool::new(false),
             old: AtomicUsize::new(0),
             young: AtomicUsize::new(0),
@@ -68,24 +86,32 @@ impl Connections {
         }
     }
 
-    /// Most that may be open.
-    pub(super) fn most(&self) -> usize {
-        self.most
+    /// Waits for room for one more.
+    pub(super) async fn room(&self) -> OwnedSemaphorePermit {
+        match self.room.clone().acquire_owned().await {
+            Ok(room) => room,
+            // It is never closed.
+            Err(_) => std::future::pending().await,
+        }
     }
 
-    /// Counts one, for `on_connect`.
-    pub(super) fn open(self: &Arc<Self>, stream: &dyn Any) -> Open {
+    /// Counts one. With its socket it can be hung up.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        stream: Option<&TcpStream>,
+        room: OwnedSemaphorePermit,
+    ) -> Arc<Open> {
         let young = self.saying_goodbye.load(Ordering::SeqCst);
         self.count(young).fetch_add(1, Ordering::SeqCst);
-        let busy = Arc::new(AtomicBool::new(false));
-        let socket = stream.downcast_ref::<TcpStream>().map(AsRawFd::as_raw_fd);
+        let state = Arc::new(State { young, busy: AtomicBool::new(false) });
+        let socket = stream.map(AsRawFd::as_raw_fd);
         if let Some(socket) = socket {
-            self.sockets().insert(socket, busy.clone());
+            self.sockets().insert(socket, state.clone());
         }
-        Open { connections: Arc::clone(self), young, busy, socket }
+        Arc::new(Open { connections: Arc::clone(self), state, socket, _room: room })
     }
 
-    fn sockets(&self) -> std::sync::MutexGuard<'_, HashMap<RawFd, Arc<AtomicBool>>> {
+    fn sockets(&self) -> MutexGuard<'_, HashMap<RawFd, Arc<State>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,10 +119,19 @@ impl Connections {
     /// kernel gives out what has arrived, and then says that nothing more will come. actix' own way
     /// to stop drops a request that has arrived and has not been read, and so does this under TLS,
     /// where an end in the middle of the stream would be an error.
-    pub(super) fn hang_up(&self) {
-        // A socket is taken out before it is closed, so under the lock none is another's by now.
-        for (socket, busy) in self.sockets().iter() {
-            if !busy.load(Ordering::SeqCst) {
+    pub(super) fn hang_up_old_ones(&self) {
+        self.hang_up(false);
+    }
+
+    /// The same for those that were opened since the goodbye began.
+    pub(super) fn hang_up_young_ones(&self) {
+        self.hang_up(true);
+    }
+
+    fn hang_up(&self, young: bool) {
+        // A socket is forgotten before it is closed, so under the lock none is another's by now.
+        for (socket, state) in self.sockets().iter() {
+            if state.young == young && !state.busy.load(Ordering::SeqCst) {
                 // The other side may have ended it already.
                 let _ = shutdown(*socket, Shutdown::Read);
             }
@@ -116,6 +151,15 @@ impl Connections {
     /// The same for those that were opened since.
     pub(super) async fn young_ones_gone(&self, patience: Duration) {
         self.gone(true, patience).await;
+    }
+
+    /// The same for all.
+    pub(super) async fn all_gone(&self, patience: Duration) {
+        let both = async {
+            self.gone(false, patience).await;
+            self.gone(true, patience).await;
+        };
+        let _ = tokio::time::timeout(patience, both).await;
     }
 
     async fn gone(&self, young: bool, patience: Duration) {
@@ -138,17 +182,27 @@ impl Connections {
         if self.saying_goodbye.load(Ordering::Relaxed) {
             return true;
         }
-        let open = self.old.load(Ordering::Relaxed);
-        open > self.most - self.most / 4
+        self.room.available_permits() < self.most / 4
+    }
+}
+
+impl Open {
+    /// Runs what serves the connection.
+    pub(super) async fn scope(open: Arc<Self>, serving: impl Future<Output = ()>) {
+        SERVED.scope(open, serving).await;
+    }
+
+    /// The socket is about to be closed: it cannot be hung up any more.
+    pub(super) fn forget_socket(&self) {
+        if let Some(socket) = self.socket {
+            self.connections.sockets().remove(&socket);
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket {
-            self.connections.sockets().remove(&socket);
-        }
-        self.connections.count(self.young).fetch_sub(1, Ordering::SeqCst);
+        self.connections.count(self.state.young).fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -159,8 +213,8 @@ pub(super) async fn end_with_answer(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let connections = req.app_data::<web::Data<Connections>>().cloned();
-    let busy = req.conn_data::<Open>().map(|open| open.busy.clone());
-    let mark = |at_work| busy.iter().for_each(|busy| busy.store(at_work, Ordering::SeqCst));
+    let served = SERVED.try_with(|open| open.state.clone()).ok();
+    let mark = |at_work| served.iter().for_each(|it| it.busy.store(at_work, Ordering::SeqCst));
     mark(true);
     let answer = next.call(req).await;
     mark(false);
@@ -196,23 +250,30 @@ mod tests {
         assert_eq!(room_for(10_000, 20), 1, "better than nothing");
     }
 
-    #[test]
-    fn connections_are_kept_alive_while_there_is_room() {
-        let connections = Arc::new(Connections { most: 8, ..Connections::new(1) });
-        let mut open: Vec<_> = (0..6).map(|_| connections.open(&())).collect();
+    async fn open(connections: &Arc<Connections>) -> Arc<Open> {
+        connections.open(None, connections.room().await)
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_alive_while_there_is_room() {
+        let connections = Arc::new(Connections::new(8));
+        let mut held = Vec::new();
+        for _ in 0..6 {
+            held.push(open(&connections).await);
+        }
         assert!(!connections.ends_with_this_answer());
-        open.push(connections.open(&()));
+        held.push(open(&connections).await);
         assert!(connections.ends_with_this_answer(), "a quarter is kept free");
-        open.pop();
+        held.pop();
         assert!(!connections.ends_with_this_answer());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_goodbye_waits_for_those_that_have_not_heard_it() {
         let connections = Arc::new(Connections::new(8));
-        let old = connections.open(&());
+        let old = open(&connections).await;
         connections.say_goodbye();
-        let _young = connections.open(&());
+        let _young = open(&connections).await;
         assert!(connections.ends_with_this_answer());
         let start = tokio::time::Instant::now();
         connections.old_ones_gone(Duration::from_secs(3)).await;

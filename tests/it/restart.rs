@@ -134,7 +134,7 @@ fn says_close(head: &str) -> bool {
 /// A delivery that nobody signed: it gets an answer, and that is all that matters here.
 const DELIVERY: &str = "POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
 
-#[actix_web::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_each_connection_with_its_answer() {
     let app = App::start().await;
     let clients = {
@@ -177,7 +177,7 @@ async fn a_stop_ends_each_connection_with_its_answer() {
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
-#[actix_web::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_without_connections_takes_no_time() {
     let app = App::start().await;
     drop(Kept::open(&app));
@@ -231,7 +231,7 @@ async fn systemd_is_told_when_it_serves_and_when_it_stops() {
     assert_eq!(heard(), "STOPPING=1");
 }
 
-#[actix_web::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let app = App::start_with(|settings| settings.max_connections = 1).await;
     // Each worker has room for one, and these say nothing.
@@ -247,7 +247,7 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     assert!(head.starts_with("http/1.1 200"), "it was not turned away: {head}");
 }
 
-#[actix_web::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_do_not_keep_a_delivery_from_being_answered() {
     let app = App::start().await;
     let idle: Vec<_> = (0..2_000).map(|_| Kept::open(&app)).collect();
