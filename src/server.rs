@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +69,7 @@ impl Server {
         let address = listener.local_addr()?;
         let database = Arc::new(Database::open(&settings.database).await?);
         let options = database.connect_options();
-        let (inbox, backlog) = open_inbox(&settings, &life).await?;
+        let (inbox, backlog) = open_inbox(&settings, &clock, &life).await?;
         let pool = postgres::read_pool(options.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
@@ -157,17 +156,11 @@ impl Server {
 
 async fn open_inbox(
     settings: &Settings,
+    clock: &Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
-    let folder = settings.database.data_dir.join("inbox");
-    // Deliveries are conversations: nobody else's to read.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("cannot make the inbox's folder {}", folder.display()))?;
-    let path = folder.join("inbox.sqlite");
-    let opened = Inbox::open(&path, settings.inbox_quota_bytes, life).await;
+    let path = settings.database.data_dir.join("inbox/inbox.sqlite");
+    let opened = Inbox::open(&path, settings.inbox_quota_bytes, clock, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 

@@ -1,16 +1,19 @@
 //! The `SQLite` file: one row a group.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::backlog::GroupInfo;
+use super::group::GroupInfo;
+use super::record::SMALLEST_RECORD;
 
 /// How long a statement waits for the other connection; the writer and the reader hold the file
 /// for moments only.
@@ -20,6 +23,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_PAGES: &str = "8192";
 /// The layout of the tables, kept in `user_version`.
 const LAYOUT: i64 = 1;
+/// The size of a page. It is SQLite's default, and set all the same: a damaged file is read with
+/// this size even where its header is gone.
+pub(super) const PAGE_BYTES: u32 = 4096;
+/// No number of a group comes near: one beyond it is noise, and the next ones would overflow.
+pub(super) const LARGEST_SEQ: i64 = i64::MAX / 2;
+/// SQLite's primary result codes for what waiting does not heal: the file is malformed, its tables
+/// are not ours, it is no database.
+const DAMAGE: [u32; 3] = [11, 1, 26];
 
 /// Forgets what has been drained.
 const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
@@ -36,15 +47,44 @@ pub enum FileError {
     /// `SQLite` says no.
     #[error("the inbox's file")]
     Sqlite(#[from] sqlx::Error),
+    /// The system says no.
+    #[error("{what} {}", .path.display())]
+    Io {
+        /// What could not be done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A newer version of Verbatim wrote it.
     #[error(
         "the inbox's file has layout {0}, which is newer than this version of Verbatim knows; \
          start the newer version again, and let it drain before going back"
     )]
     FromTheFuture(i64),
-    /// `SQLite` opened it, and found it damaged.
+    /// It is not as it was written.
     #[error("the inbox's file is damaged: {0}")]
     Corrupt(String),
+}
+
+impl FileError {
+    /// The file is not what was written, and will not be: waiting heals nothing. A full or failing
+    /// disk is another matter.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt(_) => true,
+            Self::FromTheFuture(_) | Self::Io { .. } => false,
+            Self::Sqlite(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
+            Self::Sqlite(error) => error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .and_then(|code| code.parse::<u32>().ok())
+                // The low byte of an extended code is the primary one.
+                .is_some_and(|code| DAMAGE.contains(&(code & 0xff))),
+        }
+    }
 }
 
 /// A group as it lies in the file.
@@ -63,6 +103,7 @@ pub(super) struct InboxFile {
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
+        .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         // FULL syncs the log at every commit: the 200 that follows is a promise.
         .synchronous(SqliteSynchronous::Full)
@@ -110,13 +151,7 @@ impl InboxFile {
             sqlx::query("SELECT seq, count, oldest_at, length(payload) FROM groups ORDER BY seq")
                 .fetch_all(&mut self.connection)
                 .await?;
-        let info = rows.into_iter().map(|row| GroupInfo {
-            seq: row.get(0),
-            count: usize::try_from(row.get::<i64, _>(1)).unwrap_or(0),
-            oldest_at: from_micros(row.get(2)),
-            bytes: u64::try_from(row.get::<i64, _>(3)).unwrap_or(0),
-        });
-        Ok(info.collect())
+        rows.iter().map(info).collect()
     }
 
     /// Writes a group and forgets others, in one transaction: when it returns, both are on disk.
@@ -139,6 +174,13 @@ impl InboxFile {
         };
         query.execute(&mut self.connection).await?;
         Ok(())
+    }
+
+    /// Writes a group and takes it out again: a file that could be opened may still refuse writes.
+    pub(super) async fn probe(&mut self) -> Result<(), FileError> {
+        let probe = GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: DateTime::default() };
+        self.commit(Some((&probe, vec![0; PAGE_BYTES as usize])), &[]).await?;
+        self.commit(None, &[probe.seq]).await
     }
 
     /// Closes the file, and writes the log back into it.
@@ -176,8 +218,30 @@ impl InboxReader {
         .bind(last)
         .fetch_optional(&mut self.connection)
         .await?;
-        Ok(row.map(|row| StoredGroup { seq: row.get(0), payload: row.get::<Vec<u8>, _>(1).into() }))
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(StoredGroup {
+            seq: row.try_get(0)?,
+            payload: row.try_get::<Vec<u8>, _>(1)?.into(),
+        }))
     }
+}
+
+/// What a row says of its group.
+fn info(row: &SqliteRow) -> Result<GroupInfo, FileError> {
+    let seq: i64 = row.try_get(0)?;
+    if seq > LARGEST_SEQ {
+        return Err(FileError::Corrupt(format!("a group has the number {seq}")));
+    }
+    let bytes = u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0);
+    Ok(GroupInfo {
+        seq,
+        // A damaged number must not spoil the sums: so many records fit at the most.
+        count: usize::try_from(row.try_get::<i64, _>(1)?.clamp(0, i64::from(u32::MAX)))
+            .unwrap_or(0)
+            .min(usize::try_from(bytes).unwrap_or(usize::MAX) / SMALLEST_RECORD),
+        oldest_at: from_micros(row.try_get(2)?),
+        bytes,
+    })
 }
 
 fn from_micros(micros: i64) -> DateTime<Utc> {
