@@ -1,26 +1,22 @@
 //! The `SQLite` file: one row a group.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::error::DatabaseError;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteRow,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::group::GroupInfo;
 use super::record::SMALLEST_RECORD;
+use super::salvage::aside;
 
 /// How long a statement waits for the other connection; the writer and the reader hold the file
 /// for moments only.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The log is written back into the file after so many pages, 32 MiB. What is drained by then is
-/// never written there at all; the default of 4 MiB would do it several times a second under load.
-const CHECKPOINT_PAGES: &str = "8192";
 /// The layout of the tables, kept in `user_version`.
 const LAYOUT: i64 = 1;
 /// The size of a page. It is SQLite's default, and set all the same: a damaged file is read with
@@ -66,6 +62,9 @@ pub enum FileError {
     /// It is not as it was written.
     #[error("the inbox's file is damaged: {0}")]
     Corrupt(String),
+    /// What is written goes into a file that has no name any more, and would end with the process.
+    #[error("somebody has removed or replaced the inbox's file")]
+    Removed,
 }
 
 impl FileError {
@@ -75,7 +74,7 @@ impl FileError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Corrupt(_) => true,
-            Self::FromTheFuture(_) | Self::Io { .. } => false,
+            Self::FromTheFuture(_) | Self::Io { .. } | Self::Removed => false,
             Self::Sqlite(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
             Self::Sqlite(error) => error
                 .as_database_error()
@@ -98,51 +97,79 @@ pub(super) struct StoredGroup {
 #[derive(Debug)]
 pub(super) struct InboxFile {
     connection: SqliteConnection,
+    path: PathBuf,
+    identity: Identity,
 }
 
+/// Device and number of the file, and of its log.
+type Identity = [Option<(u64, u64)>; 2];
+
+fn identity(path: &Path) -> Identity {
+    let of = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    [of(path), of(&aside::log_of(path))]
+}
+
+/// What is known before the file is touched; the rest is said in [`PREPARE`].
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .page_size(PAGE_BYTES)
-        .journal_mode(SqliteJournalMode::Wal)
-        // FULL syncs the log at every commit: the 200 that follows is a promise.
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .locking_mode(SqliteLockingMode::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(16)
         .disable_statement_logging()
 }
 
+/// FULL syncs the log at every commit: the 200 that follows is a promise. The log is written back
+/// into the file after 32 MiB. What is drained by then is never written there at all; the default
+/// of 4 MiB would do it several times a second under load.
+const PREPARE: &str = "PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 8192";
+const MAKE_TABLE: &str = "BEGIN IMMEDIATE;
+    CREATE TABLE IF NOT EXISTS groups (
+        seq       INTEGER PRIMARY KEY,
+        count     INTEGER NOT NULL,
+        oldest_at INTEGER NOT NULL, -- microseconds since 1970
+        payload   BLOB    NOT NULL
+    );
+    DELETE FROM groups WHERE seq < 0; -- a probe that a crash left behind
+    PRAGMA user_version = 1;
+    COMMIT;";
+
 impl InboxFile {
     /// Opens the file, or makes it, and checks it.
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
-        let mut connection = options(path).create_if_missing(true).connect().await?;
+        let connection = options(path).create_if_missing(true).connect().await?;
+        let mut file = Self { connection, path: path.to_owned(), identity: [None; 2] };
+        match file.prepare().await {
+            Ok(()) => {
+                file.identity = identity(path);
+                Ok(file)
+            }
+            Err(error) => {
+                // Closed here, and not at some later moment by a thread: its last act is to remove
+                // the log by its name, which may be another file's by then.
+                let _ = file.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<(), FileError> {
+        let connection = &mut self.connection;
+        sqlx::raw_sql(PREPARE).execute(&mut *connection).await?;
         let layout: i64 =
-            sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
         if layout > LAYOUT {
             return Err(FileError::FromTheFuture(layout));
         }
         let verdict: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
         if verdict != "ok" {
             return Err(FileError::Corrupt(verdict));
         }
-        sqlx::raw_sql(
-            "BEGIN IMMEDIATE;
-             CREATE TABLE IF NOT EXISTS groups (
-                 seq       INTEGER PRIMARY KEY,
-                 count     INTEGER NOT NULL,
-                 oldest_at INTEGER NOT NULL, -- microseconds since 1970
-                 payload   BLOB    NOT NULL
-             );
-             DELETE FROM groups WHERE seq < 0; -- a probe that a crash left behind
-             PRAGMA user_version = 1;
-             COMMIT;",
-        )
-        .execute(&mut connection)
-        .await?;
-        Ok(Self { connection })
+        sqlx::raw_sql(MAKE_TABLE).execute(&mut *connection).await?;
+        Ok(())
     }
 
     /// What lies in the file, in order.
@@ -173,6 +200,14 @@ impl InboxFile {
             None => sqlx::query(FORGET).bind(forget),
         };
         query.execute(&mut self.connection).await?;
+        // Two looks at a folder cost a hundredth of a sync.
+        if identity(&self.path) == self.identity { Ok(()) } else { Err(FileError::Removed) }
+    }
+
+    /// Writes all that it holds into a new file.
+    pub(super) async fn copy_to(&mut self, path: &Path) -> Result<(), FileError> {
+        let path = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?1").bind(path).execute(&mut self.connection).await?;
         Ok(())
     }
 

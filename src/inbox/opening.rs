@@ -33,6 +33,18 @@ pub(super) enum Doubt {
     CannotWrite,
     /// It has proved that it is not.
     Damaged,
+    /// It is whole, and has no name any more.
+    Removed,
+}
+
+impl Doubt {
+    pub(super) fn of(error: &FileError) -> Self {
+        match error {
+            FileError::Removed => Self::Removed,
+            error if error.is_damage() => Self::Damaged,
+            _ => Self::CannotWrite,
+        }
+    }
 }
 
 /// Opens the file, or makes it. One that is damaged is set aside, and a new one made.
@@ -49,12 +61,34 @@ pub(super) async fn open(path: &Path, clock: &Clock) -> Result<Opened, FileError
     }
 }
 
+/// Closes a file that is not trusted any more. One that has lost its name is saved under another,
+/// from where it is brought over like a damaged one.
+pub(super) async fn give_up(mut old: InboxFile, path: &Path, clock: &Clock, doubt: Doubt) {
+    if doubt == Doubt::Removed {
+        let kept = aside::name_for(path, clock.now());
+        let copied = match prepare_folder(path) {
+            Ok(()) => old.copy_to(&kept).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = copied {
+            tracing::error!(error = %chain(&error), "the inbox's file has been removed, and cannot \
+                be saved: of what was not in Postgres, only what is in memory will get there");
+        }
+    }
+    // Its error is the one that brought us here.
+    let _ = old.close().await;
+}
+
 /// Tries for as long as it takes. A file is trusted once it has been checked and has taken a
 /// commit.
 pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> Opened {
-    let mut attempts = Attempts { damaged: doubt == Doubt::Damaged, set_aside: false };
-    // Proven damage needs no second look.
-    let mut wait = if attempts.damaged { Duration::ZERO } else { REOPEN_AFTER };
+    let mut attempts = Attempts {
+        damaged: doubt == Doubt::Damaged,
+        // What was under the name before has been saved elsewhere.
+        set_aside: doubt == Doubt::Removed,
+    };
+    // What is proven needs no second look.
+    let mut wait = if doubt == Doubt::CannotWrite { REOPEN_AFTER } else { Duration::ZERO };
     let mut failures = 0_u32;
     loop {
         tokio::time::sleep(wait).await;

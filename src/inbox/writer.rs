@@ -127,9 +127,7 @@ impl Writer {
                     deliveries go to Postgres before they are answered");
                 self.backlog.give_back(forget);
                 answer(waiting, Err(Refused::Failing));
-                let damaged = error.is_damage();
-                let doubt = if damaged { Doubt::Damaged } else { Doubt::CannotWrite };
-                self.distrust(Some(file), doubt)
+                self.distrust(Some(file), Doubt::of(&error))
             }
         }
     }
@@ -156,8 +154,7 @@ impl Writer {
         let (path, clock) = (self.path.clone(), self.clock.clone());
         State::Reopening(tokio::spawn(async move {
             if let Some(old) = old {
-                // An error of closing is the error that brought us here.
-                let _ = old.close().await;
+                opening::give_up(old, &path, &clock, doubt).await;
             }
             opening::until_it_opens(&path, &clock, doubt).await
         }))

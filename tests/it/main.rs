@@ -6,6 +6,7 @@ mod api;
 mod crash;
 mod durability;
 mod embedded;
+mod inbox;
 mod keys;
 mod projection;
 mod simulate;

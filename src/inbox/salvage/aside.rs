@@ -56,12 +56,8 @@ pub(in crate::inbox) fn damage(path: &Path) -> Result<Option<String>> {
 
 /// Renames the file and what belongs to it, and says what it is called now.
 pub(in crate::inbox) fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf> {
-    let stamp = now.format("%Y%m%dT%H%M%SZ");
-    let kept = match interrupted(path)? {
-        // A crash between two renames: this log belongs to that file.
-        Some(kept) => kept,
-        None => free_name(&with(path, &format!("{DAMAGED}{stamp}"))),
-    };
+    // A crash between two renames: this log belongs to that file.
+    let kept = interrupted(path)?.unwrap_or_else(|| name_for(path, now));
     for part in ["", LOG, LOG_INDEX] {
         match std::fs::rename(with(path, part), with(&kept, part)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -82,15 +78,17 @@ fn interrupted(path: &Path) -> Result<Option<PathBuf>> {
     Ok(files.pop())
 }
 
-fn free_name(wanted: &Path) -> PathBuf {
+/// A name that is not taken.
+pub(in crate::inbox) fn name_for(path: &Path, now: DateTime<Utc>) -> PathBuf {
+    let wanted = with(path, &format!("{DAMAGED}{}", now.format("%Y%m%dT%H%M%SZ")));
     let taken = |name: &Path| {
         ["", LOG, LOG_INDEX, REPORT].iter().any(|part| with(name, part).symlink_metadata().is_ok())
     };
-    let mut name = wanted.to_owned();
+    let mut name = wanted.clone();
     let mut count = 1;
     while taken(&name) {
         count += 1;
-        name = with(wanted, &format!(".{count}"));
+        name = with(&wanted, &format!(".{count}"));
     }
     name
 }

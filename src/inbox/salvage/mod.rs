@@ -201,3 +201,6 @@ fn report(outcome: &Outcome) -> serde_json::Value {
         "damaged_bytes_of_groups": outcome.damaged_bytes,
     })
 }
+
+#[cfg(test)]
+mod tests;
