@@ -87,14 +87,6 @@ impl Ledger {
         delivery
     }
 
-    /// The same, of the signed contract.
-    pub(crate) fn next_signed(&self) -> Delivery {
-        let mut inner = self.lock();
-        let delivery = inner.maker.next_signed();
-        inner.note_sent(&delivery);
-        delivery
-    }
-
     /// A signed delivery that must never be stored: it does not count as sent.
     pub(crate) fn next_forbidden(&self) -> Delivery {
         self.lock().maker.next_signed()
@@ -116,6 +108,15 @@ impl Ledger {
             }
             Ok(answer) => *inner.figures.statuses.entry(answer.status).or_default() += 1,
             Err(miss) => *inner.figures.misses.entry(*miss).or_default() += 1,
+        }
+    }
+
+    /// A delivery that is no part of the load was answered 200.
+    pub(crate) fn note_answered(&self, delivery: &Delivery) {
+        let mut inner = self.lock();
+        inner.figures.answered += 1;
+        if let Some(entry) = inner.entries.get_mut(&delivery.sha) {
+            entry.answered = true;
         }
     }
 

@@ -9,9 +9,11 @@
 //! ```
 
 mod delivery;
+mod faults;
 mod http;
 mod ledger;
 mod load;
+mod mix;
 mod oracle;
 mod postgres;
 mod process;
@@ -25,7 +27,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
@@ -34,7 +36,7 @@ use sha2::{Digest as _, Sha256};
 
 use postgres::Template;
 use report::Line;
-use scenarios::{ALL, Scenario};
+use scenarios::{ALL, Outcome, Scenario};
 use world::{Options, Skip, Trial};
 
 /// Runs the real service under faults, and checks that nothing that it answered is lost.
@@ -52,6 +54,12 @@ struct Args {
     /// Lists the scenarios
     #[arg(long)]
     list_scenarios: bool,
+    /// So many random mixes of faults
+    #[arg(long)]
+    mix: Option<u32>,
+    /// How long a mix lasts
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
     /// How often the service is killed
     #[arg(long)]
     kills: Option<u32>,
@@ -103,15 +111,27 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         short: args.short,
         kills: args.kills,
         hold: args.hold,
-        folder: folder.path().to_owned(),
     };
     say(&format!("seed {} (SEED={0} repeats the faults)", options.seed));
-    let template = Arc::new(Template::make(&options.folder)?);
+    let template = Arc::new(Template::make(folder.path())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut lines = Vec::new();
+    let mut run =
+        |name: &str, about: &str, seed, job: &dyn for<'a> Fn(&'a Trial) -> Outcome<'a>| {
+            say(&format!("\n{name}: {about}"));
+            let trial =
+                Trial::new(options.clone(), seed, folder.path().join(name), template.clone());
+            lines.push(runtime.block_on(try_out(name, trial, job, args.keep)));
+        };
     for scenario in chosen {
-        let line = runtime.block_on(try_out(scenario, &options, &template, args.keep));
-        lines.push(line);
+        let seed = seed_of(scenario.name, options.seed);
+        run(scenario.name, scenario.about, seed, &scenario.run);
+    }
+    for number in 0..args.mix.unwrap_or(0) {
+        let seed = options.seed + u64::from(number);
+        let (name, lasts) = (format!("mix-{seed}"), Duration::from_secs(args.seconds));
+        let about = format!("random faults for {} s (MIX=1 SEED={seed})", args.seconds);
+        run(&name, &about, seed_of("mix", seed), &|trial| Box::pin(mix::mix(trial, lasts)));
     }
     say(&report::table(&lines, options.seed));
     if args.keep {
@@ -121,6 +141,9 @@ fn run(args: &Args) -> anyhow::Result<bool> {
 }
 
 fn choose(args: &Args) -> anyhow::Result<Vec<Scenario>> {
+    if args.scenarios.is_empty() && args.mix.is_some() {
+        return Ok(Vec::new());
+    }
     if args.scenarios.is_empty() {
         return Ok(ALL.iter().filter(|one| one.quick || !args.short).copied().collect());
     }
@@ -135,28 +158,24 @@ fn choose(args: &Args) -> anyhow::Result<Vec<Scenario>> {
 }
 
 async fn try_out(
-    scenario: Scenario,
-    options: &Options,
-    template: &Arc<Template>,
+    name: &str,
+    trial: Trial,
+    job: &dyn for<'a> Fn(&'a Trial) -> Outcome<'a>,
     keep: bool,
 ) -> Line {
-    say(&format!("\n{}: {}", scenario.name, scenario.about));
     let begin = Instant::now();
-    let folder = options.folder.join(scenario.name);
-    let seed = seed_of(scenario.name, options.seed);
-    let trial = Trial::new(options.clone(), seed, folder.clone(), template.clone());
-    let outcome = match std::fs::create_dir(&folder).context("a folder for the scenario") {
-        Ok(()) => (scenario.run)(&trial).await,
+    let outcome = match std::fs::create_dir(&trial.folder).context("a folder for the scenario") {
+        Ok(()) => job(&trial).await,
         Err(error) => Err(error),
     };
     let outcome = outcome.map_err(|error| match error.downcast::<Skip>() {
         Ok(Skip(why)) => report::Shortfall::Skipped(why),
         Err(error) => report::Shortfall::Failed(format!("{error:#}")),
     });
-    let line = Line::new(scenario.name, outcome, trial.report(), begin.elapsed());
+    let line = Line::new(name, outcome, trial.report(), begin.elapsed());
     say(&line.in_words());
     if !keep {
-        let _ = std::fs::remove_dir_all(&folder);
+        let _ = std::fs::remove_dir_all(&trial.folder);
     }
     line
 }

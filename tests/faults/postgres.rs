@@ -250,6 +250,7 @@ impl Postgres {
             .port(self.port)
             .username(user)
             .database(database)
+            .application_name("faults")
             .disable_statement_logging();
         connect(&options).await
     }

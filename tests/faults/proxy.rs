@@ -125,7 +125,7 @@ async fn serve(client: TcpStream, way: Arc<Way>) {
 /// Takes a connection and says nothing on it, for as long as the suite lasts.
 async fn silent<T>(connection: T) {
     let _held = connection;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Waits for what the mode says of a chunk; false where the connection ends.
@@ -187,7 +187,7 @@ async fn forth(
                 return;
             }
             // Once the reply is here: it has committed, and nobody learns of it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -241,7 +241,7 @@ impl Frames {
 
     /// The first message's length, once all of it is there.
     fn next(&self) -> Option<usize> {
-        let head = if self.begun { 1 } else { 0 };
+        let head = usize::from(self.begun);
         let length = self.pending.get(head..head + 4)?;
         let length = head + usize::try_from(number(length)).ok()?.max(4);
         // Without a type there is at least a number.

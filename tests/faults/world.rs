@@ -40,8 +40,6 @@ pub(crate) struct Options {
     pub(crate) kills: Option<u32>,
     /// How long faults last, in seconds.
     pub(crate) hold: Option<u64>,
-    /// Where the folders are made.
-    pub(crate) folder: PathBuf,
 }
 
 impl Options {
