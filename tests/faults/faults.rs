@@ -34,19 +34,20 @@ pub(crate) enum Target {
 /// A fault that lasts.
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
     pub(crate) target: Target,
     /// How long it lasts, in seconds: in the short form, and else.
     hold: [u64; 2],
+    /// Nothing gets to Postgres meanwhile. Where something does, the fault was none.
+    stops: bool,
     pub(crate) inject: for<'a> fn(&'a World) -> Work<'a, Heal<'a>>,
 }
 
-/// `fault!(name, what it is, target, [short, else], function)`.
+/// `fault!(name, target, [short, else], stops or lets pass, function)`.
 macro_rules! fault {
-    ($name:literal, $about:literal, $target:ident, $hold:expr, $inject:path) => {
+    ($name:literal, $target:ident, $hold:expr, $stops:expr, $inject:path) => {
         Fault {
+            stops: $stops,
             name: $name,
-            about: $about,
             target: Target::$target,
             hold: $hold,
             inject: |world| Box::pin($inject(world)),
@@ -54,31 +55,28 @@ macro_rules! fault {
     };
 }
 
+const STOPS: bool = true;
+const PASSES: bool = false;
+/// What has waited for so long in the inbox, in seconds, has met the fault.
+const STOPPED_AGE: f64 = 1.5;
+
 /// All of them.
 #[rustfmt::skip]
 pub(crate) const ALL: &[Fault] = &[
-    fault!("postgres-stop", "every process of Postgres is held still", Server, [8, 60], still),
-    fault!("postgres-refuses", "Postgres is stopped, and connections are refused", Server,
-        [5, 30], stopped),
-    fault!("postgres-restart", "Postgres is restarted, again and again", Server, [5, 20],
-        restarted),
-    fault!("kill-postmaster", "kill -9 of the postmaster", Server, [3, 10], postmaster_killed),
-    fault!("recovery", "Postgres is in recovery: a standby, until it is promoted", Server,
-        [5, 20], recovery),
-    fault!("read-only", "Postgres takes no writes (25006)", Session, [5, 20], read_only),
-    fault!("table-locked", "somebody else has locked a table", Session, [5, 30], table_locked),
-    fault!("statement-timeout", "Postgres gives a statement a millisecond", Session, [5, 20],
-        statement_timeout),
-    fault!("connections-exhausted", "others have taken every connection", Session, [5, 20],
-        connections_exhausted),
-    fault!("net-delay", "the network to Postgres takes 300 ms each way", Network, [5, 20],
-        net_delay),
-    fault!("net-cut", "the network to Postgres is cut", Network, [5, 20], net_cut),
-    fault!("net-half-open", "the network to Postgres swallows everything", Network, [5, 20],
-        net_half_open),
-    fault!("net-cut-after-commit", "connections are cut between COMMIT and its reply", Network,
-        [5, 20], net_cut_after_commit),
-    fault!("service-killed", "kill -9 of the service", Service, [1, 1], service_killed),
+    fault!("postgres-stop", Server, [8, 60], STOPS, still),
+    fault!("postgres-refuses", Server, [5, 30], STOPS, stopped),
+    fault!("postgres-restart", Server, [1, 5], PASSES, restarted),
+    fault!("kill-postmaster", Server, [3, 10], STOPS, postmaster_killed),
+    fault!("recovery", Server, [5, 20], STOPS, recovery),
+    fault!("read-only", Session, [5, 20], STOPS, read_only),
+    fault!("table-locked", Session, [5, 30], STOPS, table_locked),
+    fault!("statement-timeout", Session, [5, 20], PASSES, statement_timeout),
+    fault!("connections-exhausted", Session, [5, 20], STOPS, connections_exhausted),
+    fault!("net-delay", Network, [5, 20], PASSES, net_delay),
+    fault!("net-cut", Network, [5, 20], STOPS, net_cut),
+    fault!("net-half-open", Network, [5, 20], STOPS, net_half_open),
+    fault!("net-cut-after-commit", Network, [5, 20], PASSES, net_cut_after_commit),
+    fault!("service-killed", Service, [1, 1], PASSES, service_killed),
 ];
 
 impl Fault {
@@ -103,11 +101,19 @@ pub(crate) async fn hold(trial: &Trial, name: &'static str) -> anyhow::Result<()
     let world = trial.world(fault.setup()).await?;
     let load = world.load(Load::default());
     world.calm().await;
-    world.fault(fault.about);
+    world.fault(fault.name);
     let heal = (fault.inject)(&world).await?;
     tokio::time::sleep(trial.options.hold(fault.hold[0], fault.hold[1])).await;
+    let inbox = world.service.json("/readyz").await?["inbox"].clone();
+    world.tell(&format!("the inbox holds {inbox}"));
+    let bites = inbox["oldest_age_seconds"].as_f64() > Some(STOPPED_AGE);
+    ensure!(bites || !fault.stops, "the fault was none: Postgres took deliveries all the while");
     heal.await?;
     world.tell("put right");
+    if let Ok(proxy) = world.proxy() {
+        let cut = proxy.commits_cut();
+        ensure!(cut > 0 || name != "net-cut-after-commit", "no COMMIT came by");
+    }
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
