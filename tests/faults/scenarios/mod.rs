@@ -13,6 +13,7 @@
 mod clients;
 mod clock;
 mod database;
+mod disk;
 mod oracle;
 mod service;
 
@@ -78,6 +79,14 @@ pub(crate) const ALL: &[Scenario] = &[
     held!("net-cut", "the network to Postgres is cut"),
     held!("net-half-open", "the network to Postgres swallows everything"),
     held!("net-cut-after-commit", "connections are cut between COMMIT and its reply").quick(),
+    scenario!("inbox-disk-full", "the disk of the inbox is full", disk::full),
+    scenario!("inbox-read-only", "the disk of the inbox takes no writes: from the start, and by an error", disk::read_only),
+    scenario!("inbox-sync-fails", "the disk of the inbox fails its syncs (EIO)", disk::sync_fails),
+    scenario!("inbox-truncated", "the inbox's file has lost its end", disk::truncated).quick(),
+    scenario!("inbox-noise", "noise in the inbox's file", disk::noise).quick(),
+    scenario!("inbox-noise-log", "noise in the log of the inbox's file", disk::noise_in_log).quick(),
+    scenario!("inbox-older-version", "an inbox's file of the first layout, and one of a newer", disk::older_version).quick(),
+    scenario!("power-cut", "the inbox's disk loses power, again and again", disk::power_cut),
     scenario!("clock-jump", "the service's clock jumps, forward and back", clock::jump),
     scenario!("slow-bodies", "bodies that come byte by byte, and some that never end", clients::slow_bodies),
     scenario!("half-bodies", "clients that go away in the middle of a body", clients::half_bodies).quick(),
