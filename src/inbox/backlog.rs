@@ -169,9 +169,9 @@ impl Backlog {
             return;
         }
         state.read_up_to(epoch, last);
-        let lost = state.drop_groups(from..=last);
-        if lost > 0 {
-            tracing::error!(lost, "deliveries have vanished from the inbox's file");
+        let gone = state.drop_groups(from..=last);
+        if gone > 0 {
+            tracing::error!(lost = gone, "deliveries have vanished from the inbox's file");
         }
         self.depth.send_replace(state.depth());
     }

@@ -73,9 +73,9 @@ impl FileError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Corrupt(_) => true,
+            Self::Corrupt(_)
+            | Self::Sqlite(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
             Self::FromTheFuture(_) | Self::Io { .. } | Self::Removed => false,
-            Self::Sqlite(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
             Self::Sqlite(error) => error
                 .as_database_error()
                 .and_then(DatabaseError::code)

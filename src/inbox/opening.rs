@@ -107,9 +107,10 @@ pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> 
                  may write to its folder"
             );
         }
-        wait = match attempts.set_aside {
-            true => (wait * 2).clamp(REOPEN_AFTER, REOPEN_AFTER_DAMAGE),
-            false => REOPEN_AFTER,
+        wait = if attempts.set_aside {
+            (wait * 2).clamp(REOPEN_AFTER, REOPEN_AFTER_DAMAGE)
+        } else {
+            REOPEN_AFTER
         };
     }
 }

@@ -63,6 +63,7 @@ fn room_for(arrival: &Arrival) -> usize {
 /// wherever it hits, and a piece that begins in the middle of a record gives all after that. What
 /// looks like a record has its checksum; only an authentic sender could put one into a body.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the bodies are parts of it, and keep it alive")]
 pub fn decode_group(group: Bytes) -> (Vec<Arrival>, Option<Damaged>) {
     let mut arrivals = Vec::new();
     let (mut at, mut damaged) = (0, 0);

@@ -157,7 +157,7 @@ async fn start_on_damage(database: TestDatabase, data: TempDir, count: usize) ->
 #[actix_web::test]
 async fn noise_costs_what_it_touches_and_the_service_says_how_much() {
     let (database, data) = deep_inbox(200).await;
-    noise(&file(&data), 10 * PAGE, PAGE as usize);
+    noise(&file(&data), 10 * PAGE, 4096);
     let (missing, report) = start_on_damage(database, data, 200).await;
     assert!(missing < 20, "{missing}");
     assert_eq!(report["lost"], missing, "{report}");
@@ -300,7 +300,7 @@ async fn damage_that_shows_while_it_runs_holds_up_nobody() {
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 200);
-    noise(&file(&app.data), 10 * PAGE, PAGE as usize);
+    noise(&file(&app.data), 10 * PAGE, 4096);
     migrate(&app.database.options()).await.unwrap();
     let report = report(app.data.path()).await;
     deliver(&app, 200..220).await;

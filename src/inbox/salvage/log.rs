@@ -14,9 +14,9 @@ use std::io::{BufReader, Read as _, Result};
 
 use crate::inbox::file::PAGE_BYTES;
 
-const HEADER_BYTES: u64 = 32;
-const FRAME_HEADER_BYTES: u64 = 24;
-const FRAME_BYTES: u64 = FRAME_HEADER_BYTES + PAGE_BYTES as u64;
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAGE_BYTES as usize;
 /// The first word of the header; its last bit says in which order the checksum takes bytes.
 const MAGIC: u32 = 0x377f_0682;
 
@@ -35,34 +35,34 @@ pub(super) struct Log {
     damaged: bool,
 }
 
-struct Frame {
+struct Frame<'a> {
     page: u32,
     /// It ends a transaction.
     commits: bool,
     salt: Salt,
     checksum: Checksum,
     /// All of it.
-    bytes: Vec<u8>,
+    bytes: &'a [u8; FRAME_BYTES],
 }
 
 impl Log {
     /// Reads a log; `None` where it holds nothing.
     pub(super) fn read(file: File) -> Result<Option<Self>> {
         let length = file.metadata()?.len();
-        if length <= HEADER_BYTES {
+        if length <= HEADER_BYTES as u64 {
             return Ok(None);
         }
         let mut input = BufReader::with_capacity(1 << 16, file.try_clone()?);
-        let mut head = [0; HEADER_BYTES as usize];
+        let mut head = [0; HEADER_BYTES];
         input.read_exact(&mut head)?;
         let header = Header::of(&head);
         let mut reading = Reading::new(header.as_ref());
-        let mut at = HEADER_BYTES;
-        while at + FRAME_BYTES <= length {
-            let mut bytes = vec![0; FRAME_BYTES as usize];
+        let mut at = HEADER_BYTES as u64;
+        let mut bytes = [0; FRAME_BYTES];
+        while at + FRAME_BYTES as u64 <= length {
             input.read_exact(&mut bytes)?;
-            reading.take(at + FRAME_HEADER_BYTES, Frame::of(bytes));
-            at += FRAME_BYTES;
+            reading.take(at + FRAME_HEADER_BYTES as u64, &Frame::of(&bytes));
+            at += FRAME_BYTES as u64;
         }
         Ok(reading.finish(file, header.is_some()))
     }
@@ -90,13 +90,13 @@ impl Header {
     }
 }
 
-impl Frame {
-    fn of(bytes: Vec<u8>) -> Self {
+impl<'a> Frame<'a> {
+    fn of(bytes: &'a [u8; FRAME_BYTES]) -> Self {
         Self {
-            page: word(&bytes, 0),
-            commits: word(&bytes, 4) != 0,
+            page: word(bytes, 0),
+            commits: word(bytes, 4) != 0,
             salt: salt(&bytes[8..]),
-            checksum: (word(&bytes, 16), word(&bytes, 20)),
+            checksum: (word(bytes, 16), word(bytes, 20)),
             bytes,
         }
     }
@@ -104,7 +104,7 @@ impl Frame {
     /// Its content is what was written after the frame with that checksum.
     fn follows(&self, before: Checksum, big_endian: bool) -> bool {
         let sum = add(before, &self.bytes[..8], big_endian);
-        add(sum, &self.bytes[FRAME_HEADER_BYTES as usize..], big_endian) == self.checksum
+        add(sum, &self.bytes[FRAME_HEADER_BYTES..], big_endian) == self.checksum
     }
 }
 
@@ -139,7 +139,7 @@ impl Reading {
         }
     }
 
-    fn take(&mut self, at: u64, frame: Frame) {
+    fn take(&mut self, at: u64, frame: &Frame<'_>) {
         let follows = frame.follows(self.before, self.big_endian);
         self.before = frame.checksum;
         if follows && self.salt.is_none() {

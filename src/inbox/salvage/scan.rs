@@ -191,9 +191,9 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
             let content = page.get(4..).unwrap_or_default();
             record.extend_from_slice(&content[..wanted.min(content.len())]);
             let said = u32_at(&page, 0);
-            let fits = said.is_some_and(|said| match wanted <= REST_BYTES {
-                true => said == 0,
-                false => said > 1 && said <= self.image.pages,
+            let is_last = wanted <= REST_BYTES;
+            let fits = said.is_some_and(|said| {
+                if is_last { said == 0 } else { said > 1 && said <= self.image.pages }
             });
             if !fits {
                 self.findings.damaged_pages += 1;

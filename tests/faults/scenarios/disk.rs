@@ -431,9 +431,8 @@ impl Tracer {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
-        let mut tracer = match tracer {
-            Ok(tracer) => tracer,
-            Err(_) => return Err(skip("strace is not here (on Debian: apt-get install strace)")),
+        let Ok(mut tracer) = tracer else {
+            return Err(skip("strace is not here (on Debian: apt-get install strace)"));
         };
         let deadline = Instant::now() + NOTICE_MAX;
         let status = PathBuf::from(format!("/proc/{pid}/status"));
