@@ -22,11 +22,11 @@ use tokio::sync::{Notify, mpsc};
 
 use self::image::Image;
 use self::scan::{Findings, Piece, Scan};
-use super::file::PAGE_BYTES;
-use super::opening::blocking;
-use super::record::decode_group;
-use super::{Inbox, Refused};
 use crate::domain::Arrival;
+use crate::inbox::file::PAGE_BYTES;
+use crate::inbox::opening::blocking;
+use crate::inbox::record::decode_group;
+use crate::inbox::{Inbox, Refused};
 use crate::lifecycle::Lifecycle;
 
 /// Pieces that wait between the reading and the inbox; one is about as large as a group.
