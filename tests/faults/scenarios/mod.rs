@@ -77,6 +77,7 @@ pub(crate) const ALL: &[Scenario] = &[
     held!("net-delay", "the network to Postgres takes 300 ms each way"),
     held!("net-cut", "the network to Postgres is cut"),
     held!("net-half-open", "the network to Postgres swallows everything"),
+    scenario!("start-half-open", "the service starts while the network swallows everything", service::start_half_open),
     held!("net-cut-after-commit", "connections are cut between COMMIT and its reply").quick(),
     scenario!("clock-jump", "the service's clock jumps, forward and back", clock::jump),
     scenario!("slow-bodies", "bodies that come byte by byte, and some that never end", clients::slow_bodies),
