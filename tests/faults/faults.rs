@@ -223,9 +223,12 @@ async fn connections_exhausted(world: &World) -> anyhow::Result<Heal<'_>> {
 const END_SESSIONS_OF_THE_SERVICE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE usename = 'verbatim' AND application_name <> 'faults'";
 
+/// How long that may take while another fault is on.
+const TAKE_MAX: Duration = Duration::from_secs(10);
+
 /// Takes connections until there is none.
 async fn take_all(postgres: &Postgres) -> anyhow::Result<Vec<PgConnection>> {
-    let deadline = Instant::now() + Duration::from_mins(2);
+    let deadline = Instant::now() + TAKE_MAX;
     let mut taken = Vec::new();
     loop {
         match postgres.connect("verbatim", "verbatim").await {
@@ -234,7 +237,10 @@ async fn take_all(postgres: &Postgres) -> anyhow::Result<Vec<PgConnection>> {
                 return Ok(taken);
             }
             // Another fault is on.
-            Err(error) => ensure!(Instant::now() < deadline, "taking connections: {error:#}"),
+            Err(error) => {
+                ensure!(Instant::now() < deadline, "taking connections: {error:#}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }

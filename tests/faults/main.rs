@@ -35,7 +35,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sha2::{Digest as _, Sha256};
 
 use postgres::Template;
-use report::Line;
+use report::{Line, Shortfall};
 use scenarios::{ALL, Outcome, Scenario};
 use world::{Options, Skip, Trial};
 
@@ -116,22 +116,19 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let template = Arc::new(Template::make(folder.path())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut lines = Vec::new();
-    let mut run =
-        |name: &str, about: &str, seed, job: &dyn for<'a> Fn(&'a Trial) -> Outcome<'a>| {
-            say(&format!("\n{name}: {about}"));
-            let trial =
-                Trial::new(options.clone(), seed, folder.path().join(name), template.clone());
-            lines.push(runtime.block_on(try_out(name, trial, job, args.keep)));
-        };
-    for scenario in chosen {
-        let seed = seed_of(scenario.name, options.seed);
-        run(scenario.name, scenario.about, seed, &scenario.run);
-    }
-    for number in 0..args.mix.unwrap_or(0) {
-        let seed = options.seed + u64::from(number);
-        let (name, lasts) = (format!("mix-{seed}"), Duration::from_secs(args.seconds));
-        let about = format!("random faults for {} s (MIX=1 SEED={seed})", args.seconds);
-        run(&name, &about, seed_of("mix", seed), &|trial| Box::pin(mix::mix(trial, lasts)));
+    for job in jobs(args, chosen, options.seed) {
+        say(&format!("\n{}: {}", job.name, job.about));
+        let place = folder.path().join(&job.name);
+        let trial = Trial::new(options.clone(), job.seed, place, template.clone());
+        let line = runtime.block_on(try_out(&job, &trial));
+        if !args.keep {
+            let _ = std::fs::remove_dir_all(&trial.folder);
+        }
+        let interrupted = line.is_interrupted();
+        lines.push(line);
+        if interrupted {
+            break;
+        }
     }
     say(&report::table(&lines, options.seed));
     if args.keep {
@@ -157,27 +154,68 @@ fn choose(args: &Args) -> anyhow::Result<Vec<Scenario>> {
     Ok(chosen)
 }
 
-async fn try_out(
-    name: &str,
-    trial: Trial,
-    job: &dyn for<'a> Fn(&'a Trial) -> Outcome<'a>,
-    keep: bool,
-) -> Line {
+/// One scenario, or one mix.
+struct Job {
+    name: String,
+    about: String,
+    seed: u64,
+    run: Box<dyn for<'a> Fn(&'a Trial) -> Outcome<'a>>,
+}
+
+/// What is to be done, in order.
+fn jobs(args: &Args, scenarios: Vec<Scenario>, seed: u64) -> Vec<Job> {
+    let scenarios = scenarios.into_iter().map(|scenario| Job {
+        name: scenario.name.to_owned(),
+        about: scenario.about.to_owned(),
+        seed: seed_of(scenario.name, seed),
+        run: Box::new(scenario.run),
+    });
+    let lasts = Duration::from_secs(args.seconds);
+    let mixes = (0..args.mix.unwrap_or(0)).map(|number| {
+        let seed = seed + u64::from(number);
+        Job {
+            name: format!("mix-{seed}"),
+            about: format!("random faults for {} s (MIX=1 SEED={seed})", lasts.as_secs()),
+            seed: seed_of("mix", seed),
+            run: Box::new(move |trial| Box::pin(mix::mix(trial, lasts))),
+        }
+    });
+    scenarios.chain(mixes).collect()
+}
+
+async fn try_out(job: &Job, trial: &Trial) -> Line {
     let begin = Instant::now();
     let outcome = match std::fs::create_dir(&trial.folder).context("a folder for the scenario") {
-        Ok(()) => job(&trial).await,
+        Ok(()) => tokio::select! {
+            outcome = (job.run)(trial) => outcome,
+            // Dropped where it is, it takes its processes along.
+            () = interrupted() => Err(Interrupted.into()),
+        },
         Err(error) => Err(error),
     };
     let outcome = outcome.map_err(|error| match error.downcast::<Skip>() {
-        Ok(Skip(why)) => report::Shortfall::Skipped(why),
-        Err(error) => report::Shortfall::Failed(format!("{error:#}")),
+        Ok(Skip(why)) => Shortfall::Skipped(why),
+        Err(error) if error.is::<Interrupted>() => Shortfall::Interrupted,
+        Err(error) => Shortfall::Failed(format!("{error:#}")),
     });
-    let line = Line::new(name, outcome, trial.report(), begin.elapsed());
+    let line = Line::new(&job.name, outcome, trial.report(), begin.elapsed());
     say(&line.in_words());
-    if !keep {
-        let _ = std::fs::remove_dir_all(&trial.folder);
-    }
     line
+}
+
+/// Somebody has had enough: Ctrl-C, or SIGTERM.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
 }
 
 /// A scenario's own seed: the same whether it runs alone or among others.

@@ -14,6 +14,8 @@ use super::world::{Expect, Setup, Trial, World};
 
 /// How long a fault lasts, and how long nothing is done to its target, in milliseconds.
 const HOLD_MS: std::ops::Range<u64> = 200..5_000;
+/// How long the service is away. Where nobody answers there is nothing to lose.
+const AWAY_MS: std::ops::Range<u64> = 0..500;
 const GAP_MS: std::ops::Range<u64> = 200..4_000;
 /// Kept out of a short mix: the service gives such a connection a minute.
 const SLOW: &str = "net-half-open";
@@ -52,7 +54,8 @@ fn plan(rng: &mut StdRng, target: Target, lasts: Duration, short: bool) -> Vec<S
     let (mut steps, mut length) = (Vec::new(), Duration::ZERO);
     while let Some(fault) = candidates.choose(rng).copied() {
         let gap = Duration::from_millis(rng.random_range(GAP_MS));
-        let hold = Duration::from_millis(rng.random_range(HOLD_MS));
+        let range = if target == Target::Service { AWAY_MS } else { HOLD_MS };
+        let hold = Duration::from_millis(rng.random_range(range));
         length += gap + hold;
         if length > lasts {
             break;

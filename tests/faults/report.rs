@@ -12,6 +12,8 @@ pub(crate) enum Shortfall {
     Failed(String),
     /// This machine cannot run it.
     Skipped(String),
+    /// Somebody has stopped the suite.
+    Interrupted,
 }
 
 /// One scenario.
@@ -34,7 +36,11 @@ impl Line {
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.outcome, Err(Shortfall::Failed(_)))
+        matches!(self.outcome, Err(Shortfall::Failed(_) | Shortfall::Interrupted))
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(self.outcome, Err(Shortfall::Interrupted))
     }
 
     /// The whole of it, for a person.
@@ -43,6 +49,7 @@ impl Line {
         let mut text = match &self.outcome {
             Ok(()) => "  passed".to_owned(),
             Err(Shortfall::Skipped(why)) => return format!("  SKIPPED: {why}"),
+            Err(Shortfall::Interrupted) => return "  INTERRUPTED".to_owned(),
             Err(Shortfall::Failed(why)) => format!("  FAILED: {why}"),
         };
         let drain = drain.map_or_else(|| "not drained".to_owned(), seconds);
@@ -90,7 +97,7 @@ pub(crate) fn table(lines: &[Line], seed: u64) -> String {
         let Report { figures, .. } = &line.report;
         let outcome = match &line.outcome {
             Ok(()) => "passed",
-            Err(Shortfall::Failed(_)) => "FAILED",
+            Err(Shortfall::Failed(_) | Shortfall::Interrupted) => "FAILED",
             Err(Shortfall::Skipped(_)) => "skipped",
         };
         let _ = writeln!(
@@ -121,6 +128,9 @@ pub(crate) fn table(lines: &[Line], seed: u64) -> String {
             Ok(()) => {}
             Err(Shortfall::Failed(why)) => {
                 let _ = writeln!(text, "{} FAILED: {why}", line.name);
+            }
+            Err(Shortfall::Interrupted) => {
+                let _ = writeln!(text, "{} was interrupted", line.name);
             }
             Err(Shortfall::Skipped(why)) => {
                 let _ = writeln!(text, "{} was skipped: {why}", line.name);

@@ -23,7 +23,7 @@ use super::service::{Service, Spec};
 /// given up after a minute.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(150);
 /// How long a fresh delivery may take until the API shows it.
-const FRESH_MAX: Duration = Duration::from_secs(20);
+const FRESH_MAX: Duration = Duration::from_secs(40);
 /// No fault of Postgres' may hold up answers for so long. It is far above what an answer takes,
 /// and far below what any of the faults lasts: whoever waits for Postgres is found out.
 const STALL_MAX: Duration = Duration::from_secs(4);
@@ -160,7 +160,8 @@ impl Trial {
             begin: self.begin,
         };
         world.service.start().await?;
-        world.drained().await.context("at the start")?;
+        // The schema is there, and all is well.
+        world.fresh_delivery().await.context("at the start")?;
         Ok(world)
     }
 

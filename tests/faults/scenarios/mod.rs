@@ -78,6 +78,7 @@ pub(crate) const ALL: &[Scenario] = &[
     held!("net-delay", "the network to Postgres takes 300 ms each way"),
     held!("net-cut", "the network to Postgres is cut"),
     held!("net-half-open", "the network to Postgres swallows everything"),
+    scenario!("start-half-open", "the service starts while the network swallows everything", service::start_half_open),
     held!("net-cut-after-commit", "connections are cut between COMMIT and its reply").quick(),
     scenario!("inbox-disk-full", "the disk of the inbox is full", disk::full),
     scenario!("inbox-read-only", "the disk of the inbox takes no writes: from the start, and by an error", disk::read_only),

@@ -8,6 +8,7 @@ use rand::RngExt as _;
 
 use crate::load::Load;
 use crate::process;
+use crate::proxy::Mode;
 use crate::service::Spec;
 use crate::world::{Expect, Setup, Trial};
 
@@ -58,6 +59,22 @@ pub(crate) async fn kill_both(trial: &Trial) -> anyhow::Result<()> {
     }
     world.calm().await;
     world.finish(load, Expect::Refusals).await
+}
+
+/// The service comes up while the network to Postgres swallows everything. What it asked then is
+/// never answered; it must not wait for that once the network is well.
+pub(crate) async fn start_half_open(trial: &Trial) -> anyhow::Result<()> {
+    let world = trial.world(Setup { proxy: true, ..Setup::default() }).await?;
+    world.service.kill()?;
+    world.fault("the network swallows everything, and the service starts");
+    world.proxy()?.set(Mode::HalfOpen);
+    world.service.start().await?;
+    let load = world.load(Load::default());
+    tokio::time::sleep(trial.options.hold(5, 20)).await;
+    world.proxy()?.set(Mode::Pass);
+    world.tell("put right");
+    world.calm().await;
+    world.finish(load, Expect::AllAnswered).await
 }
 
 /// The service is replaced under load, as systemd does with a socket unit: connections wait in
