@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test bench bench-flood fuzz sqlx-prepare
+.PHONY: help prerequisites run test faults bench bench-flood fuzz sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -36,6 +36,16 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	else \
 		set -x; scripts/with-postgres cargo test --locked; \
 	fi
+
+# The short form is for every submission, so it takes the build that the tests have made; figures of
+# times mean something in a release build only.
+FAULTS_BUILD := $(if $(SHORT),,--release)
+FAULTS_OPTIONS = $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
+	$(if $(HOLD),--hold $(HOLD)) $(if $(MIX),--mix $(MIX)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	$(if $(FOLDER),--folder $(FOLDER)) $(if $(KEEP),--keep)
+
+faults: prerequisites ## Lose nothing, whatever fails (SHORT=1; SCENARIOS="kill …"; MIX=20 SECONDS=60; SEED=…)
+	cargo test --locked $(FAULTS_BUILD) --test faults -- run $(strip $(SCENARIOS) $(FAULTS_OPTIONS))
 
 check: check-format check-lints check-docs check-licences check-queries ## Run what CI runs before the tests
 

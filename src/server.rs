@@ -11,7 +11,6 @@ pub use tls::check as check_certificate;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +82,7 @@ impl Server {
         let options = database.connect_options();
         let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
         life.spawn("metrics", metrics.clone().keep(life.clone()));
-        let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &life).await?;
+        let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &clock, &life).await?;
         let pool = postgres::read_pool(options.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
@@ -183,17 +182,11 @@ impl Server {
 async fn open_inbox(
     settings: &Settings,
     metrics: Arc<Metrics>,
+    clock: &Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
-    let folder = settings.database.data_dir.join("inbox");
-    // Deliveries are conversations: nobody else's to read.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("cannot make the inbox's folder {}", folder.display()))?;
-    let path = folder.join("inbox.sqlite");
-    let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, life).await;
+    let path = settings.database.data_dir.join("inbox/inbox.sqlite");
+    let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, clock, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 

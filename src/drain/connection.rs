@@ -15,6 +15,12 @@ use crate::telemetry::metrics::{DrainFailure, Way};
 /// How long it may take to connect.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long Postgres waits for the next statement of a transaction before it undoes it. Ours follow
+/// each other at once. Where the network swallows us in between, the locks of what was begun would
+/// stay for as long as Postgres believes in the connection, which is hours, and every further
+/// attempt would wait for them.
+const ABANDONED_AFTER: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 /// A connection that is made when it is needed and dropped when anything is doubtful.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -96,7 +102,12 @@ impl Connection {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, WriteFailed> {
-    match tokio::time::timeout(CONNECT_DEADLINE, options.connect()).await {
+    let connect = async {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(ABANDONED_AFTER).execute(&mut connection).await?;
+        Ok::<_, sqlx::Error>(connection)
+    };
+    match tokio::time::timeout(CONNECT_DEADLINE, connect).await {
         Ok(connected) => Ok(connected?),
         Err(_) => Err(WriteFailed::Deadline(CONNECT_DEADLINE)),
     }

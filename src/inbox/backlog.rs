@@ -1,21 +1,27 @@
 //! What is in the inbox and not yet in Postgres: in memory while the drain keeps up, in the file
 //! beyond that.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::file::{FileError, InboxReader};
+use super::file::{FileError, InboxReader, StoredGroup};
+use super::group::{BatchLimits, Depth, Group, GroupInfo, Taken};
 use super::record::decode_group;
+use super::salvage::aside;
+use super::undrained::State;
 use crate::decode::Received;
 
 /// Bytes of groups, as they lie in the file, that wait in memory for the drain; beyond that it
 /// reads them from the file. With what was read from them they take two to three times as much.
 const MEMORY_BYTES: u64 = 32 << 20;
+/// How long the file may fail to be read before it is taken for damaged. A disk that hiccups is
+/// back by then; a bad sector would hold up all that lies behind it for ever.
+const READ_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Groups that are durable and not yet drained.
 #[derive(Debug)]
@@ -25,103 +31,27 @@ pub struct Backlog {
     /// A group came, or the inbox closed.
     changed: Notify,
     depth: watch::Sender<Depth>,
-    reader: tokio::sync::Mutex<Option<InboxReader>>,
+    reading: tokio::sync::Mutex<Reading>,
     drain_ended: CancellationToken,
 }
 
-/// How far Postgres is behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Deliveries that are not yet in Postgres.
-    pub deliveries: usize,
-    /// The room that they take in the file.
-    pub bytes: u64,
-    /// When the oldest of them arrived.
-    pub oldest_at: Option<DateTime<Utc>>,
-}
-
-/// Deliveries that were made durable together, and are drained together.
-#[derive(Debug)]
-pub struct Group {
-    /// Its place in the file.
-    pub seq: i64,
-    /// The deliveries.
-    pub deliveries: Vec<Received>,
-}
-
-/// How much the drain takes at once. A batch goes over a limit by its last group at the most.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchLimits {
-    /// Deliveries.
-    pub deliveries: usize,
-    /// Bytes in the file.
-    pub bytes: u64,
-}
-
-#[derive(Default)]
-struct Taken {
-    deliveries: usize,
-    bytes: u64,
-}
-
-impl Taken {
-    fn add(&mut self, deliveries: usize, bytes: u64) {
-        self.deliveries += deliveries;
-        self.bytes += bytes;
-    }
-
-    fn is_enough(&self, limits: BatchLimits) -> bool {
-        self.deliveries >= limits.deliveries || self.bytes >= limits.bytes
-    }
-}
-
-/// What is known of a group without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct GroupInfo {
-    pub(super) seq: i64,
-    pub(super) count: usize,
-    pub(super) bytes: u64,
-    pub(super) oldest_at: DateTime<Utc>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// In memory, oldest first.
-    queue: VecDeque<(Group, u64)>,
-    queued_bytes: u64,
-    /// From here on the groups are in the file alone.
-    spilled_from: Option<i64>,
-    /// The newest group that is durable.
-    last_seq: i64,
-    /// Every group that is not yet drained, in memory or not.
-    undrained: BTreeMap<i64, GroupInfo>,
-    total: Depth,
-    /// Drained, and still in the file.
-    forget: Vec<i64>,
-    closed: bool,
+/// The drain's way into the file.
+#[derive(Debug, Default)]
+struct Reading {
+    /// With the number of the file that it reads.
+    reader: Option<(u64, InboxReader)>,
+    failing_since: Option<Instant>,
 }
 
 impl Backlog {
     pub(super) fn new(path: &Path, left_over: Vec<GroupInfo>) -> Self {
-        let mut state = State {
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            spilled_from: left_over.first().map(|group| group.seq),
-            last_seq: left_over.last().map_or(0, |group| group.seq),
-            undrained: BTreeMap::new(),
-            total: Depth::default(),
-            forget: Vec::new(),
-            closed: false,
-        };
-        for group in left_over {
-            state.add(group);
-        }
+        let state = State::new(left_over);
         Self {
             path: path.to_owned(),
             depth: watch::Sender::new(state.depth()),
             state: Mutex::new(state),
             changed: Notify::new(),
-            reader: tokio::sync::Mutex::new(None),
+            reading: tokio::sync::Mutex::default(),
             drain_ended: CancellationToken::new(),
         }
     }
@@ -179,73 +109,108 @@ impl Backlog {
 
     async fn take_from_file(&self, limits: BatchLimits) -> Result<Vec<Group>, FileError> {
         // One reader at a time: the next one starts where this one stops.
-        let mut slot = self.reader.lock().await;
-        let mut reader = match slot.take() {
-            Some(reader) => reader,
-            None => InboxReader::open(&self.path).await?,
-        };
+        let mut reading = self.reading.lock().await;
+        let epoch = self.lock().epoch;
         let mut groups = Vec::new();
+        let outcome = self.read_groups(&mut reading, epoch, limits, &mut groups).await;
+        let Err(error) = outcome else {
+            reading.failing_since = None;
+            return Ok(groups);
+        };
+        let since = *reading.failing_since.get_or_insert_with(Instant::now);
+        if error.is_damage() || since.elapsed() >= READ_PATIENCE {
+            self.suspect(epoch);
+        }
+        // What has been read is nobody else's to take any more: it goes first, and the next call
+        // meets the error again, with a new reader.
+        if groups.is_empty() { Err(error) } else { Ok(groups) }
+    }
+
+    async fn read_groups(
+        &self,
+        reading: &mut Reading,
+        epoch: u64,
+        limits: BatchLimits,
+        groups: &mut Vec<Group>,
+    ) -> Result<(), FileError> {
+        let mut reader = match reading.reader.take() {
+            Some((of, reader)) if of == epoch => reader,
+            _ => InboxReader::open(&self.path).await?,
+        };
         let mut taken = Taken::default();
         while !taken.is_enough(limits)
-            && let Some((from, last)) = self.spilled()
+            && let Some((from, last)) = self.spilled(epoch)
         {
-            let stored = match reader.next(from, last).await {
-                Ok(Some(stored)) => stored,
-                Ok(None) => {
-                    self.missing(from, last);
-                    break;
-                }
-                // What has been read is nobody else's to take any more: it goes first, and the
-                // next call meets the error again, with a new reader.
-                Err(_) if !groups.is_empty() => return Ok(groups),
-                Err(error) => return Err(error),
+            let Some(stored) = reader.next(from, last).await? else {
+                self.missing(epoch, from, last);
+                break;
             };
             let bytes = stored.payload.len() as u64;
-            let (arrivals, damaged) = decode_group(stored.payload);
-            let expected = self.lock().read_up_to(stored.seq);
-            if let Some(damaged) = damaged {
-                tracing::error!(
-                    seq = stored.seq,
-                    bytes = damaged.bytes,
-                    lost = expected.saturating_sub(arrivals.len()),
-                    "a group of the inbox is damaged; it stays in the file, and its whole \
-                     deliveries are stored"
-                );
-                self.keep_damaged(stored.seq);
+            let (arrivals, damaged) = decode_group(stored.payload.clone());
+            let expected = self.lock().read_up_to(epoch, stored.seq);
+            if damaged.is_some() {
+                let lost = expected.saturating_sub(arrivals.len());
+                self.keep_damaged(epoch, &stored, lost).await;
             }
             taken.add(arrivals.len(), bytes);
             let deliveries = arrivals.into_iter().map(Received::from).collect();
             groups.push(Group { seq: stored.seq, deliveries });
         }
-        *slot = Some(reader);
-        Ok(groups)
+        reading.reader = Some((epoch, reader));
+        Ok(())
     }
 
-    fn spilled(&self) -> Option<(i64, i64)> {
-        let state = self.lock();
-        state.spilled_from.map(|from| (from, state.last_seq))
+    fn spilled(&self, epoch: u64) -> Option<(i64, i64)> {
+        self.lock().spilled(epoch)
     }
 
     /// Groups that were durable are no longer in the file: somebody else wrote to it.
-    fn missing(&self, from: i64, last: i64) {
+    fn missing(&self, epoch: u64, from: i64, last: i64) {
         let mut state = self.lock();
-        state.read_up_to(last);
-        let gone: Vec<i64> = state.undrained.range(from..=last).map(|(seq, _)| *seq).collect();
-        for seq in &gone {
-            state.remove(*seq);
+        if state.epoch != epoch {
+            return;
         }
-        if !gone.is_empty() {
-            tracing::error!(groups = gone.len(), "groups have vanished from the inbox's file");
+        state.read_up_to(epoch, last);
+        let gone = state.drop_groups(from..=last);
+        if gone > 0 {
+            tracing::error!(lost = gone, "deliveries have vanished from the inbox's file");
         }
         self.depth.send_replace(state.depth());
     }
 
-    /// A damaged group is not drained away: its bytes are all that is left of what they held.
-    fn keep_damaged(&self, seq: i64) {
+    /// What cannot be read of a group goes into a file of its own; where that cannot be written
+    /// either, the group stays where it is, since its bytes are all that is left of what they held.
+    async fn keep_damaged(&self, epoch: u64, stored: &StoredGroup, lost: usize) {
+        let kept = aside::keep_group(&self.path, stored.seq, stored.payload.clone()).await;
+        let stays = kept.is_err();
+        let place = match kept {
+            Ok(path) => path.display().to_string(),
+            Err(error) => format!("the inbox itself, since they cannot be put aside: {error}"),
+        };
+        tracing::error!(
+            seq = stored.seq,
+            lost,
+            bytes = stored.payload.len(),
+            "a group of the inbox is damaged; its whole deliveries are stored, and its bytes are \
+             kept in {place}"
+        );
         let mut state = self.lock();
-        state.remove(seq);
-        state.forget.retain(|forgotten| *forgotten != seq);
-        self.depth.send_replace(state.depth());
+        if stays && state.epoch == epoch {
+            state.remove(stored.seq);
+            state.forget.retain(|forgotten| *forgotten != stored.seq);
+            self.depth.send_replace(state.depth());
+        }
+    }
+
+    /// The writer is to set this file aside.
+    fn suspect(&self, epoch: u64) {
+        let mut state = self.lock();
+        state.suspect |= state.epoch == epoch;
+    }
+
+    /// The file cannot be read, though it may well be written.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.lock().suspect
     }
 
     /// A group is on disk.
@@ -270,6 +235,7 @@ impl Backlog {
     /// went to Postgres meanwhile they meet themselves there.
     pub(super) fn adopt(&self, contents: Vec<GroupInfo>) {
         let mut state = self.lock();
+        state.suspect = false;
         let last = state.last_seq;
         for group in contents.into_iter().filter(|group| group.seq > last) {
             state.last_seq = group.seq;
@@ -281,9 +247,25 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// The number for the next group.
-    pub(super) fn next_seq(&self) -> i64 {
-        self.lock().last_seq + 1
+    /// An empty file has taken the place of a damaged one, and what was in that alone comes again
+    /// when it is salvaged. What is in memory goes on from there.
+    pub(super) fn start_over(&self) {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.suspect = false;
+        if let Some(from) = state.spilled_from.take() {
+            state.drop_groups(from..);
+        }
+        // Those were for the other file.
+        state.forget.clear();
+        self.depth.send_replace(state.depth());
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The number for the next group, which has so many deliveries.
+    pub(super) fn next_seq(&self, count: usize) -> i64 {
+        self.lock().last_seq + i64::try_from(count).unwrap_or(1)
     }
 
     /// What the writer may forget. What it does not manage to forget it gives back.
@@ -302,7 +284,7 @@ impl Backlog {
 
     /// The last connection to close tidies the file, and the reader's may not: it only reads.
     pub(super) async fn close_reader(&self) {
-        if let Some(reader) = self.reader.lock().await.take() {
+        if let Some((_, reader)) = self.reading.lock().await.reader.take() {
             reader.close().await;
         }
     }
@@ -320,47 +302,5 @@ impl Backlog {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code below can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn add(&mut self, info: GroupInfo) {
-        self.total.deliveries += info.count;
-        self.total.bytes += info.bytes;
-        self.undrained.insert(info.seq, info);
-    }
-
-    fn remove(&mut self, seq: i64) {
-        if let Some(info) = self.undrained.remove(&seq) {
-            self.total.deliveries -= info.count;
-            self.total.bytes -= info.bytes;
-            self.forget.push(seq);
-        }
-    }
-
-    fn depth(&self) -> Depth {
-        Depth {
-            oldest_at: self.undrained.first_key_value().map(|(_, group)| group.oldest_at),
-            ..self.total
-        }
-    }
-
-    fn take(&mut self, limits: BatchLimits) -> (Vec<Group>, bool, bool) {
-        let mut groups = Vec::new();
-        let mut taken = Taken::default();
-        while !taken.is_enough(limits)
-            && let Some((group, bytes)) = self.queue.pop_front()
-        {
-            taken.add(group.deliveries.len(), bytes);
-            self.queued_bytes -= bytes;
-            groups.push(group);
-        }
-        (groups, self.spilled_from.is_some(), self.closed)
-    }
-
-    /// The file has been read up to `seq`; says how many deliveries the group should hold.
-    fn read_up_to(&mut self, seq: i64) -> usize {
-        self.spilled_from = (seq < self.last_seq).then_some(seq + 1);
-        self.undrained.get(&seq).map_or(0, |info| info.count)
     }
 }

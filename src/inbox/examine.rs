@@ -119,7 +119,7 @@ async fn damaged_bytes(connection: &mut SqliteConnection) -> Result<u64, FileErr
 
 #[cfg(test)]
 mod tests {
-    use super::super::backlog::GroupInfo;
+    use super::super::group::GroupInfo;
     use super::super::file::InboxFile;
     use super::super::record::encode_group;
     use super::*;

@@ -1,25 +1,32 @@
 //! The `SQLite` file: one row a group.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
-};
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::backlog::GroupInfo;
+use super::group::GroupInfo;
+use super::record::SMALLEST_RECORD;
+use super::salvage::aside;
 
 /// How long a statement waits for the other connection; the writer and the reader hold the file
 /// for moments only.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The log is written back into the file after so many pages, 32 MiB. What is drained by then is
-/// never written there at all; the default of 4 MiB would do it several times a second under load.
-const CHECKPOINT_PAGES: &str = "8192";
 /// The layout of the tables, kept in `user_version`.
 pub(super) const LAYOUT: i64 = 1;
+/// The size of a page. It is SQLite's default, and set all the same: a damaged file is read with
+/// this size even where its header is gone.
+pub(super) const PAGE_BYTES: u32 = 4096;
+/// No number of a group comes near: one beyond it is noise, and the next ones would overflow.
+pub(super) const LARGEST_SEQ: i64 = i64::MAX / 2;
+/// SQLite's primary result codes for what waiting does not heal: the file is malformed, its tables
+/// are not ours, it is no database.
+const DAMAGE: [u32; 3] = [11, 1, 26];
 
 /// Forgets what has been drained.
 const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
@@ -36,15 +43,47 @@ pub enum FileError {
     /// `SQLite` says no.
     #[error("the inbox's file")]
     Sqlite(#[from] sqlx::Error),
+    /// The system says no.
+    #[error("{what} {}", .path.display())]
+    Io {
+        /// What could not be done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A newer version of Verbatim wrote it.
     #[error(
         "the inbox's file has layout {0}, which is newer than this version of Verbatim knows; \
          start the newer version again, and let it drain before going back"
     )]
     FromTheFuture(i64),
-    /// `SQLite` opened it, and found it damaged.
+    /// It is not as it was written.
     #[error("the inbox's file is damaged: {0}")]
     Corrupt(String),
+    /// What is written goes into a file that has no name any more, and would end with the process.
+    #[error("somebody has removed or replaced the inbox's file")]
+    Removed,
+}
+
+impl FileError {
+    /// The file is not what was written, and will not be: waiting heals nothing. A full or failing
+    /// disk is another matter.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt(_)
+            | Self::Sqlite(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
+            Self::FromTheFuture(_) | Self::Io { .. } | Self::Removed => false,
+            Self::Sqlite(error) => error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .and_then(|code| code.parse::<u32>().ok())
+                // The low byte of an extended code is the primary one.
+                .is_some_and(|code| DAMAGE.contains(&(code & 0xff))),
+        }
+    }
 }
 
 /// A group as it lies in the file.
@@ -58,50 +97,79 @@ pub(super) struct StoredGroup {
 #[derive(Debug)]
 pub(super) struct InboxFile {
     connection: SqliteConnection,
+    path: PathBuf,
+    identity: Identity,
 }
 
+/// Device and number of the file, and of its log.
+type Identity = [Option<(u64, u64)>; 2];
+
+fn identity(path: &Path) -> Identity {
+    let of = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    [of(path), of(&aside::log_of(path))]
+}
+
+/// What is known before the file is touched; the rest is said in [`PREPARE`].
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // FULL syncs the log at every commit: the 200 that follows is a promise.
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .locking_mode(SqliteLockingMode::Normal)
+        .page_size(PAGE_BYTES)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(16)
         .disable_statement_logging()
 }
 
+/// FULL syncs the log at every commit: the 200 that follows is a promise. The log is written back
+/// into the file after 32 MiB. What is drained by then is never written there at all; the default
+/// of 4 MiB would do it several times a second under load.
+const PREPARE: &str = "PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 8192";
+const MAKE_TABLE: &str = "BEGIN IMMEDIATE;
+    CREATE TABLE IF NOT EXISTS groups (
+        seq       INTEGER PRIMARY KEY,
+        count     INTEGER NOT NULL,
+        oldest_at INTEGER NOT NULL, -- microseconds since 1970
+        payload   BLOB    NOT NULL
+    );
+    DELETE FROM groups WHERE seq < 0; -- a probe that a crash left behind
+    PRAGMA user_version = 1;
+    COMMIT;";
+
 impl InboxFile {
     /// Opens the file, or makes it, and checks it.
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
-        let mut connection = options(path).create_if_missing(true).connect().await?;
+        let connection = options(path).create_if_missing(true).connect().await?;
+        let mut file = Self { connection, path: path.to_owned(), identity: [None; 2] };
+        match file.prepare().await {
+            Ok(()) => {
+                file.identity = identity(path);
+                Ok(file)
+            }
+            Err(error) => {
+                // Closed here, and not at some later moment by a thread: its last act is to remove
+                // the log by its name, which may be another file's by then.
+                let _ = file.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<(), FileError> {
+        let connection = &mut self.connection;
+        sqlx::raw_sql(PREPARE).execute(&mut *connection).await?;
         let layout: i64 =
-            sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
         if layout > LAYOUT {
             return Err(FileError::FromTheFuture(layout));
         }
         let verdict: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
         if verdict != "ok" {
             return Err(FileError::Corrupt(verdict));
         }
-        sqlx::raw_sql(
-            "BEGIN IMMEDIATE;
-             CREATE TABLE IF NOT EXISTS groups (
-                 seq       INTEGER PRIMARY KEY,
-                 count     INTEGER NOT NULL,
-                 oldest_at INTEGER NOT NULL, -- microseconds since 1970
-                 payload   BLOB    NOT NULL
-             );
-             DELETE FROM groups WHERE seq < 0; -- a probe that a crash left behind
-             PRAGMA user_version = 1;
-             COMMIT;",
-        )
-        .execute(&mut connection)
-        .await?;
-        Ok(Self { connection })
+        sqlx::raw_sql(MAKE_TABLE).execute(&mut *connection).await?;
+        Ok(())
     }
 
     /// What lies in the file, in order.
@@ -110,13 +178,7 @@ impl InboxFile {
             sqlx::query("SELECT seq, count, oldest_at, length(payload) FROM groups ORDER BY seq")
                 .fetch_all(&mut self.connection)
                 .await?;
-        let info = rows.into_iter().map(|row| GroupInfo {
-            seq: row.get(0),
-            count: usize::try_from(row.get::<i64, _>(1)).unwrap_or(0),
-            oldest_at: from_micros(row.get(2)),
-            bytes: u64::try_from(row.get::<i64, _>(3)).unwrap_or(0),
-        });
-        Ok(info.collect())
+        rows.iter().map(info).collect()
     }
 
     /// Writes a group and forgets others, in one transaction: when it returns, both are on disk.
@@ -138,7 +200,22 @@ impl InboxFile {
             None => sqlx::query(FORGET).bind(forget),
         };
         query.execute(&mut self.connection).await?;
+        // Two looks at a folder cost a hundredth of a sync.
+        if identity(&self.path) == self.identity { Ok(()) } else { Err(FileError::Removed) }
+    }
+
+    /// Writes all that it holds into a new file.
+    pub(super) async fn copy_to(&mut self, path: &Path) -> Result<(), FileError> {
+        let path = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?1").bind(path).execute(&mut self.connection).await?;
         Ok(())
+    }
+
+    /// Writes a group and takes it out again: a file that could be opened may still refuse writes.
+    pub(super) async fn probe(&mut self) -> Result<(), FileError> {
+        let probe = GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: DateTime::default() };
+        self.commit(Some((&probe, vec![0; PAGE_BYTES as usize])), &[]).await?;
+        self.commit(None, &[probe.seq]).await
     }
 
     /// Closes the file, and writes the log back into it.
@@ -176,8 +253,30 @@ impl InboxReader {
         .bind(last)
         .fetch_optional(&mut self.connection)
         .await?;
-        Ok(row.map(|row| StoredGroup { seq: row.get(0), payload: row.get::<Vec<u8>, _>(1).into() }))
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(StoredGroup {
+            seq: row.try_get(0)?,
+            payload: row.try_get::<Vec<u8>, _>(1)?.into(),
+        }))
     }
+}
+
+/// What a row says of its group.
+fn info(row: &SqliteRow) -> Result<GroupInfo, FileError> {
+    let seq: i64 = row.try_get(0)?;
+    if seq > LARGEST_SEQ {
+        return Err(FileError::Corrupt(format!("a group has the number {seq}")));
+    }
+    let bytes = u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0);
+    Ok(GroupInfo {
+        seq,
+        // A damaged number must not spoil the sums: so many records fit at the most.
+        count: usize::try_from(row.try_get::<i64, _>(1)?.clamp(0, i64::from(u32::MAX)))
+            .unwrap_or(0)
+            .min(usize::try_from(bytes).unwrap_or(usize::MAX) / SMALLEST_RECORD),
+        oldest_at: from_micros(row.try_get(2)?),
+        bytes,
+    })
 }
 
 pub(super) fn from_micros(micros: i64) -> DateTime<Utc> {

@@ -4,12 +4,19 @@
 //! one commit runs, the next group collects. What is drained is forgotten inside the next group's
 //! transaction, so forgetting costs no sync of its own.
 //!
-//! It owns its file and nothing else; it knows neither HTTP nor Postgres.
+//! A file that is damaged is set aside and replaced, and what can still be read of it is brought
+//! over by `salvage`; the service takes deliveries all the while.
+//!
+//! It owns its files and nothing else; it knows neither HTTP nor Postgres.
 
 mod backlog;
 mod examine;
 mod file;
+mod group;
+mod opening;
 mod record;
+mod salvage;
+mod undrained;
 mod writer;
 
 use std::path::Path;
@@ -17,14 +24,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use backlog::{Backlog, BatchLimits, Depth, Group};
+pub use backlog::Backlog;
 pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
+pub use group::{BatchLimits, Depth, Group};
 pub use record::{Damaged, decode_group, encode_group};
 
+use self::opening::{Opened, chain};
+use crate::clock::Clock;
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::Metrics;
@@ -71,19 +81,32 @@ pub enum Refused {
 }
 
 impl Inbox {
-    /// Opens the file, finds what an earlier run left in it, and starts the writer.
+    /// Opens the file, finds what an earlier run left in it, and starts the writer. A damaged file
+    /// is set aside, and salvaged in the background. Where no file can be had (the disk is full, or
+    /// somebody else's), the inbox starts without, refuses what it is given, and tries again.
+    ///
+    /// The one error is a file of a newer version's: its deliveries would have to wait for that.
     pub async fn open(
         path: &Path,
         quota_bytes: u64,
         metrics: Arc<Metrics>,
+        clock: &Clock,
         life: &Lifecycle,
     ) -> Result<(Self, Arc<Backlog>), FileError> {
-        let mut file = file::InboxFile::open(path).await?;
-        let left_over = file.contents().await?;
-        let backlog = Arc::new(Backlog::new(path, left_over));
+        let (file, contents) = match opening::open(path, clock).await {
+            Ok(Opened { file, contents, .. }) => (Some(file), contents),
+            Err(error @ FileError::FromTheFuture(_)) => return Err(error),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the inbox cannot be opened; deliveries go \
+                    to Postgres before they are answered, until it can");
+                (None, Vec::new())
+            }
+        };
+        let backlog = Arc::new(Backlog::new(path, contents));
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let closing = CancellationToken::new();
-        let writable = Arc::new(AtomicBool::new(true));
+        let writable = Arc::new(AtomicBool::new(file.is_some()));
+        let wake = Arc::new(Notify::new());
         let writer = writer::Writer {
             path: path.to_owned(),
             submissions,
@@ -92,10 +115,20 @@ impl Inbox {
             closing: closing.clone(),
             writable: writable.clone(),
             metrics,
+            clock: clock.clone(),
+            salvage: wake.clone(),
         };
         life.spawn("inbox writer", writer.run(file));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        Ok((Self { queue, room, closing, writable }, backlog))
+        let inbox = Self { queue, room, closing, writable };
+        let salvage = salvage::Salvage {
+            path: path.to_owned(),
+            inbox: inbox.clone(),
+            life: life.clone(),
+            wake,
+        };
+        life.spawn("inbox salvage", salvage.run());
+        Ok((inbox, backlog))
     }
 
     /// The file takes deliveries, as far as is known.

@@ -1,19 +1,21 @@
 //! The one task that writes the inbox's file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, GroupInfo};
-use super::file::{FileError, InboxFile};
+use super::backlog::Backlog;
+use super::file::InboxFile;
+use super::group::GroupInfo;
+use super::opening::{self, Doubt, Opened, chain};
 use super::record::encode_group;
 use super::{Refused, Submission};
+use crate::clock::Clock;
 use crate::decode::Received;
 use crate::telemetry::Metrics;
 
@@ -23,8 +25,6 @@ const GROUP_DELIVERIES: usize = 1_000;
 const GROUP_BYTES: usize = 4 << 20;
 /// How long what is drained may stay in the file while no new group comes to take it away.
 const FORGET_AFTER: Duration = Duration::from_secs(1);
-/// How long to wait before a failing file is tried again.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// The writer, before it runs.
 pub(super) struct Writer {
@@ -36,21 +36,32 @@ pub(super) struct Writer {
     /// The file takes deliveries; for those who ask how the service is.
     pub(super) writable: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    /// Told when a damaged file has been set aside.
+    pub(super) salvage: Arc<Notify>,
 }
 
 /// Whether the file can be trusted.
 enum State {
     Open(InboxFile),
     /// A write failed: what the file holds, and whether it takes more, is being found out.
-    Reopening(JoinHandle<(InboxFile, Vec<GroupInfo>)>),
+    Reopening(JoinHandle<Opened>),
 }
 
 impl Writer {
-    /// Runs until the inbox is closed, then closes the file.
-    pub(super) async fn run(mut self, file: InboxFile) {
-        let mut state = State::Open(file);
+    /// Runs until the inbox is closed, then closes the file. Without one it begins by trying to
+    /// open it.
+    pub(super) async fn run(mut self, file: Option<InboxFile>) {
+        let mut state = match file {
+            Some(file) => State::Open(file),
+            None => self.distrust(None, Doubt::CannotWrite),
+        };
         loop {
             state = match state {
+                State::Open(file) if self.backlog.is_suspect() => {
+                    tracing::error!("the inbox's file cannot be read; it is set aside");
+                    self.distrust(Some(file), Doubt::Damaged)
+                }
                 State::Open(file) => {
                     let Some(group) = self.next_group().await else {
                         self.finish(Some(file)).await;
@@ -59,12 +70,7 @@ impl Writer {
                     self.write(file, group).await
                 }
                 State::Reopening(reopening) => match self.refuse_until(reopening).await {
-                    Some((file, contents)) => {
-                        self.backlog.adopt(contents);
-                        self.writable.store(true, Ordering::Relaxed);
-                        tracing::info!("the inbox takes deliveries again");
-                        State::Open(file)
-                    }
+                    Some(opened) => State::Open(self.trust(opened)),
                     None => {
                         self.finish(None).await;
                         return;
@@ -105,7 +111,7 @@ impl Writer {
         let arrivals = deliveries.iter().map(|one| &one.arrival);
         let payload = encode_group(arrivals.clone());
         let info = GroupInfo {
-            seq: self.backlog.next_seq(),
+            seq: self.backlog.next_seq(deliveries.len()),
             count: deliveries.len(),
             bytes: payload.len() as u64,
             oldest_at: arrivals.map(|one| one.received_at).min().unwrap_or_default(),
@@ -125,10 +131,9 @@ impl Writer {
                 self.metrics.inbox.failed();
                 tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
                     deliveries go to Postgres before they are answered");
-                self.writable.store(false, Ordering::Relaxed);
                 self.backlog.give_back(forget);
                 answer(waiting, Err(Refused::Failing));
-                State::Reopening(self.reopen(file))
+                self.distrust(Some(file), Doubt::of(&error))
             }
         }
     }
@@ -150,41 +155,31 @@ impl Writer {
 
     /// Opens the file anew, away from the writer: after a failed sync the kernel may have dropped
     /// what it could not write, so nothing in memory says what the disk holds.
-    fn reopen(&self, old: InboxFile) -> JoinHandle<(InboxFile, Vec<GroupInfo>)> {
-        let path = self.path.clone();
-        tokio::spawn(async move {
-            // An error of closing is the error that brought us here.
-            let _ = old.close().await;
-            let mut next_try = Instant::now();
-            loop {
-                next_try += REOPEN_AFTER;
-                tokio::time::sleep_until(next_try).await;
-                match Self::open_and_probe(&path).await {
-                    Ok(opened) => return opened,
-                    Err(error) => {
-                        tracing::warn!(error = %chain(&error), "the inbox still cannot write");
-                    }
-                }
+    fn distrust(&self, old: Option<InboxFile>, doubt: Doubt) -> State {
+        self.writable.store(false, Ordering::Relaxed);
+        let (path, clock) = (self.path.clone(), self.clock.clone());
+        State::Reopening(tokio::spawn(async move {
+            if let Some(old) = old {
+                opening::give_up(old, &path, &clock, doubt).await;
             }
-        })
+            opening::until_it_opens(&path, &clock, doubt).await
+        }))
     }
 
-    /// A file is trusted once it has been checked and has taken a commit.
-    async fn open_and_probe(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileError> {
-        let mut file = InboxFile::open(path).await?;
-        let probe =
-            GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: chrono::DateTime::default() };
-        file.commit(Some((&probe, vec![0; 4096])), &[]).await?;
-        file.commit(None, &[probe.seq]).await?;
-        let contents = file.contents().await?;
-        Ok((file, contents))
+    fn trust(&self, opened: Opened) -> InboxFile {
+        let Opened { file, contents, set_aside } = opened;
+        if set_aside {
+            self.backlog.start_over();
+            self.salvage.notify_one();
+        }
+        self.backlog.adopt(contents);
+        self.writable.store(true, Ordering::Relaxed);
+        tracing::info!("the inbox takes deliveries again");
+        file
     }
 
     /// Refuses every delivery at once until the file is open again; `None` when no sender is left.
-    async fn refuse_until(
-        &mut self,
-        mut reopening: JoinHandle<(InboxFile, Vec<GroupInfo>)>,
-    ) -> Option<(InboxFile, Vec<GroupInfo>)> {
+    async fn refuse_until(&mut self, mut reopening: JoinHandle<Opened>) -> Option<Opened> {
         loop {
             tokio::select! {
                 opened = &mut reopening => return opened.ok(),
@@ -239,16 +234,4 @@ async fn receive(
             submissions.recv().await
         }
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &FileError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -14,6 +14,9 @@ use crate::lifecycle::Lifecycle;
 
 /// How often the job looks. Partitions are made days ahead, so it may fail for days.
 const INTERVAL: Duration = Duration::from_hours(1);
+/// How long a look may take, moving strays included. The drain waits for the first one, and where the
+/// network swallows everything there would be no end to it.
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Months of messages: the one before this one, for what comes late, and those to come.
 const MONTHS: std::ops::RangeInclusive<i32> = -1..=3;
 /// Days of deliveries, from today.
@@ -42,18 +45,22 @@ pub async fn run(pool: PgPool, clock: Clock, life: Lifecycle) {
 
 /// Looks once; what goes wrong is logged, and the next look makes good.
 pub async fn attempt(pool: &PgPool, clock: &Clock) {
-    if let Err(error) = run_once(pool, clock.now()).await {
-        tracing::warn!(%error, "partitions could not be made; rows go to the default ones");
-    }
+    let error = match tokio::time::timeout(DEADLINE, run_once(pool, clock.now())).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("Postgres did not answer within {} s", DEADLINE.as_secs()),
+    };
+    tracing::warn!(error, "partitions could not be made; rows go to the default ones");
 }
 
 /// Makes what is missing, each in a transaction of its own.
 pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    // Out of the pool: where the future is dropped half-way, the connection goes with it.
+    let mut connection = pool.acquire().await?.detach();
     for partition in wanted(now.date_naive()) {
         make(&mut connection, &partition).await?;
     }
-    Ok(())
+    connection.close().await
 }
 
 /// The names of those that should be there and are not, without making them.
@@ -85,10 +92,11 @@ async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<()
 }
 
 /// Keeps other services from changing partitions until the end of the transaction, and this one
-/// from waiting long for a lock.
+/// from waiting long for a lock. Nor may the locks stay where the network swallows us half-way.
 pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SET LOCAL lock_timeout = '2s';
+         SET LOCAL idle_in_transaction_session_timeout = '10s';
          SELECT pg_advisory_xact_lock(hashtext('verbatim partitions'))",
     )
     .execute(connection)

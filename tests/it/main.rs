@@ -10,6 +10,7 @@ mod doctor;
 mod durability;
 mod embedded;
 mod gate;
+mod inbox;
 mod keys;
 mod logs;
 mod metrics;

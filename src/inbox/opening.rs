@@ -1,0 +1,211 @@
+//! Opening the file: what is damaged is set aside and replaced, and what merely fails is tried
+//! again.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::file::{FileError, InboxFile};
+use super::group::GroupInfo;
+use super::salvage::aside;
+use crate::clock::Clock;
+
+/// How long to wait before a failing file is tried again.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// The longest such wait, where one file after the other is damaged: on a disk that damages all
+/// that it is given, set-aside files must not pile up by the thousand.
+const REOPEN_AFTER_DAMAGE: Duration = Duration::from_mins(1);
+
+/// A file that can be trusted.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: InboxFile,
+    /// What lies in it, in order.
+    pub(super) contents: Vec<GroupInfo>,
+    /// It is a new one: another stood in its place, and is to be salvaged.
+    pub(super) set_aside: bool,
+}
+
+/// Why a file that was open is not trusted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It may be whole, and is kept if it is.
+    CannotWrite,
+    /// It has proved that it is not.
+    Damaged,
+    /// It is whole, and has no name any more.
+    Removed,
+}
+
+impl Doubt {
+    pub(super) fn of(error: &FileError) -> Self {
+        match error {
+            FileError::Removed => Self::Removed,
+            error if error.is_damage() => Self::Damaged,
+            _ => Self::CannotWrite,
+        }
+    }
+}
+
+/// Opens the file, or makes it. One that is damaged is set aside, and a new one made.
+pub(super) async fn open(path: &Path, clock: &Clock) -> Result<Opened, FileError> {
+    prepare_folder(path)?;
+    match open_whole(path).await {
+        Ok((file, contents)) => Ok(Opened { file, contents, set_aside: false }),
+        Err(error) if error.is_damage() => {
+            set_aside(path, clock, &chain(&error)).await?;
+            let (file, contents) = open_whole(path).await?;
+            Ok(Opened { file, contents, set_aside: true })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Closes a file that is not trusted any more. One that has lost its name is saved under another,
+/// from where it is brought over like a damaged one.
+pub(super) async fn give_up(mut old: InboxFile, path: &Path, clock: &Clock, doubt: Doubt) {
+    if doubt == Doubt::Removed {
+        let kept = aside::name_for(path, clock.now());
+        let copied = match prepare_folder(path) {
+            Ok(()) => old.copy_to(&kept).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = copied {
+            tracing::error!(error = %chain(&error), "the inbox's file has been removed, and cannot \
+                be saved: of what was not in Postgres, only what is in memory will get there");
+        }
+    }
+    // Its error is the one that brought us here.
+    let _ = old.close().await;
+}
+
+/// Tries for as long as it takes. A file is trusted once it has been checked and has taken a
+/// commit.
+pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> Opened {
+    let mut attempts = Attempts {
+        damaged: doubt == Doubt::Damaged,
+        // What was under the name before has been saved elsewhere.
+        set_aside: doubt == Doubt::Removed,
+    };
+    // What is proven needs no second look.
+    let mut wait = if doubt == Doubt::CannotWrite { REOPEN_AFTER } else { Duration::ZERO };
+    let mut failures = 0_u32;
+    loop {
+        tokio::time::sleep(wait).await;
+        let error = match attempts.next(path, clock).await {
+            Ok(opened) => return opened,
+            Err(error) => error,
+        };
+        failures += 1;
+        // An outage of an hour is one line at its start, and one now and then.
+        if failures.is_power_of_two() {
+            tracing::error!(
+                error = %chain(&error),
+                failures,
+                "the inbox cannot be used, and deliveries go to Postgres before they are answered; \
+                 it is tried again. Look whether its disk is full, read-only or failing, and who \
+                 may write to its folder"
+            );
+        }
+        wait = if attempts.set_aside {
+            (wait * 2).clamp(REOPEN_AFTER, REOPEN_AFTER_DAMAGE)
+        } else {
+            REOPEN_AFTER
+        };
+    }
+}
+
+struct Attempts {
+    /// The file in place is to be set aside.
+    damaged: bool,
+    /// One has been, and the one that will be opened is new.
+    set_aside: bool,
+}
+
+impl Attempts {
+    async fn next(&mut self, path: &Path, clock: &Clock) -> Result<Opened, FileError> {
+        if self.damaged {
+            set_aside(path, clock, "it cannot be read").await?;
+            (self.damaged, self.set_aside) = (false, true);
+        }
+        let mut opened = open(path, clock).await?;
+        self.set_aside |= opened.set_aside;
+        if let Err(error) = opened.file.probe().await {
+            self.damaged = error.is_damage();
+            // What counts is why it takes nothing.
+            let _ = opened.file.close().await;
+            return Err(error);
+        }
+        Ok(Opened { set_aside: self.set_aside, ..opened })
+    }
+}
+
+/// Checks the file from outside before SQLite opens it, which would take what it cannot read of
+/// the log for its end, and delete a log whose file is gone.
+async fn open_whole(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileError> {
+    let place = path.to_owned();
+    if let Some(damage) = blocking(move || aside::damage(&place)).await.map_err(|source| {
+        FileError::Io { what: "cannot look at the inbox's file", path: path.to_owned(), source }
+    })? {
+        return Err(FileError::Corrupt(damage));
+    }
+    let mut file = InboxFile::open(path).await?;
+    match file.contents().await {
+        Ok(contents) => Ok((file, contents)),
+        Err(error) => {
+            // What counts is why it cannot be read.
+            let _ = file.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn set_aside(path: &Path, clock: &Clock, why: &str) -> Result<(), FileError> {
+    let (place, now) = (path.to_owned(), clock.now());
+    let kept = blocking(move || aside::set_aside(&place, now)).await.map_err(|source| {
+        FileError::Io { what: "cannot set aside the damaged", path: path.to_owned(), source }
+    })?;
+    tracing::error!(
+        why,
+        file = %kept.display(),
+        "the inbox's file is damaged; it has been set aside, a new one is in use, and all that can \
+         still be read is being brought over"
+    );
+    Ok(())
+}
+
+/// Makes the folder, closed to others: deliveries are conversations.
+fn prepare_folder(path: &Path) -> Result<(), FileError> {
+    let folder = path.parent().unwrap_or(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    // A folder whose name is not on disk takes what is in it along.
+    made.and_then(|()| folder.parent().map_or(Ok(()), aside::sync_folder)).map_err(|source| {
+        FileError::Io { what: "cannot make the inbox's folder", path: folder.to_owned(), source }
+    })
+}
+
+/// Runs what reads and writes files where that holds up nobody.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+/// An error with its causes, on one line.
+pub(super) fn chain(error: &FileError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Some repeat what is beneath them.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}

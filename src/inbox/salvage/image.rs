@@ -1,0 +1,92 @@
+//! The pages of a damaged file, as they were last committed: from its log, else from itself.
+
+use std::fs::File;
+use std::io::{ErrorKind, Result};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::aside;
+use super::log::Log;
+use crate::inbox::file::PAGE_BYTES;
+
+/// What a page holds; shorter than a page where the file ends in it.
+pub(super) type Page = Vec<u8>;
+
+/// A damaged file and its log.
+#[derive(Debug)]
+pub(super) struct Image {
+    main: Option<File>,
+    log: Option<Log>,
+    /// The number of the last page: they count from one.
+    pub(super) pages: u32,
+    /// Pages that the disk did not give.
+    pub(super) unreadable: u64,
+}
+
+impl Image {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let main = match File::open(path) {
+            // A folder has no pages.
+            Ok(file) if file.metadata()?.is_file() => Some(file),
+            Ok(_) => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let log = match File::open(aside::log_of(path)) {
+            Ok(file) => Log::read(file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let length =
+            main.as_ref().map_or(Ok(0), |file| file.metadata().map(|found| found.len()))?;
+        let in_main = u32::try_from(length.div_ceil(u64::from(PAGE_BYTES))).unwrap_or(u32::MAX);
+        let in_log = log.as_ref().and_then(|log| log.newest.keys().max().copied()).unwrap_or(0);
+        Ok(Self { main, log, pages: in_main.max(in_log), unreadable: 0 })
+    }
+
+    /// A page; `None` where there is none, or where the disk does not give it.
+    pub(super) fn page(&mut self, number: u32) -> Option<Page> {
+        let newest = self.log.as_ref().and_then(|log| Some((&log.file, *log.newest.get(&number)?)));
+        let at = u64::from(number.checked_sub(1)?) * u64::from(PAGE_BYTES);
+        let (file, at) = newest.or_else(|| Some((self.main.as_ref()?, at)))?;
+        let page = read_page(file, at);
+        self.note(page)
+    }
+
+    /// Contents that the log holds beside the newest ones: damaged or older.
+    pub(super) fn other_contents(&self) -> Vec<u64> {
+        self.log.as_ref().map_or_else(Vec::new, |log| log.others.clone())
+    }
+
+    /// One of them.
+    pub(super) fn other_content(&mut self, at: u64) -> Option<Page> {
+        let page = read_page(&self.log.as_ref()?.file, at);
+        self.note(page)
+    }
+
+    fn note(&mut self, page: Result<Page>) -> Option<Page> {
+        match page {
+            Ok(page) => (!page.is_empty()).then_some(page),
+            Err(_) => {
+                self.unreadable += 1;
+                None
+            }
+        }
+    }
+}
+
+/// Reads up to a page.
+fn read_page(file: &File, at: u64) -> Result<Page> {
+    let mut page = vec![0; PAGE_BYTES as usize];
+    let mut length = 0;
+    while length < page.len() {
+        match file.read_at(&mut page[length..], at + length as u64) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    page.truncate(length);
+    Ok(page)
+}

@@ -1,0 +1,160 @@
+//! What the scenarios came to: a paragraph for each, and a table of all.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::world::Report;
+
+/// Why a scenario has not passed.
+#[derive(Debug)]
+pub(crate) enum Shortfall {
+    /// It found a fault.
+    Failed(String),
+    /// This machine cannot run it.
+    Skipped(String),
+    /// Somebody has stopped the suite.
+    Interrupted,
+}
+
+/// One scenario.
+#[derive(Debug)]
+pub(crate) struct Line {
+    name: String,
+    outcome: Result<(), Shortfall>,
+    report: Report,
+    took: Duration,
+}
+
+impl Line {
+    pub(crate) fn new(
+        name: &str,
+        outcome: Result<(), Shortfall>,
+        report: Report,
+        took: Duration,
+    ) -> Self {
+        Self { name: name.to_owned(), outcome, report, took }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.outcome, Err(Shortfall::Failed(_) | Shortfall::Interrupted))
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(self.outcome, Err(Shortfall::Interrupted))
+    }
+
+    /// The whole of it, for a person.
+    pub(crate) fn in_words(&self) -> String {
+        let Report { figures, lost, doubled, drain, peak_memory, .. } = &self.report;
+        let mut text = match &self.outcome {
+            Ok(()) => "  passed".to_owned(),
+            Err(Shortfall::Skipped(why)) => return format!("  SKIPPED: {why}"),
+            Err(Shortfall::Interrupted) => return "  INTERRUPTED".to_owned(),
+            Err(Shortfall::Failed(why)) => format!("  FAILED: {why}"),
+        };
+        let drain = drain.map_or_else(|| "not drained".to_owned(), seconds);
+        let _ = write!(
+            text,
+            "\n  answered {}, refused {}, lost {lost}, doubled {doubled}, longest stall {}, \
+             p50 {}, p99 {}, max {}, drain {drain}, memory {} MiB",
+            figures.answered,
+            figures.refused(),
+            milliseconds(figures.longest_stall),
+            milliseconds(figures.latency(0.5)),
+            milliseconds(figures.latency(0.99)),
+            milliseconds(figures.latency(1.0)),
+            peak_memory >> 20,
+        );
+        if figures.refused() > 0 {
+            let _ = write!(text, "\n  refused: {:?} {:?}", figures.statuses, figures.misses);
+        }
+        text
+    }
+}
+
+/// The table over all scenarios.
+pub(crate) fn table(lines: &[Line], seed: u64) -> String {
+    let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(8);
+    let mut text = format!(
+        "\n{:width$}  {:7}  {:>6}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  {:>9}  \
+         {:>8}  {:>7}  {:>6}\n",
+        "scenario",
+        "outcome",
+        "faults",
+        "answered",
+        "refused",
+        "lost",
+        "doubled",
+        "stall",
+        "p50",
+        "p99",
+        "max",
+        "drain",
+        "memory",
+        "took",
+    );
+    for line in lines {
+        let Report { figures, .. } = &line.report;
+        let outcome = match &line.outcome {
+            Ok(()) => "passed",
+            Err(Shortfall::Failed(_) | Shortfall::Interrupted) => "FAILED",
+            Err(Shortfall::Skipped(_)) => "skipped",
+        };
+        let _ = writeln!(
+            text,
+            "{:width$}  {outcome:7}  {:>6}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  \
+             {:>9}  {:>8}  {:>7}  {:>6}",
+            line.name,
+            line.report.faults,
+            figures.answered,
+            figures.refused(),
+            line.report.lost,
+            line.report.doubled,
+            milliseconds(figures.longest_stall),
+            milliseconds(figures.latency(0.5)),
+            milliseconds(figures.latency(0.99)),
+            milliseconds(figures.latency(1.0)),
+            line.report.drain.map_or_else(|| "-".to_owned(), seconds),
+            format!("{} MiB", line.report.peak_memory >> 20),
+            format!("{} s", line.took.as_secs()),
+        );
+    }
+    text.push('\n');
+    for line in lines {
+        for note in &line.report.notes {
+            let _ = writeln!(text, "{}: {note}", line.name);
+        }
+        match &line.outcome {
+            Ok(()) => {}
+            Err(Shortfall::Failed(why)) => {
+                let _ = writeln!(text, "{} FAILED: {why}", line.name);
+            }
+            Err(Shortfall::Interrupted) => {
+                let _ = writeln!(text, "{} was interrupted", line.name);
+            }
+            Err(Shortfall::Skipped(why)) => {
+                let _ = writeln!(text, "{} was skipped: {why}", line.name);
+            }
+        }
+    }
+    let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
+    let _ = write!(
+        text,
+        "seed {seed}: {} passed, {} failed, {} skipped; {} deliveries answered, {} lost, {} doubled",
+        count(|line| line.outcome.is_ok()),
+        count(Line::has_failed),
+        count(|line| matches!(line.outcome, Err(Shortfall::Skipped(_)))),
+        lines.iter().map(|line| line.report.figures.answered).sum::<u64>(),
+        lines.iter().map(|line| line.report.lost).sum::<usize>(),
+        lines.iter().map(|line| line.report.doubled).sum::<usize>(),
+    );
+    text
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

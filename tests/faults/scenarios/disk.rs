@@ -1,0 +1,470 @@
+//! The inbox's disk: full, read-only, failing, damaged, and without power.
+//!
+//! Each has the inbox's folder on a file system of its own, which wants root; elsewhere they are
+//! skipped.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use nix::sys::signal::Signal;
+use nix::unistd::Uid;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::database::SmallDisk;
+use crate::load::{Load, Running};
+use crate::oracle;
+use crate::process;
+use crate::world::{Expect, Setup, Trial, World, skip};
+
+/// Room of the inbox's disk: more than its log grows to before it is written back, 32 MiB.
+const DISK_MIB: u64 = 96;
+/// How long the service may take to notice that its disk is ill, or well.
+const NOTICE_MAX: Duration = Duration::from_secs(20);
+/// How long a damaged file may take to be salvaged.
+const SALVAGE_MAX: Duration = Duration::from_mins(1);
+/// What the first and the last page of the table can hold together: when they are gone, nothing
+/// tells how much was in them.
+const LEAF_MAX: usize = 60;
+/// SQLite's page.
+const PAGE: u64 = 4096;
+
+fn inbox(trial: &Trial) -> PathBuf {
+    trial.folder.join("data/inbox")
+}
+
+/// The disk has no room; deliveries go straight to Postgres until there is some.
+pub(crate) async fn full(trial: &Trial) -> anyhow::Result<()> {
+    let disk = SmallDisk::mount(&inbox(trial), DISK_MIB)?;
+    let world = trial.world(Setup::default()).await?;
+    let load = world.load(Load::default());
+    world.calm().await;
+    for _ in 0..2 {
+        world.fault("the disk of the inbox is full");
+        let filler = disk.fill()?;
+        writable(&world, false).await?;
+        tokio::time::sleep(trial.options.hold(3, 20)).await;
+        std::fs::remove_file(filler)?;
+        writable(&world, true).await?;
+        world.tell("room again, and the inbox is in use");
+        world.calm().await;
+    }
+    finish(world, load, disk).await
+}
+
+/// The disk takes no writes, from before the start, and later because of an error of its own.
+pub(crate) async fn read_only(trial: &Trial) -> anyhow::Result<()> {
+    let disk = Disk::mount(&trial.folder.join("disk"), &inbox(trial))?;
+    let world = trial.world(Setup::default()).await?;
+    ensure!(world.service.stop().await?.success(), "the service did not end well");
+    world.fault("a start on a read-only disk");
+    disk.remount("ro")?;
+    world.service.start().await?;
+    let load = world.load(Load::default());
+    writable(&world, false).await?;
+    world.calm().await;
+    disk.remount("rw")?;
+    writable(&world, true).await?;
+    world.tell("it can be written, and is in use");
+    world.calm().await;
+    if disk.fail()? {
+        world.fault("the file system has met an error, and is read-only");
+        writable(&world, false).await?;
+        tokio::time::sleep(trial.options.hold(3, 20)).await;
+        disk.repair().await?;
+        writable(&world, true).await?;
+        world.tell("it has been repaired beneath the service, and is in use");
+        world.calm().await;
+    } else {
+        world.note("this kernel lets nobody make an ext4 fail".into());
+    }
+    finish(world, load, disk).await
+}
+
+/// The disk says at each sync that it has failed.
+pub(crate) async fn sync_fails(trial: &Trial) -> anyhow::Result<()> {
+    let world = trial.world(Setup::default()).await?;
+    let load = world.load(Load::default());
+    world.calm().await;
+    // All of them; and now and then one, so that the check meets it as well as the commit.
+    for which in ["", ":when=3+7"] {
+        let mut tracer = Tracer::attach(world.service.pid()?, which)?;
+        world.fault(&format!("syncs fail with EIO {}", which.trim_start_matches(':')));
+        let noticed = writable(&world, false).await;
+        tokio::time::sleep(trial.options.hold(4, 20)).await;
+        tracer.detach()?;
+        noticed?;
+        writable(&world, true).await?;
+        world.tell("syncs work, and the inbox is in use");
+        world.calm().await;
+    }
+    world.finish(load, Expect::AllAnswered).await
+}
+
+/// The file loses its end while the service is down, with Postgres away, so that the inbox alone
+/// has what was answered.
+pub(crate) async fn truncated(trial: &Trial) -> anyhow::Result<()> {
+    damaged(trial, true, |file, rng| {
+        let length = file.metadata()?.len();
+        let cut = rng.random_range(length / 3..length - PAGE);
+        OpenOptions::new().write(true).open(file)?.set_len(cut)?;
+        Ok(format!("the inbox's file of {length} bytes is cut at {cut}"))
+    })
+    .await
+}
+
+/// Pages of the file are overwritten.
+pub(crate) async fn noise(trial: &Trial) -> anyhow::Result<()> {
+    damaged(trial, true, |file, rng| {
+        let pages = file.metadata()?.len() / PAGE;
+        let hit: Vec<u64> = (0..3).map(|_| rng.random_range(4..pages - 4)).collect();
+        for page in &hit {
+            overwrite(file, page * PAGE, PAGE, rng)?;
+        }
+        Ok(format!("noise in the pages {hit:?} of {pages} of the inbox's file"))
+    })
+    .await
+}
+
+/// The same with its log, after a `kill -9`: what was committed last is there alone.
+pub(crate) async fn noise_in_log(trial: &Trial) -> anyhow::Result<()> {
+    damaged(trial, false, |file, rng| {
+        let log = PathBuf::from(format!("{}-wal", file.display()));
+        let length = log.metadata()?.len();
+        let at = rng.random_range(32..length * 3 / 4);
+        overwrite(&log, at, 3 * PAGE, rng)?;
+        Ok(format!("noise in the inbox's log of {length} bytes, from {at}"))
+    })
+    .await
+}
+
+fn overwrite(path: &Path, at: u64, length: u64, rng: &mut StdRng) -> anyhow::Result<()> {
+    let noise: Vec<u8> = (0..length).map(|_| rng.random()).collect();
+    Ok(OpenOptions::new().write(true).open(path)?.write_all_at(&noise, at)?)
+}
+
+/// Fills the inbox, damages its files while the service is down, and holds what is missing then
+/// against what the service says.
+async fn damaged(
+    trial: &Trial,
+    tidily: bool,
+    damage: impl Fn(&Path, &mut StdRng) -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    let world = trial.world(Setup::default()).await?;
+    let mut rng = trial.rng(10);
+    world.postgres()?.stop().await?;
+    world.tell("Postgres is away");
+    let load = world.load(Load { rate: 400, ..Load::default() });
+    tokio::time::sleep(trial.options.hold(4, 20)).await;
+    load.stop().await;
+    if tidily {
+        ensure!(world.service.stop().await?.success(), "the service did not end well");
+    } else {
+        world.service.kill()?;
+    }
+    let deep = world.ledger.figures().answered;
+    world.fault(&damage(&world.service.data.join("inbox/inbox.sqlite"), &mut rng)?);
+    world.service.start().await?;
+    // It takes deliveries whatever it found.
+    let load = world.load(Load::default());
+    world.calm().await;
+    world.postgres()?.start().await?;
+    let report = salvaged(&world).await?;
+    load.stop().await;
+
+    world.report().figures = world.ledger.figures();
+    let drain = world.drained().await?;
+    let mut database = world.database().await?;
+    let verdict = oracle::check(&mut database, &world.ledger).await?;
+    let said = usize::try_from(report["lost"].as_u64().context("the report")?)?;
+    let more = report["perhaps_more"] == true;
+    {
+        let mut report = world.report();
+        report.drain = Some(drain);
+        // What our damage touched is none of the service's fault, as long as it says so.
+        report.lost = if more { 0 } else { verdict.lost.saturating_sub(said) };
+        report.doubled = verdict.doubled;
+        report.peak_memory = world.service.peak_memory();
+    }
+    world.note(format!(
+        "of {deep} deliveries in the inbox, {} were lost to the damage; the service says {said}{}",
+        verdict.lost,
+        if more { ", or more at the ends" } else { "" }
+    ));
+    verdict.hold_but_lost()?;
+    ensure!(
+        verdict.lost == said || more && (said..=said + LEAF_MAX).contains(&verdict.lost),
+        "{} are missing, and the service says {said}: {report}",
+        verdict.lost
+    );
+    world.fresh_delivery().await
+}
+
+/// What the service says of the damaged file, once it has read all of it.
+async fn salvaged(world: &World) -> anyhow::Result<Value> {
+    let folder = world.service.data.join("inbox");
+    let deadline = Instant::now() + SALVAGE_MAX;
+    loop {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with(".salvage.json") {
+                return Ok(serde_json::from_slice(&std::fs::read(path)?)?);
+            }
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "no damaged file has been salvaged:\n{}",
+            world.service.log_tail()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A file of the first layout is drained; one of a newer layout is refused and left alone.
+pub(crate) async fn older_version(trial: &Trial) -> anyhow::Result<()> {
+    let world = trial.world(Setup::default()).await?;
+    let file = world.service.data.join("inbox/inbox.sqlite");
+    ensure!(world.service.stop().await?.success(), "the service did not end well");
+    world.fault("the inbox's file is of the first layout");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads/inbox-layout-1.sqlite");
+    std::fs::copy(fixture, &file)?;
+    world.service.start().await?;
+    world.drained().await?;
+    let count = world.postgres()?.number(COUNT_FIXTURE).await?;
+    ensure!(count == 5, "of 5 deliveries in it, {count} are stored");
+    // They are no part of the ledger.
+    world.postgres()?.sql(FORGET_FIXTURE).await?;
+
+    world.fault("the inbox's file is of a newer layout");
+    ensure!(world.service.stop().await?.success(), "the service did not end well");
+    set_layout(&file, 99).await?;
+    world.service.spawn()?;
+    let deadline = Instant::now() + NOTICE_MAX;
+    while world.service.is_running() {
+        ensure!(Instant::now() < deadline, "the service runs on a newer version's inbox");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let log = world.service.log_tail();
+    ensure!(log.contains("start the newer version again"), "it does not say why: {log}");
+    set_layout(&file, 1).await?;
+    world.service.start().await?;
+    let load = world.load(Load::default());
+    world.calm().await;
+    world.finish(load, Expect::AllAnswered).await
+}
+
+/// The fixture's one conversation is that of the agent "a", which the suite's own are not.
+const COUNT_FIXTURE: &str = "SELECT count(*) FROM messages m
+    JOIN sessions s ON s.id = m.session_id WHERE s.agent_id = 'a'";
+const FORGET_FIXTURE: &str = "BEGIN;
+    DELETE FROM deliveries WHERE id IN (SELECT m.delivery_id FROM messages m
+        JOIN sessions s ON s.id = m.session_id WHERE s.agent_id = 'a');
+    DELETE FROM messages WHERE session_id IN (SELECT id FROM sessions WHERE agent_id = 'a');
+    DELETE FROM sessions WHERE agent_id = 'a';
+    DELETE FROM agents WHERE agent_id = 'a';
+    COMMIT";
+
+async fn set_layout(file: &Path, layout: u32) -> anyhow::Result<()> {
+    let options =
+        SqliteConnectOptions::new().filename(file).pragma("user_version", layout.to_string());
+    Ok(options.connect().await?.close().await?)
+}
+
+/// The power goes: what was not synced is gone. The service is held still, so that nothing is
+/// answered any more; the disk's own content is copied, past what the kernel has yet to write; and
+/// the service goes on from the copy.
+pub(crate) async fn power_cut(trial: &Trial) -> anyhow::Result<()> {
+    let mut disk = Disk::mount(&trial.folder.join("disk"), &inbox(trial))?;
+    let world = trial.world(Setup::default()).await?;
+    let mut rng = trial.rng(10);
+    // The inbox alone has what is answered.
+    world.postgres()?.stop().await?;
+    world.tell("Postgres is away");
+    for cut in 1..=trial.options.choose(3, 12) {
+        let load = world.load(Load { rate: 400, ..Load::default() });
+        tokio::time::sleep(Duration::from_millis(rng.random_range(500..2_500))).await;
+        world.fault(&format!("power cut {cut}"));
+        process::signal(world.service.pid()?, Signal::SIGSTOP)?;
+        let image = trial.folder.join(format!("disk-{cut}"));
+        disk.copy_to(&image)?;
+        world.service.kill()?;
+        load.stop().await;
+        // The old one goes with all that the kernel holds for it.
+        let folder = disk.folder.clone();
+        drop(disk);
+        disk = Disk::mount_image(&image, &folder)?;
+        world.service.start().await?;
+        let ready = world.service.json("/readyz").await?;
+        world.tell(&format!("{} deliveries in its inbox", ready["inbox"]["deliveries"]));
+    }
+    let set_aside = std::fs::read_dir(inbox(trial))?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".salvage.json"))
+        .count();
+    world.note(format!("{set_aside} times the file was set aside and salvaged"));
+    world.postgres()?.start().await?;
+    let load = world.load(Load::default());
+    world.calm().await;
+    let finished = world.finish(load, Expect::Refusals).await;
+    drop(world);
+    drop(disk);
+    finished
+}
+
+/// The service goes before its disk.
+async fn finish<D>(world: World, load: Running, disk: D) -> anyhow::Result<()> {
+    let finished = world.finish(load, Expect::AllAnswered).await;
+    drop(world);
+    drop(disk);
+    finished
+}
+
+/// Waits until the service says that its inbox can be written, or that it cannot.
+async fn writable(world: &World, wanted: bool) -> anyhow::Result<()> {
+    let deadline = Instant::now() + NOTICE_MAX;
+    loop {
+        let ready = world.service.json("/readyz").await.unwrap_or_default();
+        if ready["inbox"]["writable"] == wanted {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "the inbox should be {}writable: {ready}\n{}",
+            if wanted { "" } else { "not " },
+            world.service.log_tail()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An ext4 in a file.
+struct Disk {
+    image: PathBuf,
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// Makes one; where that is not allowed, the scenario is skipped.
+    fn mount(image: &Path, folder: &Path) -> anyhow::Result<Self> {
+        if !Uid::effective().is_root() {
+            return Err(skip("only root can mount a disk"));
+        }
+        let file = std::fs::File::create(image)?;
+        file.set_len(DISK_MIB << 20)?;
+        std::fs::create_dir_all(folder)?;
+        run("mkfs.ext4", &["-q", "-F"], &[image]).map_err(|error| skip(format!("{error:#}")))?;
+        Self::mount_image(image, folder).map_err(|error| skip(format!("{error:#}")))
+    }
+
+    fn mount_image(image: &Path, folder: &Path) -> anyhow::Result<Self> {
+        run("mount", &["-o", "loop,errors=remount-ro"], &[image, folder])?;
+        Ok(Self { image: image.to_owned(), folder: folder.to_owned() })
+    }
+
+    fn remount(&self, mode: &str) -> anyhow::Result<()> {
+        run("mount", &["-o", &format!("remount,{mode}")], &[&self.folder])
+    }
+
+    /// What the disk holds at this moment, and nothing that the kernel has yet to write.
+    fn copy_to(&self, image: &Path) -> anyhow::Result<()> {
+        run("cp", &["--sparse=always"], &[&self.image, image])
+    }
+
+    /// Has the file system find an error, upon which it takes no more writes; false where the
+    /// kernel does not offer that.
+    fn fail(&self) -> anyhow::Result<bool> {
+        let device = output("findmnt", &["-n", "-o", "SOURCE"], &[&self.folder])?;
+        let device = device.trim().trim_start_matches("/dev/").to_owned();
+        let trigger = Path::new("/sys/fs/ext4").join(device).join("trigger_fs_error");
+        Ok(std::fs::write(trigger, "a fault that the suite has asked for").is_ok())
+    }
+
+    /// What a keeper would do: unmount, check, mount. The service may look in at that moment.
+    async fn repair(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + NOTICE_MAX;
+        while let Err(error) = run("umount", &[], &[&self.folder]) {
+            ensure!(Instant::now() < deadline, "{error:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // It says 1 where it has corrected something.
+        let _ = run("e2fsck", &["-f", "-y"], &[&self.image]);
+        run("mount", &["-o", "loop,errors=remount-ro"], &[&self.image, &self.folder])
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l"], &[&self.folder]);
+    }
+}
+
+fn run(program: &str, arguments: &[&str], paths: &[&Path]) -> anyhow::Result<()> {
+    output(program, arguments, paths).map(drop)
+}
+
+fn output(program: &str, arguments: &[&str], paths: &[&Path]) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .args(paths)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| program.to_owned())?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {}", error.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// strace, which lets syncs of a process fail.
+struct Tracer(Child);
+
+impl Tracer {
+    /// Where that cannot be had, the scenario is skipped.
+    fn attach(pid: u32, which: &str) -> anyhow::Result<Self> {
+        let inject = format!("inject=fsync,fdatasync:error=EIO{which}");
+        let tracer = Command::new("strace")
+            .args(["-f", "-q", "-e", "trace=fsync,fdatasync", "-e", &inject, "-o", "/dev/null"])
+            .args(["-p", &pid.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut tracer) = tracer else {
+            return Err(skip("strace is not here (on Debian: apt-get install strace)"));
+        };
+        let deadline = Instant::now() + NOTICE_MAX;
+        let status = PathBuf::from(format!("/proc/{pid}/status"));
+        loop {
+            if let Some(ended) = tracer.try_wait()? {
+                return Err(skip(format!("strace cannot attach here: {ended}")));
+            }
+            let status = std::fs::read_to_string(&status)?;
+            if !status.contains("TracerPid:\t0\n") {
+                return Ok(Self(tracer));
+            }
+            ensure!(Instant::now() < deadline, "strace does not attach");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn detach(&mut self) -> anyhow::Result<()> {
+        process::signal(self.0.id(), Signal::SIGINT)?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.detach();
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! One scenario's world: a service, its Postgres, the network between them, and the ledger.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+use super::delivery::Event;
+use super::http::Connection;
+use super::ledger::{Figures, Ledger};
+use super::load::{Load, Running};
+use super::oracle;
+use super::postgres::{self, Postgres, Template};
+use super::proxy::Proxy;
+use super::say;
+use super::service::{Service, Spec};
+
+/// How long the inbox may take to be empty, once all is well. A connection that is half open is
+/// given up after a minute.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(150);
+/// How long a fresh delivery may take until the API shows it.
+const FRESH_MAX: Duration = Duration::from_secs(40);
+/// No fault of Postgres' may hold up answers for so long. It is far above what an answer takes,
+/// and far below what any of the faults lasts: whoever waits for Postgres is found out.
+const STALL_MAX: Duration = Duration::from_secs(4);
+/// Load before the first fault, and after the last one.
+const CALM: Duration = Duration::from_secs(2);
+
+/// What was asked for on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    /// Quick rather than thorough.
+    pub(crate) short: bool,
+    /// How often the service is killed.
+    pub(crate) kills: Option<u32>,
+    /// How long faults last, in seconds.
+    pub(crate) hold: Option<u64>,
+}
+
+impl Options {
+    /// One of two, by how thorough the run is.
+    pub(crate) fn choose<T>(&self, short: T, thorough: T) -> T {
+        if self.short { short } else { thorough }
+    }
+
+    /// How long a fault lasts, where nothing else was asked for.
+    pub(crate) fn hold(&self, short: u64, thorough: u64) -> Duration {
+        Duration::from_secs(self.hold.unwrap_or(self.choose(short, thorough)))
+    }
+}
+
+/// One run of one scenario.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) options: Options,
+    /// This scenario's own, made from the run's and its name: alone it meets the same faults.
+    pub(crate) seed: u64,
+    /// A folder that is its alone, and goes with it.
+    pub(crate) folder: PathBuf,
+    pub(crate) template: Arc<Template>,
+    report: Arc<Mutex<Report>>,
+    begin: Instant,
+}
+
+/// What a scenario came to, as far as it got.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) figures: Figures,
+    pub(crate) faults: usize,
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+    /// From the end of load and faults to an empty inbox.
+    pub(crate) drain: Option<Duration>,
+    /// Of the service, in bytes.
+    pub(crate) peak_memory: u64,
+    /// Further figures, in words.
+    pub(crate) notes: Vec<String>,
+}
+
+/// This machine cannot run the scenario; it counts as skipped, never as passed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Skip(pub(crate) String);
+
+/// Ends a scenario that this machine cannot run.
+pub(crate) fn skip(why: impl Into<String>) -> anyhow::Error {
+    Skip(why.into()).into()
+}
+
+/// What a scenario wants.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// The service runs its own PostgreSQL; else the suite runs one for it.
+    pub(crate) private: bool,
+    /// The service reaches Postgres through a [`Proxy`].
+    pub(crate) proxy: bool,
+    /// Settings of the suite's server, `name=value`.
+    pub(crate) postgres: &'static [&'static str],
+    /// Where the cluster is, if not below the scenario's folder.
+    pub(crate) cluster: Option<PathBuf>,
+    /// How the service is started.
+    pub(crate) service: Spec,
+}
+
+/// What must hold of the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Every attempt is answered 200, and none waits: the service and its inbox are well.
+    #[default]
+    AllAnswered,
+    /// Attempts may come to nothing; 200 is kept all the same.
+    Refusals,
+}
+
+impl Trial {
+    pub(crate) fn new(
+        options: Options,
+        seed: u64,
+        folder: PathBuf,
+        template: Arc<Template>,
+    ) -> Self {
+        let report = Arc::default();
+        Self { options, seed, folder, template, report, begin: Instant::now() }
+    }
+
+    /// Random numbers that are the same for the same seed; `purpose` keeps users apart.
+    pub(crate) fn rng(&self, purpose: u64) -> StdRng {
+        StdRng::seed_from_u64(self.seed ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Builds a world, and starts the service in it.
+    pub(crate) async fn world(&self, setup: Setup) -> anyhow::Result<World> {
+        let mut spec = setup.service;
+        let (mut server, mut proxy) = (None, None);
+        if !setup.private {
+            let folder = self.folder.join("postgres");
+            let cluster = setup.cluster.unwrap_or_else(|| folder.join("cluster"));
+            let started =
+                Postgres::create(&self.template, &folder, &cluster, setup.postgres).await?;
+            let mut port = started.port();
+            if setup.proxy {
+                let started = Proxy::start(port, self.rng(1).random()).await?;
+                port = started.port();
+                proxy = Some(started);
+            }
+            spec.database_url = Some(Postgres::url(port));
+            server = Some(started);
+        }
+        let world = World {
+            service: Service::new(&self.folder, spec)?,
+            postgres: server,
+            proxy,
+            ledger: Arc::new(Ledger::new(self.rng(2).random())?),
+            report: self.report.clone(),
+            begin: self.begin,
+        };
+        world.service.start().await?;
+        // The schema is there, and all is well.
+        world.fresh_delivery().await.context("at the start")?;
+        Ok(world)
+    }
+
+    /// What it came to so far.
+    pub(crate) fn report(&self) -> Report {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A service in its surroundings.
+#[derive(Debug)]
+pub(crate) struct World {
+    // Stopped in this order.
+    pub(crate) service: Service,
+    proxy: Option<Proxy>,
+    postgres: Option<Postgres>,
+    pub(crate) ledger: Arc<Ledger>,
+    report: Arc<Mutex<Report>>,
+    begin: Instant,
+}
+
+impl World {
+    /// The suite's server.
+    pub(crate) fn postgres(&self) -> anyhow::Result<&Postgres> {
+        self.postgres.as_ref().context("this scenario has no server of the suite's")
+    }
+
+    /// The way to it.
+    pub(crate) fn proxy(&self) -> anyhow::Result<&Proxy> {
+        self.proxy.as_ref().context("this scenario has no proxy")
+    }
+
+    /// Begins to send.
+    pub(crate) fn load(&self, load: Load) -> Running {
+        load.start(self.service.address, &self.ledger)
+    }
+
+    /// A while in which nothing happens.
+    pub(crate) async fn calm(&self) {
+        tokio::time::sleep(CALM).await;
+    }
+
+    /// Says what is being done to it, and when.
+    pub(crate) fn fault(&self, what: &str) {
+        self.report().faults += 1;
+        self.tell(what);
+    }
+
+    /// Says what else happens.
+    pub(crate) fn tell(&self, what: &str) {
+        say(&format!("  {:7.2} s  {what}", self.begin.elapsed().as_secs_f64()));
+    }
+
+    /// A further figure, for the end.
+    pub(crate) fn note(&self, what: String) {
+        self.tell(&what);
+        self.report().notes.push(what);
+    }
+
+    pub(crate) fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until Postgres has everything; how long that took.
+    pub(crate) async fn drained(&self) -> anyhow::Result<Duration> {
+        let begin = Instant::now();
+        loop {
+            let ready = self.service.json("/readyz").await.unwrap_or_default();
+            if ready["inbox"]["deliveries"] == 0 && ready["postgres"]["reachable"] == true {
+                return Ok(begin.elapsed());
+            }
+            ensure!(
+                begin.elapsed() < DRAIN_MAX,
+                "the inbox is not drained: {ready}\n{}",
+                self.service.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends the load, waits for the drain, and asks the oracle.
+    pub(crate) async fn finish(&self, load: Running, expect: Expect) -> anyhow::Result<()> {
+        load.stop().await;
+        self.judge(expect).await
+    }
+
+    /// The same, where the load has ended already.
+    pub(crate) async fn judge(&self, expect: Expect) -> anyhow::Result<()> {
+        self.report().figures = self.ledger.figures();
+        let drain = self.drained().await?;
+        self.report().drain = Some(drain);
+        let mut database = self.database().await?;
+        let verdict = oracle::check(&mut database, &self.ledger).await?;
+        {
+            let mut report = self.report();
+            (report.lost, report.doubled) = (verdict.lost, verdict.doubled);
+            report.peak_memory = self.service.peak_memory();
+        }
+        verdict.hold()?;
+        self.fresh_delivery().await?;
+        // The fresh one is counted, too.
+        oracle::check(&mut database, &self.ledger).await?.hold()?;
+        hold_answers(&self.ledger.figures(), expect)
+    }
+
+    /// A delivery goes in, and comes out by the API.
+    pub(crate) async fn fresh_delivery(&self) -> anyhow::Result<()> {
+        let (delivery, message) = loop {
+            let delivery = self.ledger.next();
+            let answered = async {
+                let mut connection = Connection::open(self.service.address).await?;
+                connection.exchange(&delivery.request()).await
+            };
+            let begin = Instant::now();
+            let answered = answered.await;
+            self.ledger.note(&delivery, begin, &answered);
+            let answer = answered.map_err(|miss| anyhow::anyhow!("a fresh delivery: {miss:?}"))?;
+            ensure!(answer.status == 200, "a fresh delivery was answered {}", answer.status);
+            if let Event::Said { message, .. } = &delivery.event {
+                let message = message.clone();
+                break (delivery, message);
+            }
+        };
+        let path = format!("/v1/sessions/{}/messages?limit=500", delivery.session_id);
+        let deadline = Instant::now() + FRESH_MAX;
+        loop {
+            let page = self.service.json(&path).await.unwrap_or_default();
+            let found = page["data"].as_array().is_some_and(|messages| {
+                messages.iter().any(|one| one["message"].as_str() == Some(&message))
+            });
+            if found {
+                self.drained().await?;
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the API does not show a fresh delivery: {page}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The database, past every proxy.
+    pub(crate) async fn database(&self) -> anyhow::Result<PgConnection> {
+        if let Some(server) = &self.postgres {
+            return server.admin("verbatim").await;
+        }
+        let socket = self.service.data.join("postgres/socket");
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&socket.to_string_lossy())
+            .username("verbatim")
+            .database("verbatim");
+        postgres::connect(&options).await
+    }
+}
+
+fn hold_answers(figures: &Figures, expect: Expect) -> anyhow::Result<()> {
+    ensure!(figures.answered > 0, "nothing was answered: there was nothing to lose");
+    let odd: Vec<_> = figures.statuses.keys().filter(|&&status| status != 503).collect();
+    ensure!(odd.is_empty(), "deliveries in good order were answered {odd:?}");
+    if expect == Expect::AllAnswered {
+        ensure!(
+            figures.refused() == 0,
+            "deliveries came to nothing: {:?} {:?}",
+            figures.statuses,
+            figures.misses
+        );
+        ensure!(figures.longest_stall < STALL_MAX, "answers stalled: {:?}", figures.longest_stall);
+    }
+    Ok(())
+}

@@ -1,0 +1,424 @@
+//! The inbox under every fault of its disk: the service starts and takes deliveries whatever the
+//! file holds, and nothing that can be read is lost.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
+use verbatim::clock::Clock;
+use verbatim::config::Secret;
+use verbatim::lifecycle::Lifecycle;
+use verbatim::postgres::migrate;
+use verbatim::server::Server;
+
+use crate::support::app::{App, now, settings};
+use crate::support::database::TestDatabase;
+
+/// A port that nobody listens on: connections to it are refused at once.
+const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+const PAGE: u64 = 4096;
+
+fn said(text: &str) -> String {
+    json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
+        "data": { "session_id": "s", "role": "user", "message": text } })
+    .to_string()
+}
+
+fn text(number: usize) -> String {
+    // Some take several pages.
+    let filler = if number % 20 == 3 { 9_000 } else { 50 };
+    format!("message {number:05} {}", "x".repeat(filler))
+}
+
+fn numbered(numbers: impl IntoIterator<Item = usize>) -> BTreeSet<String> {
+    numbers.into_iter().map(text).collect()
+}
+
+async fn deliver(app: &App, numbers: impl IntoIterator<Item = usize>) {
+    for number in numbers {
+        assert_eq!(app.deliver(said(&text(number))).await.status, 200);
+    }
+}
+
+async fn texts(database: &TestDatabase) -> BTreeSet<String> {
+    let texts: Vec<String> = sqlx::query_scalar("SELECT message FROM messages")
+        .fetch_all(database.pool())
+        .await
+        .unwrap();
+    let count = texts.len();
+    let texts = BTreeSet::from_iter(texts);
+    assert_eq!(texts.len(), count, "none is stored twice");
+    texts
+}
+
+/// Waits until `what` comes about.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A service that cannot reach Postgres: what it answers 200 is in its inbox.
+async fn cut_off() -> App {
+    App::start_with(|settings| settings.database.url = Some(Secret::new(NOBODY.into()))).await
+}
+
+/// What a service leaves that has answered so many deliveries, and did not reach Postgres.
+async fn deep_inbox(count: usize) -> (TestDatabase, TempDir) {
+    let app = cut_off().await;
+    deliver(&app, 0..count).await;
+    app.stop().await
+}
+
+/// What a power cut leaves: the files as they stand on disk at this moment.
+fn power_cut(app: &App) -> TempDir {
+    let data = TempDir::new().unwrap();
+    std::fs::create_dir(data.path().join("inbox")).unwrap();
+    for name in ["inbox.sqlite", "inbox.sqlite-wal"] {
+        let name = Path::new("inbox").join(name);
+        std::fs::copy(app.data.path().join(&name), data.path().join(&name)).unwrap();
+    }
+    data
+}
+
+fn file(data: &TempDir) -> PathBuf {
+    data.path().join("inbox/inbox.sqlite")
+}
+
+fn noise(path: &Path, at: u64, length: usize) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    let mut state = 7_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(length)
+    .collect();
+    file.write_all_at(&noise, at).unwrap();
+}
+
+/// Files that have been set aside, and what belongs to them.
+fn set_aside(data: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(data.join("inbox")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.to_string_lossy().contains(".damaged-")).collect()
+}
+
+/// The report on a damaged file, once there is one.
+async fn report(data: &Path) -> Value {
+    until("a report", async || {
+        let mut files = set_aside(data).into_iter();
+        let path = files.find(|path| path.to_string_lossy().ends_with(".salvage.json"))?;
+        let kept = path.to_string_lossy().strip_suffix(".salvage.json").unwrap().to_owned();
+        let is_there = ["", "-wal"].iter().any(|part| Path::new(&format!("{kept}{part}")).exists());
+        assert!(is_there, "the damaged file is kept");
+        Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+    })
+    .await
+}
+
+/// Starts on a damaged inbox, and says which messages are missing in the end. The service takes
+/// deliveries at once, and says how much is lost.
+async fn start_on_damage(database: TestDatabase, data: TempDir, count: usize) -> (usize, Value) {
+    let app = App::start_on(database, data, |_| {}).await;
+    deliver(&app, [count]).await;
+    let report = report(app.data.path()).await;
+    app.drained().await;
+    let stored = texts(&app.database).await;
+    let expected = numbered(0..=count);
+    assert!(stored.is_subset(&expected), "nothing is made up");
+    let missing = expected.len() - stored.len();
+    assert_eq!(report["salvaged"].as_u64().unwrap(), (count - missing) as u64, "{report}");
+
+    // The next start finds all as it should be, and does not begin again.
+    let before = set_aside(app.data.path());
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    deliver(&app, [count + 1]).await;
+    let log = app.log().await;
+    assert_eq!(log.len(), expected.len() - missing + 1, "nothing came twice");
+    let (_, data) = app.stop().await;
+    assert_eq!(set_aside(data.path()), before, "no more is set aside");
+    (missing, report)
+}
+
+#[actix_web::test]
+async fn noise_costs_what_it_touches_and_the_service_says_how_much() {
+    let (database, data) = deep_inbox(200).await;
+    noise(&file(&data), 10 * PAGE, 4096);
+    let (missing, report) = start_on_damage(database, data, 200).await;
+    assert!(missing < 20, "{missing}");
+    assert_eq!(report["lost"], missing, "{report}");
+    assert_eq!(report["perhaps_more"], false, "{report}");
+}
+
+#[actix_web::test]
+async fn a_truncated_file_gives_what_is_left() {
+    let (database, data) = deep_inbox(200).await;
+    let file = OpenOptions::new().write(true).open(file(&data)).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length * 2 / 3 + 5).unwrap();
+    let (missing, report) = start_on_damage(database, data, 200).await;
+    assert!((20..100).contains(&missing), "{missing}");
+    let lost = usize::try_from(report["lost"].as_u64().unwrap()).unwrap();
+    assert!(lost == missing || lost < missing && report["perhaps_more"] == true, "{report}");
+}
+
+#[actix_web::test]
+async fn a_file_that_is_no_database_any_more_is_read_all_the_same() {
+    let (database, data) = deep_inbox(60).await;
+    noise(&file(&data), 0, 200);
+    let (missing, report) = start_on_damage(database, data, 60).await;
+    assert_eq!((missing, &report["lost"]), (0, &json!(0)), "{report}");
+}
+
+#[actix_web::test]
+async fn a_log_without_its_file_is_read() {
+    let app = cut_off().await;
+    deliver(&app, 0..40).await;
+    let data = power_cut(&app);
+    std::fs::write(file(&data), b"").unwrap();
+    let (database, _) = app.stop().await;
+    let (missing, report) = start_on_damage(database, data, 40).await;
+    assert_eq!((missing, &report["lost"]), (0, &json!(0)), "{report}");
+}
+
+#[actix_web::test]
+async fn damage_in_the_log_does_not_cost_what_lies_behind_it() {
+    let app = cut_off().await;
+    deliver(&app, 0..60).await;
+    let data = power_cut(&app);
+    let log = data.path().join("inbox/inbox.sqlite-wal");
+    let frames = (log.metadata().unwrap().len() - 32) / (24 + PAGE);
+    noise(&log, 32 + (frames / 3) * (24 + PAGE), 500);
+    let (database, _) = app.stop().await;
+    let (missing, report) = start_on_damage(database, data, 60).await;
+    // Two thirds, if SQLite alone had read it.
+    assert!(missing <= 1, "{missing}");
+    assert_eq!(report["lost"], missing, "{report}");
+}
+
+#[actix_web::test]
+async fn what_a_power_cut_leaves_is_all_there() {
+    let app = cut_off().await;
+    deliver(&app, 0..60).await;
+    let data = power_cut(&app);
+    let (database, _) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    assert_eq!(texts(&app.database).await, numbered(0..60));
+}
+
+#[actix_web::test]
+async fn a_folder_in_the_place_of_the_file_is_set_aside() {
+    let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+    std::fs::create_dir_all(file(&data).join("something")).unwrap();
+    let app = App::start_on(database, data, |_| {}).await;
+    assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], true);
+    deliver(&app, 0..5).await;
+    app.drained().await;
+    let report = report(app.data.path()).await;
+    assert_eq!(report["salvaged"], 0);
+}
+
+#[actix_web::test]
+async fn without_any_inbox_deliveries_go_to_postgres_until_there_is_one() {
+    let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+    std::fs::write(data.path().join("inbox"), b"a file where the folder should be").unwrap();
+    let app = App::start_on(database, data, |_| {}).await;
+    deliver(&app, 0..5).await;
+    assert_eq!(texts(&app.database).await, numbered(0..5), "they are there when the answer is");
+    let ready = app.get("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("degraded")));
+
+    std::fs::remove_file(app.data.path().join("inbox")).unwrap();
+    until("an inbox", async || {
+        let ready = app.get("/readyz").await.json();
+        (ready["inbox"]["writable"] == true).then_some(())
+    })
+    .await;
+    deliver(&app, 5..10).await;
+    app.drained().await;
+    assert_eq!(texts(&app.database).await, numbered(0..10));
+    let (_, data) = app.stop().await;
+    assert!(file(&data).exists());
+}
+
+#[actix_web::test]
+async fn the_bytes_of_a_damaged_delivery_are_kept_beside_the_inbox() {
+    let (database, data) = deep_inbox(30).await;
+    let bytes = std::fs::read(file(&data)).unwrap();
+    let wanted = b"message 00017";
+    let at = bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+    noise(&file(&data), at as u64, 2);
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    let mut expected = numbered(0..30);
+    expected.remove(&text(17));
+    assert_eq!(texts(&app.database).await, expected);
+    let (database, data) = app.stop().await;
+    let kept: Vec<_> = std::fs::read_dir(data.path().join("inbox"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("inbox.sqlite.group-"))
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let kept = String::from_utf8_lossy(&std::fs::read(&kept[0]).unwrap()).into_owned();
+    assert!(kept.contains(" 00017 xxxx"), "what is left of it");
+
+    let app = App::start_on(database, data, |settings| {
+        settings.database.url = Some(Secret::new(NOBODY.into()));
+    })
+    .await;
+    assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0, "it is not met again");
+}
+
+#[actix_web::test]
+async fn damage_that_shows_while_it_runs_holds_up_nobody() {
+    let (database, data) = deep_inbox(200).await;
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    // Another URL, since the start waits for the schema where it is the database's own.
+    let url = format!("{}&application_name=unmigrated", database.url());
+    let app = App::start_on(database, data, |settings| {
+        settings.migrate = false;
+        settings.database.url = Some(Secret::new(url));
+    })
+    .await;
+    assert_eq!(app.backlog.watch_depth().borrow().deliveries, 200);
+    noise(&file(&app.data), 10 * PAGE, 4096);
+    migrate(&app.database.options()).await.unwrap();
+    let report = report(app.data.path()).await;
+    deliver(&app, 200..220).await;
+    app.drained().await;
+    let missing = 220 - texts(&app.database).await.len();
+    assert!(missing < 20, "{missing}");
+    assert_eq!(report["lost"], missing, "{report}");
+}
+
+#[actix_web::test]
+async fn a_file_that_somebody_removes_is_saved_under_another_name() {
+    let (database, data) = deep_inbox(40).await;
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let url = format!("{}&application_name=unmigrated", database.url());
+    let app = App::start_on(database, data, |settings| {
+        settings.migrate = false;
+        settings.database.url = Some(Secret::new(url));
+    })
+    .await;
+    deliver(&app, 40..50).await;
+    std::fs::remove_dir_all(app.data.path().join("inbox")).unwrap();
+    // Whoever comes first finds out, and hears that it is not safe.
+    assert_eq!(app.deliver(said(&text(50))).await.status, 503);
+    until("an inbox", async || (app.deliver(said(&text(50))).await.status == 200).then_some(()))
+        .await;
+    migrate(&app.database.options()).await.unwrap();
+    let expected = numbered(0..=50);
+    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    let report = report(app.data.path()).await;
+    assert_eq!(report["lost"], 0, "{report}");
+}
+
+#[actix_web::test]
+async fn a_salvage_that_was_broken_off_is_done_at_the_next_start() {
+    let (database, data) = deep_inbox(40).await;
+    // Set aside, and no report beside it; and a second one, whose log is still in its old place.
+    let aside = data.path().join("inbox/inbox.sqlite.damaged-20261123T231500Z");
+    std::fs::rename(file(&data), &aside).unwrap();
+    let app = cut_off().await;
+    deliver(&app, 40..80).await;
+    let crash = power_cut(&app);
+    app.stop().await;
+    std::fs::copy(file(&crash), data.path().join("inbox/inbox.sqlite.damaged-20261123T231501Z"))
+        .unwrap();
+    std::fs::copy(
+        crash.path().join("inbox/inbox.sqlite-wal"),
+        data.path().join("inbox/inbox.sqlite-wal"),
+    )
+    .unwrap();
+    let app = App::start_on(database, data, |_| {}).await;
+    let expected = numbered(0..80);
+    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    let log = app.data.path().join("inbox/inbox.sqlite.damaged-20261123T231501Z-wal");
+    assert!(log.exists(), "the log went to where its file is");
+}
+
+#[actix_web::test]
+async fn a_file_of_the_first_layout_is_read() {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads/inbox-layout-1.sqlite");
+    let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+    std::fs::create_dir(data.path().join("inbox")).unwrap();
+    std::fs::copy(fixture, file(&data)).unwrap();
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    assert_eq!(texts(&app.database).await, numbered(0..5));
+    let log = app.log().await;
+    assert_eq!(log.len(), 5);
+    assert!(log.iter().all(|(outcome, _)| outcome == "stored"), "{log:?}");
+}
+
+/// Makes the fixture above. A layout's file is made once, by the version that first wrote it.
+#[actix_web::test]
+#[ignore = "makes a fixture; run it with INBOX_FIXTURE=path when there is a new layout"]
+async fn make_a_fixture_of_this_layout() {
+    let (_, data) = deep_inbox(5).await;
+    std::fs::copy(file(&data), std::env::var("INBOX_FIXTURE").unwrap()).unwrap();
+}
+
+#[actix_web::test]
+async fn a_newer_version_s_file_is_refused_and_left_alone() {
+    let (database, data) = deep_inbox(3).await;
+    let options = SqliteConnectOptions::new().filename(file(&data));
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("PRAGMA user_version = 2").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let settings = settings(&database.url(), &data);
+    let started = Server::start(settings, Clock::fixed(now()), Lifecycle::new()).await;
+    let error = format!("{:#}", started.err().unwrap());
+    assert!(error.contains("start the newer version again"), "{error}");
+    assert_eq!(std::fs::read_dir(data.path().join("inbox")).unwrap().count(), 1);
+}
+
+#[actix_web::test]
+async fn a_clock_that_is_set_back_and_forth_changes_nothing() {
+    let app = cut_off().await;
+    for (number, days) in [0, 400, -4_000, 0, 10_000, -1].into_iter().enumerate() {
+        app.clock.set(now() + TimeDelta::days(days));
+        deliver(&app, [number]).await;
+    }
+    let oldest = app.backlog.watch_depth().borrow().oldest_at.unwrap();
+    assert!(oldest < now() + TimeDelta::days(1), "the first to come is the oldest");
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |_| {}).await;
+    app.drained().await;
+    assert_eq!(texts(&app.database).await, numbered(0..6));
+}
+
+#[actix_web::test]
+async fn one_process_has_the_data_folder_whatever_the_database_is() {
+    let app = App::start().await;
+    let settings = settings(&app.database.url(), &app.data);
+    let started = Server::start(settings, Clock::fixed(now()), Lifecycle::new()).await;
+    let error = format!("{:#}", started.err().unwrap());
+    assert!(error.contains(&format!("process {} (verbatim serve)", std::process::id())), "{error}");
+    deliver(&app, 0..3).await;
+    app.drained().await;
+}
