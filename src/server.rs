@@ -43,6 +43,8 @@ const FINISH_REQUESTS_SECONDS: u64 = 15;
 /// How long the drain may go on after that. What is left is in the inbox's file.
 const FINISH_DRAIN: Duration = Duration::from_secs(10);
 
+/// How long it may take to see what the schema lacks.
+const CHECK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before the schema is tried again.
 const SCHEMA_RETRY: Duration = Duration::from_secs(2);
 
@@ -195,10 +197,13 @@ async fn keep_schema(
 async fn bring_up(database: &Database, migrate: bool) -> anyhow::Result<()> {
     database.wait_ready().await?;
     let options = database.connect_options();
-    if migrate {
-        postgres::migrate(&options).await.map(drop)
-    } else {
-        postgres::check(&options).await
+    // Most starts find all of it there. To know that must not take for ever where the network
+    // swallows everything; a migration may take its time.
+    let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&options)).await;
+    match checked.context("the database does not answer")? {
+        Ok(()) => Ok(()),
+        Err(_) if migrate => postgres::migrate(&options).await.map(drop),
+        Err(error) => Err(error),
     }
 }
 
