@@ -119,8 +119,8 @@ async fn damaged_bytes(connection: &mut SqliteConnection) -> Result<u64, FileErr
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::GroupInfo;
     use super::super::file::InboxFile;
+    use super::super::group::GroupInfo;
     use super::super::record::encode_group;
     use super::*;
     use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};

@@ -188,7 +188,14 @@ fn private(home: &Home) -> PgConnectOptions {
         .application_name(APPLICATION_NAME)
 }
 
+/// How long that may take: where the network swallows everything there would be no end to it.
+const REACH_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Connects once, to see whether it can be done.
-async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    options.connect().await?.close().await
+async fn reach(options: &PgConnectOptions) -> anyhow::Result<()> {
+    let connect = async { options.connect().await?.close().await };
+    match tokio::time::timeout(REACH_DEADLINE, connect).await {
+        Ok(reached) => Ok(reached?),
+        Err(_) => bail!("no answer within {} s", REACH_DEADLINE.as_secs()),
+    }
 }

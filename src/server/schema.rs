@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,8 @@ use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
 
+/// How long it may take to see what the schema lacks.
+const CHECK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before the schema is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -64,10 +67,13 @@ impl SchemaKeeper {
     async fn bring_up(&self) -> anyhow::Result<()> {
         self.database.wait_ready().await?;
         let options = self.database.connect_options();
-        if self.migrate {
-            postgres::migrate(&options).await.map(drop)
-        } else {
-            postgres::check(&options).await
+        // Most starts find all of it there. To know that must not take for ever where the network
+        // swallows everything; a migration may take its time.
+        let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&options)).await;
+        match checked.context("the database does not answer")? {
+            Ok(()) => Ok(()),
+            Err(_) if self.migrate => postgres::migrate(&options).await.map(drop),
+            Err(error) => Err(error),
         }
     }
 }

@@ -148,6 +148,7 @@ pub(crate) async fn pipelined(trial: &Trial) -> anyhow::Result<()> {
             }
         }
     }
+    world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
@@ -177,6 +178,7 @@ pub(crate) async fn wrong_length(trial: &Trial) -> anyhow::Result<()> {
             "a body that was cut short was answered {answer:?}"
         );
     }
+    world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
