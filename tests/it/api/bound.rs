@@ -23,7 +23,9 @@ const SESSIONS: [&str; 2] = ["shared", "hidden-session"];
 /// Every route, as the code registers it.
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
-    code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+    let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    // `/metrics` is about no agent, and refuses every bound key: tests/it/metrics.rs.
+    paths.filter(|path| path.starts_with("/v1/")).collect()
 }
 
 fn arrival(second: i64, agent: &str, session: &str, text: &str) -> Arrival {
