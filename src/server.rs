@@ -9,6 +9,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +26,7 @@ use crate::inbox::{Backlog, Inbox};
 use crate::jobs::partitions;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
+use crate::live::Live;
 use crate::postgres::{self, Database};
 use crate::store::Store;
 use crate::webhook::credentials::Source;
@@ -38,6 +41,8 @@ pub const DRAIN_WORKERS: usize = 1;
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
 /// How long a request's head may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of what it is sent: the framework itself waits for ever.
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long open requests may go on once the service is stopping, in seconds.
 const FINISH_REQUESTS_SECONDS: u64 = 15;
 /// How long the drain may go on after that. What is left is in the inbox's file.
@@ -93,15 +98,21 @@ impl Server {
         });
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
+        let (committed, commits) = watch::channel(());
         for _ in 0..DRAIN_WORKERS {
-            let worker =
-                Worker::new(backlog.clone(), options.clone(), life.clone(), give_up.clone());
+            let worker = Worker::new(
+                backlog.clone(),
+                options.clone(),
+                committed.clone(),
+                life.clone(),
+                give_up.clone(),
+            );
             let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
             life.spawn("drain worker", work);
         }
         workers.close();
 
-        let direct = Direct::start(options, &life);
+        let direct = Direct::start(options, committed, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack),
@@ -117,8 +128,10 @@ impl Server {
         };
         let store = Store::new(pool);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
+        let render = api::event_text(settings.silence, clock.clone());
         let state = ApiState {
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
+            live: Live::start(store.clone(), render, commits, &life),
             store,
             clock,
             silence: settings.silence,
@@ -217,8 +230,19 @@ fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; VERBATIM_LISTEN chooses another"))?;
+    cut_off_the_stalled(&listener);
+    Ok(listener)
+}
+
+/// Has the kernel end connections whose other end takes nothing any more. Connections inherit it
+/// from their listener.
+fn cut_off_the_stalled(listener: &TcpListener) {
+    let deadline_ms = u32::try_from(WRITE_DEADLINE.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = setsockopt(listener, TcpUserTimeout, &deadline_ms) {
+        tracing::debug!(%error, "connections that take nothing will last");
+    }
 }
 
 fn serve(

@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{FromRequest, guard, web};
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _};
 
-use super::{agents, messages, sessions, transcript};
+use super::{agents, changes, messages, sessions, stream, transcript};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data.
@@ -16,6 +16,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(get("/v1/sessions/{session_id}", sessions::show))
         .service(get("/v1/sessions/{session_id}/messages", messages::list))
         .service(get("/v1/sessions/{session_id}/transcript", transcript::show))
+        .service(get("/v1/changes", changes::list))
+        .service(get("/v1/stream", stream::listen))
         .default_service(web::to(no_such_path));
 }
 

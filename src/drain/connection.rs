@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::watch;
 
 use super::failure::{self, Fault};
 use super::write;
@@ -17,6 +18,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Connection {
     options: PgConnectOptions,
     open: Option<PgConnection>,
+    /// Ticks after each commit, for whoever follows along: a hint and no more.
+    committed: watch::Sender<()>,
 }
 
 /// A batch was not written, or its outcome is not known. Writes are idempotent: do it again.
@@ -31,8 +34,8 @@ pub(super) enum WriteFailed {
 }
 
 impl Connection {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options: options.disable_statement_logging(), open: None }
+    pub(super) fn new(options: PgConnectOptions, committed: watch::Sender<()>) -> Self {
+        Self { options: options.disable_statement_logging(), open: None, committed }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
@@ -65,6 +68,7 @@ impl Connection {
         match tokio::time::timeout(deadline, work).await {
             Ok(Ok(connection)) => {
                 self.open = Some(connection);
+                self.committed.send_replace(());
                 Ok(())
             }
             Ok(Err(failed)) => Err(failed),

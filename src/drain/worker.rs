@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,15 +35,17 @@ pub struct Worker {
 
 impl Worker {
     /// A worker with a connection of its own. It tries again for ever; once the service is
-    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
+    /// stopping it leaves off at the first failure, and at `give_up` wherever it is. `committed`
+    /// ticks after each commit.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
         options: PgConnectOptions,
+        committed: watch::Sender<()>,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        Self { backlog, connection: Connection::new(options), life, give_up }
+        Self { backlog, connection: Connection::new(options, committed), life, give_up }
     }
 
     /// Runs until the inbox is closed and empty, or until it has to give up; what is left then

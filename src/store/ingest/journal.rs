@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Readable;
 use crate::domain::Event;
+use crate::store::journal::Erasure;
 
 /// Notes what is new. It comes last: from here to the commit all other writers wait.
 pub(super) async fn append(
@@ -29,9 +30,7 @@ pub(super) async fn append(
         }
     }
     messages.sort_unstable();
-    let seq = sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
-        .fetch_one(&mut *connection)
-        .await?;
+    let seq = next_seq(connection).await?;
     sqlx::query!(
         "INSERT INTO journal (
              seq, received_at, message_session_ids, message_times, message_ids, session_ids
@@ -47,4 +46,33 @@ pub(super) async fn append(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Notes what was erased. It comes last in the transaction that erases, as any entry does: from
+/// here to the commit all other writers wait.
+pub async fn append_erasure(
+    connection: &mut PgConnection,
+    erasure: &Erasure,
+) -> Result<(), sqlx::Error> {
+    let text = serde_json::to_string(erasure).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let seq = next_seq(connection).await?;
+    sqlx::query!(
+        "INSERT INTO journal (
+             seq, received_at, message_session_ids, message_times, message_ids, session_ids, erasure
+         )
+         VALUES ($1, $2, '{}', '{}', '{}', '{}', $3::text::jsonb)",
+        seq,
+        erasure.at,
+        text,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The number of the next entry, and the lock that makes others wait for it.
+async fn next_seq(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
+        .fetch_one(connection)
+        .await
 }

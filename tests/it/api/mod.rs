@@ -2,6 +2,7 @@
 
 mod agents;
 mod app;
+mod changes;
 mod cursors;
 mod edges;
 mod http;
@@ -10,4 +11,6 @@ mod messages;
 mod rows;
 mod sessions;
 mod shared;
+mod stream;
 mod transcript;
+mod writers;

@@ -179,7 +179,7 @@ impl App {
     }
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     // Whoever comes first installs it; the tests of one process share it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
