@@ -4,8 +4,10 @@
 //! that takes nothing costs no memory, and one that is left behind is told so and cut off.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use super::sessions::visible;
 use super::{ApiState, Caller, Keyring};
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
-use crate::live::{Joined, Listener, NotJoined, Render, Start, Told};
+use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
 use crate::problem::{Code, Problem};
 use crate::store::changes::ChangeFilter;
 use crate::store::keys::Scope;
@@ -60,6 +62,16 @@ pub(super) async fn listen(
         source: None,
         session: params.text("session_id").map(str::to_owned),
     };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // A proxy that collects an answer before it passes it on would hold events back.
+        .insert_header(("X-Accel-Buffering", "no"));
+    if req.method() == Method::HEAD {
+        // The server would leave the body out, and wait for its end.
+        return Ok(response.finish());
+    }
     // An id that cannot be read is answered with a gap, not refused: a browser would come back
     // with it for ever.
     let last = last_event_id(&req, &params).map(read_position);
@@ -68,12 +80,7 @@ pub(super) async fn listen(
     let gap = gap || last.is_some_and(|position| position.is_none());
     let key = key_of(req.headers()).unwrap_or_default().to_owned();
     let body = Body::new(listener, gap, state.keyring.clone(), key);
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        // A proxy that collects an answer before it passes it on would hold events back.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(body.into_stream()))
+    Ok(response.streaming(body.into_stream()))
 }
 
 /// The last event that the client has, by its own word. Those that cannot set headers put it into
@@ -92,6 +99,14 @@ impl From<NotJoined> for Problem {
             }
             NotJoined::Store(error) => error.into(),
         }
+    }
+}
+
+/// Events in one piece; one alone is shared with all who are sent it.
+fn joined(events: &[Arc<Event>]) -> Bytes {
+    match events {
+        [event] => event.text.clone(),
+        _ => events.iter().map(|event| &*event.text).collect::<Vec<_>>().concat().into(),
     }
 }
 
@@ -148,8 +163,7 @@ impl Body {
             }
             match self.listener.next(self.checked_at + KEY_CHECK).await {
                 Ok(Told::Events(events)) => {
-                    let texts: Vec<&[u8]> = events.iter().map(|event| &*event.text).collect();
-                    return Some(texts.concat().into());
+                    return Some(joined(&events));
                 }
                 Ok(Told::Nothing) => {}
                 // The database is away: nothing can come.
