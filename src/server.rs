@@ -41,8 +41,9 @@ pub const DRAIN_WORKERS: usize = 1;
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
 /// How long a request's head may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what it is sent: the framework itself waits for ever.
-const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what it is sent: the framework itself waits for ever. Long
+/// enough for one that loads a page of a large answer before it reads on.
+const WRITE_DEADLINE: Duration = Duration::from_mins(1);
 /// How long open requests may go on once the service is stopping, in seconds.
 const FINISH_REQUESTS_SECONDS: u64 = 15;
 /// How long the drain may go on after that. What is left is in the inbox's file.
