@@ -5,6 +5,7 @@ mod access_log;
 mod agents;
 mod answer;
 mod caller;
+mod changes;
 pub mod cursor;
 mod deliveries;
 mod group;
@@ -20,6 +21,7 @@ mod roster;
 mod routes;
 mod session;
 mod sessions;
+mod stream;
 mod timestamp;
 mod transcript;
 
@@ -28,10 +30,12 @@ pub use answer::SharedReads;
 pub use caller::Caller;
 pub use keyring::Keyring;
 pub use routes::routes;
+pub use stream::event_text;
 
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::gate::Gate;
+use crate::live::Live;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
 
@@ -50,6 +54,8 @@ pub struct ApiState {
     pub silence: SilenceLimits,
     /// What is being read for all who ask for the same.
     pub reads: SharedReads,
+    /// What comes, for all who listen.
+    pub live: Live,
 }
 
 impl From<StoreError> for Problem {

@@ -2,6 +2,7 @@
 //! to a caller is `api`'s business.
 
 pub mod agents;
+pub mod changes;
 pub mod deliveries;
 pub mod ingest;
 pub mod journal;

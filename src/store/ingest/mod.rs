@@ -6,7 +6,7 @@
 //! the same SQL running on a cluster of Postgres servers.
 
 mod events;
-mod journal;
+pub mod journal;
 mod log;
 mod sessions;
 

@@ -3,6 +3,7 @@
 mod agents;
 mod app;
 mod bound;
+mod changes;
 mod cursors;
 mod deliveries;
 mod edges;
@@ -14,4 +15,6 @@ mod messages;
 mod rows;
 mod sessions;
 mod shared;
+mod stream;
 mod transcript;
+mod writers;
