@@ -5,6 +5,8 @@ mod access_log;
 mod agents;
 mod answer;
 mod caller;
+mod completeness;
+mod continuation;
 pub mod cursor;
 mod deliveries;
 mod group;
@@ -22,6 +24,7 @@ mod session;
 mod sessions;
 mod timestamp;
 mod transcript;
+mod visits;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;
@@ -29,8 +32,11 @@ pub use caller::Caller;
 pub use keyring::Keyring;
 pub use routes::routes;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::domain::visits::VisitGaps;
 use crate::gate::Gate;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
@@ -48,6 +54,8 @@ pub struct ApiState {
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// When silence says that the next visitor speaks.
+    pub visit_gaps: Arc<VisitGaps>,
     /// What is being read for all who ask for the same.
     pub reads: SharedReads,
 }

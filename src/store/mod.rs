@@ -2,6 +2,8 @@
 //! to a caller is `api`'s business.
 
 pub mod agents;
+pub mod completeness;
+pub mod continuations;
 pub mod deliveries;
 pub mod ingest;
 pub mod journal;
@@ -11,6 +13,7 @@ pub mod messages;
 mod page;
 pub mod sessions;
 pub mod survey;
+pub mod visits;
 
 use std::sync::Arc;
 

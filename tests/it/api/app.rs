@@ -1,5 +1,7 @@
 //! The API on a port of its own, with time held still.
 
+use std::sync::Arc;
+
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
@@ -9,6 +11,7 @@ use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
+use verbatim::domain::visits::VisitGaps;
 use verbatim::gate::Gate;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
@@ -40,6 +43,11 @@ pub(crate) struct TestApi {
 
 impl TestApi {
     pub(crate) async fn start() -> Self {
+        Self::start_with(VisitGaps::default()).await
+    }
+
+    /// With other silences between visits.
+    pub(crate) async fn start_with(gaps: VisitGaps) -> Self {
         let database = TestDatabase::create().await;
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
@@ -50,6 +58,7 @@ impl TestApi {
             keyring: keyring.clone(),
             clock: clock.clone(),
             silence: SilenceLimits::default(),
+            visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),
         });
         let app = move || {

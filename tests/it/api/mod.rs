@@ -2,6 +2,7 @@
 
 mod agents;
 mod app;
+mod background;
 mod bound;
 mod cursors;
 mod deliveries;
@@ -14,4 +15,6 @@ mod messages;
 mod rows;
 mod sessions;
 mod shared;
+mod talk;
 mod transcript;
+mod visits;
