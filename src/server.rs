@@ -149,6 +149,7 @@ impl Server {
             store,
             clock,
             silence: settings.silence,
+            visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
         };
         let connections = Connections::new(settings.max_connections);

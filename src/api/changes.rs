@@ -41,7 +41,7 @@ struct Item<'a> {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Row<'a> {
     /// A session that is new or has changed, as it is now.
-    Session(Session<'a>),
+    Session(Box<Session<'a>>),
     /// A message that is new.
     Message(Message<'a>),
     /// What was erased for good.
@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
     /// What a change means at `now`.
     pub(super) fn new(change: &'a Change, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
         match change {
-            Change::Session(row) => Self::Session(Session::new(row, silence, now)),
+            Change::Session(row) => Self::Session(Box::new(Session::new(row, silence, now))),
             Change::Message(session, row) => {
                 Self::Message(Message::new(row, &session.session_id, &session.agent_id))
             }

@@ -6,6 +6,8 @@ mod agents;
 mod answer;
 mod caller;
 mod changes;
+mod completeness;
+mod continuation;
 pub mod cursor;
 mod deliveries;
 mod group;
@@ -24,6 +26,7 @@ mod sessions;
 mod stream;
 mod timestamp;
 mod transcript;
+mod visits;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;
@@ -32,8 +35,11 @@ pub use keyring::Keyring;
 pub use routes::routes;
 pub use stream::event_text;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::domain::visits::VisitGaps;
 use crate::gate::Gate;
 use crate::live::Live;
 use crate::problem::Problem;
@@ -52,6 +58,8 @@ pub struct ApiState {
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// When silence says that the next visitor speaks.
+    pub visit_gaps: Arc<VisitGaps>,
     /// What is being read for all who ask for the same.
     pub reads: SharedReads,
     /// What comes, for all who listen.

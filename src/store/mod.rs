@@ -3,6 +3,8 @@
 
 pub mod agents;
 pub mod changes;
+pub mod completeness;
+pub mod continuations;
 pub mod deliveries;
 pub mod ingest;
 pub mod journal;
@@ -12,6 +14,7 @@ pub mod messages;
 mod page;
 pub mod sessions;
 pub mod survey;
+pub mod visits;
 
 use std::sync::Arc;
 

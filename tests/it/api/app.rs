@@ -1,5 +1,7 @@
 //! The API on a port of its own, with time held still.
 
+use std::sync::Arc;
+
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
@@ -10,6 +12,7 @@ use verbatim::api::{ApiState, Keyring, SharedReads, access_log, event_text, rout
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
+use verbatim::domain::visits::VisitGaps;
 use verbatim::gate::Gate;
 use verbatim::lifecycle::Lifecycle;
 use verbatim::live::Live;
@@ -48,6 +51,11 @@ impl TestApi {
     }
 
     pub(crate) fn start_on(database: TestDatabase) -> Self {
+        Self::start_with(database, VisitGaps::default())
+    }
+
+    /// With other silences between visits.
+    pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
@@ -62,6 +70,7 @@ impl TestApi {
             keyring: keyring.clone(),
             clock: clock.clone(),
             silence,
+            visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),
             live: live.clone(),
         });

@@ -20,7 +20,8 @@ const HUSH: &str = "hush-hush";
 /// The sender's id of a conversation that both have, and that of one that only they have.
 const SESSIONS: [&str; 2] = ["shared", "hidden-session"];
 
-/// Every route, as the code registers it.
+/// Every route that has anything of an agent, as the code registers it. (The figures of `/metrics`
+/// name none, and are for keys that are not bound.)
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
     let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());

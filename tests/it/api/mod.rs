@@ -2,6 +2,7 @@
 
 mod agents;
 mod app;
+mod background;
 mod bound;
 mod changes;
 mod cursors;
@@ -16,5 +17,7 @@ mod rows;
 mod sessions;
 mod shared;
 mod stream;
+mod talk;
 mod transcript;
+mod visits;
 mod writers;
