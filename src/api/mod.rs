@@ -7,6 +7,7 @@ mod answer;
 mod caller;
 pub mod cursor;
 mod deliveries;
+mod docs;
 mod group;
 pub mod health;
 mod keyring;
@@ -15,6 +16,7 @@ mod list;
 mod messages;
 mod metrics;
 mod new_key;
+mod openapi;
 mod params;
 mod roster;
 mod routes;
@@ -27,6 +29,7 @@ pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
 pub use keyring::Keyring;
+pub use openapi::openapi;
 pub use routes::routes;
 
 use crate::clock::Clock;
@@ -54,6 +57,11 @@ pub struct ApiState {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if error.says_unmigrated() {
+            let detail = "The database has no tables yet; `verbatim migrate` makes them, and so \
+                          does `verbatim serve` unless `--no-migrate` says that somebody else will.";
+            return Self::unavailable(error).saying(detail);
+        }
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Refused(_) => Self::internal(error),

@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::agents::no_such_agent;
 use super::answer::Answer;
-use super::list::{self, ListRequest, Listing};
+use super::list::{self, ListRequest, Listing, Page};
+use super::openapi::{Paging, Selectors, SessionFilters};
 use super::params::{Params, path_id};
 use super::session::{SELECTORS, Session, only, session_key};
 use super::{ApiState, Caller};
@@ -46,6 +47,11 @@ const SESSIONS_OF_AGENT: Listing =
     Listing { params: PARAMS.split_at(PARAMS.len() - 1).0, repeatable: &[], ..SESSIONS };
 
 /// All sessions, the latest active first.
+#[utoipa::path(get, path = "/v1/sessions", tag = "Conversations",
+    params(Paging, SessionFilters,
+        ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat.")),
+    responses((status = 200, description = "Sessions.", body = Page<Session>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
@@ -58,6 +64,10 @@ pub(super) async fn list(
 }
 
 /// An agent's sessions, the latest active first.
+#[utoipa::path(get, path = "/v1/agents/{agent_id}/sessions", tag = "Conversations",
+    params(Paging, SessionFilters),
+    responses((status = 200, description = "The agent's sessions.", body = Page<Session>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list_of_agent(
     req: HttpRequest,
     caller: Caller,
@@ -78,6 +88,9 @@ pub(super) async fn list_of_agent(
 }
 
 /// One session.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Conversations", params(Selectors),
+    responses((status = 200, description = "The session.", body = Session), (status = 304)),
+    security(("key" = ["read"])))]
 pub(super) async fn show(
     req: HttpRequest,
     caller: Caller,
