@@ -10,7 +10,9 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 tokio::task_local! {
     /// The id of the request being answered; the request-id middleware sets it.
@@ -18,7 +20,7 @@ tokio::task_local! {
 }
 
 /// Which kind of problem: a name that programs can rely on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// A delivery's signature is wrong.
@@ -146,9 +148,9 @@ struct Body<'a> {
     status: u16,
     detail: &'a str,
     code: Code,
-    request_id: String,
+    request_id: &'a str,
     #[serde(flatten)]
-    extension: Option<serde_json::Map<String, serde_json::Value>>,
+    extension: Option<serde_json::Map<String, Value>>,
 }
 
 impl Problem {
@@ -197,6 +199,28 @@ impl Problem {
         self
     }
 
+    /// As it goes over the wire.
+    #[must_use]
+    pub fn body<'a>(&'a self, request_id: &'a str) -> impl Serialize + 'a {
+        let member = |(name, value): &(&'static str, Value)| ((*name).to_owned(), value.clone());
+        Body {
+            kind: format!("urn:verbatim:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            extension: self.extension.as_ref().map(|one| std::iter::once(member(one)).collect()),
+        }
+    }
+
+    /// Says something else of what to do.
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
     /// Its code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -232,20 +256,7 @@ impl ResponseError for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"verbatim\""));
         }
-        let extension = self
-            .extension
-            .as_ref()
-            .map(|(name, value)| std::iter::once(((*name).to_owned(), value.clone())).collect());
-        let body = Body {
-            kind: format!("urn:verbatim:problem:{}", self.code.as_str()),
-            title: self.code.title(),
-            status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            request_id,
-            extension,
-        };
         // A struct of strings always serialises.
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        response.body(serde_json::to_vec(&self.body(&request_id)).unwrap_or_default())
     }
 }

@@ -2,9 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::answer::Answer;
-use super::list::{self, LIST_PARAMS, Listing};
+use super::list::{self, LIST_PARAMS, Listing, Page};
+use super::openapi::Paging;
 use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
@@ -14,7 +16,7 @@ use crate::store::keys::Scope;
 use crate::store::{Order, Position};
 
 /// An agent and its figures.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Agent {
     /// The sender's code for it.
     agent_id: String,
@@ -44,6 +46,9 @@ const AGENTS: Listing =
     Listing { scope: Scope::Read, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
 
 /// All agents, the latest active first.
+#[utoipa::path(get, path = "/v1/agents", tag = "Conversations", params(Paging),
+    responses((status = 200, description = "Agents.", body = Page<Agent>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
@@ -57,6 +62,9 @@ pub(super) async fn list(
 }
 
 /// One agent.
+#[utoipa::path(get, path = "/v1/agents/{agent_id}", tag = "Conversations",
+    responses((status = 200, description = "The agent.", body = Agent), (status = 304)),
+    security(("key" = ["read"])))]
 pub(super) async fn show(
     req: HttpRequest,
     caller: Caller,

@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::cursor::{self, Fingerprint, Key};
-use super::list::{self, limit};
+use super::list::{self, Page, limit};
 use super::messages::Message;
 use super::params::Params;
 use super::session::Session;
@@ -25,8 +26,9 @@ const PARAMS: [&str; 4] = ["limit", "after", "agent_id", "source"];
 const PAGE_BYTES: i64 = 8 << 20;
 
 /// An item of the feed.
-#[derive(Debug, Serialize)]
-struct Item<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(super) struct Item<'a> {
     /// `session`, `message` or `erasure`; the member of that name holds it.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -37,7 +39,7 @@ struct Item<'a> {
 }
 
 /// What came or changed, as the other endpoints show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Row<'a> {
     /// A session that is new or has changed, as it is now.
@@ -49,11 +51,12 @@ pub(super) enum Row<'a> {
 }
 
 /// What was erased for good.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Erased<'a> {
     /// The id of the receipt.
     id: Uuid,
     /// `session`, or `agent` with all its sessions.
+    #[schema(value_type = String)]
     kind: ErasureKind,
     /// Whose.
     agent_id: &'a str,
@@ -64,7 +67,7 @@ pub(super) struct Erased<'a> {
 }
 
 /// By what an erased session was known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ErasedSession<'a> {
     /// Ours.
     id: Uuid,
@@ -123,6 +126,14 @@ impl<'a> From<&'a Erasure> for Erased<'a> {
 }
 
 /// What came or changed after a position.
+#[utoipa::path(get, path = "/v1/changes", tag = "Conversations",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Items on a page."),
+        ("after" = Option<String>, Query, description = "The `next_cursor` of the page before; from the beginning without."),
+        ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
+        ("source" = Option<String>, Query, description = "Delivered by this source.")),
+    responses((status = 200, description = "What came or changed, in the order of commits.", body = Page<Item>)),
+    security(("key" = ["read"]), ("key" = ["export"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,

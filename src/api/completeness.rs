@@ -1,6 +1,7 @@
 //! Whether a session is all there, and what speaks against it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ApiState;
@@ -10,7 +11,7 @@ use crate::problem::Problem;
 use crate::store::sessions::SessionRow;
 
 /// Whether the conversation is all there, as far as can be told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Completeness {
     /// No flag says that something may be missing. `out_of_order` and `undated` do not: they doubt
     /// the order alone.
@@ -22,7 +23,7 @@ pub(super) struct Completeness {
 }
 
 /// One thing that speaks against it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Flag {
     /// `no_join`, `one_sided`, `repeated_user_turn`, `altered`, `out_of_order` or `undated`.
     flag: &'static str,
@@ -37,7 +38,7 @@ struct Flag {
 }
 
 /// A message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Place {
     /// Its id.
     id: Uuid,

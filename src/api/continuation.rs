@@ -1,6 +1,7 @@
 //! What a session seems to go on from, and in: never merged, only named.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ApiState;
@@ -9,7 +10,7 @@ use crate::problem::Problem;
 use crate::store::sessions::SessionRow;
 
 /// A session of the same agent and source that seems to be a part of the same conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Continuation {
     /// Ours.
     id: Uuid,

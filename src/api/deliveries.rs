@@ -8,10 +8,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::list::{self, Listing};
+use super::list::{self, Listing, Page};
+use super::openapi::{Paging, Time};
 use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
@@ -39,7 +41,7 @@ const DELIVERIES: Listing = Listing {
 };
 
 /// Something that arrived.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Delivery<'a> {
     /// Ours, new for every request.
     id: Uuid,
@@ -69,13 +71,13 @@ struct Delivery<'a> {
     stale: bool,
     /// It said that it is a test.
     test: bool,
-    /// Its bytes, where one delivery is asked for.
-    #[serde(flatten)]
-    content: Option<Content<'a>>,
 }
 
-#[derive(Debug, Serialize)]
-struct Content<'a> {
+/// Something that arrived, with its bytes.
+#[derive(Debug, Serialize, ToSchema)]
+struct WholeDelivery<'a> {
+    #[serde(flatten)]
+    about: Delivery<'a>,
     /// The exact bytes.
     body_base64: String,
     /// The same as text; `null` where they are no UTF-8.
@@ -99,15 +101,31 @@ impl<'a> Delivery<'a> {
             signed: row.signed,
             stale: row.stale,
             test: row.test,
-            content: row.body.as_deref().map(|body| Content {
-                body_base64: STANDARD.encode(body),
-                body: str::from_utf8(body).ok(),
-            }),
+        }
+    }
+}
+
+impl<'a> WholeDelivery<'a> {
+    fn new(row: &'a DeliveryRow) -> Self {
+        let body = row.body.as_deref().unwrap_or_default();
+        Self {
+            about: Delivery::new(row),
+            body_base64: STANDARD.encode(body),
+            body: str::from_utf8(body).ok(),
         }
     }
 }
 
 /// Deliveries, the latest first.
+#[utoipa::path(get, path = "/v1/deliveries", tag = "Deliveries",
+    params(Paging,
+        ("outcome" = Vec<String>, Query, description = "What became of it; may repeat."),
+        ("source" = Option<String>, Query, description = "Let in by this source."),
+        ("event_type" = Option<String>, Query, description = "The sender's name for the event."),
+        ("received_after" = Option<Time>, Query, description = "Arrived later than this."),
+        ("received_before" = Option<Time>, Query, description = "Arrived earlier than this.")),
+    responses((status = 200, description = "Deliveries, without their bytes.", body = Page<Delivery>)),
+    security(("key" = ["admin"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
@@ -129,16 +147,23 @@ pub(super) async fn list(
 }
 
 /// One delivery with its bytes.
+#[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "Deliveries",
+    responses((status = 200, description = "The delivery.", body = WholeDelivery), (status = 304)),
+    security(("key" = ["admin"])))]
 pub(super) async fn show(
     req: HttpRequest,
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let row = find(&req, &caller, &state).await?;
-    Ok(Answer::of(&Delivery::new(&row))?.tagged(&req))
+    Ok(Answer::of(&WholeDelivery::new(&row))?.tagged(&req))
 }
 
 /// Takes a delivery out of quarantine, where it can be stored by now.
+#[utoipa::path(post, path = "/v1/deliveries/{id}/retry", tag = "Deliveries",
+    responses((status = 200, description = "What became of it.", body = Delivery),
+        (status = 409, description = "conflict"), (status = 422, description = "unreadable_delivery")),
+    security(("key" = ["admin"])))]
 pub(super) async fn retry_one(
     req: HttpRequest,
     caller: Caller,
@@ -153,7 +178,7 @@ pub(super) async fn retry_one(
     // What it is now, whoever made it so.
     let row = find(&req, &caller, &state).await?;
     match retried {
-        Ok(_) => Ok(Answer::of(&Delivery::new(&DeliveryRow { body: None, ..row }))?.into()),
+        Ok(_) => Ok(Answer::of(&Delivery::new(&row))?.into()),
         Err(NotRetried::NotQuarantined) => Err(not_quarantined(&row)),
         Err(NotRetried::Unreadable(fault)) => Err(unreadable(&fault)),
         Err(NotRetried::Store(error)) => Err(error.into()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 use crate::clock::Clock;
@@ -61,7 +62,7 @@ impl Health {
 }
 
 /// Where the service stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Readiness {
     /// All is well.
@@ -72,7 +73,7 @@ enum Readiness {
     Unavailable,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Ready {
     status: Readiness,
     inbox: InboxState,
@@ -80,7 +81,7 @@ struct Ready {
     deliveries: LastDeliveries,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct InboxState {
     /// New deliveries can be written.
     writable: bool,
@@ -92,37 +93,48 @@ struct InboxState {
     oldest_age_seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PostgresState {
     reachable: bool,
     /// Since when; null before the first answer.
     since: Option<Timestamp>,
+    /// How the schema stands.
     schema: &'static str,
     /// When it last committed deliveries of ours.
     last_commit_at: Option<Timestamp>,
 }
 
 /// Of this process, and null before the first one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LastDeliveries {
     last_received_at: Option<Timestamp>,
     /// The dashboard's Test button.
     last_test_at: Option<Timestamp>,
 }
 
-/// Both addresses.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/healthz", web::get().to(alive)).route("/readyz", web::get().to(ready));
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
 }
 
 /// The process runs and answers.
-async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
+#[utoipa::path(get, path = "/healthz", tag = "Service",
+    responses((status = 200, description = "It does.", body = Alive)))]
+pub(super) async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(Alive { status: "ok" })
 }
 
-/// 200 while deliveries can be made durable somewhere: a balancer that took an instance away
-/// because Postgres is down would lose what the inbox could have kept.
-async fn ready(health: web::Data<Health>) -> HttpResponse {
+/// Whether deliveries can be taken.
+///
+/// 200 while they can be made durable somewhere: a balancer that took an instance away because
+/// Postgres is down would lose what the inbox could have kept.
+#[utoipa::path(get, path = "/readyz", tag = "Service",
+    responses((status = 200, description = "Deliveries are taken.", body = Ready),
+        (status = 503, description = "They are not.", body = Ready)))]
+pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
     let Standing { writable, depth, oldest_age_seconds, pulse, schema } = health.standing();
     let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, pulse.reachable) {

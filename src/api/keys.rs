@@ -5,10 +5,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::list::{self, LIST_PARAMS, Listing};
-use super::new_key::Wanted;
+use super::list::{self, LIST_PARAMS, Listing, Page};
+use super::new_key::{Body, Wanted};
+use super::openapi::Paging;
 use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
@@ -21,7 +23,7 @@ const KEYS: Listing =
     Listing { scope: Scope::Admin, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
 
 /// A key, without what it is known by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Key {
     /// By which it is revoked.
     id: Uuid,
@@ -42,8 +44,9 @@ struct Key {
 }
 
 /// A key that was just made: this once with the key itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct MadeKey {
+    /// The key itself: it is told this once.
     key: String,
     #[serde(flatten)]
     about: Key,
@@ -65,6 +68,10 @@ impl From<KeyRow> for Key {
 }
 
 /// Makes a key.
+#[utoipa::path(post, path = "/v1/keys", tag = "Keys", request_body = Body,
+    responses((status = 201, description = "The key, this once.", body = MadeKey),
+        (status = 413, description = "payload_too_large")),
+    security(("key" = ["admin"])))]
 pub(super) async fn create(
     req: HttpRequest,
     caller: Caller,
@@ -106,6 +113,9 @@ pub(super) async fn create(
 }
 
 /// Keys, the latest made first, those that are over included.
+#[utoipa::path(get, path = "/v1/keys", tag = "Keys", params(Paging),
+    responses((status = 200, description = "Keys, without what they are known by.", body = Page<Key>)),
+    security(("key" = ["admin"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
@@ -118,6 +128,9 @@ pub(super) async fn list(
 }
 
 /// Ends a key for good; to do so again changes nothing.
+#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "Keys",
+    responses((status = 204, description = "It is over.")),
+    security(("key" = ["admin"])))]
 pub(super) async fn revoke(
     req: HttpRequest,
     caller: Caller,

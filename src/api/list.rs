@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::Uri;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Caller;
 use super::answer::Answer;
@@ -23,7 +24,7 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 500;
 
 /// A part of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
     /// The rows, in the list's order.
     data: Vec<T>,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::list::{self, ListRequest, Listing};
+use super::list::{self, ListRequest, Listing, Page};
+use super::openapi::{Paging, Selectors, Time};
 use super::params::{Params, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
@@ -26,7 +28,7 @@ const MESSAGES: Listing = Listing {
 };
 
 /// Something that was said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Message<'a> {
     /// The same for every repeat of its delivery.
     id: Uuid,
@@ -71,6 +73,14 @@ impl<'a> Message<'a> {
 }
 
 /// The conversation in order.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}/messages", tag = "Conversations",
+    params(Paging, Selectors,
+        ("role" = Option<String>, Query, description = "Said by this role alone."),
+        ("after" = Option<Time>, Query, description = "Later than this."),
+        ("before" = Option<Time>, Query, description = "Earlier than this."),
+        ("visit" = Option<i64>, Query, minimum = 1, description = "Of this visit alone.")),
+    responses((status = 200, description = "Messages.", body = Page<Message>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,

@@ -13,6 +13,11 @@ use crate::telemetry::metrics::State;
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Figures for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "Service",
+    responses((status = 200, description = "Prometheus' text format.", content_type = "text/plain",
+        body = String, example = "verbatim_postgres_up 1\n")),
+    security(("key" = ["analytics"])))]
 pub(super) async fn show(
     caller: Caller,
     health: web::Data<Health>,

@@ -10,6 +10,7 @@ mod completeness;
 mod continuation;
 pub mod cursor;
 mod deliveries;
+mod docs;
 mod group;
 pub mod health;
 mod keyring;
@@ -18,6 +19,7 @@ mod list;
 mod messages;
 mod metrics;
 mod new_key;
+mod openapi;
 mod params;
 mod roster;
 mod routes;
@@ -32,6 +34,7 @@ pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
 pub use keyring::Keyring;
+pub use openapi::openapi;
 pub use routes::routes;
 pub use stream::event_text;
 
@@ -68,6 +71,11 @@ pub struct ApiState {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if error.says_unmigrated() {
+            let detail = "The database has no tables yet; `verbatim migrate` makes them, and so \
+                          does `verbatim serve` unless `--no-migrate` says that somebody else will.";
+            return Self::unavailable(error).saying(detail);
+        }
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Refused(_) => Self::internal(error),

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::Caller;
+use super::openapi::{AgentId, Expiry, ScopeName};
 use super::params::invalid;
 use crate::domain::time;
 use crate::problem::{Code, Problem};
@@ -31,12 +33,21 @@ pub(super) struct Wanted {
 
 /// The request's body. A member that is not known is refused: a bound that was misspelt would make
 /// a key without it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = NewKey)]
+pub(super) struct Body {
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000]*$")]
     name: String,
+    /// What it is to allow.
+    #[schema(value_type = Vec<ScopeName>, min_items = 1)]
     scopes: Vec<String>,
+    /// The agents that it is to be bound to; without it, every agent.
+    #[schema(value_type = Option<Vec<AgentId>>, min_items = 1, max_items = 1000)]
     agents: Option<Vec<String>>,
+    /// When it stops to be valid: a duration from now, or a time to come; without it, never.
+    #[schema(value_type = Option<Expiry>)]
     expires: Option<String>,
 }
 

@@ -8,12 +8,13 @@ use actix_web::{
 };
 
 use super::{
-    agents, changes, deliveries, keys, messages, metrics, sessions, stream, transcript, visits,
+    agents, changes, deliveries, docs, health, keys, messages, metrics, openapi, sessions, stream,
+    transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
-/// `/metrics` also `web::Data<Health>`.
+/// `/readyz` and `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(at("/v1/agents").get(agents::list))
         .service(at("/v1/agents/{agent_id}").get(agents::show))
@@ -30,7 +31,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
+        .service(at("/healthz").get(health::alive))
+        .service(at("/readyz").get(health::ready))
         .service(at("/metrics").get(metrics::show))
+        .service(at("/openapi.json").get(openapi::show))
+        .service(at("/docs").get(docs::show))
         .default_service(web::to(no_such_path));
 }
 
@@ -100,6 +105,11 @@ fn refuse_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
     response
 }
 
-async fn no_such_path() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(Code::NotFound, "There is nothing at this path."))
+async fn no_such_path(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    let detail = if req.path().len() > 1 && req.path().ends_with('/') {
+        "There is nothing at this path. No path but the webhook's ends with a slash; leave it out."
+    } else {
+        "There is nothing at this path. /docs shows what there is."
+    };
+    Err(Problem::new(Code::NotFound, detail))
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Caller;
@@ -17,7 +18,7 @@ use crate::store::messages::MessageRow;
 use crate::store::sessions::{Candidate, Found, SessionKey, SessionRow};
 
 /// A conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Session<'a> {
     /// Ours: it never changes, and is unique over all agents and sources.
     id: Uuid,

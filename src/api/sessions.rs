@@ -8,7 +8,8 @@ use super::agents::no_such_agent;
 use super::answer::Answer;
 use super::completeness::completeness;
 use super::continuation::{continued_by, continues};
-use super::list::{self, ListRequest, Listing};
+use super::list::{self, ListRequest, Listing, Page};
+use super::openapi::{Paging, Selectors, SessionFilters};
 use super::params::{Params, path_id};
 use super::session::{Background, Session, only, session_key};
 use super::{ApiState, Caller};
@@ -60,6 +61,11 @@ const SESSIONS_OF_AGENT: Listing =
     Listing { params: PARAMS.split_at(PARAMS.len() - 1).0, repeatable: &[], ..SESSIONS };
 
 /// All sessions, the latest active first.
+#[utoipa::path(get, path = "/v1/sessions", tag = "Conversations",
+    params(Paging, SessionFilters,
+        ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat.")),
+    responses((status = 200, description = "Sessions.", body = Page<Session>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,
@@ -72,6 +78,10 @@ pub(super) async fn list(
 }
 
 /// An agent's sessions, the latest active first.
+#[utoipa::path(get, path = "/v1/agents/{agent_id}/sessions", tag = "Conversations",
+    params(Paging, SessionFilters),
+    responses((status = 200, description = "The agent's sessions.", body = Page<Session>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list_of_agent(
     req: HttpRequest,
     caller: Caller,
@@ -92,6 +102,11 @@ pub(super) async fn list_of_agent(
 }
 
 /// One session.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Conversations",
+    params(Selectors,
+        ("include" = Option<String>, Query, description = "`completeness` and `continued_by`, which have to be looked for; separated by commas.")),
+    responses((status = 200, description = "The session.", body = Session), (status = 304)),
+    security(("key" = ["read"])))]
 pub(super) async fn show(
     req: HttpRequest,
     caller: Caller,

@@ -50,6 +50,16 @@ pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
 }
 
 /// What comes from now on, or after the last event that the client has.
+#[utoipa::path(get, path = "/v1/stream", tag = "Conversations",
+    params(
+        ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
+        ("session_id" = Option<String>, Query, description = "Of this session alone."),
+        ("last_event_id" = Option<String>, Query, description = "As the header, for clients that cannot set one."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has.")),
+    responses((status = 200, description = "Events: `session`, `message`, `erasure` and `gap`, each with an id.",
+        body = String, content_type = "text/event-stream",
+        example = "event: message\nid: AZmaLD8LfVGcVTocjg8rZA\ndata: {\"role\":\"user\",\"message\":\"Hello\"}\n\n")),
+    security(("key" = ["read"])))]
 pub(super) async fn listen(
     req: HttpRequest,
     caller: Caller,

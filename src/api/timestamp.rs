@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Serialize, Serializer};
 
 /// A time that is written as `2026-09-28T14:54:13.895697Z`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-09-28T14:54:13.895697Z")]
 pub(super) struct Timestamp(pub(super) DateTime<Utc>);
 
 /// Bytes of a time of the years 0 to 9999; Postgres is given no others.

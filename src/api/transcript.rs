@@ -10,6 +10,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream::{self, Stream};
 
 use super::messages::Message;
+use super::openapi::Selectors;
 use super::params::{Params, path_id};
 use super::session::{Session, only, session_key};
 use super::timestamp::Timestamp;
@@ -26,7 +27,8 @@ const PART: u32 = 200;
 const LONGEST_NAME: usize = 80;
 
 /// What the file is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, utoipa::ToSchema)]
+#[schema(as = TranscriptFormat, rename_all = "lowercase")]
 enum Format {
     /// For a person.
     Txt,
@@ -34,7 +36,13 @@ enum Format {
     Json,
 }
 
-/// The whole conversation.
+/// The whole conversation as a file.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}/transcript", tag = "Conversations",
+    params(Selectors, ("format" = inline(Option<Format>), Query, description = "What the file is; `txt` by default.")),
+    responses((status = 200, description = "The file, under a name of its own.", content(
+        (String = "text/plain", example = "[2026-09-28 14:54:13 UTC] User: Hello!\n"),
+        (Transcript = "application/json")))),
+    security(("key" = ["read"])))]
 pub(super) async fn show(
     req: HttpRequest,
     caller: Caller,
@@ -110,6 +118,14 @@ impl Format {
             Self::Json => "]}\n",
         }
     }
+}
+
+/// A file of JSON, which is written a part at a time.
+#[expect(dead_code, reason = "it stands in the document alone")]
+#[derive(utoipa::ToSchema)]
+struct Transcript<'a> {
+    session: Session<'a>,
+    messages: Vec<Message<'a>>,
 }
 
 /// Where the file stands.

@@ -11,10 +11,12 @@ use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::list::{self, ListRequest, Listing};
+use super::list::{self, ListRequest, Listing, Page};
+use super::openapi::{Paging, Selectors};
 use super::params::{Params, path_id};
 use super::session::{only, seconds_between, session_key};
 use super::timestamp::Timestamp;
@@ -37,7 +39,7 @@ const VISITS: Listing = Listing {
 };
 
 /// One visitor's part of a session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Visit {
     /// Its place in the session, from one: what `?visit=` takes. It stays as messages come; one
     /// that comes late, and was said in or between earlier visits, can shift those after it.
@@ -88,6 +90,10 @@ fn chrono_gap(session: &SessionRow, state: &ApiState) -> chrono::TimeDelta {
 }
 
 /// A session's visits, the first one first.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}/visits", tag = "Conversations",
+    params(Paging, Selectors),
+    responses((status = 200, description = "Visits.", body = Page<Visit>)),
+    security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
     caller: Caller,

@@ -117,7 +117,6 @@ impl Serving {
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))
             .configure(handler::routes)
-            .configure(api::health::routes)
             .configure(api::routes)
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use uuid::Uuid;
 
@@ -51,17 +51,27 @@ pub fn routes(config: &mut web::ServiceConfig) {
     for path in ["/webhook", "/webhook/", "/webhook/{source}", "/webhook/{source}/"] {
         config.service(web::resource(path).route(web::post().to(receive)).default_service(
             web::to(async || {
-                HttpResponse::from_error(Problem::new(
-                    Code::MethodNotAllowed,
-                    "A delivery is a POST.",
-                ))
+                let problem = Problem::new(Code::MethodNotAllowed, "A delivery is a POST.");
+                let mut answer = HttpResponse::from_error(problem);
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                answer
             }),
         ));
     }
 }
 
 /// Takes a delivery, and counts the answer.
-async fn receive(
+#[utoipa::path(post, path = "/webhook/{source}", tag = "Webhook",
+    responses((status = 200, description = "It is durable.", body = Object, example = json!({"status": "ok"})),
+        (status = 400, description = "invalid_parameter"),
+        (status = 401, description = "missing_credentials invalid_key invalid_signature"),
+        (status = 404, description = "not_found"),
+        (status = 408, description = "request_timeout"),
+        (status = 413, description = "payload_too_large"),
+        (status = 422, description = "unreadable_delivery"),
+        (status = 429, description = "rate_limited"),
+        (status = 503, description = "not_durable unavailable")))]
+pub(crate) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
     webhook: web::Data<Webhook>,

@@ -14,6 +14,7 @@ mod inbox;
 mod keys;
 mod logs;
 mod metrics;
+mod openapi;
 mod projection;
 mod restart;
 mod retention;

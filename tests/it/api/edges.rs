@@ -165,7 +165,7 @@ async fn what_goes_wrong_in_the_framework_or_in_a_handler_is_a_problem_too() {
 #[actix_web::test]
 async fn a_database_that_does_not_answer_is_unavailable_and_a_fault_is_internal() {
     let api = TestApi::start().await;
-    sqlx::raw_sql("ALTER TABLE agents RENAME TO agents_no_more")
+    sqlx::raw_sql("ALTER TABLE agents RENAME COLUMN agent_id TO agent_id_no_more")
         .execute(api.database.pool())
         .await
         .unwrap();

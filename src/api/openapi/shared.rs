@@ -1,0 +1,135 @@
+//! What several routes can be asked, and what their parameters are made of. All of it stands in
+//! the document alone: `params` reads what callers send.
+
+#![expect(dead_code, reason = "it stands in the document alone")]
+
+use serde_json::json;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use crate::domain::session::Status;
+use crate::store::keys::Scope;
+
+/// Every list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Paging {
+    /// Rows on a page.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: Option<u32>,
+    /// Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+    cursor: Option<String>,
+    /// Which way the list runs.
+    order: Option<String>,
+}
+
+/// Which session is meant, where several share the sender's id.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Selectors {
+    /// The agent, where several share the session's id.
+    #[param(rename = "agent_id")]
+    agent: Option<String>,
+    /// The source, where several delivered a session of this id.
+    source: Option<String>,
+}
+
+/// What lists of sessions can be asked.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct SessionFilters {
+    /// Delivered by this source.
+    source: Option<String>,
+    /// In this room.
+    room_name: Option<String>,
+    /// Where they stand now.
+    status: Option<Status>,
+    /// What they were first known by.
+    opened_by: Option<String>,
+    /// Started later than this.
+    started_after: Option<Time>,
+    /// Started earlier than this.
+    started_before: Option<Time>,
+    /// Last active later than this.
+    active_after: Option<Time>,
+    /// Last active earlier than this.
+    active_before: Option<Time>,
+    /// With so many messages or more.
+    #[param(minimum = 0)]
+    min_messages: Option<i64>,
+    /// With the first 200 messages of each.
+    include: Option<String>,
+}
+
+/// A time as callers send it.
+pub(in crate::api) struct Time;
+/// A key's lifetime as callers send it.
+pub(in crate::api) struct Expiry;
+/// An agent's id as callers send it.
+pub(in crate::api) struct AgentId;
+/// A scope as callers send it.
+pub(in crate::api) struct ScopeName;
+
+/// What follows the year and its hyphen.
+const REST_OF_TIME: &str = "((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|\
+    (0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?\
+    (Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])";
+
+impl ToSchema for Time {}
+impl ToSchema for Expiry {}
+impl ToSchema for AgentId {}
+impl ToSchema for ScopeName {}
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .pattern(Some(format!("^20[1-9][0-9]-{REST_OF_TIME}$")))
+            .build();
+        let seconds = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Number))
+            .minimum(Some(1_262_304_000))
+            .exclusive_maximum(Some(4_102_444_800_u32))
+            .build();
+        AnyOfBuilder::new()
+            .item(text)
+            .item(seconds)
+            .description(Some("RFC 3339, or Unix seconds; between 2010 and 2100."))
+            .examples([json!("2026-09-28T14:54:13Z"), json!(1_790_607_253.5)])
+            .into()
+    }
+}
+
+impl PartialSchema for Expiry {
+    fn schema() -> RefOr<Schema> {
+        let time = format!("20(2[7-9]|[3-9][0-9])-{REST_OF_TIME}");
+        text("A duration from now such as `90d`, or a time to come such as `2027-01-31T00:00:00Z`.")
+            .pattern(Some(format!("^([1-9][0-9]{{0,3}}(s|m|h|d|w)|{time})$")))
+            .examples([json!("90d"), json!("2030-01-31T00:00:00Z")])
+            .into()
+    }
+}
+
+impl PartialSchema for AgentId {
+    fn schema() -> RefOr<Schema> {
+        text("An agent's id, of 512 bytes at the most.")
+            .min_length(Some(1))
+            .max_length(Some(512))
+            .pattern(Some(r"^[^\u0000]*$"))
+            .examples([json!("A80HVD8577")])
+            .into()
+    }
+}
+
+impl PartialSchema for ScopeName {
+    fn schema() -> RefOr<Schema> {
+        text("What a key allows; `admin` is all of it.")
+            .enum_values(Some(Scope::ALL.map(Scope::as_str)))
+            .into()
+    }
+}
+
+fn text(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).description(Some(description))
+}

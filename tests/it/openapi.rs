@@ -1,0 +1,206 @@
+//! `/openapi.json` and `/docs`: the document says what the code does, and all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::app::App;
+
+/// What to do where a route is missing.
+const HOW: &str =
+    "annotate the handler with #[utoipa::path(…)] and name it in src/api/openapi/mod.rs";
+/// The methods that a path can have.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+fn document() -> Value {
+    serde_json::from_str(verbatim::api::openapi()).unwrap()
+}
+
+/// Every route, as the code registers it: its path and its methods.
+fn registered() -> BTreeMap<String, BTreeSet<String>> {
+    let code = include_str!("../../src/api/routes.rs");
+    let mut routes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for rest in code.split("at(\"").skip(1) {
+        let (path, rest) = rest.split_once('"').unwrap();
+        let chain = rest.split(".service(").next().unwrap();
+        let methods = METHODS.into_iter().filter(|method| chain.contains(&format!(".{method}(")));
+        routes.entry(path.to_owned()).or_default().extend(methods.map(str::to_owned));
+    }
+    for path in ["/webhook", "/webhook/{source}"] {
+        routes.insert(path.to_owned(), BTreeSet::from(["post".to_owned()]));
+    }
+    routes
+}
+
+/// Every route, as the document tells it.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let document = document();
+    let methods = |item: &Value| item.as_object().unwrap().keys().cloned().collect();
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths.map(|(path, item)| (path.clone(), methods(item))).collect()
+}
+
+/// Every operation with its name, all references followed.
+fn operations() -> Vec<(String, Value)> {
+    let document = document();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let mut operation = operation.clone();
+            for part in ["parameters", "responses"] {
+                let each: Vec<&mut Value> = match &mut operation[part] {
+                    Value::Array(each) => each.iter_mut().collect(),
+                    Value::Object(each) => each.values_mut().collect(),
+                    _ => Vec::new(),
+                };
+                for one in each {
+                    if let Some(target) = one["$ref"].as_str() {
+                        *one = document.pointer(&target[1..]).expect("what it points to").clone();
+                    }
+                }
+            }
+            all.push((format!("{method} {path}"), operation));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_route_is_documented_and_no_other() {
+    let (registered, documented) = (registered(), documented());
+    assert!(registered.len() > 15 && registered["/v1/keys"].len() == 2, "{registered:?}");
+    for (path, methods) in &registered {
+        let told = documented.get(path).cloned().unwrap_or_default();
+        assert_eq!(methods, &told, "{path} as registered, and as documented: {HOW}");
+    }
+    for path in documented.keys() {
+        assert!(registered.contains_key(path), "{path} is documented, and there is no such route");
+    }
+}
+
+#[test]
+fn what_the_document_points_to_is_in_it() {
+    let document = document();
+    for rest in verbatim::api::openapi().split("\"$ref\": \"#").skip(1) {
+        let target = rest.split('"').next().unwrap();
+        assert!(
+            document.pointer(target).is_some(),
+            "{target}: name it under `components` or inline it"
+        );
+    }
+}
+
+#[test]
+fn the_committed_document_is_that_of_the_code() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    if std::env::var_os("RENEW_OPENAPI").is_some() {
+        std::fs::write(&file, verbatim::api::openapi()).unwrap();
+    }
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        committed == verbatim::api::openapi(),
+        "openapi.json is out of date: run `make openapi`"
+    );
+}
+
+#[test]
+fn every_parameter_answer_and_error_is_described_with_an_example() {
+    let mut missing = Vec::new();
+    for (name, operation) in operations() {
+        let described =
+            |what: &Value| what["description"].as_str().is_some_and(|text| !text.is_empty());
+        if operation["summary"].as_str().is_none_or(str::is_empty) {
+            missing.push(format!("{name}: a summary, the first line of the handler's comment"));
+        }
+        for param in operation["parameters"].as_array().into_iter().flatten() {
+            if !described(param) || param.get("example").is_none() {
+                missing.push(format!("{name}: description or example of {}", param["name"]));
+            }
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        let answers = responses.iter().map(|(status, response)| (status.as_str(), response));
+        for (what, part) in answers.chain(operation.get("requestBody").map(|body| ("body", body))) {
+            if what != "body" && !described(part) {
+                missing.push(format!("{name}: description of {what}"));
+            }
+            for (media, content) in part["content"].as_object().into_iter().flatten() {
+                if content.get("example").is_none() && content.get("examples").is_none() {
+                    missing.push(format!("{name}: example of {what} {media}"));
+                }
+            }
+        }
+    }
+    let how = "describe it at the handler; examples of new names go to src/api/openapi/examples.rs";
+    assert!(missing.is_empty(), "missing ({how}):\n{}", missing.join("\n"));
+}
+
+#[tokio::test]
+async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_it_wants() {
+    let app = App::start().await;
+    for (name, operation) in operations() {
+        let Some(path) = name.strip_prefix("get ") else { continue };
+        let path = path.replace('{', "").replace('}', "");
+        let open = operation["security"].as_array().unwrap().is_empty();
+        let status = app.get_with(&path, &[]).await.status;
+        assert_eq!(open, status != 401, "{name} answers {status} without a key");
+        if !path.starts_with("/v1/") {
+            continue;
+        }
+        let refused = app.get(&format!("{path}?no_such_parameter=1")).await;
+        assert_eq!(refused.code(), "invalid_parameter", "{name}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        let known = detail.split("Known are: ").nth(1).unwrap().trim_end_matches('.').to_owned();
+        let known: BTreeSet<_> = known.split(", ").filter(|name| *name != "none").collect();
+        let params = operation["parameters"].as_array().into_iter().flatten();
+        let told: BTreeSet<_> = params
+            .filter(|param| param["in"] == "query")
+            .map(|param| param["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(known, told, "{name}: as the code knows them, and as documented");
+    }
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_open_and_load_nothing() {
+    let app = App::start().await;
+    let answer = app.get_with("/openapi.json", &[]).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, verbatim::api::openapi()));
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.json()["openapi"], "3.1.0");
+
+    let page = app.get_with("/docs", &[]).await;
+    assert_eq!(
+        (page.status, &page.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    for loads in
+        ["<script", "<link", "<img", "<iframe", "src=", "@import", "url(", "http://", "https://"]
+    {
+        assert!(!page.text.contains(loads), "{loads}");
+    }
+    for path in documented().keys() {
+        assert!(page.text.contains(&path.replace('/', "/<wbr>")), "{path} is on the page");
+    }
+}
+
+#[tokio::test]
+async fn what_a_path_does_not_take_is_told_with_what_it_does() {
+    let app = App::start().await;
+    let client = crate::support::app::client();
+    for (path, allow) in
+        [("/healthz", "GET, HEAD"), ("/v1/keys", "GET, HEAD, POST"), ("/webhook", "POST")]
+    {
+        let url = format!("{}{path}", app.address);
+        let answer = client.put(url).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["allow"]),
+            (405, &allow.parse().unwrap()),
+            "{path}"
+        );
+    }
+    let head = client.head(format!("{}/readyz", app.address)).send().await.unwrap();
+    assert_eq!(head.status(), 200);
+}
