@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test faults bench bench-flood fuzz sqlx-prepare
+.PHONY: help prerequisites run test faults bench bench-flood fuzz openapi schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -91,6 +91,13 @@ fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentia
 		fuzz/target/corpus/$(TARGET) fuzz/corpus/$(TARGET) -- \
 		-runs=$(RUNS) -max_len=2048 -timeout=10 -print_final_stats=1 \
 		$(addprefix -dict=,$(wildcard fuzz/$(TARGET).dict))
+
+openapi: prerequisites ## Bring openapi.json up to date after a route or its documentation has changed
+	RENEW_OPENAPI=1 cargo test --locked --test it openapi::the_committed_document
+
+schemathesis: prerequisites ## Hold the running service against its document (EXAMPLES=200; needs schemathesis)
+	cargo build --locked
+	scripts/schemathesis
 
 sqlx-prepare: prerequisites ## Bring .sqlx up to date after a query or a migration has changed
 	@cargo sqlx --version >/dev/null 2>&1 || { \

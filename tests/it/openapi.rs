@@ -140,7 +140,7 @@ async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_i
     let app = App::start().await;
     for (name, operation) in operations() {
         let Some(path) = name.strip_prefix("get ") else { continue };
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let open = operation["security"].as_array().unwrap().is_empty();
         let status = app.get_with(&path, &[]).await.status;
         assert_eq!(open, status != 401, "{name} answers {status} without a key");

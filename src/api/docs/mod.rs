@@ -94,10 +94,10 @@ fn page(document: &Value) -> String {
     }
     let info = &document["info"];
     let (title, version) = (escape(text(&info["title"])), escape(text(&info["version"])));
-    let introduction: String = text(&info["description"])
-        .split("\n\n")
-        .map(|text| format!("<p>{}</p>", inline(text)))
-        .collect();
+    let mut introduction = String::new();
+    for paragraph in text(&info["description"]).split("\n\n") {
+        let _ = write!(introduction, "<p>{}</p>", inline(paragraph));
+    }
     format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8><title>{title} API</title>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\

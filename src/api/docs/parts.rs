@@ -138,7 +138,8 @@ pub(super) fn responses(document: &Value, all: &Value) -> String {
     for (status, response) in all.as_object().into_iter().flatten() {
         let response = resolve(document, response);
         let about = inline(text(&response["description"]));
-        let class = if status.starts_with(['2', '3']) { "well" } else { "wrong" };
+        let (class, open) =
+            if status.starts_with(['2', '3']) { ("well", " open") } else { ("wrong", "") };
         let content = response["content"].as_object().into_iter().flatten();
         let mut inside = String::new();
         for (media, content) in content {
@@ -154,7 +155,7 @@ pub(super) fn responses(document: &Value, all: &Value) -> String {
         let _ = if inside.is_empty() {
             write!(out, "<p class=answer>{line}</p>")
         } else {
-            write!(out, "<details><summary>{line}</summary>{inside}</details>")
+            write!(out, "<details{open}><summary>{line}</summary>{inside}</details>")
         };
     }
     out

@@ -26,9 +26,11 @@ fn by_name(name: &str) -> Option<Value> {
         "outcome" => json!("stored"),
         "event_type" => json!("chat.push"),
         "generation" => json!("b"),
-        "reason" | "end_reason" | "revoked_at" | "last_test_at" | "ended_at" => json!(null),
-        "min_messages" => json!(2),
-        "participant_count" => json!(2),
+        "reason" | "end_reason" | "revoked_at" | "last_test_at" | "ended_at"
+        | "oldest_age_seconds" => {
+            json!(null)
+        }
+        "min_messages" | "participant_count" => json!(2),
         "message_count" => json!(8),
         "user_message_count" | "assistant_message_count" => json!(4),
         "session_count" => json!(17),
@@ -46,7 +48,6 @@ fn by_name(name: &str) -> Option<Value> {
         "agents" => json!(["A80HVD8577"]),
         "key" => json!("vb_4f6uXq0mJ7yR2cV9tB1nK8sD3hL5wE6a"),
         "schema" => json!("current"),
-        "oldest_age_seconds" => json!(null),
         "format" => json!("txt"),
         "started_after" | "active_after" | "after" | "received_after" => {
             json!("2026-09-28T00:00:00Z")

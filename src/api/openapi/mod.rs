@@ -1,4 +1,4 @@
-//! `/openapi.json`: what the API takes and gives, as OpenAPI 3.1.
+//! `/openapi.json`: what the API takes and gives, as `OpenAPI` 3.1.
 //!
 //! What is peculiar to a route stands as an annotation at its handler. What holds for many is added
 //! here: the ids in paths, the errors, the headers, the ways to send a key, and an example of

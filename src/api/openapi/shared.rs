@@ -90,7 +90,7 @@ impl PartialSchema for Time {
         let seconds = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Number))
             .minimum(Some(1_262_304_000))
-            .exclusive_maximum(Some(4_102_444_800_u32))
+            .maximum(Some(4_102_444_799_u32))
             .build();
         AnyOfBuilder::new()
             .item(text)
@@ -105,7 +105,7 @@ impl PartialSchema for Expiry {
     fn schema() -> RefOr<Schema> {
         let time = format!("20(2[7-9]|[3-9][0-9])-{REST_OF_TIME}");
         text("A duration from now such as `90d`, or a time to come such as `2027-01-31T00:00:00Z`.")
-            .pattern(Some(format!("^([1-9][0-9]{{0,3}}(s|m|h|d|w)|{time})$")))
+            .pattern(Some(format!("^([1-9][0-9]{{0,3}}(s|m|h|d)|{time})$")))
             .examples([json!("90d"), json!("2030-01-31T00:00:00Z")])
             .into()
     }

@@ -50,7 +50,7 @@ fn delivery() -> Value {
     let id = |what: &str| {
         json!({
             "description": what,
-            "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer" }],
+            "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "number" }],
         })
     };
     let about = |data: Value, required: &[&str], event: &str, what: &str| {

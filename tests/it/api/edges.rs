@@ -163,6 +163,25 @@ async fn what_goes_wrong_in_the_framework_or_in_a_handler_is_a_problem_too() {
 }
 
 #[actix_web::test]
+async fn a_database_without_tables_is_unavailable_and_what_to_do_is_told() {
+    let api = TestApi::start().await;
+    let rename = "ALTER TABLE agents RENAME TO agents_no_more";
+    sqlx::raw_sql(rename).execute(api.database.pool()).await.unwrap();
+    let answer = api.get("/v1/agents").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("verbatim migrate"), "{detail}");
+}
+
+#[actix_web::test]
+async fn a_path_with_a_slash_too_many_is_told_to_leave_it_out() {
+    let api = TestApi::start().await;
+    let answer = api.get("/v1/agents/").await;
+    assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    assert!(answer.json()["detail"].as_str().unwrap().ends_with("leave it out."));
+}
+
+#[actix_web::test]
 async fn a_database_that_does_not_answer_is_unavailable_and_a_fault_is_internal() {
     let api = TestApi::start().await;
     sqlx::raw_sql("ALTER TABLE agents RENAME COLUMN agent_id TO agent_id_no_more")
