@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod drain;
 
 pub mod postgres;
+pub mod search;
 pub mod store;
 
 pub mod api;
