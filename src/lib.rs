@@ -18,8 +18,9 @@ pub mod inbox;
 
 pub mod drain;
 
-pub mod postgres;
 pub mod search;
+
+pub mod postgres;
 pub mod store;
 
 pub mod api;

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
 use crate::postgres::SchemaState;
+use crate::store::search::IndexStanding;
 use crate::telemetry::Metrics;
 
 /// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
@@ -30,6 +31,8 @@ pub struct Health {
     pub pulse: watch::Receiver<Pulse>,
     /// Whether the schema is what this version needs.
     pub schema: watch::Receiver<SchemaState>,
+    /// How far search is behind; `None` before the indexer first looked.
+    pub search: watch::Receiver<Option<IndexStanding>>,
     /// Tells what came last, and what Postgres took last.
     pub metrics: Arc<Metrics>,
     /// Tells ages.
@@ -43,6 +46,7 @@ pub(super) struct Standing {
     pub(super) oldest_age_seconds: Option<f64>,
     pub(super) pulse: Pulse,
     pub(super) schema: SchemaState,
+    pub(super) search: Option<SearchState>,
 }
 
 impl Health {
@@ -56,6 +60,10 @@ impl Health {
             oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
             pulse: *self.pulse.borrow(),
             schema: *self.schema.borrow(),
+            search: self.search.borrow().map(|IndexStanding { entries, waiting_since }| {
+                let waiting = waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
+                SearchState { lag_entries: entries, lag_seconds: waiting.unwrap_or(0.0) }
+            }),
         }
     }
 }
@@ -78,6 +86,17 @@ struct Ready {
     inbox: InboxState,
     postgres: PostgresState,
     deliveries: LastDeliveries,
+    /// Null before it was first looked at.
+    search: Option<SearchState>,
+}
+
+/// How far search is behind what is stored. It catches up by itself.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct SearchState {
+    /// Transactions of the drain whose messages cannot be found yet.
+    pub(super) lag_entries: i64,
+    /// Seconds since the oldest of them came; 0 where there is none.
+    pub(super) lag_seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -123,7 +142,7 @@ async fn alive() -> HttpResponse {
 /// 200 while deliveries can be made durable somewhere: a balancer that took an instance away
 /// because Postgres is down would lose what the inbox could have kept.
 async fn ready(health: web::Data<Health>) -> HttpResponse {
-    let Standing { writable, depth, oldest_age_seconds, pulse, schema } = health.standing();
+    let Standing { writable, depth, oldest_age_seconds, pulse, schema, search } = health.standing();
     let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, pulse.reachable) {
         (true, true) => Readiness::Ready,
@@ -148,6 +167,7 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
             last_received_at: webhook.last_received_at().map(Timestamp),
             last_test_at: webhook.last_test_at().map(Timestamp),
         },
+        search,
     };
     match status {
         Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),

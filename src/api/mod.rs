@@ -18,6 +18,7 @@ mod new_key;
 mod params;
 mod roster;
 mod routes;
+mod search;
 mod session;
 mod sessions;
 mod timestamp;
