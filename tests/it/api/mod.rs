@@ -12,6 +12,7 @@ mod keys;
 mod keys_http;
 mod messages;
 mod rows;
+mod search;
 mod sessions;
 mod shared;
 mod transcript;
