@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test faults bench bench-flood fuzz openapi schemathesis sqlx-prepare
+.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -75,6 +75,11 @@ check-queries: prerequisites ## … the queries, against the schema (needs sqlx-
 
 bench: prerequisites ## Measure the way in
 	cargo bench --locked --bench ingest
+
+# It takes about 6 GB of disk.
+bench-read: prerequisites ## Measure the way out on 5 million messages, search included (BENCH_MESSAGES, BENCH_SESSIONS)
+	POSTGRES_OPTIONS='-c shared_buffers=2GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
+		scripts/with-postgres cargo bench --locked --bench read
 
 bench-flood: prerequisites ## Measure what a flood of wrong signatures does to good deliveries
 	cargo bench --locked --bench flood

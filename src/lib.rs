@@ -18,6 +18,8 @@ pub mod inbox;
 
 pub mod drain;
 
+pub mod search;
+
 pub mod postgres;
 pub mod store;
 

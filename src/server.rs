@@ -28,6 +28,7 @@ use crate::drain::direct::Direct;
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
+use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
@@ -117,6 +118,10 @@ impl Server {
         }
         workers.close();
 
+        let (search, search_seen) = watch::channel(None);
+        let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
+        life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
+
         let proxies = Proxies::new(&settings.trusted_proxies);
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
@@ -136,6 +141,7 @@ impl Server {
             inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
             schema: schema_seen,
+            search: search_seen,
             metrics,
             clock: clock.clone(),
         };
@@ -202,6 +208,15 @@ async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
         biased;
         () = schema.cancelled() => worker.run().await,
         () = life.stopping() => {}
+    }
+}
+
+/// Begins once there is a schema to read from.
+async fn index(indexer: Indexer, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => indexer.run(life.clone()).await,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
 use crate::postgres::SchemaState;
+use crate::store::search::IndexStanding;
 use crate::telemetry::Metrics;
 
 /// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
@@ -31,6 +32,8 @@ pub struct Health {
     pub pulse: watch::Receiver<Pulse>,
     /// Whether the schema is what this version needs.
     pub schema: watch::Receiver<SchemaState>,
+    /// How far search is behind; `None` before the indexer first looked.
+    pub search: watch::Receiver<Option<IndexStanding>>,
     /// Tells what came last, and what Postgres took last.
     pub metrics: Arc<Metrics>,
     /// Tells ages.
@@ -44,6 +47,7 @@ pub(super) struct Standing {
     pub(super) oldest_age_seconds: Option<f64>,
     pub(super) pulse: Pulse,
     pub(super) schema: SchemaState,
+    pub(super) search: Option<SearchState>,
 }
 
 impl Health {
@@ -57,6 +61,10 @@ impl Health {
             oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
             pulse: *self.pulse.borrow(),
             schema: *self.schema.borrow(),
+            search: self.search.borrow().map(|IndexStanding { entries, waiting_since }| {
+                let waiting = waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
+                SearchState { lag_entries: entries, lag_seconds: waiting.unwrap_or(0.0) }
+            }),
         }
     }
 }
@@ -79,6 +87,17 @@ struct Ready {
     inbox: InboxState,
     postgres: PostgresState,
     deliveries: LastDeliveries,
+    /// Null before it was first looked at.
+    search: Option<SearchState>,
+}
+
+/// How far search is behind what is stored. It catches up by itself.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct SearchState {
+    /// Transactions of the drain whose messages cannot be found yet.
+    pub(super) lag_entries: i64,
+    /// Seconds since the oldest of them came; 0 where there is none.
+    pub(super) lag_seconds: f64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -135,7 +154,7 @@ pub(super) async fn alive() -> HttpResponse {
     responses((status = 200, description = "Deliveries are taken.", body = Ready),
         (status = 503, description = "They are not.", body = Ready)))]
 pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
-    let Standing { writable, depth, oldest_age_seconds, pulse, schema } = health.standing();
+    let Standing { writable, depth, oldest_age_seconds, pulse, schema, search } = health.standing();
     let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, pulse.reachable) {
         (true, true) => Readiness::Ready,
@@ -160,6 +179,7 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
             last_received_at: webhook.last_received_at().map(Timestamp),
             last_test_at: webhook.last_test_at().map(Timestamp),
         },
+        search,
     };
     match status {
         Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),

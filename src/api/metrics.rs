@@ -37,6 +37,8 @@ pub(super) async fn show(
         inbox_oldest_age_seconds: standing.oldest_age_seconds,
         postgres_up: standing.pulse.reachable,
         schema_current: standing.schema == SchemaState::Current,
+        search_lag_entries: standing.search.map(|search| search.lag_entries),
+        search_lag_seconds: standing.search.map(|search| search.lag_seconds),
         connections: state.store.connections(),
         last_received_at: metrics.webhook.last_received_at(),
         last_test_at: metrics.webhook.last_test_at(),

@@ -23,6 +23,7 @@ mod openapi;
 mod params;
 mod roster;
 mod routes;
+mod search;
 mod session;
 mod sessions;
 mod stream;

@@ -8,8 +8,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, changes, deliveries, docs, health, keys, messages, metrics, openapi, sessions, stream,
-    transcript, visits,
+    agents, changes, deliveries, docs, health, keys, messages, metrics, openapi, search, sessions,
+    stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -26,6 +26,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
         .service(at("/v1/changes").get(changes::list))
         .service(at("/v1/stream").get(stream::listen))
+        .service(at("/v1/search").get(search::list))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

@@ -1,4 +1,5 @@
-//! Partitions, made ahead of time: months of messages, days of the log of deliveries.
+//! Partitions, made ahead of time: months of messages and of their search documents, days of the
+//! log of deliveries.
 //!
 //! A row whose time has no partition goes to the default one, so nothing is refused when this job
 //! is late; when it makes a partition after all, it moves such rows there.
@@ -17,7 +18,7 @@ const INTERVAL: Duration = Duration::from_hours(1);
 /// How long a look may take, moving strays included. The drain waits for the first one, and where the
 /// network swallows everything there would be no end to it.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Months of messages: the one before this one, for what comes late, and those to come.
+/// Months of messages and search documents: the one before this one, for what comes late, and those to come.
 const MONTHS: std::ops::RangeInclusive<i32> = -1..=3;
 /// Days of deliveries, from today.
 const DAYS: u64 = 7;
@@ -134,16 +135,18 @@ async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx:
 
 fn wanted(today: NaiveDate) -> Vec<Partition> {
     let this_month = today.with_day(1).unwrap_or(today);
-    let months = MONTHS.filter_map(|offset| {
-        let from = shift_months(this_month, offset)?;
-        Some(Partition {
-            table: "messages",
-            column: "occurred_at",
-            name: format!("messages_{}", from.format("%Y_%m")),
-            from,
-            to: shift_months(from, 1)?,
+    let months = |table: &'static str| {
+        MONTHS.filter_map(move |offset| {
+            let from = shift_months(this_month, offset)?;
+            Some(Partition {
+                table,
+                column: "occurred_at",
+                name: format!("{table}_{}", from.format("%Y_%m")),
+                from,
+                to: shift_months(from, 1)?,
+            })
         })
-    });
+    };
     let days = (0..=DAYS).filter_map(|offset| {
         let from = today.checked_add_days(Days::new(offset))?;
         Some(Partition {
@@ -154,7 +157,7 @@ fn wanted(today: NaiveDate) -> Vec<Partition> {
             to: from.succ_opt()?,
         })
     });
-    months.chain(days).collect()
+    months("messages").chain(days).chain(months("search_documents")).collect()
 }
 
 fn shift_months(date: NaiveDate, by: i32) -> Option<NaiveDate> {
@@ -181,7 +184,8 @@ mod tests {
                 "deliveries_2026_01_31",
             ]
         );
-        assert_eq!(names.len(), 5 + 8);
+        assert_eq!(names.len(), 5 + 8 + 5);
+        assert_eq!(names[13], "search_documents_2025_12");
         assert_eq!(wanted[1].to, NaiveDate::from_ymd_opt(2026, 2, 1).unwrap());
     }
 }

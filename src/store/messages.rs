@@ -4,6 +4,8 @@
 //! Each query carries the session's own bounds, so that only the partitions that it spans are
 //! touched, and reads the key in its order, so that a page is one range scan.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
@@ -229,5 +231,57 @@ impl Store {
             }
         }
         Ok(beginnings)
+    }
+
+    /// Some messages by their whole keys: session, time and id.
+    pub(super) async fn messages_by_key(
+        &self,
+        keys: &[(Uuid, DateTime<Utc>, Uuid)],
+    ) -> Result<HashMap<(Uuid, DateTime<Utc>, Uuid), MessageRow>, StoreError> {
+        let sessions: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let times: Vec<_> = keys.iter().map(|key| key.1).collect();
+        let ids: Vec<_> = keys.iter().map(|key| key.2).collect();
+        let rows = query!(
+            r#"
+            SELECT
+                m.session_id,
+                m.id,
+                m.role,
+                m.message,
+                m.occurred_at,
+                m.sent_at,
+                m.received_at,
+                m.altered,
+                m.undated
+            FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[])
+                AS key (session_id, occurred_at, id)
+            CROSS JOIN LATERAL (
+                SELECT *
+                FROM messages
+                WHERE messages.session_id = key.session_id
+                    AND messages.occurred_at = key.occurred_at
+                    AND messages.id = key.id
+            ) AS m
+            "#,
+            &sessions,
+            &times,
+            &ids
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let keyed = rows.into_iter().map(|row| {
+            let message = MessageRow {
+                id: row.id,
+                role: row.role,
+                message: row.message,
+                occurred_at: row.occurred_at,
+                sent_at: row.sent_at,
+                received_at: row.received_at,
+                altered: row.altered,
+                undated: row.undated,
+            };
+            ((row.session_id, row.occurred_at, row.id), message)
+        });
+        Ok(keyed.collect())
     }
 }

@@ -12,6 +12,7 @@ pub mod keys;
 mod lanes;
 pub mod messages;
 mod page;
+pub mod search;
 pub mod sessions;
 pub mod survey;
 pub mod visits;

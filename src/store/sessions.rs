@@ -1,5 +1,7 @@
 //! Conversations: one by an id, or a list of them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
 use uuid::Uuid;
@@ -308,5 +310,41 @@ impl Store {
         .await?;
         lane.give_back();
         Ok(key.pick(rows))
+    }
+
+    /// Some sessions by our ids, within what a caller may see.
+    pub(super) async fn sessions_by_id(
+        &self,
+        ids: &[Uuid],
+        visible: Option<&[String]>,
+    ) -> Result<HashMap<Uuid, SessionRow>, StoreError> {
+        let rows = query_as!(
+            SessionRow,
+            r#"
+            SELECT
+                id,
+                sender_session_id AS session_id,
+                agent_id,
+                source,
+                room_name,
+                joined_at,
+                started_at,
+                last_activity_at,
+                end_event_at,
+                end_reason,
+                participant_count,
+                message_count,
+                user_message_count,
+                assistant_message_count
+            FROM sessions
+            WHERE id = ANY ($1)
+                AND ($2::text[] IS NULL OR agent_id = ANY ($2))
+            "#,
+            ids,
+            visible
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

@@ -20,7 +20,7 @@ use utoipa::OpenApi;
 pub(super) use shared::{AgentId, Expiry, Paging, ScopeName, Selectors, SessionFilters, Time};
 
 use crate::api::{
-    agents, changes, deliveries, docs, health, keys, messages, metrics, sessions, stream,
+    agents, changes, deliveries, docs, health, keys, messages, metrics, search, sessions, stream,
     transcript, visits,
 };
 use crate::webhook::handler;
@@ -52,6 +52,7 @@ use crate::webhook::handler;
         messages::list,
         transcript::show,
         visits::list,
+        search::list,
         changes::list,
         stream::listen,
         deliveries::list,

@@ -94,6 +94,11 @@ families! {
     CONNECTIONS_LIMIT Kind::Gauge, "verbatim_postgres_connections_limit",
         "Connections that the API may read through at once";
 
+    SEARCH_LAG Kind::Gauge, "verbatim_search_lag_seconds",
+        "Age of the oldest stored message that search does not find yet; 0 where there is none";
+    SEARCH_LAG_ENTRIES Kind::Gauge, "verbatim_search_lag_entries",
+        "Transactions of the drain whose messages search does not find yet";
+
     HTTP_DURATION Kind::Histogram(ANSWERS), "verbatim_http_request_duration_seconds",
         "Answers other than the webhook's, by route, method and class of status";
 

@@ -24,6 +24,10 @@ pub struct State {
     pub postgres_up: bool,
     /// The schema is what this version needs.
     pub schema_current: bool,
+    /// Transactions whose messages search does not find yet.
+    pub search_lag_entries: Option<i64>,
+    /// Seconds since the oldest of them came.
+    pub search_lag_seconds: Option<f64>,
     /// Connections that the API reads through.
     pub connections: Connections,
     /// When the last delivery was taken.
@@ -53,6 +57,8 @@ pub struct StateMetrics {
     oldest: Gauge,
     postgres: Gauge,
     schema: Gauge,
+    search_entries: Gauge,
+    search_lag: Gauge,
     busy: Gauge,
     idle: Gauge,
     limit: Gauge,
@@ -74,6 +80,8 @@ impl StateMetrics {
             oldest: gauge(family::INBOX_OLDEST),
             postgres: gauge(family::POSTGRES_UP),
             schema: gauge(family::SCHEMA_CURRENT),
+            search_entries: gauge(family::SEARCH_LAG_ENTRIES),
+            search_lag: gauge(family::SEARCH_LAG),
             busy: connections("busy"),
             idle: connections("idle"),
             limit: gauge(family::CONNECTIONS_LIMIT),
@@ -94,6 +102,8 @@ impl StateMetrics {
         self.oldest.set(state.inbox_oldest_age_seconds.unwrap_or(0.0));
         self.postgres.set(f64::from(state.postgres_up));
         self.schema.set(f64::from(state.schema_current));
+        self.search_entries.set(state.search_lag_entries.map_or(0.0, lossy));
+        self.search_lag.set(state.search_lag_seconds.unwrap_or(0.0));
         self.busy.set(size(state.connections.busy));
         self.idle.set(size(state.connections.idle));
         self.limit.set(size(state.connections.limit));

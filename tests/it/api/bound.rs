@@ -12,6 +12,7 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
 use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
+use super::search;
 
 /// Whom the key must not find. No answer may hold it, whatever the route.
 const THEIRS: &str = "hidden-agent";
@@ -58,6 +59,7 @@ async fn converse(api: &TestApi) -> Vec<String> {
         arrivals.map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) }).collect();
     let mut connection = api.database.options().connect().await.unwrap();
     write(&mut connection, &rows).await.unwrap();
+    search::index(api).await;
     theirs.iter().map(|arrival| arrival.id.0.to_string()).collect()
 }
 
@@ -97,10 +99,18 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
             "deliveries" => deliveries.iter().map(String::as_str).collect(),
             "keys" => vec![&key_id],
             "changes" => Vec::new(),
+            // By what was said, as words and as a part of one.
+            "search" => vec![HUSH, "ush"],
             other => panic!("{other} is new: say here by which ids another agent's would be found"),
         };
         // A list is asked for all, and for theirs by name wherever it can be.
         let targets: Vec<String> = match route.split_once('{') {
+            None if resource == "search" => ids
+                .iter()
+                .flat_map(|q| {
+                    [format!("{route}?q={q}"), format!("{route}?q={q}&agent_id={THEIRS}")]
+                })
+                .collect(),
             None => ["", "?limit=500", "?order=asc", "?include=messages"]
                 .into_iter()
                 .map(str::to_owned)

@@ -14,6 +14,7 @@ mod keys;
 mod keys_http;
 mod messages;
 mod rows;
+mod search;
 mod sessions;
 mod shared;
 mod stream;

@@ -1,0 +1,178 @@
+//! `GET /v1/search`: messages that match, best first.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::cursor::Key;
+use super::list::{self, Listing, Page};
+use super::messages::Message;
+use super::openapi::Time;
+use super::params::{Params, invalid};
+use super::session::Session;
+use super::sessions::visible;
+use super::{ApiState, Caller};
+use crate::domain::session::SilenceLimits;
+use crate::problem::Problem;
+use crate::search::{Piece, Query, highlight};
+use crate::store::keys::Scope;
+use crate::store::search::{SearchFilter, SearchHit, SearchPlace, Window};
+use crate::store::{Order, Position};
+
+const MATCHES: Listing = Listing {
+    scope: Scope::Read,
+    params: &["q", "limit", "cursor", "agent_id", "source", "role", "after", "before"],
+    repeatable: &["agent_id"],
+    order: Order::Desc,
+};
+
+/// A message that matches.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SearchMatch<'a> {
+    /// The message.
+    message: Message<'a>,
+    /// Its session.
+    session: Session<'a>,
+    /// A piece of the message, cut into what was found and what lies between; plain text.
+    highlights: Vec<Piece>,
+    /// How well it matches. It orders the matches of one search, and means nothing beyond.
+    score: f32,
+}
+
+impl<'a> SearchMatch<'a> {
+    fn new(hit: &'a SearchHit, query: &Query, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
+        Self {
+            message: Message::new(&hit.message, &hit.session.session_id, &hit.session.agent_id),
+            session: Session::new(&hit.session, silence, now),
+            highlights: highlight(&hit.message.message, query),
+            score: hit.place.score,
+        }
+    }
+}
+
+/// Messages that match, best first.
+#[utoipa::path(get, path = "/v1/search", tag = "Conversations",
+    params(
+        ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any language."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Matches on a page."),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+        ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
+        ("source" = Option<String>, Query, description = "Delivered by this source."),
+        ("role" = Option<String>, Query, description = "Said by this role alone."),
+        ("after" = Option<Time>, Query, description = "Later than this."),
+        ("before" = Option<Time>, Query, description = "Earlier than this.")),
+    responses((status = 200, description = "Matches.", body = Page<SearchMatch>)),
+    security(("key" = ["read"])))]
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let (params, list) = MATCHES.read::<Place>(&req, &caller)?;
+    let query = query(&params)?;
+    let filter = SearchFilter {
+        agents: visible(&caller, params.texts("agent_id")),
+        source: params.text("source").map(str::to_owned),
+        role: params.text("role").map(str::to_owned),
+        after: params.time("after")?,
+        before: params.time("before")?,
+    };
+    let (page, now) = (list.page(), state.clock.now());
+    let after = page.after.map(|position| position.key.at(position.at));
+    let found = state.store.search(&query, &filter, now, after, page.limit).await?;
+    let mut hits = found.hits;
+    let next = list.cut(&mut hits, |hit| Position { at: hit.place.at, key: Place(hit.place) });
+    let show = |hit| SearchMatch::new(hit, &found.query, state.silence, now);
+    Ok(list::answer(req.uri(), hits.iter().map(show).collect(), next)?.into())
+}
+
+fn query(params: &Params) -> Result<Query, Problem> {
+    let text = params.text("q").ok_or_else(|| {
+        invalid(
+            "q",
+            "is missing: say what to look for, as in `?q=refund` or `?q=\"refund policy\"`",
+        )
+    })?;
+    Query::parse(text).map_err(|error| invalid("q", &error.to_string()))
+}
+
+/// Where a page begins, as a cursor holds it.
+#[derive(Clone, Debug, PartialEq)]
+struct Place(SearchPlace);
+
+impl Place {
+    /// The time stands in the cursor itself.
+    fn at(self, at: DateTime<Utc>) -> SearchPlace {
+        SearchPlace { at, ..self.0 }
+    }
+}
+
+impl Key for Place {
+    fn write(&self, out: &mut Vec<u8>) {
+        let SearchPlace { id, score, window, widened, .. } = self.0;
+        out.push(widened.into());
+        out.extend_from_slice(&score.to_be_bytes());
+        out.extend_from_slice(id.as_bytes());
+        for (at, id) in [window.from, window.to] {
+            out.extend_from_slice(&at.timestamp_micros().to_be_bytes());
+            out.extend_from_slice(id.as_bytes());
+        }
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (widened, rest) = bytes.split_first()?;
+        let (score, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (from, rest) = bound(rest)?;
+        let (to, rest) = bound(rest)?;
+        rest.is_empty().then_some(Self(SearchPlace {
+            at: DateTime::UNIX_EPOCH,
+            id: Uuid::from_bytes(*id),
+            score: f32::from_be_bytes(*score),
+            window: Window { from, to },
+            widened: *widened != 0,
+        }))
+    }
+}
+
+fn bound(bytes: &[u8]) -> Option<((DateTime<Utc>, Uuid), &[u8])> {
+    use chrono::Datelike as _;
+    let (micros, rest) = bytes.split_first_chunk()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
+    // Whatever a forged cursor holds, Postgres must be able to read it.
+    (1..=9999).contains(&at.year()).then_some(((at, Uuid::from_bytes(*id)), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_place_comes_back_as_it_went() {
+        let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+        let place = Place(SearchPlace {
+            at: DateTime::UNIX_EPOCH,
+            id: Uuid::from_u128(7),
+            score: 0.125,
+            window: Window {
+                from: (at(-62_135_596_800_000_000), Uuid::nil()),
+                to: (at(1_790_607_253_000_007), Uuid::max()),
+            },
+            widened: true,
+        });
+        let mut bytes = Vec::new();
+        place.write(&mut bytes);
+        assert_eq!(Place::read(bytes), Some(place));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_made_up_is_read_or_refused(bytes: Vec<u8>) {
+            let _ = Place::read(bytes);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Brings the search index up to the journal, after deliveries have been answered and stored.
+
+use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::watch;
+
+use crate::inbox::Depth;
+use crate::lifecycle::Lifecycle;
+use crate::store::search::{IndexStanding, Indexed, index_next, standing};
+
+/// How often it looks for what is new: so long after it was stored, a message can be found.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How long it waits after a failure.
+const RETRY: Duration = Duration::from_secs(5);
+/// Deliveries that wait for Postgres: with so many the drain is behind, and goes first.
+const DRAIN_IS_BEHIND: usize = 1_000;
+/// How long it gives way to the drain before its next batch, at the most: search falls behind under
+/// load, and does not stop.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long one batch may take. A connection that is half open would wait for ever.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Where the network swallows us within a batch, nobody else could index for as long as Postgres
+/// believes in the connection.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
+/// Keeps the index up to date.
+#[derive(Debug)]
+pub struct Indexer {
+    options: PgConnectOptions,
+    open: Option<PgConnection>,
+    depth: watch::Receiver<Depth>,
+    standing: watch::Sender<Option<IndexStanding>>,
+}
+
+impl Indexer {
+    /// It connects when it first looks. `depth` tells whether the drain is behind.
+    #[must_use]
+    pub fn new(
+        options: PgConnectOptions,
+        depth: watch::Receiver<Depth>,
+        standing: watch::Sender<Option<IndexStanding>>,
+    ) -> Self {
+        Self { options: options.disable_statement_logging(), open: None, depth, standing }
+    }
+
+    /// Looks now and then, until the service stops.
+    pub async fn run(mut self, life: Lifecycle) {
+        tokio::select! {
+            // What is under way is undone by Postgres, and done again by the next start.
+            () = life.stopping() => {}
+            () = self.keep_up() => {}
+        }
+    }
+
+    async fn keep_up(&mut self) {
+        let mut failures = 0_u32;
+        loop {
+            let began = Instant::now();
+            match self.run_once().await {
+                Ok(Indexed::Messages(_)) => {
+                    failures = 0;
+                    // Half of the time is everybody else's.
+                    tokio::time::sleep(began.elapsed()).await;
+                    self.give_way().await;
+                }
+                Ok(Indexed::Nothing | Indexed::Elsewhere) => {
+                    failures = 0;
+                    tokio::time::sleep(INTERVAL).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures.is_power_of_two() {
+                        tracing::warn!(%error, failures, "search falls behind");
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Indexes what comes next, and tells how far search is behind. Wherever it ends early, its
+    /// connection goes with it.
+    pub async fn run_once(&mut self) -> Result<Indexed, sqlx::Error> {
+        let (open, options) = (self.open.take(), &self.options);
+        let step = async {
+            let mut connection = match open {
+                Some(open) => open,
+                None => connect(options).await?,
+            };
+            let indexed = index_next(&mut connection).await?;
+            let standing = standing(&mut connection).await?;
+            Ok::<_, sqlx::Error>((connection, indexed, standing))
+        };
+        let done = tokio::time::timeout(DEADLINE, step).await;
+        let (connection, indexed, standing) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        self.open = Some(connection);
+        self.standing.send_replace(Some(standing));
+        Ok(indexed)
+    }
+
+    /// Waits while the drain is behind, within bounds.
+    async fn give_way(&mut self) {
+        let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BEHIND);
+        let _ = tokio::time::timeout(LONGEST_WAIT, caught_up).await;
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+    Ok(connection)
+}

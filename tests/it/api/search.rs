@@ -1,0 +1,426 @@
+//! `GET /v1/search`, from a delivery in Postgres to an answer.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnection;
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
+use verbatim::store::ingest::{Row, write};
+use verbatim::store::keys::Scope;
+use verbatim::store::search::{Indexed, forget_messages, forget_sessions, index_next, standing};
+
+use super::app::{TestApi, at};
+use super::http::Answer;
+
+/// Something that somebody said.
+struct Said<'a> {
+    second: i64,
+    agent: &'a str,
+    session: &'a str,
+    role: &'a str,
+    text: &'a str,
+}
+
+impl Default for Said<'_> {
+    fn default() -> Self {
+        Self { second: 0, agent: "a", session: "s", role: "user", text: "" }
+    }
+}
+
+async fn connection(api: &TestApi) -> PgConnection {
+    api.database.options().connect().await.unwrap()
+}
+
+/// Stores it, as the drain does.
+async fn store(api: &TestApi, said: &[Said<'_>]) {
+    let arrival = |said: &Said<'_>| Arrival {
+        id: DeliveryId::new(at(said.second)),
+        received_at: at(said.second),
+        source: SourceName::default(),
+        evidence: Evidence::default(),
+        body: json!({
+            "event_type": "chat.push", "agent_id": said.agent,
+            "timestamp": at(said.second).timestamp(),
+            "data": { "session_id": said.session, "role": said.role, "message": said.text },
+        })
+        .to_string()
+        .into(),
+    };
+    let arrivals: Vec<Arrival> = said.iter().map(arrival).collect();
+    let rows: Vec<_> =
+        arrivals.iter().map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) }).collect();
+    write(&mut connection(api).await, &rows).await.unwrap();
+}
+
+/// Indexes all that is stored; how many documents that made.
+pub(super) async fn index(api: &TestApi) -> usize {
+    let mut connection = connection(api).await;
+    let mut indexed = 0;
+    loop {
+        match index_next(&mut connection).await.unwrap() {
+            Indexed::Messages(messages) => indexed += messages,
+            Indexed::Nothing => return indexed,
+            Indexed::Elsewhere => panic!("nobody else indexes"),
+        }
+    }
+}
+
+/// A service that has these texts, one second after the other.
+async fn with_texts(texts: &[&str]) -> TestApi {
+    let api = TestApi::start().await;
+    let said: Vec<_> =
+        (0..).zip(texts).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    store(&api, &said).await;
+    assert_eq!(index(&api).await, texts.len());
+    api
+}
+
+async fn search(api: &TestApi, q: &str) -> Answer {
+    let q = percent_encoding::utf8_percent_encode(q, percent_encoding::NON_ALPHANUMERIC);
+    api.get(&format!("/v1/search?q={q}")).await
+}
+
+fn texts(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let rows = body["data"].as_array().unwrap_or_else(|| panic!("{body}"));
+    rows.iter().map(|row| row["message"]["message"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What a search finds, in alphabetic order.
+async fn found(api: &TestApi, q: &str) -> Vec<String> {
+    let mut found = texts(&search(api, q).await);
+    found.sort_unstable();
+    found
+}
+
+#[actix_web::test]
+async fn words_phrases_exclusions_and_prefixes_find_what_they_say() {
+    let api = with_texts(&[
+        "Our refund policy is simple.",
+        "A policy for refunds",
+        "Refund? No policy.",
+        "delivery and deliveries",
+    ])
+    .await;
+    for (q, expected) in [
+        ("refund policy", vec!["Our refund policy is simple.", "Refund? No policy."]),
+        ("\"refund policy\"", vec!["Our refund policy is simple."]),
+        ("policy -refund", vec!["A policy for refunds"]),
+        ("policy -\"refund policy\" -refunds", vec!["Refund? No policy."]),
+        ("REFUND* simple", vec!["Our refund policy is simple."]),
+        ("refund* for", vec!["A policy for refunds"]),
+        ("deliv*", vec!["delivery and deliveries"]),
+        ("nothing", vec![]),
+    ] {
+        assert_eq!(found(&api, q).await, expected, "{q}");
+    }
+}
+
+#[actix_web::test]
+async fn every_script_is_searched_as_its_readers_would() {
+    let api = with_texts(&[
+        "请问退款政策是什么？",
+        "我要退货",
+        "返金ポリシーを教えてください",
+        "ﾃﾞｰﾀが消えた",
+        "환불정책을 알려주세요",
+        "นโยบายการคืนเงิน",
+        "Wo ist die Straße nach Łódź?",
+        "CAFÉ İstanbul",
+        "ＦＵＬＬ ｗｉｄｔｈ",
+        "سياسة الإرجاعِ",
+        "मेरी वापसी",
+        "Ёлка стоит",
+        "well done 🦊",
+    ])
+    .await;
+    for (q, expected) in [
+        ("退款", "请问退款政策是什么？"),
+        ("退款政策", "请问退款政策是什么？"),
+        ("什么", "请问退款政策是什么？"),
+        ("货", "我要退货"),
+        ("退货", "我要退货"),
+        ("ポリシー", "返金ポリシーを教えてください"),
+        ("返金", "返金ポリシーを教えてください"),
+        ("データ", "ﾃﾞｰﾀが消えた"),
+        ("정책", "환불정책을 알려주세요"),
+        ("คืนเงิน", "นโยบายการคืนเงิน"),
+        ("STRASSE", "Wo ist die Straße nach Łódź?"),
+        ("lodz", "Wo ist die Straße nach Łódź?"),
+        ("cafe", "CAFÉ İstanbul"),
+        ("istanbul", "CAFÉ İstanbul"),
+        ("full WIDTH", "ＦＵＬＬ ｗｉｄｔｈ"),
+        ("الإرجاع", "سياسة الإرجاعِ"),
+        ("वापसी", "मेरी वापसी"),
+        ("елка", "Ёлка стоит"),
+        ("🦊", "well done 🦊"),
+    ] {
+        assert_eq!(found(&api, q).await, [expected], "{q}");
+    }
+    assert!(found(&api, "退策").await.is_empty(), "letters that do not stand together");
+}
+
+#[actix_web::test]
+async fn parts_of_words_are_found_where_no_word_matches() {
+    let api =
+        with_texts(&["an unbelievable story", "believe me", "50% off_", "die Rückerstattung"])
+            .await;
+    assert_eq!(found(&api, "believ").await, ["an unbelievable story", "believe me"]);
+    assert_eq!(found(&api, "lieva story").await, ["an unbelievable story"]);
+    assert_eq!(found(&api, "believe").await, ["believe me"], "a whole word is preferred");
+    assert_eq!(found(&api, "erstattung -geld").await, ["die Rückerstattung"]);
+    assert!(found(&api, "zz%").await.is_empty());
+    let answer = search(&api, "erstattung").await.json();
+    assert_eq!(
+        answer["data"][0]["highlights"],
+        json!([{ "text": "die ", "hit": false }, { "text": "Rückerstattung", "hit": true }])
+    );
+}
+
+#[actix_web::test]
+async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
+    let api = with_texts(&["<b>Gold</b> & silver"]).await;
+    let body = search(&api, "gold").await.json();
+    let messages = api.get("/v1/sessions/s/messages").await.json();
+    assert_eq!(body["data"][0]["message"], messages["data"][0]);
+    assert_eq!(body["data"][0]["session"], api.get("/v1/sessions/s").await.json());
+    assert!(body["data"][0]["score"].as_f64().unwrap() > 0.0);
+    assert_eq!(
+        body["data"][0]["highlights"],
+        json!([
+            { "text": "<b>", "hit": false },
+            { "text": "Gold", "hit": true },
+            { "text": "</b> & silver", "hit": false },
+        ])
+    );
+    assert_eq!((&body["next_cursor"], &body["has_more"]), (&Value::Null, &json!(false)));
+}
+
+#[actix_web::test]
+async fn filters_narrow_a_search() {
+    let api = TestApi::start().await;
+    let said = |second, agent, role, text| Said { second, agent, role, text, session: agent };
+    store(
+        &api,
+        &[
+            said(0, "a", "user", "gold zero"),
+            said(1, "a", "assistant", "gold one"),
+            said(2, "b", "user", "gold two"),
+            said(86_400 * 60, "c", "user", "gold later"),
+        ],
+    )
+    .await;
+    index(&api).await;
+    let (first, last) = (at(0).timestamp(), at(86_400 * 60).timestamp());
+    for (filter, mut expected) in [
+        ("", vec!["gold zero", "gold one", "gold two", "gold later"]),
+        ("&agent_id=a", vec!["gold zero", "gold one"]),
+        ("&agent_id=a&agent_id=b", vec!["gold zero", "gold one", "gold two"]),
+        ("&agent_id=none", vec![]),
+        ("&source=default", vec!["gold zero", "gold one", "gold two", "gold later"]),
+        ("&source=other", vec![]),
+        ("&role=user", vec!["gold zero", "gold two", "gold later"]),
+        (&format!("&after={first}"), vec!["gold one", "gold two", "gold later"]),
+        (&format!("&before={last}&role=user"), vec!["gold zero", "gold two"]),
+        (&format!("&after={first}&before={}", first + 2), vec!["gold one"]),
+    ] {
+        let mut found = texts(&api.get(&format!("/v1/search?q=gold{filter}")).await);
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{filter}");
+    }
+}
+
+#[actix_web::test]
+async fn the_best_comes_first_and_pages_hold_each_match_once_while_others_come_in() {
+    let api = TestApi::start().await;
+    let filler = "and then something else was said about it ".repeat(5);
+    let long = format!("gold {filler}");
+    let mut said: Vec<_> =
+        (0..25).map(|second| Said { second, text: &long, ..Said::default() }).collect();
+    said.push(Said { second: 3, text: "gold gold gold", ..Said::default() });
+    store(&api, &said).await;
+    index(&api).await;
+    let first = api.get("/v1/search?q=gold&limit=10").await;
+    assert_eq!(texts(&first)[0], "gold gold gold");
+
+    let ids = |answer: &Answer| -> Vec<String> {
+        let body = answer.json();
+        let rows = body["data"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["message"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut seen = ids(&first);
+    let mut page = first;
+    for second in 100.. {
+        let body = page.json();
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        let late = Said { second, text: "gold gold gold gold", ..Said::default() };
+        store(&api, &[late]).await;
+        index(&api).await;
+        page = api.get(&format!("/v1/search?q=gold&limit=10&cursor={cursor}")).await;
+        seen.extend(ids(&page));
+    }
+    let count = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((count, seen.len()), (26, 26), "what came in later is no part of this walk");
+
+    let cursor = api.get("/v1/search?q=gold&limit=1").await.json();
+    let cursor = cursor["next_cursor"].as_str().unwrap();
+    for other in ["q=silver", "q=gold&role=user", "q=gold&agent_id=a"] {
+        let answer = api.get(&format!("/v1/search?{other}&cursor={cursor}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_cursor"));
+    }
+}
+
+#[actix_web::test]
+async fn more_than_are_ranked_together_are_paged_to_the_last() {
+    let api = TestApi::start().await;
+    let texts: Vec<String> = (0..2_345).map(|n| format!("gold number{n}")).collect();
+    let said: Vec<_> = (0..)
+        .zip(&texts)
+        // Ten of the same second, and some of them half a year ago.
+        .map(|(n, text)| Said { second: n / 10 - (n % 2) * 15_000_000, text, ..Said::default() })
+        .collect();
+    for said in said.chunks(500) {
+        store(&api, said).await;
+    }
+    assert_eq!(index(&api).await, texts.len());
+    // Many documents, so that it goes stretch by stretch.
+    sqlx::query("UPDATE search_words SET documents = documents + 1000000 WHERE word = 'gold'")
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    let mut target = "/v1/search?q=gold&limit=500".to_owned();
+    loop {
+        let body = api.get(&target).await.json();
+        for row in body["data"].as_array().unwrap() {
+            seen.push(row["message"]["message"].as_str().unwrap().to_owned());
+        }
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        target = format!("/v1/search?q=gold&limit=500&cursor={cursor}");
+    }
+    let count = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((count, seen.len()), (texts.len(), texts.len()));
+}
+
+#[actix_web::test]
+async fn what_is_no_query_is_refused_with_what_to_do() {
+    let api = TestApi::start().await;
+    for (query, says) in [
+        ("", "`q` is missing"),
+        ("q=", "`q` is empty"),
+        ("q=-x", "add a word that is"),
+        ("q=%22open", "close the phrase"),
+        ("q=...", "give it a word"),
+        ("q=a*b", "at the end of a word"),
+        ("q=a*", "at least 2"),
+        ("q=x&order=asc", "There is no parameter"),
+    ] {
+        let answer = api.get(&format!("/v1/search?{query}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{query}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(says), "{detail}");
+    }
+    let key = api.key(&[Scope::Export], None).await;
+    assert_eq!(api.get_as(&key, "/v1/search?q=x").await.code(), "forbidden");
+}
+
+#[actix_web::test]
+async fn what_is_made_of_signs_of_the_query_language_does_no_harm() {
+    let api = with_texts(&["it's a 'quote' & a \\ back|slash !now :* <-> (x)"]).await;
+    for q in ["'", "it's", "a & b | !c", "back|slash", "<->", "x:*", "\\", "(x)", "'); --", "@#"] {
+        let answer = search(&api, q).await;
+        assert!([200, 400].contains(&answer.status), "{q}: {}", answer.text());
+    }
+    assert_eq!(found(&api, "back|slash").await.len(), 1);
+}
+
+#[actix_web::test]
+async fn the_largest_message_and_the_longest_word_are_indexed() {
+    let long = "x".repeat(100_000);
+    let many: String =
+        (0..200_000_u32).filter_map(|n| char::from_u32(0x4E00 + n * 7 % 20_000)).collect();
+    let words = "gold silver ".repeat(30_000);
+    let api = with_texts(&[&long, &many, &words]).await;
+    assert_eq!(found(&api, &long[..500]).await.len(), 1);
+    assert_eq!(found(&api, "\"gold silver\"").await.len(), 1);
+}
+
+#[actix_web::test]
+async fn two_indexers_at_once_index_everything_once() {
+    let api = TestApi::start().await;
+    for batch in 0..20 {
+        let texts: Vec<String> = (0..20).map(|n| format!("gold {batch} {n}")).collect();
+        let said: Vec<_> = (0..)
+            .zip(&texts)
+            .map(|(n, text)| Said { second: batch * 20 + n, text, ..Said::default() })
+            .collect();
+        store(&api, &said).await;
+    }
+    let work = async || {
+        let mut connection = connection(&api).await;
+        let mut indexed = 0;
+        while indexed < 400 {
+            match index_next(&mut connection).await.unwrap() {
+                Indexed::Messages(messages) => indexed += messages,
+                Indexed::Elsewhere => tokio::task::yield_now().await,
+                Indexed::Nothing => break,
+            }
+        }
+        indexed
+    };
+    let (one, other) = tokio::join!(work(), work());
+    assert_eq!(one + other, 400);
+    let words: i64 = sqlx::query_scalar("SELECT documents FROM search_words WHERE word = 'gold'")
+        .fetch_one(api.database.pool())
+        .await
+        .unwrap();
+    assert_eq!(words, 400);
+    let standing = standing(&mut connection(&api).await).await.unwrap();
+    assert_eq!((standing.entries, standing.waiting_since), (0, None));
+}
+
+#[actix_web::test]
+async fn what_is_forgotten_leaves_no_word_behind() {
+    let api = TestApi::start().await;
+    store(
+        &api,
+        &[
+            Said { session: "kept", text: "gold silver", ..Said::default() },
+            Said { session: "gone", text: "gold platinum 秘密", second: 1, ..Said::default() },
+            Said { session: "late", text: "gold rhodium", second: 2, ..Said::default() },
+        ],
+    )
+    .await;
+    index(&api).await;
+    let id = |session| {
+        let source = SourceName::default();
+        verbatim::domain::SessionId::of(&source, "a", session).0
+    };
+    let mut connection = connection(&api).await;
+    assert_eq!(forget_sessions(&mut connection, &[id("gone")]).await.unwrap(), 1);
+    let late = api.store.journal_after(0, 10).await.unwrap().remove(0).messages;
+    let late: Vec<_> = late.into_iter().filter(|key| key.session_id == id("late")).collect();
+    assert_eq!(forget_messages(&mut connection, &late).await.unwrap(), 1);
+    let words: Vec<(String, i64)> =
+        sqlx::query_as("SELECT word, documents FROM search_words ORDER BY word")
+            .fetch_all(api.database.pool())
+            .await
+            .unwrap();
+    assert_eq!(words, [("gold".to_owned(), 1), ("silver".to_owned(), 1)]);
+    assert_eq!(found(&api, "gold").await, ["gold silver"]);
+    assert!(found(&api, "platinum").await.is_empty());
+}
+
+#[actix_web::test]
+async fn without_pg_trgm_parts_of_words_are_found_all_the_same() {
+    let api = with_texts(&["an unbelievable story"]).await;
+    sqlx::raw_sql("DROP EXTENSION pg_trgm CASCADE").execute(api.database.pool()).await.unwrap();
+    assert_eq!(found(&api, "lieva").await.len(), 1);
+}
