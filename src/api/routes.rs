@@ -7,22 +7,27 @@ use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::{agents, deliveries, keys, messages, metrics, sessions, transcript};
+use super::{agents, deliveries, erase, holds, keys, messages, metrics, sessions, transcript};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
 /// `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(at("/v1/agents").get(agents::list))
-        .service(at("/v1/agents/{agent_id}").get(agents::show))
+        .service(at("/v1/agents/{agent_id}").get(agents::show).delete(erase::agent))
         .service(at("/v1/agents/{agent_id}/sessions").get(sessions::list_of_agent))
         .service(at("/v1/sessions").get(sessions::list))
-        .service(at("/v1/sessions/{session_id}").get(sessions::show))
+        .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erase::session))
         .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
+        .service(at("/v1/holds").get(holds::list))
+        .service(at("/v1/agents/{agent_id}/hold").put(holds::agent).delete(holds::release_agent))
+        .service(
+            at("/v1/sessions/{session_id}/hold").put(holds::session).delete(holds::release_session),
+        )
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
         .service(at("/metrics").get(metrics::show))
@@ -58,6 +63,15 @@ impl At {
         F::Output: Responder + 'static,
     {
         self.with(&["POST"], web::post().to(handler))
+    }
+
+    fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(&["PUT"], web::put().to(handler))
     }
 
     fn delete<F, Args>(self, handler: F) -> Self

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{Ack, LogFormat, Secret};
+use crate::redact::Kind;
 
 /// Where the data is: for every command that touches it.
 #[derive(Args, Clone, Debug, Default)]
@@ -61,9 +62,16 @@ pub struct ServeArgs {
     /// A session has ended once it has been silent for this long [default: 30m]
     #[arg(long, env = "VERBATIM_ENDED_AFTER", value_name = "DURATION")]
     pub ended_after: Option<String>,
+    /// How long conversations are kept, in whole days, or `forever` [default: forever]
+    #[arg(long, env = "VERBATIM_KEEP_MESSAGES", value_name = "DURATION")]
+    pub keep_messages: Option<String>,
     /// How long the log of deliveries is kept, raw bytes included, or `forever` [default: 30d]
     #[arg(long, env = "VERBATIM_KEEP_DELIVERIES", value_name = "DURATION")]
     pub keep_deliveries: Option<String>,
+    /// What is replaced in deliveries of the default source before they are kept: some of email,
+    /// phone and card, comma-separated [default: none]
+    #[arg(long, env = "VERBATIM_REDACT", value_name = "KINDS")]
+    pub redact: Option<String>,
     /// Leave the database's schema as it is
     #[arg(long)]
     pub no_migrate: bool,
@@ -103,7 +111,9 @@ pub(super) struct File {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
+    pub(super) keep_messages: Option<String>,
     pub(super) keep_deliveries: Option<String>,
+    pub(super) redact: Option<Vec<Kind>>,
     pub(super) log_format: Option<LogFormat>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,
@@ -121,6 +131,10 @@ pub(super) struct FileSource {
     pub(super) headers: Vec<Secret>,
     #[serde(default)]
     pub(super) strict_timestamps: bool,
+    pub(super) keep_messages: Option<String>,
+    pub(super) keep_deliveries: Option<String>,
+    #[serde(default)]
+    pub(super) redact: Vec<Kind>,
 }
 
 impl File {

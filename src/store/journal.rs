@@ -2,6 +2,7 @@
 //! that goes on from where it stopped misses nothing.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -28,6 +29,42 @@ pub struct MessageKey {
     pub occurred_at: DateTime<Utc>,
     /// Its id.
     pub id: Uuid,
+}
+
+/// What was erased for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The id of its receipt.
+    pub id: Uuid,
+    /// How much.
+    pub kind: ErasureKind,
+    /// Whose.
+    pub agent_id: String,
+    /// Which session; `None` where it is all that the agent had.
+    pub session: Option<ErasedSession>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// How much was erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErasureKind {
+    /// One session.
+    Session,
+    /// An agent with all its sessions.
+    Agent,
+}
+
+/// By what an erased session was known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedSession {
+    /// Ours.
+    pub id: Uuid,
+    /// The sender's id.
+    pub session_id: String,
+    /// The source that delivered it.
+    pub source: String,
 }
 
 impl Store {

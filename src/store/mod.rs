@@ -3,11 +3,14 @@
 
 pub mod agents;
 pub mod deliveries;
+pub mod erase;
+pub mod holds;
 pub mod ingest;
 pub mod journal;
 pub mod keys;
 mod lanes;
 pub mod messages;
+pub mod old;
 mod page;
 pub mod sessions;
 pub mod survey;

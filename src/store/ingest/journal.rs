@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Readable;
 use crate::domain::Event;
+use crate::store::journal::Erasure;
 
 /// What a transaction brought, before it has a number.
 pub(super) struct Entry {
@@ -34,9 +35,7 @@ impl Entry {
 
     /// Takes the next number. From here to the commit all other writers wait.
     pub(super) async fn append(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let seq = sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
-            .fetch_one(&mut *connection)
-            .await?;
+        let seq = next_seq(connection).await?;
         sqlx::query!(
             "INSERT INTO journal (
                  seq, received_at, message_session_ids, message_times, message_ids, session_ids
@@ -53,4 +52,33 @@ impl Entry {
         .await?;
         Ok(())
     }
+}
+
+/// Notes what was erased. It comes last in the transaction that erases, as any entry does: from
+/// here to the commit all other writers wait.
+pub async fn append_erasure(
+    connection: &mut PgConnection,
+    erasure: &Erasure,
+) -> Result<(), sqlx::Error> {
+    let text = serde_json::to_string(erasure).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let seq = next_seq(connection).await?;
+    sqlx::query!(
+        "INSERT INTO journal (
+             seq, received_at, message_session_ids, message_times, message_ids, session_ids, erasure
+         )
+         VALUES ($1, $2, '{}', '{}', '{}', '{}', $3::text::jsonb)",
+        seq,
+        erasure.at,
+        text,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The number of the next entry, and the lock that makes others wait for it.
+async fn next_seq(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
+        .fetch_one(connection)
+        .await
 }

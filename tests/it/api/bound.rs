@@ -110,7 +110,7 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
             }
         };
         for target in targets {
-            for method in ["GET", "POST", "DELETE"] {
+            for method in ["GET", "POST", "PUT", "DELETE"] {
                 let answer = api.send(method, &target, &[("X-API-Key", &bound)]).await;
                 assert_holds_nothing(method, &target, &answer);
                 if answer.status != 405 {

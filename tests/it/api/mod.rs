@@ -6,6 +6,7 @@ mod bound;
 mod cursors;
 mod deliveries;
 mod edges;
+mod erase;
 mod etags;
 mod http;
 mod keys;
