@@ -94,7 +94,8 @@ impl Keyring {
     pub(super) fn recall(&self, key: &str) -> Option<Result<Arc<Grant>, Problem>> {
         let hash = KeyHash::of(key);
         if self.is_bootstrap(hash) {
-            let grant = Grant { id: None, scopes: vec![Scope::Admin], agents: None, expires_at: None };
+            let grant =
+                Grant { id: None, scopes: vec![Scope::Admin], agents: None, expires_at: None };
             return Some(Ok(Arc::new(grant)));
         }
         if !looks_like_key(key) {

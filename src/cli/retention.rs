@@ -44,7 +44,8 @@ async fn work(store: &Store, keep: &Keep, dry_run: bool) -> anyhow::Result<Strin
             let _ = writeln!(text, "{table}: {rows} gone");
         }
         let log = gone.log;
-        let _ = writeln!(text, "log of deliveries: {} days and {} strays gone", log.days, log.strays);
+        let _ =
+            writeln!(text, "log of deliveries: {} days and {} strays gone", log.days, log.strays);
         if log.quarantined_kept > 0 {
             let _ = writeln!(text, "in quarantine or held, and kept: {}", log.quarantined_kept);
         }

@@ -79,7 +79,9 @@ impl Ages {
     #[must_use]
     pub fn longest(&self) -> Option<Duration> {
         let of_sources = self.of_sources.values().copied();
-        of_sources.chain([self.usual]).try_fold(Duration::ZERO, |longest, age| Some(longest.max(age?)))
+        of_sources
+            .chain([self.usual])
+            .try_fold(Duration::ZERO, |longest, age| Some(longest.max(age?)))
     }
 
     /// Nothing ever goes.

@@ -104,7 +104,13 @@ fn source(
         "source {name}: strict_timestamps needs a secret, since only a signature vouches for a \
          timestamp"
     );
-    Ok(SourceSettings { name, secrets, headers, strict_timestamps, redaction: Redaction::default() })
+    Ok(SourceSettings {
+        name,
+        secrets,
+        headers,
+        strict_timestamps,
+        redaction: Redaction::default(),
+    })
 }
 
 /// What the default source asks for: comma-separated in the environment, else in the file.

@@ -48,7 +48,8 @@ pub(super) fn numbers(text: &str, cards: bool, phones: bool) -> Option<String> {
         while !rest.is_empty() {
             // The first card, with what stands before it.
             let card = if cards { card_in(text, rest) } else { None };
-            let (before, after) = card.clone().map_or((rest.len(), rest.len()), |c| (c.start, c.end));
+            let (before, after) =
+                card.clone().map_or((rest.len(), rest.len()), |c| (c.start, c.end));
             let is_first = rest.len() == run.groups.len();
             if phones && let Some(phone) = phone_in(text, &run, &rest[..before], is_first) {
                 found.push((phone, PHONE));
@@ -174,8 +175,9 @@ fn phone_in(
     let start = if is_first { run.start } else { first.start };
     let lengths: Vec<usize> = groups.iter().map(Range::len).collect();
     let is_date = matches!(lengths[..], [1..=2, 1..=2, 4, ..] | [4, 1..=2, 1..=2, ..]);
+    let is_zero = text[first.start..].starts_with("000");
     let is_fraction = lengths[0] == 1 && text[first.end..].starts_with('.');
-    let national = text[first.start..].starts_with('0') && !is_date && !is_fraction;
+    let national = text[first.start..].starts_with('0') && !is_zero && !is_date && !is_fraction;
     let american = matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]);
     let found = plus && PHONE_DIGITS.contains(&digits)
         || national && NATIONAL_DIGITS.contains(&digits)

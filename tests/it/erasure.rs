@@ -1,6 +1,7 @@
 //! What is erased is gone: from the database's dump, from the inbox's files, and for good.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -65,6 +66,25 @@ fn any_file_holds(folder: &Path, text: &str) -> bool {
     })
 }
 
+/// Resolves once an erasure waits for those who write.
+async fn until_it_waits(app: &App) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event = 'advisory'",
+        )
+        .fetch_one(app.database.pool())
+        .await
+        .unwrap();
+        if waiting > 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not wait");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn agent(app: &App) -> Value {
     app.get("/v1/agents/A").await.json()
 }
@@ -112,10 +132,7 @@ async fn an_erased_session_is_in_no_dump_and_in_no_file_and_does_not_come_back()
     assert_eq!(app.get("/v1/sessions/gone").await.status, 404);
 
     // What happens later begins it anew.
-    assert_eq!(
-        app.deliver(said("gone", "hello again", Some(app.clock.now()))).await.status,
-        200
-    );
+    assert_eq!(app.deliver(said("gone", "hello again", Some(app.clock.now()))).await.status, 200);
     app.drained().await;
     assert_eq!(app.get("/v1/sessions/gone").await.json()["message_count"], 1);
     let (_database, data) = app.stop().await;
@@ -138,7 +155,7 @@ async fn what_waits_in_the_inbox_when_its_agent_is_erased_is_not_stored() {
         app.deliver(body).await;
     }
     let (receipt, ()) = tokio::join!(app.ask("DELETE", "/v1/agents/A"), async {
-        crate::support::until_waiting(app.database.pool()).await;
+        until_it_waits(&app).await;
         held.rollback().await.unwrap();
     });
     assert_eq!(receipt.status, 200, "{}", receipt.text);

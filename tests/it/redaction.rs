@@ -45,6 +45,7 @@ async fn what_is_redacted_is_kept_nowhere_and_stays_the_same_event() {
 
     // It is read back from the file, and is what it was.
     let app = App::start_on(database, data, redacting).await;
+    app.clock.set(now() + TimeDelta::hours(1));
     app.drained().await;
     let path = "/v1/sessions/4111111111111111/messages";
     let message = app.get(path).await.json()["data"][0].clone();
@@ -79,10 +80,11 @@ async fn where_nobody_asks_for_it_nothing_is_touched() {
     app.clock.set(now() + TimeDelta::seconds(1));
     assert_eq!(app.deliver(said()).await.status, 200);
     app.drained().await;
-    let row: (Vec<u8>, Option<uuid::Uuid>) = sqlx::query_as("SELECT body, event_id FROM deliveries")
-        .fetch_one(app.database.pool())
-        .await
-        .unwrap();
+    let row: (Vec<u8>, Option<uuid::Uuid>) =
+        sqlx::query_as("SELECT body, event_id FROM deliveries")
+            .fetch_one(app.database.pool())
+            .await
+            .unwrap();
     assert_eq!(row, (said().into_bytes(), None));
     app.stop().await;
 }

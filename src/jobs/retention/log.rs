@@ -261,9 +261,8 @@ async fn delete_but_held(connection: &mut PgConnection, name: &str) -> Result<u6
     );
     let mut lost = 0;
     loop {
-        let deleted: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(batch.clone()))
-            .fetch_all(&mut *connection)
-            .await?;
+        let deleted: Vec<bool> =
+            sqlx::query_scalar(AssertSqlSafe(batch.clone())).fetch_all(&mut *connection).await?;
         if deleted.is_empty() {
             return Ok(lost);
         }

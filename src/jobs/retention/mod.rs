@@ -51,12 +51,13 @@ pub async fn run(store: Store, clock: Clock, keep: Keep, life: Lifecycle) {
         }
         let today = clock.now().date_naive();
         // The log is looked at every hour all the same: it costs a glance at the catalogue.
-        let looked = match done == Some(today) {
-            true => run_on_log(&store, clock.now(), &keep.deliveries).await.map(drop),
-            false => run_once(&store, clock.now(), &keep).await.map(|gone| {
+        let looked = if done == Some(today) {
+            run_on_log(&store, clock.now(), &keep.deliveries).await.map(drop)
+        } else {
+            run_once(&store, clock.now(), &keep).await.map(|gone| {
                 done = Some(today);
                 gone.tell();
-            }),
+            })
         };
         if let Err(error) = looked {
             tracing::warn!(error = %format!("{:#}", anyhow::Error::from(error)),
@@ -86,11 +87,7 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<
     Ok(gone)
 }
 
-async fn run_on_log(
-    store: &Store,
-    now: DateTime<Utc>,
-    ages: &Ages,
-) -> Result<log::Swept, Failed> {
+async fn run_on_log(store: &Store, now: DateTime<Utc>, ages: &Ages) -> Result<log::Swept, Failed> {
     Ok(match ages.longest() {
         Some(keep) => log::run_once(store.pool(), now, keep).await?,
         None => log::Swept::default(),

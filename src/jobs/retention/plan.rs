@@ -9,11 +9,7 @@ use crate::store::old::Old;
 use crate::store::{Store, StoreError};
 
 /// What is over age, by table and source.
-pub async fn plan(
-    store: &Store,
-    now: DateTime<Utc>,
-    keep: &Keep,
-) -> Result<Vec<Old>, StoreError> {
+pub async fn plan(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<Vec<Old>, StoreError> {
     let mut old = store.old_conversations(&limits(now, &keep.messages, 1)).await?;
     let of_quarantine = limits(now, &keep.deliveries, QUARANTINE_FACTOR);
     old.extend(store.old_deliveries(&limits(now, &keep.deliveries, 1), &of_quarantine).await?);

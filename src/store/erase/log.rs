@@ -14,8 +14,7 @@ const BATCH: i64 = 1_000;
 const BATCH_BODIES: i64 = 100;
 
 /// Keeps the jobs that move deliveries about away while rows are looked for.
-const UNMOVED: &str =
-    "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim partitions'))";
+const UNMOVED: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim partitions'))";
 
 /// A place in the log.
 type Place = (DateTime<Utc>, Uuid);
@@ -100,14 +99,14 @@ async fn erase_quarantined(
     )
     .fetch_all(&mut *transaction)
     .await?;
-    let named: Vec<_> = rows.iter().filter(|row| names.stand_in(&row.body)).collect();
-    if !named.is_empty() {
+    let condemned: Vec<_> = rows.iter().filter(|row| names.stand_in(&row.body)).collect();
+    if !condemned.is_empty() {
         let gone = sqlx::query!(
             "DELETE FROM deliveries
              WHERE (received_at, id) IN (SELECT * FROM UNNEST($1::timestamptz[], $2::uuid[]))
                  AND outcome = 'quarantined'",
-            &named.iter().map(|row| row.received_at).collect::<Vec<_>>(),
-            &named.iter().map(|row| row.id).collect::<Vec<_>>(),
+            &condemned.iter().map(|row| row.received_at).collect::<Vec<_>>(),
+            &condemned.iter().map(|row| row.id).collect::<Vec<_>>(),
         )
         .execute(&mut *transaction)
         .await?;

@@ -18,14 +18,14 @@ use uuid::Uuid;
 
 pub use begin::{Begun, NewErasure, Target};
 pub use names::Names;
-pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 pub use rows::Tally;
+pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 
-use super::ingest::journal::append_erasure;
-use super::ingest::tombstones::BEGIN_ALONE;
-use super::journal::{ErasedSession, Erasure, ErasureKind};
-use super::{Store, StoreError};
 use crate::clock::Clock;
+use crate::store::ingest::journal::append_erasure;
+use crate::store::ingest::tombstones::BEGIN_ALONE;
+use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
+use crate::store::{Store, StoreError};
 
 /// Sessions that go in one transaction.
 pub(super) const BATCH_SESSIONS: i64 = 100;
@@ -139,7 +139,8 @@ async fn load(connection: &mut PgConnection, id: Uuid) -> Result<Option<Receipt>
         agent_id: row.agent_id,
         session,
         erased_at: row.erased_at,
-        rows: serde_json::from_str(&row.counts).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        rows: serde_json::from_str(&row.counts)
+            .map_err(|error| sqlx::Error::Decode(error.into()))?,
     }))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgConnection;
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::BATCH_MESSAGES;
@@ -124,12 +124,9 @@ pub(in crate::store) async fn correct_agents(
 ) -> Result<(), sqlx::Error> {
     // A statement of its own: what the next ones see is what was committed under this lock.
     lock_agents(connection, agents).await?;
-    sqlx::query!(
-        "DELETE FROM agents WHERE agent_id = ANY ($1) AND session_count <= 0",
-        agents,
-    )
-    .execute(&mut *connection)
-    .await?;
+    sqlx::query!("DELETE FROM agents WHERE agent_id = ANY ($1) AND session_count <= 0", agents,)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!(
         "UPDATE agents AS a
          SET first_seen_at = seen.first_seen_at,

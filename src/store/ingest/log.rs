@@ -44,9 +44,10 @@ pub(super) async fn insert(
         &column!(|row| row.delivery().map(|one| Generation::as_str(one.generation))) as _,
         &column!(|row| row.delivery().map(|one| one.event_type.as_str())) as _,
         &sorted.iter().map(|(_, outcome)| outcome.as_str()).collect::<Vec<_>>() as _,
-        &column!(|row| match is_erased(row) {
-            true => Some(ERASED.to_owned()),
-            false => row.fault().map(ToString::to_string),
+        &column!(|row| if is_erased(row) {
+            Some(ERASED.to_owned())
+        } else {
+            row.fault().map(ToString::to_string)
         }) as _,
         &column!(session_of) as _,
         &column!(|row| row.delivery().and_then(|one| one.agent_id.as_deref())) as _,

@@ -92,6 +92,8 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
             "sessions" => vec![&session_id, SESSIONS[1]],
             "deliveries" => deliveries.iter().map(String::as_str).collect(),
             "keys" => vec![&key_id],
+            // A list of all.
+            "holds" => vec![],
             other => panic!("{other} is new: say here by which ids another agent's would be found"),
         };
         // A list is asked for all, and for theirs by name wherever it can be.

@@ -107,10 +107,7 @@ async fn a_large_agent_is_erased_in_parts_and_others_are_left_alone() {
     let receipt = send(&api, "DELETE", "/v1/agents/A").await;
     assert_eq!(receipt.status, 200, "{}", receipt.text());
     let receipt = receipt.json();
-    assert_eq!(
-        receipt["rows"],
-        json!({ "sessions": 231, "messages": 4_960, "deliveries": 4_960 })
-    );
+    assert_eq!(receipt["rows"], json!({ "sessions": 231, "messages": 4_960, "deliveries": 4_960 }));
     assert_eq!((&receipt["kind"], &receipt["session_id"]), (&json!("agent"), &Value::Null));
     assert_counts_are_right(&api).await;
     assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (3, 3));
@@ -190,7 +187,10 @@ async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
     }
     let held = send(&api, "PUT", "/v1/sessions/one/hold").await;
     assert_eq!(held.status, 200, "{}", held.text());
-    assert_eq!((&held.json()["agent_id"], &held.json()["session_id"]), (&json!("A"), &json!("one")));
+    assert_eq!(
+        (&held.json()["agent_id"], &held.json()["session_id"]),
+        (&json!("A"), &json!("one"))
+    );
     let again = send(&api, "PUT", "/v1/sessions/one/hold").await.json();
     assert_eq!(again["id"], held.json()["id"], "to hold it twice changes nothing");
     assert_eq!(send(&api, "PUT", "/v1/agents/B/hold").await.status, 200);

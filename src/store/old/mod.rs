@@ -3,20 +3,21 @@
 //! Conversations go a session at a time, so that a session's counts are always those of its
 //! messages. A month of `messages` is dropped once nothing is left in it. What is held stays.
 
+mod log;
+mod months;
+
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
 use uuid::Uuid;
 
-use super::erase::{BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally};
-use super::erase::{correct_agents, delete_sessions, trim};
-use super::page::BEFORE_ALL;
-use super::{Store, StoreError};
-
-/// Deliveries that go in one transaction.
-const BATCH_DELIVERIES: i64 = 1_000;
+use crate::store::erase::{
+    BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions, trim,
+};
+use crate::store::page::BEFORE_ALL;
+use crate::store::{Store, StoreError};
 
 /// Until when something is over age; `None` is never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,97 +127,6 @@ impl Store {
         Ok(old)
     }
 
-    /// What of the log of deliveries is over age; what lies in quarantine by limits of its own.
-    pub async fn old_deliveries(
-        &self,
-        limits: &Limits,
-        of_quarantine: &Limits,
-    ) -> Result<Vec<Old>, StoreError> {
-        let (sources, untils, usual) = limits.parts();
-        let (_, quarantined, usual_quarantined) = of_quarantine.parts();
-        let rows = sqlx::query!(
-            r#"SELECT d.source, count(*) AS "rows!"
-             FROM deliveries AS d
-             LEFT JOIN UNNEST($1::text[], $2::timestamptz[], $3::timestamptz[])
-                 AS l (source, until, quarantined_until) ON l.source = d.source
-             WHERE d.received_at < $6
-                 AND d.received_at < CASE d.outcome
-                     WHEN 'quarantined' THEN COALESCE(l.quarantined_until, $5)
-                     ELSE COALESCE(l.until, $4)
-                 END
-                 AND NOT EXISTS (
-                     SELECT FROM holds AS h
-                     WHERE h.session_id = d.session_id
-                         OR h.session_id IS NULL AND h.agent_id = d.agent_id
-                 )
-             GROUP BY d.source
-             ORDER BY d.source"#,
-            &sources,
-            &untils,
-            &quarantined,
-            usual,
-            usual_quarantined,
-            limits.latest(),
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let old = |(source, rows)| Old { table: "deliveries", source, rows };
-        Ok(rows.into_iter().map(|row| old((row.source, row.rows))).collect())
-    }
-
-    /// Deletes deliveries that are over age, one walk along the log.
-    pub async fn drop_old_deliveries(
-        &self,
-        limits: &Limits,
-        of_quarantine: &Limits,
-        tally: &mut Tally,
-    ) -> Result<(), StoreError> {
-        let (sources, untils, usual) = limits.parts();
-        let (_, quarantined, usual_quarantined) = of_quarantine.parts();
-        let mut after = (BEFORE_ALL, Uuid::nil());
-        loop {
-            let gone = sqlx::query!(
-                "DELETE FROM deliveries
-                 WHERE (received_at, id) IN (
-                     SELECT d.received_at, d.id
-                     FROM deliveries AS d
-                     LEFT JOIN UNNEST($1::text[], $2::timestamptz[], $3::timestamptz[])
-                         AS l (source, until, quarantined_until) ON l.source = d.source
-                     WHERE d.received_at < $6
-                         AND (d.received_at, d.id) > ($7, $8)
-                         AND d.received_at < CASE d.outcome
-                             WHEN 'quarantined' THEN COALESCE(l.quarantined_until, $5)
-                             ELSE COALESCE(l.until, $4)
-                         END
-                         AND NOT EXISTS (
-                             SELECT FROM holds AS h
-                             WHERE h.session_id = d.session_id
-                                 OR h.session_id IS NULL AND h.agent_id = d.agent_id
-                         )
-                     ORDER BY d.received_at, d.id
-                     LIMIT $9
-                 )
-                 RETURNING received_at, id",
-                &sources,
-                &untils,
-                &quarantined,
-                usual,
-                usual_quarantined,
-                limits.latest(),
-                after.0,
-                after.1,
-                BATCH_DELIVERIES,
-            )
-            .fetch_all(&self.pool)
-            .await?;
-            tally.add("deliveries", gone.len() as u64);
-            match gone.iter().map(|row| (row.received_at, row.id)).max() {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
-    }
-
     /// Deletes sessions whose last activity is over age, and of others the messages that are.
     pub async fn drop_old_sessions(
         &self,
@@ -230,72 +140,6 @@ impl Store {
         let _ = connection.close().await;
         Ok(())
     }
-
-    /// Drops months of `messages` that end before a time and hold nothing any more.
-    pub async fn drop_empty_months(
-        &self,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?.detach();
-        let names: Vec<String> = sqlx::query_scalar(
-            "SELECT relname::text
-             FROM pg_inherits
-             JOIN pg_class ON pg_class.oid = inhrelid
-             WHERE inhparent = 'messages'::regclass
-             ORDER BY relname",
-        )
-        .fetch_all(&mut connection)
-        .await?;
-        // Those that the other job would make again stay.
-        let until = until.min(start_of_last_month(now));
-        for name in names.iter().filter(|name| month_end(name).is_some_and(|end| end <= until)) {
-            tally.add("partitions", drop_if_empty(&mut connection, name).await?);
-        }
-        let _ = connection.close().await;
-        Ok(())
-    }
-}
-
-fn midnight(date: NaiveDate) -> DateTime<Utc> {
-    date.and_time(NaiveTime::MIN).and_utc()
-}
-
-fn start_of_last_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    let today = now.date_naive();
-    let this = today.with_day(1).unwrap_or(today);
-    midnight(this.checked_sub_months(Months::new(1)).unwrap_or(this))
-}
-
-/// When the month ends that a partition, named as we name them, is for.
-fn month_end(name: &str) -> Option<DateTime<Utc>> {
-    let month = name.strip_prefix("messages_")?;
-    let from = NaiveDate::parse_from_str(&format!("{month}_01"), "%Y_%m_%d").ok()?;
-    from.checked_add_months(Months::new(1)).map(midnight)
-}
-
-async fn drop_if_empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    // As the job that makes partitions has it: the drain must not wait for long. The name was
-    // parsed.
-    sqlx::raw_sql(AssertSqlSafe(format!(
-        "SET LOCAL lock_timeout = '2s';
-         SET LOCAL idle_in_transaction_session_timeout = '10s';
-         SELECT pg_advisory_xact_lock(hashtext('verbatim partitions'));
-         LOCK TABLE ONLY messages, {name} IN ACCESS EXCLUSIVE MODE"
-    )))
-    .execute(&mut *transaction)
-    .await?;
-    let sql = format!("SELECT EXISTS (SELECT FROM {name})");
-    let full: bool =
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *transaction).await?;
-    if full {
-        return Ok(0);
-    }
-    sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(1)
 }
 
 async fn drop_whole(
