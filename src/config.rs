@@ -11,6 +11,7 @@ mod raw;
 mod secret;
 mod sources;
 mod tls;
+mod visits;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
 
 use crate::domain::session::SilenceLimits;
+use crate::domain::visits::VisitGaps;
 
 /// Largest body a source may send where nothing else is set.
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// When silence says that the next visitor speaks, by agent.
+    pub visit_gaps: VisitGaps,
     /// How long conversations and the log of deliveries are kept.
     pub keep: Keep,
     /// Bring the schema up to date at start.
@@ -187,6 +191,10 @@ impl Settings {
                 file.trusted_proxies.as_deref(),
             )?,
             silence,
+            visit_gaps: visits::gaps(
+                args.visit_gap.as_deref().or(file.visit_gap.as_deref()),
+                &file.agents,
+            )?,
             keep: Keep::resolve(
                 args.keep_messages.as_deref(),
                 args.keep_deliveries.as_deref(),

@@ -24,6 +24,7 @@ pub mod store;
 
 pub mod api;
 pub mod jobs;
+pub mod live;
 
 pub mod cli;
 pub mod server;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{ApiState, Keyring, SharedReads};
+use crate::api::{self, ApiState, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -30,6 +30,7 @@ use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
+use crate::live::Live;
 use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -101,11 +102,13 @@ impl Server {
         life.spawn("schema", keeper.run(life.clone()));
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
+        let (committed, commits) = watch::channel(());
         for _ in 0..DRAIN_WORKERS {
             let worker = Worker::new(
                 backlog.clone(),
                 options.clone(),
                 metrics.clone(),
+                committed.clone(),
                 life.clone(),
                 give_up.clone(),
             );
@@ -118,7 +121,7 @@ impl Server {
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
         life.spawn("failures", gate.failures.clone().run(life.clone()));
-        let direct = Direct::start(options, metrics.clone(), &life);
+        let direct = Direct::start(options, metrics.clone(), committed, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -138,12 +141,15 @@ impl Server {
         };
         let store = Store::new(pool);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
+        let render = api::event_text(settings.silence, clock.clone());
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
+            live: Live::start(store.clone(), render, commits, &life),
             store,
             clock,
             silence: settings.silence,
+            visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
         };
         let connections = Connections::new(settings.max_connections);

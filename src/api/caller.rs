@@ -24,10 +24,16 @@ pub struct Caller(Arc<Grant>);
 impl Caller {
     /// Refuses a caller whose key lacks the scope.
     pub fn require(&self, scope: Scope) -> Result<(), Problem> {
-        if self.0.allows(scope) {
+        self.require_any(&[scope])
+    }
+
+    /// Refuses a caller whose key has none of the scopes.
+    pub fn require_any(&self, scopes: &[Scope]) -> Result<(), Problem> {
+        if scopes.iter().any(|scope| self.0.allows(*scope)) {
             return Ok(());
         }
-        let detail = format!("This key lacks the scope `{}`.", scope.as_str());
+        let names: Vec<_> = scopes.iter().map(|scope| format!("`{}`", scope.as_str())).collect();
+        let detail = format!("This key lacks the scope {}.", names.join(" or "));
         Err(Problem::new(Code::Forbidden, detail))
     }
 
@@ -98,7 +104,7 @@ fn refused(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
 
 /// The key that the headers carry. Another scheme than `Bearer` may be meant for a proxy, so it
 /// does not hide an `X-API-Key`.
-fn key_of(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn key_of(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(AUTHORIZATION)
         .and_then(|value| text(value).split_once(' '))

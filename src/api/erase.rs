@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::agents::no_such_agent;
 use super::params::{Params, path_id};
-use super::session::{SELECTORS, only, session_key};
+use super::session::{only, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::domain::DeliveryId;
@@ -57,7 +57,7 @@ pub(super) async fn session(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Erase)?;
-    let params = Params::parse(&req, &SELECTORS, &[])?;
+    let params = Params::parse(&req, &["agent_id", "source"], &[])?;
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
     let row = only(state.store.find_session(key).await?)?;

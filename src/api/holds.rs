@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::agents::no_such_agent;
 use super::list::{self, LIST_PARAMS, Listing};
 use super::params::{Params, path_id};
-use super::session::{SELECTORS, only, session_key};
+use super::session::{only, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::domain::DeliveryId;
@@ -110,7 +110,7 @@ async fn named_session(
     state: &ApiState,
 ) -> Result<SessionRow, Problem> {
     caller.require(Scope::Admin)?;
-    let params = Params::parse(req, &SELECTORS, &[])?;
+    let params = Params::parse(req, &["agent_id", "source"], &[])?;
     let session_id = path_id(req)?;
     only(state.store.find_session(session_key(&session_id, &params, caller)).await?)
 }

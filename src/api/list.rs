@@ -27,9 +27,9 @@ const MAX_LIMIT: u32 = 500;
 pub(super) struct Page<T> {
     /// The rows, in the list's order.
     data: Vec<T>,
-    /// What to ask for the next part with; `null` at the end.
+    /// What to ask for the next part with; `null` at the end, where there is one.
     next_cursor: Option<String>,
-    /// There is a next part.
+    /// There is a next part now.
     has_more: bool,
 }
 
@@ -69,8 +69,7 @@ pub(super) struct ListRequest<K> {
 
 impl<K: Key + Clone> ListRequest<K> {
     fn parse(req: &HttpRequest, params: &Params, default_order: Order) -> Result<Self, Problem> {
-        let limit = params.number("limit", 1, MAX_LIMIT.into())?;
-        let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
+        let limit = limit(params)?;
         let order = params
             .choice("order", &[("asc", Order::Asc), ("desc", Order::Desc)])?
             .unwrap_or(default_order);
@@ -108,24 +107,43 @@ pub(super) fn answer<T: Serialize>(
     data: Vec<T>,
     next_cursor: Option<String>,
 ) -> Result<Answer, Problem> {
-    let link = next_cursor.as_deref().map(|cursor| next_link(uri, cursor));
+    let link = next_cursor.as_deref().map(|cursor| next_link(uri, "cursor", cursor));
     let has_more = next_cursor.is_some();
     Answer::linked(&Page { data, next_cursor, has_more }, link)
 }
 
+/// A part of a list without an end: it always says where to go on, and links there only while
+/// there is something.
+pub(super) fn endless_answer<T: Serialize>(
+    uri: &Uri,
+    data: Vec<T>,
+    after: String,
+    has_more: bool,
+) -> Result<Answer, Problem> {
+    let link = has_more.then(|| next_link(uri, "after", &after));
+    Answer::linked(&Page { data, next_cursor: Some(after), has_more }, link)
+}
+
+/// How many rows a page is to have.
+pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
+    let limit = params.number("limit", 1, MAX_LIMIT.into())?;
+    Ok(limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT))
+}
+
 /// Relative to the request, so that it holds behind any proxy.
-fn next_link(uri: &Uri, cursor: &str) -> String {
+fn next_link(uri: &Uri, name: &str, cursor: &str) -> String {
     let kept = uri
         .query()
         .unwrap_or_default()
         .split('&')
-        .filter(|part| !part.is_empty() && part.split('=').next() != Some("cursor"));
+        .filter(|part| !part.is_empty() && part.split('=').next() != Some(name));
     let mut link = format!("<{}?", uri.path());
     for part in kept {
         link.push_str(part);
         link.push('&');
     }
-    link.push_str("cursor=");
+    link.push_str(name);
+    link.push('=');
     link.push_str(cursor);
     link.push_str(">; rel=\"next\"");
     link

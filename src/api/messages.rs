@@ -12,15 +12,15 @@ use super::list::{self, ListRequest, Listing};
 use super::params::{Params, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
-use super::{ApiState, Caller};
+use super::{ApiState, Caller, visits};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
-use crate::store::{Order, Position, Store};
+use crate::store::{Order, Position};
 
 const MESSAGES: Listing = Listing {
     scope: Scope::Read,
-    params: &["limit", "cursor", "order", "role", "after", "before", "agent_id", "source"],
+    params: &["limit", "cursor", "order", "role", "after", "before", "visit", "agent_id", "source"],
     repeatable: &[],
     order: Order::Asc,
 };
@@ -81,12 +81,15 @@ pub(super) async fn list(
         role: params.text("role").map(str::to_owned),
         after: params.time("after")?,
         before: params.time("before")?,
+        // Found only once the session is.
+        within: None,
     };
-    let session_id = path_id(&req)?;
-    let (uri, store) = (req.uri().clone(), state.store.clone());
-    let asked = Asked { uri, session_id, params, list, filter, caller: caller.clone(), store };
+    let visit = visits::wanted(&params)?;
+    let (uri, session_id, reads) = (req.uri().clone(), path_id(&req)?, state.reads.clone());
+    let caller_too = caller.clone();
+    let asked = Asked { uri, session_id, params, list, filter, visit, caller: caller_too, state };
     let asked = Arc::new(asked);
-    Ok(state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
+    Ok(reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
 }
 
 /// A conversation as it was asked for.
@@ -96,15 +99,18 @@ struct Asked {
     params: Params,
     list: ListRequest<Uuid>,
     filter: MessageFilter,
+    visit: Option<i64>,
     caller: Caller,
-    store: Store,
+    state: web::Data<ApiState>,
 }
 
 async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
-    let Asked { uri, session_id, params, list, filter, caller, store } = &*asked;
+    let Asked { uri, session_id, params, list, filter, visit, caller, state } = &*asked;
     let key = session_key(session_id, params, caller);
-    let session = only(store.find_session(key).await?)?;
-    let mut rows = store.read_messages(&session, filter, &list.page()).await?;
+    let session = only(state.store.find_session(key).await?)?;
+    let within = visits::times(*visit, &session, state).await?;
+    let filter = MessageFilter { within, ..filter.clone() };
+    let mut rows = state.store.read_messages(&session, &filter, &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.occurred_at, key: row.id });
     let show = |row| Message::new(row, &session.session_id, &session.agent_id);
     list::answer(uri, rows.iter().map(show).collect(), next)

@@ -5,6 +5,9 @@ mod access_log;
 mod agents;
 mod answer;
 mod caller;
+mod changes;
+mod completeness;
+mod continuation;
 pub mod cursor;
 mod deliveries;
 mod erase;
@@ -22,18 +25,25 @@ mod roster;
 mod routes;
 mod session;
 mod sessions;
+mod stream;
 mod timestamp;
 mod transcript;
+mod visits;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
 pub use keyring::Keyring;
 pub use routes::routes;
+pub use stream::event_text;
+
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::domain::visits::VisitGaps;
 use crate::gate::Gate;
+use crate::live::Live;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
 
@@ -50,8 +60,12 @@ pub struct ApiState {
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
+    /// When silence says that the next visitor speaks.
+    pub visit_gaps: Arc<VisitGaps>,
     /// What is being read for all who ask for the same.
     pub reads: SharedReads,
+    /// What comes, for all who listen.
+    pub live: Live,
 }
 
 impl From<StoreError> for Problem {

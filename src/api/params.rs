@@ -113,6 +113,16 @@ impl Params {
         self.text(name).map(|text| chosen(name, text, choices)).transpose()
     }
 
+    /// Some of some words, with commas between, and what they stand for.
+    pub(super) fn words<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Vec<T>, Problem> {
+        let words = self.text(name).into_iter().flat_map(|text| text.split(','));
+        words.map(|word| chosen(name, word, choices)).collect()
+    }
+
     /// Some words of a parameter that may repeat, and what they stand for.
     pub(super) fn choices<T: Copy>(
         &self,

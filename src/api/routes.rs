@@ -7,7 +7,10 @@ use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::{agents, deliveries, erase, holds, keys, messages, metrics, sessions, transcript};
+use super::{
+    agents, changes, deliveries, erase, holds, keys, messages, metrics, sessions, stream,
+    transcript, visits,
+};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
@@ -20,6 +23,9 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erase::session))
         .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
+        .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
+        .service(at("/v1/changes").get(changes::list))
+        .service(at("/v1/stream").get(stream::listen))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

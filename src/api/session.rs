@@ -6,6 +6,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Caller;
+use super::completeness::Completeness;
+use super::continuation::Continuation;
 use super::messages::Message;
 use super::params::Params;
 use super::timestamp::Timestamp;
@@ -52,6 +54,23 @@ pub(super) struct Session<'a> {
     /// Its first messages, where the list was asked to include them.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Message<'a>>>,
+    /// What it seems to go on from, where one session is asked for that began without a join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues: Option<Continuation>,
+    /// What seems to go on from it, where it was asked to include that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continued_by: Option<Vec<Continuation>>,
+    /// Whether it is all there, where it was asked to include that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<Completeness>,
+}
+
+/// What is told of one session and of none in a list, since it has to be looked for.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    pub(super) continues: Option<Continuation>,
+    pub(super) continued_by: Option<Vec<Continuation>>,
+    pub(super) completeness: Option<Completeness>,
 }
 
 impl<'a> Session<'a> {
@@ -83,7 +102,16 @@ impl<'a> Session<'a> {
             user_message_count: row.user_message_count,
             assistant_message_count: row.assistant_message_count,
             messages: None,
+            continues: None,
+            continued_by: None,
+            completeness: None,
         }
+    }
+
+    /// The same with its background.
+    pub(super) fn with_background(self, background: Background) -> Self {
+        let Background { continues, continued_by, completeness } = background;
+        Self { continues, continued_by, completeness, ..self }
     }
 
     /// The same with its first messages.
@@ -94,13 +122,11 @@ impl<'a> Session<'a> {
     }
 }
 
+/// A length of time in seconds.
 #[expect(clippy::cast_precision_loss, reason = "exact below 285 years of microseconds")]
-fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+pub(super) fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (to - from).num_microseconds().unwrap_or(0) as f64 / 1e6
 }
-
-/// What says which session is meant, where several share the sender's id.
-pub(super) const SELECTORS: [&str; 2] = ["agent_id", "source"];
 
 /// The session that a request names, within what its caller may see.
 pub(super) fn session_key<'a>(

@@ -6,9 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::agents::no_such_agent;
 use super::answer::Answer;
+use super::completeness::completeness;
+use super::continuation::{continued_by, continues};
 use super::list::{self, ListRequest, Listing};
 use super::params::{Params, path_id};
-use super::session::{SELECTORS, Session, only, session_key};
+use super::session::{Background, Session, only, session_key};
 use super::{ApiState, Caller};
 use crate::domain::session::Status;
 use crate::problem::Problem;
@@ -37,6 +39,18 @@ const PARAMS: [&str; 14] = [
     "include",
     "agent_id",
 ];
+
+/// What one session is told with where it is asked for, since it has to be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Include {
+    /// Whether it is all there: a look at every message.
+    Completeness,
+    /// What seems to go on from it.
+    Continues,
+}
+
+const BACKGROUND: [(&str, Include); 2] =
+    [("completeness", Include::Completeness), ("continues", Include::Continues)];
 
 const SESSIONS: Listing =
     Listing { scope: Scope::Read, params: &PARAMS, repeatable: &["agent_id"], order: Order::Desc };
@@ -84,7 +98,8 @@ pub(super) async fn show(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &SELECTORS, &[])?;
+    let params = Params::parse(&req, &["include", "agent_id", "source"], &[])?;
+    params.words("include", &BACKGROUND)?;
     let session_id = path_id(&req)?;
     let asked = Arc::new((session_id, params, caller.clone(), state.clone()));
     Ok(state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.tagged(&req))
@@ -96,7 +111,17 @@ async fn read(
     let (session_id, params, caller, state) = &*asked;
     let key = session_key(session_id, params, caller);
     let row = only(state.store.find_session(key).await?)?;
-    Answer::of(&Session::new(&row, state.silence, state.clock.now()))
+    let included = params.words("include", &BACKGROUND)?;
+    let mut background =
+        Background { continues: continues(&row, state).await?, ..Background::default() };
+    if included.contains(&Include::Continues) {
+        background.continued_by = Some(continued_by(&row, state).await?);
+    }
+    if included.contains(&Include::Completeness) {
+        background.completeness = Some(completeness(&row, state).await?);
+    }
+    let session = Session::new(&row, state.silence, state.clock.now());
+    Answer::of(&session.with_background(background))
 }
 
 /// Answers a page of sessions, with their messages where they are to be included.
@@ -120,7 +145,7 @@ async fn respond(
 }
 
 /// Of the agents that are asked for, those that the caller may see.
-fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Vec<String>> {
+pub(super) fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Vec<String>> {
     match (wanted, caller.agents()) {
         (None, bound) => bound.map(<[_]>::to_vec),
         (Some(wanted), _) => Some(wanted.into_iter().filter(|id| caller.sees(id)).collect()),

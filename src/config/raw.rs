@@ -1,5 +1,6 @@
 //! Settings as they are written: command line and environment, and the TOML file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -62,6 +63,10 @@ pub struct ServeArgs {
     /// A session has ended once it has been silent for this long [default: 30m]
     #[arg(long, env = "VERBATIM_ENDED_AFTER", value_name = "DURATION")]
     pub ended_after: Option<String>,
+    /// A visit to a kiosk that keeps one session ends with a longer silence than this
+    /// [default: 5m]
+    #[arg(long, env = "VERBATIM_VISIT_GAP", value_name = "DURATION")]
+    pub visit_gap: Option<String>,
     /// How long conversations are kept, in whole days, or `forever` [default: forever]
     #[arg(long, env = "VERBATIM_KEEP_MESSAGES", value_name = "DURATION")]
     pub keep_messages: Option<String>,
@@ -111,12 +116,23 @@ pub(super) struct File {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
+    pub(super) visit_gap: Option<String>,
     pub(super) keep_messages: Option<String>,
     pub(super) keep_deliveries: Option<String>,
     pub(super) redact: Option<Vec<Kind>>,
     pub(super) log_format: Option<LogFormat>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,
+    /// By agent's id.
+    #[serde(default)]
+    pub(super) agents: BTreeMap<String, FileAgent>,
+}
+
+/// What is different for one agent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileAgent {
+    pub(super) visit_gap: Option<String>,
 }
 
 /// A further source, at `POST /webhook/{name}`.

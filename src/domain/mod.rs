@@ -1,11 +1,14 @@
 //! Plain values: what a delivery, a session and a message are. No I/O and no clock; the one thing
 //! left to chance is what a new [`DeliveryId`] ends with.
 
+pub mod completeness;
+pub mod continuation;
 pub mod delivery;
 pub mod ids;
 pub mod session;
 pub mod text;
 pub mod time;
+pub mod visits;
 
 pub use delivery::{Arrival, Delivery, Event, Evidence, Generation, Outcome, Unreadable};
 pub use ids::{DeliveryId, EventId, SessionId, SourceName};

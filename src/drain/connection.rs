@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::watch;
 
 use super::failure::{self, Fault};
 use super::write;
@@ -28,6 +29,8 @@ pub(super) struct Connection {
     metrics: Arc<Metrics>,
     way: Way,
     open: Option<PgConnection>,
+    /// Ticks after each commit, for whoever follows along: a hint and no more.
+    committed: watch::Sender<()>,
 }
 
 /// A batch was not written, or its outcome is not known. Writes are idempotent: do it again.
@@ -42,8 +45,14 @@ pub(super) enum WriteFailed {
 }
 
 impl Connection {
-    pub(super) fn new(options: PgConnectOptions, metrics: Arc<Metrics>, way: Way) -> Self {
-        Self { options: options.disable_statement_logging(), metrics, way, open: None }
+    pub(super) fn new(
+        options: PgConnectOptions,
+        metrics: Arc<Metrics>,
+        way: Way,
+        committed: watch::Sender<()>,
+    ) -> Self {
+        let options = options.disable_statement_logging();
+        Self { options, metrics, way, open: None, committed }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
@@ -81,6 +90,7 @@ impl Connection {
             Ok(connection) => {
                 self.open = Some(connection);
                 series.wrote(deliveries.len(), started.elapsed());
+                self.committed.send_replace(());
                 Ok(())
             }
             Err(failed) => {

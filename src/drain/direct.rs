@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::connection::Connection;
 use crate::decode::Received;
@@ -52,11 +52,17 @@ pub enum NotWritten {
 }
 
 impl Direct {
-    /// Starts the task that owns the connection; it ends with its last handle.
+    /// Starts the task that owns the connection; it ends with its last handle. `committed` ticks
+    /// after each commit.
     #[must_use]
-    pub fn start(options: PgConnectOptions, metrics: Arc<Metrics>, life: &Lifecycle) -> Self {
+    pub fn start(
+        options: PgConnectOptions,
+        metrics: Arc<Metrics>,
+        committed: watch::Sender<()>,
+        life: &Lifecycle,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_DELIVERIES);
-        let connection = Connection::new(options, metrics, Way::Direct);
+        let connection = Connection::new(options, metrics, Way::Direct, committed);
         life.spawn("direct writer", run(connection, waiting));
         Self { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }
     }

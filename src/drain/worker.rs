@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,16 +38,18 @@ pub struct Worker {
 
 impl Worker {
     /// A worker with a connection of its own. It tries again for ever; once the service is
-    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
+    /// stopping it leaves off at the first failure, and at `give_up` wherever it is. `committed`
+    /// ticks after each commit.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
         options: PgConnectOptions,
         metrics: Arc<Metrics>,
+        committed: watch::Sender<()>,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        let connection = Connection::new(options, metrics.clone(), Way::Inbox);
+        let connection = Connection::new(options, metrics.clone(), Way::Inbox, committed);
         Self { backlog, connection, metrics, life, give_up }
     }
 

@@ -1,6 +1,6 @@
 //! Brings a database's schema up to date, and checks that the database suits us.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use anyhow::{Context as _, ensure};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -91,25 +91,36 @@ pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
     let version = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
     let applied = MIGRATOR
         .iter()
-        .filter(|migration| !before.contains(&migration.version))
+        .filter(|migration| !before.contains_key(&migration.version))
         .map(|migration| migration.description.to_string())
         .collect();
     pool.close().await;
     Ok(Migrated { version, applied })
 }
 
-/// Checks that the database suits us and has every migration that this binary carries, for a start
-/// that leaves its schema alone.
+/// Checks that the database suits us and has the migrations that this binary carries, every one and
+/// no other, without changing anything.
 pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
     let mut connection = options.connect().await.context("cannot connect to the database")?;
     check_connection(&mut connection).await?;
-    let applied = applied(&mut connection).await?;
+    let found = applied(&mut connection).await?;
     let _ = connection.close().await;
-    let missing = MIGRATOR.iter().find(|migration| !applied.contains(&migration.version));
-    missing.map_or(Ok(()), |migration| {
-        let description = migration.description.to_string();
-        Err(Lacking { version: migration.version, description }.into())
-    })
+    for (version, checksum) in &found {
+        match MIGRATOR.iter().find(|migration| migration.version == *version) {
+            None => return Err(MigrateError::VersionMissing(*version).into()),
+            Some(ours) if *ours.checksum != **checksum => {
+                return Err(explain(MigrateError::VersionMismatch(*version)));
+            }
+            Some(_) => {}
+        }
+    }
+    match MIGRATOR.iter().find(|migration| !found.contains_key(&migration.version)) {
+        None => Ok(()),
+        Some(migration) => {
+            let description = migration.description.to_string();
+            Err(Lacking { version: migration.version, description }.into())
+        }
+    }
 }
 
 async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
@@ -145,19 +156,19 @@ async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The versions of the migrations that the database has.
-async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashSet<i64>> {
+/// The migrations that the database has: their checksums, by version.
+async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashMap<i64, Vec<u8>>> {
     let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
     if !known {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
-    let versions: Vec<i64> =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+    let found: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
             .fetch_all(connection)
             .await?;
-    Ok(versions.into_iter().collect())
+    Ok(found.into_iter().collect())
 }
 
 /// Says what to do about a migration that cannot be.

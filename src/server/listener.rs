@@ -1,15 +1,22 @@
 //! The socket that everything comes in by: one that systemd holds and passes, or one of our own.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use listenfd::ListenFd;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::net::TcpSocket;
 
 /// Connections that the kernel keeps while all of us are busy: as many as Linux allows unless it is
 /// told otherwise (`net.core.somaxconn`). What does not fit is dropped, and tried again by its
 /// sender's kernel a second later.
 const BACKLOG: u32 = 4096;
+
+/// How long a client may take nothing of what it is sent: the framework itself waits for ever. Long
+/// enough for one that loads a page of a large answer before it reads on.
+const WRITE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -31,11 +38,21 @@ impl Listener {
                 format!("cannot listen on {address}; VERBATIM_LISTEN chooses another")
             })?,
         };
+        cut_off_the_stalled(&socket);
         let address = socket.local_addr()?;
         if is_passed {
             tracing::info!(%address, "serving on the socket that was passed, and not on --listen");
         }
         Ok(Self { socket, address })
+    }
+}
+
+/// Has the kernel end connections whose other end takes nothing any more. Connections inherit it
+/// from their listener.
+fn cut_off_the_stalled(listener: &TcpListener) {
+    let deadline_ms = u32::try_from(WRITE_DEADLINE.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = setsockopt(listener, TcpUserTimeout, &deadline_ms) {
+        tracing::debug!(%error, "connections that take nothing will last");
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Position, Store, StoreError};
 
 /// What one transaction brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,39 @@ pub struct ErasedSession {
     pub source: String,
 }
 
+/// How far somebody has read: so many items of an entry, and all entries before it. The items are
+/// counted before any filter, sessions first, then messages, then the erasure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The entry; 0 is before the first one.
+    pub seq: i64,
+    /// How many of its items.
+    pub items: u32,
+}
+
+impl Position<Place> {
+    /// Before everything.
+    pub const START: Self = Self { at: DateTime::UNIX_EPOCH, key: Place { seq: 0, items: 0 } };
+}
+
+/// The entries that a reader goes on with.
+pub(super) struct Stretch {
+    /// In order; the first may be the one that was read in part.
+    pub(super) entries: Vec<Entry>,
+    /// There are more behind them.
+    pub(super) more: bool,
+}
+
+/// An entry, with its erasure if that is one to be shown.
+pub(super) struct Entry {
+    pub(super) seq: i64,
+    pub(super) received_at: DateTime<Utc>,
+    pub(super) sessions: Vec<Uuid>,
+    pub(super) messages: Vec<MessageKey>,
+    pub(super) erases: bool,
+    pub(super) erasure: Option<Erasure>,
+}
+
 impl Store {
     /// The entries after `seq`, oldest first. An entry has a thousand messages at the most, give or
     /// take a large batch.
@@ -75,35 +108,12 @@ impl Store {
         seq: i64,
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        let mut lane = self.lanes.take().await?;
-        let rows = sqlx::query!(
-            "SELECT
-                 seq, received_at, message_session_ids, message_times, message_ids, session_ids
-             FROM journal
-             WHERE seq > $1
-             ORDER BY seq
-             LIMIT $2",
-            seq,
-            i64::from(limit),
-        )
-        .fetch_all(lane.connection())
-        .await?;
-        lane.give_back();
-        let entries = rows.into_iter().map(|row| {
-            let keys = row.message_session_ids.into_iter().zip(row.message_times);
-            let keys = keys.zip(row.message_ids);
-            JournalEntry {
-                seq: row.seq,
-                received_at: row.received_at,
-                messages: keys
-                    .map(|((session_id, occurred_at), id)| MessageKey {
-                        session_id,
-                        occurred_at,
-                        id,
-                    })
-                    .collect(),
-                sessions: row.session_ids,
-            }
+        let stretch = self.stretch(seq.saturating_add(1), limit, (None, None)).await?;
+        let entries = stretch.entries.into_iter().map(|entry| JournalEntry {
+            seq: entry.seq,
+            received_at: entry.received_at,
+            messages: entry.messages,
+            sessions: entry.sessions,
         });
         Ok(entries.collect())
     }
@@ -116,5 +126,97 @@ impl Store {
             .await?;
         lane.give_back();
         Ok(seq)
+    }
+
+    /// Behind all that there is now.
+    pub async fn journal_end(&self) -> Result<Position<Place>, StoreError> {
+        let mut lane = self.lanes.take().await?;
+        let newest = sqlx::query!(
+            r#"SELECT
+                 seq,
+                 received_at,
+                 cardinality(session_ids) + cardinality(message_ids) + (erasure IS NOT NULL)::integer
+                     AS "items!"
+             FROM journal
+             ORDER BY seq DESC
+             LIMIT 1"#,
+        )
+        .fetch_optional(lane.connection())
+        .await?;
+        lane.give_back();
+        Ok(newest.map_or(Position::START, |newest| Position {
+            at: newest.received_at,
+            key: Place { seq: newest.seq, items: u32::try_from(newest.items).unwrap_or(0) },
+        }))
+    }
+
+    /// Whether a position is one of this journal, and everything after it is still there. A number
+    /// alone would not tell: a database that was restored counts on from where its backup was made.
+    pub async fn journal_knows(&self, position: &Position<Place>) -> Result<bool, StoreError> {
+        let mut lane = self.lanes.take().await?;
+        let known = sqlx::query_scalar!(
+            r#"SELECT
+                 EXISTS (SELECT FROM journal WHERE seq = $1 AND received_at = $2)
+                 OR ($1 = 0 AND COALESCE((SELECT min(seq) FROM journal), 1) = 1) AS "known!""#,
+            position.key.seq,
+            position.at,
+        )
+        .fetch_one(lane.connection())
+        .await?;
+        lane.give_back();
+        Ok(known)
+    }
+
+    /// The entries from `seq` on. Of the erasures, those of some agents and of a source.
+    pub(super) async fn stretch(
+        &self,
+        seq: i64,
+        most: u32,
+        (agents, source): (Option<&[String]>, Option<&str>),
+    ) -> Result<Stretch, StoreError> {
+        let mut lane = self.lanes.take().await?;
+        let mut rows = sqlx::query!(
+            r#"SELECT
+                 seq,
+                 received_at,
+                 session_ids,
+                 message_session_ids,
+                 message_times,
+                 message_ids,
+                 erasure IS NOT NULL AS "erases!",
+                 CASE
+                     WHEN ($3::text[] IS NULL OR erasure ->> 'agent_id' = ANY ($3))
+                         AND ($4::text IS NULL
+                             OR COALESCE(erasure -> 'session' ->> 'source', $4) = $4)
+                     THEN erasure::text
+                 END AS erasure
+             FROM journal
+             WHERE seq >= $1
+             ORDER BY seq
+             LIMIT $2"#,
+            seq,
+            i64::from(most) + 1,
+            agents,
+            source,
+        )
+        .fetch_all(lane.connection())
+        .await?;
+        lane.give_back();
+        let more = rows.len() > most as usize;
+        rows.truncate(most as usize);
+        let entries = rows.into_iter().map(|row| {
+            let keys = row.message_session_ids.into_iter().zip(row.message_times);
+            let key = |((session_id, occurred_at), id)| MessageKey { session_id, occurred_at, id };
+            let erasure = row.erasure.as_deref().map(serde_json::from_str).transpose();
+            Ok(Entry {
+                seq: row.seq,
+                received_at: row.received_at,
+                sessions: row.session_ids,
+                messages: keys.zip(row.message_ids).map(key).collect(),
+                erases: row.erases,
+                erasure: erasure.map_err(|error| sqlx::Error::Decode(error.into()))?,
+            })
+        });
+        Ok(Stretch { entries: entries.collect::<Result<_, sqlx::Error>>()?, more })
     }
 }

@@ -42,6 +42,8 @@ pub struct MessageFilter {
     pub after: Option<DateTime<Utc>>,
     /// Only earlier than this.
     pub before: Option<DateTime<Utc>>,
+    /// Only between these times, both included, as of one visit.
+    pub within: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl MessageFilter {
@@ -55,9 +57,9 @@ impl MessageFilter {
     ) -> (DateTime<Utc>, DateTime<Utc>) {
         // Times are whole microseconds.
         let step = TimeDelta::microseconds(1);
-        let from = self.after.map_or(BEFORE_ALL, |after| after + step).max(session.started_at);
-        let to =
-            self.before.map_or(AFTER_ALL, |before| before - step).min(session.last_activity_at);
+        let (first, last) = self.within.unwrap_or((session.started_at, session.last_activity_at));
+        let from = self.after.map_or(BEFORE_ALL, |after| after + step).max(first);
+        let to = self.before.map_or(AFTER_ALL, |before| before - step).min(last);
         match order {
             Order::Asc => (from.max(start_at), to),
             Order::Desc => (from, to.min(start_at)),

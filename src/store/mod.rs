@@ -2,6 +2,9 @@
 //! to a caller is `api`'s business.
 
 pub mod agents;
+pub mod changes;
+pub mod completeness;
+pub mod continuations;
 pub mod deliveries;
 pub mod erase;
 pub mod holds;
@@ -14,6 +17,7 @@ pub mod old;
 mod page;
 pub mod sessions;
 pub mod survey;
+pub mod visits;
 
 use std::sync::Arc;
 

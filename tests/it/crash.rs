@@ -68,7 +68,11 @@ fn a_postgres_that_stands_still_holds_up_no_answer() {
     let postgres = postgres_processes(&data);
     assert!(postgres.len() > 3, "the postmaster and its processes");
     for pid in &postgres {
-        kill(*pid, Signal::SIGSTOP).unwrap();
+        match kill(*pid, Signal::SIGSTOP) {
+            // One that had nothing more to do, such as an autovacuum worker.
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
     let sender = verbatim()
         .args(["simulate", "--sessions", "40", "--ledger"])
@@ -76,7 +80,7 @@ fn a_postgres_that_stands_still_holds_up_no_answer() {
         .args(["--url", &format!("http://{}/webhook", service.address)])
         .output();
     for pid in &postgres {
-        kill(*pid, Signal::SIGCONT).unwrap();
+        let _ = kill(*pid, Signal::SIGCONT);
     }
     let sender = sender.unwrap();
     assert!(sender.status.success(), "{}", String::from_utf8_lossy(&sender.stdout));

@@ -21,6 +21,7 @@ const ORDER: [&str; 18] = [
     "drain",
     "jobs",
     "gate",
+    "live",
     "webhook",
     "api",
     "server",
@@ -28,7 +29,7 @@ const ORDER: [&str; 18] = [
 ];
 
 /// Modules that may name `sqlx`: SQL stands in `store`, and the others hold connections.
-const MAY_NAME_SQLX: [&str; 6] = ["store", "inbox", "drain", "postgres", "jobs", "live"];
+const MAY_NAME_SQLX: [&str; 5] = ["store", "inbox", "drain", "postgres", "jobs"];
 /// Modules that may name `actix_web`: the way in, the way out, and what they share.
 const MAY_NAME_ACTIX: [&str; 5] = ["gate", "webhook", "api", "server", "problem"];
 /// Modules that compute, and do nothing else.

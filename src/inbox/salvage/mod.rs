@@ -57,6 +57,9 @@ pub(super) struct Salvage {
 struct Outcome {
     /// Deliveries that are safe.
     salvaged: u64,
+    /// Of those, the ones that were found outside of the table's groups. They may have been drained
+    /// long ago, and then they hide as many that are lost.
+    from_elsewhere: u64,
     /// Bytes of groups that are no whole deliveries.
     damaged_bytes: u64,
     findings: Findings,
@@ -67,6 +70,11 @@ impl Outcome {
     /// Deliveries that are known to have been there, and cannot be read.
     fn lost(&self) -> u64 {
         self.findings.held().saturating_sub(self.salvaged)
+    }
+
+    /// There may be more than those.
+    fn perhaps_more(&self) -> bool {
+        self.findings.open_ended || self.from_elsewhere > 0
     }
 }
 
@@ -121,6 +129,7 @@ impl Salvage {
                 let (mut arrivals, damaged) = decode_group(bytes);
                 arrivals.retain(|one| known.len() >= REMEMBERED || known.insert(one.id.0));
                 outcome.salvaged += arrivals.len() as u64;
+                outcome.from_elsewhere += if is_group { 0 } else { arrivals.len() as u64 };
                 let damaged = damaged.filter(|_| is_group).map_or(0, |damaged| damaged.bytes);
                 outcome.damaged_bytes += damaged as u64;
                 self.keep(arrivals).await;
@@ -183,7 +192,7 @@ fn tell(file: &Path, outcome: &Outcome) {
     let Outcome { salvaged, damaged_bytes, findings, .. } = outcome;
     let (lost, file) = (outcome.lost(), file.display());
     let damaged_bytes = damaged_bytes + findings.damaged_pages * u64::from(PAGE_BYTES);
-    let perhaps_more = findings.open_ended;
+    let perhaps_more = outcome.perhaps_more();
     if lost == 0 && !perhaps_more {
         tracing::warn!(salvaged, lost, damaged_bytes, perhaps_more, %file,
             "a damaged file of the inbox has been salvaged; nothing of it is lost, and it can go");
@@ -198,7 +207,7 @@ fn report(outcome: &Outcome) -> serde_json::Value {
     serde_json::json!({
         "salvaged": outcome.salvaged,
         "lost": outcome.lost(),
-        "perhaps_more": outcome.findings.open_ended,
+        "perhaps_more": outcome.perhaps_more(),
         "damaged_pages": outcome.findings.damaged_pages,
         "damaged_bytes_of_groups": outcome.damaged_bytes,
     })

@@ -1,15 +1,21 @@
 //! The API on a port of its own, with time held still.
 
+use std::sync::Arc;
+
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
+use tokio::sync::watch;
+use verbatim::api::{ApiState, Keyring, SharedReads, access_log, event_text, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
+use verbatim::domain::visits::VisitGaps;
 use verbatim::gate::Gate;
+use verbatim::lifecycle::Lifecycle;
+use verbatim::live::Live;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
@@ -34,23 +40,39 @@ pub(crate) struct TestApi {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) keyring: Keyring,
-    address: String,
+    pub(crate) live: Live,
+    pub(crate) address: String,
     server: ServerHandle,
 }
 
 impl TestApi {
     pub(crate) async fn start() -> Self {
-        let database = TestDatabase::create().await;
+        Self::start_on(TestDatabase::create().await)
+    }
+
+    pub(crate) fn start_on(database: TestDatabase) -> Self {
+        Self::start_with(database, VisitGaps::default())
+    }
+
+    /// With other silences between visits.
+    pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
+        let silence = SilenceLimits::default();
+        let render = event_text(silence, clock.clone());
+        // Nobody tells of commits, as if all of them were another process's.
+        let (_, commits) = watch::channel(());
+        let live = Live::start(store.clone(), render, commits, &Lifecycle::new());
         let state = web::Data::new(ApiState {
             gate: Gate::default(),
             store: store.clone(),
             keyring: keyring.clone(),
             clock: clock.clone(),
-            silence: SilenceLimits::default(),
+            silence,
+            visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),
+            live: live.clone(),
         });
         let app = move || {
             App::new()
@@ -66,7 +88,7 @@ impl TestApi {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { database, store, clock, keyring, address, server: handle }
+        Self { database, store, clock, keyring, live, address, server: handle }
     }
 
     /// A request as the settings' key.

@@ -20,10 +20,14 @@ const HUSH: &str = "hush-hush";
 /// The sender's id of a conversation that both have, and that of one that only they have.
 const SESSIONS: [&str; 2] = ["shared", "hidden-session"];
 
-/// Every route, as the code registers it.
+/// Every route that has anything of an agent, as the code registers it. (The figures of `/metrics`
+/// name none, and are for keys that are not bound.)
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
-    code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+    let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    // `/metrics` is about no agent, and refuses every bound key: tests/it/metrics.rs. The stream does
+    // not end: stream.rs has a test of its own for bound keys.
+    paths.filter(|path| path.starts_with("/v1/") && *path != "/v1/stream").collect()
 }
 
 fn arrival(second: i64, agent: &str, session: &str, text: &str) -> Arrival {
@@ -92,8 +96,7 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
             "sessions" => vec![&session_id, SESSIONS[1]],
             "deliveries" => deliveries.iter().map(String::as_str).collect(),
             "keys" => vec![&key_id],
-            // A list of all.
-            "holds" => vec![],
+            "changes" | "holds" => Vec::new(),
             other => panic!("{other} is new: say here by which ids another agent's would be found"),
         };
         // A list is asked for all, and for theirs by name wherever it can be.

@@ -2,7 +2,9 @@
 
 mod agents;
 mod app;
+mod background;
 mod bound;
+mod changes;
 mod cursors;
 mod deliveries;
 mod edges;
@@ -15,4 +17,8 @@ mod messages;
 mod rows;
 mod sessions;
 mod shared;
+mod stream;
+mod talk;
 mod transcript;
+mod visits;
+mod writers;

@@ -1,0 +1,204 @@
+//! `GET /v1/changes`: every row that came or changed, in an order that never skips one.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::cursor::{self, Fingerprint, Key};
+use super::list::{self, limit};
+use super::messages::Message;
+use super::params::Params;
+use super::session::Session;
+use super::sessions::visible;
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::domain::session::SilenceLimits;
+use crate::problem::{Code, Problem};
+use crate::store::Position;
+use crate::store::changes::{Change, ChangeFilter, Changes, Most};
+use crate::store::journal::{Erasure, ErasureKind, Place};
+use crate::store::keys::Scope;
+
+const PARAMS: [&str; 4] = ["limit", "after", "agent_id", "source"];
+/// Bytes of messages on a page, beyond which it is shorter than its limit.
+const PAGE_BYTES: i64 = 8 << 20;
+
+/// An item of the feed.
+#[derive(Debug, Serialize)]
+struct Item<'a> {
+    /// `session`, `message` or `erasure`; the member of that name holds it.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Which transaction brought it: they count up in the order of their commits.
+    seq: i64,
+    #[serde(flatten)]
+    row: Row<'a>,
+}
+
+/// What came or changed, as the other endpoints show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Row<'a> {
+    /// A session that is new or has changed, as it is now.
+    Session(Box<Session<'a>>),
+    /// A message that is new.
+    Message(Message<'a>),
+    /// What was erased for good.
+    Erasure(Erased<'a>),
+}
+
+/// What was erased for good.
+#[derive(Debug, Serialize)]
+pub(super) struct Erased<'a> {
+    /// The id of the receipt.
+    id: Uuid,
+    /// `session`, or `agent` with all its sessions.
+    kind: ErasureKind,
+    /// Whose.
+    agent_id: &'a str,
+    /// Which session; `null` where it is all of the agent's.
+    session: Option<ErasedSession<'a>>,
+    /// When.
+    at: Timestamp,
+}
+
+/// By what an erased session was known.
+#[derive(Debug, Serialize)]
+struct ErasedSession<'a> {
+    /// Ours.
+    id: Uuid,
+    /// The sender's id.
+    session_id: &'a str,
+    /// The source that delivered it.
+    source: &'a str,
+}
+
+impl<'a> Row<'a> {
+    /// What a change means at `now`.
+    pub(super) fn new(change: &'a Change, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
+        match change {
+            Change::Session(row) => Self::Session(Box::new(Session::new(row, silence, now))),
+            Change::Message(session, row) => {
+                Self::Message(Message::new(row, &session.session_id, &session.agent_id))
+            }
+            Change::Erasure(erasure) => Self::Erasure(Erased::from(erasure)),
+        }
+    }
+
+    /// The object alone, in one line.
+    pub(super) fn to_json(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Session(session) => serde_json::to_string(session),
+            Self::Message(message) => serde_json::to_string(message),
+            Self::Erasure(erased) => serde_json::to_string(erased),
+        }
+    }
+
+    /// The name of its kind.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+            Self::Message(_) => "message",
+            Self::Erasure(_) => "erasure",
+        }
+    }
+}
+
+impl<'a> From<&'a Erasure> for Erased<'a> {
+    fn from(erasure: &'a Erasure) -> Self {
+        let session = erasure.session.as_ref().map(|erased| ErasedSession {
+            id: erased.id,
+            session_id: &erased.session_id,
+            source: &erased.source,
+        });
+        Self {
+            id: erasure.id,
+            kind: erasure.kind,
+            agent_id: &erasure.agent_id,
+            session,
+            at: Timestamp(erasure.at),
+        }
+    }
+}
+
+/// What came or changed after a position.
+pub(super) async fn list(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require_any(&[Scope::Read, Scope::Export])?;
+    let params = Params::parse(&req, &PARAMS, &["agent_id"])?;
+    let most = Most { items: limit(&params)? as usize, bytes: PAGE_BYTES };
+    let filter = ChangeFilter {
+        agents: visible(&caller, params.texts("agent_id")),
+        source: params.text("source").map(str::to_owned),
+        session: None,
+    };
+    let after = params.text("after").map(|text| read_position(text).ok_or_else(unknown_position));
+    let after = after.transpose()?;
+    let changes = state.store.changes(after.as_ref(), &filter, most).await?;
+    let Changes { items, reached, more } = changes.ok_or_else(unknown_position)?;
+    let now = state.clock.now();
+    let data = items.iter().map(|(position, change)| {
+        let row = Row::new(change, state.silence, now);
+        Item { kind: row.kind(), seq: position.key.seq, row }
+    });
+    Ok(list::endless_answer(req.uri(), data.collect(), write_position(&reached), more)?.into())
+}
+
+fn unknown_position() -> Problem {
+    Problem::new(
+        Code::InvalidCursor,
+        "`after` is damaged, of another database, or so old that what followed it is no longer \
+         kept. Take it as it stands in `next_cursor`; where that does not help, load everything \
+         anew, without `after`.",
+    )
+}
+
+/// A position as callers see it: the same for this feed and for the stream, whatever the filter,
+/// so that one can go on where the other ended.
+pub(super) fn write_position(position: &Position<Place>) -> String {
+    cursor::encode(&fingerprint(), position)
+}
+
+/// The position that a text stands for, if any. Whether it is one of this journal is another
+/// question.
+pub(super) fn read_position(text: &str) -> Option<Position<Place>> {
+    cursor::decode(&fingerprint(), text).ok()
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::new("journal")
+}
+
+impl Key for Place {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.seq.to_be_bytes());
+        out.extend_from_slice(&self.items.to_be_bytes());
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (seq, items) = bytes.split_at_checked(size_of::<i64>())?;
+        Some(Self {
+            seq: i64::from_be_bytes(seq.try_into().ok()?),
+            items: u32::from_be_bytes(items.try_into().ok()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_comes_back_as_it_went() {
+        let at = DateTime::from_timestamp_micros(1_790_607_253_000_007).unwrap();
+        let position = Position { at, key: Place { seq: 7_000_000_000, items: 1_999 } };
+        let text = write_position(&position);
+        assert_eq!(read_position(&text), Some(position));
+        assert_eq!(read_position(&write_position(&Position::START)), Some(Position::START));
+        assert_eq!(read_position(&text[1..]), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! `GET /v1/stream`: what comes, as server-sent events.
+//!
+//! The body is made when the connection has room for it, out of what all listeners share: a reader
+//! that takes nothing costs no memory, and one that is left behind is told so and cut off.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::time::Instant;
+
+use super::caller::key_of;
+use super::changes::{Row, read_position, write_position};
+use super::params::Params;
+use super::sessions::visible;
+use super::{ApiState, Caller, Keyring};
+use crate::clock::Clock;
+use crate::domain::session::SilenceLimits;
+use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
+use crate::problem::{Code, Problem};
+use crate::store::changes::ChangeFilter;
+use crate::store::keys::Scope;
+
+const PARAMS: [&str; 3] = ["agent_id", "session_id", "last_event_id"];
+/// How long nothing is sent at the most. Proxies close connections that are silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the key is looked at again, so that one that has ended shows no more.
+const KEY_CHECK: Duration = Duration::from_secs(1);
+/// How soon a client is to come back after the connection ended, in milliseconds.
+const RETRY_MS: u32 = 2_000;
+/// When to come back where there are too many listeners.
+const FULL_RETRY_SECONDS: u32 = 10;
+
+/// How an event is written, for all who listen.
+#[must_use]
+pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
+    Box::new(move |position, change| {
+        let row = Row::new(change, silence, clock.now());
+        let mut text = format!("event: {}\nid: {}\ndata: ", row.kind(), write_position(position));
+        // JSON has no line ends in it. It is of strings and numbers, which always serialise.
+        text.push_str(&row.to_json().unwrap_or_default());
+        text.push_str("\n\n");
+        text.into()
+    })
+}
+
+/// What comes from now on, or after the last event that the client has.
+pub(super) async fn listen(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Read)?;
+    let params = Params::parse(&req, &PARAMS, &["agent_id"])?;
+    let filter = ChangeFilter {
+        agents: visible(&caller, params.texts("agent_id")),
+        source: None,
+        session: params.text("session_id").map(str::to_owned),
+    };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // A proxy that collects an answer before it passes it on would hold events back.
+        .insert_header(("X-Accel-Buffering", "no"));
+    if req.method() == Method::HEAD {
+        // The server would leave the body out, and wait for its end.
+        return Ok(response.finish());
+    }
+    // An id that cannot be read is answered with a gap, not refused: a browser would come back
+    // with it for ever.
+    let last = last_event_id(&req, &params).map(read_position);
+    let start = last.clone().flatten().map_or(Start::Now, Start::After);
+    let Joined { listener, gap } = state.live.join(filter, start).await?;
+    let gap = gap || last.is_some_and(|position| position.is_none());
+    let key = key_of(req.headers()).unwrap_or_default().to_owned();
+    let body = Body::new(listener, gap, state.keyring.clone(), key);
+    Ok(response.streaming(body.into_stream()))
+}
+
+/// The last event that the client has, by its own word. Those that cannot set headers put it into
+/// the query; a browser that comes back sets the header, which is newer.
+fn last_event_id<'a>(req: &'a HttpRequest, params: &'a Params) -> Option<&'a str> {
+    let header = req.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+    header.filter(|id| !id.is_empty()).or_else(|| params.text("last_event_id"))
+}
+
+impl From<NotJoined> for Problem {
+    fn from(error: NotJoined) -> Self {
+        match error {
+            NotJoined::Full => {
+                Self::new(Code::Unavailable, "There are too many listeners; try again later.")
+                    .retry_after(FULL_RETRY_SECONDS)
+            }
+            NotJoined::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Events in one piece; one alone is shared with all who are sent it.
+fn joined(events: &[Arc<Event>]) -> Bytes {
+    match events {
+        [event] => event.text.clone(),
+        _ => events.iter().map(|event| &*event.text).collect::<Vec<_>>().concat().into(),
+    }
+}
+
+/// What is sent at once: where the client stands, so that it can come back to it even if nothing
+/// comes; and that it missed something, if it did.
+fn opening(listener: &Listener, gap: bool) -> Bytes {
+    let id = write_position(listener.position());
+    let gap = if gap {
+        "event: gap\ndata: {\"reason\":\"The last event is not known here, or what followed it is \
+         no longer kept. This stream goes on with what comes now; load what is missing from \
+         /v1/changes or /v1/sessions.\"}\n"
+    } else {
+        ""
+    };
+    format!("retry: {RETRY_MS}\nid: {id}\n{gap}\n").into()
+}
+
+/// A stream as it is sent.
+struct Body {
+    listener: Listener,
+    /// To be sent before all else.
+    first: Option<Bytes>,
+    keyring: Keyring,
+    key: String,
+    wrote_at: Instant,
+    checked_at: Instant,
+    over: bool,
+}
+
+impl Body {
+    fn new(listener: Listener, gap: bool, keyring: Keyring, key: String) -> Self {
+        let (first, now) = (Some(opening(&listener, gap)), Instant::now());
+        Self { listener, first, keyring, key, wrote_at: now, checked_at: now, over: false }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, |mut body| async move {
+            let bytes = body.next().await?;
+            body.wrote_at = Instant::now();
+            Some((Ok(bytes), body))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        loop {
+            if !self.may_go_on().await {
+                return Some(self.end("the key is no longer valid"));
+            }
+            match self.listener.next(self.checked_at + KEY_CHECK).await {
+                Ok(Told::Events(events)) => {
+                    return Some(joined(&events));
+                }
+                Ok(Told::Nothing) => {}
+                // The database is away: nothing can come.
+                Err(_) => tokio::time::sleep(KEY_CHECK).await,
+                Ok(Told::TooSlow) => {
+                    return Some(self.end("this reader is too slow; come back with Last-Event-ID"));
+                }
+                Ok(Told::Lost) => return Some(self.end("what follows is lost; come back")),
+                Ok(Told::Stopping) => {
+                    return Some(self.end("the service stops; come back with Last-Event-ID"));
+                }
+            }
+            if self.wrote_at.elapsed() >= HEARTBEAT {
+                // With the position: what the filter left out need not be looked at again.
+                let id = write_position(self.listener.position());
+                return Some(format!(": still here\nid: {id}\n\n").into());
+            }
+        }
+    }
+
+    /// Whether the key still lets its owner listen. While that cannot be found out nothing else
+    /// can be read either.
+    async fn may_go_on(&mut self) -> bool {
+        if self.checked_at.elapsed() < KEY_CHECK {
+            return true;
+        }
+        self.checked_at = Instant::now();
+        let known = match self.keyring.recall(&self.key) {
+            Some(known) => known,
+            None => self.keyring.look_up(&self.key, false).await,
+        };
+        known.map_or_else(
+            |problem| problem.code() != Code::InvalidKey,
+            |grant| grant.allows(Scope::Read),
+        )
+    }
+
+    /// The last words.
+    fn end(&mut self, why: &str) -> Bytes {
+        self.over = true;
+        format!(": {why}\n\n").into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::config::Secret;
+    use crate::lifecycle::Lifecycle;
+    use crate::live::Live;
+    use crate::store::{Position, Store};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_on_which_nothing_comes_says_that_it_is_there_and_ends_with_the_service() {
+        // Nobody listens there: nothing can come.
+        let nobody = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
+        let store = Store::new(crate::postgres::read_pool(nobody));
+        let (clock, life) = (Clock::system(), Lifecycle::new());
+        let (_commits, committed) = watch::channel(());
+        let render = event_text(SilenceLimits::default(), clock.clone());
+        let stream = Live::start(store.clone(), render, committed, &life);
+        let keyring = Keyring::new(store, clock, &[Secret::new("key".into())]);
+        let listener = stream.join_unasked().unwrap();
+        let body = Body::new(listener, false, keyring, "key".into()).into_stream();
+        let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));
+
+        let began = Instant::now();
+        let id = format!("id: {}\n", write_position(&Position::START));
+        assert_eq!(body.next().await.unwrap().unwrap(), format!("retry: 2000\n{id}\n"));
+        for beat in 1..4 {
+            assert_eq!(body.next().await.unwrap().unwrap(), format!(": still here\n{id}\n"));
+            // Looked at once a second.
+            let passed = began.elapsed();
+            assert!(passed >= HEARTBEAT * beat && passed < (HEARTBEAT + KEY_CHECK * 2) * beat);
+        }
+        life.stop();
+        assert!(body.next().await.unwrap().unwrap().starts_with(": the service stops"));
+        assert!(body.next().await.is_none());
+    }
+}

@@ -1,0 +1,254 @@
+//! Which earlier session a conversation goes on from that began without a join.
+//!
+//! A sender's session that restarts in mid-conversation gets a new id and no new `room.join`. All
+//! that is left to tell by is circumstance, so what comes out is a guess that says how sure it is
+//! and why, and nothing is merged.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A longer silence is no interruption: the sender's own guide takes it for the end.
+pub const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(30);
+
+/// Guesses below this are not told, in per cent.
+const LEAST_CONFIDENCE: u64 = 10;
+
+/// A session that began with a message and without a join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newcomer {
+    /// Its earliest event.
+    pub started_at: DateTime<Utc>,
+    /// Its room, where it is known.
+    pub room_name: Option<String>,
+    /// Who speaks first.
+    pub first_role: Option<String>,
+}
+
+/// A session of the same agent and source that had fallen silent when the new one began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its latest event.
+    pub last_activity_at: DateTime<Utc>,
+    /// Its room, where it is known.
+    pub room_name: Option<String>,
+    /// Who spoke last.
+    pub last_role: Option<String>,
+    /// The sender said that it is over.
+    pub ended: bool,
+    /// Another session without a join began between the two: that one may be what it goes on in.
+    pub taken: bool,
+}
+
+/// A guess.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guess {
+    /// Which of those that came into question.
+    pub index: usize,
+    /// How sure it is, in per cent.
+    pub confidence: u64,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// The one of the earlier sessions that the new one most likely goes on from, if any is likely
+/// enough. Its confidence is its own likelihood, times its share of all that came into question.
+#[must_use]
+pub fn guess(newcomer: &Newcomer, earlier: &[Earlier]) -> Option<Guess> {
+    let likelihoods: Vec<_> = earlier.iter().map(|one| likelihood(newcomer, one)).collect();
+    let all: u64 = likelihoods.iter().sum();
+    // Of equals the first, whatever the order of the sum.
+    let (index, best) =
+        likelihoods.iter().copied().enumerate().max_by_key(|(at, like)| (*like, Reverse(*at)))?;
+    let confidence = (best * best).checked_div(all)?;
+    let rivals = likelihoods.iter().filter(|like| **like >= LEAST_CONFIDENCE).count();
+    (confidence >= LEAST_CONFIDENCE).then(|| Guess {
+        index,
+        confidence,
+        reason: reason(newcomer, &earlier[index], rivals.saturating_sub(1)),
+    })
+}
+
+/// How likely it would be if it were the only one, in per cent.
+fn likelihood(newcomer: &Newcomer, earlier: &Earlier) -> u64 {
+    let silence = newcomer.started_at - earlier.last_activity_at;
+    let by_time = match silence.num_seconds() {
+        _ if silence < TimeDelta::zero() || silence > LONGEST_SILENCE => 0,
+        0..=30 => 95,
+        31..=120 => 85,
+        121..=600 => 60,
+        _ => 35,
+    };
+    let factors = [
+        (earlier.ended, 40),
+        (earlier.taken, 30),
+        (in_other_rooms(newcomer, earlier), 50),
+        (turn(newcomer, earlier) == Turn::Same("assistant"), 60),
+        (turn(newcomer, earlier) == Turn::Same("user"), 85),
+        (turn(newcomer, earlier) == Turn::Unknown, 80),
+    ];
+    let apply = |like, (applies, per_cent)| if applies { like * per_cent / 100 } else { like };
+    factors.into_iter().fold(by_time, apply)
+}
+
+/// Who speaks after whom, over the interruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn<'a> {
+    /// One answers the other.
+    Other,
+    /// The same one: an assistant that speaks twice may well be greeting somebody.
+    Same(&'a str),
+    /// One of them has said nothing.
+    Unknown,
+}
+
+fn turn<'a>(newcomer: &'a Newcomer, earlier: &Earlier) -> Turn<'a> {
+    match (newcomer.first_role.as_deref(), earlier.last_role.as_deref()) {
+        (Some(first), Some(last)) if first == last => Turn::Same(first),
+        (Some(_), Some(_)) => Turn::Other,
+        _ => Turn::Unknown,
+    }
+}
+
+fn in_other_rooms(newcomer: &Newcomer, earlier: &Earlier) -> bool {
+    let rooms = newcomer.room_name.as_ref().zip(earlier.room_name.as_ref());
+    rooms.is_some_and(|(one, other)| one != other)
+}
+
+/// A sentence for each circumstance.
+fn reason(newcomer: &Newcomer, earlier: &Earlier, rivals: usize) -> String {
+    let seconds = (newcomer.started_at - earlier.last_activity_at).num_seconds();
+    let mut sentences = vec![
+        format!(
+            "This session began with a message and without a join, {seconds} s after the other \
+             one of the same agent and source had fallen silent."
+        ),
+        match turn(newcomer, earlier) {
+            Turn::Other => "Its first message is by the other side than the last one there.".into(),
+            Turn::Same("assistant") => {
+                "Less sure, since the assistant spoke last there and first here: it may be \
+                 greeting somebody."
+                    .into()
+            }
+            Turn::Same(role) => {
+                format!("Less sure, since the {role} spoke last there and first here.")
+            }
+            Turn::Unknown => "Less sure, since nobody is known to have spoken there.".into(),
+        },
+    ];
+    for (applies, doubt) in [
+        (earlier.ended, "Less sure, since the sender had ended the other one."),
+        (earlier.taken, "Less sure, since another such session began in between."),
+        (in_other_rooms(newcomer, earlier), "Less sure, since the rooms have other names."),
+        (rivals == 1, "Less sure, since 1 further session comes into question."),
+    ] {
+        sentences.extend(applies.then(|| doubt.to_owned()));
+    }
+    if rivals > 1 {
+        sentences.push(format!("Less sure, since {rivals} further sessions come into question."));
+    }
+    sentences.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn newcomer(first_role: &str) -> Newcomer {
+        Newcomer {
+            started_at: DateTime::UNIX_EPOCH + TimeDelta::hours(1),
+            room_name: None,
+            first_role: Some(first_role.into()),
+        }
+    }
+
+    fn silent_for(seconds: i64, last_role: &str) -> Earlier {
+        Earlier {
+            last_activity_at: newcomer("user").started_at - TimeDelta::seconds(seconds),
+            room_name: None,
+            last_role: Some(last_role.into()),
+            ended: false,
+            taken: false,
+        }
+    }
+
+    #[test]
+    fn a_guess_is_as_sure_as_its_circumstances() {
+        let near = || silent_for(10, "assistant");
+        let lobby = || Some("lobby".to_owned());
+        for (case, first, earlier, expected) in [
+            ("nobody", "user", vec![], None),
+            ("right away, and answered", "user", vec![near()], Some((0, 95))),
+            ("the same instant", "user", vec![silent_for(0, "assistant")], Some((0, 95))),
+            ("after a minute", "user", vec![silent_for(60, "assistant")], Some((0, 85))),
+            ("after five minutes", "user", vec![silent_for(300, "assistant")], Some((0, 60))),
+            ("after half an hour", "user", vec![silent_for(1800, "assistant")], Some((0, 35))),
+            ("later than that", "user", vec![silent_for(1801, "assistant")], None),
+            ("before it was silent", "user", vec![silent_for(-1, "assistant")], None),
+            ("the assistant answers", "assistant", vec![silent_for(10, "user")], Some((0, 95))),
+            ("the assistant twice", "assistant", vec![near()], Some((0, 57))),
+            ("the user twice", "user", vec![silent_for(10, "user")], Some((0, 80))),
+            (
+                "nobody had spoken",
+                "user",
+                vec![Earlier { last_role: None, ..near() }],
+                Some((0, 76)),
+            ),
+            ("ended by the sender", "user", vec![Earlier { ended: true, ..near() }], Some((0, 38))),
+            (
+                "ended long ago, and a greeting",
+                "assistant",
+                vec![Earlier { ended: true, ..silent_for(1500, "assistant") }],
+                None,
+            ),
+            ("gone on elsewhere", "user", vec![Earlier { taken: true, ..near() }], Some((0, 28))),
+            ("two alike", "user", vec![near(), near()], Some((0, 47))),
+            ("four alike", "user", vec![near(), near(), near(), near()], Some((0, 23))),
+            ("ten alike", "user", vec![near(); 10], None),
+            (
+                "the likelier of two",
+                "user",
+                vec![silent_for(900, "assistant"), near()],
+                Some((1, 69)),
+            ),
+            (
+                "a chain: the first link is taken",
+                "user",
+                vec![near(), Earlier { taken: true, ..silent_for(90, "assistant") }],
+                Some((0, 75)),
+            ),
+            (
+                "one room known",
+                "user",
+                vec![Earlier { room_name: lobby(), ..near() }],
+                Some((0, 95)),
+            ),
+        ] {
+            let guess = guess(&newcomer(first), &earlier);
+            let told = guess.as_ref().map(|guess| (guess.index, guess.confidence));
+            assert_eq!(told, expected, "{case}: {guess:?}");
+        }
+    }
+
+    #[test]
+    fn another_room_halves_it_and_the_same_does_not() {
+        let room = |name: &str| Some(name.to_owned());
+        let newcomer = Newcomer { room_name: room("lobby"), ..newcomer("user") };
+        let near = silent_for(10, "assistant");
+        for (other, confidence) in [("lobby", 95), ("office", 47)] {
+            let earlier = Earlier { room_name: room(other), ..near.clone() };
+            assert_eq!(guess(&newcomer, &[earlier]).unwrap().confidence, confidence, "{other}");
+        }
+    }
+
+    #[test]
+    fn each_doubt_is_told() {
+        let doubtful = Earlier { ended: true, ..silent_for(10, "assistant") };
+        let rival = silent_for(1700, "assistant");
+        let reason = guess(&newcomer("user"), &[doubtful, rival]).unwrap().reason;
+        assert!(reason.contains("10 s after"), "{reason}");
+        assert!(reason.contains("the sender had ended the other one"), "{reason}");
+        assert!(reason.contains("1 further session comes into question"), "{reason}");
+        assert!(!reason.contains("another such session"), "{reason}");
+    }
+}

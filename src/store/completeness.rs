@@ -1,0 +1,89 @@
+//! What is to be seen of a conversation's completeness by looking through all of it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::query;
+use uuid::Uuid;
+
+use super::sessions::SessionRow;
+use super::visits::interval;
+use super::{Store, StoreError};
+use crate::domain::completeness::{Figures, Places};
+
+/// Messages of a conversation that are looked through at the most, its first ones: some tenths of
+/// a second's work for Postgres.
+pub const MOST_EXAMINED: i64 = 100_000;
+
+impl Store {
+    /// Looks through a conversation's first messages. Turns of a user's that follow each other are
+    /// counted within a visit: who speaks after a longer silence is somebody else.
+    pub async fn examine(
+        &self,
+        session: &SessionRow,
+        visit_gap: Duration,
+    ) -> Result<Figures, StoreError> {
+        let found = query!(
+            r#"
+            SELECT
+                count(*) AS "messages!",
+                count(*) FILTER (WHERE role = 'user') AS "user_messages!",
+                count(*) FILTER (WHERE role = 'assistant') AS "assistant_messages!",
+                count(*) FILTER (WHERE repeated) AS "repeated!",
+                min(occurred_at) FILTER (WHERE repeated) AS repeated_at,
+                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE repeated))[1] AS repeated_id,
+                count(*) FILTER (WHERE early) AS "early!",
+                min(occurred_at) FILTER (WHERE early) AS early_at,
+                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE early))[1] AS early_id,
+                count(*) FILTER (WHERE altered) AS "altered!",
+                min(occurred_at) FILTER (WHERE altered) AS altered_at,
+                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE altered))[1] AS altered_id,
+                count(*) FILTER (WHERE undated) AS "undated!",
+                min(occurred_at) FILTER (WHERE undated) AS undated_at,
+                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE undated))[1] AS undated_id
+            FROM (
+                SELECT
+                    occurred_at,
+                    id,
+                    role,
+                    altered,
+                    undated,
+                    role = 'user' AND lag(role) OVER along = 'user'
+                        AND occurred_at <= lag(occurred_at) OVER along + $4::interval AS repeated,
+                    received_at < max(received_at) OVER (
+                        along ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                    ) AS early
+                FROM (
+                    SELECT occurred_at, id, role, received_at, altered, undated
+                    FROM messages
+                    WHERE session_id = $1 AND occurred_at >= $2 AND occurred_at <= $3
+                    ORDER BY occurred_at, id
+                    LIMIT $5
+                ) AS spoken
+                WINDOW along AS (ORDER BY occurred_at, id)
+            ) AS seen
+            "#,
+            session.id,
+            session.started_at,
+            session.last_activity_at,
+            interval(visit_gap),
+            MOST_EXAMINED
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Figures {
+            joined: session.joined_at.is_some(),
+            messages: found.messages,
+            user_messages: found.user_messages,
+            assistant_messages: found.assistant_messages,
+            repeated_user_turns: places(found.repeated, found.repeated_at, found.repeated_id),
+            out_of_order: places(found.early, found.early_at, found.early_id),
+            altered: places(found.altered, found.altered_at, found.altered_id),
+            undated: places(found.undated, found.undated_at, found.undated_id),
+        })
+    }
+}
+
+fn places(count: i64, at: Option<DateTime<Utc>>, id: Option<Uuid>) -> Places {
+    Places { count, first: at.zip(id) }
+}

@@ -1,0 +1,154 @@
+//! Sessions that may go on from one another: those of one agent and source that fell silent, and
+//! began without a join, within half an hour of each other.
+
+use sqlx::{query, query_as};
+use uuid::Uuid;
+
+use super::sessions::SessionRow;
+use super::{Store, StoreError};
+use crate::domain::continuation::{Earlier, LONGEST_SILENCE, Newcomer};
+use crate::domain::session::activity_bucket;
+
+/// Earlier sessions that are weighed, the latest active ones. Where there are so many, none is
+/// likely.
+const MOST_EARLIER: i64 = 20;
+/// Later sessions that are looked at, the first ones to begin.
+const MOST_LATER: i64 = 5;
+
+/// What there is to tell by, of a session that began without a join.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// How it began.
+    pub newcomer: Newcomer,
+    /// What it may go on from; `ids` are in the same order.
+    pub earlier: Vec<Earlier>,
+    /// Our id and the sender's of each.
+    pub ids: Vec<(Uuid, String)>,
+}
+
+impl Store {
+    /// What the session may go on from.
+    pub async fn circumstances(&self, session: &SessionRow) -> Result<Circumstances, StoreError> {
+        let since = session.started_at - LONGEST_SILENCE;
+        let rows = query!(
+            r#"
+            SELECT
+                s.id,
+                s.sender_session_id,
+                s.last_activity_at,
+                s.room_name,
+                s.end_event_at IS NOT NULL AS "ended!",
+                (
+                    SELECT role
+                    FROM messages
+                    WHERE session_id = s.id
+                        AND occurred_at BETWEEN s.started_at AND s.last_activity_at
+                    ORDER BY occurred_at DESC, id DESC
+                    LIMIT 1
+                ) AS last_role,
+                EXISTS (
+                    SELECT
+                    FROM sessions AS n
+                    WHERE n.agent_id = $1
+                        AND n.joined_at IS NULL
+                        AND n.started_at >= s.last_activity_at
+                        AND n.started_at < $5
+                        AND n.source = $2
+                        AND n.message_count > 0
+                        AND n.id <> s.id
+                ) AS "taken!",
+                (
+                    SELECT role
+                    FROM messages
+                    WHERE session_id = $3 AND occurred_at BETWEEN $5 AND $6
+                    ORDER BY occurred_at, id
+                    LIMIT 1
+                ) AS first_role
+            FROM (
+                SELECT *
+                FROM sessions
+                WHERE agent_id = $1
+                    AND activity_bucket BETWEEN $7 AND $8
+                    AND last_activity_at BETWEEN $4 AND $5
+                    AND source = $2
+                    AND id <> $3
+                ORDER BY activity_bucket DESC, last_activity_at DESC, id DESC
+                LIMIT $9
+            ) AS s
+            ORDER BY s.last_activity_at DESC, s.id DESC
+            "#,
+            session.agent_id,
+            session.source,
+            session.id,
+            since,
+            session.started_at,
+            session.last_activity_at,
+            activity_bucket(since),
+            activity_bucket(session.started_at),
+            MOST_EARLIER
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let newcomer = Newcomer {
+            started_at: session.started_at,
+            room_name: session.room_name.clone(),
+            first_role: rows.first().and_then(|row| row.first_role.clone()),
+        };
+        let (earlier, ids) = rows
+            .into_iter()
+            .map(|row| {
+                let earlier = Earlier {
+                    last_activity_at: row.last_activity_at,
+                    room_name: row.room_name,
+                    last_role: row.last_role,
+                    ended: row.ended,
+                    taken: row.taken,
+                };
+                (earlier, (row.id, row.sender_session_id))
+            })
+            .unzip();
+        Ok(Circumstances { newcomer, earlier, ids })
+    }
+
+    /// The sessions that may go on from this one.
+    pub async fn later(&self, session: &SessionRow) -> Result<Vec<SessionRow>, StoreError> {
+        let rows = query_as!(
+            SessionRow,
+            r#"
+            SELECT
+                id,
+                sender_session_id AS session_id,
+                agent_id,
+                source,
+                room_name,
+                joined_at,
+                started_at,
+                last_activity_at,
+                end_event_at,
+                end_reason,
+                participant_count,
+                message_count,
+                user_message_count,
+                assistant_message_count
+            FROM sessions
+            WHERE agent_id = $1
+                AND joined_at IS NULL
+                AND started_at BETWEEN $2 AND $3
+                AND source = $4
+                AND message_count > 0
+                AND id <> $5
+            ORDER BY started_at, id
+            LIMIT $6
+            "#,
+            session.agent_id,
+            session.last_activity_at,
+            session.last_activity_at + LONGEST_SILENCE,
+            session.source,
+            session.id,
+            MOST_LATER
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+}

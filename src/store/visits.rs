@@ -1,0 +1,185 @@
+//! Visits: the stretches of a conversation that a long silence divides.
+//!
+//! Nothing of them is stored. They are reckoned when they are read, by one walk along the key of
+//! `messages`, whose index holds all that it takes to tell where one begins; the messages
+//! themselves are looked at for the visits of the page alone.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::types::PgInterval;
+use sqlx::{query, query_as};
+use uuid::Uuid;
+
+use super::page::{Order, PageRequest};
+use super::sessions::SessionRow;
+use super::{Store, StoreError};
+
+/// One visit.
+#[derive(Clone, Debug)]
+pub struct VisitRow {
+    /// Its place in the session, from one.
+    pub number: i64,
+    /// The earliest `room.join` in the silence before it, if there was one no longer before its
+    /// first message than a silence within a visit may last.
+    pub joined_at: Option<DateTime<Utc>>,
+    /// Its first message.
+    pub first_at: DateTime<Utc>,
+    /// That message's id.
+    pub first_id: Uuid,
+    /// Its last message.
+    pub last_at: DateTime<Utc>,
+    /// The last message of the visit before it.
+    pub previous_at: Option<DateTime<Utc>>,
+    /// None follows.
+    pub is_last: bool,
+    /// Messages by anybody.
+    pub message_count: i64,
+    /// Messages whose role is `user`.
+    pub user_message_count: i64,
+    /// Messages whose role is `assistant`.
+    pub assistant_message_count: i64,
+}
+
+/// A part of the list of visits. A message begins one if it is the first, or comes more than `$4`
+/// after the one before it; a visit ends with the message before the next one's first.
+macro_rules! list_visits {
+    ($order:tt, $beyond:tt, $store:ident, $session:ident, $gap:ident, $page:ident) => {{
+        let (start_at, start_id) = $page.start();
+        query_as!(
+            VisitRow,
+            r#"
+            SELECT
+                v.number AS "number!",
+                joined.at AS joined_at,
+                v.first_at AS "first_at!",
+                v.first_id AS "first_id!",
+                said.last_at AS "last_at!",
+                v.previous_at,
+                v.last_at IS NULL AS "is_last!",
+                said.message_count AS "message_count!",
+                said.user_message_count AS "user_message_count!",
+                said.assistant_message_count AS "assistant_message_count!"
+            FROM (
+                SELECT *
+                FROM (
+                    SELECT
+                        row_number() OVER along AS number,
+                        occurred_at AS first_at,
+                        id AS first_id,
+                        previous_at,
+                        lead(previous_at) OVER along AS last_at
+                    FROM (
+                        SELECT
+                            occurred_at,
+                            id,
+                            lag(occurred_at) OVER (ORDER BY occurred_at, id) AS previous_at
+                        FROM messages
+                        WHERE session_id = $1 AND occurred_at >= $2 AND occurred_at <= $3
+                    ) AS spoken
+                    WHERE previous_at IS NULL OR occurred_at > previous_at + $4::interval
+                    WINDOW along AS (ORDER BY occurred_at, id)
+                ) AS numbered
+                WHERE (first_at, first_id) "#
+                + $beyond
+                + r#" ($5, $6)
+                ORDER BY first_at "#
+                + $order
+                + r#", first_id "#
+                + $order
+                + r#"
+                LIMIT $7
+            ) AS v
+            CROSS JOIN LATERAL (
+                SELECT
+                    max(occurred_at) AS last_at,
+                    count(*) AS message_count,
+                    count(*) FILTER (WHERE role = 'user') AS user_message_count,
+                    count(*) FILTER (WHERE role = 'assistant') AS assistant_message_count
+                FROM messages
+                WHERE session_id = $1
+                    AND occurred_at >= v.first_at
+                    AND occurred_at <= COALESCE(v.last_at, $3)
+            ) AS said
+            CROSS JOIN LATERAL (
+                SELECT min(occurred_at) AS at
+                FROM joins
+                WHERE session_id = $1
+                    AND occurred_at BETWEEN v.first_at - $4::interval AND v.first_at
+                    AND (v.previous_at IS NULL OR occurred_at > v.previous_at)
+            ) AS joined
+            ORDER BY v.first_at "#
+                + $order
+                + r#", v.first_id "#
+                + $order,
+            $session.id,
+            $session.started_at,
+            $session.last_activity_at,
+            interval($gap),
+            start_at,
+            start_id,
+            i64::from($page.limit)
+        )
+        .fetch_all(&$store.pool)
+        .await
+    }};
+}
+
+impl Store {
+    /// A part of a session's visits. The walk runs from the session's first message to the page's
+    /// end, and with [`Order::Desc`] over all of it.
+    pub async fn list_visits(
+        &self,
+        session: &SessionRow,
+        gap: Duration,
+        page: &PageRequest,
+    ) -> Result<Vec<VisitRow>, StoreError> {
+        let rows = match page.order {
+            Order::Asc => list_visits!("ASC", ">", self, session, gap, page),
+            Order::Desc => list_visits!("DESC", "<", self, session, gap, page),
+        };
+        Ok(rows?)
+    }
+
+    /// The times of a visit's first and last message, by its number. No other visit's messages lie
+    /// between them.
+    pub async fn find_visit(
+        &self,
+        session: &SessionRow,
+        gap: Duration,
+        number: i64,
+    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, StoreError> {
+        let found = query!(
+            r#"
+            SELECT occurred_at AS "first_at!", lead(previous_at) OVER along AS last_at
+            FROM (
+                SELECT
+                    occurred_at,
+                    id,
+                    lag(occurred_at) OVER (ORDER BY occurred_at, id) AS previous_at
+                FROM messages
+                WHERE session_id = $1 AND occurred_at >= $2 AND occurred_at <= $3
+            ) AS spoken
+            WHERE previous_at IS NULL OR occurred_at > previous_at + $4::interval
+            WINDOW along AS (ORDER BY occurred_at, id)
+            ORDER BY occurred_at, id
+            OFFSET $5
+            LIMIT 1
+            "#,
+            session.id,
+            session.started_at,
+            session.last_activity_at,
+            interval(gap),
+            number - 1
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(|visit| (visit.first_at, visit.last_at.unwrap_or(session.last_activity_at))))
+    }
+}
+
+/// A length of time as Postgres takes it.
+pub(super) fn interval(length: Duration) -> PgInterval {
+    let microseconds = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+    PgInterval { months: 0, days: 0, microseconds }
+}

@@ -1,0 +1,386 @@
+//! `GET /v1/changes`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sqlx::migrate::Migrator;
+use uuid::Uuid;
+use verbatim::store::ingest::journal::append_erasure;
+use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
+use verbatim::store::keys::Scope;
+
+use super::app::{BOOTSTRAP, TestApi, at};
+use super::rows::{Row, say};
+use super::writers::{joined, of_agent, put, said, start};
+use crate::support::database::TestDatabase;
+
+/// A reader that goes on from where it was.
+struct Reader<'a> {
+    api: &'a TestApi,
+    key: String,
+    query: &'a str,
+    after: Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(api: &'a TestApi, query: &'a str) -> Self {
+        Self { api, key: BOOTSTRAP.into(), query, after: None }
+    }
+
+    /// The next page, and whether there is another.
+    async fn page(&mut self) -> (Vec<Value>, bool) {
+        let after = self.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
+        let target = format!("/v1/changes?{}{after}", self.query);
+        let answer = self.api.get_as(&self.key, &target).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let mut body = answer.json();
+        let after = body["next_cursor"].as_str().expect("a feed always goes on").to_owned();
+        let more = body["has_more"].as_bool().unwrap();
+        assert_eq!(answer.header("link").is_some(), more);
+        if let Some(link) = answer.header("link") {
+            assert!(link.contains(&format!("after={after}>")), "{link}");
+        }
+        assert!(!more || self.after.as_ref() != Some(&after), "it makes progress");
+        self.after = Some(after);
+        let Value::Array(items) = body["data"].take() else { panic!("no list") };
+        (items, more)
+    }
+
+    /// All there is now.
+    async fn rest(&mut self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let (items, more) = self.page().await;
+            all.extend(items);
+            if !more {
+                return all;
+            }
+        }
+    }
+}
+
+fn texts(items: &[Value]) -> Vec<&str> {
+    items.iter().filter_map(|item| item["message"]["message"].as_str()).collect()
+}
+
+fn kinds(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|item| item["type"].as_str().unwrap()).collect()
+}
+
+#[actix_web::test]
+async fn what_came_is_told_as_the_other_endpoints_show_it() {
+    let api = TestApi::start().await;
+    put(&api.database.options(), &[joined("A", "s"), said("A", "s", "hello")]).await;
+    put(&api.database.options(), &[said("A", "s", "again")]).await;
+
+    let answer = api.get("/v1/changes").await.json();
+    let session = api.get("/v1/sessions/s").await.json();
+    let messages = api.get("/v1/sessions/s/messages").await.json()["data"].clone();
+    let hello = messages.as_array().unwrap().iter().find(|m| m["message"] == "hello").unwrap();
+    let again = messages.as_array().unwrap().iter().find(|m| m["message"] == "again").unwrap();
+    assert_eq!(
+        answer["data"],
+        json!([
+            { "type": "session", "seq": 1, "session": session },
+            { "type": "message", "seq": 1, "message": hello },
+            { "type": "session", "seq": 2, "session": session },
+            { "type": "message", "seq": 2, "message": again },
+        ])
+    );
+    assert_eq!(answer["has_more"], false);
+}
+
+#[actix_web::test]
+async fn a_feed_goes_on_where_it_ended_with_pages_of_any_size() {
+    let api = TestApi::start().await;
+    let options = api.database.options();
+    let mut idle = Reader::new(&api, "");
+    assert_eq!(idle.page().await, (vec![], false), "nothing yet, and a cursor to come back with");
+
+    for batch in 0..4 {
+        let batch: Vec<_> = (0..5).map(|n| said("A", "s", &format!("{batch}{n}"))).collect();
+        put(&options, &batch).await;
+    }
+    let mut whole = Reader::new(&api, "limit=500");
+    let all = whole.rest().await;
+    assert_eq!(all.len(), 4 * 6);
+    assert_eq!(idle.rest().await, all);
+    for limit in ["limit=1", "limit=5", "limit=6", "limit=7", "limit=23", "limit=24"] {
+        let mut reader = Reader::new(&api, limit);
+        assert_eq!(reader.rest().await, all, "{limit}");
+        assert_eq!(reader.page().await, (vec![], false));
+    }
+    put(&options, &[said("A", "s", "late")]).await;
+    assert_eq!(texts(&whole.rest().await), ["late"]);
+    put(&options, &[said("A", "s", "late")]).await;
+    assert_eq!(whole.rest().await, [] as [Value; 0], "a repeat changes nothing");
+}
+
+#[actix_web::test]
+async fn a_reader_that_polls_while_eight_write_gets_every_row_once() {
+    let api = TestApi::start().await;
+    let (mut writers, all) = start(&api.database.options(), 8, 40);
+    let mut reader = Reader::new(&api, "limit=37");
+    let mut odd = Reader::new(&api, "limit=37&agent_id=odd");
+    let (mut items, mut odd_items, mut pages_meanwhile) = (Vec::new(), Vec::new(), 0);
+    while !writers.is_empty() {
+        items.extend(reader.page().await.0);
+        odd_items.extend(odd.page().await.0);
+        pages_meanwhile += 1;
+        while let Some(done) = writers.try_join_next() {
+            done.unwrap();
+        }
+    }
+    let behind = all.len() - texts(&items).len();
+    items.extend(reader.rest().await);
+    odd_items.extend(odd.rest().await);
+
+    assert!(pages_meanwhile > 1 && behind < all.len(), "{pages_meanwhile} pages, {behind} left");
+    let told = texts(&items);
+    assert_eq!(told.len(), all.len(), "none twice");
+    assert_eq!(told.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), all);
+    let told = texts(&odd_items);
+    let expected = of_agent(&all, "odd");
+    assert_eq!(told.len(), expected.len());
+    assert_eq!(told.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), expected);
+
+    let seqs: Vec<_> = items.iter().map(|item| item["seq"].as_i64().unwrap()).collect();
+    assert!(seqs.is_sorted());
+    let mut last = BTreeMap::new();
+    for session in items.iter().map(|item| &item["session"]).filter(|session| !session.is_null()) {
+        last.insert(session["id"].as_str().unwrap(), session);
+    }
+    let mut sessions = api.get("/v1/sessions?limit=500").await.json()["data"].take();
+    for session in sessions.as_array_mut().unwrap() {
+        let told = last.remove(session["id"].as_str().unwrap());
+        assert_eq!(told, Some(&*session), "what was told last is how it is");
+    }
+    assert!(last.is_empty());
+}
+
+#[actix_web::test]
+async fn a_feed_is_filtered_and_a_bound_key_sees_its_agents_alone() {
+    let api = TestApi::start().await;
+    put(&api.database.options(), &[said("mine", "s", "m1"), said("theirs", "s", "t1")]).await;
+    put(&api.database.options(), &[said("theirs", "s", "t2"), said("third", "s", "x")]).await;
+    for (query, expected) in [
+        ("agent_id=theirs", &["t1", "t2"] as &[_]),
+        ("agent_id=third&agent_id=mine", &["m1", "x"]),
+        ("agent_id=nobody", &[]),
+        ("source=default&limit=3&agent_id=mine", &["m1"]),
+        ("source=elsewhere", &[]),
+    ] {
+        assert_eq!(texts(&Reader::new(&api, query).rest().await), expected, "{query}");
+    }
+    let key = api.key(&[Scope::Export], Some(&["mine"])).await;
+    for query in ["", "limit=1", "agent_id=mine&agent_id=theirs"] {
+        let mut reader = Reader { key: key.clone(), ..Reader::new(&api, query) };
+        let all = reader.rest().await;
+        assert_eq!(texts(&all), ["m1"], "{query}");
+        assert!(!json!(all).to_string().contains("theirs"));
+    }
+    let mut reader = Reader { key: key.clone(), ..Reader::new(&api, "agent_id=theirs") };
+    assert_eq!(reader.rest().await, [] as [Value; 0]);
+    for (scope, status) in
+        [(Scope::Read, 200), (Scope::Export, 200), (Scope::Analytics, 403), (Scope::Erase, 403)]
+    {
+        let key = api.key(&[scope], None).await;
+        assert_eq!(api.get_as(&key, "/v1/changes").await.status, status, "{scope:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_page_that_shows_nothing_still_gets_on() {
+    let api = TestApi::start().await;
+    // Keys whose rows are all gone, more than one request looks at; then one that is there.
+    sqlx::raw_sql(
+        "INSERT INTO journal
+         SELECT n, now(), array_agg(gen_random_uuid()), array_agg(now()),
+             array_agg(gen_random_uuid()), array_agg(gen_random_uuid())
+         FROM generate_series(1, 30) AS n, generate_series(1, 400)
+         GROUP BY n;
+         UPDATE journal_head SET seq = 30",
+    )
+    .execute(api.database.pool())
+    .await
+    .unwrap();
+    put(&api.database.options(), &[said("A", "s", "there")]).await;
+    let mut reader = Reader::new(&api, "agent_id=A");
+    assert_eq!(reader.page().await, (vec![], true), "a request looks at so many, and no more");
+    assert_eq!(texts(&reader.rest().await), ["there"]);
+    let mut reader = Reader::new(&api, "limit=500");
+    assert_eq!(reader.page().await, (vec![], true));
+    assert_eq!(texts(&reader.rest().await), ["there"]);
+}
+
+#[actix_web::test]
+async fn a_page_is_cut_where_its_texts_are_long() {
+    let api = TestApi::start().await;
+    let long = |n: usize| said("A", "s", &format!("{n}{}", "x".repeat(900_000)));
+    put(&api.database.options(), &(0..12).map(long).collect::<Vec<_>>()).await;
+    let mut reader = Reader::new(&api, "limit=500");
+    let (items, more) = reader.page().await;
+    assert!(more && items.len() < 13, "{}", items.len());
+    let rest = reader.rest().await;
+    let mut told: Vec<_> = [texts(&items), texts(&rest)]
+        .concat()
+        .iter()
+        .map(|text| text.trim_end_matches('x'))
+        .collect();
+    told.sort_by_key(|text| text.parse::<usize>().unwrap());
+    assert_eq!(told, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
+}
+
+fn erasure(number: u128, agent: &str, session: Option<(&str, Uuid)>) -> Erasure {
+    Erasure {
+        id: Uuid::from_u128(number),
+        kind: if session.is_some() { ErasureKind::Session } else { ErasureKind::Agent },
+        agent_id: agent.into(),
+        session: session.map(|(session_id, id)| ErasedSession {
+            id,
+            session_id: session_id.into(),
+            source: "default".into(),
+        }),
+        at: at(5),
+    }
+}
+
+#[actix_web::test]
+async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
+    let api = TestApi::start().await;
+    put(&api.database.options(), &[said("A", "gone", "hush"), said("A", "stays", "hello")]).await;
+    let id = Row::new("A", "gone").id();
+    let mut early = Reader::new(&api, "limit=1");
+    early.page().await;
+
+    let mut erasing = api.database.pool().begin().await.unwrap();
+    for table in
+        ["DELETE FROM messages WHERE session_id = $1", "DELETE FROM sessions WHERE id = $1"]
+    {
+        sqlx::query(table).bind(id).execute(&mut *erasing).await.unwrap();
+    }
+    append_erasure(&mut erasing, &erasure(7, "A", Some(("gone", id)))).await.unwrap();
+    erasing.commit().await.unwrap();
+    let mut connection = api.database.pool().acquire().await.unwrap();
+    append_erasure(&mut connection, &erasure(8, "B", None)).await.unwrap();
+
+    let all = Reader::new(&api, "").rest().await;
+    assert_eq!(kinds(&all), ["session", "message", "erasure", "erasure"]);
+    assert_eq!(texts(&all), ["hello"]);
+    assert_eq!(
+        all[2],
+        json!({ "type": "erasure", "seq": 2, "erasure": {
+            "id": Uuid::from_u128(7), "kind": "session", "agent_id": "A",
+            "session": { "id": id, "session_id": "gone", "source": "default" },
+            "at": "2026-09-28T14:54:18.000000Z",
+        } })
+    );
+    assert_eq!(all[3]["erasure"]["session"], Value::Null);
+    assert_eq!(all[3]["erasure"]["kind"], "agent");
+    assert!(kinds(&early.rest().await).ends_with(&["erasure", "erasure"]));
+    for (query, expected) in [
+        ("agent_id=A", &["session", "message", "erasure"] as &[_]),
+        ("agent_id=B", &["erasure"]),
+        ("agent_id=C", &[]),
+        ("source=elsewhere", &["erasure"]),
+    ] {
+        assert_eq!(kinds(&Reader::new(&api, query).rest().await), expected, "{query}");
+    }
+    let key = api.key(&[Scope::Read], Some(&["C"])).await;
+    let mut reader = Reader { key, ..Reader::new(&api, "limit=1") };
+    assert_eq!(reader.rest().await, [] as [Value; 0]);
+}
+
+#[actix_web::test]
+async fn a_position_that_cannot_be_gone_on_from_is_refused() {
+    let api = TestApi::start().await;
+    let empty = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
+    for text in ["1", "2", "3"] {
+        put(&api.database.options(), &[said("A", "s", text)]).await;
+    }
+    let mut reader = Reader::new(&api, "limit=2");
+    reader.page().await;
+    let old = reader.after.clone().unwrap();
+    reader.rest().await;
+    let new = reader.after.clone().unwrap();
+    let refused = async |after: &str| {
+        let answer = api.get(&format!("/v1/changes?after={after}")).await;
+        (answer.status == 400).then(|| answer.code())
+    };
+    let code = Some("invalid_cursor".to_owned());
+    assert_eq!(refused("made-up").await, code);
+    assert_eq!(refused(&old[1..]).await, code);
+    assert_eq!(refused(&old).await, None);
+
+    // Of a journal that counts on after a restore, with other rows.
+    let pool = api.database.pool();
+    sqlx::query("UPDATE journal SET received_at = received_at - interval '1 hour' WHERE seq = 1")
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(refused(&old).await, code);
+    assert_eq!(refused(&new).await, None);
+
+    // Cut off at its beginning.
+    sqlx::query("DELETE FROM journal WHERE seq < 3").execute(pool).await.unwrap();
+    assert_eq!(refused(&old).await, code);
+    assert_eq!(refused(&empty).await, code, "it saw nothing, and two rows are missing");
+    assert_eq!(refused(&new).await, None);
+    assert_eq!(texts(&Reader::new(&api, "").rest().await), ["3"], "the first that is kept");
+
+    // Of a database that does not have as much.
+    sqlx::raw_sql("DELETE FROM journal; UPDATE journal_head SET seq = 0")
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(refused(&new).await, code);
+}
+
+#[actix_web::test]
+async fn the_journal_of_a_database_that_had_rows_tells_all_of_them() {
+    static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(pool).await.unwrap();
+    let mut migrations = MIGRATOR.iter();
+    let first = migrations.next().unwrap();
+    sqlx::raw_sql(first.sql.clone()).execute(pool).await.unwrap();
+    Row::new("A", "silent").store(pool).await;
+    Row::new("A", "one").store_with(pool, &[("user", "1"), ("assistant", "2")]).await;
+    let long = Row::new("B", "long").store(pool).await;
+    for n in 0..30 {
+        say(pool, long, at(-n), "user", &format!("long {n}")).await;
+    }
+    // A full entry's worth and more.
+    sqlx::query(
+        "INSERT INTO messages
+         SELECT session_id, occurred_at + n * interval '1 second', gen_random_uuid(), delivery_id,
+             role, message || '/' || n, sent_at, received_at, altered, undated
+         FROM messages, generate_series(1, 90) AS n WHERE session_id = $1",
+    )
+    .bind(long)
+    .execute(pool)
+    .await
+    .unwrap();
+    for migration in migrations {
+        sqlx::raw_sql(migration.sql.clone()).execute(pool).await.unwrap();
+    }
+
+    let api = TestApi::start_on(database);
+    let pool = api.database.pool();
+    put(&api.database.options(), &[said("A", "new", "after it")]).await;
+    let all = Reader::new(&api, "limit=500").rest().await;
+    let rows: Vec<String> = sqlx::query_scalar("SELECT id::text FROM messages ORDER BY 1")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    let mut told: Vec<_> =
+        all.iter().filter_map(|item| item["message"]["id"].as_str()).map(str::to_owned).collect();
+    told.sort_unstable();
+    assert_eq!(rows.len(), 2 + 30 * 91 + 1);
+    assert_eq!(told, rows, "each once");
+    let sessions: BTreeSet<_> =
+        all.iter().filter_map(|item| item["session"]["session_id"].as_str()).collect();
+    assert_eq!(sessions, BTreeSet::from(["silent", "one", "long", "new"]));
+    assert_eq!(texts(&all).last(), Some(&"after it"), "and it counts on");
+}
