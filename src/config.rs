@@ -15,12 +15,12 @@ mod visits;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
 
 pub use generated::Generated;
+pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
 pub use raw::{DatabaseArgs, ServeArgs};
 pub use secret::Secret;
@@ -74,8 +74,8 @@ pub struct Settings {
     pub silence: SilenceLimits,
     /// When silence says that the next visitor speaks, by agent.
     pub visit_gaps: VisitGaps,
-    /// How long the log of deliveries is kept; `None` is for ever.
-    pub keep_deliveries: Option<Duration>,
+    /// How long conversations and the log of deliveries are kept.
+    pub keep: Keep,
     /// Bring the schema up to date at start.
     pub migrate: bool,
     /// How log lines look.
@@ -138,7 +138,12 @@ impl Settings {
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.database.config.as_deref())?;
         let origins = Origins::of(&args);
-        let sources = sources::resolve(args.webhook_secret, args.webhook_header, &file)?;
+        let sources = sources::resolve(
+            args.webhook_secret,
+            args.webhook_header,
+            args.redact.as_deref(),
+            &file,
+        )?;
         let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
             flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
                 text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
@@ -190,8 +195,10 @@ impl Settings {
                 args.visit_gap.as_deref().or(file.visit_gap.as_deref()),
                 &file.agents,
             )?,
-            keep_deliveries: keep::deliveries(
-                args.keep_deliveries.as_deref().or(file.keep_deliveries.as_deref()),
+            keep: Keep::resolve(
+                args.keep_messages.as_deref(),
+                args.keep_deliveries.as_deref(),
+                &file,
             )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),

@@ -8,6 +8,7 @@ pub mod config;
 pub mod domain;
 pub mod lifecycle;
 pub mod problem;
+pub mod redact;
 pub mod telemetry;
 
 pub mod decode;

@@ -97,7 +97,7 @@ impl Server {
             verdict: schema_state,
             pool: pool.clone(),
             clock: clock.clone(),
-            keep_deliveries: settings.keep_deliveries,
+            keep: settings.keep.clone(),
             ready: schema.clone(),
         };
         life.spawn("schema", keeper.run(life.clone()));

@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use verbatim::config::{RequiredHeader, Secret, SourceSettings};
 use verbatim::domain::SourceName;
+use verbatim::redact::Redaction;
 use verbatim::webhook::credentials::{Proof, SIGNATURE, Source, TIMESTAMP};
 
 /// Two of them, as while one is rotated.
@@ -59,6 +60,7 @@ impl Switches {
             secrets: secrets.iter().map(|secret| Secret::new((*secret).into())).collect(),
             headers: if self.has(Switch::AsksForToken) { vec![token] } else { vec![] },
             strict_timestamps: self.has(Switch::Strict),
+            redaction: Redaction::default(),
         })
         .unwrap()
     }

@@ -53,6 +53,7 @@ fn arrival(told: u8, body: &[u8]) -> Arrival {
             signed: bit(0),
             stale: bit(1),
             test: bit(2),
+            event_id: None,
         },
         body: Bytes::copy_from_slice(body),
     }

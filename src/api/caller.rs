@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+use uuid::Uuid;
 
 use super::ApiState;
 use super::keyring::Grant;
@@ -41,6 +42,12 @@ impl Caller {
     #[must_use]
     pub fn agents(&self) -> Option<&[String]> {
         self.0.agents()
+    }
+
+    /// The key's id; `None` is the one of the settings.
+    #[must_use]
+    pub fn key_id(&self) -> Option<Uuid> {
+        self.0.id()
     }
 
     /// When the key stops to be valid.

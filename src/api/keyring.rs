@@ -41,6 +41,8 @@ pub struct Keyring {
 /// What a key allows.
 #[derive(Debug)]
 pub(super) struct Grant {
+    /// `None` is the key of the settings.
+    id: Option<Uuid>,
     scopes: Vec<Scope>,
     agents: Option<Vec<String>>,
     expires_at: Option<DateTime<Utc>>,
@@ -55,6 +57,11 @@ impl Grant {
     /// The agents that the key is bound to; `None` is every agent.
     pub(super) fn agents(&self) -> Option<&[String]> {
         self.agents.as_deref()
+    }
+
+    /// The key's id; `None` is the one of the settings.
+    pub(super) fn id(&self) -> Option<Uuid> {
+        self.id
     }
 
     /// When the key stops to be valid.
@@ -87,7 +94,8 @@ impl Keyring {
     pub(super) fn recall(&self, key: &str) -> Option<Result<Arc<Grant>, Problem>> {
         let hash = KeyHash::of(key);
         if self.is_bootstrap(hash) {
-            let grant = Grant { scopes: vec![Scope::Admin], agents: None, expires_at: None };
+            let grant =
+                Grant { id: None, scopes: vec![Scope::Admin], agents: None, expires_at: None };
             return Some(Ok(Arc::new(grant)));
         }
         if !looks_like_key(key) {
@@ -163,6 +171,7 @@ fn cache(live_for: Duration) -> Cache<KeyHash, Arc<Grant>> {
 impl From<KeyRow> for Grant {
     fn from(row: KeyRow) -> Self {
         Self {
+            id: Some(row.id),
             // A scope of a later version means nothing to this one.
             scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             agents: row.agent_ids,
@@ -191,6 +200,7 @@ mod tests {
         let ring = Keyring::new(store, clock.clone(), &[]);
         let (known, stranger) = (generate_key(), generate_key());
         let grant = Grant {
+            id: None,
             scopes: vec![Scope::Analytics],
             agents: None,
             expires_at: Some(DateTime::UNIX_EPOCH + TimeDelta::minutes(1)),

@@ -8,8 +8,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, changes, deliveries, docs, health, keys, messages, metrics, openapi, search, sessions,
-    stream, transcript, visits,
+    agents, changes, deliveries, docs, erase, health, holds, keys, messages, metrics, openapi,
+    search, sessions, stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -17,10 +17,10 @@ use crate::problem::{Code, Problem};
 /// `/readyz` and `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(at("/v1/agents").get(agents::list))
-        .service(at("/v1/agents/{agent_id}").get(agents::show))
+        .service(at("/v1/agents/{agent_id}").get(agents::show).delete(erase::agent))
         .service(at("/v1/agents/{agent_id}/sessions").get(sessions::list_of_agent))
         .service(at("/v1/sessions").get(sessions::list))
-        .service(at("/v1/sessions/{session_id}").get(sessions::show))
+        .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erase::session))
         .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
@@ -30,6 +30,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
+        .service(at("/v1/holds").get(holds::list))
+        .service(at("/v1/agents/{agent_id}/hold").put(holds::agent).delete(holds::release_agent))
+        .service(
+            at("/v1/sessions/{session_id}/hold").put(holds::session).delete(holds::release_session),
+        )
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
         .service(at("/healthz").get(health::alive))
@@ -69,6 +74,15 @@ impl At {
         F::Output: Responder + 'static,
     {
         self.with(&["POST"], web::post().to(handler))
+    }
+
+    fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(&["PUT"], web::put().to(handler))
     }
 
     fn delete<F, Args>(self, handler: F) -> Self

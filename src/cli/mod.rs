@@ -3,6 +3,7 @@
 mod doctor;
 mod keys;
 mod migrate;
+mod retention;
 mod serve;
 mod simulate;
 mod verify;
@@ -31,6 +32,8 @@ enum Command {
     Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
+    /// Drop now what is over age, or say what would go
+    Retention(Box<retention::Args>),
     /// Play the sender: realistic conversations, signed
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
@@ -49,6 +52,7 @@ impl Cli {
                     migrate::run(args).await
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
+                Command::Retention(args) => retention::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{Ack, LogFormat, Secret};
+use crate::redact::Kind;
 
 /// Where the data is: for every command that touches it.
 #[derive(Args, Clone, Debug, Default)]
@@ -66,9 +67,16 @@ pub struct ServeArgs {
     /// [default: 5m]
     #[arg(long, env = "VERBATIM_VISIT_GAP", value_name = "DURATION")]
     pub visit_gap: Option<String>,
+    /// How long conversations are kept, in whole days, or `forever` [default: forever]
+    #[arg(long, env = "VERBATIM_KEEP_MESSAGES", value_name = "DURATION")]
+    pub keep_messages: Option<String>,
     /// How long the log of deliveries is kept, raw bytes included, or `forever` [default: 30d]
     #[arg(long, env = "VERBATIM_KEEP_DELIVERIES", value_name = "DURATION")]
     pub keep_deliveries: Option<String>,
+    /// What is replaced in deliveries of the default source before they are kept: some of email,
+    /// phone and card, comma-separated [default: none]
+    #[arg(long, env = "VERBATIM_REDACT", value_name = "KINDS")]
+    pub redact: Option<String>,
     /// Leave the database's schema as it is
     #[arg(long)]
     pub no_migrate: bool,
@@ -109,7 +117,9 @@ pub(super) struct File {
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
     pub(super) visit_gap: Option<String>,
+    pub(super) keep_messages: Option<String>,
     pub(super) keep_deliveries: Option<String>,
+    pub(super) redact: Option<Vec<Kind>>,
     pub(super) log_format: Option<LogFormat>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,
@@ -137,6 +147,10 @@ pub(super) struct FileSource {
     pub(super) headers: Vec<Secret>,
     #[serde(default)]
     pub(super) strict_timestamps: bool,
+    pub(super) keep_messages: Option<String>,
+    pub(super) keep_deliveries: Option<String>,
+    #[serde(default)]
+    pub(super) redact: Vec<Kind>,
 }
 
 impl File {

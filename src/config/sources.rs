@@ -5,6 +5,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::Secret;
 use super::raw::File;
 use crate::domain::SourceName;
+use crate::redact::{Kind, Redaction};
 
 /// One source and its credentials. With neither secret nor header, it is not yet open: `serve`
 /// makes a secret for the default source and refuses to start with such a further one.
@@ -18,6 +19,8 @@ pub struct SourceSettings {
     pub headers: Vec<RequiredHeader>,
     /// Refuse a delivery whose signed timestamp is missing or more than five minutes off.
     pub strict_timestamps: bool,
+    /// What is replaced in its deliveries before they are kept.
+    pub redaction: Redaction,
 }
 
 /// A header that a delivery must carry.
@@ -41,6 +44,7 @@ impl SourceSettings {
 pub(super) fn resolve(
     secrets: Option<String>,
     headers: Option<String>,
+    redact: Option<&str>,
     file: &File,
 ) -> anyhow::Result<Vec<SourceSettings>> {
     let secrets = match secrets.filter(|text| !text.trim().is_empty()) {
@@ -51,12 +55,15 @@ pub(super) fn resolve(
         Some(text) => text.lines().map(|line| Secret::new(line.to_owned())).collect(),
         None => file.webhook_headers.clone().unwrap_or_default(),
     };
-    let default = source(
-        SourceName::default(),
-        secrets,
-        &headers,
-        file.strict_timestamps.unwrap_or_default(),
-    )?;
+    let default = SourceSettings {
+        redaction: redaction(redact, file.redact.as_deref())?,
+        ..source(
+            SourceName::default(),
+            secrets,
+            &headers,
+            file.strict_timestamps.unwrap_or_default(),
+        )?
+    };
     let mut sources = vec![default];
     for further in &file.sources {
         let name = SourceName::parse(&further.name)?;
@@ -65,15 +72,16 @@ pub(super) fn resolve(
             "the source {name} is configured twice (source \"default\" is the one of the \
              top-level settings)"
         );
-        let further =
+        let settings =
             source(name, further.secrets.clone(), &further.headers, further.strict_timestamps)?;
         ensure!(
-            !further.is_open(),
+            !settings.is_open(),
             "the source {} has neither a secret nor a header: anybody could deliver to it. Give \
              it `secrets` or `headers`",
             further.name
         );
-        sources.push(further);
+        let redaction = further.redact.iter().copied().collect();
+        sources.push(SourceSettings { redaction, ..settings });
     }
     Ok(sources)
 }
@@ -96,7 +104,24 @@ fn source(
         "source {name}: strict_timestamps needs a secret, since only a signature vouches for a \
          timestamp"
     );
-    Ok(SourceSettings { name, secrets, headers, strict_timestamps })
+    Ok(SourceSettings {
+        name,
+        secrets,
+        headers,
+        strict_timestamps,
+        redaction: Redaction::default(),
+    })
+}
+
+/// What the default source asks for: comma-separated in the environment, else in the file.
+fn redaction(text: Option<&str>, file: Option<&[Kind]>) -> anyhow::Result<Redaction> {
+    let Some(text) = text else { return Ok(file.unwrap_or_default().iter().copied().collect()) };
+    let kinds = text.split(',').map(str::trim).filter(|kind| !kind.is_empty());
+    let parse = |kind| {
+        Kind::parse(kind)
+            .with_context(|| format!("redact is some of email, phone and card, and not {kind:?}"))
+    };
+    kinds.map(parse).collect()
 }
 
 fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
@@ -123,6 +148,7 @@ mod tests {
         let sources = resolve(
             Some("one, two,".into()),
             Some("X-Webhook-Secret: a\nAuthorization: Bearer b:c".into()),
+            None,
             &File::default(),
         )
         .unwrap();
@@ -136,7 +162,7 @@ mod tests {
     #[test]
     fn a_further_source_without_credentials_is_refused() {
         let file: File = toml::from_str("[[sources]]\nname = \"kiosk\"").unwrap();
-        let error = resolve(None, None, &file).unwrap_err().to_string();
+        let error = resolve(None, None, None, &file).unwrap_err().to_string();
         assert!(error.contains("kiosk has neither a secret nor a header"), "{error}");
     }
 
@@ -144,13 +170,13 @@ mod tests {
     fn a_source_is_configured_once() {
         let file: File =
             toml::from_str("[[sources]]\nname = \"default\"\nsecrets = [\"s\"]").unwrap();
-        let error = resolve(None, None, &file).unwrap_err().to_string();
+        let error = resolve(None, None, None, &file).unwrap_err().to_string();
         assert!(error.contains("configured twice"), "{error}");
     }
 
     #[test]
     fn an_error_never_quotes_a_header_line() {
-        let error = resolve(None, Some("hunter2".into()), &File::default()).unwrap_err();
+        let error = resolve(None, Some("hunter2".into()), None, &File::default()).unwrap_err();
         assert!(!format!("{error:#} {error:?}").contains("hunter2"));
     }
 }

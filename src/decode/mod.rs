@@ -100,7 +100,9 @@ impl<'a> Reader<'a> {
         let happened_at = time_of(self.data.get("timestamp")).or(sent_at);
         let Arrival { source, evidence, body, received_at, .. } = self.arrival;
         Ok(Delivery {
-            id: EventId::of(source, evidence.sender_delivery_id.as_deref(), body),
+            id: evidence.event_id.unwrap_or_else(|| {
+                EventId::of(source, evidence.sender_delivery_id.as_deref(), body)
+            }),
             generation: self.generation(),
             agent_id: self.agent().ok(),
             event_type: self.event_type,

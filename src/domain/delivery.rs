@@ -32,6 +32,9 @@ pub struct Evidence {
     pub stale: bool,
     /// It said `X-Test-Webhook: true`.
     pub test: bool,
+    /// What it is known by among its repeats, where that cannot be told from the body any more:
+    /// it was redacted, and this is the hash of what arrived.
+    pub event_id: Option<EventId>,
 }
 
 /// Which of the sender's contracts a delivery follows.

@@ -204,6 +204,15 @@ impl InboxFile {
         if identity(&self.path) == self.identity { Ok(()) } else { Err(FileError::Removed) }
     }
 
+    /// Leaves nothing of what was forgotten: its pages stay in the file, and its frames in the log,
+    /// until they are needed for something else.
+    pub(super) async fn scrub(&mut self) -> Result<(), FileError> {
+        sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
     /// Writes all that it holds into a new file.
     pub(super) async fn copy_to(&mut self, path: &Path) -> Result<(), FileError> {
         let path = path.to_string_lossy().into_owned();

@@ -117,6 +117,7 @@ impl Inbox {
             metrics,
             clock: clock.clone(),
             salvage: wake.clone(),
+            written_since: None,
         };
         life.spawn("inbox writer", writer.run(file));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));

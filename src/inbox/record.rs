@@ -5,11 +5,14 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use chrono::DateTime;
 use uuid::Uuid;
 
-use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};
+use crate::domain::{Arrival, DeliveryId, EventId, Evidence, SourceName};
 
 /// The layout of a record. A later one gets another number, and this one stays readable: an
 /// upgrade finds what the version before it left.
 const LAYOUT: u8 = 1;
+/// The same with the id of the event before the body, which does not tell it: it was redacted.
+/// Records that need it not are written without, so that a step back can read them.
+const LAYOUT_WITH_EVENT_ID: u8 = 2;
 
 const SIGNED: u8 = 1;
 const STALE: u8 = 2;
@@ -54,7 +57,8 @@ pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival> + Clone)
 /// What a record takes, or a little more.
 fn room_for(arrival: &Arrival) -> usize {
     let id = arrival.evidence.sender_delivery_id.as_deref().map_or(0, str::len);
-    HEADER_BYTES + FIXED_BYTES + arrival.source.as_str().len() + id + arrival.body.len()
+    let event_id = arrival.evidence.event_id.map_or(0, |_| size_of::<Uuid>());
+    HEADER_BYTES + FIXED_BYTES + event_id + arrival.source.as_str().len() + id + arrival.body.len()
 }
 
 /// Reads a group back: every delivery that is whole, and how much is not.
@@ -89,17 +93,21 @@ fn record_at(group: &Bytes, at: usize) -> Option<(Arrival, usize)> {
     let start = at + HEADER_BYTES;
     let record = group.get(start..start.checked_add(length)?)?;
     // The cheap test first: behind damage this is asked at every byte.
-    if record.first() != Some(&LAYOUT) || crc32fast::hash(record) != checksum {
+    if !is_layout(*record.first()?) || crc32fast::hash(record) != checksum {
         return None;
     }
     let end = start + length;
     Some((decode(group.slice(start..end))?, end))
 }
 
+fn is_layout(layout: u8) -> bool {
+    [LAYOUT, LAYOUT_WITH_EVENT_ID].contains(&layout)
+}
+
 fn encode(arrival: &Arrival, out: &mut Vec<u8>) {
-    let Evidence { sender_delivery_id, signed, stale, test } = &arrival.evidence;
+    let Evidence { sender_delivery_id, signed, stale, test, event_id } = &arrival.evidence;
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.put_u8(LAYOUT);
+    out.put_u8(if event_id.is_some() { LAYOUT_WITH_EVENT_ID } else { LAYOUT });
     out.put_slice(arrival.id.0.as_bytes());
     out.put_i64_le(arrival.received_at.timestamp_micros());
     out.put_u8(
@@ -112,6 +120,9 @@ fn encode(arrival: &Arrival, out: &mut Vec<u8>) {
     if let Some(id) = sender_delivery_id {
         put_text(out, id);
     }
+    if let Some(EventId(id)) = event_id {
+        out.put_slice(id.as_bytes());
+    }
     out.put_slice(&arrival.body);
 }
 
@@ -122,7 +133,8 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn decode(mut record: Bytes) -> Option<Arrival> {
-    if record.try_get_u8().ok()? != LAYOUT {
+    let layout = record.try_get_u8().ok()?;
+    if !is_layout(layout) {
         return None;
     }
     let id = Uuid::from_u128(record.try_get_u128().ok()?);
@@ -133,6 +145,10 @@ fn decode(mut record: Bytes) -> Option<Arrival> {
         0 => None,
         _ => Some(get_text(&mut record)?),
     };
+    let event_id = match layout {
+        LAYOUT => None,
+        _ => Some(EventId(Uuid::from_u128(record.try_get_u128().ok()?))),
+    };
     Some(Arrival {
         id: DeliveryId(id),
         received_at,
@@ -142,6 +158,7 @@ fn decode(mut record: Bytes) -> Option<Arrival> {
             signed: flags & SIGNED != 0,
             stale: flags & STALE != 0,
             test: flags & TEST != 0,
+            event_id,
         },
         body: record,
     })
@@ -167,14 +184,17 @@ mod tests {
             "[a-z0-9_-]{1,64}",
             proptest::option::of("\\PC{1,40}"),
             any::<[bool; 3]>(),
+            proptest::option::of(any::<u128>()),
             prop::collection::vec(any::<u8>(), 0..200),
         );
-        let one = one.prop_map(|(id, micros, source, delivery_id, [signed, stale, test], body)| {
+        let one = one.prop_map(|(id, micros, source, sender_delivery_id, told, event_id, body)| {
+            let [signed, stale, test] = told;
+            let event_id = event_id.map(|id| EventId(Uuid::from_u128(id)));
             Arrival {
                 id: DeliveryId(Uuid::from_u128(id)),
                 received_at: DateTime::from_timestamp_micros(micros).unwrap(),
                 source: SourceName::parse(&source).unwrap(),
-                evidence: Evidence { sender_delivery_id: delivery_id, signed, stale, test },
+                evidence: Evidence { sender_delivery_id, signed, stale, test, event_id },
                 body: body.into(),
             }
         });

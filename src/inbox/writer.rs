@@ -25,6 +25,9 @@ const GROUP_DELIVERIES: usize = 1_000;
 const GROUP_BYTES: usize = 4 << 20;
 /// How long what is drained may stay in the file while no new group comes to take it away.
 const FORGET_AFTER: Duration = Duration::from_secs(1);
+/// How often the file is cleared of what was forgotten, where it holds nothing else. It costs a few
+/// syncs, and under load new groups write over the old ones anyway.
+const SCRUB_EVERY: Duration = Duration::from_mins(1);
 
 /// The writer, before it runs.
 pub(super) struct Writer {
@@ -39,6 +42,8 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     /// Told when a damaged file has been set aside.
     pub(super) salvage: Arc<Notify>,
+    /// Since when something has been written that was not cleared away.
+    pub(super) written_since: Option<Instant>,
 }
 
 /// Whether the file can be trusted.
@@ -103,8 +108,9 @@ impl Writer {
     async fn write(&mut self, mut file: InboxFile, group: Vec<Submission>) -> State {
         let forget = self.backlog.take_forgettable();
         if group.is_empty() && forget.is_empty() {
-            return State::Open(file);
+            return self.scrub(file).await;
         }
+        self.written_since.get_or_insert_with(Instant::now);
         let group = self.admit(group);
         let (deliveries, waiting): (Vec<Received>, Vec<Waiting>) =
             group.into_iter().map(|one| (one.received, (one.durable, one.room))).unzip();
@@ -133,6 +139,22 @@ impl Writer {
                     deliveries go to Postgres before they are answered");
                 self.backlog.give_back(forget);
                 answer(waiting, Err(Refused::Failing));
+                self.distrust(Some(file), Doubt::of(&error))
+            }
+        }
+    }
+
+    /// Clears the file of what was forgotten, where nothing waits in it and some time has passed.
+    async fn scrub(&mut self, mut file: InboxFile) -> State {
+        let waited = self.written_since.is_some_and(|since| since.elapsed() >= SCRUB_EVERY);
+        if !waited || self.backlog.watch_depth().borrow().deliveries > 0 {
+            return State::Open(file);
+        }
+        self.written_since = None;
+        match file.scrub().await {
+            Ok(()) => State::Open(file),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the inbox cannot clear its file");
                 self.distrust(Some(file), Doubt::of(&error))
             }
         }
@@ -204,6 +226,9 @@ impl Writer {
         let mut closed = Ok(());
         if !forget.is_empty() {
             closed = file.commit(None, &forget).await;
+        }
+        if closed.is_ok() && self.backlog.watch_depth().borrow().deliveries == 0 {
+            closed = file.scrub().await;
         }
         if let Err(error) = closed.and(file.close().await) {
             // What could not be forgotten is drained again, and found to be there.

@@ -8,9 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::Keep;
 use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
+use crate::store::Store;
 
 /// How long it may take to see what the schema lacks.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
@@ -18,7 +20,7 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
-/// partitions ahead of time, and the log of deliveries within its age.
+/// partitions ahead of time, and everything within its age.
 pub(super) struct SchemaKeeper {
     pub(super) database: Arc<Database>,
     /// It may apply migrations; else it waits until somebody else has.
@@ -26,8 +28,7 @@ pub(super) struct SchemaKeeper {
     pub(super) verdict: watch::Sender<SchemaState>,
     pub(super) pool: postgres::Pool,
     pub(super) clock: Clock,
-    /// `None`: for ever.
-    pub(super) keep_deliveries: Option<Duration>,
+    pub(super) keep: Keep,
     /// Cancelled once the drain may begin: after the first partitions are made, so that nothing is
     /// written that they would have to move.
     pub(super) ready: CancellationToken,
@@ -60,7 +61,12 @@ impl SchemaKeeper {
         let (pool, clock) = (&self.pool, &self.clock);
         tokio::join!(
             partitions::run(pool.clone(), clock.clone(), life.clone()),
-            retention::run(pool.clone(), clock.clone(), self.keep_deliveries, life.clone()),
+            retention::run(
+                Store::new(pool.clone()),
+                clock.clone(),
+                self.keep.clone(),
+                life.clone()
+            ),
         );
     }
 

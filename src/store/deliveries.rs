@@ -13,7 +13,7 @@ use super::ingest;
 use super::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest};
 use super::{Store, StoreError};
 use crate::domain::ids::InvalidSourceName;
-use crate::domain::{Arrival, Delivery, DeliveryId, Evidence, Outcome, SourceName};
+use crate::domain::{Arrival, Delivery, DeliveryId, EventId, Evidence, Outcome, SourceName};
 
 /// A delivery as it stands in the log.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct DeliveryRow {
     pub stale: bool,
     /// It said that it is a test.
     pub test: bool,
+    /// What it is known by among its repeats, where its body was redacted.
+    pub event_id: Option<Uuid>,
     /// Its body's size.
     pub size_bytes: i32,
     /// Its body, where one delivery is read; a list leaves it out.
@@ -68,6 +70,7 @@ impl DeliveryRow {
                 signed: self.signed,
                 stale: self.stale,
                 test: self.test,
+                event_id: self.event_id.map(EventId),
             },
             body: self.body.clone().map(Bytes::from).unwrap_or_default(),
         })
@@ -142,6 +145,7 @@ macro_rules! list_deliveries {
                 d.signed AS "signed!",
                 d.stale AS "stale!",
                 d.test AS "test!",
+                d.event_id,
                 octet_length(d.body) AS "size_bytes!",
                 NULL::bytea AS body
             FROM "#
@@ -253,6 +257,7 @@ impl Store {
                 d.signed,
                 d.stale,
                 d.test,
+                d.event_id,
                 octet_length(d.body) AS "size_bytes!",
                 d.body AS "body?"
             FROM deliveries AS d

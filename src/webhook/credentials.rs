@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::config::SourceSettings;
-use crate::domain::SourceName;
+use crate::domain::{Arrival, EventId, SourceName};
+use crate::redact::Redaction;
 
 /// Header with the signature.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature");
@@ -27,6 +28,7 @@ pub struct Source {
     keys: Vec<Hmac<Sha256>>,
     headers: Vec<(HeaderName, [u8; 32])>,
     strict_timestamps: bool,
+    redaction: Redaction,
 }
 
 /// What the credentials told, once they were found right.
@@ -89,7 +91,19 @@ impl Source {
                 .collect(),
             headers: headers.collect::<Result<_, _>>()?,
             strict_timestamps: settings.strict_timestamps,
+            redaction: settings.redaction,
         })
+    }
+
+    /// The arrival as it may be kept. It stays the same event, also towards those that came before
+    /// the source asked for redaction.
+    pub(super) fn redact(&self, mut arrival: Arrival) -> Arrival {
+        if let Some(kept) = self.redaction.body(&arrival.body) {
+            let told = arrival.evidence.sender_delivery_id.as_deref();
+            arrival.evidence.event_id = Some(EventId::of(&arrival.source, told, &arrival.body));
+            arrival.body = kept.into();
+        }
+        arrival
     }
 
     /// Judges a delivery by its headers and raw body.
@@ -195,6 +209,7 @@ mod tests {
                 })
                 .collect(),
             strict_timestamps,
+            redaction: Redaction::default(),
         })
         .unwrap()
     }

@@ -112,6 +112,7 @@ async fn take(
         evidence: evidence(headers, proof),
         body,
     };
+    let arrival = source.redact(arrival);
     let id = arrival.id.0;
     let received = Received::from(arrival);
     *seen = match received.read.as_ref().map(|delivery| &delivery.event) {
@@ -164,6 +165,7 @@ fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
         signed: proof.signed,
         stale: proof.stale,
         test: text(&TEST).is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        event_id: None,
     }
 }
 

@@ -64,13 +64,13 @@ fn is_of_the_arrival(field: &str) -> bool {
 }
 
 /// A program of the server's own version.
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let finder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres-bindir");
     let folder = Command::new(finder).output().unwrap().stdout;
     Command::new(Path::new(String::from_utf8(folder).unwrap().trim()).join(name))
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");

@@ -9,7 +9,7 @@ use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName, Unreadable};
 use verbatim::drain::retry::retry;
 use verbatim::jobs::partitions;
-use verbatim::jobs::retention::{BATCH_ROWS, QUARANTINE_FACTOR, Swept, run_once};
+use verbatim::jobs::retention::log::{BATCH_ROWS, QUARANTINE_FACTOR, Swept, run_once};
 use verbatim::store::Store;
 use verbatim::store::ingest::{Row, write};
 

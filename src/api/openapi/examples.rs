@@ -64,6 +64,8 @@ fn by_name(name: &str) -> Option<Value> {
         "hit" => json!(true),
         "score" => json!(0.72),
         "lag_entries" | "lag_seconds" => json!(0),
+        "erased_at" => json!("2026-09-28T14:54:13.945697Z"),
+        "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
         "complete" => json!(false),
         "examined_messages" => json!(8),
         "flag" => json!("no_join"),

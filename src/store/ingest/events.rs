@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Readable;
-use crate::domain::Event;
+use crate::domain::{Arrival, Delivery, Event};
 
 /// Inserts the events, and gives the ids of those that are new.
 pub(super) async fn insert(
@@ -30,10 +30,14 @@ pub(super) async fn insert(
     Ok(new)
 }
 
-/// The time of some messages may differ between repeats, so that the key of `messages` does not
+/// The time of some events may differ between repeats, so that the key of `messages` does not
 /// stop them: those without one, and those that are known by the sender's id and not their bytes.
+pub(super) fn may_come_dated_otherwise(arrival: &Arrival, delivery: &Delivery) -> bool {
+    delivery.undated || arrival.evidence.sender_delivery_id.is_some()
+}
+
 fn needs_guard(one: &Readable<'_>) -> bool {
-    one.delivery.undated || one.arrival.evidence.sender_delivery_id.is_some()
+    may_come_dated_otherwise(one.arrival, one.delivery)
 }
 
 async fn leave_out_known<'a>(

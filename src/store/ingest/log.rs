@@ -1,20 +1,27 @@
 //! The log of deliveries: every arrival, its bytes, and what became of it.
 
+use std::collections::HashSet;
+
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Row;
 use crate::domain::{Arrival, Generation, Outcome};
 
+/// Stands in the log for what was said in a delivery that was erased.
+const ERASED: &str = "it was erased";
+
 /// Logs every arrival. One that is there already keeps its first outcome: it is the same arrival,
-/// written again after an answer that got lost.
+/// written again after an answer that got lost. Of what was erased only that is told.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
     outcomes: &[Outcome],
+    erased: &HashSet<Uuid>,
 ) -> Result<(), sqlx::Error> {
     let mut sorted: Vec<(&Row<'_>, Outcome)> = rows.iter().zip(outcomes.iter().copied()).collect();
     sorted.sort_unstable_by_key(|(row, _)| (row.arrival.received_at, row.arrival.id));
+    let is_erased = |row: &Row<'_>| erased.contains(&row.arrival.id.0);
     macro_rules! column {
         ($of:expr) => {
             sorted.iter().map(|(row, _)| *row).map($of).collect::<Vec<_>>()
@@ -23,12 +30,12 @@ pub(super) async fn insert(
     sqlx::query!(
         "INSERT INTO deliveries (
              id, received_at, source, generation, event_type, outcome, reason, session_id,
-             agent_id, sender_delivery_id, signed, stale, test, body
+             agent_id, sender_delivery_id, signed, stale, test, body, event_id
          )
          SELECT * FROM UNNEST(
              $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
              $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], $12::boolean[],
-             $13::boolean[], $14::bytea[]
+             $13::boolean[], $14::bytea[], $15::uuid[]
          )
          ON CONFLICT DO NOTHING",
         &column!(|row| row.arrival.id.0),
@@ -37,14 +44,19 @@ pub(super) async fn insert(
         &column!(|row| row.delivery().map(|one| Generation::as_str(one.generation))) as _,
         &column!(|row| row.delivery().map(|one| one.event_type.as_str())) as _,
         &sorted.iter().map(|(_, outcome)| outcome.as_str()).collect::<Vec<_>>() as _,
-        &column!(|row| row.fault().map(ToString::to_string)) as _,
+        &column!(|row| if is_erased(row) {
+            Some(ERASED.to_owned())
+        } else {
+            row.fault().map(ToString::to_string)
+        }) as _,
         &column!(session_of) as _,
         &column!(|row| row.delivery().and_then(|one| one.agent_id.as_deref())) as _,
         &column!(|row| row.arrival.evidence.sender_delivery_id.as_deref()) as _,
         &column!(|row| row.arrival.evidence.signed),
         &column!(|row| row.arrival.evidence.stale),
         &column!(|row| row.arrival.evidence.test),
-        &column!(|row| &*row.arrival.body) as _,
+        &column!(|row| if is_erased(row) { &[] } else { &*row.arrival.body }) as _,
+        &column!(|row| row.arrival.evidence.event_id.map(|id| id.0)) as _,
     )
     .execute(connection)
     .await?;
@@ -74,6 +86,7 @@ pub(super) async fn release(
     connection: &mut PgConnection,
     row: &Row<'_>,
     outcome: Outcome,
+    erased: &HashSet<Uuid>,
 ) -> Result<(), sqlx::Error> {
     let read = row.delivery();
     sqlx::query!(
@@ -81,9 +94,10 @@ pub(super) async fn release(
          SET generation = $3,
              event_type = $4,
              outcome = $5,
-             reason = NULL,
+             reason = CASE WHEN $8 THEN $9 END,
              session_id = $6,
-             agent_id = $7
+             agent_id = $7,
+             body = CASE WHEN $8 THEN '' ELSE body END
          WHERE received_at = $1 AND id = $2",
         row.arrival.received_at,
         row.arrival.id.0,
@@ -92,6 +106,8 @@ pub(super) async fn release(
         outcome.as_str(),
         session_of(row),
         read.and_then(|one| one.agent_id.as_deref()),
+        erased.contains(&row.arrival.id.0),
+        ERASED,
     )
     .execute(connection)
     .await?;

@@ -9,6 +9,7 @@ mod events;
 pub mod journal;
 mod log;
 mod sessions;
+pub(in crate::store) mod tombstones;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -61,10 +62,12 @@ pub async fn write(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
 ) -> Result<Vec<Outcome>, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    let written = project(&mut transaction, rows).await?;
-    let outcomes: Vec<Outcome> = rows.iter().map(|row| outcome(row, &written.stored)).collect();
-    log::insert(&mut transaction, rows, &outcomes).await?;
+    let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
+    let erased = tombstones::among(&mut transaction, rows).await?;
+    let written = project(&mut transaction, rows, &erased).await?;
+    let outcome = |row| outcome(row, &written.stored, &erased);
+    let outcomes: Vec<Outcome> = rows.iter().map(outcome).collect();
+    log::insert(&mut transaction, rows, &outcomes, &erased).await?;
     written.note(&mut transaction).await?;
     transaction.commit().await?;
     Ok(outcomes)
@@ -79,13 +82,15 @@ pub async fn release(
     delivery: Delivery,
 ) -> Result<Option<Outcome>, sqlx::Error> {
     let row = Row { arrival, read: Cow::Owned(Ok(delivery)) };
-    let mut transaction = connection.begin().await?;
+    let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
     if !log::hold_quarantined(&mut transaction, arrival).await? {
         return Ok(None);
     }
-    let written = project(&mut transaction, std::slice::from_ref(&row)).await?;
-    let outcome = outcome(&row, &written.stored);
-    log::release(&mut transaction, &row, outcome).await?;
+    let rows = std::slice::from_ref(&row);
+    let erased = tombstones::among(&mut transaction, rows).await?;
+    let written = project(&mut transaction, rows, &erased).await?;
+    let outcome = outcome(&row, &written.stored, &erased);
+    log::release(&mut transaction, &row, outcome, &erased).await?;
     written.note(&mut transaction).await?;
     transaction.commit().await?;
     Ok(Some(outcome))
@@ -111,9 +116,13 @@ impl Written {
     }
 }
 
-/// Writes events and sessions.
-async fn project(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Written, sqlx::Error> {
-    let firsts = first_of_each(rows);
+/// Writes events and sessions, but for what was erased.
+async fn project(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+    erased: &HashSet<Uuid>,
+) -> Result<Written, sqlx::Error> {
+    let firsts = first_of_each(rows, erased);
     let new = events::insert(connection, &firsts).await?;
     let fresh: Vec<Readable<'_>> =
         firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
@@ -123,11 +132,11 @@ async fn project(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Writ
 }
 
 /// The first arrival of each delivery; repeats within the batch are left out.
-fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
+fn first_of_each<'a>(rows: &'a [Row<'_>], erased: &HashSet<Uuid>) -> Vec<Readable<'a>> {
     let mut firsts: HashMap<Uuid, Readable<'a>> = HashMap::with_capacity(rows.len());
     for row in rows {
         let Some(delivery) = row.delivery() else { continue };
-        if delivery.event == Event::Test {
+        if delivery.event == Event::Test || erased.contains(&row.arrival.id.0) {
             continue;
         }
         let one = Readable { arrival: row.arrival, delivery };
@@ -140,8 +149,10 @@ fn first_of_each<'a>(rows: &'a [Row<'_>]) -> Vec<Readable<'a>> {
     firsts.into_values().collect()
 }
 
-fn outcome(row: &Row<'_>, stored: &HashSet<Uuid>) -> Outcome {
+/// What was erased counts as a repeat: it had been stored, and it is not stored again.
+fn outcome(row: &Row<'_>, stored: &HashSet<Uuid>, erased: &HashSet<Uuid>) -> Outcome {
     match &*row.read {
+        _ if erased.contains(&row.arrival.id.0) => Outcome::Duplicate,
         Err(_) => Outcome::Quarantined,
         Ok(Delivery { event: Event::Test, .. }) => Outcome::Test,
         Ok(_) if !stored.contains(&row.arrival.id.0) => Outcome::Duplicate,

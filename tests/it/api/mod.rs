@@ -8,6 +8,7 @@ mod changes;
 mod cursors;
 mod deliveries;
 mod edges;
+mod erase;
 mod etags;
 mod http;
 mod keys;

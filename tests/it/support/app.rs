@@ -180,6 +180,13 @@ impl App {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Asks for anything with the settings' key.
+    pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.client.request(method, format!("{}{path}", self.address));
+        Answer::of(request.bearer_auth(KEY).send().await.unwrap()).await
+    }
+
     /// Reads with these headers alone.
     pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.client.get(format!("{}{path}", self.address));

@@ -1,7 +1,8 @@
 //! How long the log of deliveries is kept: days that are over age are dropped whole.
 //!
 //! What lies in quarantine has been stored nowhere else, so it outlives its day: it moves to a
-//! partition of its own, and is dropped only after several times that age. The log says both.
+//! partition of its own, and is dropped only after several times that age. The log says both. What
+//! is held goes there with it, and stays.
 
 use std::time::Duration;
 
@@ -9,16 +10,15 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
-use super::partitions::{self, Partition};
-use crate::clock::Clock;
-use crate::lifecycle::Lifecycle;
+use crate::jobs::partitions::{self, Partition};
 
-/// How often the job looks. It drops whole days, so an hour more or less does not matter.
-const INTERVAL: Duration = Duration::from_hours(1);
 /// What lies in quarantine is kept for so many times the age of the rest.
 pub const QUARANTINE_FACTOR: i32 = 3;
 /// Rows that are moved or deleted in one transaction: with 1 MiB each still a moment's work.
 pub const BATCH_ROWS: i64 = 100;
+/// What is held, by its session or its agent.
+const HELD: &str = "(EXISTS (SELECT FROM holds WHERE holds.session_id = d.session_id)
+    OR EXISTS (SELECT FROM holds WHERE holds.session_id IS NULL AND holds.agent_id = d.agent_id))";
 /// Ends the name of a partition that holds only what lay in quarantine.
 const QUARANTINE: &str = "_quarantine";
 /// Ends the name of a table that was a partition, and is dropped once its quarantine is moved.
@@ -45,20 +45,6 @@ struct Day {
     to: NaiveDate,
     /// Only its quarantine is left.
     swept: bool,
-}
-
-/// Looks now and then, until the service stops; never, where everything is kept for ever.
-pub async fn run(pool: PgPool, clock: Clock, keep: Option<Duration>, life: Lifecycle) {
-    let Some(keep) = keep else { return life.stopping().await };
-    while !life.is_stopping() {
-        if let Err(error) = run_once(&pool, clock.now(), keep).await {
-            tracing::warn!(%error, "old deliveries could not be dropped; trying again in an hour");
-        }
-        tokio::select! {
-            () = life.stopping() => {}
-            () = tokio::time::sleep(INTERVAL) => {}
-        }
-    }
 }
 
 /// Drops what is older than `keep`. Where another service is at it, this one leaves it to that.
@@ -162,6 +148,9 @@ async fn days(connection: &mut PgConnection) -> Result<Vec<Day>, sqlx::Error> {
 /// Drops a day with all that is in it, and gives how much of that lay in quarantine.
 async fn drop_whole(connection: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
     let name = &day.name;
+    if has_any(connection, name, HELD).await? {
+        return delete_but_held(connection, name).await;
+    }
     let lost: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
         "SELECT count(*) FROM {name} WHERE outcome = 'quarantined'"
     )))
@@ -183,7 +172,7 @@ async fn drop_but_quarantine(connection: &mut PgConnection, day: &Day) -> Result
     let mut transaction = connection.begin().await?;
     partitions::lock(&mut transaction).await?;
     execute(&mut transaction, &format!("ALTER TABLE deliveries DETACH PARTITION {name}")).await?;
-    if !has_quarantine(&mut transaction, name).await? {
+    if !has_any(&mut transaction, name, &kept()).await? {
         execute(&mut transaction, &format!("DROP TABLE {name}")).await?;
         return transaction.commit().await.map(|()| 0);
     }
@@ -221,11 +210,12 @@ async fn set_aside(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::E
 
 /// Moves what lay in quarantine back to the log, drops the rest, and gives how much was moved.
 async fn empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
+    let kept = kept();
     let batch = format!(
         "WITH moved AS (
              DELETE FROM {name}
              WHERE ctid = ANY (ARRAY(
-                 SELECT ctid FROM {name} WHERE outcome = 'quarantined' LIMIT {BATCH_ROWS}
+                 SELECT ctid FROM {name} AS d WHERE {kept} LIMIT {BATCH_ROWS}
              ))
              RETURNING *
          )
@@ -243,12 +233,41 @@ async fn empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::E
     Ok(moved)
 }
 
-async fn has_quarantine(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+/// What outlives its day.
+fn kept() -> String {
+    format!("(outcome = 'quarantined' OR {HELD})")
+}
+
+async fn has_any(
+    connection: &mut PgConnection,
+    name: &str,
+    condition: &str,
+) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(AssertSqlSafe(format!(
-        "SELECT EXISTS (SELECT FROM {name} WHERE outcome = 'quarantined')"
+        "SELECT EXISTS (SELECT FROM {name} AS d WHERE {condition})"
     )))
     .fetch_one(connection)
     .await
+}
+
+/// Deletes what of a day is not held, and gives how much of that lay in quarantine.
+async fn delete_but_held(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
+    let batch = format!(
+        "DELETE FROM {name}
+         WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM {name} AS d WHERE NOT {HELD} LIMIT {BATCH_ROWS}
+         ))
+         RETURNING outcome = 'quarantined'"
+    );
+    let mut lost = 0;
+    loop {
+        let deleted: Vec<bool> =
+            sqlx::query_scalar(AssertSqlSafe(batch.clone())).fetch_all(&mut *connection).await?;
+        if deleted.is_empty() {
+            return Ok(lost);
+        }
+        lost += deleted.iter().filter(|quarantined| **quarantined).count() as u64;
+    }
 }
 
 /// Deletes what has no partition of its own, such as what was drained long after it arrived.
@@ -259,16 +278,17 @@ async fn delete_strays(
     swept: &mut Swept,
 ) -> Result<(), sqlx::Error> {
     loop {
-        let deleted: Vec<bool> = sqlx::query_scalar(
+        let deleted: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(format!(
             "DELETE FROM deliveries_default
              WHERE ctid = ANY (ARRAY(
                  SELECT ctid
-                 FROM deliveries_default
+                 FROM deliveries_default AS d
                  WHERE received_at < $1 AND (outcome <> 'quarantined' OR received_at < $2)
+                     AND NOT {HELD}
                  LIMIT $3
              ))
              RETURNING outcome = 'quarantined'",
-        )
+        )))
         .bind(oldest)
         .bind(oldest_quarantined)
         .bind(BATCH_ROWS)

@@ -1,0 +1,118 @@
+//! `DELETE /v1/sessions/{session_id}` and `DELETE /v1/agents/{agent_id}`: erased for good, with a
+//! receipt.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::agents::no_such_agent;
+use super::openapi::Selectors;
+use super::params::{Params, path_id};
+use super::session::{only, session_key};
+use super::timestamp::Timestamp;
+use super::{ApiState, Caller};
+use crate::domain::DeliveryId;
+use crate::problem::{Code, Problem};
+use crate::store::erase::{Begun, NewErasure, Receipt, Tally, Target};
+use crate::store::journal::ErasureKind;
+use crate::store::keys::Scope;
+
+/// What was erased.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub(super) struct Erased<'a> {
+    /// Of the receipt.
+    id: Uuid,
+    /// `session` or `agent`.
+    #[schema(value_type = String)]
+    kind: ErasureKind,
+    /// Whose.
+    agent_id: &'a str,
+    /// The sender's id of the session; `null` where all of an agent's was erased.
+    session_id: Option<&'a str>,
+    /// The source that had delivered it; `null` likewise.
+    source: Option<&'a str>,
+    /// What arrived or happened up to here is not stored again.
+    erased_at: Timestamp,
+    /// Rows that are gone, by table.
+    #[schema(value_type = Object)]
+    rows: &'a Tally,
+}
+
+impl<'a> From<&'a Receipt> for Erased<'a> {
+    fn from(receipt: &'a Receipt) -> Self {
+        let session = receipt.session.as_ref();
+        Self {
+            id: receipt.id,
+            kind: receipt.kind,
+            agent_id: &receipt.agent_id,
+            session_id: session.map(|session| session.session_id.as_str()),
+            source: session.map(|session| session.source.as_str()),
+            erased_at: Timestamp(receipt.erased_at),
+            rows: &receipt.rows,
+        }
+    }
+}
+
+/// Erases one session.
+#[utoipa::path(delete, path = "/v1/sessions/{session_id}", tag = "Keeping", params(Selectors),
+    responses((status = 200, description = "The receipt.", body = Erased),
+        (status = 409, description = "conflict")),
+    security(("key" = ["erase"])))]
+pub(super) async fn session(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Erase)?;
+    let params = Params::parse(&req, &["agent_id", "source"], &[])?;
+    let session_id = path_id(&req)?;
+    let key = session_key(&session_id, &params, &caller);
+    let row = only(state.store.find_session(key).await?)?;
+    erase(&state, &caller, Target::Session(&row)).await
+}
+
+/// Erases an agent with all its sessions.
+#[utoipa::path(delete, path = "/v1/agents/{agent_id}", tag = "Keeping",
+    responses((status = 200, description = "The receipt.", body = Erased),
+        (status = 409, description = "conflict")),
+    security(("key" = ["erase"])))]
+pub(super) async fn agent(
+    req: HttpRequest,
+    caller: Caller,
+    state: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::Erase)?;
+    Params::parse(&req, &[], &[])?;
+    let agent_id = path_id(&req)?;
+    if !caller.sees(&agent_id) || state.store.find_agent(&agent_id).await?.is_none() {
+        return Err(no_such_agent());
+    }
+    erase(&state, &caller, Target::Agent(&agent_id)).await
+}
+
+async fn erase(
+    state: &ApiState,
+    caller: &Caller,
+    target: Target<'_>,
+) -> Result<HttpResponse, Problem> {
+    let at = state.clock.now();
+    let new = NewErasure { id: DeliveryId::new(at).0, target, at, key_id: caller.key_id() };
+    if state.store.begin_erasure(&new).await? == Begun::Held {
+        return Err(Problem::new(
+            Code::Conflict,
+            "It is held, or something of it is; `GET /v1/holds` says what. End the hold first.",
+        ));
+    }
+    // A task of its own: a client that goes away takes nothing along. One that this process does
+    // not finish is finished by the job that looks for such.
+    let (store, clock, id) = (state.store.clone(), state.clock.clone(), new.id);
+    let carried_out = tokio::spawn(async move { store.carry_out(id, &clock).await });
+    let receipt = carried_out.await.map_err(Problem::internal)??;
+    let receipt = receipt.ok_or_else(|| {
+        Problem::new(Code::Conflict, "Somebody else carries this erasure out already.")
+    })?;
+    tracing::info!(erasure = %id, kind = ?receipt.kind, rows = ?receipt.rows.0, "erased");
+    Ok(HttpResponse::Ok().json(Erased::from(&receipt)))
+}

@@ -1,0 +1,108 @@
+//! The beginning of an erasure: the row that is there before anything goes.
+
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
+use uuid::Uuid;
+
+use super::rows::DELETING;
+use crate::store::ingest::tombstones::BEGIN_ALONE;
+use crate::store::sessions::SessionRow;
+use crate::store::{Store, StoreError};
+
+/// What is to be erased.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// One session.
+    Session(&'a SessionRow),
+    /// All that an agent has.
+    Agent(&'a str),
+}
+
+/// An erasure that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub struct NewErasure<'a> {
+    /// Of the receipt.
+    pub id: Uuid,
+    /// Of what.
+    pub target: Target<'a>,
+    /// Now.
+    pub at: DateTime<Utc>,
+    /// The key that asks for it; `None` is the one of the settings.
+    pub key_id: Option<Uuid>,
+}
+
+/// What became of the wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is written down, and is to be carried out.
+    Yes,
+    /// It, or something of it, is held.
+    Held,
+}
+
+impl Target<'_> {
+    /// Its agent.
+    #[must_use]
+    pub fn agent_id(&self) -> &str {
+        match self {
+            Self::Session(row) => &row.agent_id,
+            Self::Agent(id) => id,
+        }
+    }
+
+    /// Our id of the session; `None` for an agent.
+    #[must_use]
+    pub fn session_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Session(row) => Some(row.id),
+            Self::Agent(_) => None,
+        }
+    }
+}
+
+impl Store {
+    /// Writes down that something is to be erased, unless it is held.
+    pub async fn begin_erasure(&self, new: &NewErasure<'_>) -> Result<Begun, StoreError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
+        sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
+        let (agent_id, session_id) = (new.target.agent_id(), new.target.session_id());
+        let held = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                 SELECT
+                 FROM holds
+                 WHERE agent_id = $1 AND (session_id IS NULL OR $2::uuid IS NULL OR session_id = $2)
+             ) AS "held!""#,
+            agent_id,
+            session_id,
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if held {
+            return Ok(Begun::Held);
+        }
+        let (kind, session) = match new.target {
+            Target::Session(row) => ("session", Some(row)),
+            Target::Agent(_) => ("agent", None),
+        };
+        sqlx::query!(
+            "INSERT INTO erasures (
+                 id, kind, agent_id, session_id, sender_session_id, source, erased_at, counts, key_id
+             )
+             VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', $8)",
+            new.id,
+            kind,
+            agent_id,
+            session_id,
+            session.map(|row| row.session_id.as_str()),
+            session.map(|row| row.source.as_str()),
+            new.at,
+            new.key_id,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let _ = connection.close().await;
+        Ok(Begun::Yes)
+    }
+}

@@ -1,0 +1,277 @@
+//! Erasing for good: a session, or an agent with all that it has.
+//!
+//! A row of `erasures` comes first. It keeps the writer from storing again what is on its way, it
+//! says where a crash left off, and it is the receipt. Then the rows go, in transactions of bounded
+//! size: sessions whole, after the longest have been cut short; then the log of deliveries; then
+//! what lies in quarantine and names them.
+
+mod begin;
+mod log;
+mod names;
+mod rows;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+pub use begin::{Begun, NewErasure, Target};
+pub use names::Names;
+pub use rows::Tally;
+pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
+
+use crate::clock::Clock;
+use crate::store::ingest::journal::append_erasure;
+use crate::store::ingest::tombstones::BEGIN_ALONE;
+use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
+use crate::store::{Store, StoreError};
+
+/// Sessions that go in one transaction.
+pub(super) const BATCH_SESSIONS: i64 = 100;
+/// Messages of one session that go in one transaction: some tens of milliseconds of work.
+pub(super) const BATCH_MESSAGES: i64 = 2_000;
+
+/// What was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// By which it is known.
+    pub id: Uuid,
+    /// How much.
+    pub kind: ErasureKind,
+    /// Whose.
+    pub agent_id: String,
+    /// Which session; `None` where it is all that the agent had.
+    pub session: Option<ErasedSession>,
+    /// What arrived or happened up to here is not stored again.
+    pub erased_at: DateTime<Utc>,
+    /// Rows that are gone, by table.
+    pub rows: Tally,
+}
+
+impl Receipt {
+    fn erasure(&self) -> Erasure {
+        Erasure {
+            id: self.id,
+            kind: self.kind,
+            agent_id: self.agent_id.clone(),
+            session: self.session.clone(),
+            at: self.erased_at,
+        }
+    }
+
+    fn names(&self) -> Names {
+        Names::of(&self.agent_id, self.session.as_ref().map(|one| one.session_id.as_str()))
+    }
+}
+
+impl Store {
+    /// Carries an erasure that was begun to its end, and gives the receipt; `None` where somebody
+    /// else is at it, or it has come to its end. Wherever it is dropped, it can be taken up again.
+    pub async fn carry_out(&self, id: Uuid, clock: &Clock) -> Result<Option<Receipt>, StoreError> {
+        // Out of the pool: the lock, and a transaction that is open, go with the connection.
+        let mut connection = self.pool.acquire().await?.detach();
+        let mine = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "mine!""#,
+            id.to_string(),
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let receipt = if mine { carry_out(&mut connection, id, clock).await? } else { None };
+        // Postgres notices by itself where the farewell does not reach it.
+        let _ = connection.close().await;
+        Ok(receipt)
+    }
+
+    /// Erasures that have not come to their end, the oldest first.
+    pub async fn unfinished_erasures(&self) -> Result<Vec<Uuid>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM erasures WHERE finished_at IS NULL ORDER BY id LIMIT 1000"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids)
+    }
+}
+
+async fn carry_out(
+    connection: &mut PgConnection,
+    id: Uuid,
+    clock: &Clock,
+) -> Result<Option<Receipt>, sqlx::Error> {
+    let Some(mut receipt) = load(connection, id).await? else { return Ok(None) };
+    match receipt.session.as_ref().map(|session| session.id) {
+        Some(session) => erase_sessions(connection, &mut receipt, &[session], clock).await?,
+        None => {
+            let mut after = Uuid::nil();
+            loop {
+                let ids = sessions_of(connection, &receipt.agent_id, after).await?;
+                let Some(last) = ids.last() else { break };
+                after = *last;
+                erase_sessions(connection, &mut receipt, &ids, clock).await?;
+            }
+        }
+    }
+    log::erase(connection, &mut receipt).await?;
+    finish(connection, &mut receipt, clock).await?;
+    Ok(Some(receipt))
+}
+
+async fn load(connection: &mut PgConnection, id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT
+             agent_id, session_id, sender_session_id, source, erased_at, counts::text AS "counts!"
+         FROM erasures
+         WHERE id = $1 AND finished_at IS NULL"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let session = row.session_id.map(|id| ErasedSession {
+        id,
+        session_id: row.sender_session_id.unwrap_or_default(),
+        source: row.source.unwrap_or_default(),
+    });
+    Ok(Some(Receipt {
+        id,
+        kind: if session.is_some() { ErasureKind::Session } else { ErasureKind::Agent },
+        agent_id: row.agent_id,
+        session,
+        erased_at: row.erased_at,
+        rows: serde_json::from_str(&row.counts)
+            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+    }))
+}
+
+/// An agent's sessions in the order of their ids, so that each is met once, also where it starts
+/// anew meanwhile.
+async fn sessions_of(
+    connection: &mut PgConnection,
+    agent_id: &str,
+    after: Uuid,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM sessions WHERE agent_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        agent_id,
+        after,
+        BATCH_SESSIONS,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Erases sessions whole: what is there by now, also what came after the erasure was begun.
+async fn erase_sessions(
+    connection: &mut PgConnection,
+    receipt: &mut Receipt,
+    ids: &[Uuid],
+    clock: &Clock,
+) -> Result<(), sqlx::Error> {
+    shorten(connection, receipt, ids).await?;
+    let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
+    sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
+    receipt.erased_at = receipt.erased_at.max(clock.now());
+    remember_events(&mut transaction, ids).await?;
+    let mut rows = receipt.rows.clone();
+    let gone = delete_sessions(&mut transaction, ids, &mut rows).await?;
+    correct_agents(&mut transaction, &gone.agents).await?;
+    receipt.rows = rows;
+    note(&mut transaction, receipt).await?;
+    if receipt.session.is_some() && gone.sessions > 0 {
+        append_erasure(&mut transaction, &receipt.erasure()).await?;
+    }
+    transaction.commit().await
+}
+
+/// Cuts long sessions short, a batch a transaction, so that what is left goes in a moment.
+async fn shorten(
+    connection: &mut PgConnection,
+    receipt: &mut Receipt,
+    ids: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    let long = sqlx::query_scalar!(
+        "SELECT id FROM sessions WHERE id = ANY ($1) AND message_count > $2 ORDER BY id",
+        ids,
+        BATCH_MESSAGES,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for id in long {
+        // All of it at once: it is ids alone.
+        remember_events(connection, &[id]).await?;
+        loop {
+            let mut transaction = connection.begin().await?;
+            sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
+            let mut rows = receipt.rows.clone();
+            let cut = trim(&mut transaction, id, None, &mut rows).await?;
+            receipt.rows = rows;
+            note(&mut transaction, receipt).await?;
+            transaction.commit().await?;
+            if cut < BATCH_MESSAGES {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the ids of events that could come back with another time.
+async fn remember_events(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO erased_events (id)
+         SELECT id FROM guarded_messages WHERE session_id = ANY ($1)
+         UNION
+         SELECT id FROM joins WHERE session_id = ANY ($1) AND undated
+         ON CONFLICT DO NOTHING",
+        ids,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes down how far an erasure has come.
+async fn note(connection: &mut PgConnection, receipt: &Receipt) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE erasures SET erased_at = $2, counts = $3::text::jsonb WHERE id = $1",
+        receipt.id,
+        receipt.erased_at,
+        counts(&receipt.rows)?,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn counts(rows: &Tally) -> Result<String, sqlx::Error> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+async fn finish(
+    connection: &mut PgConnection,
+    receipt: &mut Receipt,
+    clock: &Clock,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
+    if receipt.session.is_none() {
+        let gone = sqlx::query!(
+            "DELETE FROM other_events WHERE agent_id = $1 AND session_id IS NULL AND received_at <= $2",
+            receipt.agent_id,
+            receipt.erased_at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        receipt.rows.add("other_events", gone.rows_affected());
+        append_erasure(&mut transaction, &receipt.erasure()).await?;
+    }
+    sqlx::query!(
+        "UPDATE erasures SET counts = $2::text::jsonb, finished_at = $3 WHERE id = $1",
+        receipt.id,
+        counts(&receipt.rows)?,
+        clock.now(),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}

@@ -1,0 +1,220 @@
+//! The rows of sessions, and how they go: for an erasure, or because they are old.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::BATCH_MESSAGES;
+use crate::store::journal::MessageKey;
+use crate::store::search;
+
+/// Tables that have a row a message, beside `messages` itself: named by the session, in
+/// `session_id`, and by the message, in this column.
+const TABLES_OF_MESSAGES: [(&str, &str); 1] = [("guarded_messages", "id")];
+/// Tables that have other rows of a session, named by it in `session_id`.
+const TABLES_OF_SESSIONS: [&str; 2] = ["joins", "other_events"];
+
+/// One at a time deletes sessions, or says that they are held.
+pub(in crate::store) const DELETING: &str =
+    "SELECT pg_advisory_xact_lock(hashtext('verbatim deleting'))";
+
+/// Rows that are gone, by table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tally(pub BTreeMap<String, u64>);
+
+impl Tally {
+    /// Counts rows of a table.
+    pub(in crate::store) fn add(&mut self, table: &str, rows: u64) {
+        if rows > 0 {
+            *self.0.entry(table.to_owned()).or_default() += rows;
+        }
+    }
+
+    /// Rows of a table.
+    #[must_use]
+    pub fn of(&self, table: &str) -> u64 {
+        self.0.get(table).copied().unwrap_or(0)
+    }
+}
+
+/// What [`delete_sessions`] deleted.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Gone {
+    pub(in crate::store) sessions: u64,
+    /// Whose they were.
+    pub(in crate::store) agents: Vec<String>,
+}
+
+/// Deletes sessions with all their rows, and takes them from the agents' counts. In the order in
+/// which the writer locks: sessions, then agents.
+pub(in crate::store) async fn delete_sessions(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    tally: &mut Tally,
+) -> Result<Gone, sqlx::Error> {
+    sqlx::query!("SELECT id FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE", ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    let of_messages = TABLES_OF_MESSAGES.iter().map(|(table, _)| *table);
+    for table in of_messages.chain(["messages"]).chain(TABLES_OF_SESSIONS) {
+        // The name is a constant.
+        let sql = format!("DELETE FROM {table} WHERE session_id = ANY ($1)");
+        let done = sqlx::query(AssertSqlSafe(sql)).bind(ids).execute(&mut *connection).await?;
+        tally.add(table, done.rows_affected());
+    }
+    tally.add("search_documents", search::forget_sessions(connection, ids).await?);
+    let gone = sqlx::query!(
+        "DELETE FROM sessions WHERE id = ANY ($1) RETURNING agent_id, message_count",
+        ids,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    tally.add("sessions", gone.len() as u64);
+    let mut agents: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let sessions = gone.len() as u64;
+    for row in gone {
+        let (sessions, messages) = agents.entry(row.agent_id).or_default();
+        *sessions += 1;
+        *messages += row.message_count;
+    }
+    let figures: Vec<(i64, i64)> = agents.values().copied().collect();
+    let agents: Vec<String> = agents.into_keys().collect();
+    take_from_agents(connection, &agents, &figures).await?;
+    Ok(Gone { sessions, agents })
+}
+
+/// Takes sessions and messages from the agents' counts; the rows are locked in order.
+async fn take_from_agents(
+    connection: &mut PgConnection,
+    agents: &[String],
+    figures: &[(i64, i64)],
+) -> Result<(), sqlx::Error> {
+    lock_agents(connection, agents).await?;
+    sqlx::query!(
+        "UPDATE agents AS a
+         SET session_count = a.session_count - less.sessions,
+             message_count = a.message_count - less.messages
+         FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) AS less (agent_id, sessions, messages)
+         WHERE a.agent_id = less.agent_id",
+        agents,
+        &figures.iter().map(|(sessions, _)| *sessions).collect::<Vec<_>>(),
+        &figures.iter().map(|(_, messages)| *messages).collect::<Vec<_>>(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn lock_agents(connection: &mut PgConnection, agents: &[String]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "SELECT agent_id FROM agents WHERE agent_id = ANY ($1) ORDER BY agent_id FOR UPDATE",
+        agents,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}
+
+/// Finds anew when agents were first seen and last active, and forgets those that have nothing.
+pub(in crate::store) async fn correct_agents(
+    connection: &mut PgConnection,
+    agents: &[String],
+) -> Result<(), sqlx::Error> {
+    // A statement of its own: what the next ones see is what was committed under this lock.
+    lock_agents(connection, agents).await?;
+    sqlx::query!("DELETE FROM agents WHERE agent_id = ANY ($1) AND session_count <= 0", agents,)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "UPDATE agents AS a
+         SET first_seen_at = seen.first_seen_at,
+             last_activity_at = seen.last_activity_at
+         FROM (
+             SELECT
+                 agent_id,
+                 min(started_at) AS first_seen_at,
+                 max(last_activity_at) AS last_activity_at
+             FROM sessions
+             WHERE agent_id = ANY ($1)
+             GROUP BY agent_id
+         ) AS seen
+         WHERE a.agent_id = seen.agent_id",
+        agents,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a batch of a session's oldest messages, those before a time where one is given, and
+/// takes them from the counts; gives how many there were.
+pub(in crate::store) async fn trim(
+    connection: &mut PgConnection,
+    session: Uuid,
+    before: Option<DateTime<Utc>>,
+    tally: &mut Tally,
+) -> Result<i64, sqlx::Error> {
+    let locked =
+        sqlx::query_scalar!("SELECT agent_id FROM sessions WHERE id = $1 FOR UPDATE", session)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(agent_id) = locked else { return Ok(0) };
+    let gone = sqlx::query!(
+        "DELETE FROM messages
+         WHERE (session_id, occurred_at, id) IN (
+             SELECT session_id, occurred_at, id
+             FROM messages
+             WHERE session_id = $1 AND occurred_at < COALESCE($2, 'infinity'::timestamptz)
+             ORDER BY occurred_at, id
+             LIMIT $3
+         )
+         RETURNING id, occurred_at, role",
+        session,
+        before,
+        BATCH_MESSAGES,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let count = i64::try_from(gone.len()).unwrap_or(i64::MAX);
+    if count == 0 {
+        return Ok(0);
+    }
+    tally.add("messages", gone.len() as u64);
+    let ids: Vec<Uuid> = gone.iter().map(|row| row.id).collect();
+    let keys = gone.iter().map(|row| MessageKey {
+        session_id: session,
+        occurred_at: row.occurred_at,
+        id: row.id,
+    });
+    let keys: Vec<MessageKey> = keys.collect();
+    tally.add("search_documents", search::forget_messages(connection, &keys).await?);
+    for (table, column) in TABLES_OF_MESSAGES {
+        // The names are constants.
+        let sql = format!("DELETE FROM {table} WHERE session_id = $1 AND {column} = ANY ($2)");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(session).bind(&ids);
+        tally.add(table, query.execute(&mut *connection).await?.rows_affected());
+    }
+    let of = |role: &str| {
+        i64::try_from(gone.iter().filter(|row| row.role == role).count()).unwrap_or(i64::MAX)
+    };
+    sqlx::query!(
+        "UPDATE sessions
+         SET message_count = message_count - $2,
+             user_message_count = user_message_count - $3,
+             assistant_message_count = assistant_message_count - $4
+         WHERE id = $1",
+        session,
+        count,
+        of("user"),
+        of("assistant"),
+    )
+    .execute(&mut *connection)
+    .await?;
+    take_from_agents(connection, &[agent_id], &[(0, count)]).await?;
+    Ok(count)
+}

@@ -1,0 +1,128 @@
+//! What was erased is not written again, wherever it comes from: the inbox, a sender that tries
+//! again, an import.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::Row;
+use crate::domain::Delivery;
+use crate::store::erase::Names;
+
+/// Begins a transaction of the writer's. An erasure waits until all that have begun have ended, and
+/// those that begin later see it: so nothing that is on its way slips past.
+pub(super) const BEGIN: &str =
+    "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim ingest'))";
+/// Its other side, taken for moments.
+pub(in crate::store) const BEGIN_ALONE: &str =
+    "BEGIN; SELECT pg_advisory_xact_lock(hashtext('verbatim ingest'))";
+
+/// The arrivals that were erased before they could be written. It costs one query a batch.
+pub(super) async fn among(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let tombs = Tombs::of(connection, rows).await?;
+    let mut erased = HashSet::new();
+    // They happened later, and may still be repeats of what is gone.
+    let mut doubtful: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+    for row in rows {
+        let (Some(delivery), arrival) = (row.delivery(), row.arrival) else { continue };
+        let Some(erased_at) = tombs.erased_at(delivery) else { continue };
+        if arrival.received_at <= erased_at || delivery.occurred_at <= erased_at {
+            erased.insert(arrival.id.0);
+        } else if super::events::may_come_dated_otherwise(arrival, delivery) {
+            doubtful.entry(delivery.id.0).or_default().push(arrival.id.0);
+        }
+    }
+    if !doubtful.is_empty() {
+        let ids: Vec<Uuid> = doubtful.keys().copied().collect();
+        let known = sqlx::query_scalar!("SELECT id FROM erased_events WHERE id = ANY ($1)", &ids)
+            .fetch_all(&mut *connection)
+            .await?;
+        erased.extend(known.iter().filter_map(|id| doubtful.get(id)).flatten());
+    }
+    erased.extend(unreadable(connection, rows).await?);
+    Ok(erased)
+}
+
+/// Until when sessions and agents of a batch were erased.
+#[derive(Default)]
+struct Tombs {
+    sessions: BTreeMap<Uuid, DateTime<Utc>>,
+    agents: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl Tombs {
+    async fn of(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Self, sqlx::Error> {
+        let read = || rows.iter().filter_map(Row::delivery);
+        let sessions: BTreeSet<Uuid> = read().filter_map(session_of).collect();
+        let agents: BTreeSet<&str> = read().filter_map(|one| one.agent_id.as_deref()).collect();
+        if sessions.is_empty() && agents.is_empty() {
+            return Ok(Self::default());
+        }
+        let rows = sqlx::query!(
+            "SELECT session_id, agent_id, erased_at
+             FROM erasures
+             WHERE session_id = ANY ($1)
+                 OR session_id IS NULL AND agent_id = ANY ($2)
+             ORDER BY erased_at",
+            &sessions.into_iter().collect::<Vec<_>>(),
+            &agents.into_iter().collect::<Vec<_>>() as _,
+        )
+        .fetch_all(connection)
+        .await?;
+        let mut tombs = Self::default();
+        // The latest comes last, and stays.
+        for row in rows {
+            match row.session_id {
+                Some(session) => tombs.sessions.insert(session, row.erased_at),
+                None => tombs.agents.insert(row.agent_id, row.erased_at),
+            };
+        }
+        Ok(tombs)
+    }
+
+    fn erased_at(&self, delivery: &Delivery) -> Option<DateTime<Utc>> {
+        let session = session_of(delivery).and_then(|id| self.sessions.get(&id));
+        let agent = delivery.agent_id.as_deref().and_then(|id| self.agents.get(id));
+        session.copied().max(agent.copied())
+    }
+}
+
+fn session_of(delivery: &Delivery) -> Option<Uuid> {
+    delivery.event.session().map(|session| session.id.0)
+}
+
+/// Those that cannot be read, and name what was erased after they arrived.
+async fn unreadable(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let unread = || rows.iter().map(|row| (row, row.arrival)).filter(|(row, _)| row.read.is_err());
+    let Some(oldest) = unread().map(|(_, arrival)| arrival.received_at).min() else {
+        return Ok(Vec::new());
+    };
+    let tombs = sqlx::query!(
+        "SELECT agent_id, sender_session_id, source, erased_at
+         FROM erasures
+         WHERE erased_at >= $1",
+        oldest,
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut erased = Vec::new();
+    for tomb in tombs {
+        let names = Names::of(&tomb.agent_id, tomb.sender_session_id.as_deref());
+        let covers = |arrival: &crate::domain::Arrival| {
+            arrival.received_at <= tomb.erased_at
+                && tomb.source.as_deref().is_none_or(|source| source == arrival.source.as_str())
+                && names.stand_in(&arrival.body)
+        };
+        let covered = unread().map(|(_, arrival)| arrival).filter(|arrival| covers(arrival));
+        erased.extend(covered.map(|arrival| arrival.id.0));
+    }
+    Ok(erased)
+}

@@ -1,0 +1,301 @@
+//! What is over age, by the source that it came from: what there is of it, and how it goes.
+//!
+//! Conversations go a session at a time, so that a session's counts are always those of its
+//! messages. A month of `messages` is dropped once nothing is left in it. What is held stays.
+
+mod log;
+mod months;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use crate::store::erase::{
+    BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions, trim,
+};
+use crate::store::page::BEFORE_ALL;
+use crate::store::{Store, StoreError};
+
+/// Until when something is over age; `None` is never.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Where nothing else is said.
+    pub usual: Option<DateTime<Utc>>,
+    /// Of these sources.
+    pub of_sources: BTreeMap<String, Option<DateTime<Utc>>>,
+}
+
+impl Limits {
+    /// As parameters: sources, their limits, the usual one.
+    fn parts(&self) -> (Vec<String>, Vec<DateTime<Utc>>, DateTime<Utc>) {
+        let (sources, limits) = self
+            .of_sources
+            .iter()
+            .map(|(source, limit)| (source.clone(), limit.unwrap_or(BEFORE_ALL)))
+            .unzip();
+        (sources, limits, self.usual.unwrap_or(BEFORE_ALL))
+    }
+
+    /// Of one source.
+    fn of(&self, source: &str) -> Option<DateTime<Utc>> {
+        self.of_sources.get(source).copied().unwrap_or(self.usual)
+    }
+
+    /// Nothing later is over age.
+    fn latest(&self) -> DateTime<Utc> {
+        let of_sources = self.of_sources.values().copied().flatten();
+        of_sources.chain(self.usual).max().unwrap_or(BEFORE_ALL)
+    }
+}
+
+/// Rows of one source that are over age.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Old {
+    /// The table.
+    pub table: &'static str,
+    /// The source.
+    pub source: String,
+    /// How many.
+    pub rows: i64,
+}
+
+impl Store {
+    /// What of conversations is over age.
+    pub async fn old_conversations(&self, limits: &Limits) -> Result<Vec<Old>, StoreError> {
+        let (sources, untils, usual) = limits.parts();
+        let whole = sqlx::query!(
+            r#"SELECT s.source, count(*) AS "sessions!", sum(s.message_count)::bigint AS "messages!"
+             FROM sessions AS s
+             LEFT JOIN UNNEST($1::text[], $2::timestamptz[]) AS l (source, until)
+                 ON l.source = s.source
+             WHERE s.activity_bucket <= $4
+                 AND s.last_activity_at < COALESCE(l.until, $3)
+                 AND NOT EXISTS (
+                     SELECT FROM holds AS h
+                     WHERE h.agent_id = s.agent_id
+                         AND (h.session_id IS NULL OR h.session_id = s.id)
+                 )
+             GROUP BY s.source
+             ORDER BY s.source"#,
+            &sources,
+            &untils,
+            usual,
+            limits.latest(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let parts = sqlx::query!(
+            r#"SELECT s.source, count(*) AS "messages!"
+             FROM sessions AS s
+             LEFT JOIN UNNEST($1::text[], $2::timestamptz[]) AS l (source, until)
+                 ON l.source = s.source
+             JOIN messages AS m ON m.session_id = s.id
+             WHERE s.started_at < COALESCE(l.until, $3)
+                 AND s.last_activity_at >= COALESCE(l.until, $3)
+                 AND m.occurred_at < COALESCE(l.until, $3)
+                 AND m.occurred_at < $4
+                 AND NOT EXISTS (
+                     SELECT FROM holds AS h
+                     WHERE h.agent_id = s.agent_id
+                         AND (h.session_id IS NULL OR h.session_id = s.id)
+                 )
+             GROUP BY s.source"#,
+            &sources,
+            &untils,
+            usual,
+            limits.latest(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut messages: BTreeMap<String, i64> = BTreeMap::new();
+        let mut old = Vec::new();
+        for row in whole {
+            *messages.entry(row.source.clone()).or_default() += row.messages;
+            old.push(Old { table: "sessions", source: row.source, rows: row.sessions });
+        }
+        for row in parts {
+            *messages.entry(row.source).or_default() += row.messages;
+        }
+        old.extend(messages.into_iter().filter(|(_, rows)| *rows > 0).map(|(source, rows)| Old {
+            table: "messages",
+            source,
+            rows,
+        }));
+        Ok(old)
+    }
+
+    /// Deletes sessions whose last activity is over age, and of others the messages that are.
+    pub async fn drop_old_sessions(
+        &self,
+        limits: &Limits,
+        tally: &mut Tally,
+    ) -> Result<(), StoreError> {
+        // Out of the pool: a transaction that is open goes with the connection.
+        let mut connection = self.pool.acquire().await?.detach();
+        drop_whole(&mut connection, limits, tally).await?;
+        drop_parts(&mut connection, limits, tally).await?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+}
+
+async fn drop_whole(
+    connection: &mut PgConnection,
+    limits: &Limits,
+    tally: &mut Tally,
+) -> Result<(), sqlx::Error> {
+    let (sources, untils, usual) = limits.parts();
+    let mut after = (BEFORE_ALL, Uuid::nil());
+    let mut agents = Vec::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
+        let found = sqlx::query!(
+            "SELECT s.id, s.activity_bucket
+             FROM sessions AS s
+             WHERE s.activity_bucket <= $4
+                 AND (s.activity_bucket, s.id) > ($5, $6)
+                 AND s.last_activity_at < COALESCE(
+                     (
+                         SELECT l.until
+                         FROM UNNEST($1::text[], $2::timestamptz[]) AS l (source, until)
+                         WHERE l.source = s.source
+                     ),
+                     $3
+                 )
+                 AND s.message_count <= $7
+                 AND NOT EXISTS (
+                     SELECT FROM holds AS h
+                     WHERE h.agent_id = s.agent_id
+                         AND (h.session_id IS NULL OR h.session_id = s.id)
+                 )
+             ORDER BY s.activity_bucket, s.id
+             LIMIT $8",
+            &sources,
+            &untils,
+            usual,
+            limits.latest(),
+            after.0,
+            after.1,
+            BATCH_MESSAGES,
+            BATCH_SESSIONS,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let Some(last) = found.iter().map(|row| (row.activity_bucket, row.id)).max() else { break };
+        after = last;
+        let ids: Vec<Uuid> = found.iter().map(|row| row.id).collect();
+        let ids = still_old(&mut transaction, &ids, limits).await?;
+        let mut rows = tally.clone();
+        let gone = delete_sessions(&mut transaction, &ids, &mut rows).await?;
+        transaction.commit().await?;
+        *tally = rows;
+        agents.extend(gone.agents);
+        agents.sort_unstable();
+        agents.dedup();
+    }
+    for agent in agents {
+        let mut transaction = connection.begin().await?;
+        correct_agents(&mut transaction, &[agent]).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Locks sessions, in the order in which the writer does, and passes over those that have become
+/// active meanwhile.
+async fn still_old(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    limits: &Limits,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT id, source, last_activity_at
+         FROM sessions
+         WHERE id = ANY ($1)
+         ORDER BY id
+         FOR UPDATE",
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let old = rows.into_iter().filter(|row| Some(row.last_activity_at) < limits.of(&row.source));
+    Ok(old.map(|row| row.id).collect())
+}
+
+/// Messages that are over age, of sessions that are not, or are too long to go at once.
+async fn drop_parts(
+    connection: &mut PgConnection,
+    limits: &Limits,
+    tally: &mut Tally,
+) -> Result<(), sqlx::Error> {
+    let (sources, untils, usual) = limits.parts();
+    let mut after = Uuid::nil();
+    let mut shortened = 0;
+    loop {
+        let found = sqlx::query!(
+            r#"SELECT s.id, COALESCE(l.until, $3) AS "until!"
+             FROM sessions AS s
+             LEFT JOIN UNNEST($1::text[], $2::timestamptz[]) AS l (source, until)
+                 ON l.source = s.source
+             WHERE s.id > $4
+                 AND s.started_at < COALESCE(l.until, $3)
+                 AND s.message_count > 0
+             ORDER BY s.id
+             LIMIT $5"#,
+            &sources,
+            &untils,
+            usual,
+            after,
+            BATCH_SESSIONS,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(last) = found.last() else { break };
+        after = last.id;
+        for row in found {
+            shortened += u32::from(shorten(connection, row.id, row.until, tally).await?);
+        }
+    }
+    // What was too long is not any more.
+    if shortened > 0 { drop_whole(connection, limits, tally).await } else { Ok(()) }
+}
+
+async fn shorten(
+    connection: &mut PgConnection,
+    session: Uuid,
+    until: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<bool, sqlx::Error> {
+    let mut any = false;
+    loop {
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
+        let held = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                 SELECT
+                 FROM sessions AS s
+                 JOIN holds AS h
+                     ON h.agent_id = s.agent_id AND (h.session_id IS NULL OR h.session_id = s.id)
+                 WHERE s.id = $1
+             ) AS "held!""#,
+            session,
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if held {
+            return Ok(any);
+        }
+        let mut rows = tally.clone();
+        let cut = trim(&mut transaction, session, Some(until), &mut rows).await?;
+        transaction.commit().await?;
+        *tally = rows;
+        any |= cut > 0;
+        if cut < BATCH_MESSAGES {
+            return Ok(any);
+        }
+    }
+}

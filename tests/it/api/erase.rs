@@ -1,0 +1,279 @@
+//! Erasing, holding, and what is over age.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use verbatim::config::{Ages, Keep};
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
+use verbatim::jobs::partitions;
+use verbatim::jobs::retention::{finish_erasures, plan::plan, run_once};
+use verbatim::store::erase::{Begun, NewErasure, Target};
+use verbatim::store::ingest::{Row, write};
+use verbatim::store::keys::Scope;
+
+use super::app::{BOOTSTRAP, TestApi, at, now};
+use super::http::Answer;
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn message(source: &str, agent: &str, session: &str, text: &str, at: DateTime<Utc>) -> Arrival {
+    let body = json!({
+        "event_type": "chat.push", "agent_id": agent,
+        "timestamp": at.timestamp_micros(),
+        "data": { "session_id": session, "role": "user", "message": text },
+    });
+    Arrival {
+        id: DeliveryId::new(at),
+        received_at: at,
+        source: SourceName::parse(source).unwrap(),
+        evidence: Evidence::default(),
+        body: body.to_string().into(),
+    }
+}
+
+/// So many messages of a session, a second apart.
+fn talk(agent: &str, session: &str, count: i64, from: DateTime<Utc>) -> Vec<Arrival> {
+    let one = |n: i64| {
+        message("default", agent, session, &format!("{session} {n}"), from + TimeDelta::seconds(n))
+    };
+    (0..count).map(one).collect()
+}
+
+async fn drain(api: &TestApi, arrivals: &[Arrival]) {
+    let mut connection = api.database.options().connect().await.unwrap();
+    for arrivals in arrivals.chunks(1_000) {
+        let rows: Vec<_> = arrivals
+            .iter()
+            .map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) })
+            .collect();
+        write(&mut connection, &rows).await.unwrap();
+    }
+}
+
+async fn send(api: &TestApi, method: &str, target: &str) -> Answer {
+    api.send(method, target, &[("X-API-Key", BOOTSTRAP)]).await
+}
+
+/// Counts are those of the rows, everywhere.
+async fn assert_counts_are_right(api: &TestApi) {
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT count(*)
+         FROM (SELECT session_id, count(*) AS rows FROM messages GROUP BY session_id) AS m
+         FULL JOIN sessions AS s ON s.id = m.session_id
+         WHERE COALESCE(m.rows, 0) IS DISTINCT FROM s.message_count
+             OR s.user_message_count <> s.message_count",
+    )
+    .fetch_one(api.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0, "sessions whose count is not that of their messages");
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT count(*)
+         FROM (
+             SELECT
+                 agent_id, count(*) AS sessions, sum(message_count)::bigint AS messages,
+                 min(started_at) AS first, max(last_activity_at) AS last
+             FROM sessions
+             GROUP BY agent_id
+         ) AS s
+         FULL JOIN agents AS a USING (agent_id)
+         WHERE (s.sessions, s.messages, s.first, s.last)
+             IS DISTINCT FROM (a.session_count, a.message_count, a.first_seen_at, a.last_activity_at)",
+    )
+    .fetch_one(api.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0, "agents whose figures are not those of their sessions");
+}
+
+async fn count(api: &TestApi, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(api.database.pool()).await.unwrap()
+}
+
+#[actix_web::test]
+async fn a_large_agent_is_erased_in_parts_and_others_are_left_alone() {
+    let api = TestApi::start().await;
+    let mut arrivals = talk("A", "long", 4_500, at(-9_000));
+    for n in 0..230 {
+        arrivals.extend(talk("A", &format!("short {n}"), 2, at(-100)));
+    }
+    arrivals.extend(talk("B", "short 1", 3, at(-50)));
+    drain(&api, &arrivals).await;
+    let receipt = send(&api, "DELETE", "/v1/agents/A").await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    let receipt = receipt.json();
+    assert_eq!(receipt["rows"], json!({ "sessions": 231, "messages": 4_960, "deliveries": 4_960 }));
+    assert_eq!((&receipt["kind"], &receipt["session_id"]), (&json!("agent"), &Value::Null));
+    assert_counts_are_right(&api).await;
+    assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (3, 3));
+    assert_eq!(send(&api, "DELETE", "/v1/agents/A").await.code(), "not_found");
+    // Those who follow along are told, once.
+    let told: Vec<String> =
+        sqlx::query_scalar("SELECT erasure::text FROM journal WHERE erasure IS NOT NULL")
+            .fetch_all(api.database.pool())
+            .await
+            .unwrap();
+    assert_eq!(told.len(), 1);
+    let told: Value = serde_json::from_str(&told[0]).unwrap();
+    assert_eq!(told["id"], receipt["id"]);
+}
+
+#[actix_web::test]
+async fn an_erasure_that_was_interrupted_is_finished_by_the_next_look() {
+    let api = TestApi::start().await;
+    drain(&api, &talk("A", "s", 3, at(-10))).await;
+    let id = DeliveryId::new(now()).0;
+    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None };
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    // The process ended here. What comes in meanwhile is not stored.
+    drain(&api, &talk("A", "other", 3, at(-10))).await;
+    assert_eq!(count(&api, "messages").await, 3);
+    finish_erasures(&api.store, &api.clock).await.unwrap();
+    assert_eq!((count(&api, "messages").await, count(&api, "agents").await), (0, 0));
+    assert!(api.store.unfinished_erasures().await.unwrap().is_empty());
+    assert_eq!(api.store.carry_out(id, &api.clock).await.unwrap(), None, "it is done");
+}
+
+#[actix_web::test]
+async fn what_is_written_while_a_session_is_erased_is_wholly_there_or_wholly_not() {
+    let api = TestApi::start().await;
+    let batches: Vec<Vec<Arrival>> =
+        (0..20).map(|batch| talk("A", "s", 50, at(-3_000 + batch * 50))).collect();
+    drain(&api, &batches[0]).await;
+    let writers = batches[1..].chunks(5).map(async |batches: &[Vec<Arrival>]| {
+        for batch in batches {
+            drain(&api, batch).await;
+        }
+    });
+    let eraser = async { send(&api, "DELETE", "/v1/sessions/s").await };
+    let (receipt, _) = tokio::join!(eraser, futures_util::future::join_all(writers));
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    assert_eq!(count(&api, "messages").await, 0);
+    assert_eq!(count(&api, "deliveries WHERE body <> ''").await, 0);
+    assert_counts_are_right(&api).await;
+}
+
+#[actix_web::test]
+async fn erasing_asks_for_its_scope_and_for_one_session() {
+    let api = TestApi::start().await;
+    for agent in ["A", "B"] {
+        drain(&api, &talk(agent, "shared", 1, at(-10))).await;
+    }
+    let reader = api.key(&[Scope::Read, Scope::Export], None).await;
+    let eraser = api.key(&[Scope::Erase], Some(&["A"])).await;
+    let delete =
+        async |key: &str, target: &str| api.send("DELETE", target, &[("X-API-Key", key)]).await;
+    assert_eq!(delete(&reader, "/v1/sessions/shared").await.code(), "forbidden");
+    assert_eq!(delete(&reader, "/v1/agents/A").await.code(), "forbidden");
+    assert_eq!(delete(BOOTSTRAP, "/v1/sessions/shared").await.code(), "ambiguous_session");
+    assert_eq!(delete(&eraser, "/v1/agents/B").await.code(), "not_found");
+    assert_eq!(delete(&eraser, "/v1/sessions/shared?agent_id=B").await.code(), "not_found");
+    assert_eq!(delete(BOOTSTRAP, "/v1/sessions/shared?what=1").await.code(), "invalid_parameter");
+    assert_eq!(delete(&eraser, "/v1/sessions/shared").await.status, 200, "the one that it sees");
+    assert_eq!(count(&api, "sessions WHERE agent_id = 'B'").await, 1);
+    assert_eq!(send(&api, "GET", "/v1/agents/A").await.status, 404, "it has nothing left");
+}
+
+#[actix_web::test]
+async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
+    let api = TestApi::start().await;
+    for (agent, session) in [("A", "one"), ("A", "two"), ("B", "three")] {
+        drain(&api, &talk(agent, session, 2, at(-10))).await;
+    }
+    let held = send(&api, "PUT", "/v1/sessions/one/hold").await;
+    assert_eq!(held.status, 200, "{}", held.text());
+    assert_eq!(
+        (&held.json()["agent_id"], &held.json()["session_id"]),
+        (&json!("A"), &json!("one"))
+    );
+    let again = send(&api, "PUT", "/v1/sessions/one/hold").await.json();
+    assert_eq!(again["id"], held.json()["id"], "to hold it twice changes nothing");
+    assert_eq!(send(&api, "PUT", "/v1/agents/B/hold").await.status, 200);
+    assert_eq!(send(&api, "PUT", "/v1/agents/C/hold").await.code(), "not_found");
+    let list = send(&api, "GET", "/v1/holds").await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+
+    for target in ["/v1/sessions/one", "/v1/agents/A", "/v1/agents/B", "/v1/sessions/three"] {
+        assert_eq!(send(&api, "DELETE", target).await.code(), "conflict", "{target}");
+    }
+    let keep = Keep { messages: Ages::of(Some(DAY)), deliveries: Ages::of(Some(DAY)) };
+    let later = now() + TimeDelta::days(100);
+    let gone = run_once(&api.store, later, &keep).await.unwrap();
+    assert_eq!((gone.rows.of("sessions"), gone.rows.of("messages")), (1, 2));
+    assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (4, 4));
+    assert_counts_are_right(&api).await;
+
+    assert_eq!(send(&api, "DELETE", "/v1/sessions/one/hold").await.status, 204);
+    assert_eq!(send(&api, "DELETE", "/v1/sessions/one/hold").await.code(), "not_found");
+    assert_eq!(send(&api, "DELETE", "/v1/sessions/one").await.status, 200);
+    let gone = run_once(&api.store, later, &keep).await.unwrap();
+    assert_eq!(gone.rows.of("sessions"), 0, "the agent is held still");
+    assert_eq!(count(&api, "sessions").await, 1);
+    let reader = api.key(&[Scope::Erase], None).await;
+    let refused = api.send("GET", "/v1/holds", &[("X-API-Key", &reader)]).await;
+    assert_eq!(refused.code(), "forbidden");
+}
+
+#[actix_web::test]
+async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own() {
+    let api = TestApi::start().await;
+    let day = |days: i64| now() + TimeDelta::days(days);
+    for days in [-400, -100, -40, 0] {
+        partitions::run_once(api.database.pool(), day(days)).await.unwrap();
+    }
+    let mut arrivals = Vec::new();
+    for source in ["default", "kiosk", "archive"] {
+        for days in [-390, -100, -10, 0] {
+            let session = format!("{days}");
+            arrivals.push(message(source, source, &session, &session, day(days)));
+        }
+        // It goes on for longer than anything is kept.
+        for days in [-391, -101, -11, -1] {
+            let text = format!("on and on {days}");
+            arrivals.push(message(source, source, "on and on", &text, day(days)));
+        }
+    }
+    drain(&api, &arrivals).await;
+    let ages = |usual, kiosk: u32| {
+        let mut ages = Ages::of(Some(DAY * usual));
+        ages.of_sources.insert("kiosk".into(), Some(DAY * kiosk));
+        ages.of_sources.insert("archive".into(), None);
+        ages
+    };
+    let keep = Keep { messages: ages(30, 5), deliveries: ages(200, 5) };
+    let told = plan(&api.store, now(), &keep).await.unwrap();
+    let told: Vec<_> = told.iter().map(|old| (old.table, old.source.as_str(), old.rows)).collect();
+    assert_eq!(
+        told,
+        [
+            ("sessions", "default", 2),
+            ("sessions", "kiosk", 3),
+            ("messages", "default", 4),
+            ("messages", "kiosk", 6),
+            ("deliveries", "default", 2),
+            ("deliveries", "kiosk", 6),
+        ]
+    );
+    assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (24, 24));
+
+    let gone = run_once(&api.store, now(), &keep).await.unwrap();
+    let rows = |table| gone.rows.of(table);
+    assert_eq!((rows("sessions"), rows("messages"), rows("deliveries")), (5, 10, 8));
+    assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (14, 16));
+    assert_counts_are_right(&api).await;
+    assert_eq!(plan(&api.store, now(), &keep).await.unwrap(), []);
+    assert!(run_once(&api.store, now(), &keep).await.unwrap().rows.0.is_empty());
+
+    // Where nothing is kept for ever, months that hold nothing any more are dropped whole.
+    let keep = Keep { messages: Ages::of(Some(DAY * 5)), deliveries: Ages::of(Some(DAY * 5)) };
+    let gone = run_once(&api.store, now(), &keep).await.unwrap();
+    assert!(gone.log.days > 0, "{gone:?}");
+    assert!(gone.rows.of("partitions") >= 2, "{gone:?}");
+    assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (6, 6));
+    assert_counts_are_right(&api).await;
+}
