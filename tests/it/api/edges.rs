@@ -114,7 +114,7 @@ async fn an_unknown_path_and_a_wrong_method_are_problems() {
         let answer = api.get(path).await;
         assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
     }
-    for path in ["/v1/agents", "/v1/sessions/a", "/v1/sessions/a/messages"] {
+    for path in ["/v1/agents", "/v1/sessions/a/transcript", "/v1/sessions/a/messages"] {
         for method in ["POST", "DELETE", "PUT", "OPTIONS"] {
             let answer = api.send(method, path, &[("X-API-Key", BOOTSTRAP)]).await;
             assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"));
