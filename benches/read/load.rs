@@ -37,8 +37,8 @@ fn zipf(random: &mut StdRng, of: usize) -> usize {
 pub(crate) fn word(rank: usize) -> String {
     const SYLLABLES: [&str; 40] = [
         "re", "to", "in", "an", "da", "mo", "li", "ka", "se", "nu", "pro", "ster", "ton", "vi",
-        "gra", "bel", "fo", "ru", "chi", "lan", "té", "zu", "pan", "dor", "mi", "sol", "qua", "ner",
-        "ö", "hal", "ja", "ску", "при", "во", "ge", "sta", "wen", "py", "x", "cam",
+        "gra", "bel", "fo", "ru", "chi", "lan", "té", "zu", "pan", "dor", "mi", "sol", "qua",
+        "ner", "ö", "hal", "ja", "ску", "при", "во", "ge", "sta", "wen", "py", "x", "cam",
     ];
     let (mut word, mut rest) = (String::new(), rank + SYLLABLES.len());
     while rest > 0 {
@@ -52,7 +52,10 @@ pub(crate) fn word(rank: usize) -> String {
 pub(crate) fn chinese(rank: usize) -> String {
     let mut random = StdRng::seed_from_u64(rank as u64);
     let letter = |n: usize| char::from_u32(0x4E00 + u32::try_from(n * 5).unwrap_or(0));
-    [zipf(&mut random, 4_000), random.random_range(0..4_000)].into_iter().filter_map(letter).collect()
+    [zipf(&mut random, 4_000), random.random_range(0..4_000)]
+        .into_iter()
+        .filter_map(letter)
+        .collect()
 }
 
 /// What somebody says.

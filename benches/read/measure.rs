@@ -49,7 +49,9 @@ pub(crate) async fn questions(pool: &PgPool, sessions: u64) -> anyhow::Result<Ve
         Question {
             name: "two words",
             target_ms: 100,
-            paths: pairs.map(|(one, other)| search(format!("{} {}", word(one), word(other)))).collect(),
+            paths: pairs
+                .map(|(one, other)| search(format!("{} {}", word(one), word(other))))
+                .collect(),
         },
         Question {
             name: "two Chinese characters",

@@ -76,7 +76,10 @@ pub(super) async fn list(
 
 fn query(params: &Params) -> Result<Query, Problem> {
     let text = params.text("q").ok_or_else(|| {
-        invalid("q", "is missing: say what to look for, as in `?q=refund` or `?q=\"refund policy\"`")
+        invalid(
+            "q",
+            "is missing: say what to look for, as in `?q=refund` or `?q=\"refund policy\"`",
+        )
     })?;
     Query::parse(text).map_err(|error| invalid("q", &error.to_string()))
 }
@@ -120,7 +123,10 @@ impl Key for Place {
     }
 }
 
-fn bound(bytes: &[u8]) -> Option<((DateTime<Utc>, Uuid), &[u8])> {
+/// A time and an id: one end of a window.
+type Bound = (DateTime<Utc>, Uuid);
+
+fn bound(bytes: &[u8]) -> Option<(Bound, &[u8])> {
     use chrono::Datelike as _;
     let (micros, rest) = bytes.split_first_chunk()?;
     let (id, rest) = rest.split_first_chunk()?;

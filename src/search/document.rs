@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn the_largest_text_stays_within_what_postgres_takes() {
-        let text: String = (0..400_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
+        let text: String =
+            (0..400_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
         assert!(Document::of(&text, "a", DateTime::UNIX_EPOCH).vector.len() < 1 << 20);
         let many = "no ".repeat(10_000);
         let document = Document::of(&many, "a", DateTime::UNIX_EPOCH);

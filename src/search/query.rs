@@ -187,7 +187,11 @@ fn word(text: &str) -> Result<(Vec<Part>, &str), QueryError> {
     let end = text.find(|c: char| c.is_whitespace() || is_quote(c)).unwrap_or(text.len());
     let (text, after) = text.split_at(end);
     let Some(stem) = text.strip_suffix(is_star) else {
-        return if text.contains(is_star) { Err(QueryError::Star) } else { Ok((parts(text), after)) };
+        return if text.contains(is_star) {
+            Err(QueryError::Star)
+        } else {
+            Ok((parts(text), after))
+        };
     };
     let mut parts = parts(stem);
     let ends_in_letter = stem.ends_with(|c: char| c.is_alphanumeric());

@@ -129,7 +129,11 @@ impl Class {
             '0'..='9' | 'a'..='z' => Self::Word,
             '\0'..='\u{7F}' => Self::Separator,
             _ if letter.is_alphanumeric() || is_combining_mark(letter) => {
-                if is_unspaced(letter) { Self::Unspaced } else { Self::Word }
+                if is_unspaced(letter) {
+                    Self::Unspaced
+                } else {
+                    Self::Word
+                }
             }
             // Arrows, pictures, signs of the weather, emoji.
             '\u{2190}'..='\u{2BFF}' | '\u{1F000}'..='\u{1FAFF}' => Self::Symbol,
@@ -165,9 +169,10 @@ mod tests {
 
     #[test]
     fn words_are_told_apart_by_what_is_no_letter() {
-        assert_eq!(texts("It's 3.14 — «Ça va?» user_id"), [
-            "it", "s", "3", "14", "ca", "va", "user", "id"
-        ]);
+        assert_eq!(
+            texts("It's 3.14 — «Ça va?» user_id"),
+            ["it", "s", "3", "14", "ca", "va", "user", "id"]
+        );
         assert_eq!(texts("привет, мир! नमस्ते"), ["привет", "мир", "नमस्ते"]);
     }
 

@@ -49,10 +49,9 @@ struct Said {
 /// and an error.
 pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let position =
-        sqlx::query_scalar!("SELECT seq FROM search_position FOR UPDATE SKIP LOCKED")
-            .fetch_optional(&mut *transaction)
-            .await?;
+    let position = sqlx::query_scalar!("SELECT seq FROM search_position FOR UPDATE SKIP LOCKED")
+        .fetch_optional(&mut *transaction)
+        .await?;
     let Some(position) = position else {
         return Ok(Indexed::Elsewhere);
     };

@@ -91,7 +91,6 @@ fn just_after(at: DateTime<Utc>) -> DateTime<Utc> {
     at + TimeDelta::microseconds(1)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,7 +104,9 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
         let targets: Vec<String> = match route.split_once('{') {
             None if resource == "search" => ids
                 .iter()
-                .flat_map(|q| [format!("{route}?q={q}"), format!("{route}?q={q}&agent_id={THEIRS}")])
+                .flat_map(|q| {
+                    [format!("{route}?q={q}"), format!("{route}?q={q}&agent_id={THEIRS}")]
+                })
                 .collect(),
             None => ["", "?limit=500", "?order=asc", "?include=messages"]
                 .into_iter()

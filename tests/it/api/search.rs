@@ -49,10 +49,8 @@ async fn store(api: &TestApi, said: &[Said<'_>]) {
         .into(),
     };
     let arrivals: Vec<Arrival> = said.iter().map(arrival).collect();
-    let rows: Vec<_> = arrivals
-        .iter()
-        .map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) })
-        .collect();
+    let rows: Vec<_> =
+        arrivals.iter().map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) }).collect();
     write(&mut connection(api).await, &rows).await.unwrap();
 }
 
@@ -72,10 +70,8 @@ pub(super) async fn index(api: &TestApi) -> usize {
 /// A service that has these texts, one second after the other.
 async fn with_texts(texts: &[&str]) -> TestApi {
     let api = TestApi::start().await;
-    let said: Vec<_> = (0..)
-        .zip(texts)
-        .map(|(second, text)| Said { second, text, ..Said::default() })
-        .collect();
+    let said: Vec<_> =
+        (0..).zip(texts).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
     store(&api, &said).await;
     assert_eq!(index(&api).await, texts.len());
     api
@@ -168,7 +164,9 @@ async fn every_script_is_searched_as_its_readers_would() {
 
 #[actix_web::test]
 async fn parts_of_words_are_found_where_no_word_matches() {
-    let api = with_texts(&["an unbelievable story", "believe me", "50% off_", "die Rückerstattung"]).await;
+    let api =
+        with_texts(&["an unbelievable story", "believe me", "50% off_", "die Rückerstattung"])
+            .await;
     assert_eq!(found(&api, "believ").await, ["an unbelievable story", "believe me"]);
     assert_eq!(found(&api, "lieva story").await, ["an unbelievable story"]);
     assert_eq!(found(&api, "believe").await, ["believe me"], "a whole word is preferred");
@@ -204,12 +202,15 @@ async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
 async fn filters_narrow_a_search() {
     let api = TestApi::start().await;
     let said = |second, agent, role, text| Said { second, agent, role, text, session: agent };
-    store(&api, &[
-        said(0, "a", "user", "gold zero"),
-        said(1, "a", "assistant", "gold one"),
-        said(2, "b", "user", "gold two"),
-        said(86_400 * 60, "c", "user", "gold later"),
-    ])
+    store(
+        &api,
+        &[
+            said(0, "a", "user", "gold zero"),
+            said(1, "a", "assistant", "gold one"),
+            said(2, "b", "user", "gold two"),
+            said(86_400 * 60, "c", "user", "gold later"),
+        ],
+    )
     .await;
     index(&api).await;
     let (first, last) = (at(0).timestamp(), at(86_400 * 60).timestamp());
@@ -343,7 +344,8 @@ async fn what_is_made_of_signs_of_the_query_language_does_no_harm() {
 #[actix_web::test]
 async fn the_largest_message_and_the_longest_word_are_indexed() {
     let long = "x".repeat(100_000);
-    let many: String = (0..200_000_u32).filter_map(|n| char::from_u32(0x4E00 + n * 7 % 20_000)).collect();
+    let many: String =
+        (0..200_000_u32).filter_map(|n| char::from_u32(0x4E00 + n * 7 % 20_000)).collect();
     let words = "gold silver ".repeat(30_000);
     let api = with_texts(&[&long, &many, &words]).await;
     assert_eq!(found(&api, &long[..500]).await.len(), 1);
@@ -387,11 +389,14 @@ async fn two_indexers_at_once_index_everything_once() {
 #[actix_web::test]
 async fn what_is_forgotten_leaves_no_word_behind() {
     let api = TestApi::start().await;
-    store(&api, &[
-        Said { session: "kept", text: "gold silver", ..Said::default() },
-        Said { session: "gone", text: "gold platinum 秘密", second: 1, ..Said::default() },
-        Said { session: "late", text: "gold rhodium", second: 2, ..Said::default() },
-    ])
+    store(
+        &api,
+        &[
+            Said { session: "kept", text: "gold silver", ..Said::default() },
+            Said { session: "gone", text: "gold platinum 秘密", second: 1, ..Said::default() },
+            Said { session: "late", text: "gold rhodium", second: 2, ..Said::default() },
+        ],
+    )
     .await;
     index(&api).await;
     let id = |session| {
