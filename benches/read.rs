@@ -6,6 +6,12 @@
 //! scripts/with-postgres cargo bench --bench read -- --messages 1000000 --sessions 20000
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints what it measured, and where it is"
+)]
+
 #[path = "read/load.rs"]
 mod load;
 #[path = "read/measure.rs"]

@@ -29,6 +29,8 @@ pub(crate) async fn questions(pool: &PgPool, sessions: u64) -> anyhow::Result<Ve
     .fetch_all(pool)
     .await?;
     anyhow::ensure!(!ids.is_empty(), "there are none of the {sessions} sessions");
+    let agents: Vec<String> =
+        sqlx::query_scalar("SELECT agent_id FROM agents ORDER BY agent_id").fetch_all(pool).await?;
     let search = |words: String| format!("/v1/search?q={}", encode(&words));
     // From words that half of all messages hold to those of a few hundred, in pairs of each with
     // each.
@@ -44,7 +46,7 @@ pub(crate) async fn questions(pool: &PgPool, sessions: u64) -> anyhow::Result<Ve
         Question {
             name: "an agent's sessions",
             target_ms: 10,
-            paths: (0..AGENTS).map(|n| format!("/v1/agents/agent-{n}/sessions")).collect(),
+            paths: agents.iter().map(|id| format!("/v1/agents/{id}/sessions")).collect(),
         },
         Question {
             name: "two words",

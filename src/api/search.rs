@@ -137,7 +137,10 @@ impl Key for Place {
     }
 }
 
-fn bound(bytes: &[u8]) -> Option<((DateTime<Utc>, Uuid), &[u8])> {
+/// A time and an id: one end of a window.
+type Bound = (DateTime<Utc>, Uuid);
+
+fn bound(bytes: &[u8]) -> Option<(Bound, &[u8])> {
     use chrono::Datelike as _;
     let (micros, rest) = bytes.split_first_chunk()?;
     let (id, rest) = rest.split_first_chunk()?;

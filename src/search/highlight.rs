@@ -68,9 +68,8 @@ fn hit(tokens: &[Token], parts: &[Part]) -> Option<Range<usize>> {
     for part in parts {
         at += usize::from(part.gap);
         let token = tokens.get(at)?;
-        let fits = |text: &String| match part.prefix {
-            true => token.text.starts_with(text),
-            false => token.text == *text,
+        let fits = |text: &String| {
+            if part.prefix { token.text.starts_with(text) } else { token.text == *text }
         };
         if !part.texts.iter().any(fits) {
             return None;
@@ -136,9 +135,8 @@ mod tests {
     /// With hits in brackets.
     fn shown(text: &str, query: &str) -> String {
         let pieces = highlight(text, &Query::parse(query).unwrap());
-        let show = |piece: &Piece| match piece.hit {
-            true => format!("[{}]", piece.text),
-            false => piece.text.clone(),
+        let show = |piece: &Piece| {
+            if piece.hit { format!("[{}]", piece.text) } else { piece.text.clone() }
         };
         pieces.iter().map(show).collect()
     }

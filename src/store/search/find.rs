@@ -5,6 +5,7 @@
 //! stands in. What is rarer than that is ranked as a whole.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query_as;
@@ -178,9 +179,10 @@ impl Store {
         window: Window,
     ) -> Result<(Vec<Match>, Window), StoreError> {
         let mut found: Vec<Match> = Vec::new();
-        let stretches: Vec<Window> = match search.at_most <= FEW_DOCUMENTS {
-            true => vec![window],
-            false => window.stretches(search.newest).collect(),
+        let stretches: Vec<Window> = if search.at_most <= FEW_DOCUMENTS {
+            vec![window]
+        } else {
+            window.stretches(search.newest).collect()
         };
         for stretch in stretches {
             let room = RANKED - i64::try_from(found.len()).unwrap_or(RANKED);
@@ -333,7 +335,7 @@ impl Search<'_> {
         let mut matching = self.matching.clone();
         let mut narrow = |marks: Vec<String>| {
             let marks: Vec<_> = marks.iter().map(|mark| format!("'{mark}'")).collect();
-            matching.push_str(&format!(" & ({})", marks.join(" | ")));
+            let _ = write!(matching, " & ({})", marks.join(" | "));
         };
         if let Some(agents) =
             self.filter.agents.as_ref().filter(|agents| agents.len() <= MOST_MARKS)
