@@ -19,7 +19,9 @@ fn by_name(name: &str) -> Option<Value> {
         "role" => json!("user"),
         "message" => json!("What are your opening hours?"),
         "limit" => json!(50),
-        "cursor" | "next_cursor" => json!("AZmaLD8LfVGcVTocjg8rZA"),
+        "cursor" | "next_cursor" | "last_event_id" | "Last-Event-ID" => {
+            json!("AZmaLD8LfVGcVTocjg8rZA")
+        }
         "order" => json!("desc"),
         "opened_by" => json!("room.join"),
         "include" => json!("messages"),
@@ -31,7 +33,7 @@ fn by_name(name: &str) -> Option<Value> {
             json!(null)
         }
         "min_messages" | "participant_count" => json!(2),
-        "message_count" => json!(8),
+        "message_count" | "examined_messages" => json!(8),
         "user_message_count" | "assistant_message_count" => json!(4),
         "session_count" => json!(17),
         "duration_seconds" => json!(93.645_697),
@@ -55,22 +57,18 @@ fn by_name(name: &str) -> Option<Value> {
         "started_before" | "active_before" | "before" | "received_before" => {
             json!("2026-09-29T00:00:00Z")
         }
-        "has_more" | "signed" | "writable" | "reachable" => json!(true),
-        "altered" | "undated" | "stale" | "test" => json!(false),
-        "last_event_id" | "Last-Event-ID" => json!("AZmaLD8LfVGcVTocjg8rZA"),
+        "has_more" | "signed" | "writable" | "reachable" | "hit" => json!(true),
+        "altered" | "undated" | "stale" | "test" | "complete" => json!(false),
         "confidence" | "silence_before_seconds" => json!(0.8),
-        "q" => json!("opening hours"),
-        "text" => json!("opening hours"),
-        "hit" => json!(true),
+        "q" | "text" => json!("opening hours"),
         "score" => json!(0.72),
         "lag_entries" | "lag_seconds" => json!(0),
-        "erased_at" => json!("2026-09-28T14:54:13.945697Z"),
         "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
-        "complete" => json!(false),
-        "examined_messages" => json!(8),
         "flag" => json!("no_join"),
         "count" | "visit" | "seq" => json!(1),
-        "timestamp" | "at" | "last_activity_at" => json!("2026-09-28T14:54:13.945697Z"),
+        "timestamp" | "at" | "last_activity_at" | "erased_at" => {
+            json!("2026-09-28T14:54:13.945697Z")
+        }
         "kind" | "type" => json!("message"),
         "If-None-Match" => json!("\"kE8Qv0m2Yw1nJ4rT6uXz9A\""),
         _ => return None,
