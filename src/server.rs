@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{ApiState, Keyring, SharedReads};
+use crate::api::{ApiState, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -145,6 +145,7 @@ impl Server {
             clock,
             silence: settings.silence,
             reads: SharedReads::default(),
+            exports: Exports::new(life.clone()),
         };
         let connections = Connections::new(settings.max_connections);
         let parts = Parts { webhook, health, api: state };

@@ -91,7 +91,7 @@ fn refused(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
 
 /// The key that the headers carry. Another scheme than `Bearer` may be meant for a proxy, so it
 /// does not hide an `X-API-Key`.
-fn key_of(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn key_of(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(AUTHORIZATION)
         .and_then(|value| text(value).split_once(' '))

@@ -7,6 +7,7 @@ mod answer;
 mod caller;
 pub mod cursor;
 mod deliveries;
+pub(crate) mod export;
 mod group;
 pub mod health;
 mod keyring;
@@ -26,6 +27,7 @@ mod transcript;
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
+pub use export::Exports;
 pub use keyring::Keyring;
 pub use routes::routes;
 
@@ -50,6 +52,8 @@ pub struct ApiState {
     pub silence: SilenceLimits,
     /// What is being read for all who ask for the same.
     pub reads: SharedReads,
+    /// What is being exported.
+    pub exports: Exports,
 }
 
 impl From<StoreError> for Problem {

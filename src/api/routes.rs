@@ -7,7 +7,7 @@ use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::{agents, deliveries, keys, messages, metrics, sessions, transcript};
+use super::{agents, deliveries, export, keys, messages, metrics, sessions, transcript};
 use crate::problem::{Code, Problem};
 
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
@@ -20,6 +20,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/sessions/{session_id}").get(sessions::show))
         .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
+        .service(at("/v1/export/messages").get(export::messages))
+        .service(at("/v1/export/sessions").get(export::sessions))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

@@ -120,14 +120,15 @@ async fn respond(
 }
 
 /// Of the agents that are asked for, those that the caller may see.
-fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Vec<String>> {
+pub(super) fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Vec<String>> {
     match (wanted, caller.agents()) {
         (None, bound) => bound.map(<[_]>::to_vec),
         (Some(wanted), _) => Some(wanted.into_iter().filter(|id| caller.sees(id)).collect()),
     }
 }
 
-fn filter(
+/// Which sessions are asked for.
+pub(super) fn filter(
     params: &Params,
     state: &ApiState,
     agents: Option<Vec<String>>,

@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod doctor;
+mod export;
 mod keys;
 mod migrate;
 mod serve;
@@ -31,6 +32,8 @@ enum Command {
     Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
+    /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
+    Export(Box<export::Args>),
     /// Play the sender: realistic conversations, signed
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
@@ -49,6 +52,7 @@ impl Cli {
                     migrate::run(args).await
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
+                Command::Export(args) => export::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod deliveries;
+pub mod export;
 pub mod ingest;
 pub mod journal;
 pub mod keys;

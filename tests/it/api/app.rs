@@ -5,11 +5,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use verbatim::api::{ApiState, Keyring, SharedReads, access_log, routes};
+use verbatim::api::{ApiState, Exports, Keyring, SharedReads, access_log, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
 use verbatim::gate::Gate;
+use verbatim::lifecycle::Lifecycle;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
@@ -34,7 +35,8 @@ pub(crate) struct TestApi {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) keyring: Keyring,
-    address: String,
+    pub(crate) life: Lifecycle,
+    pub(crate) address: String,
     server: ServerHandle,
 }
 
@@ -43,6 +45,7 @@ impl TestApi {
         let database = TestDatabase::create().await;
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
+        let life = Lifecycle::new();
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let state = web::Data::new(ApiState {
             gate: Gate::default(),
@@ -51,6 +54,7 @@ impl TestApi {
             clock: clock.clone(),
             silence: SilenceLimits::default(),
             reads: SharedReads::default(),
+            exports: Exports::new(life.clone()),
         });
         let app = move || {
             App::new()
@@ -66,7 +70,7 @@ impl TestApi {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { database, store, clock, keyring, address, server: handle }
+        Self { database, store, clock, keyring, life, address, server: handle }
     }
 
     /// A request as the settings' key.
