@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Keyring, SharedReads};
+use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -157,6 +157,7 @@ impl Server {
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
+            exports: Exports::new(life.clone()),
         };
         let connections = Connections::new(settings.max_connections);
         let parts = Parts { webhook, health, api: state };

@@ -12,6 +12,7 @@ pub mod cursor;
 mod deliveries;
 mod docs;
 mod erase;
+pub(crate) mod export;
 mod group;
 pub mod health;
 mod holds;
@@ -36,6 +37,7 @@ mod visits;
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
+pub use export::Exports;
 pub use keyring::Keyring;
 pub use openapi::openapi;
 pub use routes::routes;
@@ -70,6 +72,8 @@ pub struct ApiState {
     pub reads: SharedReads,
     /// What comes, for all who listen.
     pub live: Live,
+    /// What is being exported.
+    pub exports: Exports,
 }
 
 impl From<StoreError> for Problem {

@@ -8,8 +8,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, changes, deliveries, docs, erase, health, holds, keys, messages, metrics, openapi,
-    search, sessions, stream, transcript, visits,
+    agents, changes, deliveries, docs, erase, export, health, holds, keys, messages, metrics,
+    openapi, search, sessions, stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -27,6 +27,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/changes").get(changes::list))
         .service(at("/v1/stream").get(stream::listen))
         .service(at("/v1/search").get(search::list))
+        .service(at("/v1/export/messages").get(export::messages))
+        .service(at("/v1/export/sessions").get(export::sessions))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

@@ -104,7 +104,7 @@ pub(super) async fn list_of_agent(
 /// One session.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Conversations",
     params(Selectors,
-        ("include" = Option<String>, Query, description = "`completeness` and `continued_by`, which have to be looked for; separated by commas.")),
+        ("include" = Option<String>, Query, description = "`completeness` and `continues`, which have to be looked for; separated by commas.")),
     responses((status = 200, description = "The session.", body = Session), (status = 304)),
     security(("key" = ["read"])))]
 pub(super) async fn show(
@@ -167,7 +167,8 @@ pub(super) fn visible(caller: &Caller, wanted: Option<Vec<String>>) -> Option<Ve
     }
 }
 
-fn filter(
+/// Which sessions are asked for.
+pub(super) fn filter(
     params: &Params,
     state: &ApiState,
     agents: Option<Vec<String>>,

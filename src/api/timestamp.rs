@@ -26,6 +26,11 @@ impl Timestamp {
         String::from_utf8_lossy(&self.format(b' ', b'Z')[..19]).into_owned()
     }
 
+    /// As in JSON: `2026-09-28T14:54:13.895697Z`.
+    pub(super) fn to_text(self) -> String {
+        String::from_utf8_lossy(&self.format(b'T', b'Z')).into_owned()
+    }
+
     // By hand, since an answer holds hundreds of times and chrono's formatter takes longer for
     // each than Postgres does to read its row.
     fn format(self, separator: u8, zone: u8) -> [u8; LENGTH] {

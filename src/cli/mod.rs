@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod doctor;
+mod export;
 mod keys;
 mod migrate;
 mod retention;
@@ -34,6 +35,8 @@ enum Command {
     Keys(keys::Args),
     /// Drop now what is over age, or say what would go
     Retention(Box<retention::Args>),
+    /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
+    Export(Box<export::Args>),
     /// Play the sender: realistic conversations, signed
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
@@ -53,6 +56,7 @@ impl Cli {
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
                 Command::Retention(args) => retention::run(*args).await,
+                Command::Export(args) => export::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

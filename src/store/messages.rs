@@ -51,7 +51,7 @@ pub struct MessageFilter {
 impl MessageFilter {
     /// The times, both included, between which a page lies: of the session, of the filter, and of
     /// what is still to come. Only the partitions between them are touched.
-    fn bounds(
+    pub(super) fn bounds(
         &self,
         session: &SessionRow,
         order: Order,

@@ -7,6 +7,7 @@ pub mod completeness;
 pub mod continuations;
 pub mod deliveries;
 pub mod erase;
+pub mod export;
 pub mod holds;
 pub mod ingest;
 pub mod journal;

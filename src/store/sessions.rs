@@ -92,7 +92,7 @@ impl SessionKey<'_> {
     ///
     /// A session of that id wins over others whose sender's id reads the same, so that every
     /// session can be reached by its own id, whatever senders call theirs.
-    fn id(&self) -> Option<Uuid> {
+    pub(super) fn id(&self) -> Option<Uuid> {
         const HYPHENATED: usize = 36;
         (self.session_id.len() == HYPHENATED)
             .then(|| Uuid::try_parse(self.session_id).ok())
@@ -141,7 +141,7 @@ pub struct SessionFilter {
 }
 
 impl SessionFilter {
-    fn status(&self) -> Option<&'static str> {
+    pub(super) fn status(&self) -> Option<&'static str> {
         self.status.map(|status| match status {
             Status::Live => "live",
             Status::Idle => "idle",
@@ -150,7 +150,7 @@ impl SessionFilter {
     }
 
     /// Later than this, by whichever filter says so: it bounds the walk along the index.
-    fn active_after(&self) -> DateTime<Utc> {
+    pub(super) fn active_after(&self) -> DateTime<Utc> {
         let silence = match self.status {
             Some(Status::Live) => self.live_since,
             Some(Status::Idle) => self.open_since,

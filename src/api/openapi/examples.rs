@@ -57,13 +57,15 @@ fn by_name(name: &str) -> Option<Value> {
         "started_before" | "active_before" | "before" | "received_before" => {
             json!("2026-09-29T00:00:00Z")
         }
-        "has_more" | "signed" | "writable" | "reachable" | "hit" => json!(true),
+        "has_more" | "signed" | "writable" | "reachable" | "hit" | "with_cursor" => json!(true),
         "altered" | "undated" | "stale" | "test" | "complete" => json!(false),
         "confidence" | "silence_before_seconds" => json!(0.8),
         "q" | "text" => json!("opening hours"),
         "score" => json!(0.72),
         "lag_entries" | "lag_seconds" => json!(0),
         "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
+        "status" => json!("live"),
+        "compression" => json!("zstd"),
         "flag" => json!("no_join"),
         "count" | "visit" | "seq" => json!(1),
         "timestamp" | "at" | "last_activity_at" | "erased_at" => {

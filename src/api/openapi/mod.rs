@@ -20,8 +20,8 @@ use utoipa::OpenApi;
 pub(super) use shared::{AgentId, Expiry, Paging, ScopeName, Selectors, SessionFilters, Time};
 
 use crate::api::{
-    agents, changes, deliveries, docs, erase, health, holds, keys, messages, metrics, search,
-    sessions, stream, transcript, visits,
+    agents, changes, deliveries, docs, erase, export, health, holds, keys, messages, metrics,
+    search, sessions, stream, transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -36,6 +36,7 @@ use crate::webhook::handler;
     servers((url = "/", description = "This service.")),
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
+        (name = "Export", description = "All of it as files."),
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
         (name = "Keys", description = "Who may ask for what."),
@@ -56,6 +57,8 @@ use crate::webhook::handler;
         search::list,
         changes::list,
         stream::listen,
+        export::messages,
+        export::sessions,
         erase::session,
         erase::agent,
         holds::list,

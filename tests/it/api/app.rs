@@ -8,7 +8,7 @@ use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::sync::watch;
-use verbatim::api::{ApiState, Keyring, SharedReads, access_log, event_text, routes};
+use verbatim::api::{ApiState, Exports, Keyring, SharedReads, access_log, event_text, routes};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
@@ -58,12 +58,13 @@ impl TestApi {
     pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let clock = Clock::fixed(now());
+        let lifecycle = Lifecycle::new();
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let silence = SilenceLimits::default();
         let render = event_text(silence, clock.clone());
         // Nobody tells of commits, as if all of them were another process's.
         let (_, commits) = watch::channel(());
-        let live = Live::start(store.clone(), render, commits, &Lifecycle::new());
+        let live = Live::start(store.clone(), render, commits, &lifecycle);
         let state = web::Data::new(ApiState {
             gate: Gate::default(),
             store: store.clone(),
@@ -73,6 +74,7 @@ impl TestApi {
             visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),
             live: live.clone(),
+            exports: Exports::new(lifecycle),
         });
         let app = move || {
             App::new()

@@ -10,6 +10,7 @@ mod deliveries;
 mod edges;
 mod erase;
 mod etags;
+mod export;
 mod http;
 mod keys;
 mod keys_http;

@@ -1,0 +1,255 @@
+//! An export as it is sent: a page is read when the connection has room for it, so that a client
+//! that reads slowly costs no memory. What goes wrong on the way cuts the connection off before the
+//! last chunk: a file that looks whole is whole.
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, Stream, TryStreamExt as _};
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use super::encode::Encoder;
+use super::pack::Packer;
+use super::table::{self, Column};
+use crate::api::Keyring;
+use crate::api::cursor::{self, Fingerprint, Key};
+use crate::api::session::Session;
+use crate::domain::session::SilenceLimits;
+use crate::lifecycle::Lifecycle;
+use crate::problem::{Code, Problem, REQUEST_ID};
+use crate::store::export::{ExportedMessage, MessageWalk, SessionWalk};
+use crate::store::sessions::SessionRow;
+use crate::store::{Position, StoreError};
+
+/// Bytes that are handed to the connection at once.
+const PIECE: usize = 64 << 10;
+
+/// Where a row stands in an export; of a session's row, `row` says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowKey {
+    pub(super) session: Uuid,
+    pub(super) row: Uuid,
+}
+
+impl Key for RowKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.session.write(out);
+        self.row.write(out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (session, row) = bytes.split_at_checked(size_of::<Uuid>())?;
+        Some(Self { session: Uuid::from_slice(session).ok()?, row: Uuid::from_slice(row).ok()? })
+    }
+}
+
+/// Where the rows come from.
+pub(super) enum Walk {
+    Messages(MessageWalk),
+    Sessions(SessionWalk),
+}
+
+/// Some rows.
+enum Page {
+    Messages(Vec<ExportedMessage>),
+    Sessions(Vec<SessionRow>),
+}
+
+impl Walk {
+    /// The next rows; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Page>, StoreError> {
+        Ok(match self {
+            Self::Messages(walk) => {
+                Some(walk.next().await?).filter(|rows| !rows.is_empty()).map(Page::Messages)
+            }
+            Self::Sessions(walk) => {
+                Some(walk.next().await?).filter(|rows| !rows.is_empty()).map(Page::Sessions)
+            }
+        })
+    }
+}
+
+/// What rows are written as.
+pub(super) struct Rows {
+    /// What they are called.
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [Column],
+    pub(super) with_cursor: bool,
+    /// When the export began.
+    pub(super) now: DateTime<Utc>,
+    fingerprint: Fingerprint,
+    silence: SilenceLimits,
+}
+
+impl Rows {
+    pub(super) fn new(
+        name: &'static str,
+        columns: &'static [Column],
+        fingerprint: Fingerprint,
+        silence: SilenceLimits,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { name, columns, with_cursor: false, now, fingerprint, silence }
+    }
+
+    fn write(&self, page: &Page, encoder: &mut Encoder) -> anyhow::Result<()> {
+        match page {
+            Page::Messages(rows) => {
+                for ExportedMessage { session, row } in rows {
+                    let cursor = self.cursor(row.occurred_at, session.id, row.id);
+                    encoder.row(&table::message(session, row), cursor.as_deref())?;
+                }
+            }
+            Page::Sessions(rows) => {
+                for row in rows {
+                    let cursor = self.cursor(DateTime::UNIX_EPOCH, row.id, Uuid::nil());
+                    let value = serde_json::to_value(Session::new(row, self.silence, self.now))?;
+                    let cells = table::from_json(self.columns, &value);
+                    let cells = cells.context("a session does not fit its columns")?;
+                    encoder.row(&cells, cursor.as_deref())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cursor(&self, at: DateTime<Utc>, session: Uuid, row: Uuid) -> Option<String> {
+        let position = Position { at, key: RowKey { session, row } };
+        self.with_cursor.then(|| cursor::encode(&self.fingerprint, &position))
+    }
+}
+
+/// What lets an export go on.
+pub(super) struct Guard {
+    pub(super) life: Lifecycle,
+    pub(super) keyring: Keyring,
+    pub(super) key: String,
+    /// Given back along with this.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) seat: OwnedSemaphorePermit,
+}
+
+/// An export that ends before its time, by nobody's fault.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the service stops")]
+    Stopping,
+    #[error("the key is no longer valid")]
+    KeyEnded,
+}
+
+impl Guard {
+    fn check_life(&self) -> Result<(), Ended> {
+        if self.life.is_stopping() { Err(Ended::Stopping) } else { Ok(()) }
+    }
+
+    /// Whether the key is still good. While that cannot be found out nothing can be read either.
+    async fn check_key(&self) -> Result<(), Ended> {
+        let known = match self.keyring.recall(&self.key) {
+            Some(known) => known,
+            None => self.keyring.look_up(&self.key, false).await,
+        };
+        match known {
+            Err(problem) if problem.code() == Code::InvalidKey => Err(Ended::KeyEnded),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What turns rows into bytes. It is taken to another thread and back for every page.
+struct Press {
+    rows: Rows,
+    encoder: Encoder,
+    packer: Packer,
+}
+
+impl Press {
+    fn print(&mut self, page: &Page) -> anyhow::Result<Vec<u8>> {
+        self.rows.write(page, &mut self.encoder)?;
+        let bytes = self.encoder.take()?;
+        // Of Parquet there is nothing until a row group is full.
+        Ok(if bytes.is_empty() { bytes } else { self.packer.pack(bytes)? })
+    }
+
+    fn finish(mut self) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = self.packer.pack(self.encoder.finish()?)?;
+        bytes.extend(self.packer.finish()?);
+        Ok(bytes)
+    }
+}
+
+/// An export on its way.
+pub(super) struct Body {
+    walk: Walk,
+    /// What has been read and not yet been written.
+    page: Option<Page>,
+    /// `None` once everything is written.
+    press: Option<Press>,
+    /// What has been written and not yet been sent.
+    ready: Bytes,
+    guard: Guard,
+}
+
+impl Body {
+    /// Reads the first page.
+    pub(super) async fn begin(
+        mut walk: Walk,
+        rows: Rows,
+        encoder: Encoder,
+        packer: Packer,
+        guard: Guard,
+    ) -> Result<Self, Problem> {
+        let page = walk.next().await?;
+        let press = Some(Press { rows, encoder, packer });
+        Ok(Self { walk, page, press, ready: Bytes::new(), guard })
+    }
+
+    pub(super) fn into_stream(self) -> impl Stream<Item = anyhow::Result<Bytes>> {
+        let request_id = REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
+        stream::try_unfold(self, |mut body| async move {
+            Ok(body.next().await?.map(|piece| (piece, body)))
+        })
+        .inspect_err(move |error: &anyhow::Error| {
+            if error.is::<Ended>() {
+                tracing::info!(request_id, cause = %error, "export ended early");
+            } else {
+                tracing::error!(request_id, cause = format_args!("{error:#}"), "export broken off");
+            }
+        })
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        self.guard.check_life()?;
+        while self.ready.is_empty() {
+            let Some(press) = self.press.take() else { return Ok(None) };
+            let page = self.page.take();
+            let last = page.is_none();
+            // Packing takes many milliseconds, which others on this thread would wait for.
+            let written = tokio::task::spawn_blocking(move || match page {
+                Some(page) => {
+                    let mut press = press;
+                    let bytes = press.print(&page)?;
+                    anyhow::Ok((Some(press), bytes))
+                }
+                None => Ok((None, press.finish()?)),
+            });
+            let (press, bytes) = written.await.context("writing rows died")??;
+            (self.press, self.ready) = (press, bytes.into());
+            if !last {
+                self.page = self.read().await?;
+            }
+        }
+        let length = self.ready.len().min(PIECE);
+        Ok(Some(self.ready.split_to(length)))
+    }
+
+    async fn read(&mut self) -> anyhow::Result<Option<Page>> {
+        self.guard.check_key().await?;
+        tokio::select! {
+            biased;
+            () = self.guard.life.stopping() => Err(Ended::Stopping.into()),
+            page = self.walk.next() => Ok(page?),
+        }
+    }
+}

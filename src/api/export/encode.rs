@@ -1,0 +1,121 @@
+//! Rows as bytes, in the format that is asked for.
+
+use super::parquet_rows::ParquetRows;
+use super::table::{Cell, Column, write_json};
+use super::{csv_rows, parquet_rows};
+
+/// What a file of rows is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A JSON object a line.
+    Jsonl,
+    /// RFC 4180.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// Every format by its name.
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("jsonl", Self::Jsonl), ("csv", Self::Csv), ("parquet", Self::Parquet)];
+
+    /// Its media type.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Jsonl => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// Its file's extension.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// Writes rows. What it holds is bounded: of Parquet one row group, of the others nothing that has
+/// not been taken.
+pub(crate) struct Encoder {
+    columns: &'static [Column],
+    inner: Inner,
+}
+
+enum Inner {
+    Jsonl(Vec<u8>),
+    Csv(Box<csv::Writer<Vec<u8>>>),
+    Parquet(Box<ParquetRows>),
+}
+
+impl Encoder {
+    /// Begins a file of rows of some columns, which together are called `name`.
+    pub(crate) fn new(
+        format: Format,
+        columns: &'static [Column],
+        name: &str,
+        with_cursor: bool,
+    ) -> anyhow::Result<Self> {
+        let inner = match format {
+            Format::Jsonl => Inner::Jsonl(Vec::new()),
+            Format::Csv => {
+                let header = csv_rows::header(columns, with_cursor)?;
+                Inner::Csv(Box::new(csv_rows::writer(header)))
+            }
+            Format::Parquet => {
+                Inner::Parquet(Box::new(parquet_rows::ParquetRows::new(columns, name)?))
+            }
+        };
+        Ok(Self { columns, inner })
+    }
+
+    /// Adds a row, with the cursor of what follows it where that is wanted. Parquet has no place
+    /// for one.
+    pub(crate) fn row(&mut self, cells: &[Cell<'_>], cursor: Option<&str>) -> anyhow::Result<()> {
+        match &mut self.inner {
+            Inner::Jsonl(out) => {
+                write_json(out, self.columns, cells)?;
+                end_line(out, cursor);
+            }
+            Inner::Csv(out) => csv_rows::row(out, cells, cursor)?,
+            Inner::Parquet(file) => file.row(cells)?,
+        }
+        Ok(())
+    }
+
+    /// What is ready to be sent.
+    pub(crate) fn take(&mut self) -> anyhow::Result<Vec<u8>> {
+        match &mut self.inner {
+            Inner::Jsonl(out) => Ok(std::mem::take(out)),
+            Inner::Csv(out) => {
+                let written = std::mem::replace(out.as_mut(), csv_rows::writer(Vec::new()));
+                Ok(written.into_inner().map_err(csv::IntoInnerError::into_error)?)
+            }
+            Inner::Parquet(file) => file.take(),
+        }
+    }
+
+    /// The rest, to the end of the file.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Vec<u8>> {
+        match self.inner {
+            Inner::Parquet(file) => file.finish(),
+            _ => self.take(),
+        }
+    }
+}
+
+/// Ends the JSON object at the end of `out` with a cursor, as its last member.
+fn end_line(out: &mut Vec<u8>, cursor: Option<&str>) {
+    if let Some(cursor) = cursor {
+        out.pop();
+        // Nothing in a cursor needs to be escaped.
+        out.extend_from_slice(b",\"cursor\":\"");
+        out.extend_from_slice(cursor.as_bytes());
+        out.extend_from_slice(b"\"}");
+    }
+    out.push(b'\n');
+}
