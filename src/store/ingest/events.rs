@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Readable;
+use super::bulk::Bulk;
 use crate::domain::{Arrival, Delivery, Event};
 
 /// Inserts the events, and gives the ids of those that are new.
@@ -100,10 +101,11 @@ async fn insert_messages(
              session_id, occurred_at, id, delivery_id, role, message, sent_at, received_at,
              altered, undated
          )
-         SELECT * FROM UNNEST(
-             $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-             $7::timestamptz[], $8::timestamptz[], $9::boolean[], $10::boolean[]
-         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::timestamptz[]), UNNEST($3::uuid[]),
+             UNNEST($4::uuid[]), UNNEST($5::text[]), UNNEST($6::text[]),
+             UNNEST($7::timestamptz[]), UNNEST($8::timestamptz[]), UNNEST($9::boolean[]),
+             UNNEST($10::boolean[])
          ON CONFLICT DO NOTHING
          RETURNING id",
         &sessions,
@@ -111,7 +113,7 @@ async fn insert_messages(
         &ids,
         &deliveries,
         &roles as _,
-        &texts as _,
+        &Bulk(texts) as _,
         &sent_at as _,
         &received_at,
         &altered_texts,
@@ -145,10 +147,10 @@ async fn insert_joins(
              session_id, id, delivery_id, occurred_at, received_at, room_name, participant_count,
              undated
          )
-         SELECT * FROM UNNEST(
-             $1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[],
-             $7::integer[], $8::boolean[]
-         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::uuid[]),
+             UNNEST($4::timestamptz[]), UNNEST($5::timestamptz[]), UNNEST($6::text[]),
+             UNNEST($7::integer[]), UNNEST($8::boolean[])
          ON CONFLICT DO NOTHING
          RETURNING id",
         &sessions,
@@ -182,10 +184,10 @@ async fn insert_others(
         "INSERT INTO other_events (
              id, delivery_id, source, event_type, agent_id, session_id, occurred_at, received_at
          )
-         SELECT * FROM UNNEST(
-             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-             $7::timestamptz[], $8::timestamptz[]
-         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::text[]), UNNEST($4::text[]),
+             UNNEST($5::text[]), UNNEST($6::uuid[]), UNNEST($7::timestamptz[]),
+             UNNEST($8::timestamptz[])
          ON CONFLICT DO NOTHING
          RETURNING id",
         &ids,

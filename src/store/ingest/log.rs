@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Row;
+use super::bulk::Bulk;
 use crate::domain::{Arrival, Generation, Outcome};
 
 /// Stands in the log for what was said in a delivery that was erased.
@@ -32,11 +33,12 @@ pub(super) async fn insert(
              id, received_at, source, generation, event_type, outcome, reason, session_id,
              agent_id, sender_delivery_id, signed, stale, test, body, event_id
          )
-         SELECT * FROM UNNEST(
-             $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
-             $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], $12::boolean[],
-             $13::boolean[], $14::bytea[], $15::uuid[]
-         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::timestamptz[]), UNNEST($3::text[]),
+             UNNEST($4::text[]), UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::text[]),
+             UNNEST($8::uuid[]), UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::boolean[]),
+             UNNEST($12::boolean[]), UNNEST($13::boolean[]), UNNEST($14::bytea[]),
+             UNNEST($15::uuid[])
          ON CONFLICT DO NOTHING",
         &column!(|row| row.arrival.id.0),
         &column!(|row| row.arrival.received_at),
@@ -55,7 +57,7 @@ pub(super) async fn insert(
         &column!(|row| row.arrival.evidence.signed),
         &column!(|row| row.arrival.evidence.stale),
         &column!(|row| row.arrival.evidence.test),
-        &column!(|row| if is_erased(row) { &[] } else { &*row.arrival.body }) as _,
+        &Bulk(column!(|row| if is_erased(row) { &[] } else { &*row.arrival.body })) as _,
         &column!(|row| row.arrival.evidence.event_id.map(|id| id.0)) as _,
     )
     .execute(connection)

@@ -5,6 +5,7 @@
 //! writers wait for each other and never for themselves. ARCHITECTURE.md has the rules that keep
 //! the same SQL running on a cluster of Postgres servers.
 
+mod bulk;
 mod events;
 pub mod journal;
 mod log;

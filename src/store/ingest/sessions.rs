@@ -144,12 +144,13 @@ async fn upsert(
              end_reason, message_count, user_message_count, assistant_message_count,
              first_delivery_id, activity_bucket
          )
-         SELECT * FROM UNNEST(
-             $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-             $7::integer[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
-             $11::timestamptz[], $12::timestamptz[], $13::text[], $14::bigint[], $15::bigint[],
-             $16::bigint[], $17::uuid[], $18::timestamptz[]
-         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::text[]),
+             UNNEST($5::text[]), UNNEST($6::timestamptz[]), UNNEST($7::integer[]),
+             UNNEST($8::timestamptz[]), UNNEST($9::timestamptz[]), UNNEST($10::timestamptz[]),
+             UNNEST($11::timestamptz[]), UNNEST($12::timestamptz[]), UNNEST($13::text[]),
+             UNNEST($14::bigint[]), UNNEST($15::bigint[]), UNNEST($16::bigint[]),
+             UNNEST($17::uuid[]), UNNEST($18::timestamptz[])
          ON CONFLICT (id) DO UPDATE SET
              room_name = CASE
                  WHEN s.room_name_at IS NULL
@@ -215,9 +216,9 @@ pub(super) async fn count(
         "INSERT INTO agents AS a (
              agent_id, session_count, message_count, first_seen_at, last_activity_at
          )
-         SELECT * FROM UNNEST(
-             $1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[]
-         )
+         SELECT
+             UNNEST($1::text[]), UNNEST($2::bigint[]), UNNEST($3::bigint[]),
+             UNNEST($4::timestamptz[]), UNNEST($5::timestamptz[])
          ON CONFLICT (agent_id) DO UPDATE SET
              session_count = a.session_count + excluded.session_count,
              message_count = a.message_count + excluded.message_count,

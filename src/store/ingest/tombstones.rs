@@ -19,7 +19,8 @@ pub(super) const BEGIN: &str =
 pub(in crate::store) const BEGIN_ALONE: &str =
     "BEGIN; SELECT pg_advisory_xact_lock(hashtext('verbatim ingest'))";
 
-/// The arrivals that were erased before they could be written. It costs one query a batch.
+/// The arrivals that were erased before they could be written. It costs one query a batch, which
+/// looks for nothing where nothing was ever erased.
 pub(super) async fn among(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
@@ -63,12 +64,17 @@ impl Tombs {
         if sessions.is_empty() && agents.is_empty() {
             return Ok(Self::default());
         }
+        // Not `= ANY`: for a thousand constants the planner takes longer than all else that this does.
         let rows = sqlx::query!(
-            "SELECT session_id, agent_id, erased_at
+            r#"SELECT session_id, agent_id AS "agent_id!", erased_at AS "erased_at!"
              FROM erasures
-             WHERE session_id = ANY ($1)
-                 OR session_id IS NULL AND agent_id = ANY ($2)
-             ORDER BY erased_at",
+             WHERE (SELECT EXISTS (SELECT FROM erasures))
+                 AND session_id IN (SELECT UNNEST($1::uuid[]))
+             UNION ALL
+             SELECT session_id, agent_id, erased_at
+             FROM erasures
+             WHERE session_id IS NULL AND agent_id IN (SELECT UNNEST($2::text[]))
+             ORDER BY 3"#,
             &sessions.into_iter().collect::<Vec<_>>(),
             &agents.into_iter().collect::<Vec<_>>() as _,
         )
