@@ -233,11 +233,25 @@ mod tests {
         let mut play = Play::new(Zone::UTC, Names::default(), TimeDelta::seconds(300));
         let text = "Costs 5 * 3 - or more?\n\n1. *Yes*\n- <b>no</b>";
         let rows = [row(0, text), row(2820, "2+2 = 4!")];
-        insta::assert_snapshot!(written(&mut play, &rows), @r"");
+        insta::assert_snapshot!(written(&mut play, &rows), @r"
+        ## Monday, 28 September 2026
+
+        **User** · 14:54:13 UTC
+
+        > Costs 5 \* 3 - or more?
+        >
+        > 1\. \*Yes\*\
+        > \- \<b\>no\</b\>
+
+        *— 47 minutes of silence —*
+
+        **User** · 15:41:13 UTC
+
+        > 2+2 = 4!
+        ");
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn whatever_is_said_is_read_as_it_was_said_and_as_nothing_else(
             first in said(), second in said(), agent in said(), name in said(),

@@ -26,7 +26,11 @@ pub(super) fn message(out: &mut Vec<u8>, play: &mut Play, row: &MessageRow) -> i
     let when = play.zone.time_of_day(row.occurred_at);
     write!(out, "[{when}] {}:", play.names.of(&row.role))?;
     for (index, line) in lines(&row.message).enumerate() {
-        let separator = if index == 0 { " " } else { "\n    " };
+        let separator = match (index, line.is_empty()) {
+            (0, _) => " ",
+            (_, true) => "\n",
+            (_, false) => "\n    ",
+        };
         write!(out, "{separator}{line}")?;
     }
     out.push(b'\n');
