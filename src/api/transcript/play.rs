@@ -64,6 +64,17 @@ pub(super) struct Play {
     previous: Option<DateTime<Utc>>,
 }
 
+/// The visit that the play is about, where it is not all of the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OneVisit {
+    /// Its place in the session, from one.
+    pub(super) number: i64,
+    /// Its first message.
+    pub(super) first_at: DateTime<Utc>,
+    /// Its last message.
+    pub(super) last_at: DateTime<Utc>,
+}
+
 /// What is told before a message, where it is to be told.
 #[derive(Debug)]
 pub(super) struct Between {
@@ -82,7 +93,7 @@ impl Play {
     pub(super) fn heading(
         &self,
         session: &SessionRow,
-        visit: Option<(i64, (DateTime<Utc>, DateTime<Utc>))>,
+        visit: Option<OneVisit>,
     ) -> Vec<(&'static str, String)> {
         let mut fields = vec![
             ("Session", on_one_line(&session.session_id)),
@@ -93,9 +104,9 @@ impl Play {
             fields.push(("Room", on_one_line(room)));
         }
         let (from, to) = match visit {
-            Some((number, times)) => {
+            Some(OneVisit { number, first_at, last_at }) => {
                 fields.push(("Visit", number.to_string()));
-                times
+                (first_at, last_at)
             }
             None => (session.started_at, session.last_activity_at),
         };

@@ -3,14 +3,15 @@
 
 use std::io::Write as _;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
+use super::play::OneVisit;
 use super::{Format, Play, Wanted, Zone, markdown, script};
-use crate::api::ApiState;
 use crate::api::export::encode::{self, Encoder};
 use crate::api::export::table::{self, Cell, Column, Kind};
 use crate::api::messages::Message;
 use crate::api::session::Session;
+use crate::api::{ApiState, visits};
 use crate::store::export::ExportedMessage;
 use crate::store::sessions::SessionRow;
 
@@ -57,10 +58,11 @@ impl Wanted {
         state: &ApiState,
     ) -> anyhow::Result<Writer> {
         let Self { format, zone, names, visit } = self;
-        let gap = state.visit_gaps.of(&session.agent_id);
-        let longest_silence = TimeDelta::from_std(gap).unwrap_or(TimeDelta::MAX);
+        let longest_silence = visits::longest_silence(session, state);
         let play = Play::new(zone.unwrap_or(Zone::UTC), names, longest_silence);
-        let fields = play.heading(session, visit.zip(within));
+        let one = visit.zip(within);
+        let one = one.map(|(number, (first_at, last_at))| OneVisit { number, first_at, last_at });
+        let fields = play.heading(session, one);
         let mut out = Vec::new();
         let inner = match format {
             Format::Txt => {
