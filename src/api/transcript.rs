@@ -1,47 +1,84 @@
-//! `GET /v1/sessions/{session_id}/transcript`: the whole conversation as a file, read and sent a
-//! part at a time, so that its length does not matter.
+//! `GET /v1/sessions/{session_id}/transcript`: the whole conversation, or one visit of it, as a
+//! file: for a person to read, or for a program.
 
-use std::fmt::Write as _;
+mod body;
+mod local_time;
+mod markdown;
+mod play;
+mod script;
+mod writer;
 
+use actix_web::http::Method;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use futures_util::stream::{self, Stream};
 
-use super::messages::Message;
+use super::export::encode;
 use super::openapi::Selectors;
-use super::params::{Params, path_id};
-use super::session::{Session, only, session_key};
-use super::timestamp::Timestamp;
-use super::{ApiState, Caller};
-use crate::problem::{Problem, REQUEST_ID};
+use super::params::{Params, invalid, path_id};
+use super::session::{only, session_key};
+use super::{ApiState, Caller, visits};
+use crate::problem::Problem;
+use crate::store::export::MessageWalk;
 use crate::store::keys::Scope;
-use crate::store::messages::{MessageFilter, MessageRow};
-use crate::store::sessions::SessionRow;
-use crate::store::{Order, PageRequest, Position, Store};
+use crate::store::messages::MessageFilter;
+use body::Body;
+use local_time::Zone;
+use play::{Names, Play};
+use writer::{Transcript, Writer};
 
-/// Messages that are read at a time.
-const PART: u32 = 200;
 /// Longest name of a file, without its extension.
 const LONGEST_NAME: usize = 80;
 
+const PARAMS: [&str; 7] =
+    ["format", "tz", "visit", "user_name", "assistant_name", "agent_id", "source"];
+
 /// What the file is.
-#[derive(Clone, Copy, Debug, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(as = TranscriptFormat, rename_all = "lowercase")]
 enum Format {
     /// For a person.
     Txt,
+    /// For a person, as Markdown.
+    Md,
     /// `{"session": …, "messages": […]}`.
     Json,
+    /// A message a line.
+    Jsonl,
+    /// A message a row, below a header.
+    Csv,
 }
 
 /// The whole conversation as a file.
+///
+/// `txt` and `md` are for a person: who spoke, when by local time, the day where it changes, and a
+/// line such as `— 47 minutes of silence —` where nobody spoke for longer than a visit lasts. What
+/// was said is indented in `txt` and quoted in `md`, and escaped, so that no text can pass for
+/// another speaker's. Control characters are shown as pictures of themselves (`␛`).
+///
+/// `json` is the session and its messages, `jsonl` an object for each message as `/messages` gives
+/// it, `csv` has the columns of `/v1/export/messages` and is safe to open as a sheet.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}/transcript", tag = "Conversations",
-    params(Selectors, ("format" = inline(Option<Format>), Query, description = "What the file is; `txt` by default.")),
+    params(Selectors,
+        ("format" = inline(Option<Format>), Query, description = "What the file is; `txt` by default."),
+        ("tz" = Option<String>, Query, description = "The IANA's name of a time zone for `txt`, `md` \
+            and `csv`; UTC by default. `csv` keeps its times in UTC and has a further column \
+            `local_time`. Refused with `json` and `jsonl`, whose times are UTC."),
+        ("visit" = Option<i64>, Query, minimum = 1, description = "Of this visit alone."),
+        ("user_name" = Option<String>, Query, max_length = 100,
+            description = "What the user is called in `txt` and `md`; `User` by default."),
+        ("assistant_name" = Option<String>, Query, max_length = 100,
+            description = "What the assistant is called in `txt` and `md`; `Assistant` by default.")),
     responses((status = 200, description = "The file, under a name of its own.", content(
-        (String = "text/plain", example = "[2026-09-28 14:54:13 UTC] User: Hello!\n"),
-        (Transcript = "application/json")))),
+        (String = "text/plain",
+            example = "Session:       A80HVD8577_5f3c1a\n\nMonday, 28 September 2026\n\n\
+                [16:54:13 +02:00] User: Hello!\n"),
+        (String = "text/markdown",
+            example = "# Conversation with A80HVD8577\n\n- **Session:** A80HVD8577\\_5f3c1a\n\n\
+                ## Monday, 28 September 2026\n\n**User** · 16:54:13 +02:00\n\n> Hello!\n\n"),
+        (Transcript = "application/json"),
+        (String = "application/x-ndjson", example = "{\"role\":\"user\",\"message\":\"Hello!\"}\n"),
+        (String = "text/csv", example = "role,message,timestamp,local_time\r\n\
+                user,Hello!,2026-09-28T14:54:13.000000Z,2026-09-28T16:54:13.000000+02:00\r\n")))),
     security(("key" = ["read"])))]
 pub(super) async fn show(
     req: HttpRequest,
@@ -49,181 +86,89 @@ pub(super) async fn show(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Read)?;
-    let params = Params::parse(&req, &["format", "agent_id", "source"], &[])?;
-    let format = params
-        .choice("format", &[("txt", Format::Txt), ("json", Format::Json)])?
-        .unwrap_or(Format::Txt);
+    let params = Params::parse(&req, &PARAMS, &[])?;
+    let wanted = Wanted::read(&params)?;
     let session_id = path_id(&req)?;
-    let key = session_key(&session_id, &params, &caller);
-    let session = only(state.store.find_session(key).await?)?;
-    let opening = format.opening(&session, &state).map_err(Problem::internal)?;
-    Ok(HttpResponse::Ok()
-        .content_type(format.content_type())
-        .insert_header((CONTENT_DISPOSITION, disposition(&session.session_id, format)))
-        .streaming(body(state.store.clone(), session, format, opening)))
+    let session =
+        only(state.store.find_session(session_key(&session_id, &params, &caller)).await?)?;
+    let within = visits::times(wanted.visit, &session, &state).await?;
+    let (format, name) = (wanted.format, wanted.file_name(&session.session_id));
+    let mut response = HttpResponse::Ok();
+    response.content_type(format.content_type()).insert_header((CONTENT_DISPOSITION, name));
+    if req.method() == Method::HEAD {
+        return Ok(response.finish());
+    }
+    let writer = wanted.writer(&session, within, &state).map_err(Problem::internal)?;
+    let filter = MessageFilter { within, ..MessageFilter::default() };
+    let walk = MessageWalk::of_session(state.store.clone(), session, filter);
+    // The first part is read before it is said that all is well.
+    Ok(response.streaming(Body::begin(walk, writer).await?.into_stream()))
 }
 
 impl Format {
+    const ALL: [(&'static str, Self); 5] = [
+        ("txt", Self::Txt),
+        ("md", Self::Md),
+        ("json", Self::Json),
+        ("jsonl", Self::Jsonl),
+        ("csv", Self::Csv),
+    ];
+
     fn content_type(self) -> &'static str {
         match self {
             Self::Txt => "text/plain; charset=utf-8",
+            Self::Md => "text/markdown; charset=utf-8",
             Self::Json => "application/json",
+            Self::Jsonl => encode::Format::Jsonl.content_type(),
+            Self::Csv => encode::Format::Csv.content_type(),
         }
     }
 
     fn extension(self) -> &'static str {
         match self {
             Self::Txt => "txt",
+            Self::Md => "md",
             Self::Json => "json",
-        }
-    }
-
-    /// What stands before the messages.
-    fn opening(self, row: &SessionRow, state: &ApiState) -> serde_json::Result<String> {
-        match self {
-            Self::Txt => Ok(header(row)),
-            Self::Json => {
-                let session = Session::new(row, state.silence, state.clock.now());
-                let session = serde_json::to_string(&session)?;
-                Ok(format!("{{\"session\":{session},\"messages\":["))
-            }
-        }
-    }
-
-    /// One message.
-    fn message(
-        self,
-        out: &mut Vec<u8>,
-        session: &SessionRow,
-        row: &MessageRow,
-        first: bool,
-    ) -> serde_json::Result<()> {
-        match self {
-            Self::Txt => out.extend_from_slice(line(row).as_bytes()),
-            Self::Json => {
-                if !first {
-                    out.push(b',');
-                }
-                let message = Message::new(row, &session.session_id, &session.agent_id);
-                serde_json::to_writer(out, &message)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What stands after them.
-    fn closing(self) -> &'static str {
-        match self {
-            Self::Txt => "",
-            Self::Json => "]}\n",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
         }
     }
 }
 
-/// A file of JSON, which is written a part at a time.
-#[expect(dead_code, reason = "it stands in the document alone")]
-#[derive(utoipa::ToSchema)]
-struct Transcript<'a> {
-    session: Session<'a>,
-    messages: Vec<Message<'a>>,
-}
-
-/// Where the file stands.
-enum Progress {
-    Opening(String),
-    Messages(Option<Position>),
-    Done,
-}
-
-/// The file, a part at a time. What goes wrong on the way breaks it off, which a client sees: the
-/// last chunk is missing.
-fn body(
-    store: Store,
-    session: SessionRow,
+/// A file as it was asked for.
+struct Wanted {
     format: Format,
-    opening: String,
-) -> impl Stream<Item = anyhow::Result<Bytes>> {
-    let request_id = REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
-    let start = (store, session, Progress::Opening(opening));
-    stream::try_unfold(start, move |(store, session, progress)| async move {
-        let after = match progress {
-            Progress::Opening(text) => {
-                let next = (store, session, Progress::Messages(None));
-                return Ok(Some((Bytes::from(text), next)));
-            }
-            Progress::Messages(after) => after,
-            Progress::Done => return Ok(None),
-        };
-        let page = PageRequest { after, order: Order::Asc, limit: PART };
-        let rows = store.read_messages(&session, &MessageFilter::default(), &page).await?;
-        let mut out = Vec::new();
-        for (index, row) in rows.iter().enumerate() {
-            let first = page.after.is_none() && index == 0;
-            format.message(&mut out, &session, row, first)?;
+    zone: Option<Zone>,
+    names: Names,
+    visit: Option<i64>,
+}
+
+impl Wanted {
+    /// What does not go with the format is refused: a file whose times were not those that somebody
+    /// asked for would be read wrongly.
+    fn read(params: &Params) -> Result<Self, Problem> {
+        let format = params.choice("format", &Format::ALL)?.unwrap_or(Format::Txt);
+        let zone = Zone::wanted(params)?;
+        if zone.is_some() && matches!(format, Format::Json | Format::Jsonl) {
+            let what =
+                "is for txt, md and csv; the times of json and jsonl are UTC, so leave it out";
+            return Err(invalid("tz", what));
         }
-        let progress = match rows.last() {
-            Some(last) if rows.len() == PART as usize => {
-                Progress::Messages(Some(Position { at: last.occurred_at, key: last.id }))
-            }
-            _ => {
-                out.extend_from_slice(format.closing().as_bytes());
-                Progress::Done
-            }
+        let names = Names::wanted(params)?;
+        if let Some(name) = names.given().filter(|_| !matches!(format, Format::Txt | Format::Md)) {
+            return Err(invalid(name, "is for txt and md; the other formats tell the role"));
+        }
+        Ok(Self { format, zone, names, visit: visits::wanted(params)? })
+    }
+
+    /// A name that every system takes, whatever the sender's id holds.
+    fn file_name(&self, session_id: &str) -> String {
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }
         };
-        Ok(Some((Bytes::from(out), (store, session, progress))))
-    })
-    .inspect_err(move |error: &anyhow::Error| {
-        tracing::error!(request_id, cause = format_args!("{error:#}"), "transcript broken off");
-    })
-}
-
-/// What a person wants to know first.
-fn header(row: &SessionRow) -> String {
-    let mut out = String::new();
-    let mut field = |name: &str, value: &str| {
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "{:<15}{}", format!("{name}:"), on_one_line(value));
-    };
-    field("Session", &row.session_id);
-    field("Agent", &row.agent_id);
-    field("Source", &row.source);
-    if let Some(room) = &row.room_name {
-        field("Room", room);
+        let name: String = session_id.chars().take(LONGEST_NAME).map(safe).collect();
+        let visit = self.visit.map(|number| format!("-visit-{number}")).unwrap_or_default();
+        let extension = self.format.extension();
+        format!("attachment; filename=\"transcript-{name}{visit}.{extension}\"")
     }
-    field("Started", &format!("{} UTC", Timestamp(row.started_at).to_second()));
-    field("Last activity", &format!("{} UTC", Timestamp(row.last_activity_at).to_second()));
-    field("Messages", &row.message_count.to_string());
-    out.push('\n');
-    out
-}
-
-/// A message in a line, and in further ones that are indented, so that no text can pass for a
-/// message of its own.
-fn line(row: &MessageRow) -> String {
-    let when = Timestamp(row.occurred_at).to_second();
-    let mut role = on_one_line(&row.role);
-    if let Some(first) = role.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    let text = row.message.replace("\r\n", "\n").replace(is_line_break, "\n    ");
-    format!("[{when} UTC] {role}: {text}\n")
-}
-
-fn on_one_line(text: &str) -> String {
-    text.replace(|c: char| is_line_break(c) || c.is_control(), " ")
-}
-
-/// All that some program or other takes for the end of a line.
-fn is_line_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// A file's name that every system takes, whatever the sender's id holds.
-fn disposition(session_id: &str, format: Format) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }
-    };
-    let name: String = session_id.chars().take(LONGEST_NAME).map(safe).collect();
-    let extension = format.extension();
-    format!("attachment; filename=\"transcript-{name}.{extension}\"")
 }

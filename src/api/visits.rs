@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -67,7 +67,7 @@ pub(super) struct Visit {
 impl Visit {
     fn new(row: &VisitRow, session: &SessionRow, state: &ApiState, now: DateTime<Utc>) -> Self {
         let started_at = row.joined_at.unwrap_or(row.first_at);
-        let silent = now - row.last_at > chrono_gap(session, state);
+        let silent = now - row.last_at > longest_silence(session, state);
         let ended = !row.is_last || session.end_event_at.is_some() || silent;
         Self {
             visit: row.number,
@@ -84,9 +84,10 @@ impl Visit {
     }
 }
 
-fn chrono_gap(session: &SessionRow, state: &ApiState) -> chrono::TimeDelta {
+/// The longest silence within a visit to this session's agent.
+pub(super) fn longest_silence(session: &SessionRow, state: &ApiState) -> TimeDelta {
     let gap = state.visit_gaps.of(&session.agent_id);
-    chrono::TimeDelta::from_std(gap).unwrap_or(chrono::TimeDelta::MAX)
+    TimeDelta::from_std(gap).unwrap_or(TimeDelta::MAX)
 }
 
 /// A session's visits, the first one first.

@@ -118,6 +118,14 @@ impl MessageWalk {
         Self { sessions, filter, ahead: VecDeque::new(), start }
     }
 
+    /// A walk through the messages of one session alone.
+    #[must_use]
+    pub fn of_session(store: Store, session: SessionRow, filter: MessageFilter) -> Self {
+        let filters = ExportFilter::default();
+        let sessions = SessionWalk { store, filter: filters, next: None, stretch: None };
+        Self { sessions, filter, ahead: VecDeque::from([Arc::new(session)]), start: None }
+    }
+
     /// The next messages. Nothing at the end alone.
     pub async fn next(&mut self) -> Result<Vec<ExportedMessage>, StoreError> {
         loop {

@@ -51,6 +51,9 @@ fn by_name(name: &str) -> Option<Value> {
         "key" => json!("vb_4f6uXq0mJ7yR2cV9tB1nK8sD3hL5wE6a"),
         "schema" => json!("current"),
         "format" => json!("txt"),
+        "tz" => json!("Europe/Berlin"),
+        "user_name" => json!("Visitor"),
+        "assistant_name" => json!("Ada"),
         "started_after" | "active_after" | "after" | "received_after" => {
             json!("2026-09-28T00:00:00Z")
         }

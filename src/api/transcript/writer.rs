@@ -1,0 +1,139 @@
+//! What a transcript is made of, in each format: what stands before the messages, a message, what
+//! stands after them.
+
+use std::io::Write as _;
+
+use chrono::{DateTime, Utc};
+
+use super::play::OneVisit;
+use super::{Format, Play, Wanted, Zone, markdown, script};
+use crate::api::export::encode::{self, Encoder};
+use crate::api::export::table::{self, Cell, Column, Kind};
+use crate::api::messages::Message;
+use crate::api::session::Session;
+use crate::api::{ApiState, visits};
+use crate::store::export::ExportedMessage;
+use crate::store::sessions::SessionRow;
+
+const LOCAL_TIME: Column = Column { name: "local_time", kind: Kind::Text, optional: false };
+
+/// An export's columns, and after them local time.
+const WITH_LOCAL_TIME: [Column; table::MESSAGES.len() + 1] = {
+    let mut columns = [LOCAL_TIME; table::MESSAGES.len() + 1];
+    let (exported, _) = columns.split_at_mut(table::MESSAGES.len());
+    exported.copy_from_slice(&table::MESSAGES);
+    columns
+};
+
+/// A file of JSON, which is written a part at a time.
+#[expect(dead_code, reason = "it stands in the document alone")]
+#[derive(utoipa::ToSchema)]
+pub(super) struct Transcript<'a> {
+    session: Session<'a>,
+    /// The visit, where one was asked for; the figures of `session` are of all of it.
+    visit: Option<i64>,
+    messages: Vec<Message<'a>>,
+}
+
+/// Writes a file from its beginning to its end.
+pub(super) struct Writer {
+    out: Vec<u8>,
+    inner: Inner,
+}
+
+enum Inner {
+    Text(Play),
+    Markdown(Play),
+    Json { first: bool },
+    Jsonl,
+    Csv { rows: Encoder, zone: Option<Zone> },
+}
+
+impl Wanted {
+    /// Begins the file.
+    pub(super) fn writer(
+        self,
+        session: &SessionRow,
+        within: Option<(DateTime<Utc>, DateTime<Utc>)>,
+        state: &ApiState,
+    ) -> anyhow::Result<Writer> {
+        let Self { format, zone, names, visit } = self;
+        let longest_silence = visits::longest_silence(session, state);
+        let play = Play::new(zone.unwrap_or(Zone::UTC), names, longest_silence);
+        let one = visit.zip(within);
+        let one = one.map(|(number, (first_at, last_at))| OneVisit { number, first_at, last_at });
+        let fields = play.heading(session, one);
+        let mut out = Vec::new();
+        let inner = match format {
+            Format::Txt => {
+                script::heading(&mut out, &fields)?;
+                Inner::Text(play)
+            }
+            Format::Md => {
+                markdown::heading(&mut out, &fields, &session.agent_id)?;
+                Inner::Markdown(play)
+            }
+            Format::Json => {
+                let session = Session::new(session, state.silence, state.clock.now());
+                let session = serde_json::to_string(&session)?;
+                let visit = visit.map(|number| format!(",\"visit\":{number}")).unwrap_or_default();
+                write!(out, "{{\"session\":{session}{visit},\"messages\":[")?;
+                Inner::Json { first: true }
+            }
+            Format::Jsonl => Inner::Jsonl,
+            Format::Csv => {
+                let columns: &[Column] =
+                    if zone.is_some() { &WITH_LOCAL_TIME } else { &table::MESSAGES };
+                let rows = Encoder::new(encode::Format::Csv, columns, "messages", false)?;
+                Inner::Csv { rows, zone }
+            }
+        };
+        Ok(Writer { out, inner })
+    }
+}
+
+impl Writer {
+    /// Adds a message.
+    pub(super) fn message(&mut self, message: &ExportedMessage) -> anyhow::Result<()> {
+        let ExportedMessage { session, row } = message;
+        let out = &mut self.out;
+        let json = || Message::new(row, &session.session_id, &session.agent_id);
+        match &mut self.inner {
+            Inner::Text(play) => script::message(out, play, row)?,
+            Inner::Markdown(play) => markdown::message(out, play, row)?,
+            Inner::Json { first } => {
+                if !std::mem::take(first) {
+                    out.push(b',');
+                }
+                serde_json::to_writer(out, &json())?;
+            }
+            Inner::Jsonl => {
+                serde_json::to_writer(&mut *out, &json())?;
+                out.push(b'\n');
+            }
+            Inner::Csv { rows, zone } => {
+                let mut cells = table::message(session, row);
+                let local = zone.map(|zone| zone.to_rfc3339(row.occurred_at));
+                cells.extend(local.map(|text| Cell::Text(text.into())));
+                rows.row(&cells, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is ready to be sent.
+    pub(super) fn take(&mut self) -> anyhow::Result<Vec<u8>> {
+        if let Inner::Csv { rows, .. } = &mut self.inner {
+            return rows.take();
+        }
+        Ok(std::mem::take(&mut self.out))
+    }
+
+    /// The rest, to the end of the file.
+    pub(super) fn finish(mut self) -> anyhow::Result<Vec<u8>> {
+        if let Inner::Json { .. } = self.inner {
+            self.out.extend_from_slice(b"]}\n");
+        }
+        self.take()
+    }
+}
