@@ -16,9 +16,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_secs(5);
 /// Deliveries that wait for Postgres: with so many the drain is behind, and goes first.
 const DRAIN_IS_BEHIND: usize = 1_000;
-/// How long it gives way to the drain before its next batch, at the most: search falls behind under
-/// load, and does not stop.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long it gives way to the drain before a batch, at the most: what was said is to be stored
+/// before it is to be found, so search falls behind under load, and does not stop.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How long one batch may take. A connection that is half open would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Where the network swallows us within a batch, nobody else could index for as long as Postgres
@@ -57,13 +57,13 @@ impl Indexer {
     async fn keep_up(&mut self) {
         let mut failures = 0_u32;
         loop {
+            self.give_way().await;
             let began = Instant::now();
             match self.run_once().await {
                 Ok(Indexed::Messages(_)) => {
                     failures = 0;
                     // Half of the time is everybody else's.
                     tokio::time::sleep(began.elapsed()).await;
-                    self.give_way().await;
                 }
                 Ok(Indexed::Nothing | Indexed::Elsewhere) => {
                     failures = 0;
