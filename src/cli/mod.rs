@@ -2,11 +2,15 @@
 
 mod doctor;
 mod export;
+mod http;
+mod import;
 mod keys;
 mod migrate;
 mod retention;
+mod sender;
 mod serve;
 mod simulate;
+mod stop;
 mod verify;
 
 use std::process::ExitCode;
@@ -37,6 +41,8 @@ enum Command {
     Retention(Box<retention::Args>),
     /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
     Export(Box<export::Args>),
+    /// Bring deliveries in from files of JSON lines, through the webhook of a running service
+    Import(import::Args),
     /// Play the sender: realistic conversations, signed
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
@@ -57,6 +63,7 @@ impl Cli {
                 Command::Doctor(args) => doctor::run(*args).await,
                 Command::Retention(args) => retention::run(*args).await,
                 Command::Export(args) => export::run(*args).await,
+                Command::Import(args) => import::run(args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
