@@ -34,17 +34,7 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// How often the progress bar shows that time passes.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Each line of FILE is a delivery: the body, as bitHuman posted it, in any generation of its
-/// contract; or what GET /v1/deliveries/{id} gives. Files may be compressed with gzip or zstd.
-///
-/// Lines go to a running service as new deliveries do, and are stored once: after a run that was
-/// cut short, or alongside deliveries that come meanwhile, the same command does no harm, so there
-/// is nothing to resume. A repeat is known by its exact bytes. What was erased does not come back.
-/// A delivery that has no time of its own counts as said when it is imported.
-///
-/// The exit status is 1 where a line was not taken.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Files with a delivery a line; `-` is standard input
     #[arg(value_name = "FILE", required = true)]

@@ -72,11 +72,13 @@ impl Courier {
                 return Ok(verdict);
             }
             let pause = PAUSES.get(attempt).or(PAUSES.last()).copied().unwrap_or_default();
-            let pause = reply.retry_after.unwrap_or(pause);
-            if since.elapsed() + pause > self.patience {
-                let (file, number, after) = (&line.file, line.number, since.elapsed().as_secs());
-                bail!("{file}:{number}: given up after {after} s: {}", self.reason(&reply));
+            let left = self.patience.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                let patience = humantime::format_duration(self.patience);
+                let (file, number, reason) = (&line.file, line.number, self.reason(&reply));
+                bail!("{file}:{number}: given up after {patience}: {reason}");
             }
+            let pause = reply.retry_after.unwrap_or(pause).min(left);
             self.tell(attempt + 1, &reply);
             tokio::select! {
                 biased;

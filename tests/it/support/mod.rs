@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod captured;
+pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod prometheus;
