@@ -13,6 +13,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Waits after attempts that brought nothing, one after the other.
+pub(super) const PAUSES: [Duration; 6] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+];
 /// Longest wait that a service can ask for, in seconds.
 const RETRY_AFTER_MAX_SECONDS: u64 = 60;
 

@@ -9,32 +9,24 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{CONNECTION, RETRY_AFTER};
 use actix_web::{HttpResponse, web};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStdin};
+use verbatim::clock::Clock;
 
 use crate::support::app::{App, SECRET, now};
 use crate::support::command::{command, figure, serve, stderr, stdout, verbatim};
+use crate::support::samples::SAMPLES;
 
-/// One of each kind, in every generation.
-const SAMPLES: [&str; 10] = [
-    include_str!("../payloads/a-room-join.json"),
-    include_str!("../payloads/a-chat-push.json"),
-    include_str!("../payloads/a-session-end.json"),
-    include_str!("../payloads/b-room-join.json"),
-    include_str!("../payloads/b-chat-push.json"),
-    include_str!("../payloads/c-chat-push.json"),
-    include_str!("../payloads/d-room-join.json"),
-    include_str!("../payloads/d-chat-push.json"),
-    include_str!("../payloads/account-agent-ready.json"),
-    include_str!("../payloads/test.json"),
-];
+/// The dashboard's.
+const TEST: &str = include_str!("../payloads/test.json");
 /// What is said in a line that no log and no message may show.
 const HUSH: &str = "zebra-crossing-at-noon";
 
 fn samples() -> Vec<&'static str> {
-    SAMPLES.iter().map(|sample| sample.trim_end()).collect()
+    SAMPLES.into_iter().chain([TEST]).map(str::trim_end).collect()
 }
 
 fn said(session: &str, text: &str, at: Option<i64>) -> String {
@@ -66,13 +58,26 @@ impl Files {
     }
 
     fn lines(&self, name: &str, lines: &[impl AsRef<str>]) -> String {
-        let lines: String = lines.iter().map(|line| format!("{}\n", line.as_ref())).collect();
-        self.with(name, lines)
+        let lines: Vec<_> = lines.iter().map(AsRef::as_ref).collect();
+        self.with(name, lines.join("\n"))
     }
 }
 
 async fn import(url: &str, more: &[&str]) -> Output {
     verbatim(&[&["import", "--url", url, "--secret", SECRET], more].concat()).await
+}
+
+/// It runs, and its standard input is ours.
+fn spawn(args: &[&str]) -> (Child, ChildStdin) {
+    let mut child = command(args)
+        .env("VERBATIM_WEBHOOK_SECRET", SECRET)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take().unwrap();
+    (child, stdin)
 }
 
 /// Lines that were read, taken, unreadable and too large.
@@ -139,14 +144,7 @@ async fn files_may_be_several_compressed_and_standard_input() {
     let zstd = files.with("d.log", zstd::encode_all(samples[7].as_bytes(), 0).unwrap());
 
     let all = ["import", "--url", &app.address, &plain, &windows, "-", &gzip, &zstd];
-    let mut child = command(&all)
-        .env("VERBATIM_WEBHOOK_SECRET", SECRET)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
+    let (child, mut stdin) = spawn(&all);
     stdin.write_all(text(&samples[8..], "\n").as_bytes()).await.unwrap();
     drop(stdin);
     let output = child.wait_with_output().await.unwrap();
@@ -284,7 +282,7 @@ async fn the_log_of_deliveries_moves_from_one_service_to_another() {
 #[actix_web::test]
 async fn a_source_that_wants_a_fresh_signature_gets_one() {
     let app = App::start_with(|settings| settings.sources[0].strict_timestamps = true).await;
-    app.clock.set(Utc::now());
+    app.clock.set(Clock::system().now());
     let files = Files::new();
     let file = files.lines("log.jsonl", &samples());
     let output = import(&format!("{}/webhook/", app.address), &[&file]).await;
@@ -405,13 +403,7 @@ async fn a_file_that_ends_in_the_middle_is_told_after_what_could_be_read() {
 #[actix_web::test]
 async fn an_interrupted_run_tells_what_was_done_though_its_input_is_silent() {
     let (fake, url, _server) = Fake::start(|_| HttpResponse::ServiceUnavailable().finish());
-    let mut child = command(&["import", "--url", &url, "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
+    let (child, mut stdin) = spawn(&["import", "--url", &url, "-"]);
     stdin.write_all(b"{\"one\":1}\n").await.unwrap();
     let asked = async {
         while fake.count() == 0 {

@@ -14,15 +14,6 @@ use crate::config::Secret;
 /// Longest silence in the middle of an answer. A filter that lets little through keeps the service
 /// looking for a while.
 const SILENCE_LIMIT: Duration = Duration::from_mins(5);
-/// Waits after attempts that brought nothing; after the last one it is given up.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-];
 /// How the last member of a row begins.
 const CURSOR: &[u8] = b",\"cursor\":\"";
 /// Rows after which the progress bar is told.
@@ -84,7 +75,7 @@ impl Download {
             if spool.rows() > before {
                 idle = 0;
             }
-            let Some(pause) = PAUSES.get(idle) else { return Err(error) };
+            let Some(pause) = http::PAUSES.get(idle) else { return Err(error) };
             idle += 1;
             progress.set_message(format!("cut off ({error}), going on"));
             tokio::time::sleep(wait.unwrap_or(*pause)).await;

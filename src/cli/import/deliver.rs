@@ -17,15 +17,6 @@ use crate::cli::http;
 use crate::cli::sender::{Answer, Reply, Sender, TIMESTAMP};
 use crate::clock::Clock;
 
-/// Waits after attempts that the service could not judge; the last one again and again.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-];
 /// Attempts after which somebody is told that it does not go on.
 const TOLD_AFTER: usize = 2;
 /// Longest reason of the service's that is shown, in characters.
@@ -71,7 +62,8 @@ impl Courier {
             if let Some(verdict) = self.judge(&reply)? {
                 return Ok(verdict);
             }
-            let pause = PAUSES.get(attempt).or(PAUSES.last()).copied().unwrap_or_default();
+            let pause =
+                http::PAUSES.get(attempt).or(http::PAUSES.last()).copied().unwrap_or_default();
             let left = self.patience.saturating_sub(since.elapsed());
             if left.is_zero() {
                 let patience = humantime::format_duration(self.patience);

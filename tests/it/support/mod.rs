@@ -6,4 +6,5 @@ pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod samples;
 pub(crate) mod wire;
