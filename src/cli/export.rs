@@ -20,7 +20,7 @@ use clap::builder::{StringValueParser, TypedValueParser as _};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
-use super::simulate::http;
+use super::http;
 use crate::config::Secret;
 use download::Download;
 use spool::Spool;

@@ -2,11 +2,15 @@
 
 mod doctor;
 mod export;
+mod http;
+mod import;
 mod keys;
 mod migrate;
 mod retention;
+mod sender;
 mod serve;
 mod simulate;
+mod stop;
 mod verify;
 
 use std::process::ExitCode;
@@ -37,6 +41,18 @@ enum Command {
     Retention(Box<retention::Args>),
     /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
     Export(Box<export::Args>),
+    /// Bring deliveries in from files of JSON lines, through the webhook of a running service
+    ///
+    /// A line is a delivery: the body as bitHuman posted it, in any generation of its contract, or
+    /// what `GET /v1/deliveries/{id}` gives. Files may be compressed with gzip or zstd.
+    ///
+    /// Lines go in as new deliveries do, and what is there already is not stored again, so there is
+    /// nothing to resume: after a run that was cut short, give the same command once more. A repeat
+    /// is known by its exact bytes. What was erased does not come back. What has no time of its own
+    /// counts as said when it is imported.
+    ///
+    /// The exit status is 1 where a line was not taken.
+    Import(Box<import::Args>),
     /// Play the sender: realistic conversations, signed
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
@@ -57,6 +73,7 @@ impl Cli {
                 Command::Doctor(args) => doctor::run(*args).await,
                 Command::Retention(args) => retention::run(*args).await,
                 Command::Export(args) => export::run(*args).await,
+                Command::Import(args) => import::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

@@ -2,13 +2,11 @@
 
 mod body;
 mod contract;
-pub(super) mod http;
 pub(super) mod ledger;
 mod pacing;
 mod phrases;
 mod report;
 mod script;
-mod sender;
 mod stage;
 
 use std::io::Write as _;
@@ -17,20 +15,17 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::builder::{StringValueParser, TypedValueParser as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::Url;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::sender::{Sender, Target};
+use super::stop;
 use crate::clock::Clock;
-use crate::config::Secret;
 use contract::Contract;
 use ledger::Ledger;
 use pacing::Pacer;
 use report::{Report, Tally};
-use sender::Sender;
 use stage::{Stage, play};
 
 /// Sessions of a run that is told neither how many nor how long.
@@ -40,16 +35,8 @@ const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where deliveries go, such as `http://127.0.0.1:8080/webhook`
-    #[arg(long, value_name = "URL", value_parser = http::parse_url)]
-    url: Url,
-    /// Secret to sign with (of several, comma-separated, the first). Prefer the environment
-    /// variable: other users can read a command line
-    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
-    secret: Option<Secret>,
-    /// Header that every delivery carries, such as 'X-API-Key: …'; repeatable
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
-    headers: Vec<Secret>,
+    #[command(flatten)]
+    target: Target,
     /// Conversations to play [default: 100, or as many as --duration has time for]
     #[arg(long, value_name = "N")]
     sessions: Option<u64>,
@@ -71,10 +58,6 @@ pub(super) struct Args {
     /// it. One that exists is continued
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
-    /// PEM file with the certificates to trust, instead of the system's: for a service whose
-    /// certificate is self-signed
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
     /// Which generation of the sender to play
     #[arg(long, value_enum, default_value_t)]
     contract: Contract,
@@ -91,12 +74,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sessions = args.sessions.or(args.duration.is_none().then_some(DEFAULT_SESSIONS));
     let seed = args.seed.unwrap_or_else(rand::random);
     let connections = usize::from(args.concurrency);
-    let secret = args.secret.as_ref().and_then(first_secret);
-    let client = http::client(&args.url, args.ca_file.as_deref())?;
-    let sender = Sender::new(client, args.url, secret, &args.headers, args.contract, connections)?;
+    let sender = args.target.sender(args.contract.time_limit(), connections)?;
+    let sender = if args.contract.signs() { sender } else { sender.unsigned() };
     let ledger = args.ledger.as_deref().map(Ledger::open).transpose()?;
     let stop = CancellationToken::new();
-    stop_on_signals(&stop)?;
+    stop::on_signals(&stop)?;
 
     let stage = Arc::new(Stage {
         sender,
@@ -134,32 +116,6 @@ fn report(stage: &Stage<Sender>) -> std::io::Result<u64> {
     };
     write!(std::io::stdout(), "{report}")?;
     Ok(tally.given_up)
-}
-
-/// The receiver's variable may name several secrets while one is rotated: the first one signs.
-fn first_secret(listed: &Secret) -> Option<Secret> {
-    let first = listed.expose().split(',').map(str::trim).find(|one| !one.is_empty())?;
-    Some(Secret::new(first.to_owned()))
-}
-
-/// The first signal ends the run in good order, the second one at once.
-fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        for last in [false, true] {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if last {
-                std::process::exit(130);
-            }
-            stop.cancel();
-        }
-    });
-    Ok(())
 }
 
 /// On standard error; indicatif hides it where that is no terminal.

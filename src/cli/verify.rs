@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
-use super::simulate::http;
+use super::http;
 use crate::config::Secret;
 use api::Api;
 use check::{Findings, check};

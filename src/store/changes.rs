@@ -6,13 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::{query, query_as};
+use sqlx::query;
 use uuid::Uuid;
 
 use super::journal::{Entry, Erasure, MessageKey, Place};
 use super::messages::MessageRow;
 use super::page::{AFTER_ALL, BEFORE_ALL};
-use super::sessions::SessionRow;
+use super::sessions::{SessionRow, select_sessions};
 use super::{Position, Store, StoreError};
 
 /// How many entries are fetched, time after time, until there are enough keys: a full entry has
@@ -196,25 +196,8 @@ impl Store {
             return Ok(HashMap::new());
         }
         let mut lane = self.lanes.take().await?;
-        let rows = query_as!(
-            SessionRow,
+        let rows = select_sessions!(
             r#"
-            SELECT
-                id,
-                sender_session_id AS session_id,
-                agent_id,
-                source,
-                room_name,
-                joined_at,
-                started_at,
-                last_activity_at,
-                end_event_at,
-                end_reason,
-                participant_count,
-                message_count,
-                user_message_count,
-                assistant_message_count
-            FROM sessions
             WHERE id = ANY ($1)
                 AND ($2::text[] IS NULL OR agent_id = ANY ($2))
                 AND ($3::text IS NULL OR source = $3)

@@ -1,10 +1,10 @@
 //! Sessions that may go on from one another: those of one agent and source that fell silent, and
 //! began without a join, within half an hour of each other.
 
-use sqlx::{query, query_as};
+use sqlx::query;
 use uuid::Uuid;
 
-use super::sessions::SessionRow;
+use super::sessions::{SessionRow, select_sessions};
 use super::{Store, StoreError};
 use crate::domain::continuation::{Earlier, LONGEST_SILENCE, Newcomer};
 use crate::domain::session::activity_bucket;
@@ -112,25 +112,8 @@ impl Store {
 
     /// The sessions that may go on from this one.
     pub async fn later(&self, session: &SessionRow) -> Result<Vec<SessionRow>, StoreError> {
-        let rows = query_as!(
-            SessionRow,
+        let rows = select_sessions!(
             r#"
-            SELECT
-                id,
-                sender_session_id AS session_id,
-                agent_id,
-                source,
-                room_name,
-                joined_at,
-                started_at,
-                last_activity_at,
-                end_event_at,
-                end_reason,
-                participant_count,
-                message_count,
-                user_message_count,
-                assistant_message_count
-            FROM sessions
             WHERE agent_id = $1
                 AND joined_at IS NULL
                 AND started_at BETWEEN $2 AND $3

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{query, query_scalar};
 use uuid::Uuid;
 
 use super::messages::{MessageFilter, MessageRow};
 use super::page::{AFTER_ALL, BEFORE_ALL, Order, Position};
-use super::sessions::{SessionFilter, SessionKey, SessionRow};
+use super::sessions::{SessionFilter, SessionKey, SessionRow, select_sessions};
 use super::{Store, StoreError};
 
 /// Sessions of a page.
@@ -197,25 +197,8 @@ struct Asked {
 /// Sessions within a stretch of ids. `$named` narrows it down to those of a name, by another index.
 macro_rules! walk_sessions {
     ($named:tt, $store:ident, $filter:ident, $first:ident, $last:ident $(, $name:ident, $id:ident)?) => {
-        query_as!(
-            SessionRow,
-            r#"
-            SELECT
-                id,
-                sender_session_id AS session_id,
-                agent_id,
-                source,
-                room_name,
-                joined_at,
-                started_at,
-                last_activity_at,
-                end_event_at,
-                end_reason,
-                participant_count,
-                message_count,
-                user_message_count,
-                assistant_message_count
-            FROM sessions
+        select_sessions!(
+            [r#"
             WHERE id BETWEEN $1 AND $2
                 AND ($3::text[] IS NULL OR agent_id = ANY ($3))
                 AND last_activity_at > $4
@@ -237,7 +220,7 @@ macro_rules! walk_sessions {
                 "# + $named + r#"
             ORDER BY id
             LIMIT $15
-            "#,
+            "#],
             $first,
             $last,
             $filter.agents.as_deref(),

@@ -46,6 +46,37 @@ pub struct SessionRow {
     pub assistant_message_count: i64,
 }
 
+/// Reads rows of `sessions`: what follows their columns in the query, and its parameters. The text
+/// is in brackets where it is put together.
+macro_rules! select_sessions {
+    ([$($rest:tt)+] $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::store::sessions::SessionRow,
+            r#"
+            SELECT
+                id,
+                sender_session_id AS session_id,
+                agent_id,
+                source,
+                room_name,
+                joined_at,
+                started_at,
+                last_activity_at,
+                end_event_at,
+                end_reason,
+                participant_count,
+                message_count,
+                user_message_count,
+                assistant_message_count
+            FROM sessions
+            "# + $($rest)+,
+            $($parameter),*
+        )
+    };
+    ($rest:tt $(, $parameter:expr)* $(,)?) => { select_sessions!([$rest] $(, $parameter)*) };
+}
+pub(super) use select_sessions;
+
 /// What a path names: a sender's session id, or ours.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionKey<'a> {
@@ -273,25 +304,8 @@ impl Store {
     /// The session that a path names.
     pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found, StoreError> {
         let mut lane = self.lanes.take().await?;
-        let rows = query_as!(
-            SessionRow,
+        let rows = select_sessions!(
             r#"
-            SELECT
-                id,
-                sender_session_id AS session_id,
-                agent_id,
-                source,
-                room_name,
-                joined_at,
-                started_at,
-                last_activity_at,
-                end_event_at,
-                end_reason,
-                participant_count,
-                message_count,
-                user_message_count,
-                assistant_message_count
-            FROM sessions
             WHERE (sender_session_id = $1 OR id = $2)
                 AND ($3::text IS NULL OR agent_id = $3)
                 AND ($4::text IS NULL OR source = $4)
@@ -318,25 +332,8 @@ impl Store {
         ids: &[Uuid],
         visible: Option<&[String]>,
     ) -> Result<HashMap<Uuid, SessionRow>, StoreError> {
-        let rows = query_as!(
-            SessionRow,
+        let rows = select_sessions!(
             r#"
-            SELECT
-                id,
-                sender_session_id AS session_id,
-                agent_id,
-                source,
-                room_name,
-                joined_at,
-                started_at,
-                last_activity_at,
-                end_event_at,
-                end_reason,
-                participant_count,
-                message_count,
-                user_message_count,
-                assistant_message_count
-            FROM sessions
             WHERE id = ANY ($1)
                 AND ($2::text[] IS NULL OR agent_id = ANY ($2))
             "#,

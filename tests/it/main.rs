@@ -11,6 +11,7 @@ mod durability;
 mod embedded;
 mod erasure;
 mod gate;
+mod import;
 mod inbox;
 mod keys;
 mod logs;

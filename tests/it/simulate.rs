@@ -6,13 +6,15 @@ use std::process::Output;
 use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, SecondsFormat};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::process::Command;
+
+use crate::support::command::{figure, serve, stderr, stdout, verbatim};
 
 const SECRET: &str = "the new one";
 /// As a receiver is told them while one is rotated.
@@ -73,50 +75,6 @@ async fn receive(
     requests.push((head, body.to_vec()));
     let status = (receiver.answer)(attempt, &parsed);
     HttpResponse::build(status.try_into().unwrap()).body("{\"status\":\"ok\"}")
-}
-
-/// Serves on a free port until the test's runtime ends.
-fn serve(
-    configure: impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static,
-) -> (String, ServerHandle) {
-    let server = HttpServer::new(move || App::new().configure(configure.clone()))
-        .workers(1)
-        .disable_signals()
-        .bind("127.0.0.1:0")
-        .unwrap();
-    let url = format!("http://{}", server.addrs()[0]);
-    let server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    (url, handle)
-}
-
-async fn verbatim(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_verbatim"))
-        .args(args)
-        .env_remove("VERBATIM_WEBHOOK_SECRET")
-        .env_remove("VERBATIM_API_KEY")
-        .env_remove("RUST_BACKTRACE")
-        // No proxy is asked, whatever the environment says.
-        .env("http_proxy", "http://127.0.0.1:9")
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The number that a table has behind `name`.
-fn figure(table: &str, name: &str) -> usize {
-    let line = table.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
-    line.split_whitespace().last().unwrap().replace(',', "").parse().unwrap()
 }
 
 fn ledger_lines(path: &Path) -> Vec<Value> {

@@ -8,18 +8,7 @@ use verbatim::config::{Ack, RequiredHeader, Secret, SourceSettings};
 use verbatim::domain::SourceName;
 
 use crate::support::app::{App, SECRET, sign};
-
-const SAMPLES: [&str; 9] = [
-    include_str!("../payloads/a-room-join.json"),
-    include_str!("../payloads/a-chat-push.json"),
-    include_str!("../payloads/a-session-end.json"),
-    include_str!("../payloads/b-room-join.json"),
-    include_str!("../payloads/b-chat-push.json"),
-    include_str!("../payloads/c-chat-push.json"),
-    include_str!("../payloads/d-room-join.json"),
-    include_str!("../payloads/d-chat-push.json"),
-    include_str!("../payloads/account-agent-ready.json"),
-];
+use crate::support::samples::SAMPLES;
 
 fn message(data: &str) -> Vec<u8> {
     format!(

@@ -7,7 +7,7 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::report::{Area, Report, chain};
-use crate::cli::simulate::http;
+use crate::cli::http;
 use crate::config::Settings;
 
 const AREA: Area = Area::Service;

@@ -4,29 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
-use serde_json::Value;
 
 use super::Query;
 use super::spool::Spool;
-use crate::cli::simulate::http;
+use crate::cli::http;
 use crate::config::Secret;
 
 /// Longest silence in the middle of an answer. A filter that lets little through keeps the service
 /// looking for a while.
 const SILENCE_LIMIT: Duration = Duration::from_mins(5);
-/// Waits after attempts that brought nothing; after the last one it is given up.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-];
-/// Longest wait that the service can ask for, in seconds.
-const RETRY_AFTER_MAX_SECONDS: u64 = 60;
 /// How the last member of a row begins.
 const CURSOR: &[u8] = b",\"cursor\":\"";
 /// Rows after which the progress bar is told.
@@ -88,7 +75,7 @@ impl Download {
             if spool.rows() > before {
                 idle = 0;
             }
-            let Some(pause) = PAUSES.get(idle) else { return Err(error) };
+            let Some(pause) = http::PAUSES.get(idle) else { return Err(error) };
             idle += 1;
             progress.set_message(format!("cut off ({error}), going on"));
             tokio::time::sleep(wait.unwrap_or(*pause)).await;
@@ -142,11 +129,9 @@ async fn check(response: Response) -> Result<Response, Cut> {
     if status == StatusCode::OK {
         return Ok(response);
     }
-    let wait = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
-    let wait = wait.and_then(|wait| wait.parse().ok());
-    let wait = wait.map(|seconds: u64| Duration::from_secs(seconds.min(RETRY_AFTER_MAX_SECONDS)));
-    let problem: Value = response.json().await.unwrap_or_default();
-    let detail = problem["detail"].as_str().unwrap_or("that is all it says");
+    let wait = http::retry_after(response.headers());
+    let detail = http::detail(&response.bytes().await.unwrap_or_default());
+    let detail = detail.as_deref().unwrap_or("that is all it says");
     let error = anyhow::anyhow!("the service answered {status}: {detail}");
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         Err(Cut::Broken(error, wait))

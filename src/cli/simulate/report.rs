@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use indicatif::HumanCount;
 
-use super::sender::Answer;
+use crate::cli::sender::Answer;
 
 /// Longest latency that is told apart from longer ones, in microseconds: an hour.
 const LATENCY_MAX_US: u64 = 3_600_000_000;

@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -14,12 +16,24 @@ use super::ledger::Record;
 use super::pacing::Pacer;
 use super::report::Tally;
 use super::script::Conversation;
-use super::sender::Post;
+use crate::cli::sender::{Answer, Sender};
 use crate::clock::Clock;
 
 /// Sessions that may be open at once. More than requests in flight, since one that waits for a
 /// retry holds up nobody else; but not without end while the receiver is away.
 const OPEN_SESSIONS_MAX: usize = 10_000;
+
+/// Makes an attempt.
+pub(super) trait Post: Send + Sync + 'static {
+    /// Sends `body` and waits for the answer, up to the sender's limit.
+    fn post(&self, body: Bytes) -> impl Future<Output = Answer> + Send;
+}
+
+impl Post for Sender {
+    async fn post(&self, body: Bytes) -> Answer {
+        self.send(body, HeaderMap::new()).await.answer
+    }
+}
 
 /// Everything that the sessions of a run share.
 #[derive(Debug)]
@@ -129,7 +143,7 @@ impl<P: Post> Stage<P> {
         let from = if self.pacer.is_open_loop() { due } else { Instant::now() };
         let answer = self.sender.post(delivery.body.clone()).await;
         self.tally().request(answer, delivery.is_join(), from.elapsed());
-        matches!(answer, super::sender::Answer::Status(status) if self.contract.accepts(status))
+        matches!(answer, Answer::Status(status) if self.contract.accepts(status))
     }
 
     /// A ledger that cannot be written ends the run; its writer tells why.
@@ -170,10 +184,8 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use bytes::Bytes;
     use chrono::DateTime;
 
-    use super::super::sender::Answer;
     use super::*;
 
     /// Answers as it is told, after as long as it is told.

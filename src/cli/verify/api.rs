@@ -9,7 +9,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use crate::cli::simulate::http;
+use crate::cli::http;
 use crate::config::Secret;
 
 /// What a path segment may show as it is: RFC 3986's unreserved characters.

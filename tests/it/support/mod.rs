@@ -2,7 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod captured;
+pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod samples;
 pub(crate) mod wire;

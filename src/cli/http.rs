@@ -1,18 +1,32 @@
-//! The HTTP client of `simulate` and `verify`.
+//! The HTTP client of the commands that talk to a service, and what they read from its answers.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{ClientBuilder, Url};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Waits after attempts that brought nothing, one after the other.
+pub(super) const PAUSES: [Duration; 6] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+];
+/// Longest wait that a service can ask for, in seconds.
+const RETRY_AFTER_MAX_SECONDS: u64 = 60;
+
 /// Reads a URL that requests can go to; for clap.
-pub(in crate::cli) fn parse_url(text: &str) -> Result<Url, String> {
+pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
@@ -23,7 +37,7 @@ pub(in crate::cli) fn parse_url(text: &str) -> Result<Url, String> {
 
 /// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment. With
 /// `ca_file` it trusts what is signed by the certificates in there, and nothing else.
-pub(in crate::cli) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<ClientBuilder> {
+pub(super) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<ClientBuilder> {
     let builder = ClientBuilder::new()
         .http1_only()
         .no_proxy()
@@ -59,12 +73,12 @@ fn trusted(ca_file: &Path) -> anyhow::Result<RootCertStore> {
 }
 
 /// Builds the client.
-pub(in crate::cli) fn build(builder: ClientBuilder) -> anyhow::Result<reqwest::Client> {
+pub(super) fn build(builder: ClientBuilder) -> anyhow::Result<reqwest::Client> {
     builder.build().context("cannot set up the HTTP client")
 }
 
 /// The host says that nobody listens there.
-pub(in crate::cli) fn is_refused(error: &reqwest::Error) -> bool {
+pub(super) fn is_refused(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
@@ -73,6 +87,18 @@ pub(in crate::cli) fn is_refused(error: &reqwest::Error) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// How long the service asks to be left alone, where it says so in seconds.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.min(RETRY_AFTER_MAX_SECONDS)))
+}
+
+/// The `detail` of a problem.
+pub(super) fn detail(body: &[u8]) -> Option<String> {
+    let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(problem.get("detail")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,234 @@
+//! Files → their lines, one after the other and never more of a line than its limit.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+
+/// Lines that are read ahead.
+const AHEAD: usize = 4;
+/// What is read of a file at a time, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Standard input, among the files.
+const STANDARD_INPUT: &str = "-";
+/// How a file that some editors wrote begins.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// How compressed files begin.
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
+/// A line that says something.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// For a person: the file's name.
+    pub(super) file: Arc<str>,
+    /// From 1, blank ones counted.
+    pub(super) number: u64,
+    /// Without its end; nothing where it is longer than the limit.
+    pub(super) bytes: Option<Bytes>,
+}
+
+/// Reads lines in a thread of its own, a few ahead of whoever takes them. A file that cannot be
+/// read to its end is the last thing that comes.
+pub(super) fn read(
+    files: Vec<PathBuf>,
+    max_bytes: usize,
+    progress: ProgressBar,
+) -> mpsc::Receiver<anyhow::Result<Line>> {
+    let (lines, taken) = mpsc::channel(AHEAD);
+    // No task of the runtime's, which would wait for it at the end: standard input may be silent.
+    std::thread::spawn(move || {
+        for file in files {
+            let name: Arc<str> = name(&file).into();
+            let mut number = 0;
+            let read = || read_file(&file, &name, &mut number, max_bytes, &progress, &lines);
+            match { read }() {
+                Ok(true) => {}
+                // Nobody takes them any more.
+                Ok(false) => return,
+                Err(error) => {
+                    let where_ = format!("{name} cannot be read behind line {number}");
+                    let _ = lines.blocking_send(Err(error).context(where_));
+                    return;
+                }
+            }
+        }
+    });
+    taken
+}
+
+/// The size of all files together, in bytes, where that can be told.
+pub(super) fn size(files: &[PathBuf]) -> anyhow::Result<Option<u64>> {
+    let mut size = Some(0);
+    for file in files {
+        if is_standard_input(file) {
+            size = None;
+            continue;
+        }
+        let about = file.metadata();
+        let about = about.with_context(|| format!("cannot read {}", file.display()))?;
+        anyhow::ensure!(!about.is_dir(), "{} is a folder: name its files", file.display());
+        size = size.filter(|_| about.is_file()).map(|size| size + about.len());
+    }
+    Ok(size)
+}
+
+fn is_standard_input(file: &Path) -> bool {
+    file.as_os_str() == STANDARD_INPUT
+}
+
+fn name(file: &Path) -> String {
+    if is_standard_input(file) {
+        return "(standard input)".into();
+    }
+    file.display().to_string()
+}
+
+/// False where nobody takes its lines any more.
+fn read_file(
+    file: &Path,
+    name: &Arc<str>,
+    number: &mut u64,
+    max_bytes: usize,
+    progress: &ProgressBar,
+    lines: &mpsc::Sender<anyhow::Result<Line>>,
+) -> io::Result<bool> {
+    let raw: Box<dyn Read> = if is_standard_input(file) {
+        Box::new(progress.wrap_read(io::stdin().lock()))
+    } else {
+        Box::new(progress.wrap_read(File::open(file)?))
+    };
+    let mut text = unpack(BufReader::with_capacity(BUFFER_BYTES, raw))?;
+    loop {
+        let bytes = match next(&mut text, *number == 0, max_bytes)? {
+            Next::End => return Ok(true),
+            Next::Line(bytes) => Some(Bytes::from(bytes)),
+            Next::TooLong => None,
+        };
+        *number += 1;
+        if bytes.as_ref().is_some_and(|bytes| bytes.trim_ascii().is_empty()) {
+            continue;
+        }
+        let line = Line { file: Arc::clone(name), number: *number, bytes };
+        if lines.blocking_send(Ok(line)).is_err() {
+            return Ok(false);
+        }
+    }
+}
+
+/// The text of a file, which may be compressed: its first bytes tell.
+fn unpack<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut head = Vec::with_capacity(ZSTD.len());
+    raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
+    let (is_gzip, is_zstd) = (head.starts_with(GZIP), head.starts_with(ZSTD));
+    let raw = Cursor::new(head).chain(raw);
+    let text: Box<dyn Read + 'a> = if is_gzip {
+        Box::new(MultiGzDecoder::new(raw))
+    } else if is_zstd {
+        Box::new(zstd::Decoder::new(raw)?)
+    } else {
+        Box::new(raw)
+    };
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, text)))
+}
+
+/// What a file goes on with.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Line(Vec<u8>),
+    TooLong,
+    End,
+}
+
+/// The next line without its end, and without the mark that may stand before the first. What goes
+/// beyond the limit is passed over unseen.
+fn next(text: &mut dyn BufRead, is_first: bool, max_bytes: usize) -> io::Result<Next> {
+    let mut line = Vec::new();
+    // With room for what is taken off again.
+    let room = max_bytes.saturating_add(BYTE_ORDER_MARK.len() + b"\r\n".len());
+    text.take(room as u64).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(Next::End);
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+    } else if line.len() == room {
+        text.skip_until(b'\n')?;
+    }
+    if line.ends_with(b"\r") {
+        line.pop();
+    }
+    if is_first && line.starts_with(BYTE_ORDER_MARK) {
+        line.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(if line.len() <= max_bytes { Next::Line(line) } else { Next::TooLong })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn lines(packed: &[u8], max_bytes: usize) -> io::Result<Vec<Option<String>>> {
+        let mut text = unpack(packed)?;
+        let mut lines = Vec::new();
+        loop {
+            lines.push(match next(&mut text, lines.is_empty(), max_bytes)? {
+                Next::Line(line) => Some(String::from_utf8(line).unwrap()),
+                Next::TooLong => None,
+                Next::End => return Ok(lines),
+            });
+        }
+    }
+
+    fn some(lines: &[&str]) -> Vec<Option<String>> {
+        lines.iter().map(|line| Some((*line).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_line_is_what_stands_between_its_ends_and_nothing_of_it_is_changed() {
+        let text = b"\xef\xbb\xbf{ \"a\": 1 }\r\n\n \t\n\xef\xbb\xbfb\n{\"last\":2}";
+        let expected = some(&["{ \"a\": 1 }", "", " \t", "\u{feff}b", "{\"last\":2}"]);
+        assert_eq!(lines(text, 100).unwrap(), expected);
+        assert_eq!(lines(b"", 100).unwrap(), some(&[]));
+        assert_eq!(lines(b"a", 100).unwrap(), some(&["a"]));
+    }
+
+    #[test]
+    fn compressed_text_is_known_by_its_first_bytes_and_may_come_in_parts() {
+        let gzip = |text: &[u8]| {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            out.write_all(text).unwrap();
+            out.finish().unwrap()
+        };
+        let zstd = |text: &[u8]| zstd::encode_all(text, 0).unwrap();
+        let (one, other) = (b"\xef\xbb\xbfone\r\n", b"two\nthree");
+        for packed in [[gzip(one), gzip(other)].concat(), [zstd(one), zstd(other)].concat()] {
+            assert_eq!(lines(&packed, 100).unwrap(), some(&["one", "two", "three"]));
+            assert!(lines(&packed[..packed.len() - 3], 100).is_err(), "what is cut off is told");
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_the_limit_is_passed_over_and_nothing_else() {
+        for end in ["\n", "\r\n"] {
+            for mark in ["", "\u{feff}"] {
+                for length in 1..20 {
+                    let text = format!("{mark}{}{end}next{end}", "x".repeat(length));
+                    let read = lines(text.as_bytes(), 8).unwrap();
+                    let first = (length <= 8).then(|| "x".repeat(length));
+                    assert_eq!(read, [first, Some("next".into())], "{length} {end:?}");
+                    let last = lines(text.split(end).next().unwrap().as_bytes(), 8).unwrap();
+                    assert_eq!(last, read[..1], "without an end, {length}");
+                }
+            }
+        }
+    }
+}

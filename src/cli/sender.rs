@@ -1,0 +1,217 @@
+//! One delivery as the sender makes it: where it goes, what it is signed with, and what came back.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::builder::{StringValueParser, TypedValueParser as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, Url};
+use sha2::Sha256;
+
+use super::http;
+use crate::config::Secret;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature");
+/// Where a delivery carries it, the signature covers it.
+pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("x-bithuman-timestamp");
+/// As much of an answer as is read, in bytes; a longer one costs its connection.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Where deliveries go, and what they are let in for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Where deliveries go, such as `http://127.0.0.1:8080/webhook`
+    #[arg(long, value_name = "URL", value_parser = http::parse_url)]
+    pub(super) url: Url,
+    /// Secret to sign with (of several, comma-separated, the first). Prefer the environment
+    /// variable: other users can read a command line
+    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
+    secret: Option<Secret>,
+    /// Header that every delivery carries, such as 'X-API-Key: …'; repeatable
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
+    headers: Vec<Secret>,
+    /// PEM file with the certificates to trust, instead of the system's: for a service whose
+    /// certificate is self-signed
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// A sender that waits for an answer up to `time_limit`, and keeps up to `connections` open.
+    pub(super) fn sender(self, time_limit: Duration, connections: usize) -> anyhow::Result<Sender> {
+        let client = http::client(&self.url, self.ca_file.as_deref())?
+            .default_headers(parse_headers(&self.headers)?)
+            .timeout(time_limit)
+            .pool_max_idle_per_host(connections);
+        let secret = self.secret.as_ref().and_then(first_secret);
+        Ok(Sender { client: http::build(client)?, url: self.url, secret })
+    }
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Answer {
+    /// The receiver answered.
+    Status(u16),
+    /// Nobody listens there.
+    Refused,
+    /// No connection for another reason: an unknown host, a certificate.
+    Unreachable,
+    /// No answer within the time limit.
+    TimedOut,
+    /// The connection broke before the answer was complete.
+    Lost,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // `pad` honours the width of a table's column.
+            Self::Status(status) => f.pad(&status.to_string()),
+            Self::Refused => f.pad("connection refused"),
+            Self::Unreachable => f.pad("no connection"),
+            Self::TimedOut => f.pad("timed out"),
+            Self::Lost => f.pad("connection lost"),
+        }
+    }
+}
+
+/// What came back for an attempt.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// How long the receiver asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
+    /// The answer's body, or its beginning.
+    pub(super) body: Vec<u8>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, retry_after: None, body: Vec::new() }
+    }
+}
+
+/// Sends deliveries over HTTP.
+#[derive(Debug)]
+pub(super) struct Sender {
+    client: Client,
+    url: Url,
+    secret: Option<Secret>,
+}
+
+impl Sender {
+    /// The same, and nothing is signed.
+    pub(super) fn unsigned(self) -> Self {
+        Self { secret: None, ..self }
+    }
+
+    /// Sends `body`, with headers of its own, and waits for the answer.
+    pub(super) async fn send(&self, body: Bytes, headers: HeaderMap) -> Reply {
+        let mut request = self.client.post(self.url.clone());
+        if let Some(secret) = &self.secret {
+            request = request.header(SIGNATURE, signature(secret, headers.get(&TIMESTAMP), &body));
+        }
+        match request.headers(headers).body(body).send().await {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_timeout() => Answer::TimedOut.into(),
+            Err(error) if http::is_refused(&error) => Answer::Refused.into(),
+            Err(error) if error.is_connect() => Answer::Unreachable.into(),
+            Err(_) => Answer::Lost.into(),
+        }
+    }
+}
+
+/// Reads the body too: the connection is free for the next request only then.
+async fn read(mut response: Response) -> Reply {
+    let status = response.status().as_u16();
+    let retry_after = http::retry_after(response.headers());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() < ANSWER_MAX => body.extend_from_slice(&chunk),
+            Ok(_) => return Reply { answer: Answer::Status(status), retry_after, body },
+            Err(error) if error.is_timeout() => return Answer::TimedOut.into(),
+            Err(_) => return Answer::Lost.into(),
+        }
+    }
+}
+
+/// The receiver's variable may name several secrets while one is rotated: the first one signs.
+fn first_secret(listed: &Secret) -> Option<Secret> {
+    let first = listed.expose().split(',').map(str::trim).find(|one| !one.is_empty())?;
+    Some(Secret::new(first.to_owned()))
+}
+
+/// `sha256=<hex>` over the raw body, or over the time and the body.
+fn signature(secret: &Secret, timestamp: Option<&HeaderValue>, body: &[u8]) -> String {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("a key of any length");
+    if let Some(timestamp) = timestamp {
+        mac.update(timestamp.as_bytes());
+        mac.update(b".");
+    }
+    mac.update(body);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// `Name: value` lines as headers. What is wrong is told without the line: it may hold a secret.
+fn parse_headers(lines: &[Secret]) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (index, line) in lines.iter().enumerate() {
+        let which = || format!("--header number {}", index + 1);
+        let (name, value) = line
+            .expose()
+            .split_once(':')
+            .with_context(|| format!("{} has no colon: write 'Name: value'", which()))?;
+        let name = HeaderName::try_from(name.trim())
+            .ok()
+            .with_context(|| format!("{} has a name that HTTP does not allow", which()))?;
+        let mut value = HeaderValue::try_from(value.trim())
+            .ok()
+            .with_context(|| format!("{} has a value that HTTP does not allow", which()))?;
+        value.set_sensitive(true);
+        if name == CONTENT_TYPE {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_the_one_of_the_body() {
+        // RFC 4231, test case 2.
+        let secret = Secret::new("Jefe".into());
+        let signature = signature(&secret, None, b"what do ya want for nothing?");
+        assert_eq!(
+            signature,
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn a_bad_header_is_told_by_its_number_and_never_quoted() {
+        let of = |lines: &[&str]| {
+            let lines: Vec<Secret> = lines.iter().map(|&line| Secret::new(line.into())).collect();
+            parse_headers(&lines)
+        };
+        let error = of(&["A: 1", "hunter2"]).unwrap_err().to_string();
+        assert_eq!(error, "--header number 2 has no colon: write 'Name: value'");
+        assert!(of(&["na me: hunter2"]).is_err() && of(&["A: hun\nter2"]).is_err());
+        let headers = of(&["X-Api-Key: a:b", "x-api-key:c"]).unwrap();
+        let values: Vec<_> = headers.get_all("x-api-key").iter().collect();
+        assert_eq!(values, ["a:b", "c"]);
+    }
+}
