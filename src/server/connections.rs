@@ -1,7 +1,9 @@
 //! Open connections: how many there may be, how many there are, and when one ends with its answer.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::os::fd::{AsRawFd, RawFd};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -216,7 +218,7 @@ pub(super) async fn end_with_answer(
     let served = SERVED.try_with(|open| open.state.clone()).ok();
     let mark = |at_work| served.iter().for_each(|it| it.busy.store(at_work, Ordering::SeqCst));
     mark(true);
-    let answer = next.call(req).await;
+    let answer = not_at_once(next.call(req)).await;
     mark(false);
     let mut response = answer?;
     // Asked after the answer is made: the stop may have come meanwhile.
@@ -224,6 +226,26 @@ pub(super) async fn end_with_answer(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// Waits for the scheduler where the work waits for nothing.
+///
+/// actix-web reads no further while sixteen requests of a connection are queued, and looks again
+/// where one of them has to wait. Answered at once, all of them would be gone without such a look,
+/// and what was pipelined behind them would lie there until the client sends something more.
+async fn not_at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut waited = false;
+    let done = poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    if !waited {
+        tokio::task::yield_now().await;
+    }
+    done
 }
 
 fn room_for(wanted: usize, files: u64) -> usize {
