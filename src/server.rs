@@ -1,6 +1,7 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
 mod connections;
+mod heads;
 mod http;
 mod listener;
 mod schema;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::file::{FileError, InboxFile};
 use super::group::GroupInfo;
 use super::salvage::aside;
+use super::salvage::note::Note;
 use crate::clock::Clock;
 
 /// How long to wait before a failing file is tried again.
@@ -150,14 +151,40 @@ async fn open_whole(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileErro
         return Err(FileError::Corrupt(damage));
     }
     let mut file = InboxFile::open(path).await?;
-    match file.contents().await {
+    let contents = match file.contents().await {
+        Ok(contents) => forget_note(path).await.map(|()| contents),
+        Err(error) => Err(error),
+    };
+    match contents {
         Ok(contents) => Ok((file, contents)),
         Err(error) => {
-            // What counts is why it cannot be read.
+            // What counts is why it cannot be used.
             let _ = file.close().await;
             Err(error)
         }
     }
+}
+
+/// Before the file takes anything that the note does not tell.
+async fn forget_note(path: &Path) -> Result<(), FileError> {
+    let place = path.to_owned();
+    blocking(move || Note::remove(&place)).await.map_err(|source| FileError::Io {
+        what: "cannot remove the note of what it held, beside",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Closes a file for good, and notes what it holds: nothing else would tell, if it lost its end.
+pub(super) async fn close(mut file: InboxFile, path: &Path) -> Result<(), FileError> {
+    let contents = file.contents().await;
+    file.close().await?;
+    let (place, note) = (path.to_owned(), Note::of(&contents?));
+    blocking(move || note.write(&place)).await.map_err(|source| FileError::Io {
+        what: "cannot note what it holds, beside",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn set_aside(path: &Path, clock: &Clock, why: &str) -> Result<(), FileError> {

@@ -230,7 +230,7 @@ impl Writer {
         if closed.is_ok() && self.backlog.watch_depth().borrow().deliveries == 0 {
             closed = file.scrub().await;
         }
-        if let Err(error) = closed.and(file.close().await) {
+        if let Err(error) = closed.and(opening::close(file, &self.path).await) {
             // What could not be forgotten is drained again, and found to be there.
             tracing::warn!(error = %chain(&error), "the inbox did not close cleanly");
         }

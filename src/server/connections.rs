@@ -1,7 +1,9 @@
 //! Open connections: how many there may be, how many there are, and when one ends with its answer.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::os::fd::{AsRawFd, RawFd};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,8 +50,43 @@ pub(super) struct Connections {
 struct State {
     /// It was opened after we began to say goodbye.
     young: bool,
-    /// A request is at work on it.
+    work: Work,
+}
+
+/// The requests of a connection, as they come and go.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work(Arc<Requests>);
+
+#[derive(Debug, Default)]
+struct Requests {
+    /// One is at work.
     busy: AtomicBool,
+    /// How many have begun.
+    begun: AtomicUsize,
+}
+
+impl Work {
+    /// Of the connection that this task serves.
+    pub(super) fn of_this_connection() -> Self {
+        SERVED.try_with(|open| open.state.work.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn begins(&self) {
+        self.0.begun.fetch_add(1, Ordering::SeqCst);
+        self.0.busy.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn ends(&self) {
+        self.0.busy.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.0.busy.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::SeqCst)
+    }
 }
 
 /// An open connection; counted from its acceptance until it is dropped.
@@ -103,7 +140,7 @@ impl Connections {
     ) -> Arc<Open> {
         let young = self.saying_goodbye.load(Ordering::SeqCst);
         self.count(young).fetch_add(1, Ordering::SeqCst);
-        let state = Arc::new(State { young, busy: AtomicBool::new(false) });
+        let state = Arc::new(State { young, work: Work::default() });
         let socket = stream.map(AsRawFd::as_raw_fd);
         if let Some(socket) = socket {
             self.sockets().insert(socket, state.clone());
@@ -131,7 +168,7 @@ impl Connections {
     fn hang_up(&self, young: bool) {
         // A socket is forgotten before it is closed, so under the lock none is another's by now.
         for (socket, state) in self.sockets().iter() {
-            if state.young == young && !state.busy.load(Ordering::SeqCst) {
+            if state.young == young && !state.work.is_under_way() {
                 // The other side may have ended it already.
                 let _ = shutdown(*socket, Shutdown::Read);
             }
@@ -213,17 +250,36 @@ pub(super) async fn end_with_answer(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let connections = req.app_data::<web::Data<Connections>>().cloned();
-    let served = SERVED.try_with(|open| open.state.clone()).ok();
-    let mark = |at_work| served.iter().for_each(|it| it.busy.store(at_work, Ordering::SeqCst));
-    mark(true);
-    let answer = next.call(req).await;
-    mark(false);
+    let work = Work::of_this_connection();
+    work.begins();
+    let answer = not_at_once(next.call(req)).await;
+    work.ends();
     let mut response = answer?;
     // Asked after the answer is made: the stop may have come meanwhile.
     if connections.is_some_and(|connections| connections.ends_with_this_answer()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// Waits for the scheduler where the work waits for nothing.
+///
+/// actix-web reads no further while sixteen requests of a connection are queued, and looks again
+/// where one of them has to wait. Answered at once, all of them would be gone without such a look,
+/// and what was pipelined behind them would lie there until the client sends something more.
+async fn not_at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut waited = false;
+    let done = poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    if !waited {
+        tokio::task::yield_now().await;
+    }
+    done
 }
 
 fn room_for(wanted: usize, files: u64) -> usize {

@@ -8,8 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::{HttpService, TlsAcceptorConfig};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
@@ -19,7 +22,8 @@ use rustls::ServerConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{self, Connections, Open};
+use super::connections::{self, Connections, Open, Work};
+use super::heads::{HEAD_DEADLINE, Timed};
 use crate::api::health::Health;
 use crate::api::{self, ApiState};
 use crate::lifecycle::Lifecycle;
@@ -29,8 +33,6 @@ use crate::webhook::handler::{self, Webhook};
 /// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
 /// of its connection is lost, so connections are closed rarely.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
-/// How long a request's head may take.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the other side may take to close after us.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -89,11 +91,24 @@ impl Serving {
             }};
         }
         match self.tls.clone() {
-            Some(tls) => {
-                let limits = TlsAcceptorConfig::default();
-                serve(http!().rustls_0_23_with_config(tls, limits), accepted).await;
+            Some(mut tls) => {
+                tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+                let timed = fn_service(async |io: TlsStream<TcpStream>| {
+                    let peer = io.get_ref().0.peer_addr().ok();
+                    Ok((Timed::new(io, Work::of_this_connection()), Protocol::Http1, peer))
+                });
+                let accepting = Acceptor::new(tls).map_err(TlsError::into_service_error);
+                let http = http!().map_err(TlsError::Service);
+                serve(accepting.and_then(timed).and_then(http), accepted).await;
             }
-            None => serve(http!().tcp(), accepted).await,
+            None => {
+                let timed = fn_service(async |io: TcpStream| {
+                    let peer = io.peer_addr().ok();
+                    let stream = Timed::new(io, Work::of_this_connection());
+                    Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
+                });
+                serve(timed.and_then(http!()), accepted).await;
+            }
         }
     }
 

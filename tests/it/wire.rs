@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::app::App;
+use crate::support::app::{App, KEY};
 use crate::support::wire::{Wire, delivery, head};
 
 fn said(text: &str) -> String {
@@ -128,7 +128,6 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
     wrong[last] ^= 1;
     let mut all = Vec::new();
     let mut expected = Vec::new();
-    // No more than actix-web queues.
     for n in 0..12 {
         if n % 5 == 2 {
             all.extend_from_slice(&wrong);
@@ -145,6 +144,45 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
     assert_eq!(statuses, expected);
     let texts: Vec<_> = (0..12).map(|n| format!("message {n:02}")).collect();
     assert_eq!(stored(&app).await, texts);
+}
+
+#[actix_web::test]
+async fn many_pipelined_deliveries_are_all_answered() {
+    let app = App::start().await;
+    let mut wire = Wire::open(&app).await;
+    let all: Vec<u8> = (0..64).flat_map(|n| delivery(&said(&format!("message {n:02}")))).collect();
+    wire.write(all).await;
+    for n in 0..64 {
+        assert_eq!(wire.reply().await.status, 200, "{n}");
+    }
+    assert_eq!(stored(&app).await.len(), 64);
+}
+
+/// actix-web reads no further while sixteen requests wait, and goes on where one of them has to
+/// wait for something itself.
+#[actix_web::test]
+async fn what_is_pipelined_behind_more_than_are_queued_is_answered() {
+    let app = App::start().await;
+    let mut wire = Wire::open(&app).await;
+    let mut lock = app.database.pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE agents").execute(&mut *lock).await.unwrap();
+    let slow = format!("GET /v1/agents HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {KEY}\r\n\r\n");
+    let quick = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n";
+    wire.write(slow + &quick.repeat(20)).await;
+    for round in 0..3 {
+        // An answer of each worker: by then each has seen what came before.
+        for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+            let mut other = Wire::open(&app).await;
+            other.write(quick).await;
+            assert_eq!(other.reply().await.status, 404);
+        }
+        wire.write(quick.repeat(10 + round)).await;
+    }
+    lock.rollback().await.unwrap();
+    assert_eq!(wire.reply().await.status, 200);
+    for n in 0..53 {
+        assert_eq!(wire.reply().await.status, 404, "{n}");
+    }
 }
 
 #[actix_web::test]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! inbox.sqlite, -wal, -shm                          in use
+//! inbox.sqlite.closed.json                          what it held when it was closed
 //! inbox.sqlite.damaged-20261123T231500Z, -wal, -shm set aside; never deleted by us
 //! inbox.sqlite.damaged-20261123T231500Z.salvage.json  all that could be read of it is safe
 //! inbox.sqlite.group-17-0c5f3a91                    a group of which a part cannot be read
@@ -25,6 +26,8 @@ const LOG: &str = "-wal";
 const LOG_INDEX: &str = "-shm";
 const DAMAGED: &str = ".damaged-";
 const REPORT: &str = ".salvage.json";
+/// What a file held when it was closed.
+const NOTE: &str = ".closed.json";
 const GROUP: &str = ".group-";
 
 /// Why the file is damaged, as far as can be seen without opening it.
@@ -58,7 +61,7 @@ pub(in crate::inbox) fn damage(path: &Path) -> Result<Option<String>> {
 pub(in crate::inbox) fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf> {
     // A crash between two renames: this log belongs to that file.
     let kept = interrupted(path)?.unwrap_or_else(|| name_for(path, now));
-    for part in ["", LOG, LOG_INDEX] {
+    for part in ["", LOG, LOG_INDEX, NOTE] {
         match std::fs::rename(with(path, part), with(&kept, part)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -82,7 +85,8 @@ fn interrupted(path: &Path) -> Result<Option<PathBuf>> {
 pub(in crate::inbox) fn name_for(path: &Path, now: DateTime<Utc>) -> PathBuf {
     let wanted = with(path, &format!("{DAMAGED}{}", now.format("%Y%m%dT%H%M%SZ")));
     let taken = |name: &Path| {
-        ["", LOG, LOG_INDEX, REPORT].iter().any(|part| with(name, part).symlink_metadata().is_ok())
+        let mut parts = ["", LOG, LOG_INDEX, NOTE, REPORT].iter();
+        parts.any(|part| with(name, part).symlink_metadata().is_ok())
     };
     let mut name = wanted.clone();
     let mut count = 1;
@@ -111,8 +115,9 @@ pub(in crate::inbox) fn unsalvaged(path: &Path) -> Result<Vec<PathBuf>> {
         if let Some(name) = name.strip_suffix(REPORT) {
             done.insert(name.to_owned());
         } else {
-            let name = name.strip_suffix(LOG).or(name.strip_suffix(LOG_INDEX)).unwrap_or(&name);
-            found.insert(name.to_owned());
+            let parts = [LOG, LOG_INDEX, NOTE];
+            let of = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(&name);
+            found.insert(of.to_owned());
         }
     }
     Ok(found.difference(&done).map(|name| folder.join(name)).collect())
@@ -130,7 +135,7 @@ pub(in crate::inbox) async fn keep_group(path: &Path, seq: i64, group: Bytes) ->
 }
 
 /// Writes a file that is there whole or not at all, and only for us to read.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let new = with(path, ".new");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -149,12 +154,16 @@ pub(in crate::inbox) fn log_of(path: &Path) -> PathBuf {
     with(path, LOG)
 }
 
+pub(super) fn note_of(path: &Path) -> PathBuf {
+    with(path, NOTE)
+}
+
 fn with(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -53,6 +53,20 @@ impl Image {
         self.note(page)
     }
 
+    pub(super) fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// How many of the first so many pages are not there whole.
+    pub(super) fn missing(&mut self, pages: u32) -> u64 {
+        let is_whole = |page: Page| page.len() == PAGE_BYTES as usize;
+        // Nothing lies behind the last one, and a damaged header may say that there are billions.
+        let behind = u64::from(pages.saturating_sub(self.pages));
+        let up_to = pages.min(self.pages);
+        let gone = (1..=up_to).filter(|page| !self.page(*page).is_some_and(is_whole)).count();
+        behind + gone as u64
+    }
+
     /// Contents that the log holds beside the newest ones: damaged or older.
     pub(super) fn other_contents(&self) -> Vec<u64> {
         self.log.as_ref().map_or_else(Vec::new, |log| log.others.clone())

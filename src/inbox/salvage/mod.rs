@@ -9,6 +9,8 @@
 pub(super) mod aside;
 mod image;
 mod log;
+mod loss;
+pub(super) mod note;
 mod page;
 mod scan;
 
@@ -21,12 +23,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use self::image::Image;
+use self::loss::{Loss, Outcome};
+use self::note::Note;
 use self::scan::{Findings, Piece, Scan};
 use crate::decode::Received;
 use crate::domain::Arrival;
 use crate::inbox::file::PAGE_BYTES;
 use crate::inbox::opening::blocking;
-use crate::inbox::record::decode_group;
 use crate::inbox::{Inbox, Refused};
 use crate::lifecycle::Lifecycle;
 
@@ -39,10 +42,6 @@ const AT_ONCE: usize = 500;
 const AT_ONCE_BYTES: usize = 8 << 20;
 /// How long to wait where the inbox refuses: its quota is reached, or its disk is full.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// Deliveries that are remembered, so that none is counted or brought over twice. 100 MB at the
-/// most, for as long as it takes; beyond it the counts are too high.
-const REMEMBERED: usize = 4_000_000;
-
 /// The task, before it runs.
 pub(super) struct Salvage {
     pub(super) path: PathBuf,
@@ -50,32 +49,6 @@ pub(super) struct Salvage {
     pub(super) life: Lifecycle,
     /// Tells that a file has been set aside.
     pub(super) wake: Arc<Notify>,
-}
-
-/// What came of one file.
-#[derive(Debug, Default)]
-struct Outcome {
-    /// Deliveries that are safe.
-    salvaged: u64,
-    /// Of those, the ones that were found outside of the table's groups. They may have been drained
-    /// long ago, and then they hide as many that are lost.
-    from_elsewhere: u64,
-    /// Bytes of groups that are no whole deliveries.
-    damaged_bytes: u64,
-    findings: Findings,
-    unreadable: u64,
-}
-
-impl Outcome {
-    /// Deliveries that are known to have been there, and cannot be read.
-    fn lost(&self) -> u64 {
-        self.findings.held().saturating_sub(self.salvaged)
-    }
-
-    /// There may be more than those.
-    fn perhaps_more(&self) -> bool {
-        self.findings.open_ended || self.from_elsewhere > 0
-    }
 }
 
 impl Salvage {
@@ -124,20 +97,13 @@ impl Salvage {
         let reading = blocking(move || read(&place, &pieces));
         let taking = async {
             let mut outcome = Outcome::default();
-            let mut known = HashSet::new();
-            while let Some(Piece { bytes, is_group }) = found.recv().await {
-                let (mut arrivals, damaged) = decode_group(bytes);
-                arrivals.retain(|one| known.len() >= REMEMBERED || known.insert(one.id.0));
-                outcome.salvaged += arrivals.len() as u64;
-                outcome.from_elsewhere += if is_group { 0 } else { arrivals.len() as u64 };
-                let damaged = damaged.filter(|_| is_group).map_or(0, |damaged| damaged.bytes);
-                outcome.damaged_bytes += damaged as u64;
-                self.keep(arrivals).await;
+            while let Some(piece) = found.recv().await {
+                self.keep(outcome.take(piece)).await;
             }
             outcome
         };
         let (read, mut outcome) = tokio::join!(reading, taking);
-        (outcome.findings, outcome.unreadable) = read?;
+        (outcome.findings, outcome.unreadable, outcome.note) = read?;
         tell(file, &outcome);
         if outcome.unreadable > 0 {
             return Err(std::io::Error::other(format!(
@@ -177,37 +143,43 @@ impl Salvage {
 }
 
 /// Reads the file from one end to the other, and hands over what it finds.
-fn read(file: &Path, pieces: &mpsc::Sender<Piece>) -> std::io::Result<(Findings, u64)> {
+fn read(
+    file: &Path,
+    pieces: &mpsc::Sender<Piece>,
+) -> std::io::Result<(Findings, u64, Option<Note>)> {
     let mut image = Image::open(file)?;
-    let scan = Scan::new(&mut image, |piece| match pieces.blocking_send(piece) {
+    let note = Note::read(file);
+    let scan = Scan::new(&mut image, note, |piece| match pieces.blocking_send(piece) {
         Ok(()) => ControlFlow::Continue(()),
         // The service stops.
         Err(_) => ControlFlow::Break(()),
     });
     let findings = scan.run().ok_or_else(|| std::io::Error::other("the service stops"))?;
-    Ok((findings, image.unreadable))
+    Ok((findings, image.unreadable, note))
 }
 
 fn tell(file: &Path, outcome: &Outcome) {
     let Outcome { salvaged, damaged_bytes, findings, .. } = outcome;
-    let (lost, file) = (outcome.lost(), file.display());
+    let Loss { at_least: lost, at_most: lost_at_most } = outcome.loss();
+    let (in_words, file) = (outcome.loss().in_words(), file.display());
     let damaged_bytes = damaged_bytes + findings.damaged_pages * u64::from(PAGE_BYTES);
-    let perhaps_more = outcome.perhaps_more();
-    if lost == 0 && !perhaps_more {
-        tracing::warn!(salvaged, lost, damaged_bytes, perhaps_more, %file,
+    if outcome.loss() == Loss::NONE {
+        tracing::warn!(salvaged, lost, lost_at_most, damaged_bytes, %file,
             "a damaged file of the inbox has been salvaged; nothing of it is lost, and it can go");
     } else {
-        tracing::error!(salvaged, lost, damaged_bytes, perhaps_more, %file,
-            "a damaged file of the inbox has been salvaged, and not all of it could be read; keep \
-             it if somebody is to look at the rest");
+        tracing::error!(salvaged, lost, lost_at_most, damaged_bytes, %file,
+            "a damaged file of the inbox has been salvaged, and not all of it could be read; \
+             deliveries that are lost: {in_words}. Keep the file if somebody is to look at the rest");
     }
 }
 
 fn report(outcome: &Outcome) -> serde_json::Value {
+    let loss = outcome.loss();
     serde_json::json!({
         "salvaged": outcome.salvaged,
-        "lost": outcome.lost(),
-        "perhaps_more": outcome.perhaps_more(),
+        "lost": loss.at_least,
+        "lost_at_most": loss.at_most,
+        "perhaps_more": loss.perhaps_more(),
         "damaged_pages": outcome.findings.damaged_pages,
         "damaged_bytes_of_groups": outcome.damaged_bytes,
     })

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::image::{Image, Page};
+use super::note::Note;
 use super::page::{Cell, Node, REST_BYTES, ROOT, row_head, u32_at};
 use crate::inbox::file::LARGEST_SEQ;
 
@@ -25,8 +26,18 @@ const DEEPEST: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Bytes,
+    pub(super) origin: Origin,
+}
+
+/// Where a piece comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
     /// It is a group of the table, so that all of it should be deliveries.
-    pub(super) is_group: bool,
+    Table,
+    /// A group that had been drained, and forgotten; what held it has not been overwritten since.
+    Drained,
+    /// Either, or a part of either.
+    Unknown,
 }
 
 /// What was seen besides.
@@ -39,12 +50,20 @@ pub(super) struct Findings {
     pub(super) damaged_pages: u64,
     /// There may have been more before the first or after the last.
     pub(super) open_ended: bool,
+    /// Pages in which they may have lain: damaged ones, and those that are gone. Looked for where
+    /// the ends are open; `None` where nobody can tell how many there were.
+    pub(super) damaged_room: Option<u64>,
 }
 
 impl Findings {
+    /// The numbers of the first and the last delivery of which is known that they were there.
+    pub(super) fn range(&self) -> Option<(i64, i64)> {
+        self.first.zip(self.last)
+    }
+
     /// How many deliveries the file held at the least.
     pub(super) fn held(&self) -> u64 {
-        let (Some(first), Some(last)) = (self.first, self.last) else { return 0 };
+        let Some((first, last)) = self.range() else { return 0 };
         u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0)
     }
 
@@ -57,12 +76,24 @@ impl Findings {
 /// A reading of one file; `emit` takes what is found, and may break it off.
 pub(super) struct Scan<'a, F> {
     image: &'a mut Image,
+    note: Option<Note>,
     emit: F,
     findings: Findings,
     /// Pages of the tree.
     nodes: HashSet<u32>,
     /// Pages whose content is known, as nodes without damage or as rests of rows.
     seen: HashSet<u32>,
+    /// How many pages were neither, nor rows.
+    loose: u64,
+}
+
+/// Where a row is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the table.
+    Tree,
+    /// Perhaps where the table once was: it may have been drained long ago.
+    Anywhere,
 }
 
 /// A page of the tree that is to be read.
@@ -76,13 +107,15 @@ struct Visit {
 type Flow = ControlFlow<()>;
 
 impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
-    pub(super) fn new(image: &'a mut Image, emit: F) -> Self {
+    pub(super) fn new(image: &'a mut Image, note: Option<Note>, emit: F) -> Self {
         Self {
             image,
+            note,
             emit,
             findings: Findings::default(),
             nodes: HashSet::new(),
             seen: HashSet::new(),
+            loose: 0,
         }
     }
 
@@ -94,7 +127,20 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
         let done = done
             && (!damaged || self.stray_pages().is_continue())
             && (others.is_empty() || self.stray_frames(&others).is_continue());
+        if done && self.findings.open_ended {
+            self.findings.damaged_room = self.damaged_room();
+        }
         done.then_some(self.findings)
+    }
+
+    /// Pages that lost deliveries may have lain in. A log may have lost its end, too, and held any
+    /// number of them.
+    fn damaged_room(&mut self) -> Option<u64> {
+        let has_log = self.image.has_log();
+        let first = self.image.page(1).filter(|page| !has_log && page.starts_with(MAGIC))?;
+        // As many pages as the file had at its last commit.
+        let pages = u32_at(&first, 28)?;
+        Some(self.image.missing(pages) + self.loose + self.findings.damaged_pages)
     }
 
     /// Down the tree, from left to right.
@@ -107,7 +153,7 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
             let node = page.and_then(|page| Node::of(&self.image.page(page)?));
             match (page, node) {
                 (Some(page), Some(Node::Leaf(cells))) => {
-                    self.leaf(page, cells, visit.at_an_end)?;
+                    self.leaf(page, &cells, visit.at_an_end)?;
                 }
                 (Some(page), Some(Node::Interior(below))) => {
                     self.seen.insert(page);
@@ -140,15 +186,8 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
     }
 
     /// The rows of a leaf of the tree. A leaf with damage is looked at once more among the others.
-    fn leaf(&mut self, page: u32, cells: Vec<Option<Cell>>, at_an_end: bool) -> Flow {
-        let mut whole = true;
-        for cell in cells {
-            match cell {
-                Some(cell) => whole &= self.row(&cell, true)?,
-                None => whole = false,
-            }
-        }
-        if whole {
+    fn leaf(&mut self, page: u32, cells: &[Option<Cell>], at_an_end: bool) -> Flow {
+        if self.rows(cells, Place::Tree)? {
             self.seen.insert(page);
         } else {
             self.findings.damaged_pages += 1;
@@ -157,15 +196,37 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
         ControlFlow::Continue(())
     }
 
-    /// A row; says whether it is one of ours. `live`: it was not drained.
-    fn row(&mut self, cell: &Cell, live: bool) -> ControlFlow<(), bool> {
+    /// The rows of a leaf; false where something in it does not fit.
+    fn rows(&mut self, cells: &[Option<Cell>], place: Place) -> ControlFlow<(), bool> {
+        // One bit in a number would make a loss of millions.
+        let in_order = in_order(cells);
+        let mut whole = in_order;
+        for cell in cells {
+            match cell {
+                Some(cell) => whole &= self.row(cell, place, in_order)?,
+                None => whole = false,
+            }
+        }
+        ControlFlow::Continue(whole)
+    }
+
+    /// A row; says whether it is one of ours.
+    fn row(&mut self, cell: &Cell, place: Place, in_order: bool) -> ControlFlow<(), bool> {
         let Some(head) = row_head(cell) else { return ControlFlow::Continue(false) };
-        if live && cell.seq <= LARGEST_SEQ && (0..=cell.seq).contains(&head.count) {
-            self.findings.add(cell.seq - head.count + 1, cell.seq);
+        let (first, last) = (cell.seq.saturating_sub(head.count).saturating_add(1), cell.seq);
+        let origin = match (place, self.note) {
+            (Place::Tree, _) => Origin::Table,
+            (Place::Anywhere, Some(note)) if note.covers(first, last) => Origin::Table,
+            (Place::Anywhere, Some(_)) => Origin::Drained,
+            (Place::Anywhere, None) => Origin::Unknown,
+        };
+        let fits = last <= LARGEST_SEQ && (0..=last).contains(&head.count);
+        if origin == Origin::Table && in_order && fits {
+            self.findings.add(first, last);
         }
         let mut record = self.whole_record(cell);
         let payload = record.split_off(head.payload_at.min(record.len()));
-        (self.emit)(Piece { bytes: payload.into(), is_group: live })?;
+        (self.emit)(Piece { bytes: payload.into(), origin })?;
         ControlFlow::Continue(true)
     }
 
@@ -208,6 +269,8 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
     fn stray_pages(&mut self) -> Flow {
         let free = self.free_pages();
         self.findings.open_ended |= free.is_none() && self.findings.first.is_none();
+        // A page that is neither known nor free is one of the tree's.
+        let place = if free.is_some() { Place::Tree } else { Place::Anywhere };
         let free = free.unwrap_or_default();
         let mut loose = BTreeSet::new();
         for number in ROOT..=self.image.pages {
@@ -215,24 +278,19 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
                 continue;
             }
             let Some(page) = self.image.page(number) else { continue };
-            if !self.rows_of_stray(&page, true)? {
+            if !self.rows_of_stray(&page, place)? {
                 loose.insert(number);
             }
         }
+        self.loose = loose.len() as u64;
         self.chains(&loose)
     }
 
     /// The rows of a page that looks like a leaf; false where something in it does not fit.
-    fn rows_of_stray(&mut self, page: &Page, live: bool) -> ControlFlow<(), bool> {
+    fn rows_of_stray(&mut self, page: &Page, place: Place) -> ControlFlow<(), bool> {
         let Some(Node::Leaf(cells)) = Node::of(page) else { return ControlFlow::Continue(false) };
-        let mut whole = !cells.is_empty();
-        for cell in cells {
-            match cell {
-                Some(cell) => whole &= self.row(&cell, live)?,
-                None => whole = false,
-            }
-        }
-        ControlFlow::Continue(whole)
+        let whole = self.rows(&cells, place)?;
+        ControlFlow::Continue(whole && !cells.is_empty())
     }
 
     /// Rests of rows whose beginning is lost: pages that name each other, put together.
@@ -258,7 +316,7 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
                 number = next[&at].filter(|_| bytes.len() < LONGEST_CHAIN_BYTES);
             }
             if !bytes.is_empty() {
-                (self.emit)(Piece { bytes: bytes.into(), is_group: false })?;
+                (self.emit)(Piece { bytes: bytes.into(), origin: Origin::Unknown })?;
             }
         }
         ControlFlow::Continue(())
@@ -269,8 +327,8 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
     fn stray_frames(&mut self, others: &[u64]) -> Flow {
         for at in others {
             let Some(page) = self.image.other_content(*at) else { continue };
-            if !self.rows_of_stray(&page, false)? {
-                (self.emit)(Piece { bytes: page.into(), is_group: false })?;
+            if !self.rows_of_stray(&page, Place::Anywhere)? {
+                (self.emit)(Piece { bytes: page.into(), origin: Origin::Unknown })?;
             }
         }
         ControlFlow::Continue(())
@@ -289,4 +347,16 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
         }
         Some(free)
     }
+}
+
+/// The rows' numbers grow, each by its count at the least.
+fn in_order(cells: &[Option<Cell>]) -> bool {
+    let mut before = i64::MIN;
+    cells.iter().flatten().filter_map(|cell| Some((cell.seq, row_head(cell)?.count))).all(
+        |(seq, count)| {
+            let follows = seq.saturating_sub(count) >= before;
+            before = seq;
+            follows
+        },
+    )
 }

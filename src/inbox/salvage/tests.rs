@@ -9,13 +9,16 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::aside;
 use super::image::Image;
 use super::log::Log;
-use super::scan::{Findings, Scan};
-use super::{aside, decode_group};
+use super::loss::{Loss, Outcome};
+use super::note::Note;
+use super::scan::Scan;
 use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};
 use crate::inbox::file::{InboxFile, PAGE_BYTES};
 use crate::inbox::group::GroupInfo;
+use crate::inbox::opening;
 use crate::inbox::record::encode_group;
 
 const PAGE: u64 = PAGE_BYTES as u64;
@@ -38,10 +41,12 @@ fn arrival(number: u128, length: usize) -> Arrival {
     }
 }
 
-/// Groups of so many deliveries each, as the writer writes them.
-async fn write(file: &mut InboxFile, groups: &[Vec<usize>]) -> u128 {
-    let mut seq = 0;
-    for lengths in groups {
+/// Groups of so many deliveries each, as the writer writes them. The first ones are drained, and
+/// forgotten some groups later. Says how many deliveries were written, and how many forgotten.
+async fn write(file: &mut InboxFile, groups: &[Vec<usize>], drained: usize) -> (u128, u128) {
+    const BEHIND: usize = 3;
+    let (mut seq, mut forgotten, mut seqs) = (0, 0, Vec::new());
+    for (n, lengths) in groups.iter().enumerate() {
         let arrivals: Vec<Arrival> = (0_i64..)
             .zip(lengths)
             .map(|(n, length)| arrival(u128::try_from(seq + n).unwrap(), *length))
@@ -54,38 +59,65 @@ async fn write(file: &mut InboxFile, groups: &[Vec<usize>]) -> u128 {
             bytes: payload.len() as u64,
             oldest_at: chrono::DateTime::default(),
         };
-        file.commit(Some((&info, payload)), &[]).await.unwrap();
+        let forget: Vec<i64> =
+            n.checked_sub(BEHIND).filter(|n| *n < drained).map(|n| seqs[n]).into_iter().collect();
+        forgotten = forget.first().copied().unwrap_or(forgotten);
+        file.commit(Some((&info, payload)), &forget).await.unwrap();
+        seqs.push(seq);
     }
-    u128::try_from(seq).unwrap()
+    (u128::try_from(seq).unwrap(), u128::try_from(forgotten).unwrap())
 }
 
-/// An inbox in a folder of its own, closed tidily, or as a power cut leaves it: file and log.
+/// How a file was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Closed, with a note of what it holds.
+    Noted,
+    /// Closed, and the note is not there: a crash came between the two.
+    Closed,
+    /// As a power cut leaves it: with its log.
+    Cut,
+}
+
+/// An inbox in a folder of its own.
 struct Written {
     folder: TempDir,
+    /// The numbers of those that were drained go up to this one, and all go up to the other.
+    drained: u128,
     deliveries: u128,
 }
 
 impl Written {
     fn new(groups: &[Vec<usize>], tidily: bool) -> Self {
+        Self::leave(groups, 0, if tidily { Left::Closed } else { Left::Cut })
+    }
+
+    /// The first so many groups are drained.
+    fn leave(groups: &[Vec<usize>], drained: usize, left: Left) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let deliveries = runtime.block_on(async {
+        let (deliveries, drained) = runtime.block_on(async {
             let path = folder.path().join("live");
             let mut file = InboxFile::open(&path).await.unwrap();
-            let deliveries = write(&mut file, groups).await;
-            if tidily {
-                file.close().await.unwrap();
-                std::fs::rename(&path, folder.path().join("file")).unwrap();
-            } else {
-                for part in ["", "-wal"] {
+            let written = write(&mut file, groups, drained).await;
+            let copy = |parts: &[&str]| {
+                for part in parts {
                     let from = folder.path().join(format!("live{part}"));
                     std::fs::copy(from, folder.path().join(format!("file{part}"))).unwrap();
                 }
-                file.close().await.unwrap();
+            };
+            if left == Left::Cut {
+                copy(&["", "-wal"]);
             }
-            deliveries
+            opening::close(file, &path).await.unwrap();
+            match left {
+                Left::Noted => copy(&["", ".closed.json"]),
+                Left::Closed => copy(&[""]),
+                Left::Cut => {}
+            }
+            written
         });
-        Self { folder, deliveries }
+        Self { folder, drained, deliveries }
     }
 
     fn file(&self) -> PathBuf {
@@ -97,32 +129,45 @@ impl Written {
     }
 
     /// The numbers that are found, and what else is.
-    fn scan(&self) -> (Vec<u128>, Findings) {
+    fn scan(&self) -> (Vec<u128>, Outcome) {
         let mut image = Image::open(&self.file()).unwrap();
-        let mut found = Vec::new();
-        let scan = Scan::new(&mut image, |piece| {
-            let (arrivals, _) = decode_group(piece.bytes);
-            for one in arrivals {
+        let note = Note::read(&self.file());
+        let (mut found, mut outcome) = (Vec::new(), Outcome::default());
+        outcome.note = note;
+        let scan = Scan::new(&mut image, note, |piece| {
+            for one in outcome.take(piece) {
                 let number = one.id.0.as_u128();
                 assert_eq!(one, arrival(number, one.body.len()), "nothing is made up");
                 found.push(number);
             }
             ControlFlow::Continue(())
         });
-        let findings = scan.run().unwrap();
+        outcome.findings = scan.run().unwrap();
         found.sort_unstable();
         found.dedup();
-        (found, findings)
+        (found, outcome)
     }
 
-    /// Everything is found that was not touched; says how much is missing, and how much is said to
-    /// be.
-    fn missing(&self) -> (u128, u128, bool) {
-        let (found, findings) = self.scan();
-        let count = found.len() as u128;
-        let missing = self.deliveries - count;
-        (missing, u128::from(findings.held()).saturating_sub(count), findings.open_ended)
+    /// How many are missing of those that were not drained, and how many are said to be.
+    fn missing(&self) -> (u64, Loss) {
+        let (found, outcome) = self.scan();
+        let there = found.iter().filter(|number| **number >= self.drained).count();
+        let missing = u64::try_from(self.deliveries - self.drained).unwrap() - there as u64;
+        (missing, outcome.loss())
     }
+
+    /// The same; what is said is true.
+    fn truly_missing(&self, what: &str) -> (u64, Loss) {
+        let (missing, loss) = self.missing();
+        assert!(loss.at_least <= missing, "{what}: {missing} are missing, told {loss:?}");
+        let covers = loss.at_most.is_none_or(|most| missing <= most);
+        assert!(covers, "{what}: {missing} are missing, told {loss:?}");
+        (missing, loss)
+    }
+}
+
+fn exactly(count: u64) -> Loss {
+    Loss { at_least: count, at_most: Some(count) }
 }
 
 fn overwrite(path: &Path, at: u64, length: usize) {
@@ -157,7 +202,7 @@ fn a_whole_file_is_read_without_sqlite() {
     for tidily in [true, false] {
         let written = Written::new(&mixed(), tidily);
         assert!(!tidily || pages(&written.file()) > 300, "a tree of several levels");
-        assert_eq!(written.missing(), (0, 0, false));
+        assert_eq!(written.missing(), (0, Loss::NONE));
         assert_eq!(aside::damage(&written.file()).unwrap(), None);
     }
 }
@@ -166,34 +211,33 @@ fn a_whole_file_is_read_without_sqlite() {
 fn a_lost_header_costs_nothing() {
     let written = Written::new(&mixed()[..150], true);
     overwrite(&written.file(), 0, 4096);
-    assert_eq!(written.missing(), (0, 0, false));
+    assert_eq!(written.missing(), (0, Loss::NONE));
 }
 
 #[test]
 fn a_lost_root_costs_nothing() {
     let written = Written::new(&mixed(), true);
     overwrite(&written.file(), PAGE, 4096);
-    let (missing, lost, open_ended) = written.missing();
-    assert_eq!((missing, lost), (0, 0));
-    assert!(open_ended, "there might have been more");
+    let (missing, loss) = written.truly_missing("the root");
+    assert_eq!((missing, loss.at_least), (0, 0));
+    assert!(loss.perhaps_more(), "there might have been more");
 }
 
 #[test]
 fn every_page_costs_what_lay_in_it() {
     let written = Written::new(&mixed(), true);
     let whole = std::fs::read(written.file()).unwrap();
-    let mut exact = 0;
+    let mut known = 0;
     let pages = pages(&written.file());
     for page in (1..pages).step_by(9) {
         std::fs::write(written.file(), &whole).unwrap();
         overwrite(&written.file(), page * PAGE, 4096);
-        let (missing, lost, open_ended) = written.missing();
+        let (missing, loss) = written.truly_missing(&format!("page {page}"));
         // The smallest record takes 190 bytes.
         assert!(missing <= 4096 / 190, "page {page} costs {missing}");
-        assert!(lost == missing || open_ended && lost < missing, "page {page}: {lost}, {missing}");
-        exact += u64::from(!open_ended);
+        known += u64::from(loss.at_most.is_some_and(|most| most - loss.at_least <= 40));
     }
-    assert!(exact > pages / 9 * 9 / 10, "nearly always it is known what is lost");
+    assert!(known > pages / 9 * 9 / 10, "nearly always it is known, but for a group");
 }
 
 #[test]
@@ -203,15 +247,115 @@ fn a_truncated_file_gives_all_that_is_left() {
     let mut before = 0;
     for cut in [length - 100, length - 5 * PAGE, length / 2 + 77, 3 * PAGE, 10, 0] {
         OpenOptions::new().write(true).open(written.file()).unwrap().set_len(cut).unwrap();
-        let (missing, lost, open_ended) = written.missing();
+        let (missing, _) = written.truly_missing(&format!("cut at {cut}"));
         assert!(missing >= before, "{cut}");
-        assert!(lost == missing || open_ended && lost < missing, "{cut}: {lost}, {missing}");
         before = missing;
         if cut > length / 2 {
-            assert!(missing < written.deliveries * 6 / 10, "{cut}: {missing}");
+            assert!(u128::from(missing) < written.deliveries * 6 / 10, "{cut}: {missing}");
         }
     }
-    assert_eq!(before, written.deliveries);
+    assert_eq!(u128::from(before), written.deliveries);
+}
+
+/// As an outage of Postgres fills an inbox: thousands of deliveries, a few of them a commit, after
+/// some that were drained.
+fn outage() -> (Vec<Vec<usize>>, usize) {
+    let groups = (0..900).map(|n| (0..=n % 7).map(|k| 300 + (n * 37 + k * 211) % 1_700).collect());
+    (groups.collect(), 250)
+}
+
+/// Cuts of that length, from almost nothing to almost all.
+fn cuts(length: u64) -> impl Iterator<Item = u64> {
+    [0, PAGE + 1, 2 * PAGE, 9 * PAGE]
+        .into_iter()
+        .chain((1..12).map(move |n| length * n / 12 + n))
+        .chain([length - 5 * PAGE, length - 1])
+}
+
+#[test]
+fn a_closed_file_that_is_cut_tells_how_many_are_lost() {
+    let (groups, drained) = outage();
+    let written = Written::leave(&groups, drained, Left::Noted);
+    let whole = std::fs::read(written.file()).unwrap();
+    assert_eq!(written.missing(), (0, Loss::NONE));
+    let mut exact = 0;
+    for cut in cuts(whole.len() as u64) {
+        std::fs::write(written.file(), &whole[..usize::try_from(cut).unwrap()]).unwrap();
+        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
+        // Up to what was found where the table once was, too, and may have been drained.
+        let unsure = loss.at_most.map(|most| most - loss.at_least);
+        assert!(unsure.is_some_and(|unsure| unsure <= 40), "cut at {cut}: {missing}, {loss:?}");
+        exact += usize::from(loss == exactly(missing));
+        // The same, where nothing tells which of its pages were free.
+        if cut > PAGE {
+            overwrite(&written.file(), 0, 4096);
+            let (_, loss) = written.truly_missing(&format!("no header, and cut at {cut}"));
+            assert!(loss.at_most.is_some(), "cut at {cut}: {loss:?}");
+        }
+    }
+    assert!(exact >= 10, "{exact} of {} are exact", cuts(1 << 20).count());
+}
+
+#[test]
+fn a_cut_file_without_a_note_tells_within_what_bounds_the_loss_is() {
+    let (groups, drained) = outage();
+    let written = Written::leave(&groups, drained, Left::Closed);
+    let whole = std::fs::read(written.file()).unwrap();
+    for cut in cuts(whole.len() as u64) {
+        std::fs::write(written.file(), &whole[..usize::try_from(cut).unwrap()]).unwrap();
+        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
+        // The header tells how many pages there were.
+        assert!(loss.at_most.is_some() || cut < 32, "cut at {cut}: {missing}, {loss:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_beside_its_log_tells_exactly_how_many_are_lost() {
+    let (groups, drained) = outage();
+    let written = Written::leave(&groups, drained, Left::Cut);
+    let whole = std::fs::read(written.file()).unwrap();
+    for cut in [0, whole.len() / 3, whole.len() / 2] {
+        std::fs::write(written.file(), &whole[..cut]).unwrap();
+        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
+        assert_eq!(loss, exactly(missing), "cut at {cut} of {}", whole.len());
+    }
+}
+
+#[test]
+fn a_note_that_is_not_this_files_is_not_believed() {
+    let (groups, drained) = outage();
+    let written = Written::leave(&groups, drained, Left::Noted);
+    let length = written.file().metadata().unwrap().len();
+    OpenOptions::new().write(true).open(written.file()).unwrap().set_len(length / 2).unwrap();
+    for note in [
+        "",
+        "{}",
+        r#"{"deliveries":3,"first":1,"last":3}"#,
+        r#"{"deliveries":9,"first":1,"last":3}"#,
+        r#"{"deliveries":1,"first":9223372036854775807,"last":-9223372036854775808}"#,
+    ] {
+        std::fs::write(aside::note_of(&written.file()), note).unwrap();
+        let (missing, loss) = written.truly_missing(note);
+        assert!(loss.perhaps_more() && loss.at_least < missing, "{note}: {missing}, {loss:?}");
+    }
+}
+
+#[test]
+fn a_number_that_is_out_of_order_makes_no_loss() {
+    let written = Written::new(&mixed(), true);
+    let mut bytes = std::fs::read(written.file()).unwrap();
+    // A leaf's first row, whose length and number take two bytes each: the number behind the length.
+    let number = (2..bytes.len() / 4096)
+        .map(|page| page * 4096)
+        .filter(|page| bytes[*page] == 0x0d)
+        .map(|page| page + usize::from(u16::from_be_bytes([bytes[page + 8], bytes[page + 9]])))
+        .find(|cell| bytes[*cell] & 0x80 != 0 && bytes[cell + 2] & 0xc0 == 0x80)
+        .unwrap()
+        + 2;
+    // 8,192 more.
+    bytes[number] |= 0x40;
+    std::fs::write(written.file(), &bytes).unwrap();
+    assert_eq!(written.truly_missing("a number").0, 0);
 }
 
 #[test]
@@ -227,9 +371,8 @@ fn a_damaged_log_is_noticed_and_read_beyond_the_damage() {
             overwrite(&written.log(), 32 + n * frame + at, length);
             let damage = aside::damage(&written.file()).unwrap();
             assert_eq!(damage.as_deref(), Some("its log is damaged"), "frame {n}");
-            let (missing, lost, open_ended) = written.missing();
+            let (missing, _) = written.truly_missing(&format!("frame {n}"));
             assert!(missing <= 2 * 4096 / 190, "frame {n} costs {missing}");
-            assert!(lost == missing || open_ended, "frame {n}: {lost}, {missing}");
         }
     }
 }
@@ -249,8 +392,7 @@ fn a_log_whose_file_is_gone_is_read() {
     let damage = aside::damage(&written.file()).unwrap();
     assert_eq!(damage.as_deref(), Some("it is empty, and its log is there"));
     // What a checkpoint had written back by then is gone with the file.
-    let (missing, ..) = written.missing();
-    assert_eq!(missing, 0);
+    assert_eq!(written.missing().0, 0);
     std::fs::remove_file(written.file()).unwrap();
     let damage = aside::damage(&written.file()).unwrap();
     assert_eq!(damage.as_deref(), Some("it is gone, and its log is there"));
@@ -273,7 +415,7 @@ async fn a_log_that_has_begun_again_is_no_damage() {
     let mut file = InboxFile::open(&path).await.unwrap();
     // Once round: a log is written back every 8,192 pages, which are 32 MiB.
     let large = vec![vec![1 << 20]; 40];
-    write(&mut file, &large).await;
+    write(&mut file, &large, 0).await;
     let log = Log::read(std::fs::File::open(aside::log_of(&path)).unwrap()).unwrap();
     assert!(log.is_some_and(|log| !log.is_damaged()));
     assert_eq!(aside::damage(&path).unwrap(), None);
@@ -301,8 +443,11 @@ proptest! {
                 file.set_len(cut.index(length) as u64).unwrap();
             }
         }
-        let (missing, lost, open_ended) = written.missing();
-        prop_assert!(missing <= written.deliveries);
-        prop_assert!(lost <= missing || open_ended, "{} of {}", lost, missing);
+        let (missing, loss) = written.missing();
+        prop_assert!(u128::from(missing) <= written.deliveries);
+        prop_assert!(loss.at_least <= missing, "{missing}, told {loss:?}");
+        // A log that is cut cannot be told from one that ended there.
+        let covers = !tidily || loss.at_most.is_none_or(|most| missing <= most);
+        prop_assert!(covers, "{missing}, told {loss:?}");
     }
 }

@@ -30,6 +30,9 @@ const DISK_MIB: u64 = 96;
 const NOTICE_MAX: Duration = Duration::from_secs(20);
 /// How long a damaged file may take to be salvaged.
 const SALVAGE_MAX: Duration = Duration::from_mins(1);
+/// Deliveries of a closed file of which the service may be unsure whether they are lost: as many
+/// as it may find outside of the table, where they may lie since they were drained.
+const UNSURE_MAX: usize = 100;
 /// SQLite's page.
 const PAGE: u64 = 4096;
 
@@ -180,28 +183,61 @@ async fn damaged(
     let drain = world.drained().await?;
     let mut database = world.database().await?;
     let verdict = oracle::check(&mut database, &world.ledger).await?;
-    let said = usize::try_from(report["lost"].as_u64().context("the report")?)?;
-    let more = report["perhaps_more"] == true;
+    let said = Said::of(&report)?;
     {
         let mut report = world.report();
         report.drain = Some(drain);
         // What our damage touched is none of the service's fault, as long as it says so.
-        report.lost = if more { 0 } else { verdict.lost.saturating_sub(said) };
+        report.lost = verdict.lost.saturating_sub(said.at_most.unwrap_or(usize::MAX));
         report.doubled = verdict.doubled;
         report.peak_memory = world.service.peak_memory();
     }
     world.note(format!(
-        "of {deep} deliveries in the inbox, {} were lost to the damage; the service says {said}{}",
-        verdict.lost,
-        if more { ", or more at the ends" } else { "" }
+        "of {deep} deliveries in the inbox, {} were lost to the damage; the service says {said}",
+        verdict.lost
     ));
     verdict.hold_but_lost()?;
     ensure!(
-        verdict.lost == said || more && verdict.lost > said,
+        said.covers(verdict.lost),
         "{} are missing, and the service says {said}: {report}",
         verdict.lost
     );
+    // A file that was closed has a note of what it held.
+    ensure!(
+        !tidily || said.at_most.is_some_and(|most| most - said.at_least <= UNSURE_MAX),
+        "{} are missing, and of a file that was closed the service says no more than {said}: \
+         {report}",
+        verdict.lost
+    );
     world.fresh_delivery().await
+}
+
+/// How many deliveries are lost, as the service says.
+struct Said {
+    at_least: usize,
+    /// `None` where it cannot tell.
+    at_most: Option<usize>,
+}
+
+impl Said {
+    fn of(report: &Value) -> anyhow::Result<Self> {
+        let count = |name: &str| report[name].as_u64().and_then(|it| usize::try_from(it).ok());
+        Ok(Self { at_least: count("lost").context("the report")?, at_most: count("lost_at_most") })
+    }
+
+    fn covers(&self, lost: usize) -> bool {
+        self.at_least <= lost && self.at_most.is_none_or(|most| lost <= most)
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.at_most {
+            Some(most) if most == self.at_least => write!(f, "{most}"),
+            Some(most) => write!(f, "between {} and {most}", self.at_least),
+            None => write!(f, "{}, or more", self.at_least),
+        }
+    }
 }
 
 /// What the service says of the damaged file, once it has read all of it.
