@@ -33,7 +33,7 @@ use crate::store::messages::MessageFilter;
 use crate::store::sessions::SessionFilter;
 use body::{Body, Guard, RowKey, Rows, Walk};
 use encode::{Encoder, Format};
-use pack::{Packed, Packer};
+use pack::{Packed, Packer, Packing};
 
 /// Exports under way at once. Each keeps up to 60 MiB, half a processor and one connection of the
 /// ten that all readers share.
@@ -98,8 +98,8 @@ impl Exports {
 /// Everything that was said.
 #[utoipa::path(get, path = "/v1/export/messages", tag = "Export",
     params(
-        ("format" = Option<String>, Query, description = "`jsonl`, `csv` or `parquet`."),
-        ("compression" = Option<String>, Query, description = "`gzip` or `zstd`, for jsonl and csv."),
+        ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
+        ("compression" = inline(Option<Packing>), Query, description = "How jsonl and csv are packed."),
         ("with_cursor" = Option<bool>, Query, description = "With a cursor in each row, to go on from."),
         ("cursor" = Option<String>, Query, description = "Go on after the row with this cursor."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
@@ -144,8 +144,8 @@ pub(super) async fn messages(
 /// Every conversation, without what was said.
 #[utoipa::path(get, path = "/v1/export/sessions", tag = "Export",
     params(
-        ("format" = Option<String>, Query, description = "`jsonl`, `csv` or `parquet`."),
-        ("compression" = Option<String>, Query, description = "`gzip` or `zstd`, for jsonl and csv."),
+        ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
+        ("compression" = inline(Option<Packing>), Query, description = "How jsonl and csv are packed."),
         ("with_cursor" = Option<bool>, Query, description = "With a cursor in each row, to go on from."),
         ("cursor" = Option<String>, Query, description = "Go on after the row with this cursor."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),

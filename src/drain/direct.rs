@@ -34,7 +34,7 @@ pub struct Direct {
 
 #[derive(Debug)]
 struct Waiting {
-    received: Received,
+    received: Arc<Received>,
     written: oneshot::Sender<bool>,
     /// Its bytes' share of [`QUEUE_BYTES`].
     _room: OwnedSemaphorePermit,
@@ -68,7 +68,7 @@ impl Direct {
     }
 
     /// Returns once Postgres has committed the delivery.
-    pub async fn write(&self, received: Received) -> Result<(), NotWritten> {
+    pub async fn write(&self, received: Arc<Received>) -> Result<(), NotWritten> {
         let (written, answer) = oneshot::channel();
         let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
         let room = self.room.clone().try_acquire_many_owned(bytes);
@@ -85,7 +85,7 @@ impl Direct {
 async fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_DELIVERIES);
     while waiting.recv_many(&mut batch, BATCH_DELIVERIES).await > 0 {
-        let received: Vec<&Received> = batch.iter().map(|one: &Waiting| &one.received).collect();
+        let received: Vec<&Received> = batch.iter().map(|one: &Waiting| &*one.received).collect();
         let _span = Span::of_batch("direct", received.len());
         let written = match connection.write(&received, BATCH_DEADLINE).await {
             Ok(()) => true,

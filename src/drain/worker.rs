@@ -112,7 +112,7 @@ impl Worker {
     /// Writes until it is written; false where the service stops and Postgres does not take it.
     async fn write(&mut self, groups: &[Group], span: &mut Span) -> bool {
         let deliveries: Vec<&Received> =
-            groups.iter().flat_map(|group| &group.deliveries).collect();
+            groups.iter().flat_map(|group| &group.deliveries).map(AsRef::as_ref).collect();
         let mut backoff = BACKOFF[0];
         let mut failures = 0_u32;
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {

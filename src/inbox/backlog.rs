@@ -2,7 +2,7 @@
 //! beyond that.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -153,7 +153,7 @@ impl Backlog {
                 self.keep_damaged(epoch, &stored, lost).await;
             }
             taken.add(arrivals.len(), bytes);
-            let deliveries = arrivals.into_iter().map(Received::from).collect();
+            let deliveries = arrivals.into_iter().map(|arrival| Arc::new(arrival.into())).collect();
             groups.push(Group { seq: stored.seq, deliveries });
         }
         reading.reader = Some((epoch, reader));
@@ -214,7 +214,7 @@ impl Backlog {
     }
 
     /// A group is on disk.
-    pub(super) fn push(&self, info: GroupInfo, deliveries: Vec<Received>) {
+    pub(super) fn push(&self, info: GroupInfo, deliveries: Vec<Arc<Received>>) {
         let mut state = self.lock();
         state.last_seq = info.seq;
         state.add(info);

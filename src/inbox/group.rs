@@ -1,5 +1,7 @@
 //! What a group is: deliveries that were made durable together, and are drained together.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::decode::Received;
@@ -21,7 +23,7 @@ pub struct Group {
     /// Its place in the file.
     pub seq: i64,
     /// The deliveries.
-    pub deliveries: Vec<Received>,
+    pub deliveries: Vec<Arc<Received>>,
 }
 
 /// How much the drain takes at once. A batch goes over a limit by its last group at the most.

@@ -57,7 +57,7 @@ pub struct Inbox {
 /// A delivery on its way to disk, and who waits for it.
 #[derive(Debug)]
 struct Submission {
-    received: Received,
+    received: Arc<Received>,
     durable: oneshot::Sender<Result<(), Refused>>,
     /// Its bytes' share of [`QUEUE_BYTES`].
     room: OwnedSemaphorePermit,
@@ -145,7 +145,7 @@ impl Inbox {
 
     /// Hands a delivery over to the writer, before any await: from here on it is written even if
     /// the caller goes away. The answer comes when it is durable, or cannot be.
-    pub fn submit(&self, received: Received) -> oneshot::Receiver<Result<(), Refused>> {
+    pub fn submit(&self, received: Arc<Received>) -> oneshot::Receiver<Result<(), Refused>> {
         let (durable, answer) = oneshot::channel();
         let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
         let refused = match self.room.clone().try_acquire_many_owned(bytes) {

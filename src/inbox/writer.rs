@@ -112,7 +112,7 @@ impl Writer {
         }
         self.written_since.get_or_insert_with(Instant::now);
         let group = self.admit(group);
-        let (deliveries, waiting): (Vec<Received>, Vec<Waiting>) =
+        let (deliveries, waiting): (Vec<Arc<Received>>, Vec<Waiting>) =
             group.into_iter().map(|one| (one.received, (one.durable, one.room))).unzip();
         let arrivals = deliveries.iter().map(|one| &one.arrival);
         let payload = encode_group(arrivals.clone());

@@ -14,8 +14,9 @@ use crate::store::search::{IndexStanding, Indexed, index_next, standing};
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long it waits after a failure.
 const RETRY: Duration = Duration::from_secs(5);
-/// Deliveries that wait for Postgres: with so many the drain is behind, and goes first.
-const DRAIN_IS_BEHIND: usize = 1_000;
+/// Deliveries that wait for Postgres: with so many left after each of its batches the drain needs
+/// the machine for itself, and goes first.
+const DRAIN_IS_BUSY: usize = 250;
 /// How long it gives way to the drain before a batch, at the most: what was said is to be stored
 /// before it is to be found, so search falls behind under load, and does not stop.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -35,7 +36,7 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// It connects when it first looks. `depth` tells whether the drain is behind.
+    /// It connects when it first looks. `depth` tells whether the drain is busy.
     #[must_use]
     pub fn new(
         options: PgConnectOptions,
@@ -100,9 +101,9 @@ impl Indexer {
         Ok(indexed)
     }
 
-    /// Waits while the drain is behind, within bounds.
+    /// Waits while the drain is busy, within bounds.
     async fn give_way(&mut self) {
-        let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BEHIND);
+        let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
         let _ = tokio::time::timeout(LONGEST_WAIT, caught_up).await;
     }
 }

@@ -61,6 +61,7 @@ impl Durable {
     /// Returns once the delivery is safe. It is handed over before the first await, so that a
     /// client that goes away does not take it along.
     pub async fn keep(&self, received: Received) -> Result<(), NotDurable> {
+        let received = Arc::new(received);
         match self.first {
             Ack::Inbox => {
                 let inbox = match self.to_inbox(received.clone()).await {
@@ -81,7 +82,7 @@ impl Durable {
         }
     }
 
-    async fn to_inbox(&self, received: Received) -> Result<(), InboxRefusal> {
+    async fn to_inbox(&self, received: Arc<Received>) -> Result<(), InboxRefusal> {
         let durable = self.inbox.submit(received);
         let outcome = match tokio::time::timeout(INBOX_PATIENCE, durable).await {
             Ok(Ok(outcome)) => outcome.map_err(InboxRefusal::Refused),

@@ -193,9 +193,10 @@ fn a_second_signal_ends_it_at_once_and_takes_its_postgres_along() {
     let pid_file = folder.path().join("data/postgres/cluster/postmaster.pid");
     let text = std::fs::read_to_string(&pid_file).unwrap();
     let postgres = Pid::from_raw(text.lines().next().unwrap().trim().parse().unwrap());
-    // The first one waits for this connection.
-    let mut open = TcpStream::connect(&service.address).unwrap();
-    open.write_all(DELIVERY.as_bytes()).unwrap();
+    // The first one waits for this connection, which has been accepted once it is answered.
+    let mut open = Kept(TcpStream::connect(&service.address).unwrap());
+    open.ask("/healthz");
+    open.send(DELIVERY);
     service.signal(Signal::SIGTERM);
     let start = Instant::now();
     while service.process.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(1)
@@ -205,7 +206,7 @@ fn a_second_signal_ends_it_at_once_and_takes_its_postgres_along() {
     assert!(service.process.try_wait().unwrap().is_none(), "it is still at the open request");
     service.signal(Signal::SIGTERM);
     assert_eq!(service.process.wait().unwrap().code(), Some(130));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     until("the end of its PostgreSQL", || !pid_file.exists() || kill(postgres, None).is_err());
 }
 

@@ -5,7 +5,8 @@ use super::table::{Cell, Column, write_json};
 use super::{csv_rows, parquet_rows};
 
 /// What a file of rows is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = ExportFormat, rename_all = "lowercase")]
 pub(crate) enum Format {
     /// A JSON object a line.
     Jsonl,

@@ -11,7 +11,8 @@ use crate::api::params::{Params, invalid};
 use crate::problem::Problem;
 
 /// How bytes are packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = Packing, rename_all = "lowercase")]
 pub(super) enum Packing {
     None,
     Gzip,

@@ -125,7 +125,7 @@ impl Salvage {
                 && let Some(arrival) = left.pop()
             {
                 bytes += arrival.body.len();
-                let received = Received::from(arrival.clone());
+                let received = Arc::new(Received::from(arrival.clone()));
                 waiting.push((arrival, self.inbox.submit(received)));
             }
             let mut refused = false;
