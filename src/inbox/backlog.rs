@@ -2,9 +2,11 @@
 //! beyond that.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -138,30 +140,33 @@ impl Backlog {
             _ => InboxReader::open(&self.path).await?,
         };
         let mut taken = Taken::default();
-        while !taken.is_enough(limits)
-            && let Some((from, last)) = self.spilled(epoch)
-        {
-            let Some(stored) = reader.next(from, last).await? else {
-                self.missing(epoch, from, last);
-                break;
-            };
-            let bytes = stored.payload.len() as u64;
-            let (arrivals, damaged) = decode_group(stored.payload.clone());
-            let expected = self.lock().read_up_to(epoch, stored.seq);
-            if damaged.is_some() {
-                let lost = expected.saturating_sub(arrivals.len());
-                self.keep_damaged(epoch, &stored, lost).await;
+        let spilled = self.lock().spilled(epoch);
+        if let Some((mut from, last)) = spilled {
+            let mut stored = pin!(reader.groups(from, last));
+            while from <= last && !taken.is_enough(limits) && self.lock().epoch == epoch {
+                let Some(stored) = stored.try_next().await? else {
+                    self.missing(epoch, from, last);
+                    break;
+                };
+                from = stored.seq + 1;
+                let group = self.read(epoch, &stored).await;
+                taken.add(group.deliveries.len(), stored.payload.len() as u64);
+                groups.push(group);
             }
-            taken.add(arrivals.len(), bytes);
-            let deliveries = arrivals.into_iter().map(|arrival| Arc::new(arrival.into())).collect();
-            groups.push(Group { seq: stored.seq, deliveries });
         }
         reading.reader = Some((epoch, reader));
         Ok(())
     }
 
-    fn spilled(&self, epoch: u64) -> Option<(i64, i64)> {
-        self.lock().spilled(epoch)
+    async fn read(&self, epoch: u64, stored: &StoredGroup) -> Group {
+        let (arrivals, damaged) = decode_group(stored.payload.clone());
+        let expected = self.lock().read_up_to(epoch, stored.seq);
+        if damaged.is_some() {
+            let lost = expected.saturating_sub(arrivals.len());
+            self.keep_damaged(epoch, stored, lost).await;
+        }
+        let deliveries = arrivals.into_iter().map(|arrival| Arc::new(arrival.into())).collect();
+        Group { seq: stored.seq, deliveries }
     }
 
     /// Groups that were durable are no longer in the file: somebody else wrote to it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::{Stream, TryStreamExt as _};
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
@@ -22,6 +23,8 @@ pub(super) const LAYOUT: i64 = 1;
 /// The size of a page. It is SQLite's default, and set all the same: a damaged file is read with
 /// this size even where its header is gone.
 pub(super) const PAGE_BYTES: u32 = 4096;
+/// Groups that are read ahead of the drain; each has 4 MiB or little more.
+const GROUPS_AHEAD: usize = 8;
 /// No number of a group comes near: one beyond it is noise, and the next ones would overflow.
 pub(super) const LARGEST_SEQ: i64 = i64::MAX / 2;
 /// SQLite's primary result codes for what waiting does not heal: the file is malformed, its tables
@@ -241,7 +244,8 @@ pub(super) struct InboxReader {
 
 impl InboxReader {
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
-        Ok(Self { connection: options(path).read_only(true).connect().await? })
+        let options = options(path).read_only(true).row_buffer_size(GROUPS_AHEAD);
+        Ok(Self { connection: options.connect().await? })
     }
 
     pub(super) async fn close(self) {
@@ -249,24 +253,19 @@ impl InboxReader {
         let _ = self.connection.close().await;
     }
 
-    /// The first group from `from` to `last`.
-    pub(super) async fn next(
+    /// The groups from `from` to `last`, in order. In one statement: after an outage there may be
+    /// hundreds of thousands that hold a delivery each.
+    pub(super) fn groups(
         &mut self,
         from: i64,
         last: i64,
-    ) -> Result<Option<StoredGroup>, FileError> {
-        let row = sqlx::query(
-            "SELECT seq, payload FROM groups WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT 1",
-        )
-        .bind(from)
-        .bind(last)
-        .fetch_optional(&mut self.connection)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(StoredGroup {
-            seq: row.try_get(0)?,
-            payload: row.try_get::<Vec<u8>, _>(1)?.into(),
-        }))
+    ) -> impl Stream<Item = Result<StoredGroup, FileError>> {
+        let select = "SELECT seq, payload FROM groups WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+        let rows = sqlx::query(select).bind(from).bind(last).fetch(&mut self.connection);
+        rows.map_err(FileError::from).and_then(async |row| {
+            let (seq, payload) = (row.try_get(0)?, row.try_get::<Vec<u8>, _>(1)?.into());
+            Ok(StoredGroup { seq, payload })
+        })
     }
 }
 
