@@ -227,10 +227,28 @@ impl World {
 
     /// Waits until Postgres has everything; how long that took.
     pub(crate) async fn drained(&self) -> anyhow::Result<Duration> {
+        self.drained_of(|inbox, _| inbox["deliveries"] == 0).await
+    }
+
+    /// Waits until Postgres has everything that has come until now, while the load goes on; how long
+    /// that took. Under load there is hardly a moment at which nothing waits.
+    pub(crate) async fn caught_up(&self) -> anyhow::Result<Duration> {
+        let is_newer = |inbox: &serde_json::Value, waited: Duration| {
+            let age = inbox["oldest_age_seconds"].as_f64();
+            inbox["deliveries"] == 0 || age.is_some_and(|age| age < waited.as_secs_f64())
+        };
+        self.drained_of(is_newer).await
+    }
+
+    async fn drained_of(
+        &self,
+        is_drained: impl Fn(&serde_json::Value, Duration) -> bool,
+    ) -> anyhow::Result<Duration> {
         let begin = Instant::now();
         loop {
+            let waited = begin.elapsed();
             let ready = self.service.json("/readyz").await.unwrap_or_default();
-            if ready["inbox"]["deliveries"] == 0 && ready["postgres"]["reachable"] == true {
+            if is_drained(&ready["inbox"], waited) && ready["postgres"]["reachable"] == true {
                 return Ok(begin.elapsed());
             }
             ensure!(

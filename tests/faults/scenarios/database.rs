@@ -147,10 +147,8 @@ pub(crate) async fn outage(trial: &Trial) -> anyhow::Result<()> {
     let waiting = world.service.json("/readyz").await?["inbox"].clone();
     world.note(format!("the inbox held {waiting}"));
     postgres.start().await?;
-    let back = Instant::now();
     world.tell("Postgres is back, and the load goes on");
-    world.drained().await?;
-    let drain = back.elapsed();
+    let drain = world.caught_up().await?;
     world.note(format!("drained {:.1} s after Postgres was back", drain.as_secs_f64()));
     world.finish(load, Expect::AllAnswered).await?;
     let (p99, memory) = (world.ledger.figures().latency(0.99), world.service.peak_memory());
