@@ -129,7 +129,7 @@ impl<'a> From<&'a Erasure> for Erased<'a> {
 #[utoipa::path(get, path = "/v1/changes", tag = "Conversations",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Items on a page."),
-        ("after" = Option<String>, Query, description = "The `next_cursor` of the page before; from the beginning without."),
+        ("after" = Option<String>, Query, example = "AZmaLD8LfVGcVTocjg8rZA", description = "The `next_cursor` of the page before; from the beginning without."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
         ("source" = Option<String>, Query, description = "Delivered by this source.")),
     responses((status = 200, description = "What came or changed, in the order of commits.", body = Page<Item>)),

@@ -108,8 +108,12 @@ impl Exports {
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this."),
         ("session_id" = Option<String>, Query, description = "Of this session alone.")),
-    responses((status = 200, description = "A row a message.", body = String, content_type = "application/x-ndjson",
-        example = "{\"role\":\"user\",\"message\":\"Hello\"}\n")),
+    responses((status = 200, description = "A row a message.", content(
+        (String = "application/x-ndjson", example = "{\"role\":\"user\",\"message\":\"Hello\"}\n"),
+        (String = "text/csv", example = "role,message\r\nuser,Hello\r\n"),
+        (Vec<u8> = "application/vnd.apache.parquet"),
+        (Vec<u8> = "application/gzip"),
+        (Vec<u8> = "application/zstd")))),
     security(("key" = ["export"])))]
 pub(super) async fn messages(
     req: HttpRequest,
@@ -158,8 +162,12 @@ pub(super) async fn messages(
         ("active_after" = Option<Time>, Query, description = "Last active later than this."),
         ("active_before" = Option<Time>, Query, description = "Last active earlier than this."),
         ("min_messages" = Option<i64>, Query, minimum = 0, description = "With so many messages or more.")),
-    responses((status = 200, description = "A row a session.", body = String, content_type = "application/x-ndjson",
-        example = "{\"session_id\":\"A80HVD8577_5f3c1a\",\"message_count\":8}\n")),
+    responses((status = 200, description = "A row a session.", content(
+        (String = "application/x-ndjson", example = "{\"session_id\":\"A80HVD8577_5f3c1a\",\"message_count\":8}\n"),
+        (String = "text/csv", example = "session_id,message_count\r\nA80HVD8577_5f3c1a,8\r\n"),
+        (Vec<u8> = "application/vnd.apache.parquet"),
+        (Vec<u8> = "application/gzip"),
+        (Vec<u8> = "application/zstd")))),
     security(("key" = ["export"])))]
 pub(super) async fn sessions(
     req: HttpRequest,

@@ -104,7 +104,9 @@ pub(super) async fn list_of_agent(
 /// One session.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Conversations",
     params(Selectors,
-        ("include" = Option<String>, Query, description = "`completeness`, and `continues` for `continued_by`; separated by commas. Both have to be looked for.")),
+        ("include" = Option<String>, Query, example = "completeness",
+            pattern = "^(completeness|continues|completeness,continues|continues,completeness)$",
+            description = "`completeness`, and `continues` for `continued_by`; separated by commas. Both have to be looked for.")),
     responses((status = 200, description = "The session.", body = Session), (status = 304)),
     security(("key" = ["read"])))]
 pub(super) async fn show(

@@ -49,6 +49,20 @@ pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
     })
 }
 
+/// An event of the stream; the fields are those of the text format.
+#[expect(dead_code, reason = "it stands in the document alone")]
+#[derive(utoipa::ToSchema)]
+struct StreamEvent {
+    /// `session`, `message`, `erasure` or `gap`.
+    event: String,
+    /// Where to go on after it, by `Last-Event-ID`.
+    id: String,
+    /// JSON: what `/v1/changes` tells of it; of a gap its `reason`.
+    data: String,
+    /// With the first one: how soon to come back after the connection ended, in milliseconds.
+    retry: Option<u32>,
+}
+
 /// What comes from now on, or after the last event that the client has.
 #[utoipa::path(get, path = "/v1/stream", tag = "Conversations",
     params(
@@ -57,8 +71,9 @@ pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
         ("last_event_id" = Option<String>, Query, description = "As the header, for clients that cannot set one."),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has.")),
     responses((status = 200, description = "Events: `session`, `message`, `erasure` and `gap`, each with an id.",
-        body = String, content_type = "text/event-stream",
-        example = "event: message\nid: AZmaLD8LfVGcVTocjg8rZA\ndata: {\"role\":\"user\",\"message\":\"Hello\"}\n\n")),
+        body = StreamEvent, content_type = "text/event-stream",
+        example = json!({ "event": "message", "id": "AZmaLD8LfVGcVTocjg8rZA",
+            "data": "{\"role\":\"user\",\"message\":\"Hello\"}" }))),
     security(("key" = ["read"])))]
 pub(super) async fn listen(
     req: HttpRequest,

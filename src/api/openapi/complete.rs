@@ -150,7 +150,9 @@ fn complete_parameter(document: &Value, param: &mut Value) {
         without_null(&mut param["schema"]);
         let list = param["schema"]["type"] == "array";
         let one = if list { &mut param["schema"]["items"] } else { &mut param["schema"] };
-        if let Some(words) = examples::words(&name) {
+        if one.get("pattern").is_some() {
+            // It says by itself what it takes.
+        } else if let Some(words) = examples::words(&name) {
             one["enum"] = json!(words);
         } else if one["type"] == "string" && one.get("enum").is_none() {
             one["minLength"] = json!(1);

@@ -7,13 +7,12 @@ use uuid::Uuid;
 use crate::search::day_mark;
 use crate::store::page::{AFTER_ALL, BEFORE_ALL};
 
-/// Days of the first stretch; each further one is three times as long.
-const FIRST_DAYS: u64 = 1;
-/// Most days that are named one by one. Beyond, a stretch is months long, and their partitions
-/// bound it well enough.
-const MOST_NAMED_DAYS: u64 = 40;
-/// Days after which the rest is one stretch.
-const MOST_DAYS: u64 = 365;
+/// Days of each stretch; what is older is one stretch. From a month on the partitions bound it well
+/// enough, and each step further reads as much again as all before it, so there are few.
+const STRETCH_DAYS: [u64; 4] = [1, 3, 30, 120];
+/// Most days that are named one by one. For each of them the index is read as for a word that most
+/// messages hold: beyond a few it costs more than the matches that it leaves out.
+const MOST_NAMED_DAYS: u64 = 4;
 
 /// The messages whose (time, id) lies from `from`, included, to `to`, which is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Window {
     /// Parts of it, newest first, that begin where `newest` stands and grow: together all of it.
     pub(super) fn stretches(self, newest: DateTime<Utc>) -> impl Iterator<Item = Self> {
         let mut rest = self;
-        let mut days = FIRST_DAYS;
+        let mut lengths = STRETCH_DAYS.into_iter();
         let midnight = |at: DateTime<Utc>| at.date_naive().and_time(NaiveTime::MIN).and_utc();
         // What lies ahead of the newest: strays of clocks that are wrong.
         let tomorrow = midnight(newest).checked_add_days(Days::new(1)).unwrap_or(AFTER_ALL);
@@ -61,10 +60,8 @@ impl Window {
                     Some(bound) => (bound, Uuid::nil()).max(rest.from),
                     None => rest.from,
                 };
-                bound = bound
-                    .filter(|_| days <= MOST_DAYS)
-                    .and_then(|bound| bound.checked_sub_days(Days::new(days)));
-                days = days.saturating_mul(3);
+                let next = bound.zip(lengths.next());
+                bound = next.and_then(|(bound, days)| bound.checked_sub_days(Days::new(days)));
                 let stretch = Self { from, to: rest.to };
                 if !stretch.is_empty() {
                     rest.to = from;
@@ -109,7 +106,7 @@ mod tests {
         ) {
             let window = Window::between(after.map(at), before.map(at));
             let stretches: Vec<_> = window.stretches(at(newest)).collect();
-            prop_assert!(stretches.len() <= 10);
+            prop_assert!(stretches.len() <= STRETCH_DAYS.len() + 2);
             let mut to = window.to;
             for stretch in &stretches {
                 prop_assert!(!stretch.is_empty());
@@ -135,6 +132,6 @@ mod tests {
         let days: Vec<_> =
             stretches.iter().map(|each| each.day_marks().map(|marks| marks.len())).collect();
         // Each names the day at its end, too, though its end lies at that day's beginning.
-        assert_eq!(days, [None, Some(2), Some(4), Some(10), Some(28), None, None, None]);
+        assert_eq!(days, [None, Some(2), Some(4), None, None, None]);
     }
 }

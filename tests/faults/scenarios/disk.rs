@@ -137,12 +137,24 @@ pub(crate) async fn noise(trial: &Trial) -> anyhow::Result<()> {
 pub(crate) async fn noise_in_log(trial: &Trial) -> anyhow::Result<()> {
     damaged(trial, false, |file, rng| {
         let log = PathBuf::from(format!("{}-wal", file.display()));
-        let length = log.metadata()?.len();
+        let length = live_bytes(&log)?;
         let at = rng.random_range(32..length * 3 / 4);
         overwrite(&log, at, 3 * PAGE, rng)?;
         Ok(format!("noise in the inbox's log of {length} bytes, from {at}"))
     })
     .await
+}
+
+/// How much of a log counts. It begins anew after what it held is in the file; what lies behind is
+/// of the round before, and noise there does no harm.
+fn live_bytes(log: &Path) -> anyhow::Result<u64> {
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
+    let bytes = std::fs::read(log)?;
+    let salts = bytes.get(16..24).context("the log has no header")?.to_vec();
+    let frames = bytes[HEADER..].chunks(FRAME_HEADER + usize::try_from(PAGE)?);
+    let live = frames.take_while(|frame| frame.get(8..16) == Some(&salts[..]));
+    Ok((HEADER + live.map(<[u8]>::len).sum::<usize>()) as u64)
 }
 
 fn overwrite(path: &Path, at: u64, length: u64, rng: &mut StdRng) -> anyhow::Result<()> {
