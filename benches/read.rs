@@ -55,6 +55,9 @@ struct Args {
     /// How long each question is asked
     #[arg(long, env = "BENCH_SECONDS", default_value_t = 15)]
     seconds: u64,
+    /// Only the questions whose name holds this
+    #[arg(long, env = "BENCH_ONLY", default_value = "")]
+    only: String,
     /// The database is there from the run before, whose numbers were the same
     #[arg(long)]
     loaded: bool,
@@ -90,7 +93,8 @@ fn main() -> anyhow::Result<()> {
     })?;
     runtime.block_on(print_sizes(&pool))?;
     let service = Service::start(&args.database_url)?;
-    let questions = runtime.block_on(measure::questions(&pool, args.sessions))?;
+    let mut questions = runtime.block_on(measure::questions(&pool, args.sessions))?;
+    questions.retain(|question| question.name().contains(&args.only));
     measure::measure(service.address, &questions, args.connections, args.seconds)?;
     if let Some(log) = &args.log {
         runtime.block_on(measure::explain(&pool, service.address, &questions, log))?;

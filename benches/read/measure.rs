@@ -21,6 +21,12 @@ pub(crate) struct Question {
     paths: Vec<String>,
 }
 
+impl Question {
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+}
+
 /// All of them.
 pub(crate) async fn questions(pool: &PgPool, sessions: u64) -> anyhow::Result<Vec<Question>> {
     let ids: Vec<String> = sqlx::query_scalar(

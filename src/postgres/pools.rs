@@ -22,10 +22,13 @@ const MAX_LIFETIME: Duration = Duration::from_mins(15);
 /// A connection that lay idle for longer is asked whether it still lives before it is used. Busy
 /// ones are not: the question costs a round trip, which is half of what a read takes.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How a session is set up. Compiling a query costs more than any of ours runs for; and a query
-/// that runs for longer than this is stuck, and whoever asked has gone. Said in SQL and not at
-/// connecting, since poolers refuse parameters that they do not know.
-const SESSION: &str = "SET jit = off; SET statement_timeout = '10s'";
+/// How a session is set up. Compiling a query costs more than any of ours runs for. A query that
+/// runs for longer than this is stuck, and whoever asked has gone. And each is planned for what is
+/// asked: a plan for whatever may be asked takes every filter to leave next to nothing, and so
+/// sorts all the thousands of an agent's sessions rather than walk along their index to a page's
+/// end. Said in SQL and not at connecting, since poolers refuse parameters that they do not know.
+const SESSION: &str = "SET jit = off; SET statement_timeout = '10s';
+    SET plan_cache_mode = force_custom_plan";
 
 /// The pool that the API reads through. It connects when it is first used, so the server need not
 /// be up yet.

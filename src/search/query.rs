@@ -104,11 +104,14 @@ impl Query {
         self.terms.iter().filter(|term| !term.excluded)
     }
 
-    /// Tokens that every match holds.
+    /// Tokens of which every match holds one, for each part: the part's place, and the token.
     #[must_use]
-    pub fn required(&self) -> Vec<String> {
+    pub fn required(&self) -> (Vec<i32>, Vec<String>) {
         let parts = self.wanted().flat_map(|term| &term.parts).filter(|part| !part.prefix);
-        parts.filter_map(|part| <[_; 1]>::try_from(part.texts.clone()).ok()).flatten().collect()
+        (0..)
+            .zip(parts)
+            .flat_map(|(place, part)| part.texts.iter().map(move |text| (place, text.clone())))
+            .unzip()
     }
 
     /// Words that may be looked for within other words.
@@ -132,6 +135,12 @@ impl Query {
             }
         }
         widened
+    }
+
+    /// Whether some word has several others in its place.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.wanted().flat_map(|term| &term.parts).any(|part| part.texts.len() > 1)
     }
 
     /// What is to match, as a `tsquery`.
@@ -288,8 +297,12 @@ mod tests {
             query.widened(&holders).matching(),
             "(('refund' | 'undo')) & !(('und')) & (('退款')) & (('ok'))"
         );
-        assert_eq!(query.required(), ["und", "退款", "ok"]);
-        assert_eq!(query.widened(&holders).required(), ["退款", "ok"]);
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        assert_eq!(query.required(), (vec![0, 1, 2], texts(&["und", "退款", "ok"])));
+        assert_eq!(
+            query.widened(&holders).required(),
+            (vec![0, 0, 1, 2], texts(&["refund", "undo", "退款", "ok"]))
+        );
     }
 
     proptest! {

@@ -241,6 +241,7 @@ impl Store {
         let sessions: Vec<_> = keys.iter().map(|key| key.0).collect();
         let times: Vec<_> = keys.iter().map(|key| key.1).collect();
         let ids: Vec<_> = keys.iter().map(|key| key.2).collect();
+        let mut lane = self.lanes.take().await?;
         let rows = query!(
             r#"
             SELECT
@@ -267,8 +268,9 @@ impl Store {
             &times,
             &ids
         )
-        .fetch_all(&self.pool)
+        .fetch_all(lane.connection())
         .await?;
+        lane.give_back();
         let keyed = rows.into_iter().map(|row| {
             let message = MessageRow {
                 id: row.id,

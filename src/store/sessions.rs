@@ -332,6 +332,7 @@ impl Store {
         ids: &[Uuid],
         visible: Option<&[String]>,
     ) -> Result<HashMap<Uuid, SessionRow>, StoreError> {
+        let mut lane = self.lanes.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE id = ANY ($1)
@@ -340,8 +341,9 @@ impl Store {
             ids,
             visible
         )
-        .fetch_all(&self.pool)
+        .fetch_all(lane.connection())
         .await?;
+        lane.give_back();
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

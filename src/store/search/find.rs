@@ -1,7 +1,7 @@
 //! Finds messages: the newest matches are ranked, best first; then those before them, and so on.
 //!
 //! Ranking all matches of a common word would take minutes. So matches are taken newest first, a
-//! thousand at a time, each thousand is ranked in itself, and a cursor says which thousand it
+//! few hundred at a time, these are ranked among themselves, and a cursor says which of them it
 //! stands in. What is rarer than that is ranked as a whole.
 
 use std::collections::HashMap;
@@ -17,13 +17,15 @@ use crate::store::messages::MessageRow;
 use crate::store::sessions::SessionRow;
 use crate::store::{Store, StoreError};
 
-/// Matches that are ranked together.
-const RANKED: i64 = 1_000;
+/// Most matches that are ranked together.
+const RANKED: i64 = 500;
+/// So many are enough to rank, several pages of them: older ones are not looked for as well.
+const ENOUGH: usize = 100;
 /// Most matches of a window that is read again: more than those may have come late, by clocks that
 /// are behind.
 const MOST_IN_WINDOW: i64 = 10_000;
 /// A word that so many messages hold is looked for in all of them at once.
-const FEW_DOCUMENTS: i64 = 5_000;
+const FEW_DOCUMENTS: i64 = 1_000;
 /// Most agents whose marks narrow a search; of more the rows are looked at.
 const MOST_MARKS: usize = 100;
 /// Most words of the vocabulary that stand in for a part of a word, the most frequent.
@@ -85,6 +87,9 @@ pub struct SearchPage {
 struct Search<'a> {
     matching: String,
     ranking: String,
+    /// Words have many others in their place. How near to each other these stand says little, and
+    /// takes ten times as long to reckon as how often there are some.
+    wide: bool,
     filter: &'a SearchFilter,
     /// The time of the latest message that can be found.
     latest: DateTime<Utc>,
@@ -179,23 +184,24 @@ impl Store {
         window: Window,
     ) -> Result<(Vec<Match>, Window), StoreError> {
         let mut found: Vec<Match> = Vec::new();
-        let stretches: Vec<Window> = if search.at_most <= FEW_DOCUMENTS {
-            vec![window]
+        let mut from = window.from;
+        if search.at_most <= FEW_DOCUMENTS {
+            found = self.in_window(search, window, RANKED).await?;
         } else {
-            window.stretches(search.newest).collect()
-        };
-        for stretch in stretches {
-            let room = RANKED - i64::try_from(found.len()).unwrap_or(RANKED);
-            if room <= 0 {
-                break;
+            let mut stretches = window.stretches(search.newest);
+            while found.len() < ENOUGH
+                && let Some(stretch) = stretches.next(found.len(), ENOUGH, search.at_most)
+            {
+                let room = RANKED - i64::try_from(found.len()).unwrap_or(RANKED);
+                found.extend(self.in_window(search, stretch, room).await?);
+                from = stretch.from;
             }
-            found.extend(self.in_window(search, stretch, room).await?);
         }
         let places = || found.iter().map(|one| (one.at, one.id));
         // Later ones that come in meanwhile do not belong to it.
         let ranked = places().max().map_or(window, |newest| window.up_to(newest));
         let full = i64::try_from(found.len()).is_ok_and(|found| found >= RANKED);
-        let from = places().min().filter(|_| full).unwrap_or(window.from);
+        let from = places().min().filter(|_| full).unwrap_or(from);
         found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
         Ok((found, Window { from, ..ranked }))
     }
@@ -215,7 +221,10 @@ impl Store {
                 session_id,
                 occurred_at AS at,
                 id,
-                ts_rank_cd(terms, $2::text::tsquery, 1) AS "score!"
+                CASE
+                    WHEN $11 THEN ts_rank(terms, $2::text::tsquery, 1)
+                    ELSE ts_rank_cd(terms, $2::text::tsquery, 1)
+                END AS "score!"
             FROM (
                 SELECT *
                 FROM search_documents
@@ -239,7 +248,8 @@ impl Store {
             filter.agents.as_deref(),
             filter.source.as_deref(),
             filter.role.as_deref(),
-            most
+            most,
+            search.wide
         )
         .fetch_all(&self.pool)
         .await?;
@@ -247,30 +257,40 @@ impl Store {
         Ok(found)
     }
 
+    /// What the words are to be looked for by. It is the same plan for any.
     async fn prepare<'a>(
         &self,
         query: &Query,
         filter: &'a SearchFilter,
         now: DateTime<Utc>,
     ) -> Result<Option<Search<'a>>, StoreError> {
+        let (places, words) = query.required();
+        let mut lane = self.lanes.take().await?;
         let row = sqlx::query!(
             r#"
             SELECT
                 newest_at,
                 (
-                    SELECT min(COALESCE(search_words.documents, 0))
-                    FROM unnest($1::text[]) AS required (word)
-                    LEFT JOIN search_words USING (word)
+                    SELECT min(part.documents)
+                    FROM (
+                        SELECT sum(COALESCE(search_words.documents, 0))::bigint AS documents
+                        FROM unnest($1::int[], $2::text[]) AS required (place, word)
+                        LEFT JOIN search_words USING (word)
+                        GROUP BY required.place
+                    ) AS part
                 ) AS at_most
             FROM search_position
             "#,
-            &query.required()
+            &places,
+            &words
         )
-        .fetch_one(&self.pool)
+        .fetch_one(lane.connection())
         .await?;
+        lane.give_back();
         Ok(row.newest_at.map(|latest| Search {
             matching: query.matching(),
             ranking: query.ranking(),
+            wide: query.is_wide(),
             filter,
             latest,
             newest: latest.min(now + AHEAD),
