@@ -26,7 +26,9 @@ const MOST_IN_WINDOW: i64 = 10_000;
 const FEW_DOCUMENTS: i64 = 5_000;
 /// Most agents whose marks narrow a search; of more the rows are looked at.
 const MOST_MARKS: usize = 100;
-/// Most words of the vocabulary that stand in for a part of a word, the most frequent.
+/// Most words of the vocabulary that are looked for beside a part of a word: those that were said
+/// first. Whatever is said meanwhile, the next page looks for the same ones; the most frequent ones
+/// would change, and a cursor that carried them would tell of other agents' words.
 const MOST_HOLDERS: i64 = 50;
 /// Messages are hardly from later than this; clocks that are wrong say otherwise.
 const AHEAD: TimeDelta = TimeDelta::days(1);
@@ -278,7 +280,7 @@ impl Store {
         }))
     }
 
-    /// The query with words that hold its words.
+    /// The query with words that hold its words beside them.
     async fn widen(&self, query: &Query) -> Result<Query, StoreError> {
         let rows = sqlx::query!(
             r#"
@@ -288,8 +290,9 @@ impl Store {
                 SELECT word
                 FROM search_words
                 WHERE word LIKE '%' || part || '%'
+                    AND word <> part
                     AND char_length(word) >= 3
-                ORDER BY documents DESC, word
+                ORDER BY first_seq NULLS FIRST, word
                 LIMIT $2
             ) AS holder
             "#,
