@@ -83,7 +83,8 @@ pub(super) async fn list(
     let after = page.after.map(|position| position.key.at(position.at));
     let found = state.store.search(&query, &filter, now, after, page.limit).await?;
     let mut hits = found.hits;
-    let next = list.cut(&mut hits, |hit| Position { at: hit.place.at, key: Place(hit.place) });
+    let position = |hit: &SearchHit| Position { at: hit.place.at, key: Place(hit.place) };
+    let next = list.cut_short(&mut hits, found.more, position);
     let show = |hit| SearchMatch::new(hit, &found.query, state.silence, now);
     Ok(list::answer(req.uri(), hits.iter().map(show).collect(), next)?.into())
 }

@@ -229,6 +229,30 @@ async fn pages_of_parts_of_words_hold_each_match_once_while_the_vocabulary_chang
 }
 
 #[actix_web::test]
+async fn a_page_of_long_matches_is_shorter_than_its_limit_and_none_is_skipped() {
+    let api = TestApi::start().await;
+    let long: Vec<String> = (0..20).map(|n| format!("gold {n} {}", "x".repeat(1 << 20))).collect();
+    let said: Vec<_> =
+        (0..).zip(&long).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    store(&api, &said).await;
+    index(&api).await;
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    let mut target = "/v1/search?q=gold&limit=500".to_owned();
+    loop {
+        let answer = api.get(&target).await;
+        assert!(answer.body.len() < 11 << 20, "{} bytes", answer.body.len());
+        seen.extend(texts(&answer));
+        pages += 1;
+        let body = answer.json();
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        target = format!("/v1/search?q=gold&limit=500&cursor={cursor}");
+    }
+    assert!(pages >= 3, "{pages}");
+    seen.reverse();
+    assert!(seen == long, "each once, the newest first");
+}
+
+#[actix_web::test]
 async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
     let api = with_texts(&["<b>Gold</b> & silver"]).await;
     let body = search(&api, "gold").await.json();
