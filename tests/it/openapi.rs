@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::app::App;
+use crate::support::schema;
 
 /// What to do where a route is missing.
 const HOW: &str =
@@ -133,6 +134,62 @@ fn every_parameter_answer_and_error_is_described_with_an_example() {
     }
     let how = "describe it at the handler; examples of new names go to src/api/openapi/examples.rs";
     assert!(missing.is_empty(), "missing ({how}):\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_example_is_what_its_schema_asks_for() {
+    let document = document();
+    let (mut checked, mut wrong) = (0, Vec::new());
+    let mut hold = |what: String, schema: &Value, example: &Value| {
+        checked += 1;
+        if let Err(error) = schema::check(&document, schema, example) {
+            wrong.push(format!("{what}: {error}"));
+        }
+    };
+    for (name, operation) in operations() {
+        for param in operation["parameters"].as_array().into_iter().flatten() {
+            let what = format!("{name}, {}", param["name"]);
+            hold(what, &param["schema"], &param["example"]);
+        }
+        let responses = operation["responses"].as_object().unwrap().iter();
+        let responses = responses.map(|(status, response)| (status.as_str(), response));
+        let bodies = operation.get("requestBody").map(|body| ("body", body));
+        for (what, part) in responses.chain(bodies) {
+            for (media, content) in part["content"].as_object().into_iter().flatten() {
+                let what = format!("{name}, {what} {media}");
+                let several = content["examples"].as_object().into_iter().flatten();
+                let several = several.map(|(_, example)| &example["value"]);
+                for example in several.chain(content.get("example")) {
+                    hold(what.clone(), &content["schema"], example);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 200, "{checked} examples");
+}
+
+#[test]
+fn what_an_example_must_not_be_is_noticed() {
+    let document = document();
+    let format = operations().into_iter().find(|(name, _)| name == "get /v1/export/messages");
+    let params = format.unwrap().1["parameters"].clone();
+    let schema = |wanted: &str| {
+        let all = params.as_array().unwrap();
+        all.iter().find(|param| param["name"] == wanted).unwrap()["schema"].clone()
+    };
+    for (name, wrong) in [("format", "txt"), ("after", "yesterday"), ("source", "")] {
+        assert!(schema::check(&document, &schema(name), &wrong.into()).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn each_scope_that_will_do_is_told() {
+    let changes = operations().into_iter().find(|(name, _)| name == "get /v1/changes").unwrap().1;
+    let text = changes["description"].as_str().unwrap();
+    assert!(text.ends_with("Needs the scope `read` or `export`."), "{text}");
+    let ways = changes["security"].to_string();
+    assert_eq!(ways.matches("read").count() + ways.matches("export").count(), 4, "{ways}");
 }
 
 #[tokio::test]
