@@ -78,7 +78,7 @@ impl<'a> Message<'a> {
         ("role" = Option<String>, Query, description = "Said by this role alone."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this."),
-        ("visit" = Option<i64>, Query, minimum = 1, description = "Of this visit alone.")),
+        ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone.")),
     responses((status = 200, description = "Messages.", body = Page<Message>)),
     security(("key" = ["read"])))]
 pub(super) async fn list(

@@ -219,6 +219,33 @@ async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_i
 }
 
 #[tokio::test]
+async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond() {
+    let app = App::start().await;
+    let mut asked = 0;
+    for (name, operation) in operations() {
+        let Some(path) = name.strip_prefix("get ") else { continue };
+        let needed = if path == "/v1/search" { "q=hours&" } else { "" };
+        for param in operation["parameters"].as_array().into_iter().flatten() {
+            let (schema, param) = (&param["schema"], param["name"].as_str().unwrap());
+            let Some(least) = schema["minimum"].as_i64() else { continue };
+            let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
+            for (value, taken) in [
+                (i128::from(least) - 1, false),
+                (i128::from(least), true),
+                (i128::from(most), true),
+                (i128::from(most) + 1, false),
+            ] {
+                let path = path.replace(['{', '}'], "");
+                let status = app.get(&format!("{path}?{needed}{param}={value}")).await.status;
+                assert_eq!(status != 400, taken, "{name}: {param}={value} is answered {status}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 40, "{asked}");
+}
+
+#[tokio::test]
 async fn the_document_and_its_page_are_open_and_load_nothing() {
     let app = App::start().await;
     let answer = app.get_with("/openapi.json", &[]).await;
