@@ -1,5 +1,6 @@
 //! Measures the way out, on a database of millions of messages: a session's messages, an agent's
-//! sessions, and searches, over HTTP to the real binary; then each once more with its plan.
+//! sessions, and searches, over HTTP to the real binary; then each once more with its plan. Before
+//! that, everything as a file, and the memory that it takes.
 //!
 //! ```text
 //! make bench-read
@@ -12,6 +13,8 @@
     reason = "a benchmark prints what it measured, and where it is"
 )]
 
+#[path = "read/export.rs"]
+mod export;
 #[path = "read/load.rs"]
 mod load;
 #[path = "read/measure.rs"]
@@ -61,6 +64,9 @@ struct Args {
     /// The database is there from the run before, whose numbers were the same
     #[arg(long)]
     loaded: bool,
+    /// The exports are read with pyarrow, which is installed under the target folder
+    #[arg(long, env = "BENCH_PYARROW")]
+    pyarrow: bool,
     /// Cargo says this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -93,6 +99,9 @@ fn main() -> anyhow::Result<()> {
     })?;
     runtime.block_on(print_sizes(&pool))?;
     let service = Service::start(&args.database_url)?;
+    if args.only.is_empty() {
+        export::export(service.address, service.process.id(), args.pyarrow)?;
+    }
     let mut questions = runtime.block_on(measure::questions(&pool, args.sessions))?;
     questions.retain(|question| question.name().contains(&args.only));
     measure::measure(service.address, &questions, args.connections, args.seconds)?;

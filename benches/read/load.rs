@@ -213,7 +213,7 @@ async fn finish(
     let words: Vec<(String, i64)> = words.into_iter().collect();
     for words in words.chunks(50_000) {
         let (words, counts): (Vec<_>, Vec<_>) = words.iter().cloned().unzip();
-        sqlx::query("INSERT INTO search_words SELECT * FROM unnest($1::text[], $2::bigint[])")
+        sqlx::query("INSERT INTO search_words (word, documents) SELECT * FROM unnest($1::text[], $2::bigint[])")
             .bind(words)
             .bind(counts)
             .execute(pool)

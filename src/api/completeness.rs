@@ -28,6 +28,7 @@ struct Flag {
     /// `no_join`, `one_sided`, `repeated_user_turn`, `altered`, `out_of_order` or `undated`.
     flag: &'static str,
     /// Why, for a person.
+    #[schema(example = "No room.join came, so what was said at the beginning may be missing.")]
     reason: String,
     /// How many messages, where it is found in messages.
     #[serde(skip_serializing_if = "Option::is_none")]

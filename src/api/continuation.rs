@@ -19,6 +19,11 @@ pub(super) struct Continuation {
     /// From 0.1, a mere possibility, to 0.95, hardly any doubt.
     confidence: f64,
     /// What it rests on, and what speaks against it, for a person.
+    #[schema(
+        example = "This session began with a message and without a join, 10 s after the other one \
+            of the same agent and source had fallen silent. Its first message is by the other side \
+            than the last one there."
+    )]
     reason: String,
 }
 

@@ -24,6 +24,7 @@ use super::openapi::Time;
 use super::params::{Params, invalid};
 use super::sessions::{filter, visible};
 use super::{ApiState, Caller};
+use crate::domain::session::Status;
 use crate::lifecycle::Lifecycle;
 use crate::problem::{Code, Problem};
 use crate::store::Position;
@@ -99,8 +100,10 @@ impl Exports {
 #[utoipa::path(get, path = "/v1/export/messages", tag = "Export",
     params(
         ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
-        ("compression" = inline(Option<Packing>), Query, description = "How jsonl and csv are packed."),
-        ("with_cursor" = Option<bool>, Query, description = "With a cursor in each row, to go on from."),
+        ("compression" = inline(Option<Packing>), Query, example = "none", description = "How jsonl \
+            and csv are packed. Parquet is packed inside, and takes `none` alone."),
+        ("with_cursor" = Option<bool>, Query, example = false, description = "With a cursor in each \
+            row of jsonl and csv, to go on from. Parquet has none, and takes `false` alone."),
         ("cursor" = Option<String>, Query, description = "Go on after the row with this cursor."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
         ("source" = Option<String>, Query, description = "Delivered by this source."),
@@ -149,13 +152,15 @@ pub(super) async fn messages(
 #[utoipa::path(get, path = "/v1/export/sessions", tag = "Export",
     params(
         ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
-        ("compression" = inline(Option<Packing>), Query, description = "How jsonl and csv are packed."),
-        ("with_cursor" = Option<bool>, Query, description = "With a cursor in each row, to go on from."),
+        ("compression" = inline(Option<Packing>), Query, example = "none", description = "How jsonl \
+            and csv are packed. Parquet is packed inside, and takes `none` alone."),
+        ("with_cursor" = Option<bool>, Query, example = false, description = "With a cursor in each \
+            row of jsonl and csv, to go on from. Parquet has none, and takes `false` alone."),
         ("cursor" = Option<String>, Query, description = "Go on after the row with this cursor."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
         ("source" = Option<String>, Query, description = "Delivered by this source."),
         ("room_name" = Option<String>, Query, description = "In this room."),
-        ("status" = Option<String>, Query, description = "Where they stand now."),
+        ("status" = inline(Option<Status>), Query, description = "Where they stand now."),
         ("opened_by" = Option<String>, Query, description = "What they were first known by."),
         ("started_after" = Option<Time>, Query, description = "Started later than this."),
         ("started_before" = Option<Time>, Query, description = "Started earlier than this."),

@@ -95,8 +95,18 @@ impl<K: Key + Clone> ListRequest<K> {
         rows: &mut Vec<R>,
         position: impl Fn(&R) -> Position<K>,
     ) -> Option<String> {
+        self.cut_short(rows, false, position)
+    }
+
+    /// The same where a page may end before its limit, with `more` behind it.
+    pub(super) fn cut_short<R>(
+        &self,
+        rows: &mut Vec<R>,
+        more: bool,
+        position: impl Fn(&R) -> Position<K>,
+    ) -> Option<String> {
         let shown = self.limit as usize;
-        let more = rows.len() > shown;
+        let more = more || rows.len() > shown;
         rows.truncate(shown);
         rows.last().filter(|_| more).map(|last| cursor::encode(&self.fingerprint, &position(last)))
     }

@@ -18,7 +18,7 @@ use super::{ApiState, Caller, visits};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
-use crate::store::{Order, Position};
+use crate::store::{Order, Position, Rows};
 
 const MESSAGES: Listing = Listing {
     scope: Scope::Read,
@@ -78,7 +78,7 @@ impl<'a> Message<'a> {
         ("role" = Option<String>, Query, description = "Said by this role alone."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this."),
-        ("visit" = Option<i64>, Query, minimum = 1, description = "Of this visit alone.")),
+        ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone.")),
     responses((status = 200, description = "Messages.", body = Page<Message>)),
     security(("key" = ["read"])))]
 pub(super) async fn list(
@@ -120,8 +120,10 @@ async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
     let session = only(state.store.find_session(key).await?)?;
     let within = visits::times(*visit, &session, state).await?;
     let filter = MessageFilter { within, ..filter.clone() };
-    let mut rows = state.store.read_messages(&session, &filter, &list.page()).await?;
-    let next = list.cut(&mut rows, |row| Position { at: row.occurred_at, key: row.id });
+    let page = list.page();
+    let Rows { mut rows, more } = state.store.read_messages(&session, &filter, &page).await?;
+    let position = |row: &MessageRow| Position { at: row.occurred_at, key: row.id };
+    let next = list.cut_short(&mut rows, more, position);
     let show = |row| Message::new(row, &session.session_id, &session.agent_id);
     list::answer(uri, rows.iter().map(show).collect(), next)
 }

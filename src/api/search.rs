@@ -55,7 +55,10 @@ impl<'a> SearchMatch<'a> {
 /// Messages that match, best first.
 #[utoipa::path(get, path = "/v1/search", tag = "Conversations",
     params(
-        ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any language."),
+        ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any \
+            language: up to 1,000 letters and 32 terms, one of them a word that is wanted. A \
+            quotation mark without its other one, and a star elsewhere than behind two letters of a \
+            word, are refused."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Matches on a page."),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
@@ -83,7 +86,8 @@ pub(super) async fn list(
     let after = page.after.map(|position| position.key.at(position.at));
     let found = state.store.search(&query, &filter, now, after, page.limit).await?;
     let mut hits = found.hits;
-    let next = list.cut(&mut hits, |hit| Position { at: hit.place.at, key: Place(hit.place) });
+    let position = |hit: &SearchHit| Position { at: hit.place.at, key: Place(hit.place) };
+    let next = list.cut_short(&mut hits, found.more, position);
     let show = |hit| SearchMatch::new(hit, &found.query, state.silence, now);
     Ok(list::answer(req.uri(), hits.iter().map(show).collect(), next)?.into())
 }

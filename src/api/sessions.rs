@@ -149,13 +149,20 @@ async fn respond(
     list: &ListRequest<uuid::Uuid>,
     mut rows: Vec<SessionRow>,
 ) -> Result<HttpResponse, Problem> {
-    let next = list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.id });
+    let position = |row: &SessionRow| Position { at: row.last_activity_at, key: row.id };
+    let next = list.cut(&mut rows, position);
     let now = state.clock.now();
     let show = |row| Session::new(row, state.silence, now);
     if params.choice("include", &[("messages", ())])?.is_none() {
         return Ok(list::answer(req.uri(), rows.iter().map(show).collect(), next)?.into());
     }
     let messages = state.store.beginnings(&rows, INCLUDED_MESSAGES).await?;
+    let next = if messages.len() < rows.len() {
+        rows.truncate(messages.len());
+        list.cut_short(&mut rows, true, position)
+    } else {
+        next
+    };
     let sessions = rows.iter().zip(&messages);
     let data = sessions.map(|(row, messages)| show(row).with_messages(row, messages)).collect();
     Ok(list::answer(req.uri(), data, next)?.into())

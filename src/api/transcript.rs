@@ -63,7 +63,7 @@ enum Format {
         ("tz" = Option<String>, Query, description = "The IANA's name of a time zone for `txt`, `md` \
             and `csv`; UTC by default. `csv` keeps its times in UTC and has a further column \
             `local_time`. Refused with `json` and `jsonl`, whose times are UTC."),
-        ("visit" = Option<i64>, Query, minimum = 1, description = "Of this visit alone."),
+        ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone."),
         ("user_name" = Option<String>, Query, max_length = 100,
             description = "What the user is called in `txt` and `md`; `User` by default."),
         ("assistant_name" = Option<String>, Query, max_length = 100,

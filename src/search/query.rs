@@ -122,16 +122,15 @@ impl Query {
         texts.into_iter().filter(|text| text.chars().count() >= SHORTEST_PART).cloned().collect()
     }
 
-    /// The same with the words that hold a word in its place, where there are any.
+    /// The same with the words that hold a word beside it. A prefix remains one, and theirs hold it,
+    /// too.
     #[must_use]
     pub fn widened(&self, holders: &HashMap<String, Vec<String>>) -> Self {
         let mut widened = self.clone();
         let wanted = widened.terms.iter_mut().filter(|term| !term.excluded);
         for part in wanted.flat_map(|term| &mut term.parts).filter(|part| part.word) {
-            let wider = part.texts.first().and_then(|text| holders.get(text));
-            if let Some(wider) = wider.filter(|wider| !wider.is_empty()) {
-                part.texts.clone_from(wider);
-                part.prefix = false;
+            if let Some(wider) = part.texts.first().and_then(|text| holders.get(text)) {
+                part.texts.extend_from_slice(wider);
             }
         }
         widened
@@ -289,19 +288,21 @@ mod tests {
     }
 
     #[test]
-    fn a_word_gives_way_to_those_that_hold_it() {
+    fn a_word_stays_among_those_that_hold_it() {
         let query = Query::parse("und -und 退款 ok").unwrap();
         assert_eq!(query.partial(), ["und"]);
         let holders = HashMap::from([("und".to_owned(), vec!["refund".to_owned(), "undo".into()])]);
         assert_eq!(
             query.widened(&holders).matching(),
-            "(('refund' | 'undo')) & !(('und')) & (('退款')) & (('ok'))"
+            "(('und' | 'refund' | 'undo')) & !(('und')) & (('退款')) & (('ok'))"
         );
+        let prefix = Query::parse("und*").unwrap();
+        assert_eq!(prefix.widened(&holders).matching(), "(('und':* | 'refund':* | 'undo':*))");
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         assert_eq!(query.required(), (vec![0, 1, 2], texts(&["und", "退款", "ok"])));
         assert_eq!(
             query.widened(&holders).required(),
-            (vec![0, 0, 1, 2], texts(&["refund", "undo", "退款", "ok"]))
+            (vec![0, 0, 0, 1, 2], texts(&["und", "refund", "undo", "退款", "ok"]))
         );
     }
 

@@ -10,9 +10,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest};
+use super::page::{AFTER_ALL, BEFORE_ALL, Order, PAGE_BYTES, PageRequest, Rows};
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
+
+/// What a message of a page of sessions counts for beside its text, in bytes: its other columns,
+/// as rows and as JSON.
+const BESIDE_TEXT: i32 = 512;
 
 /// A message as it is stored.
 #[derive(Clone, Debug)]
@@ -70,7 +74,7 @@ impl MessageFilter {
 }
 
 /// A page of a conversation, each column as one array: an answer of one row costs both sides far
-/// less than an answer of fifty.
+/// less than an answer of fifty. Of messages that there is no room for, the text stays behind.
 macro_rules! read_messages {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $filter:ident, $page:ident) => {{
         let (start_at, start_id) = $page.start();
@@ -82,29 +86,40 @@ macro_rules! read_messages {
             SELECT
                 array_agg(id) AS "ids: Vec<Uuid>",
                 array_agg(role) AS "roles: Vec<String>",
-                array_agg(message) AS "messages: Vec<String>",
+                array_agg(CASE WHEN before < $8 THEN message END) AS "messages: Vec<Option<String>>",
                 array_agg(occurred_at) AS "occurred_ats: Vec<DateTime<Utc>>",
                 array_agg(sent_at) AS "sent_ats: Vec<Option<DateTime<Utc>>>",
                 array_agg(received_at) AS "received_ats: Vec<DateTime<Utc>>",
                 array_agg(altered) AS "altered: Vec<bool>",
                 array_agg(undated) AS "undated: Vec<bool>"
             FROM (
-                SELECT *
-                FROM messages
-                WHERE session_id = $1
-                    AND occurred_at >= $2
-                    AND occurred_at <= $3
-                    AND (occurred_at, id) "#
+                SELECT
+                    *,
+                    sum(octet_length(message)) OVER (
+                        ORDER BY occurred_at "#
+                + $order
+                + r#", id "#
+                + $order
+                + r#" ROWS UNBOUNDED PRECEDING
+                    ) - octet_length(message) AS before
+                FROM (
+                    SELECT *
+                    FROM messages
+                    WHERE session_id = $1
+                        AND occurred_at >= $2
+                        AND occurred_at <= $3
+                        AND (occurred_at, id) "#
                 + $beyond
                 + r#" ($4, $5)
-                    AND ($6::text IS NULL OR role = $6)
-                ORDER BY occurred_at "#
+                        AND ($6::text IS NULL OR role = $6)
+                    ORDER BY occurred_at "#
                 + $order
                 + r#", id "#
                 + $order
                 + r#"
-                LIMIT $7
-            ) AS page
+                    LIMIT $7
+                ) AS page
+            ) AS measured
             "#,
             $session.id,
             from,
@@ -112,7 +127,8 @@ macro_rules! read_messages {
             start_at,
             start_id,
             $filter.role.as_deref(),
-            i64::from($page.limit)
+            i64::from($page.limit),
+            PAGE_BYTES
         )
         .fetch_one(lane.connection())
         .await?;
@@ -125,7 +141,7 @@ macro_rules! read_messages {
 struct Columns {
     ids: Option<Vec<Uuid>>,
     roles: Option<Vec<String>>,
-    messages: Option<Vec<String>>,
+    messages: Option<Vec<Option<String>>>,
     occurred_ats: Option<Vec<DateTime<Utc>>>,
     sent_ats: Option<Vec<Option<DateTime<Utc>>>>,
     received_ats: Option<Vec<DateTime<Utc>>>,
@@ -134,7 +150,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn into_rows(self) -> Vec<MessageRow> {
+    /// The rows up to the first that there is no room for.
+    fn into_rows(self) -> Rows<MessageRow> {
+        let read = self.ids.as_ref().map_or(0, Vec::len);
         let mut roles = self.roles.into_iter().flatten();
         let mut messages = self.messages.into_iter().flatten();
         let mut occurred_ats = self.occurred_ats.into_iter().flatten();
@@ -146,7 +164,7 @@ impl Columns {
             Some(MessageRow {
                 id,
                 role: roles.next()?,
-                message: messages.next()?,
+                message: messages.next()??,
                 occurred_at: occurred_ats.next()?,
                 sent_at: sent_ats.next()?,
                 received_at: received_ats.next()?,
@@ -154,18 +172,19 @@ impl Columns {
                 undated: undated.next()?,
             })
         };
-        self.ids.into_iter().flatten().map_while(row).collect()
+        let rows: Vec<_> = self.ids.into_iter().flatten().map_while(row).collect();
+        Rows { more: rows.len() < read, rows }
     }
 }
 
 impl Store {
-    /// A part of a conversation.
+    /// A part of a conversation, shorter than was asked for where its texts are long.
     pub async fn read_messages(
         &self,
         session: &SessionRow,
         filter: &MessageFilter,
         page: &PageRequest,
-    ) -> Result<Vec<MessageRow>, StoreError> {
+    ) -> Result<Rows<MessageRow>, StoreError> {
         let columns = match page.order {
             Order::Asc => read_messages!("ASC", ">", self, session, filter, page),
             Order::Desc => read_messages!("DESC", "<", self, session, filter, page),
@@ -173,7 +192,8 @@ impl Store {
         Ok(columns.into_rows())
     }
 
-    /// The first messages of each of some sessions, each session's in order, `limit` at the most.
+    /// The first messages of each of some sessions, each session's in order, `limit` at the most:
+    /// of as many sessions as there is room for. What is longer than a page by itself is cut off.
     pub async fn beginnings(
         &self,
         sessions: &[SessionRow],
@@ -185,34 +205,52 @@ impl Store {
         let rows = query!(
             r#"
             SELECT
-                s.place AS "place!",
-                m.id,
-                m.role,
-                m.message,
-                m.occurred_at,
-                m.sent_at,
-                m.received_at,
-                m.altered,
-                m.undated
-            FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-                WITH ORDINALITY AS s (id, started_at, last_activity_at, place)
-            CROSS JOIN LATERAL (
-                SELECT *
-                FROM messages
-                WHERE session_id = s.id
-                    AND occurred_at BETWEEN s.started_at AND s.last_activity_at
-                ORDER BY occurred_at, id
-                LIMIT $4
-            ) AS m
-            ORDER BY s.place, m.occurred_at, m.id
+                place AS "place!",
+                id AS "id!",
+                role AS "role!",
+                message AS "message!",
+                occurred_at AS "occurred_at!",
+                sent_at,
+                received_at AS "received_at!",
+                altered AS "altered!",
+                undated AS "undated!",
+                of_session AS "of_session!",
+                of_all AS "of_all!"
+            FROM (
+                SELECT
+                    s.place,
+                    m.*,
+                    count(*) OVER (PARTITION BY s.place) AS of_session,
+                    count(*) OVER () AS of_all,
+                    sum(octet_length(m.message) + $6::int) OVER (
+                        ORDER BY s.place, m.occurred_at, m.id ROWS UNBOUNDED PRECEDING
+                    ) - octet_length(m.message) - $6::int AS before
+                FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+                    WITH ORDINALITY AS s (id, started_at, last_activity_at, place)
+                CROSS JOIN LATERAL (
+                    SELECT *
+                    FROM messages
+                    WHERE session_id = s.id
+                        AND occurred_at BETWEEN s.started_at AND s.last_activity_at
+                    ORDER BY occurred_at, id
+                    LIMIT $4
+                ) AS m
+            ) AS measured
+            WHERE before < $5
+            ORDER BY place, occurred_at, id
             "#,
             &ids,
             &from,
             &to,
-            i64::from(limit)
+            i64::from(limit),
+            PAGE_BYTES,
+            BESIDE_TEXT
         )
         .fetch_all(&self.pool)
         .await?;
+        let all = rows.first().map_or(0, |row| row.of_all);
+        let cut_in = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|got| got < all));
+        let cut_in = cut_in.map(|row| (row.place, row.of_session));
         let mut beginnings = vec![Vec::new(); sessions.len()];
         for row in rows {
             // Places count from one, and there are as many as sessions.
@@ -230,14 +268,21 @@ impl Store {
                 });
             }
         }
+        if let Some((place, of_session)) = cut_in.and_then(|(place, of_session)| {
+            Some((usize::try_from(place).ok()?, usize::try_from(of_session).ok()?))
+        }) {
+            let whole = beginnings.get(place - 1).is_some_and(|last| last.len() == of_session);
+            beginnings.truncate(if whole { place } else { (place - 1).max(1) });
+        }
         Ok(beginnings)
     }
 
-    /// Some messages by their whole keys: session, time and id.
+    /// Some messages by their whole keys: session, time and id. `None` stands for those, the last
+    /// of them, that there is no room for.
     pub(super) async fn messages_by_key(
         &self,
         keys: &[(Uuid, DateTime<Utc>, Uuid)],
-    ) -> Result<HashMap<(Uuid, DateTime<Utc>, Uuid), MessageRow>, StoreError> {
+    ) -> Result<HashMap<(Uuid, DateTime<Utc>, Uuid), Option<MessageRow>>, StoreError> {
         let sessions: Vec<_> = keys.iter().map(|key| key.0).collect();
         let times: Vec<_> = keys.iter().map(|key| key.1).collect();
         let ids: Vec<_> = keys.iter().map(|key| key.2).collect();
@@ -245,43 +290,50 @@ impl Store {
         let rows = query!(
             r#"
             SELECT
-                m.session_id,
-                m.id,
-                m.role,
-                m.message,
-                m.occurred_at,
-                m.sent_at,
-                m.received_at,
-                m.altered,
-                m.undated
-            FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[])
-                AS key (session_id, occurred_at, id)
-            CROSS JOIN LATERAL (
-                SELECT *
-                FROM messages
-                WHERE messages.session_id = key.session_id
-                    AND messages.occurred_at = key.occurred_at
-                    AND messages.id = key.id
-            ) AS m
+                session_id AS "session_id!",
+                id AS "id!",
+                role AS "role!",
+                CASE WHEN before < $4 THEN message END AS message,
+                occurred_at AS "occurred_at!",
+                sent_at,
+                received_at AS "received_at!",
+                altered AS "altered!",
+                undated AS "undated!"
+            FROM (
+                SELECT
+                    m.*,
+                    sum(octet_length(m.message)) OVER (ORDER BY key.place)
+                        - octet_length(m.message) AS before
+                FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[])
+                    WITH ORDINALITY AS key (session_id, occurred_at, id, place)
+                CROSS JOIN LATERAL (
+                    SELECT *
+                    FROM messages
+                    WHERE messages.session_id = key.session_id
+                        AND messages.occurred_at = key.occurred_at
+                        AND messages.id = key.id
+                ) AS m
+            ) AS named
             "#,
             &sessions,
             &times,
-            &ids
+            &ids,
+            PAGE_BYTES
         )
         .fetch_all(lane.connection())
         .await?;
         lane.give_back();
         let keyed = rows.into_iter().map(|row| {
-            let message = MessageRow {
+            let message = row.message.map(|message| MessageRow {
                 id: row.id,
                 role: row.role,
-                message: row.message,
+                message,
                 occurred_at: row.occurred_at,
                 sent_at: row.sent_at,
                 received_at: row.received_at,
                 altered: row.altered,
                 undated: row.undated,
-            };
+            });
             ((row.session_id, row.occurred_at, row.id), message)
         });
         Ok(keyed.collect())

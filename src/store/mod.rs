@@ -28,7 +28,7 @@ use sqlx::error::DatabaseError;
 
 use crate::telemetry::metrics::Connections;
 use lanes::Lanes;
-pub use page::{Order, PageRequest, Position};
+pub use page::{Order, PageRequest, Position, Rows};
 
 /// Reads and writes what Postgres holds. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -33,6 +33,20 @@ pub struct PageRequest<K = Uuid> {
     pub limit: u32,
 }
 
+/// Bytes of messages on a page, beyond which it is shorter than its limit: a message may have a
+/// megabyte, and a page is held whole, as rows and as JSON. One message may pass it, so that there
+/// is always some progress.
+pub(super) const PAGE_BYTES: i64 = 8 << 20;
+
+/// Rows of a page.
+#[derive(Clone, Debug)]
+pub struct Rows<R> {
+    /// As many as there is room for.
+    pub rows: Vec<R>,
+    /// There are more than these, whatever the page's limit is.
+    pub more: bool,
+}
+
 // Times on either side of all that is stored. Postgres' own infinities have no counterpart here,
 // and a bound that is always there keeps `OR` out of the conditions that walk an index.
 pub(super) const BEFORE_ALL: DateTime<Utc> = year(1);

@@ -10,6 +10,7 @@ mod doctor;
 mod durability;
 mod embedded;
 mod erasure;
+mod export;
 mod gate;
 mod import;
 mod inbox;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::app::App;
+use crate::support::schema;
 
 /// What to do where a route is missing.
 const HOW: &str =
@@ -135,6 +136,62 @@ fn every_parameter_answer_and_error_is_described_with_an_example() {
     assert!(missing.is_empty(), "missing ({how}):\n{}", missing.join("\n"));
 }
 
+#[test]
+fn every_example_is_what_its_schema_asks_for() {
+    let document = document();
+    let (mut checked, mut wrong) = (0, Vec::new());
+    let mut hold = |what: String, schema: &Value, example: &Value| {
+        checked += 1;
+        if let Err(error) = schema::check(&document, schema, example) {
+            wrong.push(format!("{what}: {error}"));
+        }
+    };
+    for (name, operation) in operations() {
+        for param in operation["parameters"].as_array().into_iter().flatten() {
+            let what = format!("{name}, {}", param["name"]);
+            hold(what, &param["schema"], &param["example"]);
+        }
+        let responses = operation["responses"].as_object().unwrap().iter();
+        let responses = responses.map(|(status, response)| (status.as_str(), response));
+        let bodies = operation.get("requestBody").map(|body| ("body", body));
+        for (what, part) in responses.chain(bodies) {
+            for (media, content) in part["content"].as_object().into_iter().flatten() {
+                let what = format!("{name}, {what} {media}");
+                let several = content["examples"].as_object().into_iter().flatten();
+                let several = several.map(|(_, example)| &example["value"]);
+                for example in several.chain(content.get("example")) {
+                    hold(what.clone(), &content["schema"], example);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 200, "{checked} examples");
+}
+
+#[test]
+fn what_an_example_must_not_be_is_noticed() {
+    let document = document();
+    let format = operations().into_iter().find(|(name, _)| name == "get /v1/export/messages");
+    let params = format.unwrap().1["parameters"].clone();
+    let schema = |wanted: &str| {
+        let all = params.as_array().unwrap();
+        all.iter().find(|param| param["name"] == wanted).unwrap()["schema"].clone()
+    };
+    for (name, wrong) in [("format", "txt"), ("after", "yesterday"), ("source", "")] {
+        assert!(schema::check(&document, &schema(name), &wrong.into()).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn each_scope_that_will_do_is_told() {
+    let changes = operations().into_iter().find(|(name, _)| name == "get /v1/changes").unwrap().1;
+    let text = changes["description"].as_str().unwrap();
+    assert!(text.ends_with("Needs the scope `read` or `export`."), "{text}");
+    let ways = changes["security"].to_string();
+    assert_eq!(ways.matches("read").count() + ways.matches("export").count(), 4, "{ways}");
+}
+
 #[tokio::test]
 async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_it_wants() {
     let app = App::start().await;
@@ -159,6 +216,33 @@ async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_i
             .collect();
         assert_eq!(known, told, "{name}: as the code knows them, and as documented");
     }
+}
+
+#[tokio::test]
+async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond() {
+    let app = App::start().await;
+    let mut asked = 0;
+    for (name, operation) in operations() {
+        let Some(path) = name.strip_prefix("get ") else { continue };
+        let needed = if path == "/v1/search" { "q=hours&" } else { "" };
+        for param in operation["parameters"].as_array().into_iter().flatten() {
+            let (schema, param) = (&param["schema"], param["name"].as_str().unwrap());
+            let Some(least) = schema["minimum"].as_i64() else { continue };
+            let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
+            for (value, taken) in [
+                (i128::from(least) - 1, false),
+                (i128::from(least), true),
+                (i128::from(most), true),
+                (i128::from(most) + 1, false),
+            ] {
+                let path = path.replace(['{', '}'], "");
+                let status = app.get(&format!("{path}?{needed}{param}={value}")).await.status;
+                assert_eq!(status != 400, taken, "{name}: {param}={value} is answered {status}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 40, "{asked}");
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use csv::{Terminator, Writer, WriterBuilder};
 use super::table::{Cell, Column};
 use crate::api::timestamp::Timestamp;
 
-/// What makes a spreadsheet take a cell for a formula, or go on to one behind it.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// What makes a spreadsheet take a cell for a formula, or go on to one behind it. Where the keyboard
+/// is Chinese or Japanese, the full-width signs do, too.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// The header.
 pub(super) fn header(columns: &[Column], with_cursor: bool) -> anyhow::Result<Vec<u8>> {
@@ -69,6 +70,10 @@ mod tests {
         assert_eq!(written("@SUM(A1)"), "'@SUM(A1)\r\n");
         assert_eq!(written("\t=1"), "'\t=1\r\n");
         assert_eq!(written("\r=1"), "\"'\r=1\"\r\n");
+        assert_eq!(written("\n=1"), "\"'\n=1\"\r\n");
+        for sign in ["＝", "＋", "－", "＠"] {
+            assert_eq!(written(&format!("{sign}1")), format!("'{sign}1\r\n"));
+        }
         assert_eq!(written("1=1, \"yes\"\n"), "\"1=1, \"\"yes\"\"\n\"\r\n");
     }
 }

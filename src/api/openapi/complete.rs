@@ -88,18 +88,24 @@ fn security_schemes() -> Value {
     })
 }
 
-/// A key can be sent in two ways; its scope stands in the text, too.
+/// A key can be sent in two ways; its scopes, of which any will do, stand in the text, too.
 fn security(operation: &mut Value) {
-    let Some(scopes) = operation["security"][0].get("key").cloned() else {
+    let any = operation["security"].as_array().into_iter().flatten();
+    let any: Vec<Value> = any.filter_map(|one| one.get("key").cloned()).collect();
+    if any.is_empty() {
         if operation.get("security").is_none() {
             operation["security"] = json!([]);
         }
         return;
+    }
+    let ways = |scopes: &Value| {
+        [json!({ "bearer": scopes.clone() }), json!({ "api_key": scopes.clone() })]
     };
-    operation["security"] = json!([{ "bearer": scopes }, { "api_key": scopes }]);
-    let scope = scopes[0].as_str().unwrap_or_default();
+    operation["security"] = any.iter().flat_map(ways).collect();
+    let names = any.iter().filter_map(|scopes| scopes[0].as_str()).map(|name| format!("`{name}`"));
+    let names = names.collect::<Vec<_>>().join(" or ");
     let before = operation["description"].as_str().map(|text| format!("{text}\n\n"));
-    let text = format!("{}Needs the scope `{scope}`.", before.unwrap_or_default());
+    let text = format!("{}Needs the scope {names}.", before.unwrap_or_default());
     operation["description"] = Value::from(text);
 }
 

@@ -91,6 +91,12 @@ pub(super) fn words(name: &str) -> Option<Vec<&'static str>> {
     })
 }
 
+/// Whether a value is among the words of a schema, if it has any: one name may stand for different
+/// words in different places.
+fn is_word(schema: &Value, value: &Value) -> bool {
+    schema["enum"].as_array().is_none_or(|words| words.contains(value))
+}
+
 /// An example of a value that is called `name`, if it has a name.
 pub(super) fn of(document: &Value, name: &str, schema: &Value) -> Option<Value> {
     example(document, name, schema, 0)
@@ -113,14 +119,15 @@ fn example(document: &Value, name: &str, schema: &Value, depth: usize) -> Option
     if let Some(path) = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
         let target = document.pointer(path)?;
         let plain = target.get("properties").is_none() && target.get("allOf").is_none();
-        return by_name(name).filter(|_| plain).or_else(|| deeper(name, target));
+        let known = by_name(name).filter(|known| plain && is_word(target, known));
+        return known.or_else(|| deeper(name, target));
     }
     if let Some(parts) = schema["allOf"].as_array() {
         let parts: Option<Vec<_>> = parts.iter().map(|part| deeper(name, part)).collect();
         let members = parts?.into_iter().filter_map(|part| part.as_object().cloned()).flatten();
         return Some(Value::Object(members.collect()));
     }
-    if let Some(known) = by_name(name) {
+    if let Some(known) = by_name(name).filter(|known| is_word(schema, known)) {
         return Some(known);
     }
     for choices in ["oneOf", "anyOf"] {

@@ -15,7 +15,7 @@ use super::windows::Window;
 use crate::search::{Query, agent_mark};
 use crate::store::messages::MessageRow;
 use crate::store::sessions::SessionRow;
-use crate::store::{Store, StoreError};
+use crate::store::{Rows, Store, StoreError};
 
 /// Most matches that are ranked together.
 const RANKED: i64 = 500;
@@ -28,7 +28,9 @@ const MOST_IN_WINDOW: i64 = 10_000;
 const FEW_DOCUMENTS: i64 = 1_000;
 /// Most agents whose marks narrow a search; of more the rows are looked at.
 const MOST_MARKS: usize = 100;
-/// Most words of the vocabulary that stand in for a part of a word, the most frequent.
+/// Most words of the vocabulary that are looked for beside a part of a word: those that were said
+/// first. Whatever is said meanwhile, the next page looks for the same ones; the most frequent ones
+/// would change, and a cursor that carried them would tell of other agents' words.
 const MOST_HOLDERS: i64 = 50;
 /// Messages are hardly from later than this; clocks that are wrong say otherwise.
 const AHEAD: TimeDelta = TimeDelta::days(1);
@@ -81,6 +83,8 @@ pub struct SearchPage {
     pub query: Query,
     /// The matches, in order.
     pub hits: Vec<SearchHit>,
+    /// There are more, for which the page had no room.
+    pub more: bool,
 }
 
 /// What all windows of a search have in common.
@@ -139,8 +143,8 @@ impl Store {
                 found = self.matches(&query, filter, now, None, limit).await?;
             }
         }
-        let hits = self.fetch(&found, filter, widened).await?;
-        Ok(SearchPage { query, hits })
+        let Rows { rows: hits, more } = self.fetch(&found, filter, widened).await?;
+        Ok(SearchPage { query, hits, more })
     }
 
     /// The matches from a place on, each with the window that it was ranked in.
@@ -298,7 +302,7 @@ impl Store {
         }))
     }
 
-    /// The query with words that hold its words.
+    /// The query with words that hold its words beside them.
     async fn widen(&self, query: &Query) -> Result<Query, StoreError> {
         let rows = sqlx::query!(
             r#"
@@ -308,8 +312,9 @@ impl Store {
                 SELECT word
                 FROM search_words
                 WHERE word LIKE '%' || part || '%'
+                    AND word <> part
                     AND char_length(word) >= 3
-                ORDER BY documents DESC, word
+                ORDER BY first_seq NULLS FIRST, word
                 LIMIT $2
             ) AS holder
             "#,
@@ -325,27 +330,34 @@ impl Store {
         Ok(query.widened(&holders))
     }
 
-    /// What the matches are; one that is gone by now is left out.
+    /// What the matches are, as far as there is room; one that is gone by now is left out.
     async fn fetch(
         &self,
         found: &[(Match, Window)],
         filter: &SearchFilter,
         widened: bool,
-    ) -> Result<Vec<SearchHit>, StoreError> {
+    ) -> Result<Rows<SearchHit>, StoreError> {
         let keys: Vec<_> = found.iter().map(|(one, _)| (one.session_id, one.at, one.id)).collect();
         let mut messages = self.messages_by_key(&keys).await?;
         let mut ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         ids.sort_unstable();
         ids.dedup();
         let sessions = self.sessions_by_id(&ids, filter.agents.as_deref()).await?;
-        let hits = found.iter().filter_map(|(one, window)| {
+        let mut hits = Vec::with_capacity(found.len());
+        for (one, window) in found {
             let Match { session_id, at, id, score } = *one;
-            let place = SearchPlace { at, id, score, window: *window, widened };
-            let message = messages.remove(&(session_id, at, id))?;
-            let session = sessions.get(&session_id)?.clone();
-            Some(SearchHit { place, message, session })
-        });
-        Ok(hits.collect())
+            match messages.remove(&(session_id, at, id)) {
+                Some(Some(message)) => {
+                    let place = SearchPlace { at, id, score, window: *window, widened };
+                    let session = sessions.get(&session_id).cloned();
+                    hits.extend(session.map(|session| SearchHit { place, message, session }));
+                }
+                // No room for it: the next page begins with it.
+                Some(None) => return Ok(Rows { rows: hits, more: true }),
+                None => {}
+            }
+        }
+        Ok(Rows { rows: hits, more: false })
     }
 }
 

@@ -77,7 +77,7 @@ pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::
     }
     let said = read(&mut transaction, &sessions, &times, &ids).await?;
     let newest = said.iter().map(|said| said.occurred_at).max();
-    let indexed = write(&mut transaction, said).await?;
+    let indexed = write(&mut transaction, said, last).await?;
     sqlx::query!(
         "UPDATE search_position SET seq = $1, newest_at = GREATEST(newest_at, $2)",
         last,
@@ -148,7 +148,12 @@ async fn read(
     .await
 }
 
-async fn write(connection: &mut PgConnection, said: Vec<Said>) -> Result<usize, sqlx::Error> {
+/// Writes the documents, and the words with the entry of the journal up to which this is.
+async fn write(
+    connection: &mut PgConnection,
+    said: Vec<Said>,
+    seq: i64,
+) -> Result<usize, sqlx::Error> {
     // Tens of milliseconds of work, which other tasks need not wait for.
     let made = tokio::task::spawn_blocking(|| {
         let document = |said: &Said| Document::of(&said.message, &said.agent_id, said.occurred_at);
@@ -168,12 +173,13 @@ async fn write(connection: &mut PgConnection, said: Vec<Said>) -> Result<usize, 
     let (words, counts): (Vec<String>, Vec<i64>) =
         words.into_iter().map(|(word, count)| (word.to_owned(), count)).unzip();
     sqlx::query!(
-        "INSERT INTO search_words (word, documents)
-        SELECT * FROM unnest($1::text[], $2::bigint[])
+        "INSERT INTO search_words (word, documents, first_seq)
+        SELECT word, documents, $3 FROM unnest($1::text[], $2::bigint[]) AS said (word, documents)
         ON CONFLICT (word) DO UPDATE SET
             documents = search_words.documents + excluded.documents",
         &words,
-        &counts
+        &counts,
+        seq
     )
     .execute(connection)
     .await?;

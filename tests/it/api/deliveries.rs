@@ -223,11 +223,15 @@ async fn what_can_be_read_by_now_comes_out_of_quarantine_once() {
     let undated = event("chat.push", "A", r#","role":"user","message":"when?""#);
     let arrived = arrival(undated, at(-600));
     quarantine(&api, &arrived).await;
-    assert_eq!(show(&api, &arrived).await.json()["reason"], "data.message: it is missing");
+    let before = show(&api, &arrived).await;
+    assert_eq!(before.json()["reason"], "data.message: it is missing");
 
     let answer = retry(&api, &arrived).await;
     let released = answer.json();
     assert_eq!(answer.status, 200, "{released}");
+    let known = [("X-API-Key", BOOTSTRAP), ("If-None-Match", before.header("etag").unwrap())];
+    let path = format!("/v1/deliveries/{}", arrived.id.0);
+    assert_eq!(api.send("GET", &path, &known).await.status, 200, "its outcome is another now");
     for (field, value) in [
         ("outcome", json!("stored")),
         ("reason", json!(null)),

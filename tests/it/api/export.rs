@@ -1,15 +1,17 @@
 //! Everything as a file: each row once, in every format, and on from where it was cut.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::Field;
 use serde_json::Value;
 use verbatim::store::keys::Scope;
 
-use super::app::TestApi;
+use super::app::{BOOTSTRAP, TestApi, at};
 use super::http::Answer;
-use super::rows::Row;
+use super::rows::{Row, say};
 
 const TEXTS: usize = 250;
 
@@ -84,5 +86,271 @@ async fn an_export_asks_for_its_scope_and_shows_a_bound_key_its_agents_alone() {
         let seen = rows(&api.send("GET", &target, &[("X-API-Key", &bound)]).await);
         assert_eq!(seen.len(), expected, "{kind}");
         assert!(seen.iter().all(|row| row["agent_id"] == "B"));
+    }
+}
+
+/// The texts of an export, in alphabetic order.
+async fn said(api: &TestApi, filter: &str) -> Vec<String> {
+    let answer = api.get(&format!("/v1/export/messages?{filter}")).await;
+    assert_eq!(answer.status, 200, "{filter}: {}", answer.text());
+    column(&rows(&answer), "message")
+}
+
+fn column(rows: &[Value], name: &str) -> Vec<String> {
+    let mut texts: Vec<_> = rows.iter().map(|row| row[name].as_str().unwrap().to_owned()).collect();
+    texts.sort_unstable();
+    texts
+}
+
+#[actix_web::test]
+async fn each_filter_of_messages_lets_through_what_it_says() {
+    let api = TestApi::start().await;
+    let pool = api.database.pool();
+    let ours = Row { started: at(-100), ..Row::new("A", "s1") }
+        .store_with(pool, &[("user", "a0"), ("assistant", "a1"), ("user", "a2")])
+        .await;
+    Row { source: "kiosk", started: at(-50), ..Row::new("B", "s2") }
+        .store_with(pool, &[("user", "b0")])
+        .await;
+    let old =
+        Row { started: at(-90_000), active: at(-90_000), ..Row::new("C", "s3") }.store(pool).await;
+    say(pool, old, at(-90_000), "guest", "c0").await;
+    let (from, to) = (at(-100).timestamp(), at(-98).timestamp());
+    for (filter, expected) in [
+        ("", &["a0", "a1", "a2", "b0", "c0"] as &[_]),
+        ("agent_id=A", &["a0", "a1", "a2"]),
+        ("agent_id=B&agent_id=C", &["b0", "c0"]),
+        ("agent_id=none", &[]),
+        ("source=kiosk", &["b0"]),
+        ("role=user", &["a0", "a2", "b0"]),
+        ("role=guest", &["c0"]),
+        (&format!("after={from}"), &["a1", "a2", "b0"]),
+        (&format!("before={from}"), &["c0"]),
+        (&format!("after={from}&before={to}"), &["a1"]),
+        ("session_id=s1", &["a0", "a1", "a2"]),
+        (&format!("session_id={ours}"), &["a0", "a1", "a2"]),
+        ("session_id=s1&agent_id=B", &[]),
+        (&format!("agent_id=A&role=user&after={from}"), &["a2"]),
+    ] {
+        assert_eq!(said(&api, filter).await, expected, "{filter}");
+    }
+}
+
+#[actix_web::test]
+async fn each_filter_of_sessions_lets_through_what_it_says() {
+    let api = TestApi::start().await;
+    let pool = api.database.pool();
+    Row { room: Some("lobby"), ..Row::new("A", "lobby") }.store_with(pool, &[("user", "1")]).await;
+    Row { source: "kiosk", active: at(-1), ..Row::new("A", "kiosk") }.store(pool).await;
+    Row { joined: false, active: at(-2), ..Row::new("B", "pushed") }
+        .store_with(pool, &[("user", "1"), ("user", "2")])
+        .await;
+    Row { started: at(-900), active: at(-600), ..Row::new("C", "idle") }.store(pool).await;
+    Row { started: at(-9000), active: at(-8000), ..Row::new("C", "silent") }.store(pool).await;
+    let time = |second| at(second).timestamp();
+    for (filter, expected) in [
+        ("", &["idle", "kiosk", "lobby", "pushed", "silent"] as &[_]),
+        ("agent_id=A", &["kiosk", "lobby"]),
+        ("agent_id=A&agent_id=B", &["kiosk", "lobby", "pushed"]),
+        ("source=kiosk", &["kiosk"]),
+        ("room_name=lobby", &["lobby"]),
+        ("status=live", &["kiosk", "lobby", "pushed"]),
+        ("status=idle", &["idle"]),
+        ("status=ended", &["silent"]),
+        ("opened_by=chat.push", &["pushed"]),
+        ("opened_by=room.join", &["idle", "kiosk", "lobby", "silent"]),
+        (&format!("started_after={}", time(-900)), &["kiosk", "lobby", "pushed"]),
+        (&format!("started_before={}", time(-900)), &["silent"]),
+        (&format!("active_after={}", time(-600)), &["kiosk", "lobby", "pushed"]),
+        (&format!("active_before={}", time(-600)), &["silent"]),
+        ("min_messages=1", &["lobby", "pushed"]),
+        ("min_messages=2&agent_id=B", &["pushed"]),
+    ] {
+        let answer = api.get(&format!("/v1/export/sessions?{filter}")).await;
+        assert_eq!(answer.status, 200, "{filter}: {}", answer.text());
+        assert_eq!(column(&rows(&answer), "session_id"), expected, "{filter}");
+    }
+    for wrong in ["status=dead", "opened_by=magic", "started_after=noon", "min_messages=-1"] {
+        let answer = api.get(&format!("/v1/export/sessions?{wrong}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{wrong}");
+    }
+}
+
+fn unpacked(how: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match how {
+        "gzip" => flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap(),
+        _ => zstd::Decoder::new(bytes).unwrap().read_to_end(&mut out).unwrap(),
+    };
+    out
+}
+
+#[actix_web::test]
+async fn a_file_is_packed_where_that_is_asked_for_and_its_way_where_the_client_can() {
+    let api = talk().await;
+    for path in ["/v1/export/messages", "/v1/export/sessions"] {
+        for format in ["jsonl", "csv"] {
+            let target = format!("{path}?format={format}");
+            let plain = api.get(&target).await;
+            assert_eq!(plain.header("content-encoding"), None);
+            for (how, ending) in [("gzip", "gz"), ("zstd", "zst")] {
+                let file = api.get(&format!("{target}&compression={how}")).await;
+                assert_eq!(file.header("content-type"), Some(&*format!("application/{how}")));
+                assert_eq!(file.header("content-encoding"), None, "the file itself is packed");
+                let name = file.header("content-disposition").unwrap();
+                assert!(name.ends_with(&format!(".{format}.{ending}\"")), "{name}");
+                assert_eq!(unpacked(how, &file.body), plain.body, "{target} {how}");
+
+                let accept = [("X-API-Key", BOOTSTRAP), ("Accept-Encoding", how)];
+                let sent = api.send("GET", &target, &accept).await;
+                assert_eq!(sent.header("content-encoding"), Some(how));
+                assert_eq!(sent.header("content-type"), plain.header("content-type"));
+                assert_eq!(unpacked(how, &sent.body), plain.body, "{target} {how}");
+            }
+        }
+        for query in ["compression=gzip", "compression=zstd", "with_cursor=true"] {
+            let refused = api.get(&format!("{path}?format=parquet&{query}")).await;
+            assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_parameter"));
+        }
+        let plain = "format=parquet&compression=none&with_cursor=false";
+        assert_eq!(api.get(&format!("{path}?{plain}")).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn a_head_tells_what_a_get_would_and_sends_nothing() {
+    let api = talk().await;
+    for path in ["/v1/export/messages", "/v1/export/sessions"] {
+        for query in ["", "?format=csv", "?format=parquet", "?compression=zstd"] {
+            let target = format!("{path}{query}");
+            let key = [("X-API-Key", BOOTSTRAP)];
+            let (head, get) = (api.send("HEAD", &target, &key).await, api.get(&target).await);
+            assert_eq!((head.status, head.body.len()), (200, 0), "{target}");
+            for name in ["content-type", "content-disposition", "cache-control", "vary"] {
+                assert!(head.header(name).is_some());
+                assert_eq!(head.header(name), get.header(name), "{target} {name}");
+            }
+        }
+        assert_eq!(
+            api.send("HEAD", &format!("{path}?format=xls"), &[("X-API-Key", BOOTSTRAP)])
+                .await
+                .status,
+            400
+        );
+    }
+}
+
+#[actix_web::test]
+async fn sessions_are_the_same_in_every_format() {
+    let api = TestApi::start().await;
+    let pool = api.database.pool();
+    Row { room: Some("@lobby"), participants: Some(2), ..Row::new("A", "=s1") }
+        .store_with(pool, &[("user", "1"), ("assistant", "2")])
+        .await;
+    Row { started: at(-9000), active: at(-8000), ..Row::new("B", "s2") }.store(pool).await;
+    let lines = rows(&api.get("/v1/export/sessions").await);
+    assert_eq!(lines.len(), 2);
+
+    let csv = api.get("/v1/export/sessions?format=csv").await;
+    let mut reader = csv::Reader::from_reader(&csv.body[..]);
+    let names: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    for (row, line) in reader.records().map(Result::unwrap).zip(&lines) {
+        assert_eq!(names.len(), line.as_object().unwrap().len());
+        for (name, cell) in names.iter().zip(row.iter()) {
+            let expected = match &line[name] {
+                Value::Null => String::new(),
+                Value::String(text) if text.starts_with(['=', '@']) => format!("'{text}"),
+                Value::String(text) => text.clone(),
+                other => other.to_string().trim_end_matches(".0").to_owned(),
+            };
+            assert_eq!(cell, expected, "{name}");
+        }
+    }
+
+    let parquet = api.get("/v1/export/sessions?format=parquet").await;
+    let reader = SerializedFileReader::new(Bytes::copy_from_slice(&parquet.body)).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let typed: Vec<_> = schema.columns().iter().map(|column| column.name()).collect();
+    assert_eq!(typed, names, "the same columns");
+    let read: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read.len(), lines.len());
+    for (row, line) in read.iter().zip(&lines) {
+        for (name, field) in row.get_column_iter() {
+            let as_json = match field {
+                Field::Null => Value::Null,
+                Field::Str(text) => text.as_str().into(),
+                Field::Long(number) => (*number).into(),
+                Field::Double(number) => (*number).into(),
+                Field::TimestampMicros(micros) => {
+                    let at = chrono::DateTime::from_timestamp_micros(*micros).unwrap();
+                    at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into()
+                }
+                other => panic!("{name}: {other}"),
+            };
+            assert_eq!(as_json, line[name], "{name}");
+        }
+    }
+}
+
+/// More sessions and more messages than pages of an export hold, and one session that is longer.
+async fn many(api: &TestApi) {
+    let sessions = "
+        INSERT INTO sessions (id, source, agent_id, sender_session_id, started_at, last_activity_at,
+            activity_bucket, message_count, user_message_count, first_delivery_id)
+        SELECT gen_random_uuid(), 'default', 'A', 's' || n, $1, $1 + interval '2 hours', $2,
+            CASE n WHEN 1 THEN 4500 ELSE 1 END, 0, gen_random_uuid()
+        FROM generate_series(1, 4100) AS n";
+    let bucket = verbatim::domain::session::activity_bucket(at(0));
+    sqlx::query(sessions).bind(at(-7200)).bind(bucket).execute(api.database.pool()).await.unwrap();
+    let messages = "
+        INSERT INTO messages (session_id, occurred_at, id, delivery_id, role, message, sent_at,
+            received_at, altered, undated)
+        SELECT s.id, s.started_at + n / 3 * interval '1 second', gen_random_uuid(),
+            gen_random_uuid(), 'user', n::text, NULL, s.started_at, false, false
+        FROM sessions AS s CROSS JOIN LATERAL generate_series(1, s.message_count) AS n";
+    sqlx::query(messages).execute(api.database.pool()).await.unwrap();
+}
+
+#[actix_web::test]
+async fn more_rows_than_a_page_holds_come_once_and_are_gone_on_with_anywhere() {
+    let api = TestApi::start().await;
+    many(&api).await;
+    let cuts_of_messages = [0, 3_998, 3_999, 4_000, 4_777, 8_000, 8_598];
+    let cuts_of_sessions = [0, 1_998, 1_999, 2_000, 4_000, 4_098];
+    for (kind, count, cuts) in
+        [("messages", 8_599, &cuts_of_messages[..]), ("sessions", 4_100, &cuts_of_sessions[..])]
+    {
+        let target = format!("/v1/export/{kind}?with_cursor=true");
+        let all = rows(&api.get(&target).await);
+        let ids: Vec<_> = all.iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), count);
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), count, "{kind}: none twice");
+        for cut in cuts {
+            let cursor = all[*cut]["cursor"].as_str().unwrap();
+            let rest = api.get(&format!("/v1/export/{kind}?cursor={cursor}&format=csv")).await;
+            let mut reader = csv::Reader::from_reader(&rest.body[..]);
+            let rest: Vec<_> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
+            assert!(rest == ids[cut + 1..], "{kind}: after row {cut} come {}", rest.len());
+        }
+        let parquet = api.get(&format!("/v1/export/{kind}?format=parquet")).await;
+        let reader = SerializedFileReader::new(Bytes::copy_from_slice(&parquet.body)).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows(), i64::try_from(count).unwrap());
+    }
+}
+
+#[actix_web::test]
+async fn no_cell_of_an_export_or_a_transcript_is_a_formula() {
+    let api = TestApi::start().await;
+    let starts = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"];
+    let texts = starts.map(|start| format!("{start}1+1"));
+    let said: Vec<(&str, &str)> = texts.iter().map(|text| ("user", text.as_str())).collect();
+    Row::new("A", "s").store_with(api.database.pool(), &said).await;
+    for path in ["/v1/export/messages?format=csv", "/v1/sessions/s/transcript?format=csv"] {
+        let csv = api.get(path).await;
+        let mut reader = csv::Reader::from_reader(&csv.body[..]);
+        let at = reader.headers().unwrap().iter().position(|name| name == "message").unwrap();
+        let cells: Vec<_> = reader.records().map(|row| row.unwrap()[at].to_owned()).collect();
+        let expected: Vec<_> = texts.iter().map(|text| format!("'{text}")).collect();
+        assert_eq!(cells, expected, "{path}");
     }
 }

@@ -21,6 +21,11 @@ impl Answer {
         })
     }
 
+    /// The status line and the headers.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("a body of UTF-8")
     }

@@ -101,3 +101,23 @@ async fn a_conversation_is_whole_across_partitions() {
         assert_eq!(backwards, expected);
     }
 }
+
+#[actix_web::test]
+async fn a_page_of_long_messages_is_shorter_than_its_limit_and_none_is_skipped() {
+    let api = TestApi::start().await;
+    let texts: Vec<String> = (0..20).map(|n| format!("{n} {}", "x".repeat(1 << 20))).collect();
+    let said: Vec<(&str, &str)> = texts.iter().map(|text| ("user", text.as_str())).collect();
+    Row { started: at(-60), ..Row::new("A", "s") }.store_with(api.database.pool(), &said).await;
+    for (order, backwards) in [("asc", false), ("desc", true)] {
+        let list = format!("/v1/sessions/s/messages?limit=500&order={order}");
+        let first = api.get(&list).await;
+        assert!(first.body.len() < 11 << 20, "{} bytes", first.body.len());
+        assert!(first.header("link").is_some());
+        assert_eq!(first.json()["has_more"], true);
+        let mut seen = api.walk(&list, "message").await;
+        if backwards {
+            seen.reverse();
+        }
+        assert!(seen == texts, "each once, in order");
+    }
+}

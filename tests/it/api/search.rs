@@ -180,6 +180,79 @@ async fn parts_of_words_are_found_where_no_word_matches() {
 }
 
 #[actix_web::test]
+async fn a_rare_word_stays_among_the_many_that_hold_it() {
+    let api = TestApi::start().await;
+    let holders: Vec<String> =
+        (0..60).map(|n| format!("marigold{n:02} marigold{n:02} silver")).collect();
+    let mut said: Vec<_> = (0..)
+        .zip(&holders)
+        .map(|(second, text)| Said { second, text, ..Said::default() })
+        .collect();
+    said.push(Said { second: 99, text: "gold quicksilver", ..Said::default() });
+    store(&api, &said).await;
+    index(&api).await;
+    // Of `lver` there is no word, so parts are looked for, and fifty words hold `gold`.
+    assert!(found(&api, "gold lver").await.contains(&"gold quicksilver".to_owned()));
+    assert!(found(&api, "gold* lver").await.contains(&"gold quicksilver".to_owned()));
+}
+
+#[actix_web::test]
+async fn pages_of_parts_of_words_hold_each_match_once_while_the_vocabulary_changes() {
+    let api = TestApi::start().await;
+    let text = |n: i64| format!("marigold{n:03}");
+    let all: Vec<String> = (0..80).map(text).collect();
+    let said: Vec<_> =
+        (0..).zip(&all).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    store(&api, &said).await;
+    index(&api).await;
+    let expected = texts(&api.get("/v1/search?q=rigol&limit=500").await);
+    assert_eq!(expected.len(), 50, "as many words as are looked for");
+    let mut seen = Vec::new();
+    let mut target = "/v1/search?q=rigol&limit=7".to_owned();
+    for page in 0_i64.. {
+        let answer = api.get(&target).await;
+        seen.extend(texts(&answer));
+        let body = answer.json();
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        target = format!("/v1/search?q=rigol&limit=7&cursor={cursor}");
+        // Those that were left out become the most frequent, and others are new.
+        sqlx::query("UPDATE search_words SET documents = 9 + $1 WHERE word > 'marigold04'")
+            .bind(page)
+            .execute(api.database.pool())
+            .await
+            .unwrap();
+        let new = format!("aarigold{page}");
+        store(&api, &[Said { second: page, text: &new, ..Said::default() }]).await;
+        index(&api).await;
+    }
+    assert_eq!(seen, expected);
+}
+
+#[actix_web::test]
+async fn a_page_of_long_matches_is_shorter_than_its_limit_and_none_is_skipped() {
+    let api = TestApi::start().await;
+    let long: Vec<String> = (0..20).map(|n| format!("gold {n} {}", "x".repeat(1 << 20))).collect();
+    let said: Vec<_> =
+        (0..).zip(&long).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    store(&api, &said).await;
+    index(&api).await;
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    let mut target = "/v1/search?q=gold&limit=500".to_owned();
+    loop {
+        let answer = api.get(&target).await;
+        assert!(answer.body.len() < 11 << 20, "{} bytes", answer.body.len());
+        seen.extend(texts(&answer));
+        pages += 1;
+        let body = answer.json();
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        target = format!("/v1/search?q=gold&limit=500&cursor={cursor}");
+    }
+    assert!(pages >= 3, "{pages}");
+    seen.reverse();
+    assert!(seen == long, "each once, the newest first");
+}
+
+#[actix_web::test]
 async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
     let api = with_texts(&["<b>Gold</b> & silver"]).await;
     let body = search(&api, "gold").await.json();

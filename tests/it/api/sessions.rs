@@ -211,3 +211,38 @@ async fn our_id_wins_over_a_senders_id_that_reads_the_same() {
     say(pool, twin, at(5), "user", "still not").await;
     assert_eq!(api.get(&format!("/v1/sessions/{id}/messages")).await.column("message"), ["mine"]);
 }
+
+#[actix_web::test]
+async fn a_page_with_long_messages_has_as_many_sessions_as_there_is_room_for() {
+    let api = TestApi::start().await;
+    let pool = api.database.pool();
+    let long = "x".repeat(3 << 20);
+    for (second, name, count) in
+        [(0, "none", 0), (1, "a", 2), (2, "b", 1), (3, "huge", 5), (4, "c", 1)]
+    {
+        let said = vec![("user", long.as_str()); count];
+        Row { active: at(-second), ..Row::new("A", name) }.store_with(pool, &said).await;
+    }
+    let list = "/v1/sessions?limit=500&include=messages";
+    let (mut target, mut pages) = (list.to_owned(), Vec::new());
+    loop {
+        let answer = api.get(&target).await;
+        assert!(answer.body.len() < 13 << 20, "{} bytes", answer.body.len());
+        let body = answer.json();
+        let count = |row: &serde_json::Value| row["messages"].as_array().unwrap().len();
+        let rows = body["data"].as_array().unwrap().iter();
+        pages.push(
+            rows.map(|row| (row["session_id"].as_str().unwrap().to_owned(), count(row)))
+                .collect::<Vec<_>>(),
+        );
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        target = format!("{list}&cursor={cursor}");
+    }
+    let page = |rows: &[(&str, usize)]| {
+        rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Vec<_>>()
+    };
+    // What is longer than a page by itself comes alone, with as much as a page holds.
+    let expected =
+        [page(&[("none", 0), ("a", 2), ("b", 1)]), page(&[("huge", 3)]), page(&[("c", 1)])];
+    assert_eq!(pages, expected);
+}

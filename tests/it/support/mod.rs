@@ -7,4 +7,5 @@ pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod samples;
+pub(crate) mod schema;
 pub(crate) mod wire;
