@@ -10,7 +10,7 @@ use crate::backup::{program, run};
 use crate::support::app::{App, now};
 
 /// What is said in the session that is erased, and nowhere else.
-const HUSH: &str = "zebra-crossing-at-noon";
+const HUSH: &str = "zebracrossing";
 /// What is said in another one.
 const LOUD: &str = "everybody-may-know";
 
@@ -66,6 +66,24 @@ fn any_file_holds(folder: &Path, text: &str) -> bool {
     })
 }
 
+/// Rows of the index for searching that have a word.
+fn search_documents(dump: &str, word: &str) -> usize {
+    let tables = dump.split("COPY public.search_documents_").skip(1);
+    let rows = tables.flat_map(|table| table.lines().take_while(|row| *row != "\\."));
+    rows.filter(|row| row.contains(word)).count()
+}
+
+/// Resolves once the messages of the session can be searched for.
+async fn until_it_is_found(app: &App) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.get(&format!("/v1/search?q={HUSH}")).await.json()["data"].as_array().unwrap().len()
+        < 2
+    {
+        assert!(Instant::now() < deadline, "it is not found");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Resolves once an erasure waits for those who write.
 async fn until_it_waits(app: &App) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -97,8 +115,11 @@ async fn an_erased_session_is_in_no_dump_and_in_no_file_and_does_not_come_back()
         assert!([200, 422].contains(&app.deliver(body).await.status));
     }
     app.drained().await;
+    // The index for searching has it too, a while later.
+    until_it_is_found(&app).await;
     let before = dump(&app);
     assert!(holds(&before, HUSH) && holds(&before, LOUD), "this test sees what it looks for");
+    assert_eq!(search_documents(&before, HUSH), 2);
     assert!(any_file_holds(&app.data.path().join("inbox"), HUSH));
     assert_eq!(agent(&app).await["message_count"], 3);
 
@@ -108,11 +129,12 @@ async fn an_erased_session_is_in_no_dump_and_in_no_file_and_does_not_come_back()
     assert_eq!(
         receipt["rows"],
         json!({ "sessions": 1, "messages": 2, "guarded_messages": 1, "joins": 1,
-            "other_events": 1, "deliveries": 7 })
+            "other_events": 1, "search_documents": 2, "deliveries": 7 })
     );
     assert_eq!((&receipt["kind"], &receipt["session_id"]), (&json!("session"), &json!("gone")));
     let after = dump(&app);
     assert!(!holds(&after, HUSH), "nothing of it is left");
+    assert_eq!(search_documents(&after, HUSH), 0);
     assert!(holds(&after, LOUD), "and nothing else has gone");
     assert_eq!(agent(&app).await["message_count"], 1);
     assert_eq!(agent(&app).await["session_count"], 1);
