@@ -84,21 +84,22 @@ async fn until_it_is_found(app: &App) {
     }
 }
 
-/// Resolves once an erasure waits for those who write.
-async fn until_it_waits(app: &App) {
+/// Resolves once somebody waits for a lock of a kind.
+async fn until_one_waits(app: &App, kind: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event = 'advisory'",
+             WHERE datname = current_database() AND wait_event = $1",
         )
+        .bind(kind)
         .fetch_one(app.database.pool())
         .await
         .unwrap();
         if waiting > 0 {
             return;
         }
-        assert!(Instant::now() < deadline, "it does not wait");
+        assert!(Instant::now() < deadline, "nobody waits: {kind}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -172,12 +173,13 @@ async fn what_waits_in_the_inbox_when_its_agent_is_erased_is_not_stored() {
     let join = json!({ "event_type": "room.join", "agent_id": "A", "timestamp": now().timestamp(),
         "data": { "session_id": "two" } });
     app.deliver(join.to_string()).await;
+    until_one_waits(&app, "relation").await;
     let undrained = [said("one", HUSH, None), said("three", HUSH, Some(now()))];
     for body in undrained.into_iter().chain([format!("{{\"agent_id\":\"A\",\"{HUSH}")]) {
         app.deliver(body).await;
     }
     let (receipt, ()) = tokio::join!(app.ask("DELETE", "/v1/agents/A"), async {
-        until_it_waits(&app).await;
+        until_one_waits(&app, "advisory").await;
         held.rollback().await.unwrap();
     });
     assert_eq!(receipt.status, 200, "{}", receipt.text);
