@@ -50,12 +50,13 @@ pub(super) enum Row<'a> {
     Erasure(Erased<'a>),
 }
 
-/// What was erased for good.
+/// What is gone for good.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Erased<'a> {
-    /// The id of the receipt.
+    /// The id of the receipt; where it was over age, an id of its own.
     id: Uuid,
-    /// `session`, or `agent` with all its sessions.
+    /// Erased was a `session`, or an `agent` with all its sessions; `retention` is a session that
+    /// was over age.
     #[schema(value_type = String)]
     kind: ErasureKind,
     /// Whose.
@@ -64,6 +65,9 @@ pub(super) struct Erased<'a> {
     session: Option<ErasedSession<'a>>,
     /// When.
     at: Timestamp,
+    /// Where only what was said in the session before this time was over age: that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Timestamp>,
 }
 
 /// By what an erased session was known.
@@ -121,6 +125,7 @@ impl<'a> From<&'a Erasure> for Erased<'a> {
             agent_id: &erasure.agent_id,
             session,
             at: Timestamp(erasure.at),
+            before: erasure.before.map(Timestamp),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem};
 use crate::store::erase::{Begun, NewErasure, Receipt, Tally, Target};
 use crate::store::journal::ErasureKind;
 use crate::store::keys::Scope;
+use crate::store::sessions::Found;
 
 /// What was erased.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,8 +70,14 @@ pub(super) async fn session(
     let params = Params::parse(&req, &["agent_id", "source"], &[])?;
     let session_id = path_id(&req)?;
     let key = session_key(&session_id, &params, &caller);
-    let row = only(state.store.find_session(key).await?)?;
-    erase(&state, &caller, Target::Session(&row)).await
+    let found = state.store.find_session(key).await?;
+    if matches!(found, Found::Nothing)
+        && let Some(id) = state.store.unfinished_erasure(key).await?
+    {
+        // Its session is gone, and what is left of it is not: whoever asks again is no stranger.
+        return carry_out(&state, id).await;
+    }
+    erase(&state, &caller, Target::Session(&only(found)?)).await
 }
 
 /// Erases an agent with all its sessions.
@@ -86,7 +93,8 @@ pub(super) async fn agent(
     caller.require(Scope::Erase)?;
     Params::parse(&req, &[], &[])?;
     let agent_id = path_id(&req)?;
-    if !caller.sees(&agent_id) || state.store.find_agent(&agent_id).await?.is_none() {
+    let now = state.clock.now();
+    if !caller.sees(&agent_id) || !state.store.has_anything_of(&agent_id, now).await? {
         return Err(no_such_agent());
     }
     erase(&state, &caller, Target::Agent(&agent_id)).await
@@ -99,19 +107,28 @@ async fn erase(
 ) -> Result<HttpResponse, Problem> {
     let at = state.clock.now();
     let new = NewErasure { id: DeliveryId::new(at).0, target, at, key_id: caller.key_id() };
-    if state.store.begin_erasure(&new).await? == Begun::Held {
-        return Err(Problem::new(
-            Code::Conflict,
-            "It is held, or something of it is; `GET /v1/holds` says what. End the hold first.",
-        ));
-    }
+    let id = match state.store.begin_erasure(&new).await? {
+        Begun::Yes => new.id,
+        Begun::Already(id) => id,
+        Begun::Held => {
+            return Err(Problem::new(
+                Code::Conflict,
+                "It is held, or something of it is; `GET /v1/holds` says what. End the hold first.",
+            ));
+        }
+    };
+    carry_out(state, id).await
+}
+
+/// Carries an erasure to its end, and answers its receipt.
+async fn carry_out(state: &ApiState, id: Uuid) -> Result<HttpResponse, Problem> {
     // A task of its own: a client that goes away takes nothing along. One that this process does
-    // not finish is finished by the job that looks for such.
-    let (store, clock, id) = (state.store.clone(), state.clock.clone(), new.id);
+    // not finish is finished by the job that looks for such, or by whoever asks for it again.
+    let (store, clock) = (state.store.clone(), state.clock.clone());
     let carried_out = tokio::spawn(async move { store.carry_out(id, &clock).await });
     let receipt = carried_out.await.map_err(Problem::internal)??;
     let receipt = receipt.ok_or_else(|| {
-        Problem::new(Code::Conflict, "Somebody else carries this erasure out already.")
+        Problem::new(Code::Conflict, "It is being erased already, and that goes on by itself.")
     })?;
     tracing::info!(erasure = %id, kind = ?receipt.kind, rows = ?receipt.rows.0, "erased");
     Ok(HttpResponse::Ok().json(Erased::from(&receipt)))

@@ -20,6 +20,8 @@ const DRAIN_IS_BUSY: usize = 250;
 /// How long it gives way to the drain before a batch, at the most: what was said is to be stored
 /// before it is to be found, so search falls behind under load, and does not stop.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// How often it tells how far search is behind while it gives way.
+const TELL: Duration = Duration::from_secs(5);
 /// How long one batch may take. A connection that is half open would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Where the network swallows us within a batch, nobody else could index for as long as Postgres
@@ -81,30 +83,53 @@ impl Indexer {
         }
     }
 
-    /// Indexes what comes next, and tells how far search is behind. Wherever it ends early, its
-    /// connection goes with it.
+    /// Indexes what comes next, and tells how far search is behind: before, so that it is told also
+    /// where the batch fails or takes long, and after. Wherever it ends early, its connection goes
+    /// with it.
     pub async fn run_once(&mut self) -> Result<Indexed, sqlx::Error> {
-        let (open, options) = (self.open.take(), &self.options);
+        let mut connection = self.tell(None).await?;
+        let step = async {
+            let indexed = index_next(&mut connection).await?;
+            Ok::<_, sqlx::Error>((connection, indexed))
+        };
+        let done = tokio::time::timeout(DEADLINE, step).await;
+        let (connection, indexed) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        self.open = Some(self.tell(Some(connection)).await?);
+        Ok(indexed)
+    }
+
+    /// Tells how far search is behind, and gives the connection that it asked over.
+    async fn tell(&mut self, open: Option<PgConnection>) -> Result<PgConnection, sqlx::Error> {
+        let (open, options) = (open.or_else(|| self.open.take()), &self.options);
         let step = async {
             let mut connection = match open {
                 Some(open) => open,
                 None => connect(options).await?,
             };
-            let indexed = index_next(&mut connection).await?;
             let standing = standing(&mut connection).await?;
-            Ok::<_, sqlx::Error>((connection, indexed, standing))
+            Ok::<_, sqlx::Error>((connection, standing))
         };
         let done = tokio::time::timeout(DEADLINE, step).await;
-        let (connection, indexed, standing) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        self.open = Some(connection);
+        let (connection, standing) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
         self.standing.send_replace(Some(standing));
-        Ok(indexed)
+        Ok(connection)
     }
 
-    /// Waits while the drain is busy, within bounds.
+    /// Waits while the drain is busy, within bounds, and tells meanwhile how far search is behind.
     async fn give_way(&mut self) {
-        let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
-        let _ = tokio::time::timeout(LONGEST_WAIT, caught_up).await;
+        let mut depth = self.depth.clone();
+        let caught_up = depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
+        let tell = async {
+            loop {
+                tokio::time::sleep(TELL).await;
+                // Where that fails, the batch that follows says so.
+                self.open = self.tell(None).await.ok();
+            }
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(LONGEST_WAIT, caught_up) => {}
+            () = tell => {}
+        }
     }
 }
 

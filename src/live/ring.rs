@@ -24,18 +24,20 @@ pub struct Event {
     /// As listeners are told it.
     pub text: Bytes,
     agent_id: String,
-    /// Our id and the sender's, where it is about a session.
-    session: Option<(Uuid, String)>,
+    /// Our id, the sender's, and the source, where it is about a session.
+    session: Option<(Uuid, String, String)>,
 }
 
 impl Event {
     pub(super) fn new(position: Position<Place>, change: Change, text: Bytes) -> Self {
         let (agent_id, session) = match change {
             Change::Session(row) | Change::Message(row, _) => {
-                (row.agent_id.clone(), Some((row.id, row.session_id.clone())))
+                let session = (row.id, row.session_id.clone(), row.source.clone());
+                (row.agent_id.clone(), Some(session))
             }
             Change::Erasure(erasure) => {
-                (erasure.agent_id, erasure.session.map(|erased| (erased.id, erased.session_id)))
+                let session = erasure.session.map(|one| (one.id, one.session_id, one.source));
+                (erasure.agent_id, session)
             }
         };
         Self { position, text, agent_id, session }
@@ -43,14 +45,12 @@ impl Event {
 
     /// Whether a filter lets it through.
     pub(super) fn passes(&self, filter: &ChangeFilter) -> bool {
-        let agents = filter.agents.as_ref();
-        agents.is_none_or(|agents| agents.contains(&self.agent_id))
-            && filter.session.as_ref().is_none_or(|wanted| {
-                let session = self.session.as_ref();
-                session.is_some_and(|(id, senders)| {
-                    senders == wanted || Some(*id) == filter.session_id()
-                })
-            })
+        let session = self.session.as_ref();
+        filter.lets_through(
+            &self.agent_id,
+            session.map(|(_, _, source)| source.as_str()),
+            session.map(|(id, senders, _)| (*id, senders.as_str())),
+        )
     }
 }
 

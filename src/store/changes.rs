@@ -34,6 +34,35 @@ pub struct ChangeFilter {
 }
 
 impl ChangeFilter {
+    /// Whether it lets something through: an agent's, from a source, about a session by our id and
+    /// the sender's. What is about all that an agent has concerns whoever follows any of it: its
+    /// sessions are gone, so that nobody can tell any more which it had.
+    #[must_use]
+    pub fn lets_through(
+        &self,
+        agent_id: &str,
+        source: Option<&str>,
+        session: Option<(Uuid, &str)>,
+    ) -> bool {
+        let agents = self.agents.as_ref();
+        agents.is_none_or(|agents| agents.iter().any(|wanted| wanted == agent_id))
+            && (self.source.as_deref()).is_none_or(|wanted| source.is_none_or(|it| it == wanted))
+            && self.session.as_deref().is_none_or(|wanted| {
+                session
+                    .is_none_or(|(id, senders)| senders == wanted || Some(id) == self.session_id())
+            })
+    }
+
+    /// The same of an erasure.
+    fn tells_of(&self, erasure: &Erasure) -> bool {
+        let session = erasure.session.as_ref();
+        self.lets_through(
+            &erasure.agent_id,
+            session.map(|session| session.source.as_str()),
+            session.map(|session| (session.id, session.session_id.as_str())),
+        )
+    }
+
     /// It lets everything through.
     fn is_open(&self) -> bool {
         *self == Self::default()
@@ -81,8 +110,7 @@ pub struct Changes {
 enum Key {
     Session(Uuid),
     Message(MessageKey),
-    /// `None` where the filter leaves it out.
-    Erasure(Option<Erasure>),
+    Erasure(Erasure),
 }
 
 /// Keys to be looked at.
@@ -116,7 +144,7 @@ impl Store {
             let shown = match &key {
                 Key::Session(id) => sessions.contains_key(id),
                 Key::Message(key) => sessions.contains_key(&key.session_id),
-                Key::Erasure(erasure) => erasure.is_some(),
+                Key::Erasure(erasure) => filter.tells_of(erasure),
             };
             if shown {
                 wanted.push((position, key));
@@ -143,7 +171,7 @@ impl Store {
                         }));
                     }
                 },
-                Key::Erasure(erasure) => erasure.map(Change::Erasure),
+                Key::Erasure(erasure) => Some(Change::Erasure(erasure)),
             };
             items.extend(change.map(|change| (position, change)));
         }
@@ -159,13 +187,12 @@ impl Store {
         items: usize,
     ) -> Result<Option<Keys>, StoreError> {
         let enough = if filter.is_open() { items } else { MOST_KEYS.max(items) };
-        let of = (filter.agents.as_deref(), filter.source.as_deref());
         let mut keys = Vec::new();
         // The entry of the position is fetched along, since it may have been read in part, and to
         // see that it is the same.
         let mut from = after.map_or(0, |after| after.key.seq);
         for (round, step) in STEPS.into_iter().enumerate() {
-            let stretch = self.stretch(from, step, of).await?;
+            let stretch = self.stretch(from, step).await?;
             if round == 0 && !goes_on(after, &stretch.entries) {
                 return Ok(None);
             }
@@ -293,7 +320,7 @@ impl Entry {
     /// that whoever keeps both always has what a message belongs to.
     fn keys(self) -> impl Iterator<Item = (Position<Place>, Key)> {
         let (seq, at) = (self.seq, self.received_at);
-        let erasure = self.erases.then_some(Key::Erasure(self.erasure));
+        let erasure = self.erasure.map(Key::Erasure);
         let keys = self.sessions.into_iter().map(Key::Session);
         let keys = keys.chain(self.messages.into_iter().map(Key::Message)).chain(erasure);
         (1_u32..)

@@ -31,10 +31,10 @@ pub struct MessageKey {
     pub id: Uuid,
 }
 
-/// What was erased for good.
+/// What is gone for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// The id of its receipt.
+    /// The id of its receipt; of what was over age an id of its own.
     pub id: Uuid,
     /// How much.
     pub kind: ErasureKind,
@@ -44,9 +44,12 @@ pub struct Erasure {
     pub session: Option<ErasedSession>,
     /// When.
     pub at: DateTime<Utc>,
+    /// Only what was said before; `None` where it is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<DateTime<Utc>>,
 }
 
-/// How much was erased.
+/// How much was erased, or why it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErasureKind {
@@ -54,6 +57,8 @@ pub enum ErasureKind {
     Session,
     /// An agent with all its sessions.
     Agent,
+    /// A session, or its beginning, that was over age.
+    Retention,
 }
 
 /// By what an erased session was known.
@@ -90,13 +95,12 @@ pub(super) struct Stretch {
     pub(super) more: bool,
 }
 
-/// An entry, with its erasure if that is one to be shown.
+/// An entry.
 pub(super) struct Entry {
     pub(super) seq: i64,
     pub(super) received_at: DateTime<Utc>,
     pub(super) sessions: Vec<Uuid>,
     pub(super) messages: Vec<MessageKey>,
-    pub(super) erases: bool,
     pub(super) erasure: Option<Erasure>,
 }
 
@@ -108,7 +112,7 @@ impl Store {
         seq: i64,
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        let stretch = self.stretch(seq.saturating_add(1), limit, (None, None)).await?;
+        let stretch = self.stretch(seq.saturating_add(1), limit).await?;
         let entries = stretch.entries.into_iter().map(|entry| JournalEntry {
             seq: entry.seq,
             received_at: entry.received_at,
@@ -167,13 +171,8 @@ impl Store {
         Ok(known)
     }
 
-    /// The entries from `seq` on. Of the erasures, those of some agents and of a source.
-    pub(super) async fn stretch(
-        &self,
-        seq: i64,
-        most: u32,
-        (agents, source): (Option<&[String]>, Option<&str>),
-    ) -> Result<Stretch, StoreError> {
+    /// The entries from `seq` on.
+    pub(super) async fn stretch(&self, seq: i64, most: u32) -> Result<Stretch, StoreError> {
         let mut lane = self.lanes.take().await?;
         let mut rows = sqlx::query!(
             r#"SELECT
@@ -183,21 +182,13 @@ impl Store {
                  message_session_ids,
                  message_times,
                  message_ids,
-                 erasure IS NOT NULL AS "erases!",
-                 CASE
-                     WHEN ($3::text[] IS NULL OR erasure ->> 'agent_id' = ANY ($3))
-                         AND ($4::text IS NULL
-                             OR COALESCE(erasure -> 'session' ->> 'source', $4) = $4)
-                     THEN erasure::text
-                 END AS erasure
+                 erasure::text AS erasure
              FROM journal
              WHERE seq >= $1
              ORDER BY seq
              LIMIT $2"#,
             seq,
             i64::from(most) + 1,
-            agents,
-            source,
         )
         .fetch_all(lane.connection())
         .await?;
@@ -213,7 +204,6 @@ impl Store {
                 received_at: row.received_at,
                 sessions: row.session_ids,
                 messages: keys.zip(row.message_ids).map(key).collect(),
-                erases: row.erases,
                 erasure: erasure.map_err(|error| sqlx::Error::Decode(error.into()))?,
             })
         });

@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod journal;
 pub mod keys;
 mod lanes;
+mod log_walk;
 pub mod messages;
 pub mod old;
 mod page;
@@ -23,12 +24,18 @@ pub mod visits;
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::error::DatabaseError;
+use sqlx::{PgConnection, PgPool};
 
 use crate::telemetry::metrics::Connections;
 use lanes::Lanes;
 pub use page::{Order, PageRequest, Position, Rows};
+
+/// How a connection is set up for work that walks whole tables: each statement is short by design,
+/// and one that has to wait, or meets a slow disk, is to be done rather than given up as a request's
+/// is. Where the network swallows us in between, the locks do not stay.
+pub(crate) const PATIENT: &str =
+    "SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '1min'";
 
 /// Reads and writes what Postgres holds. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,6 +56,14 @@ impl Store {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A connection for work that takes its time. It is out of the pool: locks, and a transaction
+    /// that is open, go with it wherever the work is dropped.
+    async fn patient(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql(PATIENT).execute(&mut connection).await?;
+        Ok(connection)
     }
 
     /// The connections that answers are read through: the lanes and the pool together.

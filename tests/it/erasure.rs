@@ -10,7 +10,7 @@ use crate::backup::{program, run};
 use crate::support::app::{App, now};
 
 /// What is said in the session that is erased, and nowhere else.
-const HUSH: &str = "zebra-crossing-at-noon";
+const HUSH: &str = "zebracrossing";
 /// What is said in another one.
 const LOUD: &str = "everybody-may-know";
 
@@ -66,21 +66,40 @@ fn any_file_holds(folder: &Path, text: &str) -> bool {
     })
 }
 
-/// Resolves once an erasure waits for those who write.
-async fn until_it_waits(app: &App) {
+/// Rows of the index for searching that have a word.
+fn search_documents(dump: &str, word: &str) -> usize {
+    let tables = dump.split("COPY public.search_documents_").skip(1);
+    let rows = tables.flat_map(|table| table.lines().take_while(|row| *row != "\\."));
+    rows.filter(|row| row.contains(word)).count()
+}
+
+/// Resolves once the messages of the session can be searched for.
+async fn until_it_is_found(app: &App) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.get(&format!("/v1/search?q={HUSH}")).await.json()["data"].as_array().unwrap().len()
+        < 2
+    {
+        assert!(Instant::now() < deadline, "it is not found");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Resolves once somebody waits for a lock of a kind.
+async fn until_one_waits(app: &App, kind: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event = 'advisory'",
+             WHERE datname = current_database() AND wait_event = $1",
         )
+        .bind(kind)
         .fetch_one(app.database.pool())
         .await
         .unwrap();
         if waiting > 0 {
             return;
         }
-        assert!(Instant::now() < deadline, "it does not wait");
+        assert!(Instant::now() < deadline, "nobody waits: {kind}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -97,8 +116,11 @@ async fn an_erased_session_is_in_no_dump_and_in_no_file_and_does_not_come_back()
         assert!([200, 422].contains(&app.deliver(body).await.status));
     }
     app.drained().await;
+    // The index for searching has it too, a while later.
+    until_it_is_found(&app).await;
     let before = dump(&app);
     assert!(holds(&before, HUSH) && holds(&before, LOUD), "this test sees what it looks for");
+    assert_eq!(search_documents(&before, HUSH), 2);
     assert!(any_file_holds(&app.data.path().join("inbox"), HUSH));
     assert_eq!(agent(&app).await["message_count"], 3);
 
@@ -108,11 +130,12 @@ async fn an_erased_session_is_in_no_dump_and_in_no_file_and_does_not_come_back()
     assert_eq!(
         receipt["rows"],
         json!({ "sessions": 1, "messages": 2, "guarded_messages": 1, "joins": 1,
-            "other_events": 1, "deliveries": 7 })
+            "other_events": 1, "search_documents": 2, "deliveries": 7 })
     );
     assert_eq!((&receipt["kind"], &receipt["session_id"]), (&json!("session"), &json!("gone")));
     let after = dump(&app);
     assert!(!holds(&after, HUSH), "nothing of it is left");
+    assert_eq!(search_documents(&after, HUSH), 0);
     assert!(holds(&after, LOUD), "and nothing else has gone");
     assert_eq!(agent(&app).await["message_count"], 1);
     assert_eq!(agent(&app).await["session_count"], 1);
@@ -150,12 +173,13 @@ async fn what_waits_in_the_inbox_when_its_agent_is_erased_is_not_stored() {
     let join = json!({ "event_type": "room.join", "agent_id": "A", "timestamp": now().timestamp(),
         "data": { "session_id": "two" } });
     app.deliver(join.to_string()).await;
+    until_one_waits(&app, "relation").await;
     let undrained = [said("one", HUSH, None), said("three", HUSH, Some(now()))];
     for body in undrained.into_iter().chain([format!("{{\"agent_id\":\"A\",\"{HUSH}")]) {
         app.deliver(body).await;
     }
     let (receipt, ()) = tokio::join!(app.ask("DELETE", "/v1/agents/A"), async {
-        until_it_waits(&app).await;
+        until_one_waits(&app, "advisory").await;
         held.rollback().await.unwrap();
     });
     assert_eq!(receipt.status, 200, "{}", receipt.text);

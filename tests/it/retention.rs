@@ -14,6 +14,7 @@ use verbatim::store::Store;
 use verbatim::store::ingest::{Row, write};
 
 use crate::support::app::{App, now};
+use crate::support::command::{stderr, stdout, verbatim};
 use crate::support::database::TestDatabase;
 
 const KEEP_DAYS: i64 = 30;
@@ -221,4 +222,70 @@ async fn a_repeat_is_told_though_the_log_of_its_first_attempt_is_gone() {
     assert_eq!(count(app.database.pool()).await, 0);
     app.clock.set(later);
     assert_eq!(deliver().await, ["duplicate"; 3]);
+}
+
+#[tokio::test]
+async fn what_is_held_outlives_its_day_and_the_end_of_its_quarantine() {
+    let database = log_of([-40]).await;
+    let pool = database.pool();
+    let of = |agent: &str, at: DateTime<Utc>| {
+        let body = format!(
+            r#"{{"event_type":"chat.push","agent_id":"{agent}","timestamp":1790607253,
+                "data":{{"session_id":"s","role":"user","message":"hello"}}}}"#
+        );
+        Arrival { body: body.into(), ..arrival(at) }
+    };
+    let later = |seconds| day(-40) + TimeDelta::seconds(seconds);
+    drain(&database, &[of("held", later(0)), of("other", later(1))], false).await;
+    sqlx::query("INSERT INTO holds (id, agent_id, created_at) VALUES ($1, 'held', $2)")
+        .bind(DeliveryId::new(now()).0)
+        .bind(now())
+        .execute(pool)
+        .await
+        .unwrap();
+    for at in [now(), day(200)] {
+        run_once(pool, at, keep()).await.unwrap();
+        let left: Vec<String> =
+            sqlx::query_scalar("SELECT agent_id FROM deliveries").fetch_all(pool).await.unwrap();
+        assert_eq!(left, ["held"], "{at}");
+    }
+}
+
+#[actix_web::test]
+async fn the_command_says_what_would_go_and_drops_it_when_it_is_told_to() {
+    let database = TestDatabase::create().await;
+    let data = tempfile::TempDir::new().unwrap();
+    let long_ago = "2020-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
+    let said: Vec<_> = (0..3)
+        .map(|n| {
+            let at = long_ago + TimeDelta::seconds(n);
+            let body = format!(
+                r#"{{"event_type":"chat.push","agent_id":"A","timestamp":{},
+                    "data":{{"session_id":"s","role":"user","message":"hello"}}}}"#,
+                at.timestamp()
+            );
+            Arrival { body: body.into(), ..arrival(at) }
+        })
+        .collect();
+    drain(&database, &said, false).await;
+    let url = database.url();
+    let folder = data.path().to_str().unwrap();
+    let run = async |more: &[&str]| {
+        let settings = ["retention", "--database-url", &url, "--data-dir", folder];
+        let ages = ["--keep-messages", "30d", "--keep-deliveries", "30d"];
+        let done = verbatim(&[&settings[..], &ages, more].concat()).await;
+        assert!(done.status.success(), "{}", stderr(&done));
+        stdout(&done)
+    };
+    let text = run(&["--dry-run"]).await;
+    let line = |table: &str, rows: u64| format!("{table:<12}{:<24}{rows:>14}\n", "default");
+    assert!(text.contains(&line("sessions", 1)) && text.contains(&line("messages", 3)), "{text}");
+    assert!(!text.contains("gone"), "{text}");
+    assert_eq!(count(database.pool()).await, 3, "nothing has gone");
+
+    let text = run(&[]).await;
+    assert!(text.contains("sessions: 1 gone\n") && text.contains("messages: 3 gone\n"), "{text}");
+    assert!(text.contains("0 days and 3 strays gone\n"), "{text}");
+    assert_eq!(count(database.pool()).await, 0);
+    assert!(run(&["--dry-run"]).await.contains("Nothing is over age."));
 }

@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
 use crate::jobs::partitions::{self, Partition};
+use crate::store::PATIENT;
 
 /// What lies in quarantine is kept for so many times the age of the rest.
 pub const QUARANTINE_FACTOR: i32 = 3;
@@ -59,6 +60,7 @@ pub async fn run_once(
         sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('verbatim retention'))")
             .fetch_one(&mut connection)
             .await?;
+    sqlx::raw_sql(PATIENT).execute(&mut connection).await?;
     let swept = if mine { sweep(&mut connection, now, keep).await? } else { Swept::default() };
     connection.close().await?;
     Ok(swept)
@@ -169,23 +171,24 @@ async fn drop_whole(connection: &mut PgConnection, day: &Day) -> Result<u64, sql
 /// is moved afterwards, in batches, be it one row or a million.
 async fn drop_but_quarantine(connection: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
     let name = &day.name;
+    // All of the day is read for it, so before the lock and not under it. What comes to it in
+    // between is moved with the rest, to the strays where the day has no partition any more.
+    let keeps = has_any(connection, name, &kept()).await?;
     let mut transaction = connection.begin().await?;
     partitions::lock(&mut transaction).await?;
     execute(&mut transaction, &format!("ALTER TABLE deliveries DETACH PARTITION {name}")).await?;
-    if !has_any(&mut transaction, name, &kept()).await? {
-        execute(&mut transaction, &format!("DROP TABLE {name}")).await?;
-        return transaction.commit().await.map(|()| 0);
-    }
     let aside = format!("{name}{DROPPED}");
     execute(&mut transaction, &format!("ALTER TABLE {name} RENAME TO {aside}")).await?;
-    let quarantine = Partition {
-        table: "deliveries",
-        column: "received_at",
-        name: format!("{name}{QUARANTINE}"),
-        from: day.from,
-        to: day.to,
-    };
-    partitions::attach(&mut transaction, &quarantine).await?;
+    if keeps {
+        let quarantine = Partition {
+            table: "deliveries",
+            column: "received_at",
+            name: format!("{name}{QUARANTINE}"),
+            from: day.from,
+            to: day.to,
+        };
+        partitions::attach(&mut transaction, &quarantine).await?;
+    }
     transaction.commit().await?;
     empty(connection, &aside).await
 }

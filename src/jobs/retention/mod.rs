@@ -79,7 +79,7 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<
         store.drop_old_deliveries(&usual, &of_quarantine, &mut gone.rows).await?;
     }
     if !keep.messages.is_for_ever() {
-        store.drop_old_sessions(&limits(now, &keep.messages, 1), &mut gone.rows).await?;
+        store.drop_old_sessions(&limits(now, &keep.messages, 1), now, &mut gone.rows).await?;
     }
     if let Some(age) = keep.messages.longest() {
         store.drop_empty_months(now, oldest(now, age), &mut gone.rows).await?;
@@ -103,14 +103,20 @@ pub(crate) fn limits(now: DateTime<Utc>, ages: &Ages, factor: i32) -> Limits {
     }
 }
 
-/// Carries out what was begun and not finished, because a service ended in the middle.
+/// Carries out what was begun and not finished, because a service ended in the middle. One that
+/// fails keeps no other from being finished; the last failure is told.
 pub async fn finish_erasures(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    let mut finished = Ok(());
     for id in store.unfinished_erasures().await? {
-        if store.carry_out(id, clock).await?.is_some() {
-            tracing::info!(erasure = %id, "an erasure that was interrupted is finished");
+        match store.carry_out(id, clock).await {
+            Ok(Some(_)) => {
+                tracing::info!(erasure = %id, "an erasure that was interrupted is finished");
+            }
+            Ok(None) => {}
+            Err(error) => finished = Err(error),
         }
     }
-    Ok(())
+    finished
 }
 
 impl Gone {

@@ -36,6 +36,8 @@ pub struct NewErasure<'a> {
 pub enum Begun {
     /// It is written down, and is to be carried out.
     Yes,
+    /// The same has been begun before, and has not come to its end.
+    Already(Uuid),
     /// It, or something of it, is held.
     Held,
 }
@@ -67,6 +69,22 @@ impl Store {
         let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
         sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
         let (agent_id, session_id) = (new.target.agent_id(), new.target.session_id());
+        let begun = sqlx::query_scalar!(
+            "SELECT id
+             FROM erasures
+             WHERE finished_at IS NULL
+                 AND agent_id = $1
+                 AND session_id IS NOT DISTINCT FROM $2
+             ORDER BY id
+             LIMIT 1",
+            agent_id,
+            session_id,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(id) = begun {
+            return Ok(Begun::Already(id));
+        }
         let held = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                  SELECT

@@ -22,9 +22,10 @@ pub use rows::Tally;
 pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 
 use crate::clock::Clock;
-use crate::store::ingest::journal::append_erasure;
+use crate::store::ingest::journal::append_erasures;
 use crate::store::ingest::tombstones::BEGIN_ALONE;
 use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
+use crate::store::sessions::SessionKey;
 use crate::store::{Store, StoreError};
 
 /// Sessions that go in one transaction.
@@ -57,6 +58,7 @@ impl Receipt {
             agent_id: self.agent_id.clone(),
             session: self.session.clone(),
             at: self.erased_at,
+            before: None,
         }
     }
 
@@ -69,8 +71,7 @@ impl Store {
     /// Carries an erasure that was begun to its end, and gives the receipt; `None` where somebody
     /// else is at it, or it has come to its end. Wherever it is dropped, it can be taken up again.
     pub async fn carry_out(&self, id: Uuid, clock: &Clock) -> Result<Option<Receipt>, StoreError> {
-        // Out of the pool: the lock, and a transaction that is open, go with the connection.
-        let mut connection = self.pool.acquire().await?.detach();
+        let mut connection = self.patient().await?;
         let mine = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "mine!""#,
             id.to_string(),
@@ -81,6 +82,64 @@ impl Store {
         // Postgres notices by itself where the farewell does not reach it.
         let _ = connection.close().await;
         Ok(receipt)
+    }
+
+    /// An erasure of a session that has not come to its end, though the session may be gone
+    /// already; within what a caller may see.
+    pub async fn unfinished_erasure(
+        &self,
+        key: SessionKey<'_>,
+    ) -> Result<Option<Uuid>, StoreError> {
+        let id = sqlx::query_scalar!(
+            "SELECT id
+             FROM erasures
+             WHERE finished_at IS NULL
+                 AND session_id IS NOT NULL
+                 AND (sender_session_id = $1 OR session_id = $2)
+                 AND ($3::text IS NULL OR agent_id = $3)
+                 AND ($4::text IS NULL OR source = $4)
+                 AND ($5::text[] IS NULL OR agent_id = ANY ($5))
+             ORDER BY id
+             LIMIT 1",
+            key.session_id,
+            key.id(),
+            key.agent_id,
+            key.source,
+            key.visible,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    /// Whether there is anything to erase of an agent. One that never had a session may have events
+    /// of the account, deliveries in the log, or something in quarantine that names it: those are
+    /// looked for along the whole log.
+    pub async fn has_anything_of(
+        &self,
+        agent_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar!(
+            r#"SELECT
+                 EXISTS (SELECT FROM agents WHERE agent_id = $1)
+                 OR EXISTS (SELECT FROM other_events WHERE agent_id = $1 AND session_id IS NULL)
+                 OR EXISTS (
+                     SELECT
+                     FROM erasures
+                     WHERE agent_id = $1 AND session_id IS NULL AND finished_at IS NULL
+                 ) AS "known!""#,
+            agent_id,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if known {
+            return Ok(true);
+        }
+        let mut connection = self.patient().await?;
+        let told = log::tells_of(&mut connection, agent_id, now).await?;
+        let _ = connection.close().await;
+        Ok(told)
     }
 
     /// Erasures that have not come to their end, the oldest first.
@@ -172,14 +231,14 @@ async fn erase_sessions(
     let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
     sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
     receipt.erased_at = receipt.erased_at.max(clock.now());
-    remember_events(&mut transaction, ids).await?;
+    remember_events(&mut transaction, ids, receipt.erased_at).await?;
     let mut rows = receipt.rows.clone();
     let gone = delete_sessions(&mut transaction, ids, &mut rows).await?;
     correct_agents(&mut transaction, &gone.agents).await?;
     receipt.rows = rows;
     note(&mut transaction, receipt).await?;
-    if receipt.session.is_some() && gone.sessions > 0 {
-        append_erasure(&mut transaction, &receipt.erasure()).await?;
+    if receipt.session.is_some() && !gone.sessions.is_empty() {
+        append_erasures(&mut transaction, &[receipt.erasure()], &[]).await?;
     }
     transaction.commit().await
 }
@@ -199,7 +258,7 @@ async fn shorten(
     .await?;
     for id in long {
         // All of it at once: it is ids alone.
-        remember_events(connection, &[id]).await?;
+        remember_events(connection, &[id], receipt.erased_at).await?;
         loop {
             let mut transaction = connection.begin().await?;
             sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
@@ -216,15 +275,26 @@ async fn shorten(
     Ok(())
 }
 
-/// Keeps the ids of events that could come back with another time.
-async fn remember_events(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+/// Keeps the ids of events that the time of the erasure does not keep away: those that could come
+/// back with another time, and those of a sender whose clock is ahead of ours. Of joins and ends a
+/// session has hardly more than one, so all of them are kept.
+async fn remember_events(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    erased_at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO erased_events (id)
          SELECT id FROM guarded_messages WHERE session_id = ANY ($1)
          UNION
-         SELECT id FROM joins WHERE session_id = ANY ($1) AND undated
+         SELECT id FROM messages WHERE session_id = ANY ($1) AND occurred_at > $2
+         UNION
+         SELECT id FROM joins WHERE session_id = ANY ($1)
+         UNION
+         SELECT id FROM other_events WHERE session_id = ANY ($1)
          ON CONFLICT DO NOTHING",
         ids,
+        erased_at,
     )
     .execute(connection)
     .await?;
@@ -255,6 +325,17 @@ async fn finish(
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
     if receipt.session.is_none() {
+        sqlx::query!(
+            "INSERT INTO erased_events (id)
+             SELECT id
+             FROM other_events
+             WHERE agent_id = $1 AND session_id IS NULL AND received_at <= $2
+             ON CONFLICT DO NOTHING",
+            receipt.agent_id,
+            receipt.erased_at,
+        )
+        .execute(&mut *transaction)
+        .await?;
         let gone = sqlx::query!(
             "DELETE FROM other_events WHERE agent_id = $1 AND session_id IS NULL AND received_at <= $2",
             receipt.agent_id,
@@ -263,7 +344,7 @@ async fn finish(
         .execute(&mut *transaction)
         .await?;
         receipt.rows.add("other_events", gone.rows_affected());
-        append_erasure(&mut transaction, &receipt.erasure()).await?;
+        append_erasures(&mut transaction, &[receipt.erasure()], &[]).await?;
     }
     sqlx::query!(
         "UPDATE erasures SET counts = $2::text::jsonb, finished_at = $3 WHERE id = $1",

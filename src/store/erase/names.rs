@@ -1,4 +1,4 @@
-//! Whether a body that cannot be read names somebody.
+//! Whether a body that belongs to no session names somebody.
 
 /// What an agent or a session is called, as it may stand in a body.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::BATCH_MESSAGES;
-use crate::store::journal::MessageKey;
+use crate::store::journal::{ErasedSession, MessageKey};
 use crate::store::search;
 
 /// Tables that have a row a message, beside `messages` itself: named by the session, in
@@ -45,8 +45,9 @@ impl Tally {
 /// What [`delete_sessions`] deleted.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Gone {
-    pub(in crate::store) sessions: u64,
-    /// Whose they were.
+    /// With their agents.
+    pub(in crate::store) sessions: Vec<(String, ErasedSession)>,
+    /// Whose they were, each once.
     pub(in crate::store) agents: Vec<String>,
 }
 
@@ -69,18 +70,22 @@ pub(in crate::store) async fn delete_sessions(
     }
     tally.add("search_documents", search::forget_sessions(connection, ids).await?);
     let gone = sqlx::query!(
-        "DELETE FROM sessions WHERE id = ANY ($1) RETURNING agent_id, message_count",
+        "DELETE FROM sessions
+         WHERE id = ANY ($1)
+         RETURNING id, agent_id, source, sender_session_id, message_count",
         ids,
     )
     .fetch_all(&mut *connection)
     .await?;
     tally.add("sessions", gone.len() as u64);
     let mut agents: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    let sessions = gone.len() as u64;
+    let mut sessions = Vec::with_capacity(gone.len());
     for row in gone {
-        let (sessions, messages) = agents.entry(row.agent_id).or_default();
-        *sessions += 1;
+        let (count, messages) = agents.entry(row.agent_id.clone()).or_default();
+        *count += 1;
         *messages += row.message_count;
+        let (id, session_id, source) = (row.id, row.sender_session_id, row.source);
+        sessions.push((row.agent_id, ErasedSession { id, session_id, source }));
     }
     let figures: Vec<(i64, i64)> = agents.values().copied().collect();
     let agents: Vec<String> = agents.into_keys().collect();

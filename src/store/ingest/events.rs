@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Readable;
 use super::bulk::Bulk;
-use crate::domain::{Arrival, Delivery, Event};
+use crate::domain::Event;
 
 /// Inserts the events, and gives the ids of those that are new.
 pub(super) async fn insert(
@@ -33,12 +33,8 @@ pub(super) async fn insert(
 
 /// The time of some events may differ between repeats, so that the key of `messages` does not
 /// stop them: those without one, and those that are known by the sender's id and not their bytes.
-pub(super) fn may_come_dated_otherwise(arrival: &Arrival, delivery: &Delivery) -> bool {
-    delivery.undated || arrival.evidence.sender_delivery_id.is_some()
-}
-
 fn needs_guard(one: &Readable<'_>) -> bool {
-    may_come_dated_otherwise(one.arrival, one.delivery)
+    one.delivery.undated || one.arrival.evidence.sender_delivery_id.is_some()
 }
 
 async fn leave_out_known<'a>(

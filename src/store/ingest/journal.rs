@@ -35,7 +35,7 @@ impl Entry {
 
     /// Takes the next number. From here to the commit all other writers wait.
     pub(super) async fn append(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let seq = next_seq(connection).await?;
+        let seq = next_seq(connection, 1).await?;
         sqlx::query!(
             "INSERT INTO journal (
                  seq, received_at, message_session_ids, message_times, message_ids, session_ids
@@ -54,31 +54,40 @@ impl Entry {
     }
 }
 
-/// Notes what was erased. It comes last in the transaction that erases, as any entry does: from
-/// here to the commit all other writers wait.
-pub async fn append_erasure(
+/// Notes what was erased, an entry each, and which sessions it has changed. It comes last in the
+/// transaction that erases, as any entry does: from here to the commit all other writers wait.
+pub async fn append_erasures(
     connection: &mut PgConnection,
-    erasure: &Erasure,
+    erasures: &[Erasure],
+    changed: &[Uuid],
 ) -> Result<(), sqlx::Error> {
-    let text = serde_json::to_string(erasure).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let seq = next_seq(connection).await?;
+    let texts = erasures.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    let texts = texts.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let count = i64::try_from(texts.len()).unwrap_or(i64::MAX);
+    if count == 0 {
+        return Ok(());
+    }
+    let last = next_seq(connection, count).await?;
     sqlx::query!(
         "INSERT INTO journal (
              seq, received_at, message_session_ids, message_times, message_ids, session_ids, erasure
          )
-         VALUES ($1, $2, '{}', '{}', '{}', '{}', $3::text::jsonb)",
-        seq,
-        erasure.at,
-        text,
+         SELECT
+             UNNEST($1::bigint[]), UNNEST($2::timestamptz[]), '{}', '{}', '{}', $3::uuid[],
+             UNNEST($4::text[])::jsonb",
+        &(last - count + 1..=last).collect::<Vec<_>>(),
+        &erasures.iter().map(|erasure| erasure.at).collect::<Vec<_>>(),
+        changed,
+        &texts,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// The number of the next entry, and the lock that makes others wait for it.
-async fn next_seq(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!("UPDATE journal_head SET seq = seq + 1 RETURNING seq")
+/// The last one of so many next entries' numbers, and the lock that makes others wait for them.
+async fn next_seq(connection: &mut PgConnection, count: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!("UPDATE journal_head SET seq = seq + $1 RETURNING seq", count)
         .fetch_one(connection)
         .await
 }

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Row;
-use crate::domain::Delivery;
+use crate::domain::{Arrival, Delivery, EventId};
 use crate::store::erase::Names;
 
 /// Begins a transaction of the writer's. An erasure waits until all that have begun have ended, and
@@ -30,12 +30,15 @@ pub(super) async fn among(
     // They happened later, and may still be repeats of what is gone.
     let mut doubtful: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
     for row in rows {
-        let (Some(delivery), arrival) = (row.delivery(), row.arrival) else { continue };
-        let Some(erased_at) = tombs.erased_at(delivery) else { continue };
-        if arrival.received_at <= erased_at || delivery.occurred_at <= erased_at {
-            erased.insert(arrival.id.0);
-        } else if super::events::may_come_dated_otherwise(arrival, delivery) {
-            doubtful.entry(delivery.id.0).or_default().push(arrival.id.0);
+        let (delivery, arrival) = (row.delivery(), row.arrival);
+        match delivery.and_then(|delivery| Some((tombs.erased_at(delivery)?, delivery))) {
+            Some((erased_at, delivery))
+                if arrival.received_at <= erased_at || delivery.occurred_at <= erased_at =>
+            {
+                erased.insert(arrival.id.0);
+            }
+            None if !is_nameless(row) => {}
+            _ => doubtful.entry(event_id(row).0).or_default().push(arrival.id.0),
         }
     }
     if !doubtful.is_empty() {
@@ -45,7 +48,7 @@ pub(super) async fn among(
             .await?;
         erased.extend(known.iter().filter_map(|id| doubtful.get(id)).flatten());
     }
-    erased.extend(unreadable(connection, rows).await?);
+    erased.extend(naming(connection, rows).await?);
     Ok(erased)
 }
 
@@ -102,15 +105,28 @@ fn session_of(delivery: &Delivery) -> Option<Uuid> {
     delivery.event.session().map(|session| session.id.0)
 }
 
-/// Those that cannot be read, and name what was erased after they arrived.
-async fn unreadable(
-    connection: &mut PgConnection,
-    rows: &[Row<'_>],
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    let unread = || rows.iter().map(|row| (row, row.arrival)).filter(|(row, _)| row.read.is_err());
-    let Some(oldest) = unread().map(|(_, arrival)| arrival.received_at).min() else {
-        return Ok(Vec::new());
-    };
+/// It belongs to no session that we can read: only its bytes may name one.
+fn is_nameless(row: &Row<'_>) -> bool {
+    row.delivery().and_then(session_of).is_none()
+}
+
+/// What it is known by among its repeats, whether it can be read or not.
+fn event_id(row: &Row<'_>) -> EventId {
+    let Arrival { source, evidence, body, .. } = row.arrival;
+    let computed = || EventId::of(source, evidence.sender_delivery_id.as_deref(), body);
+    evidence.event_id.unwrap_or_else(computed)
+}
+
+/// When it arrived or, where that is known and earlier, when it happened.
+fn earliest(row: &Row<'_>) -> DateTime<Utc> {
+    let happened = row.delivery().map(|delivery| delivery.occurred_at);
+    happened.unwrap_or(row.arrival.received_at).min(row.arrival.received_at)
+}
+
+/// Those that have no session, and name what was erased after they arrived or happened.
+async fn naming(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
+    let nameless = || rows.iter().filter(|row| is_nameless(row));
+    let Some(oldest) = nameless().map(earliest).min() else { return Ok(Vec::new()) };
     let tombs = sqlx::query!(
         "SELECT agent_id, sender_session_id, source, erased_at
          FROM erasures
@@ -122,13 +138,14 @@ async fn unreadable(
     let mut erased = Vec::new();
     for tomb in tombs {
         let names = Names::of(&tomb.agent_id, tomb.sender_session_id.as_deref());
-        let covers = |arrival: &crate::domain::Arrival| {
-            arrival.received_at <= tomb.erased_at
-                && tomb.source.as_deref().is_none_or(|source| source == arrival.source.as_str())
-                && names.stand_in(&arrival.body)
+        let covers = |row: &&Row<'_>| {
+            let agent = row.delivery().and_then(|delivery| delivery.agent_id.as_deref());
+            earliest(row) <= tomb.erased_at
+                && agent.is_none_or(|agent| agent == tomb.agent_id)
+                && tomb.source.as_deref().is_none_or(|name| name == row.arrival.source.as_str())
+                && names.stand_in(&row.arrival.body)
         };
-        let covered = unread().map(|(_, arrival)| arrival).filter(|arrival| covers(arrival));
-        erased.extend(covered.map(|arrival| arrival.id.0));
+        erased.extend(nameless().filter(covers).map(|row| row.arrival.id.0));
     }
     Ok(erased)
 }

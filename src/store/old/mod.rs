@@ -13,9 +13,12 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::domain::DeliveryId;
 use crate::store::erase::{
     BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions, trim,
 };
+use crate::store::ingest::journal::append_erasures;
+use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::page::BEFORE_ALL;
 use crate::store::{Store, StoreError};
 
@@ -66,6 +69,7 @@ impl Store {
     /// What of conversations is over age.
     pub async fn old_conversations(&self, limits: &Limits) -> Result<Vec<Old>, StoreError> {
         let (sources, untils, usual) = limits.parts();
+        let mut connection = self.patient().await?;
         let whole = sqlx::query!(
             r#"SELECT s.source, count(*) AS "sessions!", sum(s.message_count)::bigint AS "messages!"
              FROM sessions AS s
@@ -85,7 +89,7 @@ impl Store {
             usual,
             limits.latest(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut connection)
         .await?;
         let parts = sqlx::query!(
             r#"SELECT s.source, count(*) AS "messages!"
@@ -108,8 +112,9 @@ impl Store {
             usual,
             limits.latest(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut connection)
         .await?;
+        let _ = connection.close().await;
         let mut messages: BTreeMap<String, i64> = BTreeMap::new();
         let mut old = Vec::new();
         for row in whole {
@@ -127,16 +132,17 @@ impl Store {
         Ok(old)
     }
 
-    /// Deletes sessions whose last activity is over age, and of others the messages that are.
+    /// Deletes sessions whose last activity is over age, and of others the messages that are. Those
+    /// who follow along are told.
     pub async fn drop_old_sessions(
         &self,
         limits: &Limits,
+        now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), StoreError> {
-        // Out of the pool: a transaction that is open goes with the connection.
-        let mut connection = self.pool.acquire().await?.detach();
-        drop_whole(&mut connection, limits, tally).await?;
-        drop_parts(&mut connection, limits, tally).await?;
+        let mut connection = self.patient().await?;
+        drop_whole(&mut connection, limits, now, tally).await?;
+        drop_parts(&mut connection, limits, now, tally).await?;
         let _ = connection.close().await;
         Ok(())
     }
@@ -145,6 +151,7 @@ impl Store {
 async fn drop_whole(
     connection: &mut PgConnection,
     limits: &Limits,
+    now: DateTime<Utc>,
     tally: &mut Tally,
 ) -> Result<(), sqlx::Error> {
     let (sources, untils, usual) = limits.parts();
@@ -191,6 +198,8 @@ async fn drop_whole(
         let ids = still_old(&mut transaction, &ids, limits).await?;
         let mut rows = tally.clone();
         let gone = delete_sessions(&mut transaction, &ids, &mut rows).await?;
+        let told: Vec<_> = gone.sessions.into_iter().map(|one| retired(one, now, None)).collect();
+        append_erasures(&mut transaction, &told, &[]).await?;
         transaction.commit().await?;
         *tally = rows;
         agents.extend(gone.agents);
@@ -230,6 +239,7 @@ async fn still_old(
 async fn drop_parts(
     connection: &mut PgConnection,
     limits: &Limits,
+    now: DateTime<Utc>,
     tally: &mut Tally,
 ) -> Result<(), sqlx::Error> {
     let (sources, untils, usual) = limits.parts();
@@ -257,17 +267,18 @@ async fn drop_parts(
         let Some(last) = found.last() else { break };
         after = last.id;
         for row in found {
-            shortened += u32::from(shorten(connection, row.id, row.until, tally).await?);
+            shortened += u32::from(shorten(connection, row.id, row.until, now, tally).await?);
         }
     }
     // What was too long is not any more.
-    if shortened > 0 { drop_whole(connection, limits, tally).await } else { Ok(()) }
+    if shortened > 0 { drop_whole(connection, limits, now, tally).await } else { Ok(()) }
 }
 
 async fn shorten(
     connection: &mut PgConnection,
     session: Uuid,
     until: DateTime<Utc>,
+    now: DateTime<Utc>,
     tally: &mut Tally,
 ) -> Result<bool, sqlx::Error> {
     let mut any = false;
@@ -291,6 +302,9 @@ async fn shorten(
         }
         let mut rows = tally.clone();
         let cut = trim(&mut transaction, session, Some(until), &mut rows).await?;
+        if cut > 0 {
+            tell_of_cut(&mut transaction, session, until, now).await?;
+        }
         transaction.commit().await?;
         *tally = rows;
         any |= cut > 0;
@@ -298,4 +312,32 @@ async fn shorten(
             return Ok(any);
         }
     }
+}
+
+/// A session that has changed, and of which what was said before a time is gone.
+async fn tell_of_cut(
+    connection: &mut PgConnection,
+    session: Uuid,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let row = sqlx::query!(
+        "SELECT agent_id, sender_session_id, source FROM sessions WHERE id = $1",
+        session,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let (id, session_id, source) = (session, row.sender_session_id, row.source);
+    let cut = (row.agent_id, ErasedSession { id, session_id, source });
+    append_erasures(connection, &[retired(cut, now, Some(until))], &[session]).await
+}
+
+/// What is told of a session that was over age, or of what was said in it before a time.
+fn retired(
+    (agent_id, session): (String, ErasedSession),
+    at: DateTime<Utc>,
+    before: Option<DateTime<Utc>>,
+) -> Erasure {
+    let (id, kind) = (DeliveryId::new(at).0, ErasureKind::Retention);
+    Erasure { id, kind, agent_id, session: Some(session), at, before }
 }

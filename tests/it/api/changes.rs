@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
 use uuid::Uuid;
-use verbatim::store::ingest::journal::append_erasure;
+use verbatim::store::ingest::journal::append_erasures;
 use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
 use verbatim::store::keys::Scope;
 
@@ -242,6 +242,7 @@ fn erasure(number: u128, agent: &str, session: Option<(&str, Uuid)>) -> Erasure 
             source: "default".into(),
         }),
         at: at(5),
+        before: None,
     }
 }
 
@@ -259,10 +260,10 @@ async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
     {
         sqlx::query(table).bind(id).execute(&mut *erasing).await.unwrap();
     }
-    append_erasure(&mut erasing, &erasure(7, "A", Some(("gone", id)))).await.unwrap();
+    append_erasures(&mut erasing, &[erasure(7, "A", Some(("gone", id)))], &[]).await.unwrap();
     erasing.commit().await.unwrap();
     let mut connection = api.database.pool().acquire().await.unwrap();
-    append_erasure(&mut connection, &erasure(8, "B", None)).await.unwrap();
+    append_erasures(&mut connection, &[erasure(8, "B", None)], &[]).await.unwrap();
 
     let all = Reader::new(&api, "").rest().await;
     assert_eq!(kinds(&all), ["session", "message", "erasure", "erasure"]);
@@ -282,7 +283,9 @@ async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
         ("agent_id=A", &["session", "message", "erasure"] as &[_]),
         ("agent_id=B", &["erasure"]),
         ("agent_id=C", &[]),
+        // All that an agent had is gone: whatever of it somebody follows.
         ("source=elsewhere", &["erasure"]),
+        ("source=default&agent_id=A", &["session", "message", "erasure"]),
     ] {
         assert_eq!(kinds(&Reader::new(&api, query).rest().await), expected, "{query}");
     }

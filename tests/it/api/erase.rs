@@ -277,3 +277,151 @@ async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own()
     assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (6, 6));
     assert_counts_are_right(&api).await;
 }
+
+/// A delivery of any kind that arrived at a time.
+fn delivered(body: &Value, received_at: DateTime<Utc>) -> Arrival {
+    Arrival { body: body.to_string().into(), ..message("default", "", "", "", received_at) }
+}
+
+#[actix_web::test]
+async fn what_names_an_erased_session_in_a_type_that_nobody_knows_goes_along_and_stays_away() {
+    let api = TestApi::start().await;
+    let unknown = |agent: &str, session: &str| {
+        let body = json!({ "event_type": "mood.changed", "agent_id": agent,
+            "timestamp": at(-9).timestamp(), "data": { "session_id": session, "mood": "hush" } });
+        delivered(&body, at(-9))
+    };
+    let others = [unknown("A", "stays"), unknown("B", "gone")];
+    drain(&api, &talk("A", "gone", 1, at(-10))).await;
+    drain(&api, &[unknown("A", "gone")]).await;
+    drain(&api, &others).await;
+    let receipt = send(&api, "DELETE", "/v1/sessions/gone").await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    assert_eq!(receipt.json()["rows"]["deliveries"], 2);
+    assert_eq!(count(&api, "deliveries").await, 2, "of another session and another agent");
+    drain(&api, &[Arrival { received_at: at(60), ..unknown("A", "gone") }]).await;
+    assert_eq!(count(&api, "deliveries WHERE body <> ''").await, 2, "it came again");
+}
+
+#[actix_web::test]
+async fn what_a_clock_that_is_ahead_dated_does_not_come_back_after_its_erasure() {
+    let api = TestApi::start().await;
+    let ahead = now() + TimeDelta::minutes(10);
+    let of = |kind: &str, time: Option<DateTime<Utc>>| {
+        let mut body = json!({ "event_type": kind, "agent_id": "A", "data": { "session_id": "s",
+            "role": "user", "message": "hush", "room_name": "hush" } });
+        if kind == "session_end" {
+            body = json!({ "event": kind, "agentId": "A", "sessionId": "s" });
+        }
+        if let Some(time) = time {
+            body["timestamp"] = time.timestamp().into();
+        }
+        body
+    };
+    let bodies = [
+        of("room.join", Some(ahead)),
+        of("chat.push", Some(ahead)),
+        of("session_end", Some(ahead)),
+        of("session_end", None),
+    ];
+    let deliver = async |received_at: DateTime<Utc>| {
+        let arrivals: Vec<_> = bodies.iter().map(|body| delivered(body, received_at)).collect();
+        drain(&api, &arrivals).await;
+    };
+    deliver(at(-5)).await;
+    assert_eq!(count(&api, "sessions").await, 1);
+    assert_eq!(send(&api, "DELETE", "/v1/sessions/s").await.status, 200);
+    deliver(at(1_000)).await;
+    for table in ["sessions", "messages", "joins", "other_events"] {
+        assert_eq!(count(&api, table).await, 0, "{table}");
+    }
+    assert_eq!(count(&api, "deliveries WHERE body <> ''").await, 0);
+}
+
+#[actix_web::test]
+async fn an_agent_that_never_had_a_session_can_be_erased() {
+    let api = TestApi::start().await;
+    let ready = |agent: &str| {
+        delivered(
+            &json!({ "event": "agent.ready", "created": at(-9).timestamp(),
+            "data": { "agent_id": agent } }),
+            at(-9),
+        )
+    };
+    let unread = delivered(&json!({ "event_type": "chat.push", "agent_id": "quiet" }), at(-8));
+    drain(&api, &[ready("A"), ready("B"), unread]).await;
+    for agent in ["A", "quiet"] {
+        let target = format!("/v1/agents/{agent}");
+        let receipt = send(&api, "DELETE", &target).await;
+        assert_eq!(receipt.status, 200, "{agent}: {}", receipt.text());
+        assert_eq!(receipt.json()["rows"]["deliveries"], 1, "{agent}");
+        assert_eq!(send(&api, "DELETE", &target).await.code(), "not_found", "{agent}");
+    }
+    assert_eq!(count(&api, "deliveries").await, 1);
+    assert_eq!(send(&api, "DELETE", "/v1/agents/nobody").await.code(), "not_found");
+    let bound = api.key(&[Scope::Erase], Some(&["A"])).await;
+    let refused = api.send("DELETE", "/v1/agents/B", &[("X-API-Key", &bound)]).await;
+    assert_eq!(refused.code(), "not_found");
+}
+
+#[actix_web::test]
+async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
+    let api = TestApi::start().await;
+    drain(&api, &talk("A", "s", 3, at(-10))).await;
+    let row = sqlx::query_scalar::<_, uuid::Uuid>("SELECT id FROM sessions")
+        .fetch_one(api.database.pool())
+        .await
+        .unwrap();
+    let (first, second) = (DeliveryId::new(now()).0, DeliveryId::new(now()).0);
+    let found = api.store.find_session(verbatim::store::sessions::SessionKey {
+        session_id: "s",
+        agent_id: None,
+        source: None,
+        visible: None,
+    });
+    let verbatim::store::sessions::Found::One(session) = found.await.unwrap() else { panic!() };
+    let new = NewErasure { id: first, target: Target::Session(&session), at: now(), key_id: None };
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    let again = NewErasure { id: second, ..new };
+    assert_eq!(api.store.begin_erasure(&again).await.unwrap(), Begun::Already(first));
+    // The process ended when the session had gone, and its deliveries had not.
+    for table in ["messages WHERE session_id", "sessions WHERE id"] {
+        let sql = format!("DELETE FROM {table} = $1");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row).execute(api.database.pool()).await.unwrap();
+    }
+    let bound = api.key(&[Scope::Erase], Some(&["B"])).await;
+    let refused = api.send("DELETE", "/v1/sessions/s", &[("X-API-Key", &bound)]).await;
+    assert_eq!(refused.code(), "not_found");
+    let receipt = send(&api, "DELETE", "/v1/sessions/s").await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    assert_eq!(receipt.json()["id"], json!(first));
+    assert_eq!(count(&api, "deliveries").await, 0);
+    assert_eq!(send(&api, "DELETE", "/v1/sessions/s").await.code(), "not_found");
+}
+
+#[actix_web::test]
+async fn what_went_for_its_age_is_told_to_those_who_follow_along() {
+    let api = TestApi::start().await;
+    let long_ago = now() - TimeDelta::days(40);
+    drain(&api, &talk("A", "old", 2, long_ago)).await;
+    drain(&api, &talk("A", "on and on", 2, long_ago)).await;
+    drain(&api, &talk("A", "on and on", 3, at(-10))).await;
+    let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
+    run_once(&api.store, now(), &keep).await.unwrap();
+    let told = send(&api, "GET", "/v1/changes").await.json();
+    let told: Vec<_> = told["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["type"] == "erasure")
+        .map(|row| &row["erasure"])
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|one| one["kind"] == "retention"));
+    assert_eq!(told[0]["session"]["session_id"], "old");
+    assert_eq!(told[0]["before"], Value::Null, "all of it");
+    assert_eq!(told[1]["session"]["session_id"], "on and on");
+    assert!(told[1]["before"].is_string(), "its beginning");
+    run_once(&api.store, now(), &keep).await.unwrap();
+    assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, 2, "once");
+}

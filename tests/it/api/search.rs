@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
+use tokio::sync::watch;
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
+use verbatim::inbox::Depth;
+use verbatim::jobs::indexer::Indexer;
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::Scope;
 use verbatim::store::search::{Indexed, forget_messages, forget_sessions, index_next, standing};
@@ -457,6 +460,25 @@ async fn two_indexers_at_once_index_everything_once() {
     assert_eq!(words, 400);
     let standing = standing(&mut connection(&api).await).await.unwrap();
     assert_eq!((standing.entries, standing.waiting_since), (0, None));
+}
+
+#[actix_web::test]
+async fn how_far_search_is_behind_is_told_also_where_no_batch_succeeds() {
+    let api = TestApi::start().await;
+    let (_depth, depth) = watch::channel(Depth::default());
+    let (tell, told) = watch::channel(None);
+    let mut indexer = Indexer::new(api.database.options(), depth, tell);
+    indexer.run_once().await.unwrap();
+    assert_eq!(told.borrow().unwrap().entries, 0);
+
+    store(&api, &[Said { text: "gold", ..Said::default() }]).await;
+    sqlx::raw_sql("ALTER TABLE search_words RENAME TO lost")
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    indexer.run_once().await.unwrap_err();
+    let standing = told.borrow().unwrap();
+    assert_eq!((standing.entries, standing.waiting_since), (1, Some(at(0))));
 }
 
 #[actix_web::test]

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use verbatim::config::Secret;
-use verbatim::store::ingest::journal::append_erasure;
-use verbatim::store::journal::{Erasure, ErasureKind};
+use verbatim::store::ingest::journal::append_erasures;
+use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
 use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
@@ -271,6 +271,7 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
         agent_id: agent.into(),
         session: None,
         at: at(9),
+        before: None,
     };
     for (place, mut listening) in live.into_iter().enumerate() {
         let (_, query, expected) = cases[place % cases.len()];
@@ -281,7 +282,7 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
             // Nothing else came in between: the next is what comes now.
             let mut connection = api.database.pool().acquire().await.unwrap();
             for agent in ["Z", "A", "B"] {
-                append_erasure(&mut connection, &erasure(agent)).await.unwrap();
+                append_erasures(&mut connection, &[erasure(agent)], &[]).await.unwrap();
             }
             if expected.is_empty() {
                 continue;
@@ -299,6 +300,52 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
     let key = api.key(&[Scope::Export], None).await;
     assert_eq!(api.get_as(&key, "/v1/stream").await.code(), "forbidden");
     assert_eq!(api.get("/v1/stream?role=user").await.code(), "invalid_parameter");
+}
+
+#[actix_web::test]
+async fn who_follows_a_session_hears_of_its_erasure_and_of_its_agents_and_of_no_other() {
+    let api = TestApi::start().await;
+    put(&api.database.options(), &[said("A", "s", "before")]).await;
+    let start = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
+    let row = |agent: &str, session: &str| ErasedSession {
+        id: Row::new(agent, session).id(),
+        session_id: session.into(),
+        source: "default".into(),
+    };
+    let erased = [("A", Some("t")), ("A", Some("s")), ("B", None), ("A", None), ("B", Some("s"))];
+    let id_query = format!("session_id={}", Row::new("A", "s").id());
+    let cases = [
+        ("session_id=s", &[1_u128, 2, 3, 4] as &[_]),
+        ("session_id=s&agent_id=A", &[1, 3]),
+        (&id_query, &[1, 2, 3]),
+        ("agent_id=A", &[0, 1, 3]),
+    ];
+    let mut listening = Vec::new();
+    for (query, _) in &cases {
+        listening.push(Listening::on(&api, query).await);
+    }
+    let mut connection = api.database.pool().acquire().await.unwrap();
+    for (number, (agent, session)) in (0..).zip(erased) {
+        let kind = if session.is_some() { ErasureKind::Session } else { ErasureKind::Agent };
+        let session = session.map(|session| row(agent, session));
+        let id = uuid::Uuid::from_u128(number);
+        let erasure =
+            Erasure { id, kind, agent_id: agent.into(), session, at: at(9), before: None };
+        append_erasures(&mut connection, &[erasure], &[]).await.unwrap();
+    }
+    put(&api.database.options(), &[said("A", "s", "after")]).await;
+    for (query, _) in &cases {
+        listening.push(Listening::to(&api.address, BOOTSTRAP, query, Some(&start)).await);
+    }
+    for (place, mut listening) in listening.into_iter().enumerate() {
+        let (query, expected) = cases[place % cases.len()];
+        for number in expected {
+            let event = listening.next().await.unwrap();
+            assert_eq!(event.name, "erasure", "{place} {query}");
+            assert_eq!(event.data["id"], json!(uuid::Uuid::from_u128(*number)), "{place} {query}");
+        }
+        assert_eq!(listening.text().await, "after", "{place} {query}: and of nothing else");
+    }
 }
 
 #[actix_web::test]
