@@ -35,6 +35,7 @@ pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
 pub use group::{BatchLimits, Depth, Group};
 pub use record::{Damaged, decode_group, encode_group};
+pub use salvage::{Readable, read_damaged};
 
 use self::opening::Opened;
 use self::trouble::{Trouble, chain};
