@@ -86,7 +86,7 @@ bench-flood: prerequisites ## Measure what a flood of wrong signatures does to g
 
 # Without a sanitizer: there is no unsafe code to find fault with, and it is several times as quick.
 # What a run finds new goes to fuzz/target/corpus, where the next one begins.
-fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentials|cursor|inbox_record RUNS=1000000
+fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentials|cursor|inbox_record|inbox_salvage RUNS=1000000
 	@cargo fuzz --version >/dev/null 2>&1 || { \
 		echo 'This needs cargo-fuzz, and a C++ compiler: cargo install --locked cargo-fuzz'; \
 		exit 1; \

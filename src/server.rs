@@ -23,9 +23,9 @@ use tokio_util::task::TaskTracker;
 use crate::api::health::Health;
 use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
-use crate::config::{Settings, SourceSettings};
+use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
-use crate::drain::direct::Direct;
+use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
@@ -127,7 +127,11 @@ impl Server {
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
         life.spawn("failures", gate.failures.clone().run(life.clone()));
-        let direct = Direct::start(options, metrics.clone(), committed, &life);
+        let otherwise = match settings.ack {
+            Ack::Inbox => Otherwise::Nobody,
+            Ack::Postgres => Otherwise::Inbox,
+        };
+        let direct = Direct::start(options, otherwise, metrics.clone(), committed, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),

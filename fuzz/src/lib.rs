@@ -9,3 +9,4 @@ pub mod credentials;
 pub mod cursor;
 pub mod decode;
 pub mod inbox_record;
+pub mod inbox_salvage;

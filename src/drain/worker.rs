@@ -88,14 +88,23 @@ impl Worker {
 
     /// Takes one batch to Postgres; false once there is and will be none.
     async fn run_once(&mut self) -> bool {
-        let mut backoff = BACKOFF[0];
+        let (mut backoff, mut failures) = (BACKOFF[0], 0_u32);
         let groups = loop {
             match self.backlog.take(BATCH).await {
                 Ok(Some(groups)) => break groups,
                 Ok(None) => return false,
                 Err(error) => {
+                    failures += 1;
                     self.metrics.drain.inbox.failed(DrainFailure::InboxFile);
-                    tracing::error!(%error, "the inbox's file cannot be read; trying again");
+                    if failures.is_power_of_two() {
+                        let error = anyhow::Error::from(error);
+                        tracing::error!(error = %format!("{error:#}"), failures,
+                            "the inbox's file cannot be read; trying again");
+                    }
+                    if self.life.is_stopping() {
+                        // What is in it stays there, for the next start.
+                        return false;
+                    }
                     self.pause(&mut backoff).await;
                 }
             }

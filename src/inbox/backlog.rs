@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::file::{FileError, InboxReader, StoredGroup};
-use super::group::{BatchLimits, Depth, Group, GroupInfo, Taken};
+use super::group::{BatchLimits, Contents, Depth, Group, GroupInfo, Taken};
 use super::record::decode_group;
 use super::salvage::aside;
 use super::undrained::State;
@@ -46,7 +46,7 @@ struct Reading {
 }
 
 impl Backlog {
-    pub(super) fn new(path: &Path, left_over: Vec<GroupInfo>) -> Self {
+    pub(super) fn new(path: &Path, left_over: Option<Contents>) -> Self {
         let state = State::new(left_over);
         Self {
             path: path.to_owned(),
@@ -94,7 +94,7 @@ impl Backlog {
     #[must_use]
     pub fn waiting(&self) -> usize {
         let state = self.lock();
-        match state.spilled_from {
+        match state.spilled {
             Some(_) => usize::MAX,
             None => state.queue.iter().map(|(group, _)| group.deliveries.len()).sum(),
         }
@@ -145,10 +145,10 @@ impl Backlog {
             let mut stored = pin!(reader.groups(from, last));
             while from <= last && !taken.is_enough(limits) && self.lock().epoch == epoch {
                 let Some(stored) = stored.try_next().await? else {
-                    self.missing(epoch, from, last);
+                    self.read_up_to(epoch, last);
                     break;
                 };
-                from = stored.seq + 1;
+                from = stored.info.seq + 1;
                 let group = self.read(epoch, &stored).await;
                 taken.add(group.deliveries.len(), stored.payload.len() as u64);
                 groups.push(group);
@@ -160,40 +160,38 @@ impl Backlog {
 
     async fn read(&self, epoch: u64, stored: &StoredGroup) -> Group {
         let (arrivals, damaged) = decode_group(stored.payload.clone());
-        let expected = self.lock().read_up_to(epoch, stored.seq);
+        self.lock().read(epoch, stored.info);
+        self.read_up_to(epoch, stored.info.seq);
         if damaged.is_some() {
-            let lost = expected.saturating_sub(arrivals.len());
+            let lost = stored.info.count.saturating_sub(arrivals.len());
             self.keep_damaged(epoch, stored, lost).await;
         }
         let deliveries = arrivals.into_iter().map(|arrival| Arc::new(arrival.into())).collect();
-        Group { seq: stored.seq, deliveries }
+        Group { seq: stored.info.seq, deliveries }
     }
 
-    /// Groups that were durable are no longer in the file: somebody else wrote to it.
-    fn missing(&self, epoch: u64, from: i64, last: i64) {
+    /// The file holds no more up to that number. What should have been in it and was not has been
+    /// taken out by somebody else.
+    fn read_up_to(&self, epoch: u64, seq: i64) {
         let mut state = self.lock();
-        if state.epoch != epoch {
-            return;
-        }
-        state.read_up_to(epoch, last);
-        let gone = state.drop_groups(from..=last);
+        let gone = state.read_up_to(epoch, seq);
         if gone > 0 {
             tracing::error!(lost = gone, "deliveries have vanished from the inbox's file");
+            self.depth.send_replace(state.depth());
         }
-        self.depth.send_replace(state.depth());
     }
 
     /// What cannot be read of a group goes into a file of its own; where that cannot be written
     /// either, the group stays where it is, since its bytes are all that is left of what they held.
     async fn keep_damaged(&self, epoch: u64, stored: &StoredGroup, lost: usize) {
-        let kept = aside::keep_group(&self.path, stored.seq, stored.payload.clone()).await;
+        let kept = aside::keep_group(&self.path, stored.info.seq, stored.payload.clone()).await;
         let stays = kept.is_err();
         let place = match kept {
             Ok(path) => path.display().to_string(),
             Err(error) => format!("the inbox itself, since they cannot be put aside: {error}"),
         };
         tracing::error!(
-            seq = stored.seq,
+            seq = stored.info.seq,
             lost,
             bytes = stored.payload.len(),
             "a group of the inbox is damaged; its whole deliveries are stored, and its bytes are \
@@ -201,8 +199,8 @@ impl Backlog {
         );
         let mut state = self.lock();
         if stays && state.epoch == epoch {
-            state.remove(stored.seq);
-            state.forget.retain(|forgotten| *forgotten != stored.seq);
+            state.remove(stored.info.seq);
+            state.forget.retain(|forgotten| *forgotten != stored.info.seq);
             self.depth.send_replace(state.depth());
         }
     }
@@ -222,11 +220,10 @@ impl Backlog {
     pub(super) fn push(&self, info: GroupInfo, deliveries: Vec<Arc<Received>>) {
         let mut state = self.lock();
         state.last_seq = info.seq;
-        state.add(info);
-        if state.spilled_from.is_none() && state.queued_bytes + info.bytes > MEMORY_BYTES {
-            state.spilled_from = Some(info.seq);
-        }
-        if state.spilled_from.is_none() {
+        if state.spilled.is_some() || state.queued_bytes + info.bytes > MEMORY_BYTES {
+            state.spill(Contents::of(info));
+        } else {
+            state.add(info);
             state.queued_bytes += info.bytes;
             state.queue.push_back((Group { seq: info.seq, deliveries }, info.bytes));
         }
@@ -235,17 +232,15 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// The file has been opened anew, and holds these. A commit whose outcome was not known may
-    /// have reached the disk after all; its deliveries are drained like any others, and where they
-    /// went to Postgres meanwhile they meet themselves there.
-    pub(super) fn adopt(&self, contents: Vec<GroupInfo>) {
+    /// The file has been opened anew, and holds these behind the last group that was known. A
+    /// commit whose outcome was not known may have reached the disk after all; its deliveries are
+    /// drained like any others, and where they went to Postgres meanwhile they meet themselves
+    /// there.
+    pub(super) fn adopt(&self, contents: Option<Contents>) {
         let mut state = self.lock();
         state.suspect = false;
-        let last = state.last_seq;
-        for group in contents.into_iter().filter(|group| group.seq > last) {
-            state.last_seq = group.seq;
-            state.spilled_from.get_or_insert(group.seq);
-            state.add(group);
+        if let Some(contents) = contents {
+            state.spill(contents);
         }
         self.depth.send_replace(state.depth());
         drop(state);
@@ -258,14 +253,17 @@ impl Backlog {
         let mut state = self.lock();
         state.epoch += 1;
         state.suspect = false;
-        if let Some(from) = state.spilled_from.take() {
-            state.drop_groups(from..);
-        }
+        state.spilled = None;
         // Those were for the other file.
         state.forget.clear();
         self.depth.send_replace(state.depth());
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// The number of the last group that is durable.
+    pub(super) fn last_seq(&self) -> i64 {
+        self.lock().last_seq
     }
 
     /// The number for the next group, which has so many deliveries.

@@ -11,7 +11,7 @@ use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::group::GroupInfo;
+use super::group::{Contents, GroupInfo};
 use super::record::SMALLEST_RECORD;
 use super::salvage::aside;
 
@@ -31,6 +31,19 @@ pub(super) const LARGEST_SEQ: i64 = i64::MAX / 2;
 /// are not ours, it is no database.
 const DAMAGE: [u32; 3] = [11, 1, 26];
 
+/// The last group, deliveries and bytes. A damaged count must not spoil the sums: so many records
+/// fit at the most.
+const SUMS: &str = "SELECT max(seq),
+        coalesce(sum(min(max(count, 0), length(payload) / ?2)), 0),
+        coalesce(sum(length(payload)), 0)
+    FROM groups
+    WHERE seq > ?1";
+/// The first group.
+const FIRST: &str = "SELECT seq, count, oldest_at, length(payload)
+    FROM groups
+    WHERE seq > ?1
+    ORDER BY seq
+    LIMIT 1";
 /// Forgets what has been drained.
 const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
 /// The same, and a new group, in one transaction. Where a part fails the transaction stays open;
@@ -92,7 +105,7 @@ impl FileError {
 /// A group as it lies in the file.
 #[derive(Debug)]
 pub(super) struct StoredGroup {
-    pub(super) seq: i64,
+    pub(super) info: GroupInfo,
     pub(super) payload: Bytes,
 }
 
@@ -175,13 +188,25 @@ impl InboxFile {
         Ok(())
     }
 
-    /// What lies in the file, in order.
-    pub(super) async fn contents(&mut self) -> Result<Vec<GroupInfo>, FileError> {
-        let rows =
-            sqlx::query("SELECT seq, count, oldest_at, length(payload) FROM groups ORDER BY seq")
-                .fetch_all(&mut self.connection)
-                .await?;
-        rows.iter().map(info).collect()
+    /// What lies in the file behind the group with that number; `None` where nothing does. SQLite
+    /// adds it up: there may be millions of groups.
+    pub(super) async fn contents(&mut self, after: i64) -> Result<Option<Contents>, FileError> {
+        let sums = sqlx::query(SUMS)
+            .bind(after)
+            .bind(i64::try_from(SMALLEST_RECORD).unwrap_or(i64::MAX))
+            .fetch_one(&mut self.connection)
+            .await?;
+        let Some(last) = sums.try_get::<Option<i64>, _>(0)? else { return Ok(None) };
+        if last > LARGEST_SEQ {
+            return Err(FileError::Corrupt(format!("a group has the number {last}")));
+        }
+        let first = sqlx::query(FIRST).bind(after).fetch_one(&mut self.connection).await?;
+        Ok(Some(Contents {
+            first: info(&first, row_bytes(&first)?)?,
+            last,
+            deliveries: usize::try_from(sums.try_get::<i64, _>(1)?).unwrap_or(0),
+            bytes: u64::try_from(sums.try_get::<i64, _>(2)?).unwrap_or(0),
+        }))
     }
 
     /// Writes a group and forgets others, in one transaction: when it returns, both are on disk.
@@ -260,25 +285,27 @@ impl InboxReader {
         from: i64,
         last: i64,
     ) -> impl Stream<Item = Result<StoredGroup, FileError>> {
-        let select = "SELECT seq, payload FROM groups WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+        let select = "SELECT seq, count, oldest_at, payload
+            FROM groups
+            WHERE seq BETWEEN ?1 AND ?2
+            ORDER BY seq";
         let rows = sqlx::query(select).bind(from).bind(last).fetch(&mut self.connection);
         rows.map_err(FileError::from).and_then(async |row| {
-            let (seq, payload) = (row.try_get(0)?, row.try_get::<Vec<u8>, _>(1)?.into());
-            Ok(StoredGroup { seq, payload })
+            let payload: Bytes = row.try_get::<Vec<u8>, _>(3)?.into();
+            Ok(StoredGroup { info: info(&row, payload.len() as u64)?, payload })
         })
     }
 }
 
-/// What a row says of its group.
-fn info(row: &SqliteRow) -> Result<GroupInfo, FileError> {
-    let seq: i64 = row.try_get(0)?;
-    if seq > LARGEST_SEQ {
-        return Err(FileError::Corrupt(format!("a group has the number {seq}")));
-    }
-    let bytes = u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0);
+fn row_bytes(row: &SqliteRow) -> Result<u64, FileError> {
+    Ok(u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0))
+}
+
+/// What a row says of its group, which has so many bytes.
+fn info(row: &SqliteRow, bytes: u64) -> Result<GroupInfo, FileError> {
     Ok(GroupInfo {
-        seq,
-        // A damaged number must not spoil the sums: so many records fit at the most.
+        seq: row.try_get(0)?,
+        // As the sums have it.
         count: usize::try_from(row.try_get::<i64, _>(1)?.clamp(0, i64::from(u32::MAX)))
             .unwrap_or(0)
             .min(usize::try_from(bytes).unwrap_or(usize::MAX) / SMALLEST_RECORD),
@@ -289,4 +316,34 @@ fn info(row: &SqliteRow) -> Result<GroupInfo, FileError> {
 
 pub(super) fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn put(file: &mut InboxFile, seq: i64, count: usize, bytes: usize) {
+        let info = GroupInfo { seq, count, bytes: bytes as u64, oldest_at: DateTime::default() };
+        file.commit(Some((&info, vec![0; bytes])), &[]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_lies_behind_a_group_is_added_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = InboxFile::open(&folder.path().join("inbox.sqlite")).await.unwrap();
+        assert_eq!(file.contents(0).await.unwrap(), None);
+        put(&mut file, 2, 2, 500).await;
+        put(&mut file, 3, 1, 300).await;
+        // A count that cannot be: its bytes have room for so many at the most.
+        put(&mut file, 9, 1 << 40, 10 * SMALLEST_RECORD).await;
+
+        let all = file.contents(0).await.unwrap().unwrap();
+        assert_eq!((all.first.seq, all.first.count, all.first.bytes, all.last), (2, 2, 500, 9));
+        assert_eq!((all.deliveries, all.bytes), (13, 800 + 10 * SMALLEST_RECORD as u64));
+        let behind = file.contents(2).await.unwrap().unwrap();
+        assert_eq!((behind.first.seq, behind.deliveries), (3, 11));
+        assert_eq!(file.contents(9).await.unwrap(), None);
+        put(&mut file, LARGEST_SEQ + 1, 1, 300).await;
+        assert!(file.contents(0).await.unwrap_err().is_damage());
+    }
 }

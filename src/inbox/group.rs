@@ -62,3 +62,20 @@ pub(super) struct GroupInfo {
     pub(super) bytes: u64,
     pub(super) oldest_at: DateTime<Utc>,
 }
+
+/// What lies in a file, or in a part of it, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub(super) first: GroupInfo,
+    /// The number of the last group.
+    pub(super) last: i64,
+    pub(super) deliveries: usize,
+    pub(super) bytes: u64,
+}
+
+impl Contents {
+    /// One group alone.
+    pub(super) fn of(group: GroupInfo) -> Self {
+        Self { first: group, last: group.seq, deliveries: group.count, bytes: group.bytes }
+    }
+}

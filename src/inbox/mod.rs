@@ -16,15 +16,18 @@ mod group;
 mod opening;
 mod record;
 mod salvage;
+mod trouble;
 mod undrained;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use backlog::Backlog;
@@ -32,8 +35,11 @@ pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
 pub use group::{BatchLimits, Depth, Group};
 pub use record::{Damaged, decode_group, encode_group};
+pub use salvage::{Readable, read_damaged};
 
-use self::opening::{Opened, chain};
+use self::opening::Opened;
+use self::trouble::{Trouble, chain};
+use self::writer::Found;
 use crate::clock::Clock;
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
@@ -45,6 +51,10 @@ const QUEUE_DELIVERIES: usize = 16_384;
 /// Bytes that may wait for the writer; large bodies fill memory long before the count does.
 const QUEUE_BYTES: usize = 64 << 20;
 
+/// How long the start waits for the file to be checked, all of which is read for it. Until then
+/// connections wait in the kernel's queue, and the sender waits for 10 s.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The way into the inbox. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
@@ -52,6 +62,7 @@ pub struct Inbox {
     room: Arc<Semaphore>,
     closing: CancellationToken,
     writable: Arc<AtomicBool>,
+    trouble: Trouble,
 }
 
 /// A delivery on its way to disk, and who waits for it.
@@ -83,7 +94,8 @@ pub enum Refused {
 impl Inbox {
     /// Opens the file, finds what an earlier run left in it, and starts the writer. A damaged file
     /// is set aside, and salvaged in the background. Where no file can be had (the disk is full, or
-    /// somebody else's), the inbox starts without, refuses what it is given, and tries again.
+    /// somebody else's, or a large file takes long to check), the inbox starts without, refuses
+    /// what it is given, and tries again or goes on checking.
     ///
     /// The one error is a file of a newer version's: its deliveries would have to wait for that.
     pub async fn open(
@@ -93,19 +105,28 @@ impl Inbox {
         clock: &Clock,
         life: &Lifecycle,
     ) -> Result<(Self, Arc<Backlog>), FileError> {
-        let (file, contents) = match opening::open(path, clock).await {
-            Ok(Opened { file, contents, .. }) => (Some(file), contents),
-            Err(error @ FileError::FromTheFuture(_)) => return Err(error),
-            Err(error) => {
+        let trouble = Trouble::default();
+        let (found, contents) = match look(path, clock).await {
+            Ok(Ok(Opened { file, contents, .. })) => (Found::File(file), contents),
+            Ok(Err(error @ FileError::FromTheFuture(_))) => return Err(error),
+            Ok(Err(error)) => {
+                trouble.is(&error);
                 tracing::error!(error = %chain(&error), "the inbox cannot be opened; deliveries go \
                     to Postgres before they are answered, until it can");
-                (None, Vec::new())
+                (Found::Nothing, None)
+            }
+            Err(opening) => {
+                tracing::warn!(
+                    "the inbox's file takes long to check; deliveries go to Postgres \
+                    before they are answered, until that is done"
+                );
+                (Found::Opening(opening), None)
             }
         };
         let backlog = Arc::new(Backlog::new(path, contents));
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let closing = CancellationToken::new();
-        let writable = Arc::new(AtomicBool::new(file.is_some()));
+        let writable = Arc::new(AtomicBool::new(matches!(found, Found::File(_))));
         let wake = Arc::new(Notify::new());
         let writer = writer::Writer {
             path: path.to_owned(),
@@ -117,11 +138,12 @@ impl Inbox {
             metrics,
             clock: clock.clone(),
             salvage: wake.clone(),
+            trouble: trouble.clone(),
             written_since: None,
         };
-        life.spawn("inbox writer", writer.run(file));
+        life.spawn("inbox writer", writer.run(found));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let inbox = Self { queue, room, closing, writable };
+        let inbox = Self { queue, room, closing, writable, trouble };
         let salvage = salvage::Salvage {
             path: path.to_owned(),
             inbox: inbox.clone(),
@@ -136,6 +158,12 @@ impl Inbox {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.writable.load(Ordering::Relaxed)
+    }
+
+    /// Why the file takes nothing, or took nothing when it last did not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.told()
     }
 
     /// Takes no more, and writes what has been handed over.
@@ -161,5 +189,24 @@ impl Inbox {
             let _ = durable.send(Err(why));
         }
         answer
+    }
+}
+
+/// Opens the file, or gives back the opening where that takes long. It is never dropped half-way:
+/// a connection that ends by itself removes the log by its name.
+async fn look(
+    path: &Path,
+    clock: &Clock,
+) -> Result<Result<Opened, FileError>, JoinHandle<Result<Opened, FileError>>> {
+    let (place, clock) = (path.to_owned(), clock.clone());
+    let mut opening = tokio::spawn(async move { opening::open(&place, &clock, 0).await });
+    match tokio::time::timeout(OPEN_PATIENCE, &mut opening).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(died)) => Ok(Err(FileError::Io {
+            what: "cannot open the inbox's file",
+            path: path.to_owned(),
+            source: std::io::Error::other(died),
+        })),
+        Err(_) => Err(opening),
     }
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::{FileError, InboxFile};
-use super::group::GroupInfo;
+use super::group::Contents;
 use super::salvage::aside;
 use super::salvage::note::Note;
+use super::trouble::{Trouble, chain};
 use crate::clock::Clock;
 
 /// How long to wait before a failing file is tried again.
@@ -21,8 +22,8 @@ const REOPEN_AFTER_DAMAGE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: InboxFile,
-    /// What lies in it, in order.
-    pub(super) contents: Vec<GroupInfo>,
+    /// What lies in it behind the group that was asked about.
+    pub(super) contents: Option<Contents>,
     /// It is a new one: another stood in its place, and is to be salvaged.
     pub(super) set_aside: bool,
 }
@@ -48,14 +49,15 @@ impl Doubt {
     }
 }
 
-/// Opens the file, or makes it. One that is damaged is set aside, and a new one made.
-pub(super) async fn open(path: &Path, clock: &Clock) -> Result<Opened, FileError> {
+/// Opens the file, or makes it, and sees what lies in it behind the group with the number `after`.
+/// One that is damaged is set aside, and a new one made.
+pub(super) async fn open(path: &Path, clock: &Clock, after: i64) -> Result<Opened, FileError> {
     prepare_folder(path)?;
-    match open_whole(path).await {
+    match open_whole(path, after).await {
         Ok((file, contents)) => Ok(Opened { file, contents, set_aside: false }),
         Err(error) if error.is_damage() => {
             set_aside(path, clock, &chain(&error)).await?;
-            let (file, contents) = open_whole(path).await?;
+            let (file, contents) = open_whole(path, after).await?;
             Ok(Opened { file, contents, set_aside: true })
         }
         Err(error) => Err(error),
@@ -81,12 +83,21 @@ pub(super) async fn give_up(mut old: InboxFile, path: &Path, clock: &Clock, doub
 }
 
 /// Tries for as long as it takes. A file is trusted once it has been checked and has taken a
-/// commit.
-pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> Opened {
+/// commit. What it holds up to the group with the number `known` is in the account already.
+pub(super) async fn until_it_opens(
+    path: &Path,
+    clock: &Clock,
+    doubt: Doubt,
+    known: i64,
+    trouble: &Trouble,
+) -> Opened {
+    let removed = doubt == Doubt::Removed;
     let mut attempts = Attempts {
         damaged: doubt == Doubt::Damaged,
+        foreign: removed,
         // What was under the name before has been saved elsewhere.
-        set_aside: doubt == Doubt::Removed,
+        set_aside: removed,
+        known: if removed { 0 } else { known },
     };
     // What is proven needs no second look.
     let mut wait = if doubt == Doubt::CannotWrite { REOPEN_AFTER } else { Duration::ZERO };
@@ -97,6 +108,7 @@ pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> 
             Ok(opened) => return opened,
             Err(error) => error,
         };
+        trouble.is(&error);
         failures += 1;
         // An outage of an hour is one line at its start, and one now and then.
         if failures.is_power_of_two() {
@@ -119,8 +131,12 @@ pub(super) async fn until_it_opens(path: &Path, clock: &Clock, doubt: Doubt) -> 
 struct Attempts {
     /// The file in place is to be set aside.
     damaged: bool,
+    /// The file in place, if there is one, is not the one that we wrote.
+    foreign: bool,
     /// One has been, and the one that will be opened is new.
     set_aside: bool,
+    /// The last group of the file that is known.
+    known: i64,
 }
 
 impl Attempts {
@@ -129,7 +145,15 @@ impl Attempts {
             set_aside(path, clock, "it cannot be read").await?;
             (self.damaged, self.set_aside) = (false, true);
         }
-        let mut opened = open(path, clock).await?;
+        let mut opened = open(path, clock, self.known).await?;
+        if self.foreign && opened.contents.is_some() {
+            // An earlier one of ours, as where its disk is mounted again. Its groups' numbers are in
+            // no account, and may be those of others that are: so they come by salvage.
+            let _ = opened.file.close().await;
+            set_aside(path, clock, "it is not the one that was written last").await?;
+            opened = open(path, clock, self.known).await?;
+        }
+        self.foreign = false;
         self.set_aside |= opened.set_aside;
         if let Err(error) = opened.file.probe().await {
             self.damaged = error.is_damage();
@@ -143,7 +167,7 @@ impl Attempts {
 
 /// Checks the file from outside before SQLite opens it, which would take what it cannot read of
 /// the log for its end, and delete a log whose file is gone.
-async fn open_whole(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileError> {
+async fn open_whole(path: &Path, after: i64) -> Result<(InboxFile, Option<Contents>), FileError> {
     let place = path.to_owned();
     if let Some(damage) = blocking(move || aside::damage(&place)).await.map_err(|source| {
         FileError::Io { what: "cannot look at the inbox's file", path: path.to_owned(), source }
@@ -151,7 +175,7 @@ async fn open_whole(path: &Path) -> Result<(InboxFile, Vec<GroupInfo>), FileErro
         return Err(FileError::Corrupt(damage));
     }
     let mut file = InboxFile::open(path).await?;
-    let contents = match file.contents().await {
+    let contents = match file.contents(after).await {
         Ok(contents) => forget_note(path).await.map(|()| contents),
         Err(error) => Err(error),
     };
@@ -177,9 +201,9 @@ async fn forget_note(path: &Path) -> Result<(), FileError> {
 
 /// Closes a file for good, and notes what it holds: nothing else would tell, if it lost its end.
 pub(super) async fn close(mut file: InboxFile, path: &Path) -> Result<(), FileError> {
-    let contents = file.contents().await;
+    let contents = file.contents(0).await;
     file.close().await?;
-    let (place, note) = (path.to_owned(), Note::of(&contents?));
+    let (place, note) = (path.to_owned(), Note::of(contents?));
     blocking(move || note.write(&place)).await.map_err(|source| FileError::Io {
         what: "cannot note what it holds, beside",
         path: path.to_owned(),
@@ -219,20 +243,4 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
-}
-
-/// An error with its causes, on one line.
-pub(super) fn chain(error: &FileError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        let said = next.to_string();
-        // Some repeat what is beneath them.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
-    }
-    text
 }

@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
-use super::file::InboxFile;
+use super::file::{FileError, InboxFile};
 use super::group::GroupInfo;
-use super::opening::{self, Doubt, Opened, chain};
+use super::opening::{self, Doubt, Opened};
 use super::record::encode_group;
+use super::trouble::{Trouble, chain};
 use super::{Refused, Submission};
 use crate::clock::Clock;
 use crate::decode::Received;
@@ -42,8 +43,19 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     /// Told when a damaged file has been set aside.
     pub(super) salvage: Arc<Notify>,
+    pub(super) trouble: Trouble,
     /// Since when something has been written that was not cleared away.
     pub(super) written_since: Option<Instant>,
+}
+
+/// What the start has found.
+pub(super) enum Found {
+    /// A file that can be trusted.
+    File(InboxFile),
+    /// None that can be used.
+    Nothing,
+    /// A large one, which is still being checked.
+    Opening(JoinHandle<Result<Opened, FileError>>),
 }
 
 /// Whether the file can be trusted.
@@ -54,12 +66,12 @@ enum State {
 }
 
 impl Writer {
-    /// Runs until the inbox is closed, then closes the file. Without one it begins by trying to
-    /// open it.
-    pub(super) async fn run(mut self, file: Option<InboxFile>) {
-        let mut state = match file {
-            Some(file) => State::Open(file),
-            None => self.distrust(None, Doubt::CannotWrite),
+    /// Runs until the inbox is closed, then closes the file.
+    pub(super) async fn run(mut self, found: Found) {
+        let mut state = match found {
+            Found::File(file) => State::Open(file),
+            Found::Nothing => self.distrust(None, Doubt::CannotWrite),
+            Found::Opening(opening) => self.await_opening(opening),
         };
         loop {
             state = match state {
@@ -111,7 +123,8 @@ impl Writer {
             return self.scrub(file).await;
         }
         self.written_since.get_or_insert_with(Instant::now);
-        let group = self.admit(group);
+        let used = self.backlog.watch_depth().borrow().bytes;
+        let group = admit(group, self.quota_bytes.saturating_sub(used));
         let (deliveries, waiting): (Vec<Arc<Received>>, Vec<Waiting>) =
             group.into_iter().map(|one| (one.received, (one.durable, one.room))).unzip();
         let arrivals = deliveries.iter().map(|one| &one.arrival);
@@ -135,6 +148,7 @@ impl Writer {
             }
             Err(error) => {
                 self.metrics.inbox.failed();
+                self.trouble.is(&error);
                 tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
                     deliveries go to Postgres before they are answered");
                 self.backlog.give_back(forget);
@@ -154,37 +168,35 @@ impl Writer {
         match file.scrub().await {
             Ok(()) => State::Open(file),
             Err(error) => {
+                self.trouble.is(&error);
                 tracing::error!(error = %chain(&error), "the inbox cannot clear its file");
                 self.distrust(Some(file), Doubt::of(&error))
             }
         }
     }
 
-    /// Lets in what the quota allows, and refuses the rest.
-    fn admit(&self, group: Vec<Submission>) -> Vec<Submission> {
-        let mut used = self.backlog.watch_depth().borrow().bytes;
-        let mut admitted = Vec::with_capacity(group.len());
-        for one in group {
-            used += one.received.arrival.body.len() as u64;
-            if used <= self.quota_bytes {
-                admitted.push(one);
-            } else {
-                answer(vec![(one.durable, one.room)], Err(Refused::QuotaReached));
-            }
-        }
-        admitted
-    }
-
     /// Opens the file anew, away from the writer: after a failed sync the kernel may have dropped
     /// what it could not write, so nothing in memory says what the disk holds.
     fn distrust(&self, old: Option<InboxFile>, doubt: Doubt) -> State {
         self.writable.store(false, Ordering::Relaxed);
-        let (path, clock) = (self.path.clone(), self.clock.clone());
+        let (path, clock, trouble) = (self.path.clone(), self.clock.clone(), self.trouble.clone());
+        let known = self.backlog.last_seq();
         State::Reopening(tokio::spawn(async move {
             if let Some(old) = old {
                 opening::give_up(old, &path, &clock, doubt).await;
             }
-            opening::until_it_opens(&path, &clock, doubt).await
+            opening::until_it_opens(&path, &clock, doubt, known, &trouble).await
+        }))
+    }
+
+    /// The start's own attempt at the file goes on.
+    fn await_opening(&self, opening: JoinHandle<Result<Opened, FileError>>) -> State {
+        let (path, clock, trouble) = (self.path.clone(), self.clock.clone(), self.trouble.clone());
+        State::Reopening(tokio::spawn(async move {
+            if let Ok(Ok(opened)) = opening.await {
+                return opened;
+            }
+            opening::until_it_opens(&path, &clock, Doubt::CannotWrite, 0, &trouble).await
         }))
     }
 
@@ -237,6 +249,22 @@ impl Writer {
     }
 }
 
+/// Lets in what there is room for, and refuses the rest; what is refused takes no room from what
+/// comes behind it.
+fn admit(group: Vec<Submission>, mut room: u64) -> Vec<Submission> {
+    let mut admitted = Vec::with_capacity(group.len());
+    for one in group {
+        match room.checked_sub(one.received.arrival.body.len() as u64) {
+            Some(left) => {
+                room = left;
+                admitted.push(one);
+            }
+            None => answer(vec![(one.durable, one.room)], Err(Refused::QuotaReached)),
+        }
+    }
+    admitted
+}
+
 type Waiting = (oneshot::Sender<Result<(), Refused>>, OwnedSemaphorePermit);
 
 fn answer(waiting: Vec<Waiting>, outcome: Result<(), Refused>) {
@@ -258,5 +286,38 @@ async fn receive(
             submissions.close();
             submissions.recv().await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};
+
+    fn submission(bytes: usize) -> (Submission, oneshot::Receiver<Result<(), Refused>>) {
+        let arrival = Arrival {
+            id: DeliveryId(uuid::Uuid::from_u128(7)),
+            received_at: chrono::DateTime::default(),
+            source: SourceName::default(),
+            evidence: Evidence::default(),
+            body: vec![b' '; bytes].into(),
+        };
+        let (durable, answer) = oneshot::channel();
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Submission { received: Arc::new(arrival.into()), durable, room }, answer)
+    }
+
+    #[test]
+    fn a_body_that_finds_no_room_takes_none_from_those_behind_it() {
+        let (group, mut answers): (Vec<_>, Vec<_>) =
+            [60, 500, 40, 1].map(submission).into_iter().unzip();
+        let admitted = admit(group, 100);
+        let lengths: Vec<usize> =
+            admitted.iter().map(|one| one.received.arrival.body.len()).collect();
+        assert_eq!(lengths, [60, 40]);
+        assert_eq!(answers[1].try_recv(), Ok(Err(Refused::QuotaReached)));
+        assert_eq!(answers[3].try_recv(), Ok(Err(Refused::QuotaReached)));
     }
 }

@@ -56,7 +56,7 @@ async fn collect(
             // Twice as large each time, and to the byte what there is room for.
             let capacity = needed.max((2 * body.capacity()).min(max_bytes));
             if capacity > room.bytes() {
-                room.grow_to(capacity).await.map_err(|Full| no_room())?;
+                room.grow_to(capacity).await.map_err(|Full| no_room(capacity))?;
             }
             body.reserve_exact(capacity - body.len());
         }
@@ -72,12 +72,20 @@ fn too_large(max_bytes: usize) -> Problem {
     )
 }
 
-fn no_room() -> Problem {
-    Problem::new(
-        Code::Unavailable,
-        "More large bodies arrive at once than are read at once; nothing was stored. Try again.",
-    )
-    .retry_after(RETRY_AFTER_SECONDS)
+fn no_room(capacity: usize) -> Problem {
+    Problem::unavailable(NoRoom { capacity })
+        .saying(
+            "More large bodies arrive at once than are read at once; nothing was stored. Try \
+             again.",
+        )
+        .retry_after(RETRY_AFTER_SECONDS)
+}
+
+/// Other bodies take all the room that there is.
+#[derive(Debug, thiserror::Error)]
+#[error("the room that large bodies share is taken by others; this one asked for {capacity} bytes")]
+struct NoRoom {
+    capacity: usize,
 }
 
 fn broken(error: &PayloadError) -> Problem {
@@ -127,5 +135,12 @@ mod tests {
             assert_eq!(body.unwrap_err().code(), Code::RequestTimeout);
             assert_eq!(took.as_secs(), DEADLINE.as_secs());
         }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_finds_no_room_is_refused_with_a_cause_for_the_log() {
+        let problem = no_room(1 << 20);
+        assert_eq!(problem.code(), Code::Unavailable);
+        assert!(problem.cause().unwrap().to_string().contains("1048576 bytes"));
     }
 }

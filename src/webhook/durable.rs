@@ -24,6 +24,10 @@ pub struct Durable {
     metrics: Arc<Metrics>,
 }
 
+/// Most characters of each reason that are logged with a delivery that is durable nowhere: there
+/// may be thousands of such lines.
+const REASON_CHARS: usize = 300;
+
 /// Both refused.
 #[derive(Debug)]
 pub struct NotDurable {
@@ -33,18 +37,19 @@ pub struct NotDurable {
 
 #[derive(Debug)]
 enum InboxRefusal {
-    Refused(Refused),
+    /// With what is wrong with the file, where that is the reason.
+    Refused(Refused, Option<Arc<str>>),
     TooSlow,
 }
 
 impl InboxRefusal {
     fn count(&self, metrics: &InboxMetrics) {
         let counter = match self {
-            Self::Refused(Refused::QueueFull) => &metrics.queue_full,
-            Self::Refused(Refused::QuotaReached) => &metrics.quota_reached,
-            Self::Refused(Refused::Failing) => &metrics.failing,
+            Self::Refused(Refused::QueueFull, _) => &metrics.queue_full,
+            Self::Refused(Refused::QuotaReached, _) => &metrics.quota_reached,
+            Self::Refused(Refused::Failing, _) => &metrics.failing,
             // The service stops: nothing to watch.
-            Self::Refused(Refused::Closed) => return,
+            Self::Refused(Refused::Closed, _) => return,
             Self::TooSlow => &metrics.too_slow,
         };
         counter.increment(1);
@@ -85,8 +90,11 @@ impl Durable {
     async fn to_inbox(&self, received: Arc<Received>) -> Result<(), InboxRefusal> {
         let durable = self.inbox.submit(received);
         let outcome = match tokio::time::timeout(INBOX_PATIENCE, durable).await {
-            Ok(Ok(outcome)) => outcome.map_err(InboxRefusal::Refused),
-            Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed)),
+            Ok(Ok(outcome)) => outcome.map_err(|refused| {
+                let failing = refused == Refused::Failing;
+                InboxRefusal::Refused(refused, failing.then(|| self.inbox.trouble()).flatten())
+            }),
+            Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed, None)),
             Err(_) => Err(InboxRefusal::TooSlow),
         };
         outcome.inspect_err(|refusal| refusal.count(&self.metrics.inbox))
@@ -96,9 +104,13 @@ impl Durable {
 impl fmt::Display for NotDurable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inbox {
-            InboxRefusal::Refused(refused) => write!(f, "{refused}")?,
+            InboxRefusal::Refused(refused, None) => write!(f, "{refused}")?,
+            InboxRefusal::Refused(refused, Some(trouble)) => {
+                write!(f, "{refused}: {trouble:.REASON_CHARS$}")?;
+            }
             InboxRefusal::TooSlow => write!(f, "the inbox's disk does not answer")?,
         }
-        write!(f, "; {}", self.postgres)
+        let postgres = self.postgres.to_string();
+        write!(f, "; {postgres:.REASON_CHARS$}")
     }
 }

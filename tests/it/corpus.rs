@@ -49,3 +49,8 @@ fn the_corpus_of_cursor_holds() {
 fn the_corpus_of_inbox_record_holds() {
     replay("inbox_record", fuzz::inbox_record::check);
 }
+
+#[test]
+fn the_corpus_of_inbox_salvage_holds() {
+    replay("inbox_salvage", fuzz::inbox_salvage::check);
+}

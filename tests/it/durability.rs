@@ -2,11 +2,15 @@
 //! 200.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use verbatim::config::{Ack, Secret};
 
 use crate::support::app::{Answer, App};
+use crate::support::prometheus::Scrape;
 
 /// A port that nobody listens on: connections to it are refused at once.
 const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
@@ -38,6 +42,17 @@ async fn deliver_numbered(app: &App, count: usize) -> Vec<Answer> {
         answers.push(app.deliver(said(&text)).await);
     }
     answers
+}
+
+/// Ends every connection to the database but the one that says so.
+async fn cut_connections(app: &App) {
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(app.database.pool())
+    .await
+    .unwrap();
 }
 
 #[actix_web::test]
@@ -112,6 +127,61 @@ async fn the_inbox_stands_in_for_postgres_where_the_answer_waits_for_that() {
 }
 
 #[actix_web::test]
+async fn a_connection_that_is_cut_refuses_nobody_whose_answer_waits_for_postgres() {
+    let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
+    for text in numbered(4) {
+        assert_eq!(app.deliver(said(&text)).await.status, 200);
+        cut_connections(&app).await;
+    }
+    assert_eq!(texts(&app).await, numbered(4));
+}
+
+#[actix_web::test]
+async fn postgres_may_come_back_while_somebody_waits_for_it() {
+    let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$;
+         CREATE TRIGGER away BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    .execute(app.database.pool())
+    .await
+    .unwrap();
+    let come_back = async {
+        let series = "verbatim_drain_failures_total{reason=\"database\",way=\"direct\"}";
+        // The third attempt comes after a pause, and there are more.
+        while Scrape::read(&app.get("/metrics").await.text).count(series) < 3 {}
+        sqlx::raw_sql("DROP TRIGGER away ON messages").execute(app.database.pool()).await.unwrap();
+    };
+    let come_back = tokio::time::timeout(Duration::from_secs(30), come_back);
+    let (answer, came_back) = tokio::join!(app.deliver(said("message 0")), come_back);
+    assert_eq!((answer.status, came_back), (200, Ok(())), "it is asked again");
+    assert_eq!(texts(&app).await, numbered(1));
+}
+
+#[actix_web::test]
+async fn a_disk_that_hangs_makes_the_answer_wait_for_postgres() {
+    let app = App::start().await;
+    assert_eq!(app.deliver(said("message 0")).await.status, 200);
+    app.drained().await;
+    // Whoever holds the file's lock makes the writer wait as a disk does that does not answer.
+    let file = app.data.path().join("inbox/inbox.sqlite");
+    let mut disk = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut disk).await.unwrap();
+    assert_eq!(app.deliver(said("message 1")).await.status, 200);
+    assert_eq!(texts(&app).await, numbered(2), "it is there when the answer is");
+    let scrape = Scrape::read(&app.get("/metrics").await.text);
+    assert_eq!(scrape.count("verbatim_inbox_refusals_total{reason=\"too_slow\"}"), 1);
+
+    // It answers again, and what had been handed to it meets itself.
+    sqlx::raw_sql("ROLLBACK").execute(&mut disk).await.unwrap();
+    disk.close().await.unwrap();
+    assert_eq!(app.deliver(said("message 2")).await.status, 200);
+    app.drained().await;
+    assert_eq!(texts(&app).await, numbered(3));
+}
+
+#[actix_web::test]
 async fn one_delivery_that_postgres_refuses_does_not_hold_up_the_others() {
     let app = App::start().await;
     sqlx::raw_sql(
@@ -152,13 +222,7 @@ async fn connections_that_are_cut_cost_nothing() {
             let text = format!("message {}", round * 8 + n);
             assert_eq!(app.deliver(said(&text)).await.status, 200);
         }
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-        .execute(app.database.pool())
-        .await
-        .unwrap();
+        cut_connections(&app).await;
     }
     app.drained().await;
     assert_eq!(texts(&app).await, numbered(40));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -336,6 +337,54 @@ async fn a_file_that_somebody_removes_is_saved_under_another_name() {
     until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
     let report = report(app.data.path()).await;
     assert_eq!(report["lost"], 0, "{report}");
+}
+
+#[actix_web::test]
+async fn an_earlier_file_that_comes_into_its_place_is_brought_over() {
+    // Its groups have the numbers of others that are in memory.
+    let (_, earlier) = deep_inbox(3).await;
+    let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let url = format!("{}&application_name=unmigrated", database.url());
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let app = App::start_on(database, data, |settings| {
+        settings.migrate = false;
+        settings.database.url = Some(Secret::new(url));
+    })
+    .await;
+    deliver(&app, 3..10).await;
+    let (here, elsewhere) = (file(&app.data), TempDir::new().unwrap());
+    for part in ["", "-wal", "-shm"] {
+        let name = format!("inbox.sqlite{part}");
+        std::fs::rename(here.with_file_name(&name), elsewhere.path().join(&name)).unwrap();
+    }
+    std::fs::copy(file(&earlier), &here).unwrap();
+    until("an inbox", async || (app.deliver(said(&text(10))).await.status == 200).then_some(()))
+        .await;
+    migrate(&app.database.options()).await.unwrap();
+    let expected = numbered(0..=10);
+    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+}
+
+#[actix_web::test]
+async fn a_file_that_takes_long_to_look_at_holds_up_nobody() {
+    let (database, data) = deep_inbox(40).await;
+    // Nobody gets past a pipe in the place of its log, until somebody opens the other end.
+    let log = data.path().join("inbox/inbox.sqlite-wal");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let app = App::start_on(database, data, |_| {}).await;
+    assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], false);
+    deliver(&app, [40]).await;
+    assert_eq!(texts(&app.database).await, numbered([40]), "it is there when the answer is");
+
+    let pipe = OpenOptions::new().write(true).open(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    drop(pipe);
+    let expected = numbered(0..=40);
+    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], true);
 }
 
 #[actix_web::test]

@@ -47,6 +47,25 @@ async fn every_line_that_belongs_to_a_request_carries_its_id() {
 }
 
 #[actix_web::test]
+async fn a_delivery_that_is_durable_nowhere_is_logged_with_what_was_wrong_with_either() {
+    let service = Process::start(&[("DATABASE_URL", NOBODY), ("VERBATIM_INBOX_QUOTA", "1 B")]);
+    let request = client()
+        .post(format!("{}/webhook", service.address))
+        .header("X-Request-Id", "nowhere-1")
+        .header("X-bitHuman-Signature", sign(SECRET, b"{}"));
+    assert_eq!(request.body("{}").send().await.unwrap().status(), 503);
+    let log = tokio::task::spawn_blocking(|| service.stop()).await.unwrap();
+
+    let lines = of(&log, "nowhere-1");
+    let refusals = lines[0]["refusals"].as_str().unwrap();
+    assert!(refusals.starts_with("the inbox has reached its quota; "), "{refusals}");
+    assert!(refusals.contains("Connection refused"), "{refusals}");
+    let told =
+        log.iter().filter(|line| line["message"] == "deliveries could not go straight to Postgres");
+    assert!(told.count() < 8, "and not every attempt is: {log:#?}");
+}
+
+#[actix_web::test]
 async fn what_keeps_the_database_from_being_ready_is_logged_and_not_at_every_attempt() {
     let database = TestDatabase::create().await;
     sqlx::query("UPDATE _sqlx_migrations SET checksum = '\\x00'")

@@ -142,6 +142,29 @@ impl Salvage {
     }
 }
 
+/// What a damaged file still gives.
+#[derive(Debug)]
+pub struct Readable {
+    /// Its deliveries.
+    pub arrivals: Vec<Arrival>,
+    /// How many are lost: at the least, and at the most where anybody can tell.
+    pub lost: (u64, Option<u64>),
+}
+
+/// Reads a damaged file at once, and leaves it as it is.
+pub fn read_damaged(file: &Path) -> std::io::Result<Readable> {
+    let mut image = Image::open(file)?;
+    let (mut arrivals, mut outcome) = (Vec::new(), Outcome::default());
+    outcome.note = Note::read(file);
+    let scan = Scan::new(&mut image, outcome.note, |piece| {
+        arrivals.append(&mut outcome.take(piece));
+        ControlFlow::Continue(())
+    });
+    outcome.findings = scan.run().unwrap_or_default();
+    let Loss { at_least, at_most } = outcome.loss();
+    Ok(Readable { arrivals, lost: (at_least, at_most) })
+}
+
 /// Reads the file from one end to the other, and hands over what it finds.
 fn read(
     file: &Path,

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::aside;
-use crate::inbox::group::GroupInfo;
+use crate::inbox::group::Contents;
 
 /// What a file held when it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,14 +24,13 @@ pub(in crate::inbox) struct Note {
 }
 
 impl Note {
-    /// Of a file that holds these groups, in order.
-    pub(in crate::inbox) fn of(groups: &[GroupInfo]) -> Self {
-        let count = |group: &GroupInfo| i64::try_from(group.count).unwrap_or(i64::MAX);
-        Self {
-            deliveries: groups.iter().map(|group| group.count as u64).sum(),
-            first: groups.first().map_or(1, |group| group.seq.saturating_sub(count(group)) + 1),
-            last: groups.last().map_or(0, |group| group.seq),
-        }
+    /// Of a file that holds these.
+    pub(in crate::inbox) fn of(contents: Option<Contents>) -> Self {
+        let Some(Contents { first, last, deliveries, .. }) = contents else {
+            return Self { deliveries: 0, first: 1, last: 0 };
+        };
+        let count = i64::try_from(first.count).unwrap_or(i64::MAX);
+        Self { deliveries: deliveries as u64, first: first.seq.saturating_sub(count) + 1, last }
     }
 
     /// Puts it beside the file at `path`, which is closed.

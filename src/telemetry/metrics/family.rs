@@ -27,7 +27,7 @@ const ANSWERS: &[f64] =
 /// One commit, in seconds: from an SSD's sync to a disk that hangs, or a table that is locked.
 const COMMITS: &[f64] =
     &[0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0, 60.0];
-/// From the door to Postgres, in seconds: a batch's pace is 20 ms, and an outage may take hours.
+/// From the door to Postgres, in seconds: a batch's pace is 50 ms, and an outage may take hours.
 const LAG: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0,
     86_400.0,
