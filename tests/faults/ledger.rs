@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::delivery::{Delivery, Event, Maker, Sha};
+use super::delivery::{Content, Delivery, Maker, Sha};
 use super::http::{Answer, Miss};
 
 /// A delivery that has been sent at least once.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) source: &'static str,
-    pub(crate) session_id: String,
-    pub(crate) event: Event,
+    pub(crate) content: Content,
     /// One of the attempts was answered 200.
     pub(crate) answered: bool,
 }
@@ -146,12 +144,7 @@ impl Ledger {
 
 impl Inner {
     fn note_sent(&mut self, delivery: &Delivery) {
-        let entry = Entry {
-            source: delivery.source(),
-            session_id: delivery.session_id.clone(),
-            event: delivery.event.clone(),
-            answered: false,
-        };
+        let entry = Entry { content: delivery.content.clone(), answered: false };
         self.entries.insert(delivery.sha, entry);
     }
 

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-use super::delivery::Event;
+use super::delivery::{Content, Event};
 use super::http::Connection;
 use super::ledger::{Figures, Ledger};
 use super::load::{Load, Running};
@@ -287,7 +287,7 @@ impl World {
 
     /// A delivery goes in, and comes out by the API.
     pub(crate) async fn fresh_delivery(&self) -> anyhow::Result<()> {
-        let (delivery, message) = loop {
+        let (session_id, message) = loop {
             let delivery = self.ledger.next();
             let answered = async {
                 let mut connection = Connection::open(self.service.address).await?;
@@ -298,12 +298,12 @@ impl World {
             self.ledger.note(&delivery, begin, &answered);
             let answer = answered.map_err(|miss| anyhow::anyhow!("a fresh delivery: {miss:?}"))?;
             ensure!(answer.status == 200, "a fresh delivery was answered {}", answer.status);
-            if let Event::Said { message, .. } = &delivery.event {
-                let message = message.clone();
-                break (delivery, message);
+            let Content { event, session_id, .. } = &delivery.content;
+            if let (Event::Said { message, .. }, Some(session_id)) = (event, session_id) {
+                break (session_id.clone(), message.clone());
             }
         };
-        let path = format!("/v1/sessions/{}/messages?limit=500", delivery.session_id);
+        let path = format!("/v1/sessions/{session_id}/messages?limit=500");
         let deadline = Instant::now() + FRESH_MAX;
         loop {
             let page = self.service.json(&path).await.unwrap_or_default();

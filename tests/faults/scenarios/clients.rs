@@ -24,7 +24,7 @@ const PIPELINE: usize = 50;
 /// How a request is answered of which the client sends only part, at its pace.
 async fn slowly(world: &World, delivery: &Delivery, pause: Duration) -> Result<u16, Miss> {
     let mut connection = Connection::open(world.service.address).await?;
-    connection.send(delivery.head(delivery.body.len(), "").as_bytes()).await?;
+    connection.send(delivery.head(delivery.body.len()).as_bytes()).await?;
     for chunk in delivery.body.chunks(delivery.body.len().div_ceil(40)) {
         connection.send(chunk).await?;
         tokio::time::sleep(pause).await;
@@ -54,7 +54,7 @@ pub(crate) async fn slow_bodies(trial: &Trial) -> anyhow::Result<()> {
             // Its last byte never comes.
             let delivery = world.ledger.next_forbidden();
             let mut connection = open(&world).await?;
-            let head = delivery.head(delivery.body.len(), "");
+            let head = delivery.head(delivery.body.len());
             let _ = connection.send(head.as_bytes()).await;
             let _ = connection.send(&delivery.body[..delivery.body.len() - 1]).await;
             anyhow::Ok(connection)
@@ -88,7 +88,7 @@ pub(crate) async fn half_bodies(trial: &Trial) -> anyhow::Result<()> {
     for _ in 0..count {
         let delivery = world.ledger.next_forbidden();
         let mut connection = open(&world).await?;
-        let _ = connection.send(delivery.head(delivery.body.len(), "").as_bytes()).await;
+        let _ = connection.send(delivery.head(delivery.body.len()).as_bytes()).await;
         let cut = rng.random_range(0..delivery.body.len());
         let _ = connection.send(&delivery.body[..cut]).await;
     }
@@ -165,12 +165,12 @@ pub(crate) async fn wrong_length(trial: &Trial) -> anyhow::Result<()> {
         // The rest of the body never comes.
         let mut connection = open(&world).await?;
         let more = length + rng.random_range(1..1_000);
-        let _ = connection.send(delivery.head(more, "").as_bytes()).await;
+        let _ = connection.send(delivery.head(more).as_bytes()).await;
         let _ = connection.send(&delivery.body).await;
         // The rest of the body is no request.
         let mut connection = open(&world).await?;
         let less = rng.random_range(0..length);
-        let _ = connection.send(delivery.head(less, "").as_bytes()).await;
+        let _ = connection.send(delivery.head(less).as_bytes()).await;
         let _ = connection.send(&delivery.body).await;
         let answer = connection.answer().await;
         ensure!(
