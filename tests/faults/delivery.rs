@@ -1,10 +1,11 @@
 //! What is sent: deliveries of which no two are alike, made from a seed.
 
+use chrono::SecondsFormat;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use verbatim::clock::Clock;
 
@@ -44,60 +45,162 @@ const WORDS: &[&str] = &[
     "e\u{301}",
 ];
 
+/// An old conversation is over after so many deliveries, and then its sender says so.
+const OLD_SESSION_LENGTH: u32 = 6;
+/// The contracts of conversations, in turn.
+const CONTRACTS: [Contract; 12] = {
+    use Contract::{A, B, C, D};
+    [B, D, B, D, A, B, D, B, C, D, B, D]
+};
+/// In each hundred there is one of the account, one of the dashboard's, and one of a type that
+/// nobody knows yet, in these places.
+const HUNDRED: u32 = 100;
+const OF_THE_ACCOUNT: u32 = 30;
+const OF_THE_DASHBOARD: u32 = 55;
+const UNKNOWN: u32 = 80;
+const ACCOUNT_EVENTS: [&str; 5] =
+    ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping"];
+
 /// Which sender is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contract {
+    /// The oldest: other names, times in words, and an end. Known by a header, and sent once.
+    A,
     /// Signed, and tried again where there was no answer.
     B,
+    /// Calls the agent otherwise, and dates no message. Known by a header, and sent once.
+    C,
     /// Known by a header, and sent once.
     D,
+    /// The second system: it signs the time, too, gives ids, and tries again.
+    Account,
+    /// The Test button: signed like B, and sent once.
+    Dashboard,
+}
+
+impl Contract {
+    fn is_signed(self) -> bool {
+        matches!(self, Self::B | Self::Account | Self::Dashboard)
+    }
+
+    /// It is sent again where there was no answer.
+    pub(crate) fn tries_again(self) -> bool {
+        matches!(self, Self::B | Self::Account)
+    }
+
+    /// What the log of deliveries calls it.
+    pub(crate) fn generation(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B | Self::Dashboard => "b",
+            Self::C => "c",
+            Self::D => "d",
+            Self::Account => "account",
+        }
+    }
 }
 
 /// What it tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Join,
-    Said { role: &'static str, message: String },
+    Said {
+        role: &'static str,
+        message: String,
+    },
+    /// The conversation is over.
+    End {
+        reason: String,
+    },
+    /// Of the account, and part of no conversation.
+    Account,
+    /// The Test button.
+    Test,
+    /// Of a type that is not known yet.
+    Unknown,
+}
+
+impl Event {
+    /// What the log of deliveries says became of it.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Unknown => "unhandled",
+            _ => "stored",
+        }
+    }
 }
 
 pub(crate) type Sha = [u8; 32];
 
+/// What a delivery says.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) contract: Contract,
+    /// As it is stored: in its newest spelling where it is that of a newer contract.
+    pub(crate) event_type: &'static str,
+    pub(crate) agent_id: String,
+    /// Of those that belong to a conversation.
+    pub(crate) session_id: Option<String>,
+    pub(crate) event: Event,
+}
+
+impl Content {
+    /// The source that it goes to.
+    pub(crate) fn source(&self) -> &'static str {
+        if self.contract.is_signed() { "default" } else { UNSIGNED_SOURCE }
+    }
+}
+
 /// One delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    pub(crate) contract: Contract,
-    pub(crate) session_id: String,
-    pub(crate) event: Event,
+    pub(crate) content: Content,
+    /// Its own header lines, each with its line end: credentials, mostly.
+    headers: String,
     pub(crate) body: Vec<u8>,
     pub(crate) sha: Sha,
 }
 
 impl Delivery {
-    /// The source that it goes to.
-    pub(crate) fn source(&self) -> &'static str {
-        match self.contract {
-            Contract::B => "default",
-            Contract::D => UNSIGNED_SOURCE,
-        }
+    fn new(content: Content, body: &Value, number: u32) -> Self {
+        let body = body.to_string().into_bytes();
+        let headers = match content.contract {
+            Contract::B => signature(SECRET, &body) + "\r\n",
+            Contract::Dashboard => signature(SECRET, &body) + "\r\nX-Test-Webhook: true\r\n",
+            Contract::Account => {
+                let at = Clock::system().now().timestamp();
+                let signed = [format!("{at}.").as_bytes(), &body].concat();
+                format!(
+                    "{}\r\nX-BitHuman-Timestamp: {at}\r\nX-BitHuman-Event: {}\r\n\
+                     X-BitHuman-Delivery: delivery-{number}\r\n",
+                    signature(SECRET, &signed),
+                    content.event_type,
+                )
+            }
+            Contract::A | Contract::C | Contract::D => format!("{UNSIGNED_HEADER}\r\n"),
+        };
+        let sha = Sha256::digest(&body).into();
+        Self { content, headers, body, sha }
     }
 
     /// The request, as it goes over the wire.
     pub(crate) fn request(&self) -> Vec<u8> {
-        let mut bytes = self.head(self.body.len(), "").into_bytes();
+        let mut bytes = self.head(self.body.len()).into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
     }
 
-    /// Its head, which says that the body has `length` bytes; `more` are further header lines,
-    /// each with its line end.
-    pub(crate) fn head(&self, length: usize, more: &str) -> String {
-        let (path, credentials) = match self.contract {
-            Contract::B => ("/webhook".to_owned(), signature(SECRET, &self.body)),
-            Contract::D => (format!("/webhook/{UNSIGNED_SOURCE}"), UNSIGNED_HEADER.to_owned()),
+    /// Its head, which says that the body has `length` bytes.
+    pub(crate) fn head(&self, length: usize) -> String {
+        let path = match self.content.source() {
+            "default" => String::new(),
+            source => format!("/{source}"),
         };
+        let headers = &self.headers;
         format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             {credentials}\r\nContent-Length: {length}\r\n{more}\r\n"
+            "POST /webhook{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             {headers}Content-Length: {length}\r\n\r\n"
         )
     }
 }
@@ -115,6 +218,7 @@ pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
 pub(crate) struct Maker {
     rng: StdRng,
     made: u32,
+    opened: usize,
     sessions: Vec<Session>,
 }
 
@@ -126,68 +230,131 @@ struct Session {
     length: u32,
 }
 
+impl Session {
+    fn is_over(&self) -> bool {
+        self.length
+            >= match self.contract {
+                Contract::A => OLD_SESSION_LENGTH,
+                _ => SESSION_LENGTH,
+            }
+    }
+}
+
 impl Maker {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), made: 0, sessions: Vec::new() }
+        Self { rng: StdRng::seed_from_u64(seed), made: 0, opened: 0, sessions: Vec::new() }
     }
 
-    /// The next delivery, of either contract.
+    /// The next delivery, of any contract.
     pub(crate) fn next(&mut self) -> Delivery {
-        if self.sessions.len() < OPEN_SESSIONS {
-            let session = self.open_session();
-            self.sessions.push(session);
+        let number = self.made;
+        self.made += 1;
+        match number % HUNDRED {
+            OF_THE_ACCOUNT => self.of_the_account(number),
+            OF_THE_DASHBOARD => self.of_the_dashboard(number),
+            UNKNOWN => self.unknown(number),
+            _ => self.of_a_session(number),
         }
-        let at = self.rng.random_range(0..self.sessions.len());
-        self.tell(at)
     }
 
-    /// The next delivery of the signed contract: cut short, it is nobody's.
+    /// The next delivery of a conversation that is signed: cut short, it is nobody's.
     pub(crate) fn next_signed(&mut self) -> Delivery {
         loop {
             let delivery = self.next();
-            if delivery.contract == Contract::B {
+            let Content { contract, session_id, .. } = &delivery.content;
+            if *contract == Contract::B && session_id.is_some() {
                 return delivery;
             }
         }
     }
 
+    fn of_a_session(&mut self, number: u32) -> Delivery {
+        if self.sessions.len() < OPEN_SESSIONS {
+            let session = self.open_session();
+            self.sessions.push(session);
+        }
+        let at = self.rng.random_range(0..self.sessions.len());
+        self.sessions[at].length += 1;
+        let session = self.sessions[at].clone();
+        if session.is_over() {
+            self.sessions.swap_remove(at);
+        }
+        self.tell(&session, number)
+    }
+
     fn open_session(&mut self) -> Session {
         let id: [u8; 16] = self.rng.random();
+        self.opened += 1;
         Session {
-            contract: if self.rng.random_bool(0.5) { Contract::B } else { Contract::D },
-            agent_id: format!("A{:05}", self.rng.random_range(0..AGENTS)),
+            contract: CONTRACTS[self.opened % CONTRACTS.len()],
+            agent_id: self.agent(),
             session_id: uuid::Uuid::from_bytes(id).to_string(),
             length: 0,
         }
     }
 
-    fn tell(&mut self, at: usize) -> Delivery {
-        let number = self.made;
-        self.made += 1;
-        let now = seconds_now();
-        let session = &mut self.sessions[at];
-        session.length += 1;
-        let session = session.clone();
-        let (contract, session_id) = (session.contract, session.session_id.clone());
-        let (event, event_type, data) = if session.length == 1 {
-            let data = json!({ "room_name": format!("room {number}"), "participant_count": 2,
-                "session_id": session_id });
-            (Event::Join, "room.join", data)
+    fn agent(&mut self) -> String {
+        format!("A{:05}", self.rng.random_range(0..AGENTS))
+    }
+
+    fn tell(&mut self, session: &Session, number: u32) -> Delivery {
+        let (event_type, event) = if session.length == 1 {
+            ("room.join", Event::Join)
+        } else if session.contract == Contract::A && session.is_over() {
+            ("session_end", Event::End { reason: format!("it was the {number}th") })
         } else {
             let role = if self.rng.random_bool(0.5) { "user" } else { "assistant" };
-            let message = self.words(number);
-            let data = json!({ "role": role, "message": message, "session_id": session_id,
-                "timestamp": now });
-            (Event::Said { role, message }, "chat.push", data)
+            ("chat.push", Event::Said { role, message: self.words(number) })
         };
-        if session.length == SESSION_LENGTH {
-            self.sessions.swap_remove(at);
-        }
-        let body = json!({ "agent_id": session.agent_id, "event_type": event_type, "data": data,
-            "timestamp": now });
-        let body = body.to_string().into_bytes();
-        let sha = Sha256::digest(&body).into();
-        Delivery { contract, session_id, event, body, sha }
+        let body = match session.contract {
+            Contract::A => old_body(session, &event, number),
+            _ => body(session, event_type, &event, number),
+        };
+        let content = Content {
+            contract: session.contract,
+            event_type,
+            agent_id: session.agent_id.clone(),
+            session_id: Some(session.session_id.clone()),
+            event,
+        };
+        Delivery::new(content, &body, number)
+    }
+
+    fn of_the_account(&mut self, number: u32) -> Delivery {
+        let kind = (number / HUNDRED) as usize % ACCOUNT_EVENTS.len();
+        let (agent_id, event_type) = (self.agent(), ACCOUNT_EVENTS[kind]);
+        let body = json!({ "id": format!("evt_{number}"), "event": event_type,
+            "created": Clock::system().now().timestamp(),
+            "data": { "agent_id": agent_id, "code": agent_id } });
+        let contract = Contract::Account;
+        let event = Event::Account;
+        Delivery::new(
+            Content { contract, event_type, agent_id, session_id: None, event },
+            &body,
+            number,
+        )
+    }
+
+    fn of_the_dashboard(&mut self, number: u32) -> Delivery {
+        self.of_nobody(Contract::Dashboard, "test", Event::Test, number)
+    }
+
+    fn unknown(&mut self, number: u32) -> Delivery {
+        self.of_nobody(Contract::B, "avatar.waved", Event::Unknown, number)
+    }
+
+    fn of_nobody(
+        &mut self,
+        contract: Contract,
+        event_type: &'static str,
+        event: Event,
+        number: u32,
+    ) -> Delivery {
+        let agent_id = self.agent();
+        let body = json!({ "event_type": event_type, "agent_id": agent_id,
+            "data": { "message": format!("the {number}th") }, "timestamp": seconds_now() });
+        let content = Content { contract, event_type, agent_id, session_id: None, event };
+        Delivery::new(content, &body, number)
     }
 
     /// The number makes every text another one.
@@ -207,4 +374,41 @@ impl Maker {
 #[expect(clippy::cast_precision_loss, reason = "a float is what the sender has")]
 fn seconds_now() -> f64 {
     Clock::system().now().timestamp_micros() as f64 / 1e6
+}
+
+/// As it has been since contract B.
+fn body(session: &Session, event_type: &str, event: &Event, number: u32) -> Value {
+    let now = seconds_now();
+    let mut data = match event {
+        Event::Said { role, message } => json!({ "role": role, "message": message }),
+        _ => json!({ "room_name": format!("room {number}"), "participant_count": 2 }),
+    };
+    data["session_id"] = json!(session.session_id);
+    if matches!(event, Event::Said { .. }) && session.contract != Contract::C {
+        data["timestamp"] = json!(now);
+    }
+    let agent = if session.contract == Contract::C { "agent_code" } else { "agent_id" };
+    json!({ agent: session.agent_id, "event_type": event_type, "data": data, "timestamp": now })
+}
+
+/// As it was in the beginning.
+fn old_body(session: &Session, event: &Event, number: u32) -> Value {
+    let now = Clock::system().now().to_rfc3339_opts(SecondsFormat::Micros, true);
+    let mut body = json!({ "timestamp": now, "agentId": session.agent_id,
+        "sessionId": session.session_id, "user": { "id": "user_456" } });
+    let (name, key, told) = match event {
+        Event::Said { role, message } => (
+            "chat_push",
+            "message",
+            json!({ "id": format!("msg_{number}"), "role": role, "content": message,
+                "type": "text" }),
+        ),
+        Event::End { reason } => {
+            ("session_end", "session", json!({ "messageCount": number, "endReason": reason }))
+        }
+        _ => ("room_join", "room", json!({ "name": format!("room {number}"), "participants": 1 })),
+    };
+    body["event"] = json!(name);
+    body[key] = told;
+    body
 }

@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::delivery::{Delivery, Event, Maker, Sha};
+use super::delivery::{Content, Delivery, Maker, Sha};
 use super::http::{Answer, Miss};
 
 /// A delivery that has been sent at least once.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) source: &'static str,
-    pub(crate) session_id: String,
-    pub(crate) event: Event,
+    pub(crate) content: Content,
     /// One of the attempts was answered 200.
     pub(crate) answered: bool,
 }
@@ -32,6 +30,8 @@ pub(crate) struct Figures {
     pub(crate) longest_stall: Duration,
     /// From the moment that an attempt was due to its 200.
     pub(crate) latencies_us: Option<Histogram<u64>>,
+    /// When the attempts that came to nothing were due, and when that was known.
+    pub(crate) in_vain: Vec<(Instant, Instant)>,
 }
 
 impl Figures {
@@ -61,6 +61,8 @@ struct Inner {
     /// When the last 200 came, while load is on.
     last_answer: Option<Instant>,
     latencies_us: Histogram<u64>,
+    /// The same of what was due since then.
+    measured: Option<(Instant, Histogram<u64>)>,
 }
 
 impl Ledger {
@@ -71,6 +73,7 @@ impl Ledger {
             figures: Figures::default(),
             last_answer: None,
             latencies_us: Histogram::new_with_bounds(1, 60_000_000, 3)?,
+            measured: None,
         };
         Ok(Self { inner: Mutex::new(inner) })
     }
@@ -101,14 +104,39 @@ impl Ledger {
                 inner.figures.answered += 1;
                 let micros = u64::try_from((now - due).as_micros()).unwrap_or(u64::MAX);
                 inner.latencies_us.saturating_record(micros);
+                if let Some((_, latencies)) = inner.measured.as_mut().filter(|it| it.0 <= due) {
+                    latencies.saturating_record(micros);
+                }
                 inner.note_stall(now);
                 if let Some(entry) = inner.entries.get_mut(&delivery.sha) {
                     entry.answered = true;
                 }
             }
-            Ok(answer) => *inner.figures.statuses.entry(answer.status).or_default() += 1,
-            Err(miss) => *inner.figures.misses.entry(*miss).or_default() += 1,
+            Ok(answer) => {
+                *inner.figures.statuses.entry(answer.status).or_default() += 1;
+                inner.figures.in_vain.push((due, now));
+            }
+            Err(miss) => {
+                *inner.figures.misses.entry(*miss).or_default() += 1;
+                inner.figures.in_vain.push((due, now));
+            }
         }
+    }
+
+    /// From now on the answers' times are counted apart, too.
+    pub(crate) fn measure(&self) {
+        let mut inner = self.lock();
+        let mut latencies = inner.latencies_us.clone();
+        latencies.reset();
+        inner.measured = Some((Instant::now(), latencies));
+    }
+
+    /// How many were counted since then, and a quantile of their time.
+    pub(crate) fn measured(&self, quantile: f64) -> (u64, Duration) {
+        self.lock().measured.as_ref().map_or((0, Duration::ZERO), |(_, latencies)| {
+            let micros = latencies.value_at_quantile(quantile);
+            (latencies.len(), Duration::from_micros(micros))
+        })
     }
 
     /// A delivery that is no part of the load was answered 200.
@@ -146,12 +174,7 @@ impl Ledger {
 
 impl Inner {
     fn note_sent(&mut self, delivery: &Delivery) {
-        let entry = Entry {
-            source: delivery.source(),
-            session_id: delivery.session_id.clone(),
-            event: delivery.event.clone(),
-            answered: false,
-        };
+        let entry = Entry { content: delivery.content.clone(), answered: false };
         self.entries.insert(delivery.sha, entry);
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::delivery::{Contract, Delivery};
+use super::delivery::Delivery;
 use super::http::{Answer, Connection, Miss};
 use super::ledger::Ledger;
 
@@ -112,7 +112,7 @@ impl Sender {
             self.ledger.note(&delivery, due, &outcome);
             let kept = matches!(&outcome, Ok(answer) if answer.status == 200);
             if !kept
-                && delivery.contract == Contract::B
+                && delivery.content.contract.tries_again()
                 && let Some(delay) = RETRY_DELAYS.get(attempts)
             {
                 let due = Instant::now() + *delay;

@@ -21,6 +21,7 @@ mod proxy;
 mod report;
 mod scenarios;
 mod service;
+mod surroundings;
 mod world;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -130,7 +131,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
             break;
         }
     }
-    say(&report::table(&lines, options.seed));
+    say(&report::table(&lines));
     if args.keep {
         say(&format!("the folders are in {}", folder.keep().display()));
     }
@@ -158,6 +159,8 @@ fn choose(args: &Args) -> anyhow::Result<Vec<Scenario>> {
 struct Job {
     name: String,
     about: String,
+    /// What `SEED` repeats it with.
+    repeats: u64,
     seed: u64,
     run: Box<dyn for<'a> Fn(&'a Trial) -> Outcome<'a>>,
 }
@@ -167,6 +170,7 @@ fn jobs(args: &Args, scenarios: Vec<Scenario>, seed: u64) -> Vec<Job> {
     let scenarios = scenarios.into_iter().map(|scenario| Job {
         name: scenario.name.to_owned(),
         about: scenario.about.to_owned(),
+        repeats: seed,
         seed: seed_of(scenario.name, seed),
         run: Box::new(scenario.run),
     });
@@ -176,6 +180,7 @@ fn jobs(args: &Args, scenarios: Vec<Scenario>, seed: u64) -> Vec<Job> {
         Job {
             name: format!("mix-{seed}"),
             about: format!("random faults for {} s (MIX=1 SEED={seed})", lasts.as_secs()),
+            repeats: seed,
             seed: seed_of("mix", seed),
             run: Box::new(move |trial| Box::pin(mix::mix(trial, lasts))),
         }
@@ -198,7 +203,7 @@ async fn try_out(job: &Job, trial: &Trial) -> Line {
         Err(error) if error.is::<Interrupted>() => Shortfall::Interrupted,
         Err(error) => Shortfall::Failed(format!("{error:#}")),
     });
-    let line = Line::new(&job.name, outcome, trial.report(), begin.elapsed());
+    let line = Line::new(&job.name, job.repeats, outcome, trial.report(), begin.elapsed());
     say(&line.in_words());
     line
 }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::delivery::{Event, Sha};
+use super::delivery::{Content, Event, Sha};
 use super::ledger::{Entry, Ledger};
 
 /// As many examples of each fault are shown.
@@ -21,6 +21,8 @@ const LOST: &str = "answered 200 and lost";
 pub(crate) struct Verdict {
     /// Answered 200, and not stored.
     pub(crate) lost: usize,
+    /// Which the log does not have.
+    pub(crate) missing: Vec<Sha>,
     /// Stored more than once.
     pub(crate) doubled: usize,
     /// In words, the first few of each kind.
@@ -60,18 +62,50 @@ impl Verdict {
 struct Logged {
     id: Uuid,
     source: String,
+    generation: Option<String>,
+    event_type: Option<String>,
     outcome: String,
     sha: Vec<u8>,
 }
 
-/// A message or a join, with its session.
+impl Logged {
+    /// It is filed as what it is.
+    fn is(&self, content: &Content) -> bool {
+        self.source == content.source()
+            && self.generation.as_deref() == Some(content.contract.generation())
+            && self.event_type.as_deref() == Some(content.event_type)
+    }
+}
+
+/// A message, a join or another event, with its session where it has one.
 #[derive(sqlx::FromRow)]
 struct Told {
     delivery_id: Uuid,
-    session_id: String,
-    /// Null for a join.
+    session_id: Option<String>,
+    agent_id: Option<String>,
+    event_type: String,
+    /// Of a message.
     role: Option<String>,
-    message: Option<String>,
+    /// Of a message; of an end, why.
+    text: Option<String>,
+}
+
+impl Told {
+    /// It says what was sent.
+    fn is(&self, content: &Content) -> bool {
+        let (role, text) = match &content.event {
+            Event::Said { role, message } => (Some(*role), Some(message)),
+            Event::End { reason } => (None, Some(reason)),
+            Event::Join | Event::Account | Event::Unknown => (None, None),
+            // It is in the log, and nowhere else.
+            Event::Test => return false,
+        };
+        self.role.as_deref() == role
+            && self.text.as_ref() == text
+            && self.event_type == content.event_type
+            && self.session_id == content.session_id
+            && self.agent_id.as_ref() == Some(&content.agent_id)
+    }
 }
 
 /// Checks everything.
@@ -85,42 +119,41 @@ pub(crate) async fn check(database: &mut PgConnection, ledger: &Ledger) -> anyho
     Ok(verdict)
 }
 
-/// The log: which deliveries it calls stored, by their ids.
+/// The log: which deliveries it has, by their ids, but for repeats.
 async fn check_log(
     database: &mut PgConnection,
     entries: &HashMap<Sha, Entry>,
     verdict: &mut Verdict,
 ) -> anyhow::Result<HashMap<Uuid, Sha>> {
-    let rows: Vec<Logged> =
-        sqlx::query_as("SELECT id, source, outcome, sha256(body) AS sha FROM deliveries")
-            .fetch_all(database)
-            .await?;
+    let rows: Vec<Logged> = sqlx::query_as(
+        "SELECT id, source, generation, event_type, outcome, sha256(body) AS sha FROM deliveries",
+    )
+    .fetch_all(database)
+    .await?;
     let (mut stored, mut ids) = (HashMap::<Sha, usize>::new(), HashMap::new());
-    let (mut strangers, mut outcomes) = (Vec::new(), Vec::new());
+    let (mut strangers, mut misfiled, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let sha: Sha = row.sha.as_slice().try_into()?;
         match entries.get(&sha) {
             None => strangers.push(format!("{} ({})", row.id, row.outcome)),
-            Some(entry) if entry.source != row.source => {
-                strangers.push(format!("{} in source {}", row.id, row.source));
+            Some(entry) if !row.is(&entry.content) => misfiled.push(format!(
+                "{} as {:?} of generation {:?} in source {}",
+                row.id, row.event_type, row.generation, row.source
+            )),
+            Some(entry) if row.outcome == entry.content.event.outcome() => {
+                *stored.entry(sha).or_default() += 1;
+                ids.insert(row.id, sha);
             }
-            Some(_) => match row.outcome.as_str() {
-                "stored" => {
-                    *stored.entry(sha).or_default() += 1;
-                    ids.insert(row.id, sha);
-                }
-                "duplicate" => {}
-                other => outcomes.push(format!("{} is {other}", row.id)),
-            },
+            Some(_) if row.outcome == "duplicate" => {}
+            Some(_) => outcomes.push(format!("{} is {}", row.id, row.outcome)),
         }
     }
     verdict.note("stored that were never sent", &strangers);
+    verdict.note("logged as something else", &misfiled);
     verdict.note("with a wrong outcome", &outcomes);
-    let lost: Vec<String> = entries
-        .iter()
-        .filter(|(sha, entry)| entry.answered && !stored.contains_key(*sha))
-        .map(|(sha, _)| hex::encode(&sha[..8]))
-        .collect();
+    let is_lost = |(sha, entry): &(&Sha, &Entry)| entry.answered && !stored.contains_key(*sha);
+    verdict.missing = entries.iter().filter(is_lost).map(|(sha, _)| *sha).collect();
+    let lost: Vec<String> = verdict.missing.iter().map(|sha| hex::encode(&sha[..8])).collect();
     verdict.lost = verdict.note(LOST, &lost);
     let doubled: Vec<String> = stored
         .iter()
@@ -131,7 +164,8 @@ async fn check_log(
     Ok(ids)
 }
 
-/// Messages and joins: one for each delivery that the log calls stored, saying what it said.
+/// Messages, joins and other events: one for each delivery that the log has, saying what it said.
+/// Of the Test button there is none.
 async fn check_events(
     database: &mut PgConnection,
     entries: &HashMap<Sha, Entry>,
@@ -139,11 +173,15 @@ async fn check_events(
     verdict: &mut Verdict,
 ) -> anyhow::Result<()> {
     let told: Vec<Told> = sqlx::query_as(
-        "SELECT m.delivery_id, s.sender_session_id AS session_id, m.role, m.message
+        "SELECT m.delivery_id, s.sender_session_id AS session_id, s.agent_id,
+                'chat.push' AS event_type, m.role, m.message AS text
          FROM messages m LEFT JOIN sessions s ON s.id = m.session_id
          UNION ALL
-         SELECT j.delivery_id, s.sender_session_id, NULL, NULL
-         FROM joins j LEFT JOIN sessions s ON s.id = j.session_id",
+         SELECT j.delivery_id, s.sender_session_id, s.agent_id, 'room.join', NULL, NULL
+         FROM joins j LEFT JOIN sessions s ON s.id = j.session_id
+         UNION ALL
+         SELECT o.delivery_id, s.sender_session_id, o.agent_id, o.event_type, NULL, s.end_reason
+         FROM other_events o LEFT JOIN sessions s ON s.id = o.session_id",
     )
     .fetch_all(database)
     .await?;
@@ -152,28 +190,23 @@ async fn check_events(
         let id = one.delivery_id;
         let Some((sha, entry)) = logged.get(&id).and_then(|sha| Some((sha, entries.get(sha)?)))
         else {
-            wrong.push(format!("{id} tells of a delivery that the log does not call stored"));
+            wrong.push(format!("{id} tells of a delivery that the log does not have"));
             continue;
         };
         if !seen.insert(*sha) {
             doubled.push(id.to_string());
         }
-        let same = match &entry.event {
-            Event::Join => one.role.is_none(),
-            Event::Said { role, message } => {
-                one.role.as_deref() == Some(role) && one.message.as_ref() == Some(message)
-            }
-        };
-        if !same || one.session_id != entry.session_id {
+        if !one.is(&entry.content) {
             wrong.push(format!("{id} differs from what was sent"));
         }
     }
     let missing: Vec<String> = logged
         .iter()
         .filter(|(_, sha)| !seen.contains(*sha))
+        .filter(|(_, sha)| entries.get(*sha).is_some_and(|one| one.content.event != Event::Test))
         .map(|(id, _)| id.to_string())
         .collect();
-    verdict.lost += verdict.note("logged as stored and not there", &missing);
+    verdict.lost += verdict.note("logged and not there", &missing);
     verdict.doubled += verdict.note("told more than once", &doubled);
     verdict.note("wrong", &wrong);
     Ok(())

@@ -146,6 +146,11 @@ impl Postgres {
         &self.cluster
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
+    }
+
     /// What the service is told, to reach it at `port`: its own, or a proxy's.
     pub(crate) fn url(port: u16) -> String {
         format!("postgres://verbatim@127.0.0.1:{port}/verbatim")

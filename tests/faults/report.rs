@@ -20,6 +20,7 @@ pub(crate) enum Shortfall {
 #[derive(Debug)]
 pub(crate) struct Line {
     name: String,
+    seed: u64,
     outcome: Result<(), Shortfall>,
     report: Report,
     took: Duration,
@@ -28,11 +29,12 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(
         name: &str,
+        seed: u64,
         outcome: Result<(), Shortfall>,
         report: Report,
         took: Duration,
     ) -> Self {
-        Self { name: name.to_owned(), outcome, report, took }
+        Self { name: name.to_owned(), seed, outcome, report, took }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -45,7 +47,7 @@ impl Line {
 
     /// The whole of it, for a person.
     pub(crate) fn in_words(&self) -> String {
-        let Report { figures, lost, doubled, drain, peak_memory, .. } = &self.report;
+        let Report { figures, not_had, lost, doubled, drain, peak_memory, .. } = &self.report;
         let mut text = match &self.outcome {
             Ok(()) => "  passed".to_owned(),
             Err(Shortfall::Skipped(why)) => return format!("  SKIPPED: {why}"),
@@ -65,6 +67,9 @@ impl Line {
             milliseconds(figures.latency(1.0)),
             peak_memory >> 20,
         );
+        if *not_had > 0 {
+            let _ = write!(text, "\n  {not_had} faults could not be had");
+        }
         if figures.refused() > 0 {
             let _ = write!(text, "\n  refused: {:?} {:?}", figures.statuses, figures.misses);
         }
@@ -73,14 +78,16 @@ impl Line {
 }
 
 /// The table over all scenarios.
-pub(crate) fn table(lines: &[Line], seed: u64) -> String {
+pub(crate) fn table(lines: &[Line]) -> String {
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(8);
     let mut text = format!(
-        "\n{:width$}  {:7}  {:>6}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  {:>9}  \
-         {:>8}  {:>7}  {:>6}\n",
+        "\n{:width$}  {:10}  {:7}  {:>6}  {:>7}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  \
+         {:>9}  {:>8}  {:>7}  {:>6}\n",
         "scenario",
+        "seed",
         "outcome",
         "faults",
+        "not had",
         "answered",
         "refused",
         "lost",
@@ -102,10 +109,12 @@ pub(crate) fn table(lines: &[Line], seed: u64) -> String {
         };
         let _ = writeln!(
             text,
-            "{:width$}  {outcome:7}  {:>6}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  \
+            "{:width$}  {:10}  {outcome:7}  {:>6}  {:>7}  {:>8}  {:>7}  {:>4}  {:>7}  {:>9}  {:>8}  {:>8}  \
              {:>9}  {:>8}  {:>7}  {:>6}",
             line.name,
+            line.seed,
             line.report.faults,
+            line.report.not_had,
             figures.answered,
             figures.refused(),
             line.report.lost,
@@ -140,7 +149,7 @@ pub(crate) fn table(lines: &[Line], seed: u64) -> String {
     let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
     let _ = write!(
         text,
-        "seed {seed}: {} passed, {} failed, {} skipped; {} deliveries answered, {} lost, {} doubled",
+        "{} passed, {} failed, {} skipped; {} deliveries answered, {} lost, {} doubled",
         count(|line| line.outcome.is_ok()),
         count(Line::has_failed),
         count(|line| matches!(line.outcome, Err(Shortfall::Skipped(_)))),

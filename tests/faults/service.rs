@@ -52,6 +52,14 @@ pub(crate) struct Service {
     socket: Option<TcpListener>,
     process: Mutex<Option<Child>>,
     peak_memory: Mutex<u64>,
+    away: Mutex<Away>,
+}
+
+/// When it did not run, of the suite's doing: what is sent meanwhile may come to nothing.
+#[derive(Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    before: Vec<(Instant, Instant)>,
 }
 
 impl Service {
@@ -80,6 +88,7 @@ impl Service {
             socket,
             process: Mutex::new(None),
             peak_memory: Mutex::new(0),
+            away: Mutex::default(),
         })
     }
 
@@ -136,7 +145,23 @@ impl Service {
             ensure!(Instant::now() < deadline, "the service does not answer");
             tokio::time::sleep(LOOK).await;
         }
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = away.since.take() {
+            away.before.push((since, Instant::now()));
+        }
         Ok(())
+    }
+
+    /// From when to when it was away.
+    pub(crate) fn away(&self) -> Vec<(Instant, Instant)> {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = away.since.map(|since| (since, Instant::now()));
+        away.before.iter().copied().chain(now).collect()
+    }
+
+    fn goes(&self) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.since.get_or_insert_with(Instant::now);
     }
 
     /// It has not ended.
@@ -154,6 +179,7 @@ impl Service {
     /// `kill -9`.
     pub(crate) fn kill(&self) -> anyhow::Result<()> {
         self.note_memory();
+        self.goes();
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut child) = process.take() {
             child.kill()?;
@@ -165,6 +191,7 @@ impl Service {
     /// SIGTERM, and waits for its end.
     pub(crate) async fn stop(&self) -> anyhow::Result<ExitStatus> {
         self.note_memory();
+        self.goes();
         process::signal(self.pid()?, Signal::SIGTERM)?;
         let deadline = Instant::now() + process::END_MAX;
         loop {

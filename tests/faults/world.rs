@@ -9,8 +9,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-use super::delivery::Event;
-use super::http::Connection;
+use super::delivery::{Content, Event};
+use super::http::{Connection, PATIENCE};
 use super::ledger::{Figures, Ledger};
 use super::load::{Load, Running};
 use super::oracle;
@@ -18,6 +18,7 @@ use super::postgres::{self, Postgres, Template};
 use super::proxy::Proxy;
 use super::say;
 use super::service::{Service, Spec};
+use super::surroundings::{ServiceClock, SmallDisk};
 
 /// How long the inbox may take to be empty, once all is well. A connection that is half open is
 /// given up after a minute.
@@ -72,6 +73,8 @@ pub(crate) struct Trial {
 pub(crate) struct Report {
     pub(crate) figures: Figures,
     pub(crate) faults: usize,
+    /// Faults of a mix that could not be set on, such as while another was on.
+    pub(crate) not_had: usize,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
     /// From the end of load and faults to an empty inbox.
@@ -101,8 +104,12 @@ pub(crate) struct Setup {
     pub(crate) proxy: bool,
     /// Settings of the suite's server, `name=value`.
     pub(crate) postgres: &'static [&'static str],
-    /// Where the cluster is, if not below the scenario's folder.
-    pub(crate) cluster: Option<PathBuf>,
+    /// A disk for the cluster of the suite's server.
+    pub(crate) cluster: Option<SmallDisk>,
+    /// A disk for the inbox, which is mounted there.
+    pub(crate) inbox: Option<SmallDisk>,
+    /// A clock for the service.
+    pub(crate) clock: Option<ServiceClock>,
     /// How the service is started.
     pub(crate) service: Spec,
 }
@@ -113,7 +120,8 @@ pub(crate) enum Expect {
     /// Every attempt is answered 200, and none waits: the service and its inbox are well.
     #[default]
     AllAnswered,
-    /// Attempts may come to nothing; 200 is kept all the same.
+    /// Attempts may come to nothing while the service is away, or while neither its inbox nor
+    /// Postgres takes them, and at no other time; 200 is kept all the same.
     Refusals,
 }
 
@@ -139,7 +147,8 @@ impl Trial {
         let (mut server, mut proxy) = (None, None);
         if !setup.private {
             let folder = self.folder.join("postgres");
-            let cluster = setup.cluster.unwrap_or_else(|| folder.join("cluster"));
+            let place = setup.cluster.as_ref().map_or(&folder, |disk| &disk.folder);
+            let cluster = place.join("cluster");
             let started =
                 Postgres::create(&self.template, &folder, &cluster, setup.postgres).await?;
             let mut port = started.port();
@@ -151,10 +160,17 @@ impl Trial {
             spec.database_url = Some(Postgres::url(port));
             server = Some(started);
         }
+        if let Some(clock) = &setup.clock {
+            spec.environment.extend(clock.environment());
+        }
         let world = World {
             service: Service::new(&self.folder, spec)?,
             postgres: server,
             proxy,
+            cluster: setup.cluster,
+            inbox: setup.inbox,
+            clock: setup.clock,
+            excuses: Mutex::default(),
             ledger: Arc::new(Ledger::new(self.rng(2).random())?),
             report: self.report.clone(),
             begin: self.begin,
@@ -178,6 +194,11 @@ pub(crate) struct World {
     pub(crate) service: Service,
     proxy: Option<Proxy>,
     postgres: Option<Postgres>,
+    cluster: Option<SmallDisk>,
+    inbox: Option<SmallDisk>,
+    clock: Option<ServiceClock>,
+    /// From when to when a delivery could be kept nowhere.
+    excuses: Mutex<Vec<(Instant, Instant)>>,
     pub(crate) ledger: Arc<Ledger>,
     report: Arc<Mutex<Report>>,
     begin: Instant,
@@ -192,6 +213,27 @@ impl World {
     /// The way to it.
     pub(crate) fn proxy(&self) -> anyhow::Result<&Proxy> {
         self.proxy.as_ref().context("this scenario has no proxy")
+    }
+
+    /// The disk of the cluster.
+    pub(crate) fn cluster_disk(&self) -> anyhow::Result<&SmallDisk> {
+        self.cluster.as_ref().context("the cluster has no disk of its own here")
+    }
+
+    /// The disk of the inbox.
+    pub(crate) fn inbox_disk(&self) -> anyhow::Result<&SmallDisk> {
+        self.inbox.as_ref().context("the inbox has no disk of its own here")
+    }
+
+    /// The service's clock.
+    pub(crate) fn clock(&self) -> anyhow::Result<&ServiceClock> {
+        self.clock.as_ref().context("the service has no clock of its own here")
+    }
+
+    /// Since then the inbox may have refused deliveries. With Postgres away, too, that is a 503.
+    pub(crate) fn excuse_since(&self, begin: Instant) {
+        let mut excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner);
+        excuses.push((begin, Instant::now()));
     }
 
     /// Begins to send.
@@ -282,12 +324,13 @@ impl World {
         self.fresh_delivery().await?;
         // The fresh one is counted, too.
         oracle::check(&mut database, &self.ledger).await?.hold()?;
-        hold_answers(&self.ledger.figures(), expect)
+        let excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hold_answers(&self.ledger.figures(), expect, &self.service.away(), &excuses)
     }
 
     /// A delivery goes in, and comes out by the API.
     pub(crate) async fn fresh_delivery(&self) -> anyhow::Result<()> {
-        let (delivery, message) = loop {
+        let (session_id, message) = loop {
             let delivery = self.ledger.next();
             let answered = async {
                 let mut connection = Connection::open(self.service.address).await?;
@@ -298,12 +341,12 @@ impl World {
             self.ledger.note(&delivery, begin, &answered);
             let answer = answered.map_err(|miss| anyhow::anyhow!("a fresh delivery: {miss:?}"))?;
             ensure!(answer.status == 200, "a fresh delivery was answered {}", answer.status);
-            if let Event::Said { message, .. } = &delivery.event {
-                let message = message.clone();
-                break (delivery, message);
+            let Content { event, session_id, .. } = &delivery.content;
+            if let (Event::Said { message, .. }, Some(session_id)) = (event, session_id) {
+                break (session_id.clone(), message.clone());
             }
         };
-        let path = format!("/v1/sessions/{}/messages?limit=500", delivery.session_id);
+        let path = format!("/v1/sessions/{session_id}/messages?limit=500");
         let deadline = Instant::now() + FRESH_MAX;
         loop {
             let page = self.service.json(&path).await.unwrap_or_default();
@@ -333,7 +376,15 @@ impl World {
     }
 }
 
-fn hold_answers(figures: &Figures, expect: Expect) -> anyhow::Result<()> {
+/// From when to when.
+type Span = (Instant, Instant);
+
+fn hold_answers(
+    figures: &Figures,
+    expect: Expect,
+    away: &[Span],
+    excuses: &[Span],
+) -> anyhow::Result<()> {
     ensure!(figures.answered > 0, "nothing was answered: there was nothing to lose");
     let odd: Vec<_> = figures.statuses.keys().filter(|&&status| status != 503).collect();
     ensure!(odd.is_empty(), "deliveries in good order were answered {odd:?}");
@@ -345,6 +396,20 @@ fn hold_answers(figures: &Figures, expect: Expect) -> anyhow::Result<()> {
             figures.misses
         );
         ensure!(figures.longest_stall < STALL_MAX, "answers stalled: {:?}", figures.longest_stall);
+        return Ok(());
     }
+    let is_excused = |one: &&Span| {
+        away.iter().chain(excuses).any(|&(begin, end)| one.0 <= end && begin <= one.1)
+    };
+    let unexcused = figures.in_vain.iter().filter(|one| !is_excused(one)).count();
+    ensure!(
+        unexcused == 0,
+        "{unexcused} attempts came to nothing while they could be kept: {:?} {:?}",
+        figures.statuses,
+        figures.misses
+    );
+    // Without an inbox an answer may wait for Postgres.
+    let is_prompt = !excuses.is_empty() || figures.longest_stall < PATIENCE;
+    ensure!(is_prompt, "answers stalled: {:?}", figures.longest_stall);
     Ok(())
 }

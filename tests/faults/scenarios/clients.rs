@@ -1,6 +1,6 @@
 //! Clients: slow, cut short, impatient, idle, in a hurry, wrong, and hostile.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,12 +8,21 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use rand::RngExt as _;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Delivery, signature};
+use crate::faults::Heal;
 use crate::http::{Connection, Miss};
 use crate::load::Load;
 use crate::world::{Expect, Setup, Trial, World};
 
+/// How long a flood lasts at the least: its p99 is that of a thousand good deliveries.
+const FLOOD_MIN: Duration = Duration::from_secs(5);
+/// How long it may take until as many are refused as should be.
+const FLOOD_MAX: Duration = Duration::from_mins(2);
+/// Clients of each kind in a mix.
+const SOME: usize = 20;
+const SOME_IDLE: usize = 300;
 /// Good answers during a flood.
 const FLOOD_P99_MAX: Duration = Duration::from_millis(50);
 /// Where the flood comes from: the whole of 127/8 is this machine's, on Linux.
@@ -24,7 +33,7 @@ const PIPELINE: usize = 50;
 /// How a request is answered of which the client sends only part, at its pace.
 async fn slowly(world: &World, delivery: &Delivery, pause: Duration) -> Result<u16, Miss> {
     let mut connection = Connection::open(world.service.address).await?;
-    connection.send(delivery.head(delivery.body.len(), "").as_bytes()).await?;
+    connection.send(delivery.head(delivery.body.len()).as_bytes()).await?;
     for chunk in delivery.body.chunks(delivery.body.len().div_ceil(40)) {
         connection.send(chunk).await?;
         tokio::time::sleep(pause).await;
@@ -54,7 +63,7 @@ pub(crate) async fn slow_bodies(trial: &Trial) -> anyhow::Result<()> {
             // Its last byte never comes.
             let delivery = world.ledger.next_forbidden();
             let mut connection = open(&world).await?;
-            let head = delivery.head(delivery.body.len(), "");
+            let head = delivery.head(delivery.body.len());
             let _ = connection.send(head.as_bytes()).await;
             let _ = connection.send(&delivery.body[..delivery.body.len() - 1]).await;
             anyhow::Ok(connection)
@@ -88,7 +97,7 @@ pub(crate) async fn half_bodies(trial: &Trial) -> anyhow::Result<()> {
     for _ in 0..count {
         let delivery = world.ledger.next_forbidden();
         let mut connection = open(&world).await?;
-        let _ = connection.send(delivery.head(delivery.body.len(), "").as_bytes()).await;
+        let _ = connection.send(delivery.head(delivery.body.len()).as_bytes()).await;
         let cut = rng.random_range(0..delivery.body.len());
         let _ = connection.send(&delivery.body[..cut]).await;
     }
@@ -160,26 +169,37 @@ pub(crate) async fn wrong_length(trial: &Trial) -> anyhow::Result<()> {
     let count = trial.options.choose(100, 1_000);
     world.fault(&format!("{count} bodies shorter and {count} longer than their head says"));
     for _ in 0..count {
-        let delivery = world.ledger.next_forbidden();
-        let length = delivery.body.len();
-        // The rest of the body never comes.
-        let mut connection = open(&world).await?;
-        let more = length + rng.random_range(1..1_000);
-        let _ = connection.send(delivery.head(more, "").as_bytes()).await;
-        let _ = connection.send(&delivery.body).await;
-        // The rest of the body is no request.
-        let mut connection = open(&world).await?;
-        let less = rng.random_range(0..length);
-        let _ = connection.send(delivery.head(less, "").as_bytes()).await;
-        let _ = connection.send(&delivery.body).await;
-        let answer = connection.answer().await;
-        ensure!(
-            !matches!(&answer, Ok(answer) if answer.status == 200),
-            "a body that was cut short was answered {answer:?}"
-        );
+        wrong_lengths(&world, |length| {
+            (length + rng.random_range(1..1_000), rng.random_range(0..length))
+        })
+        .await?;
     }
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
+}
+
+/// One body that is shorter and one that is longer than its head says, of the lengths that `lies`
+/// makes of the true one.
+async fn wrong_lengths(
+    world: &World,
+    mut lies: impl FnMut(usize) -> (usize, usize),
+) -> anyhow::Result<()> {
+    let delivery = world.ledger.next_forbidden();
+    let (more, less) = lies(delivery.body.len());
+    // The rest of the body never comes.
+    let mut connection = open(world).await?;
+    let _ = connection.send(delivery.head(more).as_bytes()).await;
+    let _ = connection.send(&delivery.body).await;
+    // The rest of the body is no request.
+    let mut connection = open(world).await?;
+    let _ = connection.send(delivery.head(less).as_bytes()).await;
+    let _ = connection.send(&delivery.body).await;
+    let answer = connection.answer().await;
+    ensure!(
+        !matches!(&answer, Ok(answer) if answer.status == 200),
+        "a body that was cut short was answered {answer:?}"
+    );
+    Ok(())
 }
 
 /// Wrong signatures as fast as they are refused; the good ones are answered as ever.
@@ -188,57 +208,155 @@ pub(crate) async fn flood(trial: &Trial) -> anyhow::Result<()> {
     let load = world.load(Load::default());
     world.calm().await;
     let total: u64 = trial.options.choose(4_000, 20_000);
-    world.fault(&format!("{total} wrong signatures"));
-    let begin = Instant::now();
-    let left = Arc::new(AtomicU64::new(total));
-    let mut senders = JoinSet::new();
-    for sender in 0..4_u64 {
-        let (left, address) = (left.clone(), world.service.address);
-        senders.spawn(async move {
-            let (mut connection, mut refused) = (None, 0_u64);
-            while take_one(&left) {
-                let body = format!("{{\"agent_id\": \"flood {sender} {refused}\"}}");
-                let wrong = signature("not the secret", body.as_bytes());
-                let request = format!(
-                    "POST /webhook HTTP/1.1\r\nHost: localhost\r\n{wrong}\r\n\
-                     Content-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                let mut open = match connection.take() {
-                    Some(open) => open,
-                    None => Connection::open_from(from_elsewhere(), address).await?,
-                };
-                match open.exchange(request.as_bytes()).await {
-                    Ok(answer) if matches!(answer.status, 401 | 429) => {
-                        refused += 1;
-                        if !answer.closes {
-                            connection = Some(open);
-                        }
-                    }
-                    // A limit that closes the connection is an answer, too.
-                    Err(Miss::Broken) => refused += 1,
-                    _ => return Err(Miss::TimedOut),
-                }
-            }
-            Ok(refused)
-        });
+    world.fault(&format!("{total} wrong signatures, or more"));
+    world.ledger.measure();
+    let (begin, flood) = (Instant::now(), Flood::start(&world));
+    while begin.elapsed() < FLOOD_MIN || flood.refused() < total {
+        ensure!(begin.elapsed() < FLOOD_MAX, "only {} were refused", flood.refused());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let mut refused = 0;
-    while let Some(sender) = senders.join_next().await {
-        refused += sender?.map_err(|miss| anyhow::anyhow!("the flood: {miss:?}"))?;
-    }
-    let took = begin.elapsed();
-    ensure!(refused == total, "{refused} of {total} were refused");
-    world.note(format!("{total} wrong signatures were refused in {:.1} s", took.as_secs_f64()));
+    let (good, p99) = world.ledger.measured(0.99);
+    let refused = flood.stop().await?;
+    world.note(format!(
+        "{refused} wrong signatures were refused in {:.1} s; the p99 of {good} good deliveries \
+         meanwhile was {:.1} ms",
+        begin.elapsed().as_secs_f64(),
+        p99.as_secs_f64() * 1e3
+    ));
     world.finish(load, Expect::AllAnswered).await?;
-    let p99 = world.ledger.figures().latency(0.99);
     // A build for debugging is several times as slow; it says so, and is not judged.
     ensure!(cfg!(debug_assertions) || p99 < FLOOD_P99_MAX, "p99 was {p99:?}");
     Ok(())
 }
 
-fn take_one(left: &AtomicU64) -> bool {
-    left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+/// Wrong signatures, until it is stopped.
+struct Flood {
+    refused: Arc<AtomicU64>,
+    stop: CancellationToken,
+    senders: JoinSet<Result<(), Miss>>,
+}
+
+impl Flood {
+    fn start(world: &World) -> Self {
+        let (refused, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
+        let mut senders = JoinSet::new();
+        for sender in 0..4 {
+            let flood = flood_of_one(sender, world.service.address, refused.clone(), stop.clone());
+            senders.spawn(flood);
+        }
+        Self { refused, stop, senders }
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many were refused; an error where any was not.
+    async fn stop(mut self) -> anyhow::Result<u64> {
+        self.stop.cancel();
+        while let Some(sender) = self.senders.join_next().await {
+            sender?.map_err(|miss| anyhow::anyhow!("the flood: {miss:?}"))?;
+        }
+        Ok(self.refused())
+    }
+}
+
+async fn flood_of_one(
+    sender: u64,
+    address: SocketAddr,
+    refused: Arc<AtomicU64>,
+    stop: CancellationToken,
+) -> Result<(), Miss> {
+    let (mut connection, mut number) = (None, 0_u64);
+    while !stop.is_cancelled() {
+        number += 1;
+        let body = format!("{{\"agent_id\": \"flood {sender} {number}\"}}");
+        let wrong = signature("not the secret", body.as_bytes());
+        let request = format!(
+            "POST /webhook HTTP/1.1\r\nHost: localhost\r\n{wrong}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut open = match connection.take() {
+            Some(open) => open,
+            None => Connection::open_from(from_elsewhere(), address).await?,
+        };
+        match open.exchange(request.as_bytes()).await {
+            Ok(answer) if matches!(answer.status, 401 | 429) => {
+                if !answer.closes {
+                    connection = Some(open);
+                }
+            }
+            // A limit that closes the connection is an answer, too.
+            Err(Miss::Broken) => {}
+            _ => return Err(Miss::TimedOut),
+        }
+        refused.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// For a mix: a flood that lasts. Its end may be that of the service.
+pub(crate) async fn a_flood(world: &World) -> anyhow::Result<Heal<'_>> {
+    drop(open(world).await?);
+    let flood = Flood::start(world);
+    Ok(Box::pin(async move {
+        let refused = flood.refused();
+        world.tell(&format!("{refused} wrong signatures were refused"));
+        let _ = flood.stop().await;
+        Ok(())
+    }))
+}
+
+/// For a mix: bodies of which one half comes late.
+pub(crate) async fn some_slow_bodies(world: &World) -> anyhow::Result<Heal<'_>> {
+    let mut begun = Vec::new();
+    for _ in 0..SOME {
+        let (delivery, mut connection) = (world.ledger.next(), open(world).await?);
+        let _ = connection.send(delivery.head(delivery.body.len()).as_bytes()).await;
+        let _ = connection.send(&delivery.body[..delivery.body.len() / 2]).await;
+        begun.push((delivery, connection));
+    }
+    Ok(Box::pin(async move {
+        for (delivery, connection) in &mut begun {
+            let _ = connection.send(&delivery.body[delivery.body.len() / 2..]).await;
+            // Where the service has been away meanwhile, there is no answer.
+            if connection.answer().await.is_ok_and(|answer| answer.status == 200) {
+                world.ledger.note_answered(delivery);
+            }
+        }
+        Ok(())
+    }))
+}
+
+/// For a mix: bodies of which the rest never comes.
+pub(crate) async fn some_half_bodies(world: &World) -> anyhow::Result<Heal<'_>> {
+    for part in 0..SOME {
+        let (delivery, mut connection) = (world.ledger.next_forbidden(), open(world).await?);
+        let _ = connection.send(delivery.head(delivery.body.len()).as_bytes()).await;
+        let _ = connection.send(&delivery.body[..delivery.body.len() * part / SOME]).await;
+    }
+    Ok(Box::pin(async { Ok(()) }))
+}
+
+/// For a mix: heads that lie about the body's length.
+pub(crate) async fn some_wrong_lengths(world: &World) -> anyhow::Result<Heal<'_>> {
+    for part in 0..SOME {
+        wrong_lengths(world, |length| (length + 1 + part, length * part / SOME)).await?;
+    }
+    Ok(Box::pin(async { Ok(()) }))
+}
+
+/// For a mix: connections that say nothing.
+pub(crate) async fn some_idle_connections(world: &World) -> anyhow::Result<Heal<'_>> {
+    let mut idle = Vec::new();
+    while idle.len() < SOME_IDLE {
+        idle.push(open(world).await?);
+    }
+    Ok(Box::pin(async move {
+        drop(idle);
+        Ok(())
+    }))
 }
 
 fn from_elsewhere() -> Option<IpAddr> {

@@ -10,10 +10,10 @@
 //! A fault that is set on, lasts, and is put right is a line in [`faults`](crate::faults) instead,
 //! and a scenario by `held!`.
 
-mod clients;
+pub(crate) mod clients;
 mod clock;
-mod database;
-mod disk;
+pub(crate) mod database;
+pub(crate) mod disk;
 mod oracle;
 mod service;
 

@@ -8,13 +8,34 @@ use crate::postgres;
 use crate::world::{Expect, Setup, Trial};
 
 /// What is done to the database behind the service's back, and what must be said of it.
-const BREAKS: [(&str, &str); 8] = [
+const BREAKS: [(&str, &str); 13] = [
     (
         "DELETE FROM deliveries WHERE id IN (SELECT delivery_id FROM messages LIMIT 1)",
         "answered 200 and lost",
     ),
     ("DELETE FROM messages WHERE id IN (SELECT id FROM messages LIMIT 1)", "and not there"),
     ("DELETE FROM joins WHERE id IN (SELECT id FROM joins LIMIT 1)", "and not there"),
+    (
+        "DELETE FROM other_events WHERE id IN
+             (SELECT id FROM other_events WHERE event_type = 'avatar.waved' LIMIT 1)",
+        "and not there",
+    ),
+    (
+        "UPDATE other_events SET agent_id = 'another'
+         WHERE id IN (SELECT id FROM other_events WHERE session_id IS NULL LIMIT 1)",
+        "differs from what was sent",
+    ),
+    ("UPDATE sessions SET end_reason = end_reason || '.'", "differs from what was sent"),
+    (
+        "UPDATE deliveries SET outcome = 'stored'
+         WHERE id IN (SELECT id FROM deliveries WHERE outcome = 'test' LIMIT 1)",
+        "with a wrong outcome",
+    ),
+    (
+        "UPDATE deliveries SET generation = 'b'
+         WHERE id IN (SELECT id FROM deliveries WHERE generation = 'c' LIMIT 1)",
+        "logged as something else",
+    ),
     (
         "INSERT INTO messages SELECT session_id, occurred_at, gen_random_uuid(), delivery_id, role,
              message, sent_at, received_at, altered, undated FROM messages LIMIT 1",

@@ -1,10 +1,11 @@
 //! The service itself: killed, and replaced.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use rand::RngExt as _;
+use tokio::time::timeout_at;
 
 use crate::load::Load;
 use crate::process;
@@ -27,7 +28,12 @@ pub(crate) async fn kill(trial: &Trial) -> anyhow::Result<()> {
         world.fault(&format!("kill -9 of the service, {kill} of {kills}"));
         world.service.kill()?;
         world.service.spawn()?;
-        tokio::time::sleep(Duration::from_millis(rng.random_range(KILL_AFTER_MS))).await;
+        let after = Instant::now() + Duration::from_millis(rng.random_range(KILL_AFTER_MS));
+        // Whoever is not answered from then on is not excused.
+        if let Ok(answering) = timeout_at(after.into(), world.service.answering()).await {
+            answering?;
+            tokio::time::sleep_until(after.into()).await;
+        }
     }
     world.service.answering().await?;
     world.calm().await;
