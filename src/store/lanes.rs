@@ -1,4 +1,4 @@
-//! Connections for the reads that come by the thousand.
+//! Connections for the reads that come by the thousand, and for searches.
 //!
 //! The pool asks each connection that it takes back whether it still lives, which is one round
 //! trip for every query. A lane goes back unasked, for it goes back only after a query that ended
@@ -17,8 +17,11 @@ use super::StoreError;
 use crate::telemetry::metrics::Connections;
 use deadline::{LONGEST_QUERY, Prompt, late};
 
-/// Lanes at the most. More would make Postgres switch between them rather than work.
-const LANES: usize = 8;
+/// Lanes at the most for reads by key. More would make Postgres switch between them rather than
+/// work.
+pub(super) const BY_KEY: usize = 8;
+/// Lanes at the most for searches, which keep a processor each busy for some milliseconds.
+pub(super) const SEARCHES: usize = 4;
 /// Longest wait for a lane. A reader is told to come back rather than kept waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// A lane that lay idle for longer is asked whether it still lives before it is used.
@@ -28,8 +31,10 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const LONGEST_PING: Duration = Duration::from_secs(1);
 /// A lane lives this long at the most, so that none stays with a demoted primary.
 const LIFETIME: Duration = Duration::from_mins(15);
-/// What is read here is a few rows by their key, for which one plan is as good for any key as for
-/// another; planning each time would cost a fifth of the whole.
+/// What is read here is a few rows by their key, or by their words along the one index that there
+/// is for them. One plan is as good for any of these as for another; planning each time would cost
+/// a fifth of the whole, and of a search's plan, which looks up how frequent its words are in every
+/// month, even more.
 const SESSION: &str = "SET plan_cache_mode = force_generic_plan";
 
 /// All lanes of a store.
@@ -37,6 +42,7 @@ const SESSION: &str = "SET plan_cache_mode = force_generic_plan";
 pub(super) struct Lanes {
     /// Opens the connections, which it then no longer counts as its own.
     pool: PgPool,
+    limit: usize,
     permits: Semaphore,
     /// The one that was used last lies on top: few are kept busy, and the rest may age.
     free: Mutex<Vec<Open>>,
@@ -49,7 +55,7 @@ struct Open {
     used: Instant,
 }
 
-/// A connection for one query.
+/// A connection for one query after another.
 #[derive(Debug)]
 pub(super) struct Lane<'a> {
     lanes: &'a Lanes,
@@ -58,15 +64,15 @@ pub(super) struct Lane<'a> {
 }
 
 impl Lanes {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, permits: Semaphore::new(LANES), free: Mutex::default() }
+    pub(super) fn new(pool: PgPool, limit: usize) -> Self {
+        Self { pool, limit, permits: Semaphore::new(limit), free: Mutex::default() }
     }
 
     pub(super) fn connections(&self) -> Connections {
         Connections {
-            busy: LANES - self.permits.available_permits().min(LANES),
+            busy: self.limit - self.permits.available_permits().min(self.limit),
             idle: self.free.lock().map_or(0, |free| free.len()),
-            limit: LANES,
+            limit: self.limit,
         }
     }
 
@@ -115,13 +121,13 @@ async fn answers(connection: &mut PgConnection) -> bool {
 }
 
 impl Lane<'_> {
-    /// For one query, whose answer comes in time or not at all: the network can swallow a
+    /// For a query, whose answer comes in time or not at all: the network can swallow a
     /// connection, and a lane that waited on it would be lost to all readers.
     pub(super) fn connection(&mut self) -> Prompt<'_> {
         Prompt(&mut self.open.connection)
     }
 
-    /// Gives it back, after a query that ended well.
+    /// Gives it back, after queries that ended well.
     pub(super) fn give_back(mut self) {
         self.open.used = Instant::now();
         if let Ok(mut free) = self.lanes.free.lock() {
@@ -165,7 +171,8 @@ mod tests {
                 tokio::spawn(fall_silent(client));
             }
         });
-        Lanes::new(PgPoolOptions::new().test_before_acquire(false).connect_lazy_with(options))
+        let pool = PgPoolOptions::new().test_before_acquire(false).connect_lazy_with(options);
+        Lanes::new(pool, BY_KEY)
     }
 
     #[tokio::test]
@@ -185,7 +192,7 @@ mod tests {
             let error = StoreError::from(error);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
             drop(lane);
-            assert_eq!(lanes.permits.available_permits(), LANES);
+            assert_eq!(lanes.permits.available_permits(), BY_KEY);
         }
     }
 

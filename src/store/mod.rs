@@ -42,14 +42,16 @@ pub(crate) const PATIENT: &str =
 pub struct Store {
     pool: PgPool,
     lanes: Arc<Lanes>,
+    search_lanes: Arc<Lanes>,
 }
 
 impl Store {
     /// A store over a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let lanes = Arc::new(Lanes::new(pool.clone()));
-        Self { pool, lanes }
+        let lanes = Arc::new(Lanes::new(pool.clone(), lanes::BY_KEY));
+        let search_lanes = Arc::new(Lanes::new(pool.clone(), lanes::SEARCHES));
+        Self { pool, lanes, search_lanes }
     }
 
     /// The pool beneath.
@@ -72,11 +74,11 @@ impl Store {
         let pooled = self.pool.size().try_into().unwrap_or(usize::MAX);
         let idle = self.pool.num_idle().min(pooled);
         let most = self.pool.options().get_max_connections();
-        let lanes = self.lanes.connections();
+        let (by_key, searches) = (self.lanes.connections(), self.search_lanes.connections());
         Connections {
-            busy: lanes.busy + pooled - idle,
-            idle: lanes.idle + idle,
-            limit: lanes.limit + usize::try_from(most).unwrap_or(usize::MAX),
+            busy: by_key.busy + searches.busy + pooled - idle,
+            idle: by_key.idle + searches.idle + idle,
+            limit: by_key.limit + searches.limit + usize::try_from(most).unwrap_or(usize::MAX),
         }
     }
 }

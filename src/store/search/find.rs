@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::windows::Window;
 use crate::search::{Query, agent_mark};
+use crate::store::lanes::Lane;
 use crate::store::messages::MessageRow;
 use crate::store::sessions::SessionRow;
 use crate::store::{Rows, Store, StoreError};
@@ -132,202 +133,21 @@ impl Store {
     ) -> Result<SearchPage, StoreError> {
         let mut query = query.clone();
         let mut widened = after.is_some_and(|place| place.widened);
+        let mut lane = self.search_lanes.take().await?;
         if widened {
-            query = self.widen(&query).await?;
+            query = widen(&mut lane, &query).await?;
         }
-        let mut found = self.matches(&query, filter, now, after, limit).await?;
+        let mut found = matches(&mut lane, &query, filter, now, after, limit).await?;
         if found.is_empty() && after.is_none() {
-            let wider = self.widen(&query).await?;
+            let wider = widen(&mut lane, &query).await?;
             if wider != query {
                 (query, widened) = (wider, true);
-                found = self.matches(&query, filter, now, None, limit).await?;
+                found = matches(&mut lane, &query, filter, now, None, limit).await?;
             }
         }
+        lane.give_back();
         let Rows { rows: hits, more } = self.fetch(&found, filter, widened).await?;
         Ok(SearchPage { query, hits, more })
-    }
-
-    /// The matches from a place on, each with the window that it was ranked in.
-    async fn matches(
-        &self,
-        query: &Query,
-        filter: &SearchFilter,
-        now: DateTime<Utc>,
-        after: Option<SearchPlace>,
-        limit: u32,
-    ) -> Result<Vec<(Match, Window)>, StoreError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut found: Vec<(Match, Window)> = Vec::new();
-        if filter.agents.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(found);
-        }
-        let Some(search) = self.prepare(query, filter, now).await? else {
-            return Ok(found);
-        };
-        let mut rest = Window::between(filter.after, filter.before);
-        rest.to = rest.to.min((search.latest, Uuid::max()));
-        if let Some(SearchPlace { at, id, score, window, .. }) = after {
-            let again = self.in_window(&search, window, MOST_IN_WINDOW).await?;
-            let behind = again.into_iter().filter(|one| one.before(score, at, id).is_gt());
-            found.extend(behind.map(|one| (one, window)));
-            rest.to = window.from;
-        }
-        while found.len() < limit && !rest.is_empty() && search.at_most > 0 {
-            let (matches, window) = self.newest(&search, rest).await?;
-            found.extend(matches.into_iter().map(|one| (one, window)));
-            rest.to = window.from;
-        }
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    /// The newest matches of a window, ranked, and the part of it that they are all of.
-    async fn newest(
-        &self,
-        search: &Search<'_>,
-        window: Window,
-    ) -> Result<(Vec<Match>, Window), StoreError> {
-        let mut found: Vec<Match> = Vec::new();
-        let mut from = window.from;
-        if search.at_most <= FEW_DOCUMENTS {
-            found = self.in_window(search, window, RANKED).await?;
-        } else {
-            let mut stretches = window.stretches(search.newest);
-            while found.len() < ENOUGH
-                && let Some(stretch) = stretches.next(found.len(), ENOUGH, search.at_most)
-            {
-                let room = RANKED - i64::try_from(found.len()).unwrap_or(RANKED);
-                found.extend(self.in_window(search, stretch, room).await?);
-                from = stretch.from;
-            }
-        }
-        let places = || found.iter().map(|one| (one.at, one.id));
-        // Later ones that come in meanwhile do not belong to it.
-        let ranked = places().max().map_or(window, |newest| window.up_to(newest));
-        let full = i64::try_from(found.len()).is_ok_and(|found| found >= RANKED);
-        let from = places().min().filter(|_| full).unwrap_or(from);
-        found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
-        Ok((found, Window { from, ..ranked }))
-    }
-
-    /// The newest matches between two places, ranked.
-    async fn in_window(
-        &self,
-        search: &Search<'_>,
-        window: Window,
-        most: i64,
-    ) -> Result<Vec<Match>, StoreError> {
-        let filter = search.filter;
-        let mut found = query_as!(
-            Match,
-            r#"
-            SELECT
-                session_id,
-                occurred_at AS at,
-                id,
-                CASE
-                    WHEN $11 THEN ts_rank(terms, $2::text::tsquery, 1)
-                    ELSE ts_rank_cd(terms, $2::text::tsquery, 1)
-                END AS "score!"
-            FROM (
-                SELECT *
-                FROM search_documents
-                WHERE terms @@ $1::text::tsquery
-                    AND occurred_at BETWEEN $3 AND $5
-                    AND (occurred_at, id) >= ($3, $4)
-                    AND (occurred_at, id) < ($5, $6)
-                    AND ($7::text[] IS NULL OR agent_id = ANY ($7))
-                    AND ($8::text IS NULL OR source = $8)
-                    AND ($9::text IS NULL OR role = $9)
-                ORDER BY occurred_at DESC, id DESC
-                LIMIT $10
-            ) AS newest
-            "#,
-            search.matching_within(&window),
-            search.ranking,
-            window.from.0,
-            window.from.1,
-            window.to.0,
-            window.to.1,
-            filter.agents.as_deref(),
-            filter.source.as_deref(),
-            filter.role.as_deref(),
-            most,
-            search.wide
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
-        Ok(found)
-    }
-
-    /// What the words are to be looked for by. It is the same plan for any.
-    async fn prepare<'a>(
-        &self,
-        query: &Query,
-        filter: &'a SearchFilter,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Search<'a>>, StoreError> {
-        let (places, words) = query.required();
-        let mut lane = self.lanes.take().await?;
-        let row = sqlx::query!(
-            r#"
-            SELECT
-                newest_at,
-                (
-                    SELECT min(part.documents)
-                    FROM (
-                        SELECT sum(COALESCE(search_words.documents, 0))::bigint AS documents
-                        FROM unnest($1::int[], $2::text[]) AS required (place, word)
-                        LEFT JOIN search_words USING (word)
-                        GROUP BY required.place
-                    ) AS part
-                ) AS at_most
-            FROM search_position
-            "#,
-            &places,
-            &words
-        )
-        .fetch_one(lane.connection())
-        .await?;
-        lane.give_back();
-        Ok(row.newest_at.map(|latest| Search {
-            matching: query.matching(),
-            ranking: query.ranking(),
-            wide: query.is_wide(),
-            filter,
-            latest,
-            newest: latest.min(now + AHEAD),
-            at_most: row.at_most.unwrap_or(i64::MAX),
-        }))
-    }
-
-    /// The query with words that hold its words beside them.
-    async fn widen(&self, query: &Query) -> Result<Query, StoreError> {
-        let rows = sqlx::query!(
-            r#"
-            SELECT part AS "part!", holder.word
-            FROM unnest($1::text[]) AS part
-            CROSS JOIN LATERAL (
-                SELECT word
-                FROM search_words
-                WHERE word LIKE '%' || part || '%'
-                    AND word <> part
-                    AND char_length(word) >= 3
-                ORDER BY first_seq NULLS FIRST, word
-                LIMIT $2
-            ) AS holder
-            "#,
-            &query.partial(),
-            MOST_HOLDERS
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let mut holders: HashMap<String, Vec<String>> = HashMap::new();
-        for row in rows {
-            holders.entry(row.part).or_default().push(row.word);
-        }
-        Ok(query.widened(&holders))
     }
 
     /// What the matches are, as far as there is room; one that is gone by now is left out.
@@ -359,6 +179,189 @@ impl Store {
         }
         Ok(Rows { rows: hits, more: false })
     }
+}
+
+/// The matches from a place on, each with the window that it was ranked in.
+async fn matches(
+    lane: &mut Lane<'_>,
+    query: &Query,
+    filter: &SearchFilter,
+    now: DateTime<Utc>,
+    after: Option<SearchPlace>,
+    limit: u32,
+) -> Result<Vec<(Match, Window)>, StoreError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found: Vec<(Match, Window)> = Vec::new();
+    if filter.agents.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(found);
+    }
+    let Some(search) = prepare(lane, query, filter, now).await? else {
+        return Ok(found);
+    };
+    let mut rest = Window::between(filter.after, filter.before);
+    rest.to = rest.to.min((search.latest, Uuid::max()));
+    if let Some(SearchPlace { at, id, score, window, .. }) = after {
+        let again = in_window(lane, &search, window, MOST_IN_WINDOW).await?;
+        let behind = again.into_iter().filter(|one| one.before(score, at, id).is_gt());
+        found.extend(behind.map(|one| (one, window)));
+        rest.to = window.from;
+    }
+    while found.len() < limit && !rest.is_empty() && search.at_most > 0 {
+        let (matches, window) = newest(lane, &search, rest).await?;
+        found.extend(matches.into_iter().map(|one| (one, window)));
+        rest.to = window.from;
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The newest matches of a window, ranked, and the part of it that they are all of.
+async fn newest(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+) -> Result<(Vec<Match>, Window), StoreError> {
+    let mut found: Vec<Match> = Vec::new();
+    let mut from = window.from;
+    if search.at_most <= FEW_DOCUMENTS {
+        found = in_window(lane, search, window, RANKED).await?;
+    } else {
+        let mut stretches = window.stretches(search.newest);
+        while found.len() < ENOUGH
+            && let Some(stretch) = stretches.next(found.len(), ENOUGH, search.at_most)
+        {
+            let room = RANKED - i64::try_from(found.len()).unwrap_or(RANKED);
+            found.extend(in_window(lane, search, stretch, room).await?);
+            from = stretch.from;
+        }
+    }
+    let places = || found.iter().map(|one| (one.at, one.id));
+    // Later ones that come in meanwhile do not belong to it.
+    let ranked = places().max().map_or(window, |newest| window.up_to(newest));
+    let full = i64::try_from(found.len()).is_ok_and(|found| found >= RANKED);
+    let from = places().min().filter(|_| full).unwrap_or(from);
+    found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
+    Ok((found, Window { from, ..ranked }))
+}
+
+/// The newest matches between two places, ranked.
+///
+/// The texts are read as queries in subqueries of their own, once rather than for every row.
+async fn in_window(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+    most: i64,
+) -> Result<Vec<Match>, StoreError> {
+    let filter = search.filter;
+    let mut found = query_as!(
+        Match,
+        r#"
+        SELECT
+            session_id,
+            occurred_at AS at,
+            id,
+            CASE
+                WHEN $11 THEN ts_rank(terms, (SELECT $2::text::tsquery), 1)
+                ELSE ts_rank_cd(terms, (SELECT $2::text::tsquery), 1)
+            END AS "score!"
+        FROM (
+            SELECT *
+            FROM search_documents
+            WHERE terms @@ (SELECT $1::text::tsquery)
+                AND occurred_at BETWEEN $3 AND $5
+                AND (occurred_at, id) >= ($3, $4)
+                AND (occurred_at, id) < ($5, $6)
+                AND ($7::text[] IS NULL OR agent_id = ANY ($7))
+                AND ($8::text IS NULL OR source = $8)
+                AND ($9::text IS NULL OR role = $9)
+            ORDER BY occurred_at DESC, id DESC
+            LIMIT $10
+        ) AS newest
+        "#,
+        search.matching_within(&window),
+        search.ranking,
+        window.from.0,
+        window.from.1,
+        window.to.0,
+        window.to.1,
+        filter.agents.as_deref(),
+        filter.source.as_deref(),
+        filter.role.as_deref(),
+        most,
+        search.wide
+    )
+    .fetch_all(lane.connection())
+    .await?;
+    found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
+    Ok(found)
+}
+
+/// What is to be known before the words are looked for.
+async fn prepare<'a>(
+    lane: &mut Lane<'_>,
+    query: &Query,
+    filter: &'a SearchFilter,
+    now: DateTime<Utc>,
+) -> Result<Option<Search<'a>>, StoreError> {
+    let (places, words) = query.required();
+    let row = sqlx::query!(
+        r#"
+        SELECT
+            newest_at,
+            (
+                SELECT min(part.documents)
+                FROM (
+                    SELECT sum(COALESCE(search_words.documents, 0))::bigint AS documents
+                    FROM unnest($1::int[], $2::text[]) AS required (place, word)
+                    LEFT JOIN search_words USING (word)
+                    GROUP BY required.place
+                ) AS part
+            ) AS at_most
+        FROM search_position
+        "#,
+        &places,
+        &words
+    )
+    .fetch_one(lane.connection())
+    .await?;
+    Ok(row.newest_at.map(|latest| Search {
+        matching: query.matching(),
+        ranking: query.ranking(),
+        wide: query.is_wide(),
+        filter,
+        latest,
+        newest: latest.min(now + AHEAD),
+        at_most: row.at_most.unwrap_or(i64::MAX),
+    }))
+}
+
+/// The query with words that hold its words beside them.
+async fn widen(lane: &mut Lane<'_>, query: &Query) -> Result<Query, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT part AS "part!", holder.word
+        FROM unnest($1::text[]) AS part
+        CROSS JOIN LATERAL (
+            SELECT word
+            FROM search_words
+            WHERE word LIKE '%' || part || '%'
+                AND word <> part
+                AND char_length(word) >= 3
+            ORDER BY first_seq NULLS FIRST, word
+            LIMIT $2
+        ) AS holder
+        "#,
+        &query.partial(),
+        MOST_HOLDERS
+    )
+    .fetch_all(lane.connection())
+    .await?;
+    let mut holders: HashMap<String, Vec<String>> = HashMap::new();
+    for row in rows {
+        holders.entry(row.part).or_default().push(row.word);
+    }
+    Ok(query.widened(&holders))
 }
 
 impl Search<'_> {

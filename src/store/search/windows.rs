@@ -195,7 +195,11 @@ mod tests {
     fn a_stretch_is_no_longer_than_it_takes() {
         assert_eq!(days([0; 8], i64::MAX), [1, 3, 30, 120], "there may be many, and long ago");
         assert_eq!(days([0; 8], 9_000), [1, 3], "there are few, and so they are in what is old");
-        assert_eq!(days([0, 80, 30, 0, 0, 0, 0, 0], 9_000), [1, 1, 1, 1], "nearly enough, each time");
+        assert_eq!(
+            days([0, 80, 30, 0, 0, 0, 0, 0], 9_000),
+            [1, 1, 1, 1],
+            "nearly enough, each time"
+        );
         assert_eq!(days([0, 0, 20, 0, 0, 0, 0, 0], i64::MAX), [1, 3, 23, 120]);
     }
 }
