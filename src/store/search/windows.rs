@@ -200,6 +200,6 @@ mod tests {
             [1, 1, 1, 1],
             "nearly enough, each time"
         );
-        assert_eq!(days([0, 0, 20, 0, 0, 0, 0, 0], i64::MAX), [1, 3, 23, 120]);
+        assert_eq!(days([0, 0, 20, 0, 0, 0, 0, 0], i64::MAX), [1, 3, 22, 120]);
     }
 }
