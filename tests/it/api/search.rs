@@ -82,7 +82,7 @@ async fn with_texts(texts: &[&str]) -> TestApi {
 
 async fn search(api: &TestApi, q: &str) -> Answer {
     let q = percent_encoding::utf8_percent_encode(q, percent_encoding::NON_ALPHANUMERIC);
-    api.get(&format!("/v1/search?q={q}")).await
+    api.get(&format!("/v1/search?limit=500&q={q}")).await
 }
 
 fn texts(answer: &Answer) -> Vec<String> {
