@@ -201,6 +201,18 @@ async fn what_cannot_be_sent_is_told_without_its_secrets() {
     assert_eq!(figure(&table, "connection refused"), figure(&table, "deliveries attempted"));
 }
 
+#[actix_web::test]
+async fn credentials_that_let_nothing_in_end_the_run_with_a_hint() {
+    for (contract, hint) in [("b", "--url, --secret and --header"), ("d", "is not signed")] {
+        let (receiver, url, _server) = Receiver::start(|_, _| 401);
+        let args = ["simulate", "--url", &url, "--secret", SECRET, "--contract", contract];
+        let output = verbatim(&[&args[..], &["--sessions", "500"]].concat()).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(hint), "{}", stderr(&output));
+        assert!(receiver.requests.lock().unwrap().len() < 100);
+    }
+}
+
 /// A read API over what a ledger tells, with `pages` of two messages.
 struct FakeApi {
     sessions: HashMap<(String, String), Vec<Value>>,
