@@ -121,14 +121,16 @@ impl DatabaseSettings {
     }
 
     fn merge(args: &DatabaseArgs, file: &raw::File) -> Self {
-        let url = args.database_url.clone().or_else(|| file.database_url.clone());
+        // An empty variable is one that is not set: it hides nothing.
+        let urls = [&args.database_url, &file.database_url];
+        let url = urls.into_iter().flatten().find(|url| !url.trim().is_empty()).cloned();
         Self {
             data_dir: args
                 .data_dir
                 .clone()
                 .or_else(|| file.data_dir.clone())
                 .unwrap_or_else(|| PathBuf::from("./data")),
-            url: url.filter(|url| !url.is_empty()).map(Secret::new),
+            url: url.map(Secret::new),
         }
     }
 }
@@ -239,4 +241,42 @@ fn silence_limits(
         "ended-after is a year at most"
     );
     Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_database_url_hides_nothing() {
+        let file: raw::File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
+        let of = |text: Option<&str>, file: &raw::File| {
+            let args =
+                DatabaseArgs { database_url: text.map(Into::into), ..DatabaseArgs::default() };
+            DatabaseSettings::merge(&args, file).url.map(|url| url.expose().to_owned())
+        };
+        let of_the_file = Some("postgres://of-the-file/v".to_owned());
+        assert_eq!(of(Some(""), &file), of_the_file);
+        assert_eq!(of(Some(" "), &file), of_the_file);
+        assert_eq!(of(None, &file), of_the_file);
+        assert_eq!(of(Some("postgres://mine/v"), &file), Some("postgres://mine/v".into()));
+        assert_eq!(of(Some(""), &raw::File::default()), None);
+    }
+
+    #[test]
+    fn what_nobody_sets_is_the_default() {
+        let settings = Settings::resolve(ServeArgs::default()).unwrap();
+        assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!(settings.database.data_dir, PathBuf::from("./data"));
+        assert!(settings.database.url.is_none() && settings.tls.is_none());
+        assert_eq!(settings.max_connections, 10_000);
+        assert_eq!(settings.max_body_bytes, 1 << 20);
+        assert_eq!(settings.inbox_quota_bytes, 4 << 30);
+        assert_eq!(settings.ack, Ack::Inbox);
+        assert_eq!(settings.silence.live_for, std::time::Duration::from_mins(2));
+        assert_eq!(settings.silence.ended_after, std::time::Duration::from_mins(30));
+        assert_eq!(settings.log_format, LogFormat::Pretty);
+        assert!(settings.migrate && settings.trusted_proxies.is_empty());
+        assert!(settings.api_key.is_none() && settings.sources[0].is_open());
+    }
 }

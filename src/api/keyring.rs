@@ -12,7 +12,7 @@ use super::roster::Roster;
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::problem::{Code, Problem};
-use crate::store::keys::{KeyHash, KeyRow, Scope, looks_like_key};
+use crate::store::keys::{KeyHash, KeyRow, Scope, each_once, looks_like_key};
 use crate::store::{Store, StoreError};
 
 /// How long a key that was found is believed: so long may a key that was revoked elsewhere live.
@@ -174,7 +174,8 @@ impl From<KeyRow> for Grant {
             id: Some(row.id),
             // A scope of a later version means nothing to this one.
             scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
-            agents: row.agent_ids,
+            // Whatever a row says: earlier versions kept an agent as often as it was named.
+            agents: row.agent_ids.map(each_once),
             expires_at: row.expires_at,
         }
     }

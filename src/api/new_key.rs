@@ -9,7 +9,7 @@ use super::openapi::{AgentId, Expiry, ScopeName};
 use super::params::invalid;
 use crate::domain::time;
 use crate::problem::{Code, Problem};
-use crate::store::keys::{LONGEST_LIFETIME, Scope};
+use crate::store::keys::{LONGEST_LIFETIME, Scope, each_once};
 
 /// Longest name of a key, in characters.
 const LONGEST_NAME: usize = 200;
@@ -111,7 +111,7 @@ fn scopes(names: &[String]) -> Result<Vec<Scope>, Problem> {
     Ok(Scope::ALL.into_iter().filter(|scope| wanted.contains(scope)).collect())
 }
 
-fn agents(mut ids: Vec<String>) -> Result<Vec<String>, Problem> {
+fn agents(ids: Vec<String>) -> Result<Vec<String>, Problem> {
     let fits = |id: &String| (1..=LONGEST_AGENT_ID).contains(&id.len()) && !id.contains('\0');
     if !(1..=MOST_AGENTS).contains(&ids.len()) || !ids.iter().all(fits) {
         return Err(invalid(
@@ -122,9 +122,7 @@ fn agents(mut ids: Vec<String>) -> Result<Vec<String>, Problem> {
             ),
         ));
     }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+    Ok(each_once(ids))
 }
 
 /// A duration from now, or a time to come.

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::time;
 use crate::problem::{Code, Problem};
+use crate::store::{AFTER_ALL, BEFORE_ALL};
 
 /// Most parameters a query may have: far above any use, and a bound on what is looked through.
 const MOST_PARAMS: usize = 200;
@@ -74,21 +75,21 @@ impl Params {
         (!values.is_empty()).then_some(values)
     }
 
-    /// A time: RFC 3339 or Unix seconds.
+    /// A time: RFC 3339 or Unix seconds, no earlier and no later than the store knows times. None
+    /// that is stored lies outside of that, so such a bound means the same.
     pub(super) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        let parsed = time::from_text(text).or_else(|| {
+        let parsed = time::any_from_text(text).or_else(|| {
             // A plus that was not percent-encoded arrives as a space: 14:54:13+02:00.
             let (rest, offset) = text.rsplit_once(' ')?;
-            time::from_text(&format!("{rest}+{offset}"))
+            time::any_from_text(&format!("{rest}+{offset}"))
         });
-        parsed.map(Some).ok_or_else(|| {
+        parsed.map(|at| Some(at.clamp(BEFORE_ALL, AFTER_ALL))).ok_or_else(|| {
             invalid(
                 name,
-                "is a time between 2010 and 2100, as RFC 3339 (2026-09-28T14:54:13Z) or as Unix \
-                 seconds (1790607253.5)",
+                "is a time, as RFC 3339 (2026-09-28T14:54:13Z) or as Unix seconds (1790607253.5)",
             )
         })
     }
@@ -243,6 +244,8 @@ mod tests {
             let at = parse(query).unwrap().time("after").unwrap().unwrap();
             assert_eq!(at.timestamp(), 1_790_607_253, "{query}");
         }
-        assert!(parse("after=yesterday").unwrap().time("after").is_err());
+        for nonsense in ["yesterday", "NaN", "inf", "1e300", "2026-13-01T00:00:00Z"] {
+            assert!(parse(&format!("after={nonsense}")).unwrap().time("after").is_err());
+        }
     }
 }

@@ -94,18 +94,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     });
     let played = play(&stage, sessions).await;
     stage.progress.finish_and_clear();
-    let given_up = report(&stage)?;
+    let all_well = report(&stage)?;
     // The ledger's writer ends when nobody can write to it any more.
     drop(stage);
     if let Some(ledger) = ledger {
         ledger.close().await?;
     }
     played?;
-    Ok(if given_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints what was done; how many deliveries were given up.
-fn report(stage: &Stage<Sender>) -> std::io::Result<u64> {
+/// Prints what was done; whether there was something, and nothing was given up.
+fn report(stage: &Stage<Sender>) -> std::io::Result<bool> {
     let tally = stage.tally();
     let report = Report {
         tally: &tally,
@@ -115,7 +115,16 @@ fn report(stage: &Stage<Sender>) -> std::io::Result<u64> {
         interrupted: stage.stop.is_cancelled(),
     };
     write!(std::io::stdout(), "{report}")?;
-    Ok(tally.given_up)
+    if tally.shut_out {
+        let hint = if stage.contract.signs() {
+            "look at --url, --secret and --header"
+        } else {
+            "look at --url and --header; this contract is not signed, so that --secret does nothing"
+        };
+        let first = report::SHUT_OUT_AFTER;
+        writeln!(std::io::stderr(), "verbatim: the first {first} answers let nothing in: {hint}")?;
+    }
+    Ok(tally.given_up == 0 && tally.answered > 0)
 }
 
 /// On standard error; indicatif hides it where that is no terminal.

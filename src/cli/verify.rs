@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::{StringValueParser, TypedValueParser as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -20,7 +21,8 @@ use api::Api;
 use check::{Findings, check};
 use expected::{Expected, Quotes};
 
-/// As many of each fault as are listed; all are counted.
+/// As many sessions as are listed of each fault of theirs; all are counted. What is missing is
+/// listed in full: it is what somebody has to look for.
 const LISTED_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
@@ -43,12 +45,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "C", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
+    /// Longest wait for the service to bring its inbox to Postgres, such as 30s or 5m, before
+    /// anything is read back
+    #[arg(long, value_name = "DURATION", default_value = "1m",
+          value_parser = humantime::parse_duration)]
+    patience: Duration,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let expected = Expected::read(&args.ledger)?;
     let api = Api::new(http::client(&args.url, args.ca_file.as_deref())?, args.url, args.key)?;
     let (sessions, deliveries) = (expected.sessions.len(), expected.deliveries());
+    // Nothing missing of nothing would look like success.
+    anyhow::ensure!(deliveries > 0, "there is no delivery in {}", args.ledger.display());
+    let left = api.drained(args.patience).await?;
+    if left > 0 {
+        let left = HumanCount(left);
+        writeln!(std::io::stderr(), "{left} deliveries are still in the service's inbox")?;
+    }
     let progress = progress_bar(sessions as u64)?;
     let findings = stream::iter(expected.sessions)
         .map(|session| check(&api, session))
@@ -78,10 +92,9 @@ fn describe(out: &mut String, findings: &Findings, ledger: &Path) -> anyhow::Res
     let mut places = findings.missing.clone();
     places.sort_unstable();
     let mut quotes = Quotes::from(ledger)?;
-    for place in places.iter().take(LISTED_MAX) {
-        writeln!(out, "  {}", quotes.line(*place)?)?;
+    for place in places {
+        writeln!(out, "  {}", quotes.line(place)?)?;
     }
-    more(out, places.len())?;
     count(out, "doubled", findings.doubled)?;
     list(out, &findings.doubled_in)?;
     count(out, "miscounted sessions", findings.miscounted.len() as u64)?;
@@ -96,12 +109,8 @@ fn list(out: &mut String, lines: &[String]) -> anyhow::Result<()> {
     for line in lines.iter().take(LISTED_MAX) {
         writeln!(out, "  {line}")?;
     }
-    more(out, lines.len())
-}
-
-fn more(out: &mut String, all: usize) -> anyhow::Result<()> {
-    if all > LISTED_MAX {
-        writeln!(out, "  … and {} more", all - LISTED_MAX)?;
+    if lines.len() > LISTED_MAX {
+        writeln!(out, "  … and {} more", lines.len() - LISTED_MAX)?;
     }
     Ok(())
 }

@@ -161,10 +161,103 @@ impl File {
         };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        // The parser's own message would quote the line, and the line may hold a secret.
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            anyhow::anyhow!("{} line {line}: {}", path.display(), error.message())
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text[..start].matches('\n').count() + 1;
+            let what = explain(&text, start, error.message());
+            anyhow::anyhow!("{} line {line}: {what}", path.display())
         })
+    }
+}
+
+/// What is wrong at `start`, without the value that stands there: it may be a secret. (The parser's
+/// whole message would quote the line, and serde's part of it quotes a value of the wrong type.)
+fn explain(text: &str, start: usize, message: &str) -> String {
+    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !quotes.iter().any(|beginning| message.starts_with(beginning)) {
+        return message.to_owned();
+    }
+    // What is expected comes last, whatever the value says.
+    let expected = match message.rsplit_once(", expected ") {
+        Some((_, "a sequence")) => "a list, such as [\"…\", \"…\"]",
+        Some((_, expected)) => expected,
+        None => "another value",
+    };
+    let before = text[..start].rsplit('\n').next().unwrap_or_default();
+    let key = before.split('=').next().unwrap_or_default().trim();
+    let is_key = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    // An element of a list on a line of its own has no key before it.
+    if before.contains('=') && key.bytes().all(is_key) {
+        format!("`{key}` does not fit, expected {expected}")
+    } else {
+        format!("a value does not fit, expected {expected}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_told_by_line_and_key_and_never_quoted() {
+        let strings = "a list, such as";
+        for (text, told) in [
+            (
+                "webhook_secrets = \"hunter2\"",
+                format!("line 1: `webhook_secrets` does not fit, expected {strings}"),
+            ),
+            (
+                "\nwebhook_headers = 'hunter2: x, expected hunter2'",
+                format!("line 2: `webhook_headers` does not fit, expected {strings}"),
+            ),
+            (
+                "webhook_secrets = [\n  'one',\n  20202\n]",
+                "line 3: a value does not fit, expected a string".into(),
+            ),
+            (
+                "webhook_secrets = [20202]",
+                "line 1: `webhook_secrets` does not fit, expected a string".into(),
+            ),
+            ("api_key = 20202", "line 1: `api_key` does not fit, expected a string".into()),
+            (
+                "ack = 'hunter2'",
+                "line 1: `ack` does not fit, expected `inbox` or `postgres`".into(),
+            ),
+            (
+                "strict_timestamps = 'hunter2'",
+                "line 1: `strict_timestamps` does not fit, expected a boolean".into(),
+            ),
+            (
+                "[[sources]]\nname = 'a'\nsecrets = 'hunter2'",
+                format!("line 3: `secrets` does not fit, expected {strings}"),
+            ),
+            (
+                "[[sources]]\nname = 'a'\nheaders = 'hunter2=x'",
+                format!("line 3: `headers` does not fit, expected {strings}"),
+            ),
+            (
+                "[[sources]]\nname = 'a'\nsecrets = [{ hunter2 = 20202 }]",
+                "line 3: `secrets` does not fit, expected a string".into(),
+            ),
+            ("webhook_secrets = hunter2", "line 1".into()),
+            ("api_key = \"hunter2", "line 1".into()),
+            ("api_key = 'a'\napi_key = 'hunter2'", "line 2".into()),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let error = File::read(Some(file.path())).unwrap_err();
+            let all = format!("{error:#} {error:?}");
+            assert!(all.contains(&told), "{all}");
+            assert!(!all.contains("hunter2") && !all.contains("20202"), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "webhook_secret = 'hunter2'").unwrap();
+        let error = File::read(Some(file.path())).unwrap_err().to_string();
+        assert!(error.contains("line 1: unknown field `webhook_secret`"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

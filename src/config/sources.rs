@@ -15,7 +15,8 @@ pub struct SourceSettings {
     pub name: SourceName,
     /// Any one of them may have signed; several while one is rotated.
     pub secrets: Vec<Secret>,
-    /// Every one of them must be there with its value.
+    /// Every name among them must be there with its value; where a name has several, with any of
+    /// them: one is being rotated.
     pub headers: Vec<RequiredHeader>,
     /// Refuse a delivery whose signed timestamp is missing or more than five minutes off.
     pub strict_timestamps: bool,

@@ -27,6 +27,32 @@ const MAX_NAME_BYTES: usize = 128;
 const ACCOUNT_EVENTS: [&str; 6] =
     ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping", "agent_error"];
 
+/// A field's path, and what stands there.
+type Found<'v> = (&'static str, Option<Value<'v>>);
+
+/// What a generation calls the fields that must be there, for whoever reads which one is missing.
+struct Spelling {
+    agent: &'static str,
+    session: &'static str,
+    role: &'static str,
+    message: &'static str,
+}
+
+/// Of generation A.
+const OLD: Spelling = Spelling {
+    agent: "agentId",
+    session: "sessionId",
+    role: "message.role",
+    message: "message.content",
+};
+/// Since B.
+const NEW: Spelling = Spelling {
+    agent: "agent_id",
+    session: "data.session_id",
+    role: "data.role",
+    message: "data.message",
+};
+
 /// What an arrival says, or why that cannot be read.
 pub type Reading = Result<Delivery, Unreadable>;
 
@@ -78,7 +104,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(arrival: &'a Arrival, top: &'a Object<'a>, repaired: bool) -> Result<Self, Unreadable> {
-        let event_type = name("event_type", top.get("event_type").or_else(|| top.get("event")))?;
+        let places = [("event_type", top, "event_type"), ("event", top, "event")];
+        let event_type = name(find(places, "event_type"))?;
         let event_type = match event_type.as_str() {
             "room_join" => "room.join".into(),
             "chat_push" => "chat.push".into(),
@@ -141,11 +168,14 @@ impl<'a> Reader<'a> {
         let session = self.session()?;
         // In generation A `message` is an object beside `data`; since B it is a text inside it.
         let old = self.top.object("message").unwrap_or_default();
-        let role = name("data.role", self.data.get("role").or_else(|| old.get("role")))?;
-        let text = match self.data.get("message").or_else(|| old.get("content")) {
-            Some(Value::Text(text)) => text,
-            Some(other) => return Err(wrong_type("data.message", "a string", &other)),
-            None => return Err(missing("data.message")),
+        let (data, spelling) = (&self.data, self.spelling());
+        let role = [("data.role", data, "role"), ("message.role", &old, "role")];
+        let role = name(find(role, spelling.role))?;
+        let text = [("data.message", data, "message"), ("message.content", &old, "content")];
+        let text = match find(text, spelling.message) {
+            (_, Some(Value::Text(text))) => text,
+            (field, Some(other)) => return Err(wrong_type(field, "a string", &other)),
+            (field, None) => return Err(missing(field)),
         };
         Ok(Event::Message {
             session,
@@ -166,17 +196,37 @@ impl<'a> Reader<'a> {
 
     fn session(&self) -> Result<SessionRef, Unreadable> {
         let agent_id = self.agent()?;
-        let found = (self.data.get("session_id"))
-            .or_else(|| self.top.get("sessionId"))
-            .or_else(|| self.top.get("session_id"));
-        let sender_session_id = id("data.session_id", found)?;
+        let places = [
+            ("data.session_id", &self.data, "session_id"),
+            ("sessionId", self.top, "sessionId"),
+            ("session_id", self.top, "session_id"),
+        ];
+        let sender_session_id = id(find(places, self.spelling().session))?;
         let id = SessionId::of(&self.arrival.source, &agent_id, &sender_session_id);
         Ok(SessionRef { id, agent_id, sender_session_id })
     }
 
     fn agent(&self) -> Result<String, Unreadable> {
-        let found = ["agent_id", "agent_code", "agentId"].iter().find_map(|key| self.top.get(key));
-        id("agent_id", found.or_else(|| self.data.get("agent_id")))
+        let places = [
+            ("agent_id", self.top, "agent_id"),
+            ("agent_code", self.top, "agent_code"),
+            ("agentId", self.top, "agentId"),
+            ("data.agent_id", &self.data, "agent_id"),
+        ];
+        id(find(places, self.spelling().agent))
+    }
+
+    /// How a delivery of this kind spells what it lacks.
+    fn spelling(&self) -> &'static Spelling {
+        let top = self.top;
+        let is_old = top.has("event") && !top.has("event_type");
+        if is_old || top.has("sessionId") || top.object("message").is_some() {
+            &OLD
+        } else if top.has("agent_code") {
+            &Spelling { agent: "agent_code", ..NEW }
+        } else {
+            &NEW
+        }
     }
 
     fn generation(&self) -> Generation {
@@ -197,6 +247,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What is found first, and where; where nothing is, the field that lacks.
+fn find<'v, const N: usize>(
+    places: [(&'static str, &Object<'v>, &str); N],
+    lacks: &'static str,
+) -> Found<'v> {
+    let found = places.into_iter().find_map(|(path, of, key)| Some((path, Some(of.get(key)?))));
+    found.unwrap_or((lacks, None))
+}
+
 fn missing(field: &'static str) -> Unreadable {
     Unreadable::new(field, "it is missing")
 }
@@ -206,7 +265,7 @@ fn wrong_type(field: &'static str, wanted: &str, found: &Value<'_>) -> Unreadabl
 }
 
 /// A short text that must be there.
-fn name(field: &'static str, value: Option<Value<'_>>) -> Result<String, Unreadable> {
+fn name((field, value): Found<'_>) -> Result<String, Unreadable> {
     match value {
         Some(Value::Text(text)) => bounded(field, text.value, MAX_NAME_BYTES),
         Some(other) => Err(wrong_type(field, "a string", &other)),
@@ -216,7 +275,7 @@ fn name(field: &'static str, value: Option<Value<'_>>) -> Result<String, Unreada
 
 /// An id that must be there. A number is taken as it is written: senders change their minds about
 /// whether an id is one.
-fn id(field: &'static str, value: Option<Value<'_>>) -> Result<String, Unreadable> {
+fn id((field, value): Found<'_>) -> Result<String, Unreadable> {
     match value {
         Some(Value::Text(text)) => bounded(field, text.value, MAX_ID_BYTES),
         Some(Value::Number(digits)) => bounded(field, digits.to_owned(), MAX_ID_BYTES),

@@ -151,6 +151,44 @@ fn what_cannot_be_read_names_the_field_at_fault() {
 }
 
 #[test]
+fn a_fault_is_named_as_its_generation_spells_the_field() {
+    let old = |agent: &str, session: &str, message: &str| {
+        format!(r#"{{"event":"chat_push",{agent}{session}"message":{message}}}"#)
+    };
+    let (agent, session) = (r#""agentId":"a","#, r#""sessionId":"s","#);
+    let said = r#"{"role":"user","content":"hello"}"#;
+    assert!(decode(&arrival(old(agent, session, said))).is_ok());
+    for (body, field) in [
+        (old("", session, said), "agentId"),
+        (old(agent, "", said), "sessionId"),
+        (old(agent, r#""sessionId":"","#, said), "sessionId"),
+        (old(agent, session, r#"{"content":"hello"}"#), "message.role"),
+        (old(agent, session, r#"{"role":7,"content":"hello"}"#), "message.role"),
+        (old(agent, session, r#"{"role":"user"}"#), "message.content"),
+        (old(agent, session, r#"{"role":"user","content":7}"#), "message.content"),
+        (old(agent, session, "7"), "message.role"),
+        (r#"{"event":7}"#.into(), "event"),
+        (r#"{"event_type":"chat.push","agent_code":"c"}"#.into(), "data.session_id"),
+        (
+            r#"{"event_type":"chat.push","agent_code":"","data":{"session_id":"s"}}"#.into(),
+            "agent_code",
+        ),
+        (
+            r#"{"event_type":"chat.push","data":{"session_id":"s","agent_id":[]}}"#.into(),
+            "data.agent_id",
+        ),
+        // A mixture: what is there is named as it is spelt, whatever the rest looks like.
+        (r#"{"event":"chat_push","agent_id":[],"sessionId":"s"}"#.into(), "agent_id"),
+        (
+            r#"{"event":"chat_push","agentId":"a","data":{"session_id":"s","role":7}}"#.into(),
+            "data.role",
+        ),
+    ] {
+        assert_eq!(fault(body.clone()).0, field, "{body}");
+    }
+}
+
+#[test]
 fn what_is_merely_odd_is_read() {
     let with =
         |data: &str| read(format!(r#"{{"event_type":"chat.push","agent_id":"a","data":{data}}}"#));

@@ -1,9 +1,12 @@
 //! The sender's times: Unix seconds as floats, milliseconds, ISO 8601 text, numbers in quotes.
+//! Callers write theirs in the same ways.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
+/// More than the calendar's ends are from 1970, and less than an `i64` holds.
+const MOST_MICROS: f64 = 9e18;
 
 // Which times make sense. The window is absolute, not measured from the arrival: a repeat that
 // arrives a day later must be judged as the first was, or it would be stored a second time.
@@ -14,6 +17,27 @@ const LATEST: i64 = 4_102_444_800; // 2100-01-01
 /// digits), microseconds (16) or nanoseconds (19). `None` where it makes no sense as a time.
 #[must_use]
 pub fn from_unix(count: f64) -> Option<DateTime<Utc>> {
+    sensible(any_from_unix(count)?)
+}
+
+/// A time as text: ISO 8601 with date and time of day, in UTC where it names no offset; or a number
+/// in quotes. `None` where it makes no sense as a time.
+#[must_use]
+pub fn from_text(text: &str) -> Option<DateTime<Utc>> {
+    sensible(any_from_text(text)?)
+}
+
+/// The same, of any time that there is: a bound may lie beyond all that can be stored.
+#[must_use]
+pub fn any_from_text(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    match text.parse() {
+        Ok(count) => any_from_unix(count),
+        Err(_) => round_to_micros(from_iso(text)?),
+    }
+}
+
+fn any_from_unix(count: f64) -> Option<DateTime<Utc>> {
     let seconds = match count.abs() {
         size if size < 1e11 => count,
         size if size < 1e14 => count / 1e3,
@@ -23,27 +47,25 @@ pub fn from_unix(count: f64) -> Option<DateTime<Utc>> {
     // A float of today's seconds has steps of 0.24 µs, so rounding finds the microsecond that the
     // sender meant, and truncating would miss it half of the time.
     let micros = (seconds * MICROS).round();
-    #[expect(clippy::cast_precision_loss, reason = "the bounds are far below 2^53 microseconds")]
-    let sensible = micros >= EARLIEST as f64 * MICROS && micros < LATEST as f64 * MICROS;
-    // NaN and the infinities compare as not sensible.
-    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds above")]
-    sensible.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()
+    // NaN and the infinities are not below it.
+    let is_a_time = micros.abs() < MOST_MICROS;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bound above")]
+    is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()
 }
 
-/// A time as text: RFC 3339, the same without an offset (then UTC), or a number in quotes.
-#[must_use]
-pub fn from_text(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
-    if let Ok(count) = text.parse::<f64>() {
-        return from_unix(count);
+/// ISO 8601 is wider than RFC 3339: the offset may lack its colon, its minutes or be left out, the
+/// seconds may be left out, their fraction may follow a comma. A space in place of the T is neither,
+/// and occurs.
+fn from_iso(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
     }
-    let parsed = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok().or_else(|| {
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-            .map(|at| at.and_utc())
-    })?;
-    sensible(round_to_micros(parsed)?)
+    let text = text.replacen(['T', 't'], " ", 1).replacen(',', ".", 1);
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y%m%d %H%M%S%.f"].iter().find_map(|form| {
+        let offset = DateTime::parse_from_str(&text, &format!("{form}%#z"));
+        let at = offset.map(|at| at.to_utc());
+        at.or_else(|_| NaiveDateTime::parse_from_str(&text, form).map(|at| at.and_utc())).ok()
+    })
 }
 
 fn sensible(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -95,13 +117,62 @@ mod tests {
             " 1705314685 ",
             "1705314685.0",
             "1705314685000",
+            "2024-01-15T10:31:25+0000",
+            "2024-01-15T12:01:25+0130",
+            "2024-01-15T10:31:25.000+00",
+            "2024-01-15T05:31:25-05",
+            "2024-01-15 10:31:25Z",
+            "2024-01-15 10:31:25 +0000",
+            "2024-01-15t10:31:25z",
+            "2024-01-15T10:31:25,0Z",
+            "20240115T103125Z",
+            "20240115T103125",
+            "20240115T113125+0100",
         ] {
             assert_eq!(micros(from_text(text)), Some(1_705_314_685_000_000), "{text}");
         }
         assert_eq!(micros(from_text("2024-01-15T10:31:25.0000016Z")), Some(1_705_314_685_000_002));
-        for text in ["", "NaN", "inf", "yesterday", "2024-13-01T00:00:00Z", "1999-01-01T00:00:00Z"]
-        {
+        for text in [
+            "2024-01-15T10:31Z",
+            "2024-01-15 10:31",
+            "2024-01-15T11:31+0100",
+            "2024-01-15T10:31+00:00",
+        ] {
+            assert_eq!(micros(from_text(text)), Some(1_705_314_660_000_000), "{text}");
+        }
+        for text in [
+            "",
+            "NaN",
+            "inf",
+            "yesterday",
+            "2024-13-01T00:00:00Z",
+            "1999-01-01T00:00:00Z",
+            "2024-01-15",
+            "2024-01-15T10Z",
+            "2024-01-15T10:31:25+1",
+            "2024-01-15T10:31:25 UTC",
+            "2024-01-15T10:61Z",
+        ] {
             assert_eq!(from_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_may_be_any_time_there_is() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("-1", -1),
+            ("5e9", 5_000_000_000),
+            ("1970-01-01T00:00:00Z", 0),
+            ("0001-01-01T00:00:00Z", -62_135_596_800),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+            ("2100-01-01", -1),
+        ] {
+            let at = any_from_text(text).map(|at| at.timestamp());
+            assert_eq!(at, (text != "2100-01-01").then_some(seconds), "{text}");
+        }
+        for text in ["1e300", "-1e300", "NaN", "inf", "-inf", "", "yesterday"] {
+            assert_eq!(any_from_text(text), None, "{text}");
         }
     }
 }

@@ -99,7 +99,7 @@ pub struct NewKey<'a> {
     pub hash: KeyHash,
     /// What it allows.
     pub scopes: &'a [Scope],
-    /// The agents that it is bound to; `None` is every agent.
+    /// The agents that it is bound to, each of which is kept once; `None` is every agent.
     pub agent_ids: Option<&'a [String]>,
     /// Now.
     pub created_at: DateTime<Utc>,
@@ -126,6 +126,14 @@ pub struct KeyRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Agents' ids in order, each once: a query that meets one twice would find its rows twice.
+#[must_use]
+pub fn each_once(mut agent_ids: Vec<String>) -> Vec<String> {
+    agent_ids.sort_unstable();
+    agent_ids.dedup();
+    agent_ids
 }
 
 /// A part of the list of keys. Keys are made by hand: there are few enough of them to sort.
@@ -169,7 +177,9 @@ macro_rules! page_of_keys {
 impl Store {
     /// Keeps a new key.
     pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<(), StoreError> {
-        let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        let scopes = Scope::ALL.into_iter().filter(|scope| key.scopes.contains(scope));
+        let scopes: Vec<_> = scopes.map(|scope| scope.as_str().to_owned()).collect();
+        let agent_ids = key.agent_ids.map(<[_]>::to_vec).map(each_once);
         query!(
             r#"
             INSERT INTO api_keys (id, name, key_sha256, scopes, agent_ids, created_at, expires_at)
@@ -179,7 +189,7 @@ impl Store {
             key.name,
             &key.hash.0[..],
             &scopes,
-            key.agent_ids,
+            agent_ids.as_deref(),
             key.created_at,
             key.expires_at
         )

@@ -29,7 +29,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::telemetry::metrics::Connections;
 use lanes::Lanes;
-pub use page::{Order, PageRequest, Position, Rows};
+pub use page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position, Rows};
 
 /// How a connection is set up for work that walks whole tables: each statement is short by design,
 /// and one that has to wait, or meets a slow disk, is to be done rather than given up as a request's

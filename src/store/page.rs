@@ -47,10 +47,12 @@ pub struct Rows<R> {
     pub more: bool,
 }
 
-// Times on either side of all that is stored. Postgres' own infinities have no counterpart here,
-// and a bound that is always there keeps `OR` out of the conditions that walk an index.
-pub(super) const BEFORE_ALL: DateTime<Utc> = year(1);
-pub(super) const AFTER_ALL: DateTime<Utc> = year(9999);
+// Postgres' own infinities have no counterpart here, and a bound that is always there keeps `OR` out
+// of the conditions that walk an index.
+/// A time before all that is stored.
+pub const BEFORE_ALL: DateTime<Utc> = year(1);
+/// A time after all that is stored.
+pub const AFTER_ALL: DateTime<Utc> = year(9999);
 
 const fn year(year: i32) -> DateTime<Utc> {
     match chrono::NaiveDate::from_ymd_opt(year, 1, 1) {

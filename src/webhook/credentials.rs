@@ -26,7 +26,8 @@ pub struct Source {
     pub name: SourceName,
     /// One keyed state a secret.
     keys: Vec<Hmac<Sha256>>,
-    headers: Vec<(HeaderName, [u8; 32])>,
+    /// Digests of the values that each required header may have.
+    headers: Vec<(HeaderName, Vec<[u8; 32]>)>,
     strict_timestamps: bool,
     redaction: Redaction,
 }
@@ -77,11 +78,16 @@ pub struct InvalidHeader(String);
 impl Source {
     /// Prepares a source.
     pub fn new(settings: &SourceSettings) -> Result<Self, InvalidHeader> {
-        let headers = settings.headers.iter().map(|header| {
+        let mut headers: Vec<(HeaderName, Vec<[u8; 32]>)> = Vec::new();
+        for header in &settings.headers {
             let name = HeaderName::try_from(header.name.as_str())
                 .map_err(|_| InvalidHeader(header.name.clone()))?;
-            Ok((name, Sha256::digest(header.value.expose()).into()))
-        });
+            let digest = Sha256::digest(header.value.expose()).into();
+            match headers.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, digests)) => digests.push(digest),
+                None => headers.push((name, vec![digest])),
+            }
+        }
         Ok(Self {
             name: settings.name.clone(),
             keys: settings
@@ -89,7 +95,7 @@ impl Source {
                 .iter()
                 .filter_map(|secret| Hmac::new_from_slice(secret.expose().as_bytes()).ok())
                 .collect(),
-            headers: headers.collect::<Result<_, _>>()?,
+            headers,
             strict_timestamps: settings.strict_timestamps,
             redaction: settings.redaction,
         })
@@ -113,11 +119,14 @@ impl Source {
         body: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Proof, Refusal> {
-        for (name, wanted) in &self.headers {
+        for (name, allowed) in &self.headers {
             let found = headers.get(name).ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
             // Digests have one length, so the comparison does not tell how long the value is.
             let digest: [u8; 32] = Sha256::digest(found.as_bytes()).into();
-            if !bool::from(digest.ct_eq(wanted)) {
+            // All of them are compared, whichever matches.
+            let matches =
+                allowed.iter().fold(Choice::from(0), |any, value| any | digest.ct_eq(value));
+            if !bool::from(matches) {
                 return Err(Refusal::WrongHeader(name.clone()));
             }
         }
@@ -288,6 +297,31 @@ mod tests {
             Err(Refusal::MissingSignature),
             "headers do not stand in for the signature"
         );
+    }
+
+    #[test]
+    fn a_header_with_several_values_may_have_any_of_them() {
+        let headers = [("x-api-key", "old"), ("x-site", "berlin"), ("x-api-key", "new")];
+        let source = source(&[], &headers, false);
+        for key in ["old", "new"] {
+            let judged = judge(&source, &[("X-API-Key", key), ("X-Site", "berlin")]);
+            assert_eq!(judged, Ok(Proof::default()), "{key}");
+        }
+        let name = HeaderName::from_static;
+        for (headers, refusal) in [
+            (
+                vec![("X-API-Key", "other"), ("X-Site", "berlin")],
+                Refusal::WrongHeader(name("x-api-key")),
+            ),
+            (
+                vec![("X-API-Key", "berlin"), ("X-Site", "old")],
+                Refusal::WrongHeader(name("x-api-key")),
+            ),
+            (vec![("X-API-Key", "new")], Refusal::MissingHeader(name("x-site"))),
+            (vec![("X-Site", "berlin")], Refusal::MissingHeader(name("x-api-key"))),
+        ] {
+            assert_eq!(judge(&source, &headers), Err(refusal));
+        }
     }
 
     #[test]

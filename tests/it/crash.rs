@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -74,16 +75,21 @@ fn a_postgres_that_stands_still_holds_up_no_answer() {
             Err(error) => panic!("{error}"),
         }
     }
+    let began = Instant::now();
     let sender = verbatim()
         .args(["simulate", "--sessions", "40", "--ledger"])
         .arg(&ledger)
         .args(["--url", &format!("http://{}/webhook", service.address)])
         .output();
+    let took = began.elapsed();
     for pid in &postgres {
         let _ = kill(*pid, Signal::SIGCONT);
     }
     let sender = sender.unwrap();
     assert!(sender.status.success(), "{}", String::from_utf8_lossy(&sender.stdout));
+    // Each session waits for its answers one by one: had each been held up but for a second, it
+    // would be more than this.
+    assert!(took < Duration::from_secs(15), "{took:?}");
     assert!(lines(&ledger) > 200, "{} deliveries", lines(&ledger));
     until("all of it in Postgres", || verify(&ledger, &service.address).status.success());
 }

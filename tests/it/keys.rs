@@ -56,6 +56,18 @@ async fn a_key_is_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn what_is_named_twice_is_kept_once() {
+    let database = TestDatabase::create().await;
+    let twice = ["--scope", "read,export", "--scope", "read", "--agent", "B", "A", "--agent", "B"];
+    let made = verbatim(&database, &[&["keys", "create", "--name", "n8n"], &twice[..]].concat());
+    assert!(made.status.success(), "{made:?}");
+    let list = verbatim(&database, &["keys", "list"]);
+    let row = stdout(&list).lines().nth(1).expect("a row");
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(cells[1..4], ["n8n", "read,export", "A,B"], "{row}");
+}
+
+#[tokio::test]
 async fn a_key_that_is_not_there_cannot_be_revoked() {
     let database = TestDatabase::create().await;
     let id = uuid::Uuid::nil().to_string();

@@ -22,6 +22,7 @@ mod projection;
 mod redaction;
 mod restart;
 mod retention;
+mod settings;
 mod simulate;
 mod start;
 mod structure;

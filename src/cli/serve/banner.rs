@@ -7,6 +7,9 @@ use std::path::Path;
 
 use crate::config::{Generated, Origin, Settings};
 
+/// The first of the variable's secrets without the spaces around it, as the service takes it.
+const FIRST_SECRET: &str = r#"$(printf %s "$VERBATIM_WEBHOOK_SECRET" | sed 's/^[[:space:],]*//; s/[[:space:]]*,.*//; s/[[:space:]]*$//')"#;
+
 /// All that it tells.
 pub(super) struct Banner {
     database: String,
@@ -42,7 +45,7 @@ impl Banner {
             Some(kept) => Credential::kept(kept),
             None if signed => Credential::configured(
                 &origins.webhook_secrets,
-                ("VERBATIM_WEBHOOK_SECRET", "${VERBATIM_WEBHOOK_SECRET%%,*}"),
+                ("VERBATIM_WEBHOOK_SECRET", FIRST_SECRET),
                 "webhook_secrets",
                 "secret",
             ),
@@ -62,9 +65,14 @@ impl Banner {
                 shell: "$key".to_owned(),
             },
         };
-        let header = |header: &crate::config::RequiredHeader| {
-            format!(r#"-H "{}: … as in {headers_place}""#, header.name)
-        };
+        // Of a header that has several values, one is to be shown.
+        let mut names: Vec<&String> = Vec::new();
+        for header in headers {
+            if !names.contains(&&header.name) {
+                names.push(&header.name);
+            }
+        }
+        let header = |name: &String| format!(r#"-H "{name}: … as in {headers_place}""#);
         Self {
             database: match &settings.database.url {
                 Some(_) => "yours, as DATABASE_URL says".to_owned(),
@@ -78,7 +86,7 @@ impl Banner {
             },
             secret,
             key,
-            headers: headers.iter().map(header).collect(),
+            headers: names.into_iter().map(header).collect(),
             signed,
             strict: source.is_some_and(|source| source.strict_timestamps),
             https: settings.tls.is_some(),

@@ -14,6 +14,9 @@ const LATENCY_MAX_US: u64 = 3_600_000_000;
 /// Digits of a latency that are kept.
 const LATENCY_DIGITS: u8 = 3;
 
+/// So many answers tell that nothing is let in, where none of them says anything else.
+pub(super) const SHUT_OUT_AFTER: u64 = 20;
+
 /// Counts and latencies so far.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -21,6 +24,8 @@ pub(super) struct Tally {
     pub(super) attempted: u64,
     pub(super) answered: u64,
     pub(super) given_up: u64,
+    /// The first answers were all 401, 403 or 404: the credentials or the address are wrong.
+    pub(super) shut_out: bool,
     answers: BTreeMap<Answer, u64>,
     all_us: Histogram<u64>,
     joins_us: Histogram<u64>,
@@ -35,6 +40,7 @@ impl Tally {
             attempted: 0,
             answered: 0,
             given_up: 0,
+            shut_out: false,
             answers: BTreeMap::new(),
             all_us: histogram.clone(),
             joins_us: histogram,
@@ -45,6 +51,9 @@ impl Tally {
     /// connection is quick, and says nothing of the receiver's speed.
     pub(super) fn request(&mut self, answer: Answer, is_join: bool, took: Duration) {
         *self.answers.entry(answer).or_default() += 1;
+        let refuses = |answer: &Answer| matches!(answer, Answer::Status(401 | 403 | 404));
+        self.shut_out |= self.answers.keys().all(refuses)
+            && self.answers.values().sum::<u64>() >= SHUT_OUT_AFTER;
         if !matches!(answer, Answer::Status(_)) {
             return;
         }

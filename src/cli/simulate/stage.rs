@@ -142,7 +142,13 @@ impl<P: Post> Stage<P> {
     async fn attempt(&self, delivery: &Delivery, due: Instant) -> bool {
         let from = if self.pacer.is_open_loop() { due } else { Instant::now() };
         let answer = self.sender.post(delivery.body.clone()).await;
-        self.tally().request(answer, delivery.is_join(), from.elapsed());
+        let mut tally = self.tally();
+        tally.request(answer, delivery.is_join(), from.elapsed());
+        if tally.shut_out {
+            // More of the same would tell nothing new.
+            self.stop.cancel();
+        }
+        drop(tally);
         matches!(answer, Answer::Status(status) if self.contract.accepts(status))
     }
 
@@ -324,6 +330,22 @@ mod tests {
         play(&stage, None).await.unwrap();
         let tally = stage.tally();
         assert_eq!((tally.attempted, tally.answered, tally.given_up), (3, 2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_nothing_is_let_in_of_ends_early_and_one_that_something_is_does_not() {
+        for (first, ends) in [(401, true), (200, false)] {
+            let stage = stage(Contract::D, Duration::ZERO, move |count, _: &Bytes| match count {
+                1 => Answer::Status(first),
+                count if count % 2 == 0 => Answer::Status(404),
+                _ => Answer::Status(403),
+            });
+            let stage = Arc::new(stage);
+            play(&stage, Some(40)).await.unwrap();
+            let tally = stage.tally();
+            assert_eq!((tally.shut_out, stage.stop.is_cancelled()), (ends, ends));
+            assert_eq!(tally.attempted < 30, ends, "{}", tally.attempted);
+        }
     }
 
     #[tokio::test(start_paused = true)]

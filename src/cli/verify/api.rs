@@ -1,4 +1,4 @@
-//! The two questions that are asked of the read API.
+//! The questions that are asked of the service: two of its read API, and how full its inbox is.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const TURNED_AWAY_MAX: u32 = 5;
 /// Longest wait before it is asked again, in seconds, whatever the API says.
 const TURNED_AWAY_SECONDS: u64 = 30;
+/// Pause between two looks at the inbox.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The read API at some address.
 #[derive(Debug)]
@@ -50,11 +52,40 @@ struct Page {
     next_cursor: Option<String>,
 }
 
+/// As much of `/readyz` as is looked at.
+#[derive(Debug, Deserialize)]
+struct Ready {
+    inbox: InboxState,
+}
+
+#[derive(Debug, Deserialize)]
+struct InboxState {
+    deliveries: u64,
+}
+
 impl Api {
     /// The API under `base`, asked with `key`.
     pub(super) fn new(client: ClientBuilder, base: Url, key: Secret) -> anyhow::Result<Self> {
         let client = http::build(client.timeout(TIME_LIMIT))?;
         Ok(Self { client, base, key })
+    }
+
+    /// Waits until the inbox is empty, and no longer than `patience`: what it holds cannot be read
+    /// yet. How many deliveries it holds in the end; none where the service does not tell, as
+    /// behind a proxy that lets `/v1` through alone.
+    pub(super) async fn drained(&self, patience: Duration) -> anyhow::Result<u64> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/readyz", self.base.path().trim_end_matches('/')));
+        url.set_query(None);
+        let began = tokio::time::Instant::now();
+        loop {
+            // A service that is not ready says so with 503 and the same body.
+            let Ok(Ready { inbox }) = self.ask(&url).await?.json().await else { return Ok(0) };
+            if inbox.deliveries == 0 || began.elapsed() >= patience {
+                return Ok(inbox.deliveries);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The session, or nothing if the API knows none.

@@ -41,6 +41,24 @@ async fn a_key_goes_in_either_header() {
 }
 
 #[actix_web::test]
+async fn a_key_that_was_bound_to_an_agent_twice_shows_everything_once() {
+    let api = TestApi::start().await;
+    let key = api.key(&[Scope::Read], Some(&["A"])).await;
+    // As earlier versions kept it.
+    sqlx::query("UPDATE api_keys SET agent_ids = ARRAY['A', 'B', 'A']")
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    for session in ["one", "two"] {
+        Row::new("A", session).store(api.database.pool()).await;
+    }
+    for path in ["/v1/sessions", "/v1/sessions?agent_id=A", "/v1/agents/A/sessions"] {
+        let answer = api.get_as(&key, path).await;
+        assert_eq!(answer.json()["data"].as_array().unwrap().len(), 2, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn a_wrong_key_is_refused() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], None).await;

@@ -19,6 +19,8 @@ pub(crate) struct Service {
     pub(crate) process: Child,
     /// Host and port.
     pub(crate) address: String,
+    /// What it prints to be tried with.
+    pub(crate) commands: String,
 }
 
 /// The program, free of what this machine is set to.
@@ -70,7 +72,12 @@ impl Service {
             .expect("the service says where it listens");
         let ready = lines.any(|line| line.starts_with("Send it a message"));
         assert!(ready, "the database comes up");
-        Self { process, address }
+        let mut commands = String::new();
+        while commands.matches("curl ").count() < 2 {
+            commands += &lines.next().expect("two commands to try it with");
+            commands.push('\n');
+        }
+        Self { process, address, commands }
     }
 
     pub(crate) fn kill(&mut self) {
