@@ -10,8 +10,6 @@ use crate::store::page::{AFTER_ALL, BEFORE_ALL};
 /// Most days of each stretch; what is older is one stretch. From a month on the partitions bound it
 /// well enough, and each step further reads as much again as all before it, so there are few.
 const STRETCH_DAYS: [u64; 4] = [1, 3, 30, 120];
-/// A stretch is made so much longer than what came before lets one expect.
-const MARGIN: f64 = 1.5;
 /// Where no more than this can match in all, what is old is looked for in one go, once the newest
 /// days have shown that it takes the old to fill a page.
 const FEW_ENOUGH_AT_ONCE: i64 = 20_000;
@@ -107,18 +105,18 @@ impl Stretches {
         if self.next == 0 {
             return Some(longest);
         }
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let likely = {
-            let seen = (self.newest - self.bound).num_seconds().max(1) as f64 / 86_400.0;
-            MARGIN * wanted.saturating_sub(found) as f64 * seen / found as f64
-        };
-        let oldest = STRETCH_DAYS.iter().sum::<u64>();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in bounds")]
-        match likely {
-            // The newest days say too little before there are some of them.
-            _ if likely > oldest as f64 && self.next > 1 && at_most <= FEW_ENOUGH_AT_ONCE => None,
-            _ => Some(likely.clamp(1.0, longest as f64).ceil() as u64),
+        let seen = (self.newest - self.bound).num_seconds().max(1);
+        let wanted = i64::try_from(wanted.saturating_sub(found)).unwrap_or(i64::MAX);
+        let found = i64::try_from(found).unwrap_or(i64::MAX);
+        // Half as many again as what was found so far makes likely, in whole days. The newest days
+        // say too little before there are some of them.
+        let likely = seen.saturating_mul(wanted).saturating_mul(3).checked_div(found * 2 * 86_400);
+        let likely = likely.map_or(u64::MAX, |days| u64::try_from(days).unwrap_or(0) + 1);
+        let oldest = STRETCH_DAYS.iter().sum();
+        if likely > oldest && self.next > 1 && at_most <= FEW_ENOUGH_AT_ONCE {
+            return None;
         }
+        Some(likely.min(longest))
     }
 }
 
