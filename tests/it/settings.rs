@@ -9,6 +9,9 @@ use crate::support::app::{client, sign};
 use crate::support::database::TestDatabase;
 use crate::support::process::{Service, until, verbatim};
 
+/// Names and values, or what is printed and what is typed in its place.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 fn text(output: &Output) -> String {
     let of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     of(&output.stdout) + &of(&output.stderr)
@@ -186,7 +189,7 @@ async fn the_commands_of_the_banner_work_as_they_are_printed() {
         ("key='… as in api_key of ", "key='a key' # "),
         ("x-site: … as in webhook_headers of ", "x-site: berlin"),
     ];
-    let cases: [(&str, &[(&str, &str)], &[(&str, &str)]); 4] = [
+    let cases: [(&str, Pairs<'_>, Pairs<'_>); 4] = [
         ("generated", &[], &[]),
         (
             "spaces",
