@@ -218,8 +218,13 @@ async fn a_repeat_is_told_though_the_log_of_its_first_attempt_is_gone() {
     };
     assert_eq!(deliver().await, ["stored"; 3]);
     let later = now() + TimeDelta::days(100);
-    run_once(app.database.pool(), later, keep()).await.unwrap();
-    assert_eq!(count(app.database.pool()).await, 0);
+    // While the service's own first look lasts, another leaves the turn to it.
+    let gone = async {
+        while count(app.database.pool()).await > 0 {
+            run_once(app.database.pool(), later, keep()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.expect("it is dropped");
     app.clock.set(later);
     assert_eq!(deliver().await, ["duplicate"; 3]);
 }
