@@ -190,3 +190,35 @@ async fn what_waits_in_the_inbox_when_its_agent_is_erased_is_not_stored() {
     }
     app.stop().await;
 }
+
+/// Documents of the index for searching, and how many of them have the word that is not to be said.
+async fn indexed(app: &App) -> (i64, Option<i64>) {
+    sqlx::query_as(
+        "SELECT
+            (SELECT count(*) FROM search_documents),
+            (SELECT documents FROM search_words WHERE word = $1)",
+    )
+    .bind(HUSH)
+    .fetch_one(app.database.pool())
+    .await
+    .unwrap()
+}
+
+#[actix_web::test]
+async fn an_erased_agent_leaves_nothing_in_the_index_for_searching() {
+    let app = App::start().await;
+    let of_another = said("other", LOUD, Some(now())).replace(r#""A""#, r#""B""#);
+    for body in [of_another, said("one", HUSH, Some(now())), said("two", HUSH, None)] {
+        assert_eq!(app.deliver(body).await.status, 200);
+    }
+    app.drained().await;
+    until_it_is_found(&app).await;
+    assert_eq!(indexed(&app).await, (3, Some(2)));
+
+    let receipt = app.ask("DELETE", "/v1/agents/A").await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text);
+    assert_eq!(receipt.json()["rows"]["search_documents"], 2);
+    assert_eq!(indexed(&app).await, (1, None), "the other agent's alone");
+    assert_eq!(app.get("/v1/agents/B").await.json()["message_count"], 1);
+    app.stop().await;
+}
