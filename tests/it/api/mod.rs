@@ -14,6 +14,7 @@ mod export;
 mod http;
 mod keys;
 mod keys_http;
+mod killed;
 mod messages;
 mod rows;
 mod search;

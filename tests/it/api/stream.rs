@@ -23,35 +23,47 @@ use crate::support::database::TestDatabase;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client of the stream.
-struct Listening {
+pub(super) struct Listening {
     response: reqwest::Response,
     buffer: Vec<u8>,
     /// As a browser keeps it: the newest id, also of a block that is no event.
-    last_id: String,
+    pub(super) last_id: String,
     comments: Vec<String>,
 }
 
 #[derive(Debug, PartialEq)]
-struct Event {
-    name: String,
-    data: Value,
+pub(super) struct Event {
+    pub(super) name: String,
+    pub(super) data: Value,
 }
 
 impl Listening {
     /// Begins to listen, and waits until the stream stands.
     async fn to(address: &str, key: &str, query: &str, last_id: Option<&str>) -> Self {
+        Self::with(&app::client(), address, key, query, last_id).await.unwrap()
+    }
+
+    /// The same with a client that is there already, of a service that may not be.
+    pub(super) async fn with(
+        client: &reqwest::Client,
+        address: &str,
+        key: &str,
+        query: &str,
+        last_id: Option<&str>,
+    ) -> reqwest::Result<Self> {
         let address = address.trim_start_matches("http://");
         let mut request =
-            app::client().get(format!("http://{address}/v1/stream?{query}")).bearer_auth(key);
+            client.get(format!("http://{address}/v1/stream?{query}")).bearer_auth(key);
         if let Some(id) = last_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?.error_for_status()?;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        Self { response, buffer: Vec::new(), last_id: String::new(), comments: Vec::new() }
+        let last_id = last_id.unwrap_or_default().to_owned();
+        Ok(Self { response, buffer: Vec::new(), last_id, comments: Vec::new() })
     }
 
     async fn on(api: &TestApi, query: &str) -> Self {
@@ -60,10 +72,11 @@ impl Listening {
 
     /// The next event; `None` once the stream has ended.
     async fn next(&mut self) -> Option<Event> {
-        timeout(PATIENCE, self.next_ever()).await.expect("an event comes")
+        timeout(PATIENCE, self.next_ever()).await.expect("an event comes").unwrap()
     }
 
-    async fn next_ever(&mut self) -> Option<Event> {
+    /// The same however long it takes; an error where the connection is cut.
+    pub(super) async fn next_ever(&mut self) -> reqwest::Result<Option<Event>> {
         // Where there is no end of a block before.
         let mut seen = 0;
         loop {
@@ -71,13 +84,14 @@ impl Listening {
             if let Some(end) = unseen.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.buffer.drain(..seen + end + 2).collect();
                 if let Some(event) = self.read(std::str::from_utf8(&block).unwrap()) {
-                    return Some(event);
+                    return Ok(Some(event));
                 }
                 seen = 0;
                 continue;
             }
             seen = self.buffer.len().saturating_sub(1);
-            self.buffer.extend_from_slice(&self.response.chunk().await.unwrap()?);
+            let Some(chunk) = self.response.chunk().await? else { return Ok(None) };
+            self.buffer.extend_from_slice(&chunk);
         }
     }
 
