@@ -142,10 +142,17 @@ struct Attempts {
 impl Attempts {
     async fn next(&mut self, path: &Path, clock: &Clock) -> Result<Opened, FileError> {
         if self.damaged {
-            set_aside(path, clock, "it cannot be read").await?;
-            (self.damaged, self.set_aside) = (false, true);
+            self.set_aside(path, clock, "it cannot be read").await?;
         }
-        let mut opened = open(path, clock, self.known).await?;
+        prepare_folder(path)?;
+        let (file, contents) = match open_whole(path, self.known).await {
+            Err(error) if error.is_damage() => {
+                self.set_aside(path, clock, &chain(&error)).await?;
+                open_whole(path, self.known).await?
+            }
+            opened => opened?,
+        };
+        let mut opened = Opened { file, contents, set_aside: false };
         if self.foreign && opened.contents.is_some() {
             // An earlier one of ours, as where its disk is mounted again. Its groups' numbers are in
             // no account, and may be those of others that are: so they come by salvage.
@@ -162,6 +169,15 @@ impl Attempts {
             return Err(error);
         }
         Ok(Opened { set_aside: self.set_aside, ..opened })
+    }
+
+    /// Sets the file aside. Where that fails it may have half happened, so the next attempt goes on
+    /// with it: what is in place then may look whole, and hold nothing of what the account says.
+    async fn set_aside(&mut self, path: &Path, clock: &Clock, why: &str) -> Result<(), FileError> {
+        self.damaged = true;
+        set_aside(path, clock, why).await?;
+        (self.damaged, self.set_aside) = (false, true);
+        Ok(())
     }
 }
 
@@ -243,4 +259,36 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::inbox::group::GroupInfo;
+
+    #[tokio::test]
+    async fn a_file_that_was_set_aside_by_halves_is_known_to_be_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        // So long that its log cannot be called what it is to be called.
+        let path = folder.path().join("i".repeat(229));
+        let log = aside::log_of(&path);
+        let mut file = InboxFile::open(&path).await.unwrap();
+        let info = GroupInfo { seq: 7, count: 1, bytes: 500, oldest_at: DateTime::default() };
+        file.commit(Some((&info, vec![0; 500])), &[]).await.unwrap();
+        let frames = std::fs::read(&log).unwrap();
+        file.close().await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&log, frames).unwrap();
+
+        let mut attempts = Attempts { damaged: false, foreign: false, set_aside: false, known: 7 };
+        let clock = Clock::system();
+        let error = attempts.next(&path, &clock).await.unwrap_err();
+        assert!(matches!(error, FileError::Io { .. }), "{error:?}");
+        // As where the disk took the new name, and did not say so.
+        std::fs::remove_file(&log).unwrap();
+        let opened = attempts.next(&path, &clock).await.unwrap();
+        assert!(opened.set_aside, "what the account says of a file was said of another");
+    }
 }
