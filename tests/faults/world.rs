@@ -28,6 +28,8 @@ const FRESH_MAX: Duration = Duration::from_secs(40);
 /// No fault of Postgres' may hold up answers for so long. It is far above what an answer takes,
 /// and far below what any of the faults lasts: whoever waits for Postgres is found out.
 const STALL_MAX: Duration = Duration::from_secs(4);
+/// How long a service that stops may wait for Postgres to take what is there.
+const LAST_DRAIN: Duration = Duration::from_secs(10);
 /// Load before the first fault, and after the last one.
 const CALM: Duration = Duration::from_secs(2);
 
@@ -408,8 +410,9 @@ fn hold_answers(
         figures.statuses,
         figures.misses
     );
-    // Without an inbox an answer may wait for Postgres.
-    let is_prompt = !excuses.is_empty() || figures.longest_stall < PATIENCE;
+    // Without an inbox an answer may wait for Postgres; and nothing is answered while the service
+    // stops.
+    let is_prompt = !excuses.is_empty() || figures.longest_stall < PATIENCE + LAST_DRAIN;
     ensure!(is_prompt, "answers stalled: {:?}", figures.longest_stall);
     Ok(())
 }
