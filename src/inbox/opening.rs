@@ -145,30 +145,28 @@ impl Attempts {
             self.set_aside(path, clock, "it cannot be read").await?;
         }
         prepare_folder(path)?;
-        let (file, contents) = match open_whole(path, self.known).await {
+        let (mut file, mut contents) = match open_whole(path, self.known).await {
             Err(error) if error.is_damage() => {
                 self.set_aside(path, clock, &chain(&error)).await?;
                 open_whole(path, self.known).await?
             }
             opened => opened?,
         };
-        let mut opened = Opened { file, contents, set_aside: false };
-        if self.foreign && opened.contents.is_some() {
+        if self.foreign && contents.is_some() {
             // An earlier one of ours, as where its disk is mounted again. Its groups' numbers are in
             // no account, and may be those of others that are: so they come by salvage.
-            let _ = opened.file.close().await;
-            set_aside(path, clock, "it is not the one that was written last").await?;
-            opened = open(path, clock, self.known).await?;
+            let _ = file.close().await;
+            self.set_aside(path, clock, "it is not the one that was written last").await?;
+            (file, contents) = open_whole(path, self.known).await?;
         }
         self.foreign = false;
-        self.set_aside |= opened.set_aside;
-        if let Err(error) = opened.file.probe().await {
+        if let Err(error) = file.probe().await {
             self.damaged = error.is_damage();
             // What counts is why it takes nothing.
-            let _ = opened.file.close().await;
+            let _ = file.close().await;
             return Err(error);
         }
-        Ok(Opened { set_aside: self.set_aside, ..opened })
+        Ok(Opened { file, contents, set_aside: self.set_aside })
     }
 
     /// Sets the file aside. Where that fails it may have half happened, so the next attempt goes on
