@@ -41,7 +41,7 @@ pub(super) struct Writer {
     pub(super) writable: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    /// Told when a damaged file has been set aside.
+    /// Told when the file is open again: a damaged one may have been set aside.
     pub(super) salvage: Arc<Notify>,
     pub(super) trouble: Trouble,
     /// Since when something has been written that was not cleared away.
@@ -204,8 +204,9 @@ impl Writer {
         let Opened { file, contents, set_aside } = opened;
         if set_aside {
             self.backlog.start_over();
-            self.salvage.notify_one();
         }
+        // Whether this attempt set a file aside or an earlier one did that failed afterwards.
+        self.salvage.notify_one();
         self.backlog.adopt(contents);
         self.writable.store(true, Ordering::Relaxed);
         tracing::info!("the inbox takes deliveries again");
