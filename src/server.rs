@@ -99,6 +99,7 @@ impl Server {
             pool: pool.clone(),
             clock: clock.clone(),
             keep: settings.keep.clone(),
+            roles: settings.roles.clone(),
             ready: schema.clone(),
         };
         life.spawn("schema", keeper.run(life.clone()));
@@ -109,6 +110,7 @@ impl Server {
             let worker = Worker::new(
                 backlog.clone(),
                 options.clone(),
+                settings.roles.clone(),
                 metrics.clone(),
                 committed.clone(),
                 life.clone(),
@@ -131,7 +133,9 @@ impl Server {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,
         };
-        let direct = Direct::start(options, otherwise, metrics.clone(), committed, &life);
+        let roles = settings.roles.clone();
+        let direct =
+            Direct::start(options, roles.clone(), otherwise, metrics.clone(), committed, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -150,7 +154,7 @@ impl Server {
             metrics,
             clock: clock.clone(),
         };
-        let store = Store::new(pool);
+        let store = Store::new(pool).with_roles(roles);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let render = api::event_text(settings.silence, clock.clone());
         let state = ApiState {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
-use crate::store::Position;
+use crate::store::{MessagePlace, Position};
 
 /// Bytes of the check at the front.
 const CHECK: usize = 8;
@@ -73,6 +73,28 @@ impl Key for String {
     }
 }
 
+impl Key for MessagePlace {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.sent_at.timestamp_micros().to_be_bytes());
+        out.extend_from_slice(&self.received_at.timestamp_micros().to_be_bytes());
+        self.id.write(out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (sent_at, rest) = read_time(&bytes)?;
+        let (received_at, id) = read_time(rest)?;
+        Some(Self { sent_at, received_at, id: Uuid::from_slice(id).ok()? })
+    }
+}
+
+/// Reads a time that Postgres takes, and what follows it.
+fn read_time(bytes: &[u8]) -> Option<(DateTime<Utc>, &[u8])> {
+    let (time, rest) = bytes.split_at_checked(TIME)?;
+    let micros = i64::from_be_bytes(time.try_into().ok()?);
+    let at = DateTime::from_timestamp_micros(micros).filter(|at| postgres_takes(*at))?;
+    Some((at, rest))
+}
+
 /// Writes a position down.
 #[must_use]
 pub fn encode<K: Key>(fingerprint: &Fingerprint, position: &Position<K>) -> String {
@@ -105,9 +127,7 @@ fn read<K: Key>(fingerprint: &Fingerprint, cursor: &str) -> Option<Position<K>> 
     if check != fingerprint.check(position) {
         return None;
     }
-    let (time, key) = position.split_at_checked(TIME)?;
-    let micros = i64::from_be_bytes(time.try_into().ok()?);
-    let at = DateTime::<Utc>::from_timestamp_micros(micros).filter(|at| postgres_takes(*at))?;
+    let (at, key) = read_time(position)?;
     Some(Position { at, key: K::read(key.to_vec())? })
 }
 

@@ -134,6 +134,7 @@ pub(super) async fn messages(
             ..SessionFilter::default()
         },
         session_id: text("session_id"),
+        spoken_after: None,
     };
     let filter = MessageFilter {
         role: text("role"),
@@ -142,7 +143,11 @@ pub(super) async fn messages(
         within: None,
     };
     let start = position(&params, &print)?
-        .map(|Position { at, key: RowKey { session, row } }| (session, Position { at, key: row }));
+        .map(|Position { at, key: RowKey { session, message } }| {
+            let key = message.ok_or_else(|| invalid("cursor", "is one of sessions"))?;
+            Ok::<_, Problem>((session, Position { at, key }))
+        })
+        .transpose()?;
     let walk = Walk::Messages(MessageWalk::new(state.store.clone(), sessions, filter, start));
     let rows = Rows::new("messages", &table::MESSAGES, print, state.silence, state.clock.now());
     answer(&req, &params, &state, walk, rows).await
@@ -187,7 +192,7 @@ pub(super) async fn sessions(
     let first = position(&params, &print)?
         .map_or(Some(Uuid::nil()), |position| following(position.key.session))
         .ok_or_else(|| invalid("cursor", "is at the end of everything"))?;
-    let sessions = ExportFilter { sessions, session_id: None };
+    let sessions = ExportFilter { sessions, ..ExportFilter::default() };
     let walk = Walk::Sessions(SessionWalk::new(state.store.clone(), sessions, first));
     let rows = Rows::new("sessions", &table::SESSIONS, print, state.silence, state.clock.now());
     answer(&req, &params, &state, walk, rows).await

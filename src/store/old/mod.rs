@@ -13,7 +13,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::DeliveryId;
+use crate::domain::{DeliveryId, Roles};
 use crate::store::erase::{
     BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions, trim,
 };
@@ -142,7 +142,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut connection = self.patient().await?;
         drop_whole(&mut connection, limits, now, tally).await?;
-        drop_parts(&mut connection, limits, now, tally).await?;
+        drop_parts(&mut connection, limits, now, &self.roles, tally).await?;
         let _ = connection.close().await;
         Ok(())
     }
@@ -240,6 +240,7 @@ async fn drop_parts(
     connection: &mut PgConnection,
     limits: &Limits,
     now: DateTime<Utc>,
+    roles: &Roles,
     tally: &mut Tally,
 ) -> Result<(), sqlx::Error> {
     let (sources, untils, usual) = limits.parts();
@@ -267,7 +268,8 @@ async fn drop_parts(
         let Some(last) = found.last() else { break };
         after = last.id;
         for row in found {
-            shortened += u32::from(shorten(connection, row.id, row.until, now, tally).await?);
+            shortened +=
+                u32::from(shorten(connection, (row.id, row.until), now, roles, tally).await?);
         }
     }
     // What was too long is not any more.
@@ -276,9 +278,9 @@ async fn drop_parts(
 
 async fn shorten(
     connection: &mut PgConnection,
-    session: Uuid,
-    until: DateTime<Utc>,
+    (session, until): (Uuid, DateTime<Utc>),
     now: DateTime<Utc>,
+    roles: &Roles,
     tally: &mut Tally,
 ) -> Result<bool, sqlx::Error> {
     let mut any = false;
@@ -301,7 +303,7 @@ async fn shorten(
             return Ok(any);
         }
         let mut rows = tally.clone();
-        let cut = trim(&mut transaction, session, Some(until), &mut rows).await?;
+        let cut = trim(&mut transaction, session, Some(until), roles, &mut rows).await?;
         if cut > 0 {
             tell_of_cut(&mut transaction, session, until, now).await?;
         }
