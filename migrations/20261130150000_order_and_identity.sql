@@ -7,11 +7,11 @@ ALTER TABLE sessions
     -- between started_at and the later of this and last_activity_at. Null: not later than that.
     ADD COLUMN last_event_at   timestamptz,
     -- The latest session end; end_event_at is the earliest. What comes after it revives the session.
-    -- Null in rows that only versions up to 0.1 wrote.
+    -- Null in rows that only earlier versions wrote.
     ADD COLUMN last_end_at     timestamptz,
     ADD COLUMN last_end_reason text;
 
--- Why a session ended; null for other events, and in rows of versions up to 0.1.
+-- Why a session ended; null for other events, and in rows of earlier versions.
 ALTER TABLE other_events ADD COLUMN end_reason text;
 
 -- True: the id is not a message's but the hash of its delivery header, under which versions up to

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         });
         let id = match (evidence.event_id, former_ids) {
             (None, _) => EventId::of(source, body),
-            // From an inbox of a version up to 0.1: the header's hash, which others may share.
+            // From an inbox of an earlier version: the header's hash, which others may share.
             (Some(id), Some([former, of_parts])) if id == former => of_parts,
             (Some(id), _) => id,
         };
@@ -354,7 +354,7 @@ fn count_of(value: Option<Value<'_>>) -> Option<i32> {
 #[derive(Clone, Copy)]
 struct Moment {
     at: DateTime<Utc>,
-    /// What versions up to 0.1 read, where that is another.
+    /// What earlier versions read, where that is another.
     former: Option<DateTime<Utc>>,
 }
 

@@ -83,13 +83,13 @@ pub struct Delivery {
     pub undated: bool,
     /// When the sender says that it sent it.
     pub sent_at: Option<DateTime<Utc>>,
-    /// Under what versions up to 0.1 stored the same delivery, where that differs.
+    /// Under what earlier versions stored the same delivery, where that differs.
     pub former: Former,
     /// What happened.
     pub event: Event,
 }
 
-/// The keys under which versions up to 0.1 stored a delivery, where they are not today's.
+/// The keys under which earlier versions stored a delivery, where they are not today's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Former {
     /// Their ids: the hash of the delivery header, and what became of it where the body was

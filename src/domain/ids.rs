@@ -46,7 +46,7 @@ impl EventId {
         Self::hash(source, 0, &[body])
     }
 
-    /// Computes the identity that versions up to 0.1 gave to a delivery with the header
+    /// Computes the identity that earlier versions gave to a delivery with the header
     /// `X-BitHuman-Delivery`, whatever its body.
     #[must_use]
     pub fn former(source: &SourceName, sender_delivery_id: &str) -> Self {

@@ -38,7 +38,7 @@ pub fn any_from_text(text: &str) -> Option<DateTime<Utc>> {
     if decimal::is_number(text) { any_from_number(text) } else { round_to_micros(from_iso(text)?) }
 }
 
-/// Reads a number as versions up to 0.1 did: as a float that is multiplied and then rounded, which
+/// Reads a number as earlier versions did: as a float that is multiplied and then rounded, which
 /// rounds twice. What they stored is still found under this time. `None` for text of another form.
 #[must_use]
 pub fn former(text: &str) -> Option<DateTime<Utc>> {

@@ -18,8 +18,8 @@ use super::{Store, StoreError};
 
 /// Sessions of a page.
 const SESSIONS: i64 = 2_000;
-/// Sessions that are looked at for a page: what a filter leaves of them may be nothing, and a query
-/// that looked on until it found something could run into its time limit.
+/// Sessions that are read for a page: a filter may leave none of them, and a query that read on until
+/// it found one could reach its time limit.
 const SESSIONS_WALKED: i64 = 20_000;
 /// Messages of a page.
 const MESSAGES: u32 = 4_000;
@@ -282,9 +282,9 @@ impl Store {
         first: Uuid,
         last: Uuid,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let (sessions, name) = (&filter.sessions, filter.session_id.as_deref());
+        let sessions = &filter.sessions;
         let spoken_after = filter.spoken_after.unwrap_or(BEFORE_ALL);
-        let Some(name) = name else {
+        let Some(name) = filter.session_id.as_deref() else {
             return Ok(walk_sessions!("", self, sessions, first, last, spoken_after)?);
         };
         let key = SessionKey { session_id: name, agent_id: None, source: None, visible: None };
@@ -345,18 +345,12 @@ impl Store {
                     FROM messages
                     WHERE session_id = s.id
                         AND occurred_at BETWEEN s.from_at AND s.to_at
-                        AND (
-                            messages.occurred_at,
-                            COALESCE(messages.sent_at, messages.occurred_at),
-                            messages.received_at,
-                            messages.id
-                        ) > (s.from_at, s.sent_at, s.received_at, s.beyond)
+                        AND (occurred_at, COALESCE(messages.sent_at, occurred_at),
+                            messages.received_at, messages.id)
+                            > (s.from_at, s.sent_at, s.received_at, s.beyond)
                         AND ($5::text[] IS NULL OR lower(role COLLATE "C") = ANY ($5))
-                    ORDER BY
-                        messages.occurred_at,
-                        COALESCE(messages.sent_at, messages.occurred_at),
-                        messages.received_at,
-                        messages.id
+                    ORDER BY occurred_at, COALESCE(messages.sent_at, occurred_at),
+                        messages.received_at, messages.id
                     LIMIT $6
                 ) AS m
             ) AS page

@@ -45,7 +45,7 @@ pub(super) async fn recompute(
     )
     .execute(&mut *connection)
     .await?;
-    // An end of a version up to 0.1 kept no reason; the session's own is of one of them.
+    // An end of an earlier version kept no reason; the session's own is of one of them.
     sqlx::query!(
         r#"UPDATE sessions AS s
          SET last_end_at = ends.at,

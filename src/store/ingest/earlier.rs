@@ -82,7 +82,7 @@ async fn correct_messages<'a>(
              AND m.occurred_at = k.occurred_at
              AND m.id = k.id
              AND m.occurred_at BETWEEN $6 AND $7
-             AND (m.received_at, m.delivery_id) > (k.received_at, k.delivery_id)
+             AND m.received_at > k.received_at
          RETURNING m.id",
         &columns.sessions as _,
         &columns.times,
@@ -114,7 +114,7 @@ async fn move_messages<'a>(
              AS k (session_id, id, received_at, delivery_id)
          JOIN messages AS m USING (session_id, id)
          WHERE m.undated
-             AND (m.received_at, m.delivery_id) > (k.received_at, k.delivery_id)
+             AND m.received_at > k.received_at
          ORDER BY m.session_id, m.occurred_at, m.id
          FOR UPDATE OF m"#,
         &columns.sessions as _,
@@ -176,7 +176,7 @@ async fn correct_joins<'a>(
              AS k (session_id, id, received_at, delivery_id, undated)
          WHERE j.session_id = k.session_id
              AND j.id = k.id
-             AND (j.received_at, j.delivery_id) > (k.received_at, k.delivery_id)
+             AND j.received_at > k.received_at
          RETURNING j.id",
         &columns.sessions as _,
         &columns.ids,
@@ -205,7 +205,7 @@ async fn correct_others<'a>(
          FROM UNNEST($1::uuid[], $2::timestamptz[], $3::uuid[], $4::boolean[])
              AS k (id, received_at, delivery_id, undated)
          WHERE e.id = k.id
-             AND (e.received_at, e.delivery_id) > (k.received_at, k.delivery_id)
+             AND e.received_at > k.received_at
          RETURNING e.id",
         &columns.ids,
         &columns.received_at,

@@ -1,4 +1,4 @@
-//! Deliveries that a version up to 0.1 has stored, under an id of the delivery header or a time that
+//! Deliveries that an earlier version has stored, under an id of the delivery header or a time that
 //! was rounded twice. A repeat that comes after the upgrade takes over the key of what is there.
 //!
 //! A header says nothing of the bytes, so what lies under its hash is the same delivery only where
@@ -63,7 +63,7 @@ pub(super) async fn guard(
     Ok(old.filter(|guard| !new.contains(guard)).collect())
 }
 
-/// Gives each event the key under which a version up to 0.1 has stored it, where one has. `guarded`
+/// Gives each event the key under which an earlier version has stored it, where one has. `guarded`
 /// is what [`guard`] found.
 pub(super) async fn adopt(
     connection: &mut PgConnection,

@@ -60,7 +60,7 @@ impl Row<'_> {
 struct Readable<'a> {
     arrival: &'a Arrival,
     delivery: &'a Delivery,
-    /// The key under which it is stored: its own, or what a version up to 0.1 gave it.
+    /// The key under which it is stored: its own, or what an earlier version gave it.
     id: Uuid,
     occurred_at: DateTime<Utc>,
 }

@@ -114,7 +114,7 @@ fn is_nameless(row: &Row<'_>) -> bool {
     row.delivery().and_then(session_of).is_none()
 }
 
-/// The ids under which it may have been erased, whether it can be read or not. Versions up to 0.1
+/// The ids under which it may have been erased, whether it can be read or not. Earlier versions
 /// noted the hash of its delivery header, which other deliveries may have as well: it counts only
 /// where the event's own time could not keep it away.
 fn known_ids(row: &Row<'_>) -> Vec<EventId> {
