@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
+use crate::api::{self, ApiState, CursorKeys, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -152,12 +152,14 @@ impl Server {
         };
         let store = Store::new(pool);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
-        let render = api::event_text(settings.silence, clock.clone());
+        let cursors = CursorKeys::new(store.clone(), clock.clone());
+        let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             live: Live::start(store.clone(), render, commits, &life),
             store,
+            cursors,
             clock,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),

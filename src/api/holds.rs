@@ -61,7 +61,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, list) = HOLDS.read(&req, &caller)?;
+    let (_, list) = HOLDS.read(&req, &caller, &state).await?;
     let mut rows = state.store.list_holds(caller.agents(), &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.created_at, key: row.id });
     Ok(list::answer(req.uri(), rows.into_iter().map(Hold::from).collect(), next)?.into())

@@ -73,7 +73,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = MATCHES.read::<Place>(&req, &caller)?;
+    let (params, list) = MATCHES.read::<Place>(&req, &caller, &state).await?;
     let query = query(&params)?;
     let filter = SearchFilter {
         agents: visible(&caller, params.texts("agent_id")),

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod changes;
 pub mod completeness;
 pub mod continuations;
+pub mod cursor_keys;
 pub mod deliveries;
 pub mod erase;
 pub mod export;

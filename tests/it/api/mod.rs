@@ -17,6 +17,7 @@ mod keys_http;
 mod killed;
 mod messages;
 mod rows;
+mod sealed;
 mod search;
 mod sessions;
 mod shared;
