@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn secret_is_not_shown_in_debug_output() {
-        let key = CursorKey { secret: [0xAB; SECRET_BYTES], ..CursorKey::generate(DateTime::UNIX_EPOCH) };
+        let key =
+            CursorKey { secret: [0xAB; SECRET_BYTES], ..CursorKey::generate(DateTime::UNIX_EPOCH) };
         let shown = format!("{key:?}");
         assert!(!shown.contains("171") && !shown.contains("ab, ab"), "{shown}");
     }

@@ -12,6 +12,7 @@ pub mod export;
 pub mod holds;
 pub mod ingest;
 pub mod journal;
+pub mod key_changes;
 pub mod keys;
 mod lanes;
 mod log_walk;

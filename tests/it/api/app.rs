@@ -153,6 +153,7 @@ impl TestApi {
             agent_ids: agents.as_deref(),
             created_at: now(),
             expires_at,
+            made_by: None,
         };
         self.store.insert_key(&new).await.expect("a key is kept");
         key

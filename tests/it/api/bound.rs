@@ -99,6 +99,7 @@ async fn their_key(api: &TestApi) -> String {
         agent_ids: Some(&[THEIRS.to_owned()]),
         created_at: now(),
         expires_at: None,
+        made_by: None,
     };
     api.store.insert_key(&new).await.unwrap();
     id.to_string()

@@ -128,7 +128,7 @@ async fn an_erasure_that_was_interrupted_is_finished_by_the_next_look() {
     let api = TestApi::start().await;
     drain(&api, &talk("A", "s", 3, at(-10))).await;
     let id = DeliveryId::new(now()).0;
-    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None };
+    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     // The process ended here. What comes in meanwhile is not stored.
     drain(&api, &talk("A", "other", 3, at(-10))).await;
@@ -380,7 +380,13 @@ async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
         visible: None,
     });
     let verbatim::store::sessions::Found::One(session) = found.await.unwrap() else { panic!() };
-    let new = NewErasure { id: first, target: Target::Session(&session), at: now(), key_id: None };
+    let new = NewErasure {
+        id: first,
+        target: Target::Session(&session),
+        at: now(),
+        key_id: None,
+        bound: false,
+    };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     let again = NewErasure { id: second, ..new };
     assert_eq!(api.store.begin_erasure(&again).await.unwrap(), Begun::Already(first));
