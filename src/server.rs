@@ -29,6 +29,7 @@ use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
+use crate::jobs::agent_journal;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
@@ -151,6 +152,7 @@ impl Server {
             clock: clock.clone(),
         };
         let store = Store::new(pool);
+        life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
@@ -225,6 +227,15 @@ async fn index(indexer: Indexer, schema: CancellationToken, life: Lifecycle) {
         biased;
         () = life.stopping() => {}
         () = schema.cancelled() => indexer.run(life.clone()).await,
+    }
+}
+
+/// Begins once there is a schema to read from.
+async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => agent_journal::run(store, life.clone()).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /v1/changes`: every row that came or changed, in an order that never skips one.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -25,6 +27,9 @@ use crate::store::keys::Scope;
 const PARAMS: [&str; 4] = ["limit", "after", "agent_id", "source"];
 /// Bytes of messages on a page, beyond which it is shorter than its limit.
 const PAGE_BYTES: i64 = 8 << 20;
+/// Longest that a request of a bound key brings the journal by agent up to date; later ones go on.
+/// It takes that long only where nobody with such a key has read for long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An item of the feed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,8 +38,10 @@ pub(super) struct Item<'a> {
     /// `session`, `message` or `erasure`; the member of that name holds it.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// Which transaction brought it: they count up in the order of their commits.
-    seq: i64,
+    /// Which transaction brought it: they count up in the order of their commits. Not for keys that
+    /// are bound to agents, whom the numbers would tell how much others say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
     #[serde(flatten)]
     row: Row<'a>,
 }
@@ -152,7 +159,12 @@ pub(super) async fn list(
         agents: visible(&caller, params.texts("agent_id")),
         source: params.text("source").map(str::to_owned),
         session: None,
+        bound: caller.is_bound(),
     };
+    if filter.bound && !state.store.follow_journal(PATIENCE).await? {
+        let cause = anyhow::anyhow!("the journal by agent is being brought up to date");
+        return Err(Problem::unavailable(cause));
+    }
     let after = match params.text("after") {
         Some(text) => Some(read_position(&state, text).await?.ok_or_else(unknown_position)?),
         None => None,
@@ -163,7 +175,8 @@ pub(super) async fn list(
     let now = state.clock.now();
     let data = items.iter().map(|(position, change)| {
         let row = Row::new(change, state.silence, now);
-        Item { kind: row.kind(), seq: position.key.seq, row }
+        let seq = (!filter.bound).then_some(position.key.seq);
+        Item { kind: row.kind(), seq, row }
     });
     Ok(list::endless_answer(req.uri(), data.collect(), write_position(&sealer, &reached), more)?
         .into())

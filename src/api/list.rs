@@ -68,6 +68,8 @@ pub(super) struct ListRequest<K> {
     after: Option<Position<K>>,
     fingerprint: Fingerprint,
     sealer: Sealer,
+    /// Positions depend on more than the caller sees.
+    moved: bool,
 }
 
 impl<K: Key + Clone> ListRequest<K> {
@@ -88,7 +90,13 @@ impl<K: Key + Clone> ListRequest<K> {
             None => None,
         };
         let sealer = state.cursors.sealer().await?;
-        Ok(Self { limit, order, after, fingerprint, sealer })
+        Ok(Self { limit, order, after, fingerprint, sealer, moved: false })
+    }
+
+    /// The same list, whose positions depend on more than the caller sees: no two of its cursors are
+    /// equal.
+    pub(super) fn with_fresh_cursors(self) -> Self {
+        Self { moved: true, ..self }
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
@@ -120,9 +128,15 @@ impl<K: Key + Clone> ListRequest<K> {
         let shown = self.limit as usize;
         let more = more || rows.len() > shown;
         rows.truncate(shown);
-        rows.last()
-            .filter(|_| more)
-            .map(|last| self.sealer.seal(&self.fingerprint, &position(last)))
+        rows.last().filter(|_| more).map(|last| self.seal(&position(last)))
+    }
+
+    fn seal(&self, position: &Position<K>) -> String {
+        if self.moved {
+            self.sealer.seal_fresh(&self.fingerprint, position)
+        } else {
+            self.sealer.seal(&self.fingerprint, position)
+        }
     }
 }
 

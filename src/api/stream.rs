@@ -89,6 +89,7 @@ pub(super) async fn listen(
         agents: visible(&caller, params.texts("agent_id")),
         source: None,
         session: params.text("session_id").map(str::to_owned),
+        bound: caller.is_bound(),
     };
     let mut response = HttpResponse::Ok();
     response

@@ -1,6 +1,7 @@
 //! All SQL that is run on Postgres, a file a noun. What comes out are plain rows: what they mean
 //! to a caller is `api`'s business.
 
+mod agent_journal;
 pub mod agents;
 pub mod changes;
 pub mod completeness;

@@ -331,6 +331,10 @@ async fn finish(
         .execute(&mut *transaction)
         .await?;
         receipt.rows.add("other_events", gone.rows_affected());
+        // It says when the agent was spoken with.
+        sqlx::query!("DELETE FROM journal_agents WHERE agent_id = $1", receipt.agent_id)
+            .execute(&mut *transaction)
+            .await?;
         append_erasures(&mut transaction, &[receipt.erasure()], &[]).await?;
     }
     let finished_at = clock.now();
