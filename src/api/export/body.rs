@@ -13,7 +13,7 @@ use super::encode::Encoder;
 use super::pack::Packer;
 use super::table::{self, Column};
 use crate::api::Keyring;
-use crate::api::cursor::{self, Fingerprint, Key};
+use crate::api::cursor::{Fingerprint, Key, Sealer};
 use crate::api::session::Session;
 use crate::domain::session::SilenceLimits;
 use crate::lifecycle::Lifecycle;
@@ -81,7 +81,8 @@ pub(super) struct Rows {
     /// What they are called.
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
-    pub(super) with_cursor: bool,
+    /// What seals the rows' cursors, where they have some.
+    pub(super) sealer: Option<Sealer>,
     /// When the export began.
     pub(super) now: DateTime<Utc>,
     fingerprint: Fingerprint,
@@ -96,7 +97,7 @@ impl Rows {
         silence: SilenceLimits,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { name, columns, with_cursor: false, now, fingerprint, silence }
+        Self { name, columns, sealer: None, now, fingerprint, silence }
     }
 
     fn write(&self, page: &Page, encoder: &mut Encoder) -> anyhow::Result<()> {
@@ -128,7 +129,7 @@ impl Rows {
         message: Option<MessagePlace>,
     ) -> Option<String> {
         let position = Position { at, key: RowKey { session, message } };
-        self.with_cursor.then(|| cursor::encode(&self.fingerprint, &position))
+        self.sealer.as_ref().map(|sealer| sealer.seal(&self.fingerprint, &position))
     }
 }
 
