@@ -11,7 +11,8 @@ ALTER TABLE sessions
     ADD COLUMN last_end_at     timestamptz,
     ADD COLUMN last_end_reason text;
 
--- Why a session ended; null for other events, and in rows of earlier versions.
+-- Why a session ended, empty where the sender did not say; null for other events, and in rows of
+-- earlier versions.
 ALTER TABLE other_events ADD COLUMN end_reason text;
 
 -- True: the id is not a message's but the hash of its delivery header, under which versions up to

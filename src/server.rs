@@ -130,11 +130,8 @@ impl Server {
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
         life.spawn("failures", gate.failures.clone().run(life.clone()));
-        let otherwise = match settings.ack {
-            Ack::Inbox => Otherwise::Nobody,
-            Ack::Postgres => Otherwise::Inbox,
-        };
-        let roles = settings.roles.clone();
+        let otherwise = otherwise(settings.ack);
+        let roles = &settings.roles;
         let direct =
             Direct::start(options, roles.clone(), otherwise, metrics.clone(), committed, &life);
         let webhook = Webhook {
@@ -155,7 +152,7 @@ impl Server {
             metrics,
             clock: clock.clone(),
         };
-        let store = Store::new(pool).with_roles(roles);
+        let store = Store::new(pool).with_roles(roles.clone());
         life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
@@ -202,6 +199,14 @@ impl Server {
             database.stop().await?;
         }
         Ok(finished?)
+    }
+}
+
+/// Where a delivery goes that Postgres does not take.
+fn otherwise(ack: Ack) -> Otherwise {
+    match ack {
+        Ack::Inbox => Otherwise::Nobody,
+        Ack::Postgres => Otherwise::Inbox,
     }
 }
 

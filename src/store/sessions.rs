@@ -115,6 +115,7 @@ impl From<SessionRow> for Candidate {
 
 /// What a key names.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never kept")]
 pub enum Found {
     /// Nothing, or nothing that the caller may see.
     Nothing,

@@ -45,11 +45,14 @@ pub(super) async fn recompute(
     )
     .execute(&mut *connection)
     .await?;
-    // An end of an earlier version kept no reason; the session's own is of one of them.
+    // Of an end that an earlier version stored the reason is null; the session's own is that of one.
     sqlx::query!(
         r#"UPDATE sessions AS s
          SET last_end_at = ends.at,
-             last_end_reason = ends.reason
+             last_end_reason = CASE
+                 WHEN ends.reason IS NULL THEN s.last_end_reason
+                 ELSE NULLIF(ends.reason, '')
+             END
          FROM (
              SELECT DISTINCT ON (session_id)
                  session_id,
@@ -61,7 +64,7 @@ pub(super) async fn recompute(
              ORDER BY session_id, at DESC, COALESCE(end_reason, '') COLLATE "C" DESC
          ) AS ends
          WHERE s.id = ends.session_id
-             AND s.last_end_at > ends.at"#,
+             AND s.last_end_at IS NOT NULL"#,
         sessions,
     )
     .execute(connection)

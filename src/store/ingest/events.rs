@@ -188,9 +188,10 @@ impl Common {
     }
 }
 
+/// Of an end without a reason it is empty: null is what earlier versions left.
 fn end_reason<'a>(one: &Readable<'a>) -> Option<&'a str> {
     match &one.delivery.event {
-        Event::End { reason, .. } => reason.as_deref(),
+        Event::End { reason, .. } => Some(reason.as_deref().unwrap_or_default()),
         _ => None,
     }
 }
