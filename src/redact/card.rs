@@ -47,13 +47,12 @@ const NETWORKS: [(usize, u32, u32, usize, usize); 23] = [
 ];
 
 /// The digits are those of a card: of a network, of its length, and the last of them checks.
-pub(super) fn is_card(candidate: &Candidate<'_>, speaks_of_cards: bool) -> bool {
+pub(super) fn is_card(candidate: &Candidate<'_>) -> bool {
     let digits = candidate.digits();
     DIGITS.contains(&digits.len())
         && of_network(digits)
         && candidate.is_closed()
         && !candidate.has_plus()
-        && (is_grouped(candidate) || speaks_of_cards)
         && checks(digits)
 }
 
@@ -69,7 +68,7 @@ fn number(digits: &[u8]) -> u32 {
 }
 
 /// In groups as cards have them, or as somebody reads them out.
-fn is_grouped(candidate: &Candidate<'_>) -> bool {
+pub(super) fn is_grouped(candidate: &Candidate<'_>) -> bool {
     let lengths = candidate.lengths();
     let as_printed = matches!(
         lengths,

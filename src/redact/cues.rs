@@ -3,8 +3,12 @@
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::steps;
+
+/// The shortest word that is known without its accents, too: a shorter one is another word.
+const SHORTEST_BARE: usize = 5;
 
 /// The words, a class at a time.
 const WORDS: &str = include_str!("cues.txt");
@@ -58,14 +62,25 @@ static ALL: LazyLock<Option<Words>> = LazyLock::new(|| {
         }
         for word in line.split_whitespace() {
             let stem = word.strip_suffix('*');
-            patterns.push(fold(&stem.unwrap_or(word).replace('_', " ")));
-            classes.push((class, stem.is_some()));
+            let word = fold(&stem.unwrap_or(word).replace('_', " "));
+            let bare = without_accents(&word);
+            patterns.extend(bare.filter(|bare| bare.len() >= SHORTEST_BARE));
+            patterns.push(word);
+            classes.resize(patterns.len(), (class, stem.is_some()));
         }
     }
     let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
     // The list is our own, and far too short to be refused.
     automaton.ok().map(|automaton| Words { automaton, classes })
 });
+
+/// A word as it is written without accents, where it has some. Of scripts with other marks than
+/// these it is as it was.
+fn without_accents(word: &str) -> Option<String> {
+    let bare: String = word.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36F}')).collect();
+    let bare = bare.replace('ł', "l").replace('ø', "o").replace('ı', "i");
+    (bare.is_ascii() && bare != word).then_some(bare)
+}
 
 /// A text in lower case, byte for byte where it was; letters that two keyboards write differently
 /// are one.
@@ -110,6 +125,10 @@ pub(super) fn of_name(name: &str) -> Option<Class> {
         words.push(if "_-.".contains(c) { ' ' } else { c });
         last = c;
     }
+    // What is said is a text, and not the text of a phone.
+    if words.to_lowercase().split(' ').any(|word| word == "text") {
+        return None;
+    }
     let found = find(&words);
     let of = |class| found.iter().any(|cue| cue.class == class).then_some(class);
     // `order_phone` is a phone, `phone_id` an id.
@@ -133,4 +152,49 @@ fn stands_alone(text: &str, start: usize, end: usize, stem: bool) -> bool {
 fn is_bicameral(c: char) -> bool {
     c.is_alphabetic()
         && matches!(u32::from(c), 0..0x590 | 0x10A0..0x1100 | 0x1E00..0x2000 | 0x2C60..0x2C80 | 0xA720..0xA800)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_of_one_class() {
+        let words = ALL.as_ref().unwrap();
+        assert!(words.classes.len() > 1_000);
+        let mut seen = HashMap::new();
+        let (mut class, mut twice) = (None, Vec::new());
+        for line in WORDS.lines().filter(|line| !line.starts_with('#')) {
+            if let Some((_, named)) = Class::ALL.into_iter().find(|(name, _)| *name == line) {
+                class = Some(named);
+            }
+            for word in line.split_whitespace() {
+                let other = seen.insert(fold(word.trim_end_matches('*')), class);
+                if other.is_some_and(|other| other != class) {
+                    twice.push(word);
+                }
+            }
+        }
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn a_member_is_called_by_the_last_word_of_its_name() {
+        for (name, class) in [
+            ("phone", Some(Class::Phone)),
+            ("phoneNumber", Some(Class::Phone)),
+            ("customer_mobile_no", Some(Class::Phone)),
+            ("orderId", Some(Class::Id)),
+            ("phone_id", Some(Class::Id)),
+            ("card-number", Some(Class::Card)),
+            ("number", Some(Class::Number)),
+            ("text", None),
+            ("message", None),
+            ("answer", None),
+        ] {
+            assert_eq!(of_name(name), class, "{name}");
+        }
+    }
 }

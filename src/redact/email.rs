@@ -19,6 +19,11 @@ const PRIVATE: [&str; 10] = [
 ];
 /// Words that sentences without spaces put before an address of their own script.
 const COPULAS: [&str; 6] = ["是", "为", "為", "は", "が", "到"];
+/// Endings of files that have an `@` in their names.
+const FILES: [&str; 16] = [
+    "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "js", "mjs", "ts", "css", "json", "map", "tgz",
+    "gz", "html",
+];
 /// Where everybody has an address, so that spaces around the `@` do not hide one.
 const FREE_MAIL: [&str; 14] = [
     "gmail.", "googlemail.", "yahoo.", "hotmail.", "outlook.", "icloud.", "live.", "gmx.", "web.de",
@@ -52,7 +57,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
     let before = before.strip_suffix(' ').unwrap_or(before);
     let gap = usize::from(after.starts_with(' '));
     let start = from + local_start(before)?;
-    let end = at + 1 + gap + domain_end(&after[gap..], mentions_mail(&text[from..start]))?;
+    let end = at + 1 + gap + domain_end(&after[gap..])?;
     let (local, domain) = (&text[start..from + before.len()], &text[at + 1 + gap..end]);
     let context = last_chars(&text[from..start], LONGEST_LOCAL);
     let is_path = text[end..].starts_with(':') && local == "git";
@@ -119,8 +124,8 @@ fn local_start(before: &str) -> Option<usize> {
 }
 
 /// Where the domain that begins a text ends: behind the last name in it that is one of the top
-/// level; any will do where the words before spoke of mail.
-fn domain_end(text: &str, any: bool) -> Option<usize> {
+/// level, or that may be one: people mistype them.
+fn domain_end(text: &str) -> Option<usize> {
     let (mut end, mut guess) = (None, None);
     let (mut start, mut labels, mut capital) = (0, 0, None);
     while start < LONGEST_DOMAIN * 4 {
@@ -131,7 +136,7 @@ fn domain_end(text: &str, any: bool) -> Option<usize> {
         // A sentence that begins right behind the dot.
         let begins_so = label.chars().next().is_some_and(char::is_uppercase)
             && label.chars().nth(1).is_some_and(char::is_lowercase);
-        if labels > 1 && begins_so && capital == Some(false) {
+        if labels > 0 && begins_so && capital == Some(false) && (labels > 1 || top_level(label).is_none()) {
             break;
         }
         capital = Some(capital.unwrap_or(begins_so));
@@ -141,7 +146,7 @@ fn domain_end(text: &str, any: bool) -> Option<usize> {
                 if length < label.len() {
                     break;
                 }
-            } else if label.chars().count() > 1 && label.chars().all(char::is_alphabetic) {
+            } else if may_be_top_level(label) {
                 guess = Some(start + label.len());
             }
         }
@@ -152,7 +157,7 @@ fn domain_end(text: &str, any: bool) -> Option<usize> {
             _ => break,
         }
     }
-    end.or(guess.filter(|_| any))
+    end.or(guess)
 }
 
 /// The name at the beginning: letters of one kind of script, digits and hyphens.
@@ -180,6 +185,13 @@ fn top_level(label: &str) -> Option<usize> {
     }
     let lower = label.to_lowercase();
     (DOMAINS.contains(&*lower) || is_punycode(&lower)).then_some(label.len())
+}
+
+/// It looks like a name of the top level, and not like one of a file (`icon@2x.png`).
+fn may_be_top_level(label: &str) -> bool {
+    label.chars().count() > 1
+        && label.chars().all(|c| c.is_alphabetic() && !is_unspaced(c))
+        && !FILES.contains(&&*label.to_lowercase())
 }
 
 fn is_punycode(label: &str) -> bool {

@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
         self.copied = span.end;
     }
 
-    /// A number becomes a text where it is a card's, or is called a phone's.
+    /// A number becomes a text where it is called a card's or a phone's, and is one.
     fn number(&mut self, at: usize) -> usize {
         let of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
         let end = at + self.body[at..].iter().take_while(of_number).count();
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
             let found = self.redaction.find(number, Escapes::Literal, name);
             if let [(span, kind)] = &found[..]
                 && *span == (0..number.len())
-                && (*kind == Kind::Card || name == Some(Class::Phone))
+                && matches!((kind, name), (Kind::Card, Some(Class::Card)) | (Kind::Phone, Some(Class::Phone)))
             {
                 self.put(at..end, &format!("\"{}\"", kind.placeholder()));
             }

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use super::Kind;
 use super::candidate::{Candidate, MOST_GROUPS};
-use super::card::is_card;
+use super::card::{is_card, is_grouped};
 use super::cues::{self, Class};
-use super::groups::{Group, Parts, parts};
+use super::groups::{Edge, Group, Parts, parts};
 use super::phone::{self, Hints};
 use super::{other, steps};
 
@@ -27,6 +27,9 @@ const NEAR: u32 = 4;
 const MOST_CUES: usize = 8;
 /// What a card weighs, beside its digits: more than any phone or date.
 const CARD_WEIGHT: u32 = 200;
+
+/// Most digits of a phone number (E.164).
+const LONGEST_PHONE: usize = 15;
 
 /// A span and what it is.
 pub(super) type Found = (Range<usize>, Kind);
@@ -50,9 +53,6 @@ pub(super) fn find(text: &str, spans: &[Range<usize>], name: Option<Class>) -> V
             steps::add(1);
             if !candidate.extend() {
                 break;
-            }
-            if candidate.digits().len() < FEWEST_DIGITS.min(4) {
-                continue;
             }
             let Some((weight, kind)) = read(&candidate, text, &parts, &around) else { continue };
             if weight + best[at + length] > best[at] {
@@ -79,16 +79,30 @@ fn read(
 ) -> Option<(u32, Option<Kind>)> {
     steps::add(candidate.lengths().len());
     let other = other::weight(candidate, text).map(|weight| (weight, None));
+    let card = is_card(candidate);
+    let form = phone::form(candidate, &around.hints);
+    if !card && form.is_none() {
+        return other;
+    }
     let hints = around.hints(parts, candidate, text);
-    let is_free = candidate.is_apart(",/:")
-        && !(candidate.lengths().len() == 1 && hints.id && !hints.card)
-        && (!candidate.first().in_url || hints.card)
-        && (!candidate.is_beside_word() || hints.card || candidate.first().left != super::groups::Edge::Free);
-    let card = (is_free && is_card(candidate, hints.card))
-        .then(|| CARD_WEIGHT + u32::try_from(candidate.digits().len()).unwrap_or(0))
-        .map(|weight| (weight, Some(Kind::Card)));
-    let phone = phone::weight(candidate, &hints).map(|weight| (weight, Some(Kind::Phone)));
+    let digits = u32::try_from(candidate.digits().len()).unwrap_or(0);
+    let card = card && may_be_card(candidate, &hints);
+    let card = card.then_some((CARD_WEIGHT + digits, Some(Kind::Card)));
+    let phone = form.and_then(|form| phone::weight(candidate, form, &hints));
+    let phone = phone.map(|weight| (weight + digits, Some(Kind::Phone)));
     [other, card, phone].into_iter().flatten().max_by_key(|(weight, _)| *weight)
+}
+
+/// Nothing beside it says otherwise.
+fn may_be_card(candidate: &Candidate<'_>, hints: &Hints) -> bool {
+    let is_bare = candidate.lengths().len() == 1;
+    let is_other = hints.id || hints.phone && candidate.digits().len() <= LONGEST_PHONE;
+    candidate.is_apart(",/:")
+        && (hints.card
+            || is_grouped(candidate)
+                && !(is_bare && is_other)
+                && !candidate.first().in_url
+                && (!candidate.is_beside_word() || candidate.first().left != Edge::Free))
 }
 
 /// The words before a group, which are the same for all numbers that begin with it.
@@ -110,6 +124,7 @@ impl Around {
         let mut settled = false;
         let mut number_at = None;
         for cue in parts.cues[..next].iter().rev().take(MOST_CUES) {
+            steps::add(1);
             let distance = group.place.letters.saturating_sub(cue.to.letters);
             let sentences = group.place.sentence - cue.from.sentence;
             if distance > PHONE_REACH || sentences > 1 {
@@ -156,6 +171,7 @@ impl Around {
             .take(MOST_CUES + MOST_GROUPS)
             .skip_while(|cue| cue.cue.start < candidate.end());
         for cue in after {
+            steps::add(1);
             let distance = cue.from.letters - last.place.letters;
             if distance > REACH_BACK || cue.from.sentence != last.place.sentence {
                 break;

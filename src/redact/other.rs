@@ -53,6 +53,7 @@ fn is_ip(candidate: &Candidate<'_>) -> bool {
     let octets = candidate.groups().iter().zip(candidate.lengths());
     candidate.lengths().len() == 4
         && candidate.is_uniform(SeparatorKind::Dot)
+        && candidate.is_apart(":,/")
         && octets.fold((0, true), |(at, all), (_, length)| {
             let digits = &candidate.digits()[at..at + length];
             let octet = *length <= 3 && value(digits) <= 255 && (*length == 1 || digits[0] != 0);
@@ -95,7 +96,9 @@ fn is_date(candidate: &Candidate<'_>) -> bool {
     match (first, second, third) {
         (4, 1 | 2, 1 | 2) => is_year(one, 4) && is_month(two) && is_day(three),
         (1 | 2, 1 | 2, 2 | 4) => {
-            is_year(three, *third) && (is_day(one) && is_month(two) || is_month(one) && is_day(two))
+            // The month comes first with a slash only.
+            let american = candidate.is_uniform(Slash) && is_month(one) && is_day(two);
+            is_year(three, *third) && (is_day(one) && is_month(two) || american)
         }
         _ => false,
     }

@@ -15,6 +15,11 @@ const LOCAL: std::ops::RangeInclusive<usize> = 7..=15;
 /// Digits of a local number directly after such a word.
 const SHORT: usize = 6;
 
+/// Digits of the longest, with the zeros that are dialled to get out of a country.
+const LONGEST: usize = 18;
+/// The same where they only call it a number.
+const FORMLESS: usize = 8;
+
 /// What the words around a number tell of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hints {
@@ -38,7 +43,7 @@ pub(super) struct Hints {
 
 /// How much a form tells by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
+pub(super) enum Form {
     /// Only a word that speaks of phones makes it one.
     Possible,
     /// Any word that speaks of a number does.
@@ -50,8 +55,7 @@ enum Form {
 }
 
 /// How sure it is that these groups are a phone number; `None` where it is not.
-pub(super) fn weight(candidate: &Candidate<'_>, hints: &Hints) -> Option<u32> {
-    let form = form(candidate, hints)?;
+pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: &Hints) -> Option<u32> {
     let beside_word = candidate.is_beside_word();
     let holds = match form {
         Form::International => !(hints.unit && is_amount(candidate)),
@@ -60,7 +64,7 @@ pub(super) fn weight(candidate: &Candidate<'_>, hints: &Hints) -> Option<u32> {
         Form::Typical => hints.phone || !beside_word || candidate.lengths().len() > 1,
         Form::Likely => hints.phone || hints.number && !beside_word,
         Form::Possible => {
-            hints.phone || hints.number && !hints.alone && !beside_word && candidate.digits().len() > 7
+            hints.phone || hints.number && !hints.alone && !beside_word && is_whole(candidate)
         }
     };
     let sure = match form {
@@ -69,12 +73,22 @@ pub(super) fn weight(candidate: &Candidate<'_>, hints: &Hints) -> Option<u32> {
         Form::Likely => 60,
         Form::Possible => 40,
     };
-    holds.then(|| sure + u32::try_from(candidate.digits().len()).unwrap_or(0))
+    holds.then_some(sure)
 }
 
-fn form(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
-    let ends_well = candidate.is_closed() && candidate.is_apart(",/") && !is_torn(candidate);
-    if !ends_well || !has_good_groups(candidate) || candidate.digits().len() < SHORT {
+/// It has digits enough for a number without any form, and is no part of a list.
+fn is_whole(candidate: &Candidate<'_>) -> bool {
+    candidate.digits().len() >= FORMLESS && candidate.lengths().len() <= 5 && !candidate.goes_on()
+}
+
+/// The form of these groups, `hints` being those of the words before.
+pub(super) fn form(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
+    if !(SHORT..=LONGEST).contains(&candidate.digits().len())
+        || !candidate.is_closed()
+        || !candidate.is_apart(",/")
+        || is_torn(candidate)
+        || !has_good_groups(candidate)
+    {
         return None;
     }
     if is_international(candidate) {
@@ -103,7 +117,9 @@ fn is_torn(candidate: &Candidate<'_>) -> bool {
 /// Groups of which a number may consist, by what is between them.
 fn has_good_groups(candidate: &Candidate<'_>) -> bool {
     if candidate.is_spelt() {
-        return candidate.uniform().is_some() && !is_counting(candidate.digits());
+        let joined = |separator: Separator| [Space, Comma, Dash, Dot].contains(&separator.kind);
+        let good = candidate.uniform().is_some() || candidate.separators().all(joined);
+        return good && !is_counting(candidate.digits());
     }
     let lengths = candidate.lengths();
     let Some((last, others)) = lengths.split_last() else { return false };
@@ -112,7 +128,7 @@ fn has_good_groups(candidate: &Candidate<'_>) -> bool {
     let single = others.iter().enumerate().all(|(at, length)| {
         let zero = digits[0] == 0;
         digits = &digits[*length..];
-        *length > 1 || at == 0 || zero && at == 1 || at == 1 && candidate.has_plus()
+        *length > 1 || at == 0 || zero && at == 1 || at == 1 && is_from_abroad(candidate)
     });
     let short_end = *last == 1 && !others.is_empty()
         || *last == 2
@@ -131,7 +147,7 @@ fn has_good_separators(candidate: &Candidate<'_>) -> bool {
     }
     let has = |kind| candidate.separators().any(|separator| separator.kind == kind);
     // Behind the area, or behind the country and the area.
-    let early = if candidate.has_plus() { 2 } else { 1 };
+    let early = if is_from_abroad(candidate) { 2 } else { 1 };
     let good = candidate.separators().enumerate().all(|(at, separator)| match separator.kind {
         Space | Parenthesis => true,
         Dash => !separator.wide || at < early,
@@ -146,6 +162,11 @@ fn has_good_separators(candidate: &Candidate<'_>) -> bool {
 fn is_counting(digits: &[u8]) -> bool {
     let up = digits.windows(2).filter(|two| two[1] == (two[0] + 1) % 10).count();
     up + 1 == digits.len()
+}
+
+/// It begins as one does that is dialled from another country.
+fn is_from_abroad(candidate: &Candidate<'_>) -> bool {
+    candidate.has_plus() || matches!(candidate.digits(), [0, 0, ..] | [0, 1, 1, ..])
 }
 
 fn is_international(candidate: &Candidate<'_>) -> bool {
@@ -230,6 +251,7 @@ fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
         // Of France; more of them are drawn in a lottery.
         [2, 2, 2, 2, 2] => !candidate.goes_on(),
         [2, 2, 4, ..] | [2, 2, 2, 2, ..] => false,
+        [1, area, ..] => *area > 2,
         [first, rest @ ..] => (2..=6).contains(first) && rest.iter().all(|length| *length >= 2),
         [] => false,
     };
