@@ -2,6 +2,7 @@
 
 /// Each code (ITU-T E.164) with the fewest and the most digits that numbers of fixed and mobile
 /// lines have after it.
+#[rustfmt::skip]
 const CALLING_CODES: [(u16, u8, u8); 215] = [
     (1, 10, 10), (7, 10, 10), (20, 8, 10), (27, 9, 9), (30, 10, 10), (31, 9, 9), (32, 8, 9),
     (33, 9, 9), (34, 9, 9), (36, 8, 9), (39, 6, 11), (40, 6, 9), (41, 9, 9), (43, 7, 12),

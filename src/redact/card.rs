@@ -72,7 +72,13 @@ pub(super) fn is_grouped(candidate: &Candidate<'_>) -> bool {
     let lengths = candidate.lengths();
     let as_printed = matches!(
         lengths,
-        [_] | [4, 4, 4, 4] | [4, 4, 4, 1 | 3] | [4, 6, 4 | 5] | [4, 4, 4, 4, 1..=3] | [8, 8] | [6, 13] | [4, 4, 8] | [4, 8, 4]
+        [_] | [4, 4, 4, 1 | 3 | 4]
+            | [4, 6, 4 | 5]
+            | [4, 4, 4, 4, 1..=3]
+            | [8, 8]
+            | [6, 13]
+            | [4, 4, 8]
+            | [4, 8, 4]
     );
     let (last, others) = lengths.split_last().unwrap_or((&0, &[]));
     let alike = candidate.uniform().is_some()

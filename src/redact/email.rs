@@ -21,13 +21,25 @@ const PRIVATE: [&str; 10] = [
 const COPULAS: [&str; 6] = ["是", "为", "為", "は", "が", "到"];
 /// Endings of files that have an `@` in their names.
 const FILES: [&str; 16] = [
-    "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "js", "mjs", "ts", "css", "json", "map", "tgz",
-    "gz", "html",
+    "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "js", "mjs", "ts", "css", "json", "map",
+    "tgz", "gz", "html",
 ];
 /// Where everybody has an address, so that spaces around the `@` do not hide one.
 const FREE_MAIL: [&str; 14] = [
-    "gmail.", "googlemail.", "yahoo.", "hotmail.", "outlook.", "icloud.", "live.", "gmx.", "web.de",
-    "proton", "aol.", "qq.com", "163.com", "yandex.",
+    "gmail.",
+    "googlemail.",
+    "yahoo.",
+    "hotmail.",
+    "outlook.",
+    "icloud.",
+    "live.",
+    "gmx.",
+    "web.de",
+    "proton",
+    "aol.",
+    "qq.com",
+    "163.com",
+    "yandex.",
 ];
 /// Words that an address follows, whatever it looks like.
 const MAIL: [&str; 8] = ["mail", "correo", "courriel", "почт", "邮箱", "メール", "메일", "ईमेल"];
@@ -119,7 +131,8 @@ fn local_start(before: &str) -> Option<usize> {
     }
     let local = before[start..].trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
     // Nor does one end in a dot; `.@` is a smiley.
-    let ends_well = local.ends_with(|c: char| c.is_alphanumeric() || is_mark(c) || c == '_' || c == '-');
+    let ends_well =
+        local.ends_with(|c: char| c.is_alphanumeric() || is_mark(c) || c == '_' || c == '-');
     ends_well.then_some(before.len() - local.len())
 }
 
@@ -136,7 +149,11 @@ fn domain_end(text: &str) -> Option<usize> {
         // A sentence that begins right behind the dot.
         let begins_so = label.chars().next().is_some_and(char::is_uppercase)
             && label.chars().nth(1).is_some_and(char::is_lowercase);
-        if labels > 0 && begins_so && capital == Some(false) && (labels > 1 || top_level(label).is_none()) {
+        if labels > 0
+            && begins_so
+            && capital == Some(false)
+            && (labels > 1 || top_level(label).is_none())
+        {
             break;
         }
         capital = Some(capital.unwrap_or(begins_so));
@@ -180,8 +197,8 @@ fn label(text: &str) -> &str {
 /// longest beginning.
 fn top_level(label: &str) -> Option<usize> {
     if label.starts_with(is_unspaced) {
-        let ends = label.char_indices().map(|(at, c)| at + c.len_utf8());
-        return ends.filter(|end| DOMAINS.contains(&label[..*end])).last();
+        let mut ends = label.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
+        return ends.find(|end| DOMAINS.contains(&label[..*end]));
     }
     let lower = label.to_lowercase();
     (DOMAINS.contains(&*lower) || is_punycode(&lower)).then_some(label.len())

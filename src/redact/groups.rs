@@ -174,8 +174,8 @@ impl Walk<'_> {
         // Signs between two numbers end nothing, whatever became of the numbers.
         let rest = &self.text[at + c.len_utf8()..];
         let after = without_spaces(rest);
-        let between = ends_as_number(without_spaces_at_end(&self.text[..at]))
-            && starts_as_number(after);
+        let between =
+            ends_as_number(without_spaces_at_end(&self.text[..at])) && starts_as_number(after);
         let sentence = match c {
             '!' | '?' | '。' | '؟' | '।' | '॥' | '։' => true,
             '\n' => !between,
@@ -347,9 +347,9 @@ fn urls(text: &str) -> Vec<Range<usize>> {
             || text[sign..].starts_with(".me/") && text[..sign].ends_with("wa")
             || text[..sign].ends_with("www");
         if begins {
-            let length = bytes[sign..]
-                .iter()
-                .position(|byte| byte.is_ascii_whitespace() || !byte.is_ascii() || b"\"<>".contains(byte));
+            let length = bytes[sign..].iter().position(|byte| {
+                byte.is_ascii_whitespace() || !byte.is_ascii() || b"\"<>".contains(byte)
+            });
             let end = length.map_or(text.len(), |length| sign + length);
             found.push(sign..end);
             at = end;

@@ -16,8 +16,19 @@ const OWN: [(Scope, &[&str]); 5] = [
     (
         Scope::Delivery,
         &[
-            "id", "session_id", "sessionId", "agent_id", "agent_code", "agentId", "event",
-            "event_type", "type", "timestamp", "created", "created_at", "createdAt",
+            "id",
+            "session_id",
+            "sessionId",
+            "agent_id",
+            "agent_code",
+            "agentId",
+            "event",
+            "event_type",
+            "type",
+            "timestamp",
+            "created",
+            "created_at",
+            "createdAt",
         ],
     ),
     (
@@ -171,15 +182,16 @@ impl<'a> Walk<'a> {
         let of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
         let end = at + self.body[at..].iter().take_while(of_number).count();
         let number = &self.body[at..end];
-        if number.len() >= FEWEST_DIGITS
-            && number.iter().all(u8::is_ascii_digit)
-            && !self.is_own()
+        if number.len() >= FEWEST_DIGITS && number.iter().all(u8::is_ascii_digit) && !self.is_own()
         {
             let name = self.class();
             let found = self.redaction.find(number, Escapes::Literal, name);
             if let [(span, kind)] = &found[..]
                 && *span == (0..number.len())
-                && matches!((kind, name), (Kind::Card, Some(Class::Card)) | (Kind::Phone, Some(Class::Phone)))
+                && matches!(
+                    (kind, name),
+                    (Kind::Card, Some(Class::Card)) | (Kind::Phone, Some(Class::Phone))
+                )
             {
                 self.put(at..end, &format!("\"{}\"", kind.placeholder()));
             }
@@ -193,7 +205,11 @@ impl<'a> Walk<'a> {
             return false;
         };
         around.scope != Scope::Within
-            && self.key.clone().and_then(|key| self.name(key)).is_some_and(|key| around.scope.owns(&key))
+            && self
+                .key
+                .clone()
+                .and_then(|key| self.name(key))
+                .is_some_and(|key| around.scope.owns(&key))
     }
 
     /// What the value that comes next is called, by its key, or by the key of what it stands in.

@@ -80,21 +80,21 @@ fn read(
     steps::add(candidate.lengths().len());
     let other = other::weight(candidate, text).map(|weight| (weight, None));
     let card = is_card(candidate);
-    let form = phone::form(candidate, &around.hints);
+    let form = phone::form(candidate, around.hints);
     if !card && form.is_none() {
         return other;
     }
     let hints = around.hints(parts, candidate, text);
     let digits = u32::try_from(candidate.digits().len()).unwrap_or(0);
-    let card = card && may_be_card(candidate, &hints);
+    let card = card && may_be_card(candidate, hints);
     let card = card.then_some((CARD_WEIGHT + digits, Some(Kind::Card)));
-    let phone = form.and_then(|form| phone::weight(candidate, form, &hints));
+    let phone = form.and_then(|form| phone::weight(candidate, form, hints));
     let phone = phone.map(|weight| (weight + digits, Some(Kind::Phone)));
     [other, card, phone].into_iter().flatten().max_by_key(|(weight, _)| *weight)
 }
 
 /// Nothing beside it says otherwise.
-fn may_be_card(candidate: &Candidate<'_>, hints: &Hints) -> bool {
+fn may_be_card(candidate: &Candidate<'_>, hints: Hints) -> bool {
     let is_bare = candidate.lengths().len() == 1;
     let is_other = hints.id || hints.phone && candidate.digits().len() <= LONGEST_PHONE;
     candidate.is_apart(",/:")
@@ -119,8 +119,12 @@ impl Around {
         let group = &parts.groups[at];
         let next = parts.cues.partition_point(|cue| cue.cue.start < group.start);
         let alone = parts.letters == 0;
-        let mut hints =
-            Hints { alone, number: alone && name.is_none(), unspaced: parts.unspaced, ..Hints::default() };
+        let mut hints = Hints {
+            alone,
+            number: alone && name.is_none(),
+            unspaced: parts.unspaced,
+            ..Hints::default()
+        };
         let mut settled = false;
         let mut number_at = None;
         for cue in parts.cues[..next].iter().rev().take(MOST_CUES) {
@@ -148,7 +152,8 @@ impl Around {
                     hints.id = sentences == 0 && same_clause && distance <= ID_REACH;
                 }
                 Class::Id => {
-                    let of_number = number_at.is_some_and(|at| at.saturating_sub(cue.to.letters) > ID_REACH);
+                    let of_number =
+                        number_at.is_some_and(|at| at.saturating_sub(cue.to.letters) > ID_REACH);
                     hints.id = sentences == 0 && same_clause && distance <= ID_REACH && !of_number;
                 }
             }
@@ -192,7 +197,8 @@ impl Around {
 fn is_after_unit(parts: &Parts, candidate: &Candidate<'_>, next: usize) -> bool {
     let before = next.checked_sub(1).and_then(|at| parts.cues.get(at));
     before.is_some_and(|cue| {
-        cue.is(Class::Unit) && (0..=1).contains(&(candidate.start().saturating_sub(cue.cue.end)))
+        cue.is(Class::Unit)
+            && (0..=1).contains(&(candidate.start().saturating_sub(cue.cue.end)))
             && cue.to.letters == candidate.first().place.letters
     })
 }

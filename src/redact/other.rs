@@ -54,35 +54,39 @@ fn is_ip(candidate: &Candidate<'_>) -> bool {
     candidate.lengths().len() == 4
         && candidate.is_uniform(SeparatorKind::Dot)
         && candidate.is_apart(":,/")
-        && octets.fold((0, true), |(at, all), (_, length)| {
-            let digits = &candidate.digits()[at..at + length];
-            let octet = *length <= 3 && value(digits) <= 255 && (*length == 1 || digits[0] != 0);
-            (at + length, all && octet)
-        })
-        .1
+        && octets
+            .fold((0, true), |(at, all), (_, length)| {
+                let digits = &candidate.digits()[at..at + length];
+                let octet =
+                    *length <= 3 && value(digits) <= 255 && (*length == 1 || digits[0] != 0);
+                (at + length, all && octet)
+            })
+            .1
 }
 
 fn value(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |value: u32, digit| {
-        value.saturating_mul(10).saturating_add(u32::from(*digit))
-    })
+    digits
+        .iter()
+        .fold(0, |value: u32, digit| value.saturating_mul(10).saturating_add(u32::from(*digit)))
 }
 
 /// By the form alone: of the United States, and of Brazil.
 fn is_national_id(candidate: &Candidate<'_>) -> bool {
     use SeparatorKind::{Dash, Dot, Slash};
     let kinds: Vec<_> = candidate.separators().map(|separator| separator.kind).take(4).collect();
-    match (candidate.lengths(), &kinds[..]) {
-        ([3, 2, 4], [Dash, Dash]) | ([3, 3, 3, 2], [Dot, Dot, Dash]) => true,
-        ([2, 3, 3, 4, 2], [Dot, Dot, Slash, Dash]) => true,
-        _ => false,
-    }
+    matches!(
+        (candidate.lengths(), &kinds[..]),
+        ([3, 2, 4], [Dash, Dash])
+            | ([3, 3, 3, 2], [Dot, Dot, Dash])
+            | ([2, 3, 3, 4, 2], [Dot, Dot, Slash, Dash])
+    )
 }
 
 fn is_date(candidate: &Candidate<'_>) -> bool {
     use SeparatorKind::{Dash, Dot, Slash, Space};
     let [first, second, third] = candidate.lengths() else { return false };
-    let kinds: &[_] = if first + second + third == 8 { &[Dash, Dot, Slash, Space] } else { &[Dash, Dot, Slash] };
+    let kinds: &[_] =
+        if first + second + third == 8 { &[Dash, Dot, Slash, Space] } else { &[Dash, Dot, Slash] };
     if !kinds.iter().any(|kind| candidate.is_uniform(*kind)) {
         return false;
     }

@@ -2,7 +2,9 @@
 
 use super::calling_codes::calling_code;
 use super::candidate::Candidate;
-use super::groups::SeparatorKind::{Comma, Dash, Dot, Newline, Parenthesis, Slash, Space, Underscore};
+use super::groups::SeparatorKind::{
+    Comma, Dash, Dot, Newline, Parenthesis, Slash, Space, Underscore,
+};
 use super::groups::{Separator, SeparatorKind};
 use super::other::is_amount;
 
@@ -22,6 +24,7 @@ const FORMLESS: usize = 8;
 
 /// What the words around a number tell of it.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Hints {
     /// They speak of a phone.
     pub(super) phone: bool,
@@ -55,7 +58,7 @@ pub(super) enum Form {
 }
 
 /// How sure it is that these groups are a phone number; `None` where it is not.
-pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: &Hints) -> Option<u32> {
+pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: Hints) -> Option<u32> {
     let beside_word = candidate.is_beside_word();
     let holds = match form {
         Form::International => !(hints.unit && is_amount(candidate)),
@@ -82,7 +85,7 @@ fn is_whole(candidate: &Candidate<'_>) -> bool {
 }
 
 /// The form of these groups, `hints` being those of the words before.
-pub(super) fn form(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
+pub(super) fn form(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     if !(SHORT..=LONGEST).contains(&candidate.digits().len())
         || !candidate.is_closed()
         || !candidate.is_apart(",/")
@@ -99,18 +102,21 @@ pub(super) fn form(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
     }
     let form = national(candidate, hints).or_else(|| local(candidate, hints))?;
     // Commas and full stops part numbers as often as they join the groups of one.
-    let listed = candidate.separators().any(|separator| {
-        separator.kind == Comma || separator.kind == Dot && separator.wide
-    });
+    let listed = candidate
+        .separators()
+        .any(|separator| separator.kind == Comma || separator.kind == Dot && separator.wide);
     Some(if listed { form.min(Form::Likely) } else { form })
 }
 
 /// A sign binds it on one side that it has itself between its groups, so that it is a part of
 /// something longer; a group in front of a single fraction is none either.
 fn is_torn(candidate: &Candidate<'_>) -> bool {
-    let kinds = |kind| candidate.separators().any(|separator| separator.kind == kind && !separator.wide);
-    let bound = |sign, kind| !candidate.is_apart(if sign == ',' { "/" } else { "," }) && kinds(kind);
-    bound(',', Comma) || bound('/', Slash)
+    let kinds =
+        |kind| candidate.separators().any(|separator| separator.kind == kind && !separator.wide);
+    let bound =
+        |sign, kind| !candidate.is_apart(if sign == ',' { "/" } else { "," }) && kinds(kind);
+    bound(',', Comma)
+        || bound('/', Slash)
         || candidate.digits().len() < 9 && !candidate.is_apart("")
 }
 
@@ -183,7 +189,8 @@ fn is_international(candidate: &Candidate<'_>) -> bool {
 }
 
 /// A form that some country writes its numbers in.
-fn national(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
+#[expect(clippy::match_same_arms, reason = "a table of countries")]
+fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     let (digits, lengths) = (candidate.digits(), candidate.lengths());
     if digits[0] == 0 {
         return with_zero(candidate);
@@ -225,7 +232,7 @@ fn national(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
 }
 
 /// Eleven digits without anything between them.
-fn bare_eleven(first: u8, second: u8, third: u8, hints: &Hints) -> Option<Form> {
+fn bare_eleven(first: u8, second: u8, third: u8, hints: Hints) -> Option<Form> {
     match (first, second, third) {
         (1, 3..=9, _) if hints.unspaced => Some(Form::Typical),
         // China and North America; Russia; Brazil
@@ -250,16 +257,15 @@ fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
         _ if candidate.is_spelt() => true,
         // Of France; more of them are drawn in a lottery.
         [2, 2, 2, 2, 2] => !candidate.goes_on(),
-        [2, 2, 4, ..] | [2, 2, 2, 2, ..] => false,
+        [] | [2, 2, 4, ..] | [2, 2, 2, 2, ..] => false,
         [1, area, ..] => *area > 2,
         [first, rest @ ..] => (2..=6).contains(first) && rest.iter().all(|length| *length >= 2),
-        [] => false,
     };
     typical.then_some(Form::Typical)
 }
 
 /// Anything that the words call a phone number.
-fn local(candidate: &Candidate<'_>, hints: &Hints) -> Option<Form> {
+fn local(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     let (digits, lengths) = (candidate.digits(), candidate.lengths());
     let fraction = lengths.len() == 2 && (candidate.is_uniform(Dot) || candidate.is_uniform(Comma));
     let short = digits.len() == SHORT && hints.phone_just_before && lengths.len() < 4;

@@ -1,14 +1,21 @@
 //! How much is found, and how much of it rightly, on labelled sentences.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::view::Escapes;
 use super::{Kind, Redaction};
 
-/// The sentences that the patterns were tuned on, and those that were held out.
-const TUNED: &str = include_str!("../../tests/redaction/tuned.txt");
-const HELD_OUT: &str = include_str!("../../tests/redaction/held_out.txt");
-const SECOND: &str = include_str!("../../tests/redaction/second.txt");
+/// The sentences that the patterns were tuned on, and those that were held out: measured once
+/// before anybody looked at what was missed.
+const TABLES: [(&str, &str); 3] = [
+    ("tuned on", include_str!("../../tests/redaction/tuned.txt")),
+    ("held out", include_str!("../../tests/redaction/held_out.txt")),
+    ("held out later", include_str!("../../tests/redaction/held_out_later.txt")),
+];
+/// Least share that is found of what is there, and that is right of what is found.
+const LEAST: f64 = 0.99;
 
 /// A sentence with its spans.
 struct Sentence {
@@ -110,17 +117,35 @@ fn count(count: usize) -> f64 {
 
 #[test]
 fn nearly_all_is_found_and_nearly_all_that_is_found_is_right() {
-    for (name, table) in [("tuned", TUNED), ("held out", HELD_OUT), ("second", SECOND)] {
-        let (scores, wrong) = scores(&sentences(table));
+    let (mut figures, mut languages, mut count) = (String::new(), BTreeSet::new(), 0);
+    for (name, table) in TABLES {
+        let sentences = sentences(table);
+        count += sentences.len();
+        languages.extend(sentences.iter().map(|sentence| {
+            // Without the country.
+            sentence.language.split('-').next()
+        }));
+        let (scores, wrong) = scores(&sentences);
         for (score, kind) in scores.into_iter().zip(KINDS) {
             let (recall, precision) = (score.recall(), score.precision());
-            println!("{name} {kind:?}: recall {recall:.3} precision {precision:.3} {score:?}");
-            if std::env::var_os("TABLE").is_none() {
-                assert!(recall >= 0.99 && precision >= 0.99, "{kind:?} {recall} {precision}: {wrong:#?}");
-            }
-        }
-        if std::env::var("TABLE").is_ok_and(|of| of == name) {
-            println!("{wrong:#?}");
+            let there = score.there;
+            let _ = writeln!(figures, "{name}, {kind:?}: {recall:.3} / {precision:.3} of {there}");
+            let enough = recall >= LEAST && precision >= LEAST;
+            assert!(enough, "{name}, {kind:?}: {recall} / {precision}, {wrong:#?}");
         }
     }
+    let _ = write!(figures, "{count} sentences, {} languages", languages.len());
+    // docs/design/redaction.md shows the same.
+    insta::assert_snapshot!(figures, @r"
+    tuned on, Phone: 1.000 / 1.000 of 106
+    tuned on, Card: 1.000 / 1.000 of 28
+    tuned on, Email: 1.000 / 1.000 of 33
+    held out, Phone: 1.000 / 1.000 of 51
+    held out, Card: 1.000 / 1.000 of 10
+    held out, Email: 1.000 / 1.000 of 16
+    held out later, Phone: 1.000 / 1.000 of 85
+    held out later, Card: 1.000 / 1.000 of 7
+    held out later, Email: 1.000 / 1.000 of 10
+    517 sentences, 48 languages
+    ");
 }
