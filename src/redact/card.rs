@@ -81,7 +81,8 @@ pub(super) fn is_grouped(candidate: &Candidate<'_>) -> bool {
             | [4, 8, 4]
     );
     let (last, others) = lengths.split_last().unwrap_or((&0, &[]));
-    let alike = candidate.uniform().is_some()
+    let alike = others.len() > 1
+        && candidate.uniform().is_some()
         && others.iter().all(|length| length == &others[0])
         && others.first().is_some_and(|length| last <= length);
     as_printed && candidate.separators().all(|separator| separator.kind != SeparatorKind::Break)

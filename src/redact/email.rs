@@ -200,6 +200,8 @@ fn top_level(label: &str) -> Option<usize> {
         let mut ends = label.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
         return ends.find(|end| DOMAINS.contains(&label[..*end]));
     }
+    // A number may stand right behind it.
+    let label = label.trim_end_matches(|c: char| c.is_ascii_digit());
     let lower = label.to_lowercase();
     (DOMAINS.contains(&*lower) || is_punycode(&lower)).then_some(label.len())
 }

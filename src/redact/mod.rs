@@ -96,18 +96,22 @@ impl Redaction {
         if self.is_off() {
             return None;
         }
-        if json::is_json(body) {
-            return json::redact(self, body);
-        }
-        replace(body, &self.find(body, Escapes::Json, None))
+        until_settled(body, |body| {
+            if json::is_json(body) {
+                return json::redact(self, body);
+            }
+            replace(body, &self.find(body, Escapes::Json, None))
+        })
     }
 
     /// A text as it may be kept; `None` where that is as it is.
     #[must_use]
     pub fn text(self, text: &str) -> Option<String> {
-        let found = self.find(text.as_bytes(), Escapes::Literal, None);
+        let kept = until_settled(text.as_bytes(), |text| {
+            replace(text, &self.find(text, Escapes::Literal, None))
+        });
         // Spans begin and end with a character.
-        replace(text.as_bytes(), &found).and_then(|kept| String::from_utf8(kept).ok())
+        kept.and_then(|kept| String::from_utf8(kept).ok())
     }
 
     /// The spans to replace, in order. `name` tells what the text is called.
@@ -145,9 +149,25 @@ impl Redaction {
 /// Fewest bytes that digits of anything that is replaced may have.
 const FEWEST_DIGIT_BYTES: usize = 5;
 
+/// How often a text is redacted at the most. The second time hardly ever finds anything.
+const MOST_PASSES: usize = 4;
+
 /// There is an `@`, or what may stand for one: an escape, or a wider form of it.
 fn may_hold_address(raw: &[u8]) -> bool {
     raw.iter().any(|byte| matches!(byte, b'@' | b'\\' | 0xEF))
+}
+
+/// Redacts again what was redacted, until nothing more is found: what stood beside a number may
+/// read otherwise without it.
+fn until_settled(raw: &[u8], pass: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut kept = pass(raw)?;
+    for _ in 1..MOST_PASSES {
+        match pass(&kept) {
+            Some(more) => kept = more,
+            None => break,
+        }
+    }
+    Some(kept)
 }
 
 fn replace(raw: &[u8], found: &[Found]) -> Option<Vec<u8>> {
