@@ -72,6 +72,8 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
     let end = at + 1 + gap + domain_end(&after[gap..])?;
     let (local, domain) = (&text[start..from + before.len()], &text[at + 1 + gap..end]);
     let context = last_chars(&text[from..start], LONGEST_LOCAL);
+    // A name on a server, as in `@name@server.social`.
+    let is_handle = context.ends_with('@');
     let is_path = text[end..].starts_with(':') && local == "git";
     let is_user_of_url = context
         .rsplit_once("://")
@@ -80,7 +82,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
         || local.contains(|c: char| ".-_+".contains(c) || c.is_ascii_digit())
         || FREE_MAIL.iter().any(|name| domain.to_lowercase().starts_with(name))
         || mentions_mail(context);
-    (is_sure && !is_path && !is_user_of_url).then_some(start..end)
+    (is_sure && !is_handle && !is_path && !is_user_of_url).then_some(start..end)
 }
 
 /// The words just before speak of mail.

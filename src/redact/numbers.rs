@@ -9,7 +9,7 @@ use super::Kind;
 use super::candidate::{Candidate, MOST_GROUPS};
 use super::card::{is_card, is_grouped};
 use super::cues::{self, Class};
-use super::groups::{Edge, Group, Parts, parts};
+use super::groups::{Edge, Group, Parts, SeparatorKind, parts};
 use super::phone::{self, Hints};
 use super::{other, steps};
 
@@ -157,6 +157,11 @@ impl Around {
                     hints.id = sentences == 0 && same_clause && distance <= ID_REACH && !of_number;
                 }
             }
+            // Other groups stand between, and none of them is a part of this one.
+            let before = at.checked_sub(1).map(|at| parts.groups[at].start);
+            let parted =
+                matches!(group.separator.kind, SeparatorKind::Break | SeparatorKind::Comma);
+            hints.passed = parted && before.is_some_and(|start| start > cue.cue.start);
             settled = true;
             break;
         }

@@ -12,6 +12,7 @@ pub(super) fn weight(candidate: &Candidate<'_>, text: &str) -> Option<u32> {
     } else if is_amount(candidate) && candidate.is_uniform(SeparatorKind::Comma)
         || is_amount_with_fraction(candidate)
         || is_ip(candidate)
+        || is_times(candidate)
         || is_national_id(candidate)
     {
         130
@@ -62,6 +63,17 @@ fn is_ip(candidate: &Candidate<'_>) -> bool {
                 (at + length, all && octet)
             })
             .1
+}
+
+/// Times of day without anything between hour and minute, at every fifth minute.
+fn is_times(candidate: &Candidate<'_>) -> bool {
+    let is_time = |digits: &[u8]| {
+        let (hour, minute) = (value(&digits[..2]), value(&digits[2..]));
+        hour < 24 && minute < 60 && minute.is_multiple_of(5)
+    };
+    candidate.lengths().len() > 1
+        && candidate.lengths().iter().all(|length| *length == 4)
+        && candidate.digits().chunks(4).all(is_time)
 }
 
 fn value(digits: &[u8]) -> u32 {

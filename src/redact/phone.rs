@@ -36,6 +36,8 @@ pub(super) struct Hints {
     pub(super) alone: bool,
     /// They speak of something else that is known by a number.
     pub(super) id: bool,
+    /// There is another number between those words and this one.
+    pub(super) passed: bool,
     /// They speak of a card.
     pub(super) card: bool,
     /// It counts something.
@@ -61,11 +63,13 @@ pub(super) enum Form {
 pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: Hints) -> Option<u32> {
     let beside_word = candidate.is_beside_word();
     let holds = match form {
-        Form::International => !(hints.unit && is_amount(candidate)),
-        _ if hints.unit || hints.id => false,
+        Form::International => {
+            !(hints.unit && is_amount(candidate)) && (hints.phone || !beside_word)
+        }
+        _ if hints.unit || hints.id && !(hints.passed && form == Form::Typical) => false,
         _ if candidate.first().in_url => hints.phone_just_before,
         Form::Typical => hints.phone || !beside_word || candidate.lengths().len() > 1,
-        Form::Likely => hints.phone || hints.number && !beside_word,
+        Form::Likely => hints.phone || hints.number && !beside_word && !candidate.goes_on(),
         Form::Possible => {
             hints.phone || hints.number && !hints.alone && !beside_word && is_whole(candidate)
         }
@@ -136,11 +140,15 @@ fn has_good_groups(candidate: &Candidate<'_>) -> bool {
         digits = &digits[*length..];
         *length > 1 || at == 0 || zero && at == 1 || at == 1 && is_from_abroad(candidate)
     });
-    let short_end = *last == 1 && !others.is_empty()
-        || *last == 2
-            && others.last().is_some_and(|before| *before > 3)
-            && candidate.separators().last().is_some_and(|separator| separator.kind != Dash);
+    let dashed = candidate.separators().last().is_some_and(|separator| separator.kind == Dash);
+    let has_area = digits_begin_with_zero(candidate) || candidate.has_plus();
+    let short_end = *last == 1 && !others.is_empty() && !(dashed && has_area)
+        || *last == 2 && others.last().is_some_and(|before| *before > 3) && !dashed;
     single && !short_end && has_good_separators(candidate)
+}
+
+fn digits_begin_with_zero(candidate: &Candidate<'_>) -> bool {
+    candidate.digits().first() == Some(&0)
 }
 
 fn has_good_separators(candidate: &Candidate<'_>) -> bool {
@@ -258,7 +266,7 @@ fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
         // Of France; more of them are drawn in a lottery.
         [2, 2, 2, 2, 2] => !candidate.goes_on(),
         [] | [2, 2, 4, ..] | [2, 2, 2, 2, ..] => false,
-        [1, area, ..] => *area > 2,
+        [1, area, ..] => (3..=4).contains(area) && !candidate.is_uniform(Dot),
         [first, rest @ ..] => (2..=6).contains(first) && rest.iter().all(|length| *length >= 2),
     };
     typical.then_some(Form::Typical)
