@@ -85,14 +85,14 @@ impl Bucket {
 
     /// Returns the shortest bucket that divides the range into at most `most` parts.
     #[must_use]
-    pub fn fitting(calendar: &Calendar, range: Span, most: usize) -> Option<Self> {
+    pub fn fitting(calendar: Calendar, range: Span, most: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|bucket| calendar.count(*bucket, range, most) <= most)
     }
 
     /// Returns the shortest bucket that divides the range into at most [`Self::AUTO_BUCKETS`]
     /// parts, or months.
     #[must_use]
-    pub fn auto(calendar: &Calendar, range: Span) -> Self {
+    pub fn auto(calendar: Calendar, range: Span) -> Self {
         Self::fitting(calendar, range, Self::AUTO_BUCKETS).unwrap_or(Self::Month)
     }
 
@@ -110,15 +110,14 @@ impl Bucket {
 
 impl Calendar {
     /// Returns the parts of a range that lie in one bucket each, in order.
-    pub fn parts(&self, bucket: Bucket, range: Span) -> impl Iterator<Item = Part> {
-        let calendar = *self;
+    pub fn parts(self, bucket: Bucket, range: Span) -> impl Iterator<Item = Part> {
         let mut from = range.from;
-        let mut whole = calendar.starts(bucket, from);
+        let mut whole = self.starts(bucket, from);
         std::iter::from_fn(move || {
             if from >= range.to {
                 return None;
             }
-            let end = calendar.next_start(bucket, from);
+            let end = self.next_start(bucket, from);
             let span = Span { from, to: end.min(range.to) };
             let part = Part { span, whole: whole && end <= range.to };
             (from, whole) = (end, true);
@@ -128,20 +127,20 @@ impl Calendar {
 
     /// Counts the parts of a range, up to one more than `most`.
     #[must_use]
-    pub fn count(&self, bucket: Bucket, range: Span, most: usize) -> usize {
+    pub fn count(self, bucket: Bucket, range: Span, most: usize) -> usize {
         self.parts(bucket, range).take(most.saturating_add(1)).count()
     }
 
     /// Returns the local time at an instant.
     #[must_use]
-    pub fn local(&self, at: DateTime<Utc>) -> NaiveDateTime {
-        at.with_timezone(&self.zone).naive_local()
+    pub fn local(self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.with_timezone(self.zone).naive_local()
     }
 
     /// Returns the first instant at which the local clock shows a time. Where a shift skips that
     /// time: the instant of the shift.
     #[must_use]
-    pub fn at(&self, local: NaiveDateTime) -> DateTime<Utc> {
+    pub fn at(self, local: NaiveDateTime) -> DateTime<Utc> {
         match self.zone.from_local_datetime(&local) {
             MappedLocalTime::Single(at) => at.with_timezone(&Utc),
             MappedLocalTime::Ambiguous(one, other) => one.min(other).with_timezone(&Utc),
@@ -156,14 +155,14 @@ impl Calendar {
 
     /// Returns the first instant of a day.
     #[must_use]
-    pub fn start_of_day(&self, date: NaiveDate) -> DateTime<Utc> {
+    pub fn start_of_day(self, date: NaiveDate) -> DateTime<Utc> {
         self.at(date.and_time(NaiveTime::MIN))
     }
 
     /// Returns the day whose bucket holds an instant. It differs from the local date where a clock
     /// that is set back shows the day before again.
     #[must_use]
-    pub fn day(&self, at: DateTime<Utc>) -> NaiveDate {
+    pub fn day(self, at: DateTime<Utc>) -> NaiveDate {
         let date = self.local(at).date();
         let next = date + Days::new(1);
         if self.start_of_day(next) <= at { next } else { date }
@@ -171,7 +170,7 @@ impl Calendar {
 
     /// Returns the first day of the bucket that holds a day.
     #[must_use]
-    pub fn first_day(&self, bucket: Bucket, day: NaiveDate) -> NaiveDate {
+    pub fn first_day(self, bucket: Bucket, day: NaiveDate) -> NaiveDate {
         match bucket {
             Bucket::Month => day - Days::new(u64::from(day.day0())),
             Bucket::Week => day - Days::new(u64::from(day.weekday().days_since(self.week_starts))),
@@ -181,7 +180,7 @@ impl Calendar {
 
     /// Returns whether a bucket starts at an instant.
     #[must_use]
-    pub fn starts(&self, bucket: Bucket, at: DateTime<Utc>) -> bool {
+    pub fn starts(self, bucket: Bucket, at: DateTime<Utc>) -> bool {
         match bucket.step() {
             Some(step) => self.steps(step, at),
             None => self.start_of_day(self.first_day(bucket, self.day(at))) == at,
@@ -190,7 +189,7 @@ impl Calendar {
 
     /// Returns the start of the next bucket after the one that holds an instant.
     #[must_use]
-    pub fn next_start(&self, bucket: Bucket, at: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn next_start(self, bucket: Bucket, at: DateTime<Utc>) -> DateTime<Utc> {
         if let Some(step) = bucket.step() {
             return self.next_step(step, at);
         }
@@ -207,14 +206,14 @@ impl Calendar {
 
     /// Returns whether the local clock shows a multiple of `step` seconds, or was shifted into
     /// another one.
-    fn steps(&self, step: i64, at: DateTime<Utc>) -> bool {
+    fn steps(self, step: i64, at: DateTime<Utc>) -> bool {
         let step = step * MICROS;
         let local = self.local_micros(at);
         let before = self.local_micros(at - TimeDelta::microseconds(1));
         local.rem_euclid(step) == 0 || local.div_euclid(step) != before.div_euclid(step)
     }
 
-    fn next_step(&self, step: i64, mut at: DateTime<Utc>) -> DateTime<Utc> {
+    fn next_step(self, step: i64, mut at: DateTime<Utc>) -> DateTime<Utc> {
         let micros = step * MICROS;
         loop {
             let rest = micros - self.local_micros(at).rem_euclid(micros);
@@ -231,12 +230,12 @@ impl Calendar {
     }
 
     /// Seconds by which the local clock is ahead of UTC.
-    fn offset(&self, at: DateTime<Utc>) -> i64 {
+    fn offset(self, at: DateTime<Utc>) -> i64 {
         let offset = self.zone.offset_from_utc_datetime(&at.naive_utc());
         i64::from(offset.fix().local_minus_utc())
     }
 
-    fn local_micros(&self, at: DateTime<Utc>) -> i64 {
+    fn local_micros(self, at: DateTime<Utc>) -> i64 {
         at.timestamp_micros() + self.offset(at) * MICROS
     }
 }

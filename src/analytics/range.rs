@@ -90,7 +90,7 @@ impl Period {
     /// Returns the range that it names at `now`. One that is not over reaches to its end all the
     /// same.
     #[must_use]
-    pub fn span(self, calendar: &Calendar, now: DateTime<Utc>) -> Span {
+    pub fn span(self, calendar: Calendar, now: DateTime<Utc>) -> Span {
         let today = calendar.day(now);
         match self {
             Self::Today => Unit::Day.around(calendar, today),
@@ -124,7 +124,7 @@ fn last_days(now: DateTime<Utc>, days: i64) -> Span {
 
 impl Unit {
     /// First day of the unit that holds a day.
-    fn first_day(self, calendar: &Calendar, day: NaiveDate) -> NaiveDate {
+    fn first_day(self, calendar: Calendar, day: NaiveDate) -> NaiveDate {
         match self {
             Self::Day => day,
             Self::Week => calendar.first_day(Bucket::Week, day),
@@ -134,7 +134,7 @@ impl Unit {
     }
 
     /// The unit that holds a day.
-    fn around(self, calendar: &Calendar, day: NaiveDate) -> Span {
+    fn around(self, calendar: Calendar, day: NaiveDate) -> Span {
         let first = self.first_day(calendar, day);
         let next = match self {
             Self::Day => first + Days::new(1),
@@ -146,7 +146,7 @@ impl Unit {
     }
 
     /// The unit before one.
-    fn before(self, calendar: &Calendar, unit: Span) -> Span {
+    fn before(self, calendar: Calendar, unit: Span) -> Span {
         // The last instant before it lies on a day that exists.
         let day = calendar.day(unit.from - TimeDelta::microseconds(1));
         Span { to: unit.from, ..self.around(calendar, day) }
@@ -172,7 +172,7 @@ impl Comparison {
     #[must_use]
     pub fn span(
         self,
-        calendar: &Calendar,
+        calendar: Calendar,
         range: Span,
         period: Option<Period>,
         now: DateTime<Utc>,
@@ -195,7 +195,7 @@ impl Comparison {
 /// Moves an instant to another day: the start of a day to the start of a day, any other to the same
 /// local time.
 fn moved(
-    calendar: &Calendar,
+    calendar: Calendar,
     at: DateTime<Utc>,
     to: impl Fn(NaiveDate) -> NaiveDate,
 ) -> DateTime<Utc> {
@@ -206,7 +206,7 @@ fn moved(
     calendar.at(to(local.date()).and_time(local.time()))
 }
 
-fn weeks_earlier(calendar: &Calendar, range: Span) -> Span {
+fn weeks_earlier(calendar: Calendar, range: Span) -> Span {
     const WEEK: u64 = 7;
     let weeks_at_least = (range.to - range.from).num_days().unsigned_abs() / WEEK;
     let mut weeks = weeks_at_least.max(1);
@@ -220,7 +220,7 @@ fn weeks_earlier(calendar: &Calendar, range: Span) -> Span {
     }
 }
 
-fn year_earlier(calendar: &Calendar, range: Span) -> Span {
+fn year_earlier(calendar: Calendar, range: Span) -> Span {
     let year = Months::new(12);
     let from = moved(calendar, range.from, |date| date - year);
     let to = if calendar.starts(Bucket::Day, range.to) {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     /// Its bounds by the local clock.
-    fn shown(calendar: &Calendar, span: Span) -> String {
+    fn shown(calendar: Calendar, span: Span) -> String {
         let local = |at| calendar.local(at).format("%F %R").to_string();
         format!("{} to {}", local(span.from), local(span.to))
     }
@@ -275,11 +275,11 @@ mod tests {
             (Period::LastMonth, "2026-09-01 00:00 to 2026-10-01 00:00"),
             (Period::ThisYear, "2026-01-01 00:00 to 2027-01-01 00:00"),
         ] {
-            assert_eq!(shown(&calendar, period.span(&calendar, at(NOW))), expected, "{period:?}");
+            assert_eq!(shown(calendar, period.span(calendar, at(NOW))), expected, "{period:?}");
         }
         let sunday = Calendar { week_starts: Weekday::Sun, ..calendar };
-        let week = Period::ThisWeek.span(&sunday, at(NOW));
-        assert_eq!(shown(&sunday, week), "2026-10-25 00:00 to 2026-11-01 00:00");
+        let week = Period::ThisWeek.span(sunday, at(NOW));
+        assert_eq!(shown(sunday, week), "2026-10-25 00:00 to 2026-11-01 00:00");
     }
 
     #[test]
@@ -298,9 +298,9 @@ mod tests {
             (Period::LastWeek, Comparison::PreviousYear, "2025-10-19 00:00 to 2025-10-26 00:00"),
             (Period::LastMonth, Comparison::PreviousYear, "2025-09-01 00:00 to 2025-10-01 00:00"),
         ] {
-            let range = period.span(&calendar, at(NOW));
-            let span = comparison.span(&calendar, range, Some(period), at(NOW));
-            assert_eq!(shown(&calendar, span), expected, "{period:?} and {comparison:?}");
+            let range = period.span(calendar, at(NOW));
+            let span = comparison.span(calendar, range, Some(period), at(NOW));
+            assert_eq!(shown(calendar, span), expected, "{period:?} and {comparison:?}");
         }
     }
 
@@ -308,16 +308,16 @@ mod tests {
     fn an_earlier_month_that_is_shorter_is_compared_whole() {
         let calendar = berlin();
         let now = at("2026-03-31T10:00:00Z");
-        let range = Period::ThisMonth.span(&calendar, now);
-        let span = Comparison::Previous.span(&calendar, range, Some(Period::ThisMonth), now);
-        assert_eq!(shown(&calendar, span), "2026-02-01 00:00 to 2026-03-01 00:00");
+        let range = Period::ThisMonth.span(calendar, now);
+        let span = Comparison::Previous.span(calendar, range, Some(Period::ThisMonth), now);
+        assert_eq!(shown(calendar, span), "2026-02-01 00:00 to 2026-03-01 00:00");
     }
 
     #[test]
     fn what_has_not_begun_is_compared_with_nothing() {
         let calendar = berlin();
         let range = Span { from: at("2026-11-01T00:00:00Z"), to: at("2026-11-02T00:00:00Z") };
-        let span = Comparison::Previous.span(&calendar, range, None, at(NOW));
+        let span = Comparison::Previous.span(calendar, range, None, at(NOW));
         assert_eq!(span.from, span.to);
     }
 
@@ -332,8 +332,8 @@ mod tests {
             ("2025-02-01", "2025-03-01", "2024-02-01 00:00 to 2024-02-29 00:00"),
         ] {
             let range = Span { from: day(from), to: day(to) };
-            let span = Comparison::PreviousYear.span(&calendar, range, None, at(NOW));
-            assert_eq!(shown(&calendar, span), expected, "{from}");
+            let span = Comparison::PreviousYear.span(calendar, range, None, at(NOW));
+            assert_eq!(shown(calendar, span), expected, "{from}");
         }
     }
 
@@ -342,11 +342,11 @@ mod tests {
         let cairo = Calendar { zone: Tz::Africa__Cairo, week_starts: Weekday::Mon };
         let day = |text: &str| cairo.start_of_day(text.parse().unwrap());
         let range = Span { from: day("2026-04-24"), to: day("2026-04-25") };
-        let span = Comparison::SameWeekdays.span(&cairo, range, None, at(NOW));
-        assert_eq!(shown(&cairo, span), "2026-04-17 00:00 to 2026-04-18 00:00");
+        let span = Comparison::SameWeekdays.span(cairo, range, None, at(NOW));
+        assert_eq!(shown(cairo, span), "2026-04-17 00:00 to 2026-04-18 00:00");
         let range = Span { from: day("2026-05-01"), to: day("2026-05-02") };
-        let span = Comparison::SameWeekdays.span(&cairo, range, None, at(NOW));
-        assert_eq!(shown(&cairo, span), "2026-04-24 01:00 to 2026-04-25 00:00");
+        let span = Comparison::SameWeekdays.span(cairo, range, None, at(NOW));
+        assert_eq!(shown(cairo, span), "2026-04-24 01:00 to 2026-04-25 00:00");
     }
 
     proptest! {
@@ -361,7 +361,7 @@ mod tests {
             let calendar = Calendar { zone, week_starts: Weekday::Mon };
             let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
             let range = Span { from: at(from), to: at(from + length) };
-            let earlier = comparison.span(&calendar, range, None, at(from + length));
+            let earlier = comparison.span(calendar, range, None, at(from + length));
             prop_assert!(earlier.from <= earlier.to && earlier.to <= range.from);
             let longer = (earlier.to - earlier.from) - (range.to - range.from);
             let day_and_shift = TimeDelta::hours(28);
