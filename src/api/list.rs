@@ -112,6 +112,32 @@ impl<K: Key + Clone> ListRequest<K> {
     }
 }
 
+impl<K: Key> ListRequest<K> {
+    /// Most rows that are shown.
+    pub(super) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// Where the page before ended.
+    pub(super) fn after(&self) -> Option<&Position<K>> {
+        self.after.as_ref()
+    }
+
+    /// The cursor of a page that begins behind a position.
+    pub(super) fn cursor(&self, position: &Position<K>) -> String {
+        cursor::encode(&self.fingerprint, position)
+    }
+}
+
+/// A body that is a part of a list, with a link to the next.
+pub(super) fn linked_answer<T: Serialize>(
+    uri: &Uri,
+    body: &T,
+    next_cursor: Option<&str>,
+) -> Result<Answer, Problem> {
+    Answer::linked(body, next_cursor.map(|cursor| next_link(uri, "cursor", cursor)))
+}
+
 /// A part of a list, with a link to the next.
 pub(super) fn answer<T: Serialize>(
     uri: &Uri,
