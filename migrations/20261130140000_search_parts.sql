@@ -58,9 +58,6 @@ CREATE TABLE search_vocabulary (
     word      text   NOT NULL,
     agent_id  text   NOT NULL,
     documents bigint NOT NULL,
-    -- The entry of the journal by which the word came. Of more words that hold a part of a word than
-    -- are looked for, the first ones are, so that every page of a search looks for the same.
-    first_seq bigint NOT NULL,
     PRIMARY KEY (word, agent_id)
 ) WITH (fillfactor = 80);
 

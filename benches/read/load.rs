@@ -217,8 +217,8 @@ async fn finish(
     for words in words.chunks(50_000) {
         let (words, counts): (Vec<_>, Vec<_>) = words.iter().cloned().unzip();
         let (words, agents): (Vec<_>, Vec<_>) = words.into_iter().unzip();
-        let sql = "INSERT INTO search_vocabulary (word, agent_id, documents, first_seq)
-            SELECT *, 0 FROM unnest($1::text[], $2::text[], $3::bigint[])";
+        let sql = "INSERT INTO search_vocabulary (word, agent_id, documents)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])";
         sqlx::query(sql).bind(words).bind(agents).bind(counts).execute(pool).await?;
     }
     sqlx::query("UPDATE search_progress SET newest_at = $1").bind(newest).execute(pool).await?;

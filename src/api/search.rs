@@ -86,7 +86,7 @@ enum PassedOver {
 enum Reason {
     /// The index is being rebuilt, newest messages first: `/readyz` says how far.
     IndexRebuild,
-    /// More than 1,000 words hold a part of a word that was looked for.
+    /// More than 1,000 words hold the parts of words that were looked for.
     ManyWords,
     /// Thousands of messages came late into what the page before was ranked among.
     ManyLate,

@@ -11,8 +11,6 @@ use super::document::LONG_MARK;
 
 /// Longest row of tokens that Postgres compares. Documents of a long message overlap by as much.
 pub(super) const LONGEST_ROW: usize = 64;
-/// Most tokens that a match is ranked by.
-const MOST_RANKED: usize = 64;
 /// Shortest part of a word, in letters, that is looked for within words.
 const SHORTEST_PART: usize = 3;
 
@@ -158,7 +156,7 @@ impl Query {
     #[must_use]
     pub fn ranking(&self) -> String {
         let tokens: BTreeSet<String> = self.wanted_parts().flat_map(Part::quoted).collect();
-        tokens.into_iter().take(MOST_RANKED).collect::<Vec<_>>().join(" | ")
+        tokens.into_iter().collect::<Vec<_>>().join(" | ")
     }
 
     /// Returns the words that are wanted, one after the other: a message that has them so is ranked

@@ -72,7 +72,7 @@ pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::
     let said = read(&mut transaction, &keys).await?;
     let (said, last) = within_bytes(said, &entries).unwrap_or_else(|said| (said, last));
     let newest = said.iter().map(|said| said.key.occurred_at).max();
-    let indexed = write(&mut transaction, said, last).await?;
+    let indexed = write(&mut transaction, said).await?;
     sqlx::query!(
         "UPDATE search_progress
         SET seq = $1,

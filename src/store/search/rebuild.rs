@@ -48,18 +48,23 @@ pub async fn rebuild_next(connection: &mut PgConnection) -> Result<Indexed, sqlx
         Ok((said, last)) => (said, Some(last)),
         Err(said) => (said, last),
     };
+    let newest = said.iter().map(|said| said.key.occurred_at).max();
     let mut made_anew = 0;
     for said in in_chunks(said) {
         let (said, made) = make(said).await?;
         let other: HashSet<MessageKey> = differing(&mut transaction, &made).await?;
         remove(&mut transaction, &other.iter().copied().collect::<Vec<_>>()).await?;
         let made = made.into_iter().filter(|made| other.contains(&made.key)).collect();
-        made_anew += insert(&mut transaction, &said, made, progress.stale_to).await?;
+        made_anew += insert(&mut transaction, &said, made).await?;
     }
     let stale_to = last.map_or(0, |last| last - 1);
-    sqlx::query!("UPDATE search_progress SET stale_to = $1", stale_to)
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query!(
+        "UPDATE search_progress SET stale_to = $1, newest_at = GREATEST(newest_at, $2)",
+        stale_to,
+        newest
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(Indexed::Messages(made_anew))
 }

@@ -13,8 +13,8 @@ use crate::store::StoreError;
 use crate::store::lanes::Lane;
 use crate::store::page::AFTER_ALL;
 
-/// Most words of the vocabulary that are looked for beside a part of a word: those that came first.
-/// Each is a look into the index of each month.
+/// Most words of the vocabulary that are looked for beside parts of words, of each part the same
+/// number: the first by the alphabet. Each is a look into the index of each month.
 const MOST_HOLDERS: i64 = 1_000;
 /// Most rows of the vocabulary, one a word and agent, that are read for a part of a word.
 const MOST_ROWS: i64 = 20_000;
@@ -147,6 +147,8 @@ pub(super) async fn widen(
     query: &Query,
     filter: &SearchFilter,
 ) -> Result<Widened, StoreError> {
+    let parts = query.partial();
+    let most = MOST_HOLDERS / i64::try_from(parts.len().max(1)).unwrap_or(MOST_HOLDERS);
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part!", holder.word AS "word!", holder.cut AS "cut!"
@@ -154,7 +156,7 @@ pub(super) async fn widen(
         CROSS JOIN LATERAL (
             SELECT word, sum(count(*)) OVER () >= $4 AS cut
             FROM (
-                SELECT word, first_seq
+                SELECT word
                 FROM search_vocabulary
                 WHERE word LIKE '%' || part || '%'
                     AND word <> part
@@ -163,18 +165,18 @@ pub(super) async fn widen(
                 LIMIT $4
             ) AS said
             GROUP BY word
-            ORDER BY min(first_seq), word
+            ORDER BY word
             LIMIT $3::bigint + 1
         ) AS holder
         "#,
-        &query.partial(),
+        &parts,
         filter.agents.as_deref(),
-        MOST_HOLDERS,
+        most,
         MOST_ROWS
     )
     .fetch_all(lane.connection())
     .await?;
-    let most = usize::try_from(MOST_HOLDERS).unwrap_or(usize::MAX);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut cut = false;
     let mut holders: HashMap<String, Vec<String>> = HashMap::new();
     for row in rows {

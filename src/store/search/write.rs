@@ -76,17 +76,16 @@ pub(super) async fn read(
     Ok(said.collect())
 }
 
-/// Writes the documents of messages, and their words with the entry of the journal up to which this
-/// is. Returns how many messages had none before.
+/// Writes the documents of messages, and counts their words. Returns how many messages had none
+/// before.
 pub(super) async fn write(
     connection: &mut PgConnection,
     said: Vec<Said>,
-    seq: i64,
 ) -> Result<usize, sqlx::Error> {
     let mut written = 0;
     for said in in_chunks(said) {
         let (said, made) = make(said).await?;
-        written += insert(connection, &said, made, seq).await?;
+        written += insert(connection, &said, made).await?;
     }
     Ok(written)
 }
@@ -135,7 +134,6 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     said: &[Said],
     made: Vec<Made>,
-    seq: i64,
 ) -> Result<usize, sqlx::Error> {
     let Columns { sessions, times, ids } = Columns::of(made.iter().map(|made| made.key));
     let (numbers, counts): (Vec<i32>, Vec<i32>) =
@@ -183,7 +181,7 @@ pub(super) async fn insert(
             *counted.entry((word, &said[*index].agent_id)).or_default() += 1;
         }
     }
-    count(connection, counted, seq).await?;
+    count(connection, counted).await?;
     Ok(new.iter().filter(|(.., part)| *part == 0).count())
 }
 
@@ -191,21 +189,19 @@ pub(super) async fn insert(
 async fn count(
     connection: &mut PgConnection,
     counted: BTreeMap<(&str, &str), i64>,
-    seq: i64,
 ) -> Result<(), sqlx::Error> {
     let (words, counts): (Vec<_>, Vec<i64>) = counted.into_iter().unzip();
     let (words, agents): (Vec<String>, Vec<String>) =
         words.into_iter().map(|(word, agent)| (word.to_owned(), agent.to_owned())).unzip();
     sqlx::query!(
-        "INSERT INTO search_vocabulary (word, agent_id, documents, first_seq)
-        SELECT word, agent_id, documents, $4
+        "INSERT INTO search_vocabulary (word, agent_id, documents)
+        SELECT word, agent_id, documents
         FROM unnest($1::text[], $2::text[], $3::bigint[]) AS said (word, agent_id, documents)
         ON CONFLICT (word, agent_id) DO UPDATE SET
             documents = search_vocabulary.documents + excluded.documents",
         &words,
         &agents,
-        &counts,
-        seq
+        &counts
     )
     .execute(connection)
     .await?;

@@ -114,7 +114,7 @@ async fn an_index_of_an_older_program_is_rebuilt_from_the_newest_on_while_it_is_
         UPDATE search_parts SET parts = 1, terms = '''@0'' ''old'':1' WHERE agent_id = 'a';
         DELETE FROM search_vocabulary;
         INSERT INTO search_vocabulary
-        SELECT word, agent_id, count(*), 0
+        SELECT word, agent_id, count(*)
         FROM search_parts, unnest(tsvector_to_array(terms)) AS word
         WHERE word !~ '^[@#%]'
         GROUP BY 1, 2",
