@@ -68,8 +68,6 @@ pub(super) struct ListRequest<K> {
     after: Option<Position<K>>,
     fingerprint: Fingerprint,
     sealer: Sealer,
-    /// Positions depend on more than the caller sees.
-    moved: bool,
 }
 
 impl<K: Key + Clone> ListRequest<K> {
@@ -90,13 +88,7 @@ impl<K: Key + Clone> ListRequest<K> {
             None => None,
         };
         let sealer = state.cursors.sealer().await?;
-        Ok(Self { limit, order, after, fingerprint, sealer, moved: false })
-    }
-
-    /// The same list, whose positions depend on more than the caller sees: no two of its cursors are
-    /// equal.
-    pub(super) fn with_fresh_cursors(self) -> Self {
-        Self { moved: true, ..self }
+        Ok(Self { limit, order, after, fingerprint, sealer })
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
@@ -131,12 +123,9 @@ impl<K: Key + Clone> ListRequest<K> {
         rows.last().filter(|_| more).map(|last| self.seal(&position(last)))
     }
 
-    fn seal(&self, position: &Position<K>) -> String {
-        if self.moved {
-            self.sealer.seal_fresh(&self.fingerprint, position)
-        } else {
-            self.sealer.seal(&self.fingerprint, position)
-        }
+    /// The cursor of a page that begins behind a position.
+    pub(super) fn seal(&self, position: &Position<K>) -> String {
+        self.sealer.seal(&self.fingerprint, position)
     }
 }
 
@@ -149,11 +138,6 @@ impl<K: Key> ListRequest<K> {
     /// Where the page before ended.
     pub(super) fn after(&self) -> Option<&Position<K>> {
         self.after.as_ref()
-    }
-
-    /// The cursor of a page that begins behind a position.
-    pub(super) fn cursor(&self, position: &Position<K>) -> String {
-        cursor::encode(&self.fingerprint, position)
     }
 }
 

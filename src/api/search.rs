@@ -164,8 +164,6 @@ pub(super) async fn list(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = MATCHES.read::<Place>(&req, &caller, &state).await?;
-    // A cursor holds bounds that depend on what all say.
-    let list = list.with_fresh_cursors();
     let query = query(&params)?;
     let agents = visible(&caller, params.texts("agent_id"));
     let sessions = match params.text("session_id") {
@@ -184,7 +182,7 @@ pub(super) async fn list(
     let after = list.after().map(|position| position.key.clone().at(position.at));
     let request = SearchRequest { filter: &filter, now, after, limit: list.limit() };
     let found = state.store.search(&query, request).await?;
-    let next = found.next.map(|place| list.cursor(&Position { at: place.at, key: Place(place) }));
+    let next = found.next.map(|place| list.seal(&Position { at: place.at, key: Place(place) }));
     let (uri, silence) = (req.uri().clone(), state.silence);
     // Megabytes of text at the most, which other requests need not wait for.
     let answer = web::block(move || answer(&uri, &found, next, silence, now));

@@ -39,7 +39,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
 ];
 /// Lists whose positions depend on more than the caller sees: their cursors are told apart by
 /// nothing but where they lead.
-const MOVED: [&str; 3] = ["/v1/changes", "/v1/search", "/v1/stream"];
+const MOVED: [&str; 2] = ["/v1/changes", "/v1/stream"];
 /// Longer than the stream takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More messages of others than a reading of the journal looks at.
@@ -268,7 +268,7 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     match parameter {
         // Followed from page to page.
         "cursor" | "last_event_id" => &[],
-        "after" if MOVED.contains(&route) && route != "/v1/search" => &[],
+        "after" if MOVED.contains(&route) => &[],
         "limit" => &["1", "2", "500"],
         "order" => &["asc", "desc"],
         "agent_id" => &["mine", "theirs", "mine&agent_id=theirs"],
