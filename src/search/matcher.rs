@@ -74,7 +74,9 @@ fn mark(text: &str, found: &Found<'_>, hits: &mut Vec<Range<usize>>) {
     };
     let first = ends(found.parts.first(), found.first).unwrap_or_default();
     if found.parts.len() == 1 {
-        first.into_iter().for_each(|hit| add(hit, hits));
+        for hit in first {
+            add(hit, hits);
+        }
         return;
     }
     let last = ends(found.parts.last(), found.last).unwrap_or_default();

@@ -259,7 +259,7 @@ mod tests {
         ] {
             assert_eq!(Query::parse(text), Err(error), "{text}");
         }
-        let many: String = (0..33).map(|n| format!("a{n} ")).collect();
+        let many = (0..33).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" ");
         assert_eq!(Query::parse(&many), Err(QueryError::TooLong));
         assert_eq!(Query::parse(&"a".repeat(1_001)), Err(QueryError::TooLong));
     }

@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(long.matching().matches("<1>").count(), 2 * (LONGEST_ROW - 1));
         assert!(long.needs_text(false));
         assert_eq!(long.ranking(), "'款退' | '退款'");
-        let many: String = (0..32).map(|n| format!("a{n} ")).collect();
+        let many = (0..32).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" ");
         assert!(!query(&many).needs_text(false));
         assert!(query(&many).needs_text(true));
         assert!(!query("refund").needs_text(true));
