@@ -29,7 +29,7 @@ fn by_name(name: &str) -> Option<Value> {
         "event_type" => json!("chat.push"),
         "generation" => json!("b"),
         "reason" | "end_reason" | "revoked_at" | "made_by" | "last_test_at" | "ended_at"
-        | "oldest_age_seconds" => {
+        | "oldest_age_seconds" | "error_bound" => {
             json!(null)
         }
         "min_messages" | "participant_count" => json!(2),
