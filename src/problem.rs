@@ -43,6 +43,8 @@ pub enum Code {
     InvalidParameter,
     /// A cursor is not ours, or belongs to other filters.
     InvalidCursor,
+    /// An answer would have more rows than the limit.
+    TooManyBuckets,
     /// The body is larger than the limit.
     PayloadTooLarge,
     /// The body did not arrive in time.
@@ -71,7 +73,9 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::AmbiguousSession | Self::Conflict => StatusCode::CONFLICT,
-            Self::InvalidParameter | Self::InvalidCursor => StatusCode::BAD_REQUEST,
+            Self::InvalidParameter | Self::InvalidCursor | Self::TooManyBuckets => {
+                StatusCode::BAD_REQUEST
+            }
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnreadableDelivery => StatusCode::UNPROCESSABLE_ENTITY,
@@ -95,6 +99,7 @@ impl Code {
             Self::Conflict => "It is not in a state that allows this",
             Self::InvalidParameter => "A parameter is not valid",
             Self::InvalidCursor => "The cursor is not valid",
+            Self::TooManyBuckets => "The answer would have too many rows",
             Self::PayloadTooLarge => "The body is too large",
             Self::RequestTimeout => "The request took too long",
             Self::UnreadableDelivery => "The delivery cannot be read",
@@ -117,6 +122,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::InvalidParameter => "invalid_parameter",
             Self::InvalidCursor => "invalid_cursor",
+            Self::TooManyBuckets => "too_many_buckets",
             Self::PayloadTooLarge => "payload_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::UnreadableDelivery => "unreadable_delivery",

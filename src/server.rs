@@ -30,12 +30,14 @@ use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::agent_journal;
+use crate::jobs::facts::FactsFollower;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
+use crate::store::facts::FactRules;
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
@@ -125,6 +127,8 @@ impl Server {
         let (search, search_seen) = watch::channel(None);
         let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
+        let facts = facts_follower(&settings, &database, &backlog);
+        life.spawn("facts", keep_facts(facts, schema.clone(), life.clone()));
 
         let proxies = Proxies::new(&settings.trusted_proxies);
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
@@ -245,6 +249,20 @@ async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
         biased;
         () = life.stopping() => {}
         () = schema.cancelled() => agent_journal::run(store, life.clone()).await,
+    }
+}
+
+fn facts_follower(settings: &Settings, database: &Database, backlog: &Backlog) -> FactsFollower {
+    let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
+    FactsFollower::new(database.connect_options(), rules, backlog.watch_depth())
+}
+
+/// Begins once there is a schema to read from.
+async fn keep_facts(facts: FactsFollower, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => facts.run(life.clone()).await,
     }
 }
 

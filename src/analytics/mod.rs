@@ -3,4 +3,5 @@
 
 pub mod calendar;
 pub mod catalog;
+pub mod facts;
 pub mod range;

@@ -20,11 +20,14 @@ use crate::problem::Problem;
 /// Room for a page of a usual conversation, so that writing it seldom grows the buffer.
 const USUAL_BYTES: usize = 16 << 10;
 
-/// JSON, and the link to what follows it. Cheap to clone.
+/// JSON or other text, and the link to what follows it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     body: Bytes,
+    media_type: &'static str,
     link: Option<HeaderValue>,
+    /// Hash of the part by which it is known, where that is not all of it.
+    known_by: Option<[u8; 32]>,
 }
 
 impl Answer {
@@ -38,7 +41,18 @@ impl Answer {
         let mut body = Vec::with_capacity(USUAL_BYTES);
         serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
         let link = link.map(HeaderValue::try_from).transpose().map_err(Problem::internal)?;
-        Ok(Self { body: body.into(), link })
+        Ok(Self { body: body.into(), media_type: "application/json", link, known_by: None })
+    }
+
+    /// Text of another media type.
+    pub(super) fn text(body: String, media_type: &'static str) -> Self {
+        Self { body: body.into(), media_type, link: None, known_by: None }
+    }
+
+    /// The same, known by a part of it: the rest may differ where nothing has changed.
+    pub(super) fn known_by<T: Serialize>(self, part: &T) -> Result<Self, Problem> {
+        let part = serde_json::to_vec(part).map_err(Problem::internal)?;
+        Ok(Self { known_by: Some(Sha256::digest(part).into()), ..self })
     }
 
     /// Answers with a tag of these very bytes, and with 304 to somebody who has them. What a key
@@ -63,14 +77,20 @@ impl Answer {
     fn tag(&self) -> EntityTag {
         /// Enough of a SHA-256 that no two answers share a tag.
         const BYTES: usize = 16;
-        EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&self.body)[..BYTES]))
+        match self.known_by {
+            Some(hash) => EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&hash[..BYTES])),
+            None => {
+                let hash = Sha256::digest(&self.body);
+                EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&hash[..BYTES]))
+            }
+        }
     }
 }
 
 impl From<Answer> for HttpResponse {
     fn from(answer: Answer) -> Self {
         let mut response = Self::Ok();
-        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static(answer.media_type)));
         if let Some(link) = answer.link {
             response.insert_header((LINK, link));
         }

@@ -26,6 +26,7 @@ mod metrics;
 mod new_key;
 mod openapi;
 mod params;
+mod query;
 mod roster;
 mod routes;
 mod search;

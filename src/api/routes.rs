@@ -25,6 +25,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
         .service(at("/v1/analytics/catalog").get(analytics::catalog))
+        .service(at("/v1/analytics/summary").get(analytics::summary))
+        .service(at("/v1/analytics/timeseries").get(analytics::timeseries))
         .service(at("/v1/changes").get(changes::list))
         .service(at("/v1/stream").get(stream::listen))
         .service(at("/v1/search").get(search::list))

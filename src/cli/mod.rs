@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod analytics;
 mod doctor;
 mod export;
 mod http;
@@ -37,6 +38,8 @@ enum Command {
     Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
+    /// Compute figures anew, or check them
+    Analytics(analytics::Args),
     /// Drop now what is over age, or say what would go
     Retention(Box<retention::Args>),
     /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
@@ -71,6 +74,7 @@ impl Cli {
                     migrate::run(args).await
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
+                Command::Analytics(args) => analytics::run(args).await,
                 Command::Retention(args) => retention::run(*args).await,
                 Command::Export(args) => export::run(*args).await,
                 Command::Import(args) => import::run(*args).await,

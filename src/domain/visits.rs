@@ -22,6 +22,12 @@ impl VisitGaps {
         Self { usual, by_agent }
     }
 
+    /// Returns the gap of all agents, and those of some.
+    #[must_use]
+    pub fn parts(&self) -> (Duration, &HashMap<String, Duration>) {
+        (self.usual, &self.by_agent)
+    }
+
     /// The longest silence within a visit to this agent.
     #[must_use]
     pub fn of(&self, agent_id: &str) -> Duration {

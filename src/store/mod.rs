@@ -10,6 +10,8 @@ pub mod cursor_keys;
 pub mod deliveries;
 pub mod erase;
 pub mod export;
+pub mod facts;
+pub mod figures;
 pub mod holds;
 pub mod ingest;
 pub mod journal;
@@ -49,6 +51,7 @@ pub struct Store {
     search_lanes: Arc<Lanes>,
     /// Whose roles count as the assistant's.
     roles: Roles,
+    figures: figures::Room,
 }
 
 impl Store {
@@ -57,7 +60,13 @@ impl Store {
     pub fn new(pool: PgPool) -> Self {
         let lanes = Arc::new(Lanes::new(pool.clone(), lanes::BY_KEY));
         let search_lanes = Arc::new(Lanes::new(pool.clone(), lanes::SEARCHES));
-        Self { pool, lanes, search_lanes, roles: Roles::default() }
+        Self {
+            pool,
+            lanes,
+            search_lanes,
+            roles: Roles::default(),
+            figures: figures::Room::default(),
+        }
     }
 
     /// The same store with other words for the assistant than the usual ones.

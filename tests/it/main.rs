@@ -11,6 +11,7 @@ mod durability;
 mod embedded;
 mod erasure;
 mod export;
+mod facts;
 mod gate;
 mod identity;
 mod import;

@@ -17,9 +17,9 @@ use crate::support::database::TestDatabase;
 /// How a set of deliveries is written: in which order, in batches of which sizes, and on which of
 /// two connections each batch goes.
 #[derive(Debug, Clone)]
-struct Course {
-    order: Vec<usize>,
-    batches: Vec<(usize, bool)>,
+pub(crate) struct Course {
+    pub(crate) order: Vec<usize>,
+    pub(crate) batches: Vec<(usize, bool)>,
 }
 
 fn body() -> impl Strategy<Value = String> {
@@ -54,7 +54,7 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
-fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Course)> {
+pub(crate) fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Course)> {
     prop::collection::btree_set(body(), 1..40).prop_flat_map(|bodies| {
         let bodies: Vec<String> = bodies.into_iter().collect();
         let count = bodies.len();
@@ -69,7 +69,7 @@ fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Course)> {
 
 /// An arrival of a delivery. What the sender sends is the same each time; when and as what it
 /// arrives is not. Some events arrive before the time that they give.
-fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
+pub(crate) fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
     let seconds = i64::try_from((number * 7 + attempt * 3) % 10).unwrap();
     Arrival {
         id: DeliveryId(Uuid::from_u128((number * 1_000 + attempt) as u128)),
@@ -80,7 +80,7 @@ fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
     }
 }
 
-async fn write_all(connection: &mut PgConnection, arrivals: &[Arrival]) {
+pub(crate) async fn write_all(connection: &mut PgConnection, arrivals: &[Arrival]) {
     let received: Vec<Received> = arrivals.iter().cloned().map(Received::from).collect();
     let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
     write(connection, &rows).await.unwrap();
@@ -125,7 +125,7 @@ const JOURNAL_KEYS_TO_SPARE: &str = "
     SELECT COALESCE((SELECT sum(cardinality(message_ids)) FROM journal), 0)::bigint
         - (SELECT count(*) FROM messages)";
 
-async fn empty(pool: &PgPool) {
+pub(crate) async fn empty(pool: &PgPool) {
     // Not TRUNCATE: for a few rows, making new files takes far longer.
     sqlx::raw_sql(
         "DELETE FROM sessions; DELETE FROM messages; DELETE FROM guarded_messages;

@@ -148,6 +148,9 @@ fn detail(code: Code) -> &'static str {
         Code::Conflict => "Only what is in quarantine can be retried; this is `stored`.",
         Code::InvalidParameter => "`limit` is a whole number from 1 to 500.",
         Code::InvalidCursor => "The cursor belongs to other filters; begin again without it.",
+        Code::TooManyBuckets => {
+            "An answer has 5000 rows at the most, groups included. `bucket=hour` fits."
+        }
         Code::PayloadTooLarge => {
             "A delivery has 1048576 bytes at most; VERBATIM_MAX_BODY raises the limit."
         }

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::analytics::calendar::Bucket;
+use crate::analytics::catalog::METRICS;
+use crate::analytics::range::{Comparison, Period};
 use crate::domain::Outcome;
 
 /// Deepest schema that is followed; ours have eight levels, each of up to three steps.
@@ -74,6 +77,14 @@ fn by_name(name: &str) -> Option<Value> {
         "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
         "status" => json!("live"),
         "compression" => json!("zstd"),
+        "from" | "to" | "as_of" | "complete_until" => json!("2026-09-28T00:00:00.000000Z"),
+        "period" => json!("last_7d"),
+        "bucket" => json!("day"),
+        "week_starts" => json!("monday"),
+        "metric" => json!("sessions"),
+        "stat" => json!("count"),
+        "compare" => json!("previous"),
+        "group_by" => json!("agent"),
         "flag" => json!("no_join"),
         "count" | "visit" | "seq" => json!(1),
         "timestamp" | "at" | "last_activity_at" | "erased_at" | "finished_at" => {
@@ -92,6 +103,15 @@ pub(super) fn words(name: &str) -> Option<Vec<&'static str>> {
         "opened_by" => vec!["room.join", "chat.push"],
         "include" => vec!["messages"],
         "outcome" => Outcome::ALL.map(Outcome::as_str).to_vec(),
+        "metric" => METRICS.iter().map(|metric| metric.name).collect(),
+        "period" => Period::ALL.map(Period::as_str).to_vec(),
+        "compare" => [&["none"], &Comparison::ALL.map(Comparison::as_str)[..]].concat(),
+        "bucket" => [&["auto"], &Bucket::ALL.map(Bucket::as_str)[..]].concat(),
+        "stat" => vec!["count", "distinct", "ratio", "avg", "p50", "p90", "p99", "max"],
+        "group_by" => vec!["agent", "source", "role", "flag"],
+        "week_starts" => {
+            vec!["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+        }
         _ => return None,
     })
 }

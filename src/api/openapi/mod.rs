@@ -57,6 +57,8 @@ use crate::webhook::handler;
         visits::list,
         search::list,
         analytics::catalog,
+        analytics::summary,
+        analytics::timeseries,
         changes::list,
         stream::listen,
         export::messages,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::BATCH_MESSAGES;
 use crate::domain::roles::{Roles, Side};
 use crate::store::journal::{ErasedSession, MessageKey};
-use crate::store::search;
+use crate::store::{facts, search};
 
 /// Tables that have a row a message, beside `messages` itself: named by the session, in
 /// `session_id`, and by the message, in this column.
@@ -70,6 +70,7 @@ pub(in crate::store) async fn delete_sessions(
         tally.add(table, done.rows_affected());
     }
     tally.add("search_documents", search::forget_sessions(connection, ids).await?);
+    facts::forget_sessions(connection, ids).await?;
     let gone = sqlx::query!(
         "DELETE FROM sessions
          WHERE id = ANY ($1)

@@ -21,7 +21,7 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope};
 
 use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
-use super::search;
+use super::{figures, search};
 
 /// Whom the key sees.
 const MINE: &str = "mine";
@@ -235,6 +235,7 @@ async fn world(others: bool) -> TestApi {
         put(&api, &theirs(50)).await;
     }
     search::index(&api).await;
+    figures::follow(&api).await;
     api
 }
 
@@ -322,6 +323,15 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "by" => &["agent", "source", "room", "first_message"],
         "edges" => &["0,10,60"],
         "user_name" | "assistant_name" => &["Ada"],
+        "from" => &["2026-09-26"],
+        "to" => &["2026-09-29&from=2026-09-26"],
+        "period" => &["last_7d", "last_7d&metric=agents", "last_7d&metric=active_sessions"],
+        "week_starts" => &["sunday"],
+        "bucket" => &["day", "hour"],
+        "metric" => &["messages", "reply_gap", "concurrent_sessions", "sessions&metric=visits"],
+        "stat" => &["max&metric=session_duration"],
+        "group_by" => &["agent", "source&metric=agents", "role&metric=messages"],
+        "compare" => &["previous", "same_weekdays"],
         other => panic!("{other} of {route} is new: say here what to ask it for"),
     }
 }

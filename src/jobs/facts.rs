@@ -1,0 +1,146 @@
+//! Keeps the facts for figures up to the journal, after deliveries have been answered and stored.
+
+use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::watch;
+
+use crate::inbox::Depth;
+use crate::lifecycle::Lifecycle;
+use crate::store::facts::{CheckReport, FactRules, Followed, begin_rebuild, check, follow_next};
+
+/// How often it looks for new entries: figures are this far behind when little happens.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Pause after a failure.
+const RETRY: Duration = Duration::from_secs(5);
+/// Deliveries that wait for Postgres: with this many left after each of its batches the drain needs
+/// the machine for itself, and goes first.
+const DRAIN_IS_BUSY: usize = 250;
+/// Longest wait for the drain before a batch: under load figures fall behind, and do not stop.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// Longest batch. A half-open connection would wait for ever.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Where the network drops us within a batch, Postgres frees the position after this.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
+/// Follower of the journal that keeps facts.
+#[derive(Debug)]
+pub struct FactsFollower {
+    options: PgConnectOptions,
+    rules: FactRules,
+    depth: watch::Receiver<Depth>,
+    open: Option<PgConnection>,
+    /// It has begun to keep facts under its rules.
+    adopted: bool,
+}
+
+impl FactsFollower {
+    /// Makes a follower, which connects with its first batch. `depth` says whether the drain is busy.
+    #[must_use]
+    pub fn new(options: PgConnectOptions, rules: FactRules, depth: watch::Receiver<Depth>) -> Self {
+        let options = options.disable_statement_logging();
+        Self { options, rules, depth, open: None, adopted: false }
+    }
+
+    /// Follows the journal until the service stops.
+    pub async fn run(mut self, life: Lifecycle) {
+        tokio::select! {
+            // Postgres undoes the batch under way, and the next start repeats it.
+            () = life.stopping() => {}
+            () = self.keep_up() => {}
+        }
+    }
+
+    async fn keep_up(&mut self) {
+        let (mut failures, mut others) = (0_u32, 0_u32);
+        loop {
+            let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
+            let _ = tokio::time::timeout(LONGEST_WAIT, caught_up).await;
+            let began = Instant::now();
+            let done = self.run_once().await;
+            failures = if done.is_err() { failures + 1 } else { 0 };
+            match done {
+                // Half of the time belongs to everybody else.
+                Ok(Followed::Entries(_)) => tokio::time::sleep(began.elapsed()).await,
+                Ok(Followed::Nothing | Followed::Elsewhere) => tokio::time::sleep(INTERVAL).await,
+                Ok(Followed::OtherRules) => {
+                    others += 1;
+                    if others.is_power_of_two() {
+                        tracing::warn!(
+                            "figures are kept by another service with other visit gaps or roles; \
+                             give all services of a database the same settings"
+                        );
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => {
+                    if failures.is_power_of_two() {
+                        tracing::warn!(%error, failures, "figures fall behind");
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Brings facts up to the next entries. Its connection goes with a batch that ends early.
+    pub async fn run_once(&mut self) -> Result<Followed, sqlx::Error> {
+        let (open, adopt) = (self.open.take(), !self.adopted);
+        let step = async {
+            let mut connection = match open {
+                Some(open) => open,
+                None => connect(&self.options).await?,
+            };
+            let followed = follow_next(&mut connection, &self.rules, adopt).await?;
+            Ok::<_, sqlx::Error>((connection, followed))
+        };
+        let done = tokio::time::timeout(DEADLINE, step).await;
+        let (connection, followed) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        self.open = Some(connection);
+        self.adopted |= followed != Followed::Elsewhere;
+        Ok(followed)
+    }
+}
+
+/// Outcome of a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// Facts are right up to the newest entry of the journal; this many were gone through here.
+    Entries(usize),
+    /// Nothing was changed: facts are kept under other rules.
+    OtherRules,
+}
+
+/// Computes all facts anew, beside a service that runs.
+pub async fn rebuild(options: PgConnectOptions, rules: &FactRules) -> Result<Rebuilt, sqlx::Error> {
+    let mut connection = connect(&options.disable_statement_logging()).await?;
+    if !begin_rebuild(&mut connection, rules).await? {
+        return Ok(Rebuilt::OtherRules);
+    }
+    let mut entries = 0;
+    loop {
+        match follow_next(&mut connection, rules, true).await? {
+            Followed::Entries(some) => entries += some,
+            // The service does its part.
+            Followed::Elsewhere => tokio::time::sleep(INTERVAL).await,
+            Followed::Nothing => return Ok(Rebuilt::Entries(entries)),
+            Followed::OtherRules => return Ok(Rebuilt::OtherRules),
+        }
+    }
+}
+
+/// Compares all facts with what is stored.
+pub async fn compare(
+    options: PgConnectOptions,
+    rules: &FactRules,
+) -> Result<CheckReport, sqlx::Error> {
+    let mut connection = connect(&options.disable_statement_logging()).await?;
+    check(&mut connection, rules).await
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+    Ok(connection)
+}

@@ -1,0 +1,187 @@
+//! Brings facts up to the journal, in its order.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::windows::{Touched, Windows};
+use super::{FactRules, TRY_HOLD, forget, presence, said, sessions};
+use crate::store::journal::Erasure;
+
+/// Entries of the journal in one transaction: each is a batch of the drain's, so a thousand
+/// messages or 8 MiB at the most.
+const MOST_ENTRIES: i64 = 4;
+/// One snapshot for the journal and for what it names: facts never run ahead of the position.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+/// `lock_not_available`
+const LOCKED: &str = "55P03";
+
+/// Outcome of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// Facts are up to date with this many further entries.
+    Entries(usize),
+    /// There was no entry left.
+    Nothing,
+    /// Another service, or an erasure, changes facts at this moment.
+    Elsewhere,
+    /// Another service keeps facts under other rules.
+    OtherRules,
+}
+
+/// Brings facts up to the next entries of the journal: all of them and the position along with
+/// them, or nothing and an error. Where facts were computed under other rules, `adopt` begins anew
+/// with the first entry.
+pub async fn follow_next(
+    connection: &mut PgConnection,
+    rules: &FactRules,
+    adopt: bool,
+) -> Result<Followed, sqlx::Error> {
+    let mut transaction = connection.begin_with(BEGIN).await?;
+    if let Err(error) = sqlx::raw_sql(TRY_HOLD).execute(&mut *transaction).await {
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        if code.is_none_or(|code| code != LOCKED) {
+            return Err(error);
+        }
+        transaction.rollback().await?;
+        return Ok(Followed::Elsewhere);
+    }
+    let position = sqlx::query!("SELECT seq, settings FROM facts_position")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let settings = rules.fingerprint();
+    let same = position.settings == settings;
+    // Not merely dropped: the lock would stay until the connection is used again.
+    if !same && !adopt {
+        transaction.rollback().await?;
+        return Ok(Followed::OtherRules);
+    }
+    let mut batch = next_batch(&mut transaction, if same { position.seq } else { 0 }).await?;
+    if same && batch.entries == 0 {
+        transaction.rollback().await?;
+        return Ok(Followed::Nothing);
+    }
+    for session in sessions::of_agents(&mut transaction, &batch.erased_agents).await? {
+        batch.touched.entry(session).or_default();
+    }
+    refresh(&mut transaction, rules, batch.touched).await?;
+    sqlx::query!("UPDATE facts_position SET seq = $1, settings = $2", batch.last_seq, settings)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(if batch.entries == 0 { Followed::Nothing } else { Followed::Entries(batch.entries) })
+}
+
+/// Some entries of the journal together.
+struct Batch {
+    entries: usize,
+    /// Number of the last one.
+    last_seq: i64,
+    /// What they name, by session.
+    touched: BTreeMap<Uuid, Touched>,
+    /// Agents that were erased.
+    erased_agents: Vec<String>,
+}
+
+async fn next_batch(connection: &mut PgConnection, after: i64) -> Result<Batch, sqlx::Error> {
+    let entries = sqlx::query!(
+        "SELECT
+             seq,
+             session_ids,
+             message_session_ids,
+             message_times,
+             message_ids,
+             erasure::text AS erasure
+         FROM journal
+         WHERE seq > $1
+         ORDER BY seq
+         LIMIT $2",
+        after,
+        MOST_ENTRIES
+    )
+    .fetch_all(connection)
+    .await?;
+    let last_seq = entries.last().map_or(after, |entry| entry.seq);
+    let mut batch =
+        Batch { entries: entries.len(), last_seq, touched: BTreeMap::new(), erased_agents: vec![] };
+    for entry in entries {
+        for session in entry.session_ids {
+            batch.touched.entry(session).or_default();
+        }
+        let keys = entry.message_session_ids.into_iter().zip(entry.message_times);
+        for ((session, at), id) in keys.zip(entry.message_ids) {
+            batch.touched.entry(session).or_default().add_message(at, id);
+        }
+        if let Some(erasure) = entry.erasure {
+            batch.add_erasure(&erasure)?;
+        }
+    }
+    Ok(batch)
+}
+
+impl Batch {
+    fn add_erasure(&mut self, text: &str) -> Result<(), sqlx::Error> {
+        let erasure: Erasure =
+            serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        // What went whole took its facts along, unless a version without facts erased it.
+        match (erasure.session, erasure.before) {
+            (Some(session), None) => {
+                self.touched.entry(session.id).or_default();
+            }
+            (Some(session), Some(before)) => {
+                self.touched.entry(session.id).or_default().add_beginning(before);
+            }
+            (None, _) => self.erased_agents.push(erasure.agent_id),
+        }
+        Ok(())
+    }
+}
+
+/// Computes facts anew where something was touched, and writes those that differ.
+async fn refresh(
+    connection: &mut PgConnection,
+    rules: &FactRules,
+    mut touched: BTreeMap<Uuid, Touched>,
+) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = touched.keys().copied().collect();
+    let sessions = sessions::read(connection, &ids).await?;
+    let gone: Vec<Uuid> = ids.into_iter().filter(|id| !sessions.contains_key(id)).collect();
+    forget::delete(connection, &gone).await?;
+    touched.retain(|id, _| sessions.contains_key(id));
+    let joins = presence::refresh(connection, &sessions, &mut touched).await?;
+    add_moved(connection, &mut touched).await?;
+    let windows = Windows::of(&touched, &sessions);
+    said::refresh(connection, rules, &sessions, windows, &joins).await?;
+    sessions::refresh_totals(connection, &sessions).await
+}
+
+/// Adds the times at which undated messages had facts: one that turns out to have arrived earlier
+/// has moved, and the journal names its new time.
+async fn add_moved(
+    connection: &mut PgConnection,
+    touched: &mut BTreeMap<Uuid, Touched>,
+) -> Result<(), sqlx::Error> {
+    let named = || touched.iter().flat_map(|(session, one)| one.ids().map(|id| (*session, id)));
+    let (sessions, ids): (Vec<Uuid>, Vec<Uuid>) = named().unzip();
+    let rows = sqlx::query!(
+        r#"SELECT f.session_id AS "session_id!", f.occurred_at AS "occurred_at!"
+         FROM UNNEST($1::uuid[], $2::uuid[]) AS key (session_id, id)
+         JOIN message_facts AS f USING (session_id, id)
+         WHERE f.undated"#,
+        &sessions,
+        &ids
+    )
+    .fetch_all(connection)
+    .await?;
+    for row in rows {
+        touched.entry(row.session_id).or_default().add_time(row.occurred_at);
+    }
+    Ok(())
+}
+
+/// Times of each session's joins, sorted.
+pub(super) type Joins = BTreeMap<Uuid, Vec<DateTime<Utc>>>;

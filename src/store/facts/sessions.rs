@@ -1,0 +1,265 @@
+//! Facts of sessions.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use crate::analytics::facts::SessionTotals;
+
+/// Attributes of sessions by their ids.
+pub(super) type Sessions = BTreeMap<Uuid, Session>;
+
+/// What facts take over from a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) agent_id: String,
+    pub(super) source: String,
+    room_name: Option<String>,
+    joined: bool,
+    pub(super) started_at: DateTime<Utc>,
+    last_activity_at: DateTime<Utc>,
+    /// No message is later.
+    pub(super) last_event_at: DateTime<Utc>,
+}
+
+/// Reads sessions; those that are gone are left out.
+pub(super) async fn read(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Sessions, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT
+             id,
+             agent_id,
+             source,
+             room_name,
+             joined_at IS NOT NULL AS "joined!",
+             started_at,
+             last_activity_at,
+             GREATEST(last_activity_at, last_event_at) AS "last_event_at!"
+         FROM sessions
+         WHERE id IN (SELECT UNNEST($1::uuid[]))"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let sessions = rows.into_iter().map(|row| {
+        let session = Session {
+            agent_id: row.agent_id,
+            source: row.source,
+            room_name: row.room_name,
+            joined: row.joined,
+            started_at: row.started_at,
+            last_activity_at: row.last_activity_at,
+            last_event_at: row.last_event_at,
+        };
+        (row.id, session)
+    });
+    Ok(sessions.collect())
+}
+
+/// Adds up the facts of sessions' messages.
+async fn read_totals(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, SessionTotals>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT
+             session_id,
+             count(*) AS "messages!",
+             count(*) FILTER (WHERE role = 'user') AS "user_messages!",
+             count(*) FILTER (WHERE role = 'assistant') AS "assistant_messages!",
+             count(*) FILTER (WHERE starts_turn) AS "turns!",
+             (array_agg(silence_us ORDER BY occurred_at, tie) FILTER (WHERE is_reply))[1]
+                 AS first_reply_gap_us,
+             max(silence_us) AS longest_silence_us,
+             bool_or(repeats_turn) AS "repeated_user_turn!",
+             bool_or(altered) AS "altered!",
+             bool_or(out_of_order) AS "out_of_order!",
+             bool_or(undated) AS "undated!"
+         FROM message_facts
+         WHERE session_id IN (SELECT UNNEST($1::uuid[]))
+         GROUP BY session_id"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let totals = rows.into_iter().map(|row| {
+        let totals = SessionTotals {
+            messages: row.messages,
+            user_messages: row.user_messages,
+            assistant_messages: row.assistant_messages,
+            turns: row.turns,
+            first_reply_gap_us: row.first_reply_gap_us,
+            longest_silence_us: row.longest_silence_us,
+            repeated_user_turn: row.repeated_user_turn,
+            altered: row.altered,
+            out_of_order: row.out_of_order,
+            undated: row.undated,
+        };
+        (row.session_id, totals)
+    });
+    Ok(totals.collect())
+}
+
+/// Sessions of agents that have facts.
+pub(super) async fn of_agents(
+    connection: &mut PgConnection,
+    agents: &[String],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    if agents.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar!("SELECT session_id FROM session_facts WHERE agent_id = ANY ($1)", agents)
+        .fetch_all(connection)
+        .await
+}
+
+/// What a session counts for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SessionFact {
+    agent_id: String,
+    source: String,
+    room_name: Option<String>,
+    started_at: DateTime<Utc>,
+    last_activity_at: DateTime<Utc>,
+    no_join: bool,
+    one_sided: bool,
+    totals: SessionTotals,
+}
+
+impl SessionFact {
+    pub(super) fn of(session: &Session, totals: SessionTotals) -> Self {
+        Self {
+            agent_id: session.agent_id.clone(),
+            source: session.source.clone(),
+            room_name: session.room_name.clone(),
+            started_at: session.started_at,
+            last_activity_at: session.last_activity_at,
+            no_join: !session.joined,
+            one_sided: totals.one_sided(),
+            totals,
+        }
+    }
+}
+
+/// Brings the facts of sessions up to date, after those of their messages.
+pub(super) async fn refresh_totals(
+    connection: &mut PgConnection,
+    sessions: &Sessions,
+) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = sessions.keys().copied().collect();
+    let mut totals = read_totals(connection, &ids).await?;
+    let old = read_facts(connection, &ids).await?;
+    let new = sessions.iter().map(|(id, session)| {
+        (*id, SessionFact::of(session, totals.remove(id).unwrap_or_default()))
+    });
+    let changed: Vec<_> = new.filter(|(id, fact)| old.get(id) != Some(fact)).collect();
+    upsert(connection, &changed).await
+}
+
+/// Reads the facts of sessions.
+pub(super) async fn read_facts(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, SessionFact>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT * FROM session_facts WHERE session_id IN (SELECT UNNEST($1::uuid[]))",
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let facts = rows.into_iter().map(|row| {
+        let totals = SessionTotals {
+            messages: row.messages,
+            user_messages: row.user_messages,
+            assistant_messages: row.assistant_messages,
+            turns: row.turns,
+            first_reply_gap_us: row.first_reply_gap_us,
+            longest_silence_us: row.longest_silence_us,
+            repeated_user_turn: row.repeated_user_turn,
+            altered: row.altered,
+            out_of_order: row.out_of_order,
+            undated: row.undated,
+        };
+        let fact = SessionFact {
+            agent_id: row.agent_id,
+            source: row.source,
+            room_name: row.room_name,
+            started_at: row.started_at,
+            last_activity_at: row.last_activity_at,
+            no_join: row.no_join,
+            one_sided: row.one_sided,
+            totals,
+        };
+        (row.session_id, fact)
+    });
+    Ok(facts.collect())
+}
+
+async fn upsert(
+    connection: &mut PgConnection,
+    facts: &[(Uuid, SessionFact)],
+) -> Result<(), sqlx::Error> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        ($of:expr) => {
+            facts.iter().map(|(_, fact)| fact).map($of).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query!(
+        "INSERT INTO session_facts (
+             session_id, agent_id, source, room_name, started_at, last_activity_at, messages,
+             user_messages, assistant_messages, turns, first_reply_gap_us, longest_silence_us,
+             no_join, one_sided, repeated_user_turn, altered, out_of_order, undated
+         )
+         SELECT
+             UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::text[]),
+             UNNEST($5::timestamptz[]), UNNEST($6::timestamptz[]), UNNEST($7::bigint[]),
+             UNNEST($8::bigint[]), UNNEST($9::bigint[]), UNNEST($10::bigint[]),
+             UNNEST($11::bigint[]), UNNEST($12::bigint[]), UNNEST($13::boolean[]),
+             UNNEST($14::boolean[]), UNNEST($15::boolean[]), UNNEST($16::boolean[]),
+             UNNEST($17::boolean[]), UNNEST($18::boolean[])
+         ON CONFLICT (session_id) DO UPDATE SET
+             room_name = excluded.room_name,
+             started_at = excluded.started_at,
+             last_activity_at = excluded.last_activity_at,
+             messages = excluded.messages,
+             user_messages = excluded.user_messages,
+             assistant_messages = excluded.assistant_messages,
+             turns = excluded.turns,
+             first_reply_gap_us = excluded.first_reply_gap_us,
+             longest_silence_us = excluded.longest_silence_us,
+             no_join = excluded.no_join,
+             one_sided = excluded.one_sided,
+             repeated_user_turn = excluded.repeated_user_turn,
+             altered = excluded.altered,
+             out_of_order = excluded.out_of_order,
+             undated = excluded.undated",
+        &facts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        &column!(|one| one.agent_id.as_str()) as _,
+        &column!(|one| one.source.as_str()) as _,
+        &column!(|one| one.room_name.as_deref()) as _,
+        &column!(|one| one.started_at),
+        &column!(|one| one.last_activity_at),
+        &column!(|one| one.totals.messages),
+        &column!(|one| one.totals.user_messages),
+        &column!(|one| one.totals.assistant_messages),
+        &column!(|one| one.totals.turns),
+        &column!(|one| one.totals.first_reply_gap_us) as _,
+        &column!(|one| one.totals.longest_silence_us) as _,
+        &column!(|one| one.no_join),
+        &column!(|one| one.one_sided),
+        &column!(|one| one.totals.repeated_user_turn),
+        &column!(|one| one.totals.altered),
+        &column!(|one| one.totals.out_of_order),
+        &column!(|one| one.totals.undated),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Figures read from facts: counts, distinct counts, spreads and concurrency, by bucket and group.
+//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business.
+
+mod counts;
+mod presence;
+mod snapshot;
+mod spreads;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+pub use counts::{MessageCounts, SessionCounts};
+pub use presence::{Concurrency, Distinct};
+pub(super) use snapshot::Room;
+pub use snapshot::Snapshot;
+pub use spreads::{Spread, Value};
+
+/// Bucket by its place, from 0, and group; `None` where figures are not split.
+pub type Cell = (usize, Option<String>);
+/// Figures by bucket and group; what is nowhere has no cell.
+pub type Cells<T> = HashMap<Cell, T>;
+
+/// How figures are split, beside by bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// By agent.
+    Agent,
+    /// By source.
+    Source,
+    /// By the speaker's role: messages alone.
+    Role,
+}
+
+/// What figures are read of.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    /// Starts of the buckets, in order.
+    pub starts: &'a [DateTime<Utc>],
+    /// End of the last bucket.
+    pub to: DateTime<Utc>,
+    /// Agents that the caller may see; `None` is all.
+    pub visible: Option<&'a [String]>,
+    /// Only these agents.
+    pub agents: Option<&'a [String]>,
+    /// Only these sources.
+    pub sources: Option<&'a [String]>,
+    /// Only sessions in these rooms.
+    pub rooms: Option<&'a [String]>,
+    /// How they are split.
+    pub split: Option<Split>,
+}
+
+impl Selection<'_> {
+    /// Start of the first bucket.
+    fn from(&self) -> DateTime<Utc> {
+        self.starts.first().copied().unwrap_or(self.to)
+    }
+
+    /// Word of the split in queries.
+    fn split(&self) -> Option<&'static str> {
+        self.split.map(|split| match split {
+            Split::Agent => "agent",
+            Split::Source => "source",
+            Split::Role => "role",
+        })
+    }
+}
+
+/// Place of a bucket by its number in Postgres, where the first one is 1.
+fn place(number: i32) -> usize {
+    usize::try_from(number.saturating_sub(1)).unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! One moment at which figures are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::store::{Store, StoreError};
+
+/// A query that runs for longer is given up: it holds a connection and a processor.
+const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '8s'";
+
+/// Snapshots at once, over all callers: a query over months keeps a processor busy, and the pool has
+/// other readers.
+const MOST_SNAPSHOTS: usize = 4;
+/// Entries of the journal that are looked through for what is not reflected yet: some seconds of a
+/// busy drain.
+const MOST_PENDING: i64 = 32;
+/// Longest wait for one of them. A reader is told to come back rather than kept waiting.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// Room for snapshots. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_SNAPSHOTS)))
+    }
+}
+
+/// Facts as they are at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) transaction: Transaction<'static, Postgres>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Store {
+    /// Begins to read figures. Whoever drops the snapshot ends it.
+    pub async fn figures(&self) -> Result<Snapshot, StoreError> {
+        let room = Arc::clone(&self.figures.0).acquire_owned();
+        let room = timeout(LONGEST_WAIT, room).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        // It is never closed.
+        let room = room.map_err(|_| sqlx::Error::PoolClosed)?;
+        Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, _room: room })
+    }
+}
+
+impl Snapshot {
+    /// Returns the time of arrival up to which everything is reflected, `now` at the latest. It
+    /// depends on agents alone that the caller may see. `None` where facts are far behind, as while
+    /// they are computed anew, and nobody can say for these agents.
+    pub async fn complete_until(
+        &mut self,
+        visible: Option<&[String]>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let found = sqlx::query!(
+            r#"WITH position AS (SELECT seq FROM facts_position),
+             pending AS (
+                 SELECT session_ids, message_session_ids, message_times, message_ids
+                 FROM journal
+                 WHERE seq > (SELECT seq FROM position)
+                 ORDER BY seq
+                 LIMIT $2
+             ),
+             touched AS (
+                 SELECT DISTINCT s.id
+                 FROM pending
+                 CROSS JOIN LATERAL UNNEST(pending.session_ids) AS named (id)
+                 JOIN sessions AS s ON s.id = named.id
+                 WHERE $1::text[] IS NULL OR s.agent_id = ANY ($1)
+             ),
+             arrivals AS (
+                 SELECT m.received_at
+                 FROM pending
+                 CROSS JOIN LATERAL UNNEST(
+                     pending.message_session_ids, pending.message_times, pending.message_ids
+                 ) AS key (session_id, occurred_at, id)
+                 JOIN touched AS t ON t.id = key.session_id
+                 JOIN messages AS m
+                     ON m.session_id = key.session_id
+                     AND m.occurred_at = key.occurred_at
+                     AND m.id = key.id
+                 UNION ALL
+                 SELECT j.received_at
+                 FROM joins AS j
+                 JOIN touched AS t ON t.id = j.session_id
+                 WHERE NOT EXISTS (
+                     SELECT FROM presence_facts AS f
+                     WHERE f.session_id = j.session_id AND f.id = j.id
+                 )
+                 UNION ALL
+                 SELECT e.received_at
+                 FROM other_events AS e
+                 JOIN touched AS t ON t.id = e.session_id
+                 WHERE NOT EXISTS (
+                     SELECT FROM presence_facts AS f
+                     WHERE f.session_id = e.session_id AND f.id = e.id
+                 )
+             )
+             SELECT
+                 (SELECT count(*) FROM pending) AS "pending!",
+                 (SELECT min(received_at) FROM arrivals) AS oldest,
+                 (
+                     SELECT received_at
+                     FROM journal
+                     WHERE seq = (SELECT seq FROM position)
+                 ) AS reached"#,
+            visible as _,
+            MOST_PENDING + 1,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        if found.pending > MOST_PENDING {
+            // It is the arrival of somebody's delivery, so a bound key is not told.
+            return Ok(found.reached.filter(|_| visible.is_none()));
+        }
+        let before = |oldest| now.min(oldest - TimeDelta::microseconds(1));
+        Ok(Some(found.oldest.map_or(now, before)))
+    }
+}

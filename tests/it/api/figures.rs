@@ -1,0 +1,275 @@
+//! `GET /v1/analytics/summary` and `…/timeseries`.
+
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use verbatim::domain::Roles;
+use verbatim::domain::visits::VisitGaps;
+use verbatim::store::facts::{FactRules, Followed, follow_next};
+use verbatim::store::keys::Scope;
+
+use super::app::{TestApi, at, now};
+use super::talk::Talk;
+
+/// Brings facts up to what is stored.
+pub(super) async fn follow(api: &TestApi) {
+    let rules = FactRules::of(&VisitGaps::default(), &Roles::default());
+    let mut connection = api.database.options().connect().await.unwrap();
+    while follow_next(&mut connection, &rules, true).await.unwrap() != Followed::Nothing {}
+}
+
+/// [`now`] is 2026-09-28T14:54:13Z.
+const TODAY: &str = "from=2026-09-28&to=2026-09-29";
+
+/// A conversation with two turns, one that nobody answers, a silent arrival, and one the day before.
+async fn some_talks(api: &TestApi) {
+    Talk::new("A", "engaged")
+        .join(-3_600)
+        .say(-3_590, "assistant", "welcome")
+        .say(-3_580, "user", "hours?")
+        .say(-3_577, "assistant", "nine to five")
+        .say(-3_560, "user", "thanks")
+        .say(-3_558, "bot", "bye")
+        .store(api)
+        .await;
+    Talk::new("A", "unanswered")
+        .say(-3_585, "user", "hello")
+        .say(-3_000, "user", "hm")
+        .store(api)
+        .await;
+    Talk::new("B", "silent").join(-60).say(-50, "assistant", "anybody?").store(api).await;
+    Talk::new("B", "yesterday").join(-86_460).say(-86_450, "user", "hi").store(api).await;
+    follow(api).await;
+}
+
+async fn summary(api: &TestApi, query: &str) -> Value {
+    let answer = api.get(&format!("/v1/analytics/summary?{query}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+async fn rows(api: &TestApi, query: &str) -> Vec<Value> {
+    let answer = api.get(&format!("/v1/analytics/timeseries?{query}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["data"].as_array().unwrap().clone()
+}
+
+/// Value of a metric's statistic in a summary.
+fn value<'a>(summary: &'a Value, metric: &str, stat: &str) -> &'a Value {
+    let all = summary["data"].as_array().unwrap();
+    let found = all.iter().find(|one| one["metric"] == metric && one["stat"] == stat);
+    &found.unwrap_or_else(|| panic!("{metric} {stat} in {summary}"))["value"]
+}
+
+#[actix_web::test]
+async fn a_summary_has_every_statistic_of_every_metric() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let today = summary(&api, TODAY).await;
+    for (metric, stat, expected) in [
+        ("sessions", "count", json!(3)),
+        ("visits", "count", json!(4)),
+        ("active_sessions", "distinct", json!(3)),
+        ("agents", "distinct", json!(2)),
+        ("concurrent_sessions", "max", json!(2)),
+        ("engaged_sessions", "count", json!(2)),
+        ("engagement_rate", "ratio", json!(2.0 / 3.0)),
+        ("silent_sessions", "count", json!(1)),
+        ("single_turn_sessions", "count", json!(0)),
+        ("messages", "count", json!(8)),
+        ("user_messages", "count", json!(4)),
+        ("assistant_messages", "count", json!(4)),
+        ("turns", "count", json!(4)),
+        ("session_duration", "max", json!(585.0)),
+        ("session_duration", "p50", json!(42.0)),
+        ("messages_per_session", "avg", json!(8.0 / 3.0)),
+        ("messages_per_session", "max", json!(5)),
+        ("turns_per_session", "p50", json!(2.0)),
+        ("reply_gap", "avg", json!(2.5)),
+        ("reply_gap", "p90", json!(2.9)),
+        ("first_reply_gap", "max", json!(3.0)),
+        ("longest_silence", "max", json!(17.0)),
+        ("incomplete_sessions", "count", json!(2)),
+    ] {
+        assert_eq!(*value(&today, metric, stat), expected, "{metric} {stat}");
+    }
+    let rate =
+        today["data"].as_array().unwrap().iter().find(|one| one["metric"] == "engagement_rate");
+    let rate = rate.unwrap();
+    assert_eq!((&rate["numerator"], &rate["denominator"]), (&json!(2), &json!(3)));
+    assert_eq!(today["from"], "2026-09-28T00:00:00.000000Z");
+    assert_eq!((&today["tz"], &today["compare"]), (&json!("UTC"), &Value::Null));
+    assert_eq!(today["complete_until"], today["as_of"]);
+
+    let nothing = summary(&api, "from=2026-01-01&to=2026-01-02").await;
+    assert_eq!(*value(&nothing, "messages", "count"), json!(0));
+    for (metric, stat) in
+        [("engagement_rate", "ratio"), ("reply_gap", "p99"), ("session_duration", "avg")]
+    {
+        assert_eq!(*value(&nothing, metric, stat), Value::Null, "{metric}");
+    }
+}
+
+#[actix_web::test]
+async fn a_comparison_tells_the_change_since_the_elapsed_part_of_the_range_before() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let today = summary(&api, "period=today&compare=previous&metric=sessions&metric=turns").await;
+    assert_eq!(today["compare"]["from"], "2026-09-27T00:00:00.000000Z");
+    assert_eq!(today["compare"]["to"], "2026-09-27T14:54:13.000000Z");
+    let sessions = &today["data"][0];
+    assert_eq!((&sessions["value"], &sessions["previous"]), (&json!(3), &json!(1)));
+    assert_eq!(sessions["change"], 2.0);
+    let earlier = summary(&api, "period=yesterday&compare=previous&metric=sessions").await;
+    assert_eq!(earlier["data"][0]["previous"], 0);
+    assert_eq!(earlier["data"][0]["change"], Value::Null, "from nothing");
+}
+
+#[actix_web::test]
+async fn a_time_series_fills_each_bucket_of_each_group() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let query = "from=2026-09-27&to=2026-09-29&bucket=day&group_by=agent&metric=sessions&\
+                 metric=engagement_rate&tz=Europe/Berlin";
+    let rows = rows(&api, query).await;
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!([row["local_start"], row["agent_id"], row["sessions"], row["engagement_rate"]])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["2026-09-27T00:00:00+02:00", "A", 0, null]),
+            json!(["2026-09-27T00:00:00+02:00", "B", 1, 1.0]),
+            json!(["2026-09-28T00:00:00+02:00", "A", 2, 1.0]),
+            json!(["2026-09-28T00:00:00+02:00", "B", 1, 0.0]),
+        ]
+    );
+    assert_eq!(rows[0]["start"], "2026-09-26T22:00:00.000000Z");
+    assert_eq!(rows[0]["end"], rows[2]["start"]);
+    let complete: Vec<_> = rows.iter().map(|row| row["complete"].clone()).collect();
+    assert_eq!(complete, [true, true, false, false]);
+    assert_eq!(rows[2]["engagement_rate_denominator"], 2);
+
+    let sheet = api.get(&format!("/v1/analytics/timeseries?{query}&format=csv")).await;
+    let lines: Vec<_> = sheet.text().split("\r\n").map(str::to_owned).collect();
+    assert_eq!(
+        lines[..2],
+        [
+            "start,end,local_start,complete,agent_id,sessions,engagement_rate,\
+             engagement_rate_numerator,engagement_rate_denominator",
+            "\"2026-09-26T22:00:00.000000Z\",\"2026-09-27T22:00:00.000000Z\",\
+             \"2026-09-27T00:00:00+02:00\",true,\"A\",0,,0,0",
+        ]
+    );
+    assert_eq!(lines.len(), 6);
+}
+
+#[actix_web::test]
+async fn a_summary_is_the_sum_of_the_time_series_for_what_adds_up() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    for metric in verbatim::analytics::catalog::METRICS.iter().filter(|metric| metric.additive) {
+        let range = format!("from=2026-09-27&to=2026-09-29&metric={}", metric.name);
+        let whole = summary(&api, &range).await["data"][0]["value"].as_i64().unwrap();
+        for split in [
+            "bucket=15m",
+            "bucket=hour",
+            "bucket=week&group_by=agent",
+            "bucket=day&group_by=source",
+        ] {
+            let rows = rows(&api, &format!("{range}&{split}")).await;
+            let sum: i64 = rows.iter().map(|row| row[metric.name].as_i64().unwrap()).sum();
+            assert_eq!(sum, whole, "{} by {split}", metric.name);
+        }
+    }
+    let flags =
+        rows(&api, &format!("{TODAY}&bucket=day&metric=incomplete_sessions&group_by=flag")).await;
+    let told: Vec<_> = flags
+        .iter()
+        .map(|row| (row["flag"].as_str().unwrap(), row["incomplete_sessions"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(told[..3], [("no_join", 1), ("one_sided", 2), ("repeated_user_turn", 0)]);
+    let roles = rows(&api, &format!("{TODAY}&bucket=day&metric=messages&group_by=role")).await;
+    let told: Vec<_> = roles
+        .iter()
+        .map(|row| (row["role"].as_str().unwrap(), row["messages"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(told, [("assistant", 4), ("user", 4)]);
+}
+
+#[actix_web::test]
+async fn filters_and_bound_keys_leave_the_rest_out() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let only_b = summary(&api, &format!("{TODAY}&metric=messages&agent_id=B")).await;
+    assert_eq!(only_b["data"][0]["value"], 1);
+    let neither = summary(&api, &format!("{TODAY}&metric=messages&source=other")).await;
+    assert_eq!(neither["data"][0]["value"], 0);
+    let room = summary(&api, &format!("{TODAY}&metric=messages&room_name=hall")).await;
+    assert_eq!(room["data"][0]["value"], 0);
+    let bound = api.key(&[Scope::Analytics], Some(&["B"])).await;
+    let target =
+        format!("/v1/analytics/timeseries?{TODAY}&bucket=day&group_by=agent&metric=messages");
+    let answer = api.get_as(&bound, &target).await;
+    let data = answer.json()["data"].clone();
+    assert_eq!((data[0]["agent_id"].as_str(), data[0]["messages"].as_i64()), (Some("B"), Some(1)));
+    assert_eq!(data.as_array().unwrap().len(), 1);
+    let stranger = api.get_as(&bound, &format!("{target}&agent_id=A")).await;
+    assert_eq!(stranger.json()["data"], json!([]));
+    let reader = api.key(&[Scope::Read], None).await;
+    assert_eq!(api.get_as(&reader, &target).await.status, 403);
+}
+
+#[actix_web::test]
+async fn what_makes_no_sense_is_refused_with_what_is_possible() {
+    let api = TestApi::start().await;
+    for (path, query, said) in [
+        ("summary", "metric=mesages", "`metric` is one of: sessions, visits"),
+        ("summary", "metric=sessions&stat=p50", "`stat` of `sessions` is one of: count"),
+        ("summary", "stat=p51", "`stat` is one of: count, distinct"),
+        ("summary", "from=2026-09-28&to=2026-09-28", "`to` is later than `from`"),
+        ("summary", "to=2026-09-28", "`from` is needed"),
+        ("summary", "from=2026-09-28&period=today", "`period` goes without"),
+        ("summary", "period=last_8d", "`period` is one of: today, yesterday"),
+        ("summary", "from=2009-12-31", "`from` is a local date"),
+        ("summary", "from=yesterday", "`from` is a local date"),
+        ("summary", "tz=Berlin", "`tz` is a time zone"),
+        ("summary", "compare=last", "`compare` is one of: none, previous, same_weekdays"),
+        ("summary", "week_starts=sun", "`week_starts` is one of: monday"),
+        ("summary", "tz=UTC&tz=UTC", "`tz` comes too often"),
+        ("timeseries", "bucket=year", "`bucket` is one of: auto, minute, 15m"),
+        ("timeseries", "group_by=role", "`group_by` of `sessions` is one of: agent, source"),
+        ("timeseries", "group_by=agent&metric=agents", "`group_by` of `agents` is one of: source"),
+    ] {
+        let answer = api.get(&format!("/v1/analytics/{path}?{query}")).await;
+        assert_eq!(answer.code(), "invalid_parameter", "{query}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(said), "{query}: {detail}");
+    }
+    let long =
+        api.get("/v1/analytics/timeseries?from=2026-01-01&to=2026-06-01&bucket=minute").await;
+    assert_eq!((long.status, long.code().as_str()), (400, "too_many_buckets"));
+    assert!(long.text().contains("`bucket=hour` fits"), "{}", long.text());
+}
+
+#[actix_web::test]
+async fn an_answer_is_known_by_its_figures_and_not_by_its_time() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let target = format!("/v1/analytics/summary?{TODAY}");
+    let tag = api.get(&target).await.header("etag").unwrap().to_owned();
+    api.clock.set(at(30));
+    let bearer = format!("Bearer {}", super::app::BOOTSTRAP);
+    let headers = [("Authorization", &*bearer), ("If-None-Match", &*tag)];
+    assert_eq!(api.send("GET", &target, &headers).await.status, 304);
+    Talk::new("A", "new").join(1).store(&api).await;
+    let pending = api.get(&target).await.json();
+    let before = (at(1) - chrono::TimeDelta::microseconds(1))
+        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    assert_eq!(pending["complete_until"], before, "its arrival is not reflected yet");
+    follow(&api).await;
+    assert_eq!(api.send("GET", &target, &headers).await.status, 200);
+    assert!(now() < at(30));
+}

@@ -1,0 +1,280 @@
+//! Figures agree with those of a program in another language that knows the raw deliveries alone.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use verbatim::analytics::catalog::{METRICS, Metric};
+use verbatim::decode::Received;
+use verbatim::domain::visits::VisitGaps;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, Roles, SourceName};
+use verbatim::store::facts::{FactRules, Followed, check, follow_next};
+use verbatim::store::ingest::{Row, write};
+
+use super::app::{BOOTSTRAP, TestApi};
+
+/// Sessions that are made up.
+const SESSIONS: u64 = 120;
+/// Deliveries in one batch of the drain.
+const BATCH: usize = 37;
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+}
+
+/// 1 October 2026 and so many seconds.
+fn at(seconds: u64) -> DateTime<Utc> {
+    let start: DateTime<Utc> = "2026-10-01T00:00:00Z".parse().unwrap();
+    start + TimeDelta::seconds(i64::try_from(seconds).unwrap())
+}
+
+/// Deliveries of five weeks in which many zones shift their clocks: late, doubled, undated, from
+/// clocks that are ahead, and in any order.
+fn deliveries() -> Vec<Arrival> {
+    let mut numbers = Numbers(7);
+    let mut all = Vec::new();
+    for session in 0..SESSIONS {
+        let agent = ["A", "B", "C"][usize::try_from(numbers.below(3)).unwrap()];
+        let source = ["default", "lobby"][usize::try_from(numbers.below(2)).unwrap()];
+        let mut second = numbers.below(35 * 86_400);
+        if !numbers.one_in(5) {
+            let data = json!({ "session_id": format!("s{session}"), "room_name": "hall" });
+            add(
+                &mut all,
+                &mut numbers,
+                source,
+                &json!({ "event_type": "room.join", "agent_id": agent, "data": data }),
+                second,
+            );
+        }
+        for _ in 0..numbers.below(14) {
+            second += [2, 5, 9, 40, 400, 3_000][usize::try_from(numbers.below(6)).unwrap()];
+            let role = ["user", "user", "assistant", "assistant", "bot", "User", "system"]
+                [usize::try_from(numbers.below(7)).unwrap()];
+            let text = if numbers.one_in(30) { "torn \u{0} text" } else { "text" };
+            let data = json!({ "session_id": format!("s{session}"), "role": role, "message": text, "n": all.len() });
+            add(
+                &mut all,
+                &mut numbers,
+                source,
+                &json!({ "event_type": "chat.push", "agent_id": agent, "data": data }),
+                second,
+            );
+        }
+        if numbers.one_in(6) {
+            let data = json!({ "session_id": format!("s{session}") });
+            add(
+                &mut all,
+                &mut numbers,
+                source,
+                &json!({ "event_type": "session.end", "agent_id": agent, "data": data }),
+                second + 60,
+            );
+        }
+    }
+    for place in (1..all.len()).rev() {
+        all.swap(place, usize::try_from(numbers.below(place as u64 + 1)).unwrap());
+    }
+    all
+}
+
+fn add(all: &mut Vec<Arrival>, numbers: &mut Numbers, source: &str, body: &Value, second: u64) {
+    let mut body = body.clone();
+    if !numbers.one_in(25) {
+        body["timestamp"] = at(second).timestamp().into();
+    }
+    if numbers.one_in(3) && body.get("timestamp").is_some() {
+        body["data"]["timestamp"] = (at(second).timestamp() - 1).into();
+    }
+    let delay = match numbers.below(20) {
+        0 => 86_400 * 2,
+        1 => 3_600,
+        _ => numbers.below(4),
+    };
+    // One in forty is of a clock that is ahead.
+    let received = if numbers.one_in(40) { second.saturating_sub(500) } else { second + delay };
+    let copies = if numbers.one_in(8) { 2 } else { 1 };
+    for copy in 0..copies {
+        // No two arrive at the same microsecond.
+        let micros = TimeDelta::microseconds(i64::try_from(all.len()).unwrap());
+        let received_at = at(received + copy * 30) + micros;
+        all.push(Arrival {
+            id: DeliveryId::new(received_at),
+            received_at,
+            source: SourceName::parse(source).unwrap(),
+            evidence: Evidence { signed: true, ..Evidence::default() },
+            body: body.to_string().into(),
+        });
+    }
+}
+
+/// Time zone, range of local dates, and bucket.
+const RANGES: [(&str, &str, &str, &str); 11] = [
+    ("UTC", "2026-10-01", "2026-11-09", "week"),
+    ("UTC", "2026-10-10", "2026-10-12", "15m"),
+    ("Europe/Berlin", "2026-10-24", "2026-10-27", "hour"),
+    ("Europe/Berlin", "2026-10-01", "2026-11-06", "day"),
+    ("America/New_York", "2026-10-31", "2026-11-02", "hour"),
+    ("Asia/Kolkata", "2026-10-01", "2026-11-06", "day"),
+    ("Asia/Kathmandu", "2026-10-05", "2026-10-07", "hour"),
+    ("Australia/Lord_Howe", "2026-10-03", "2026-10-05", "hour"),
+    ("Africa/Cairo", "2026-10-29", "2026-10-31", "hour"),
+    ("Africa/Cairo", "2026-10-25", "2026-11-04", "day"),
+    ("America/St_Johns", "2026-10-31", "2026-11-03", "day"),
+];
+
+/// Every metric and statistic over ranges in turn, whole and by group.
+fn requests() -> Vec<Value> {
+    let mut requests = Vec::new();
+    for (number, metric) in METRICS.iter().enumerate() {
+        for (place, stat) in metric.statistics.iter().enumerate() {
+            for turn in 0..RANGES.len() {
+                // Some of the ranges for each, all of them for the whole.
+                let (tz, from, to, bucket) = RANGES[turn];
+                if (number + place + turn) % 3 != 0 {
+                    continue;
+                }
+                let group_by = match (number + turn / 3) % 3 {
+                    0 if metric.name != "agents" => json!("agent"),
+                    1 => json!("source"),
+                    _ => json!(null),
+                };
+                requests.push(json!({ "metric": metric.name, "stat": stat, "tz": tz, "from": from,
+                    "to": to, "bucket": bucket, "group_by": group_by }));
+            }
+        }
+    }
+    requests
+}
+
+/// What the program in Python makes of it.
+fn reference(given: &Value) -> Vec<Vec<Value>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/figures.py");
+    let mut child = Command::new("python3")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is there");
+    let mut stdin = child.stdin.take().unwrap();
+    let input = given.to_string();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "the reference failed; its error stands above");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn micros(row: &Value, name: &str) -> i64 {
+    row[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp_micros()
+}
+
+/// Holds the rows of an answer against those of the reference, and returns how many are not nothing.
+fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
+    let metric = request["metric"].as_str().unwrap();
+    let column = if request["group_by"] == "agent" { "agent_id" } else { "source" };
+    let key = |start, group: Option<&str>| (start, group.map(str::to_owned));
+    let mut answered = HashMap::new();
+    for row in answer {
+        let group = request["group_by"].as_str().and_then(|_| row[column].as_str());
+        let there = (micros(row, "end"), row[metric].clone());
+        answered.insert(key(micros(row, "start"), group), there);
+    }
+    let nothing = if Metric::find(metric).unwrap().unit == verbatim::analytics::catalog::Unit::Count
+        && !metric.ends_with("_per_session")
+    {
+        json!(0)
+    } else {
+        Value::Null
+    };
+    let mut something = 0;
+    for row in expected {
+        let start = row["start"].as_i64().unwrap();
+        let end = row["end"].as_i64().unwrap();
+        // A group without anything in the range has no rows.
+        let found = answered.remove(&key(start, row["group"].as_str()));
+        let (found_end, found) = found.unwrap_or((end, nothing.clone()));
+        assert_eq!(found_end, end, "{request}");
+        let same = match (found.as_f64(), row["value"].as_f64()) {
+            (Some(one), Some(other)) => (one - other).abs() <= other.abs() * 1e-12,
+            (one, other) => one == other,
+        };
+        assert!(same, "{request}: {found} and not {row}");
+        something += usize::from(row["value"].as_f64().is_some_and(|value| value != 0.0));
+    }
+    assert!(answered.is_empty(), "{request}: {answered:?} are in no bucket of the reference");
+    something
+}
+
+#[actix_web::test]
+async fn every_metric_agrees_with_a_reference_over_the_raw_deliveries() {
+    let api = TestApi::start().await;
+    let rules = FactRules::of(&VisitGaps::default(), &Roles::default());
+    let mut connection = api.database.options().connect().await.unwrap();
+    let arrivals = deliveries();
+    for (number, batch) in arrivals.chunks(BATCH).enumerate() {
+        let received: Vec<Received> = batch.iter().cloned().map(Received::from).collect();
+        let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
+        write(&mut connection, &rows).await.unwrap();
+        if number % 3 == 0 {
+            follow_next(&mut connection, &rules, true).await.unwrap();
+        }
+    }
+    let erased = ["s3", "s40", "s77"];
+    for session in erased {
+        let key = [("X-API-Key", BOOTSTRAP)];
+        let done = api.send("DELETE", &format!("/v1/sessions/{session}"), &key).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+    }
+    while follow_next(&mut connection, &rules, true).await.unwrap() != Followed::Nothing {}
+    let report = check(&mut connection, &rules).await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+
+    let requests = requests();
+    let as_given = |one: &Arrival| {
+        json!({ "source": one.source.as_str(), "received_us": one.received_at.timestamp_micros(),
+            "body": str::from_utf8(&one.body).unwrap() })
+    };
+    let given = json!({
+        "deliveries": arrivals.iter().map(as_given).collect::<Vec<_>>(),
+        "erased": erased,
+        "visit_gap_us": VisitGaps::DEFAULT.as_micros() as u64,
+        "requests": requests,
+    });
+    let expected = tokio::task::spawn_blocking(move || reference(&given)).await.unwrap();
+    let mut something: HashMap<String, usize> = HashMap::new();
+    for (request, expected) in requests.iter().zip(&expected) {
+        let text = |name: &str| request[name].as_str().unwrap().to_owned();
+        let group =
+            request["group_by"].as_str().map_or(String::new(), |by| format!("&group_by={by}"));
+        let target = format!(
+            "/v1/analytics/timeseries?metric={}&stat={}&tz={}&from={}&to={}&bucket={}{group}",
+            text("metric"),
+            text("stat"),
+            text("tz"),
+            text("from"),
+            text("to"),
+            text("bucket")
+        );
+        let answer = api.get(&target).await;
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        let rows = answer.json()["data"].as_array().unwrap().clone();
+        *something.entry(text("metric")).or_default() += compare(request, &rows, expected);
+    }
+    assert_eq!(something.len(), METRICS.len());
+    assert!(something.values().all(|count| *count > 5), "{something:?}");
+}

@@ -1,0 +1,235 @@
+"""Figures computed from raw deliveries, apart from the service: plain Python, no database.
+
+Reads one JSON object from standard input: `deliveries` (`source`, `received_us`, `body` as text),
+`erased` (sessions), `visit_gap_us`, and `requests` (`metric`, `stat`, `from` and `to` as local dates,
+`tz`, `bucket`, `group_by`). Writes the rows of each request: start, end, group, value.
+"""
+
+import functools
+import json
+import sys
+from collections import defaultdict
+from datetime import date, datetime, timedelta, timezone
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+MINUTE_US = 60_000_000
+ASSISTANT = {"assistant", "agent", "ai", "avatar", "bot", "chatbot", "model"}
+FLAGS = ["no_join", "one_sided", "repeated_user_turn", "altered", "out_of_order", "undated"]
+
+
+def local(us, zone):
+    return datetime.fromtimestamp(us // 1_000_000, timezone.utc).astimezone(zone)
+
+
+@functools.cache
+def start_of_day(text, zone):
+    """The first minute at which the local date is this day or later."""
+    day = date.fromisoformat(text)
+    at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=15)
+    us = int(at.timestamp()) * 1_000_000
+    while local(us, zone).date() < day:
+        us += MINUTE_US
+    return us
+
+
+@functools.cache
+def buckets(start, end, zone, unit):
+    """Bounds of the buckets, found by walking the minutes."""
+    bounds, before, latest = [start], None, date.min
+    us = start
+    while us < end:
+        now = local(us, zone)
+        latest = max(latest, now.date())
+        anew = False
+        if unit == "15m":
+            shown, anew = (now.date(), now.hour, now.minute // 15), now.minute % 15 == 0
+        elif unit == "hour":
+            shown, anew = (now.date(), now.hour), now.minute == 0
+        elif unit == "day":
+            shown = latest
+        else:
+            shown = latest.isocalendar()[:2]
+        if before is not None and (shown != before or anew):
+            bounds.append(us)
+        before = shown
+        us += MINUTE_US
+    return bounds + [end]
+
+
+def us_of(number):
+    return None if number is None else round(Fraction(str(number)) * 1_000_000)
+
+
+def sessions_of(given):
+    """Sessions by key, each with its events; of repeats the one that arrived first."""
+    first = {}
+    for one in given["deliveries"]:
+        key = (one["source"], one["body"])
+        if key not in first or one["received_us"] < first[key]:
+            first[key] = one["received_us"]
+    sessions = defaultdict(lambda: {"messages": [], "joins": [], "ends": [], "rooms": []})
+    for (source, text), received in first.items():
+        body = json.loads(text)
+        data = body.get("data", {})
+        sent = us_of(body.get("timestamp"))
+        at = us_of(data.get("timestamp"))
+        at = sent if at is None else at
+        event = {"received": received, "undated": at is None, "at": received if at is None else at}
+        session = sessions[(source, body["agent_id"], data["session_id"])]
+        if body["event_type"] == "room.join":
+            session["joins"].append(event)
+        elif body["event_type"] == "chat.push":
+            role = data["role"].lower()
+            event["role"] = "assistant" if role in ASSISTANT else role
+            event["sent"] = event["at"] if sent is None else sent
+            event["altered"] = "\u0000" in data["message"]
+            session["messages"].append(event)
+        else:
+            session["ends"].append(event)
+    return {key: one for key, one in sessions.items() if key[2] not in given["erased"]}
+
+
+def facts_of(session, gap):
+    """Marks what each message counts for, and adds up the session."""
+    messages = session["messages"]
+    messages.sort(key=lambda one: (one["at"], one["sent"], one["received"]))
+    joins = sorted(one["at"] for one in session["joins"])
+    before = None
+    for one in messages:
+        same = before is not None and one["at"] - before["at"] <= gap
+        speaker = before["role"] if same else None
+        one["silence"] = one["at"] - before["at"] if same else None
+        one["turn"] = one["role"] == "user" and speaker != "user"
+        one["reply"] = one["role"] == "assistant" and speaker == "user"
+        one["repeats"] = one["role"] == "user" and speaker == "user"
+        one["early"] = before is not None and any(
+            other["received"] > one["received"] for other in messages[: messages.index(one)]
+        )
+        one["visit"] = None
+        if not same:
+            opening = [
+                at
+                for at in joins
+                if one["at"] - gap <= at <= one["at"] and (before is None or at > before["at"])
+            ]
+            one["visit"] = min(opening, default=one["at"])
+        before = one
+    events = messages + session["joins"] + session["ends"]
+    session["started"] = min(min(one["at"], one["received"]) for one in events)
+    session["last"] = max(min(one["at"], one["received"]) for one in events)
+    count = lambda role: sum(one["role"] == role for one in messages)
+    users, assistants = count("user"), count("assistant")
+    session["turns"] = sum(one["turn"] for one in messages)
+    session["engaged"] = users > 0
+    session["silent"] = users == 0 and (bool(session["joins"]) or assistants > 0)
+    replies = [one["silence"] for one in messages if one["reply"]]
+    silences = [one["silence"] for one in messages if one["silence"] is not None]
+    session["first_reply"] = replies[0] if replies else None
+    session["longest"] = max(silences) if silences else None
+    session["flags"] = {
+        "no_join": not session["joins"],
+        "one_sided": bool(messages) and (users == 0 or assistants == 0),
+        "repeated_user_turn": any(one["repeats"] for one in messages),
+        "altered": any(one["altered"] for one in messages),
+        "out_of_order": any(one["early"] for one in messages),
+        "undated": any(one["undated"] for one in messages),
+    }
+    session["incomplete"] = any(session["flags"][flag] for flag in FLAGS[:4])
+    session["events"] = events
+
+
+def spread(values, stat):
+    values = sorted(values)
+    if not values:
+        return None
+    if stat == "avg":
+        return float(Fraction(sum(values), len(values)))
+    if stat == "max":
+        return float(values[-1])
+    place = Fraction(int(stat[1:]), 100) * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return float(values[low] + (values[high] - values[low]) * (place - low))
+
+
+def value_of(metric, stat, chosen, start, end):
+    """Value of a metric in a bucket, over the sessions of a group."""
+    inside = lambda at: at is not None and start <= at < end
+    started = [one for one in chosen.values() if inside(one["started"])]
+    messages = [one for each in chosen.values() for one in each["messages"]]
+    of = lambda name: [one for one in started if one[name]]
+    number = {
+        "sessions": lambda: len(started),
+        "visits": lambda: sum(inside(one["visit"]) for one in messages),
+        "engaged_sessions": lambda: len(of("engaged")),
+        "silent_sessions": lambda: len(of("silent")),
+        "single_turn_sessions": lambda: sum(one["turns"] == 1 for one in started),
+        "incomplete_sessions": lambda: len(of("incomplete")),
+        "messages": lambda: sum(inside(one["at"]) for one in messages),
+        "user_messages": lambda: sum(inside(one["at"]) and one["role"] == "user" for one in messages),
+        "assistant_messages": lambda: sum(
+            inside(one["at"]) and one["role"] == "assistant" for one in messages
+        ),
+        "turns": lambda: sum(inside(one["at"]) and one["turn"] for one in messages),
+        "active_sessions": lambda: sum(
+            any(inside(event["at"]) for event in one["events"]) for one in chosen.values()
+        ),
+        "agents": lambda: len(
+            {
+                agent
+                for (_, agent, _), one in chosen.items()
+                if any(inside(event["at"]) for event in one["events"])
+            }
+        ),
+    }
+    if metric in number:
+        return number[metric]()
+    if metric == "concurrent_sessions":
+        instants = [start] + [one["started"] for one in started]
+        open_at = lambda at: sum(one["started"] <= at <= one["last"] for one in chosen.values())
+        return max(map(open_at, instants))
+    if metric.endswith("_rate"):
+        base = {"engagement_rate": "engaged", "silent_rate": "silent"}.get(metric)
+        part = len(of(base)) if base else sum(one["turns"] == 1 for one in started)
+        return part / len(started) if started else None
+    values = {
+        "session_duration": lambda: [one["last"] - one["started"] for one in started],
+        "messages_per_session": lambda: [len(one["messages"]) for one in started],
+        "turns_per_session": lambda: [one["turns"] for one in started],
+        "first_reply_gap": lambda: [one["first_reply"] for one in started],
+        "longest_silence": lambda: [one["longest"] for one in started],
+        "reply_gap": lambda: [one["silence"] for one in messages if one["reply"] and inside(one["at"])],
+    }[metric]()
+    found = spread([value for value in values if value is not None], stat)
+    seconds = not metric.endswith("_per_session")
+    return found / 1e6 if found is not None and seconds else found
+
+
+def rows_of(request, sessions):
+    zone = ZoneInfo(request["tz"])
+    start, end = (start_of_day(request[name], zone) for name in ("from", "to"))
+    bounds = buckets(start, end, zone, request["bucket"])
+    grouped = {None: sessions}
+    if request["group_by"]:
+        place = {"source": 0, "agent": 1}[request["group_by"]]
+        grouped = defaultdict(dict)
+        for key, session in sessions.items():
+            grouped[key[place]][key] = session
+    metric, stat = request["metric"], request["stat"]
+    return [
+        {"start": low, "end": high, "group": group, "value": value_of(metric, stat, chosen, low, high)}
+        for low, high in zip(bounds, bounds[1:])
+        for group, chosen in sorted(grouped.items(), key=lambda one: one[0] or "")
+    ]
+
+
+def main():
+    given = json.load(sys.stdin)
+    sessions = sessions_of(given)
+    for session in sessions.values():
+        facts_of(session, given["visit_gap_us"])
+    json.dump([rows_of(request, sessions) for request in given["requests"]], sys.stdout)
+
+
+main()
