@@ -26,6 +26,7 @@ pub struct Said {
 }
 
 /// What a message counts for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFact {
     /// Its time.
@@ -128,6 +129,7 @@ impl Rules<'_> {
 }
 
 /// What a session counts for, beside its own times.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and a column")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionTotals {
     /// Messages of any role.

@@ -159,9 +159,6 @@ impl Figures {
             }
             Some(Grouping::By(_)) => {}
         }
-        fn names<T>(cells: &Cells<T>) -> impl Iterator<Item = String> {
-            cells.keys().filter_map(|(_, group)| group.clone())
-        }
         let mut groups = BTreeSet::new();
         groups.extend(self.sessions.iter().flat_map(names));
         groups.extend(self.messages.iter().flat_map(names));
@@ -203,6 +200,11 @@ impl Figures {
         let counts = find(self.sessions.as_ref(), &(*bucket, None));
         place.zip(counts).map_or(0, |(place, counts)| counts.flags[place])
     }
+}
+
+/// Names of the groups that have a cell.
+fn names<T>(cells: &Cells<T>) -> impl Iterator<Item = String> {
+    cells.keys().filter_map(|(_, group)| group.clone())
 }
 
 fn find<'a, T>(cells: Option<&'a Cells<T>>, cell: &Cell) -> Option<&'a T> {

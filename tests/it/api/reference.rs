@@ -142,10 +142,9 @@ fn requests() -> Vec<Value> {
     let mut requests = Vec::new();
     for (number, metric) in METRICS.iter().enumerate() {
         for (place, stat) in metric.statistics.iter().enumerate() {
-            for turn in 0..RANGES.len() {
+            for (turn, (tz, from, to, bucket)) in RANGES.into_iter().enumerate() {
                 // Some of the ranges for each, all of them for the whole.
-                let (tz, from, to, bucket) = RANGES[turn];
-                if (number + place + turn) % 3 != 0 {
+                if !(number + place + turn).is_multiple_of(3) {
                     continue;
                 }
                 let group_by = match (number + turn / 3) % 3 {
@@ -230,7 +229,7 @@ async fn every_metric_agrees_with_a_reference_over_the_raw_deliveries() {
         let received: Vec<Received> = batch.iter().cloned().map(Received::from).collect();
         let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
         write(&mut connection, &rows).await.unwrap();
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             follow_next(&mut connection, &rules, true).await.unwrap();
         }
     }
@@ -252,7 +251,7 @@ async fn every_metric_agrees_with_a_reference_over_the_raw_deliveries() {
     let given = json!({
         "deliveries": arrivals.iter().map(as_given).collect::<Vec<_>>(),
         "erased": erased,
-        "visit_gap_us": VisitGaps::DEFAULT.as_micros() as u64,
+        "visit_gap_us": u64::try_from(VisitGaps::DEFAULT.as_micros()).unwrap(),
         "requests": requests,
     });
     let expected = tokio::task::spawn_blocking(move || reference(&given)).await.unwrap();
