@@ -127,8 +127,7 @@ impl Server {
         let (search, search_seen) = watch::channel(None);
         let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
-        let facts = facts_follower(&settings, &database, &backlog);
-        life.spawn("facts", keep_facts(facts, schema.clone(), life.clone()));
+        start_facts(&settings, &database, &backlog, &schema, &life);
 
         let proxies = Proxies::new(&settings.trusted_proxies);
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
@@ -252,18 +251,24 @@ async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
     }
 }
 
-fn facts_follower(settings: &Settings, database: &Database, backlog: &Backlog) -> FactsFollower {
+/// Keeps facts for figures, once there is a schema to read from.
+fn start_facts(
+    settings: &Settings,
+    database: &Database,
+    backlog: &Backlog,
+    schema: &CancellationToken,
+    life: &Lifecycle,
+) {
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
-    FactsFollower::new(database.connect_options(), rules, backlog.watch_depth())
-}
-
-/// Begins once there is a schema to read from.
-async fn keep_facts(facts: FactsFollower, schema: CancellationToken, life: Lifecycle) {
-    tokio::select! {
-        biased;
-        () = life.stopping() => {}
-        () = schema.cancelled() => facts.run(life.clone()).await,
-    }
+    let facts = FactsFollower::new(database.connect_options(), rules, backlog.watch_depth());
+    let (schema, stopping) = (schema.clone(), life.clone());
+    life.spawn("facts", async move {
+        tokio::select! {
+            biased;
+            () = stopping.stopping() => {}
+            () = schema.cancelled() => facts.run(stopping.clone()).await,
+        }
+    });
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {

@@ -5,9 +5,7 @@
 
 use actix_web::HttpRequest;
 use serde::de::value::{SeqDeserializer, StrDeserializer};
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, Visitor,
-};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::params::{Params, invalid};
@@ -124,7 +122,7 @@ impl<'de> Deserializer<'de> for Values {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let values = self.values.into_iter().map(|value| value.into_deserializer());
+        let values = self.values.into_iter().map(IntoDeserializer::into_deserializer);
         visitor.visit_seq(SeqDeserializer::new(values))
     }
 

@@ -53,7 +53,9 @@ pub(super) fn joins_of(presences: &Presences) -> Joins {
     for ((session, _), presence) in presences.iter().filter(|(_, presence)| presence.is_join) {
         joins.entry(*session).or_default().push(presence.occurred_at);
     }
-    joins.values_mut().for_each(|times| times.sort_unstable());
+    for times in joins.values_mut() {
+        times.sort_unstable();
+    }
     joins
 }
 
