@@ -10,10 +10,10 @@ use actix_web::{HttpRequest, HttpResponse};
 pub(super) use summary::{__path_summary, summary};
 pub(super) use timeseries::{__path_timeseries, timeseries};
 
-use super::answer::Answer;
-use super::params::Params;
-use super::views::analytics::Catalog;
-use super::{ApiState, Caller};
+use crate::api::answer::Answer;
+use crate::api::params::Params;
+use crate::api::views::analytics::Catalog;
+use crate::api::{ApiState, Caller};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 

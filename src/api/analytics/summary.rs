@@ -35,6 +35,7 @@ pub(super) struct SummaryQuery {
     /// First day of a week; `monday` where it is left out.
     week_starts: Option<String>,
     /// Earlier range to compare with; of a range that is not over, the part that has elapsed.
+    #[param(example = "previous")]
     compare: Option<String>,
     /// Metrics of the catalogue; all where it is left out.
     #[serde(default)]

@@ -44,6 +44,7 @@ pub(super) struct TimeseriesQuery {
     /// Statistic of each metric; its first one where it is left out.
     stat: Option<String>,
     /// Splits each bucket.
+    #[param(example = "agent")]
     group_by: Option<String>,
     /// `json`, or `csv` for the rows alone.
     #[param(example = "csv")]
@@ -112,7 +113,7 @@ impl Plan {
 /// Figures by bucket and group.
 #[utoipa::path(get, path = "/v1/analytics/timeseries", tag = "Analytics", params(TimeseriesQuery),
     responses((status = 200, description = "Rows, by bucket and group.",
-            content((Timeseries = "application/json"), (String = "text/csv"))),
+            content((Timeseries = "application/json"), (String = "text/csv", example = json!("start,end,local_start,complete,sessions\r\n")))),
         (status = 304), (status = 400, description = "too_many_buckets")),
     security(("key" = ["analytics"])))]
 pub(in crate::api) async fn timeseries(

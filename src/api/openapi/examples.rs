@@ -83,8 +83,6 @@ fn by_name(name: &str) -> Option<Value> {
         "week_starts" => json!("monday"),
         "metric" => json!("sessions"),
         "stat" => json!("count"),
-        "compare" => json!("previous"),
-        "group_by" => json!("agent"),
         "flag" => json!("no_join"),
         "count" | "visit" | "seq" => json!(1),
         "timestamp" | "at" | "last_activity_at" | "erased_at" | "finished_at" => {
