@@ -39,7 +39,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
 ];
 /// Lists whose positions depend on more than the caller sees: their cursors are told apart by
 /// nothing but where they lead.
-const MOVED: [&str; 3] = ["/v1/changes", "/v1/search", "/v1/stream"];
+const MOVED: [&str; 2] = ["/v1/changes", "/v1/stream"];
 /// Longer than the stream takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More messages of others than a reading of the journal looks at.
@@ -274,8 +274,8 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     match parameter {
         // Followed from page to page.
         "cursor" | "last_event_id" => &[],
-        "after" if MOVED.contains(&route) && route != "/v1/search" => &[],
-        "limit" if MOVED.contains(&route) => &["40", "500"],
+        "after" if MOVED.contains(&route) => &[],
+        "limit" if ["/v1/changes", "/v1/search"].contains(&route) => &["40", "500"],
         "limit" => &["1", "2", "500"],
         "order" => &["asc", "desc"],
         "agent_id" => &["mine", "theirs", "mine&agent_id=theirs"],
