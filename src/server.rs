@@ -6,6 +6,7 @@ mod http;
 mod listener;
 mod schema;
 mod tls;
+mod transport;
 mod workers;
 
 pub use tls::check as check_certificate;
@@ -127,6 +128,7 @@ impl Server {
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
         life.spawn("failures", gate.failures.clone().run(life.clone()));
+        life.spawn("lines", gate.lines.clone().run(life.clone()));
         let otherwise = match settings.ack {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,

@@ -14,9 +14,9 @@ use tokio::net::TcpSocket;
 /// sender's kernel a second later.
 const BACKLOG: u32 = 4096;
 
-/// How long a client may take nothing of what it is sent: the framework itself waits for ever. Long
+/// How long a client may take nothing of what it is sent. Long
 /// enough for one that loads a page of a large answer before it reads on.
-const WRITE_DEADLINE: Duration = Duration::from_mins(1);
+pub(super) const WRITE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Where connections come from.
 #[derive(Debug)]
