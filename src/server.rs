@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
+use crate::api::{self, ApiState, Exports, HeldAnswers, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -155,16 +155,19 @@ impl Server {
         let store = Store::new(pool);
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let render = api::event_text(settings.silence, clock.clone());
+        let held = HeldAnswers::default();
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
-            live: Live::start(store.clone(), render, commits, &life),
+            live: Live::start(store.clone(), render, held.shares().clone(), commits, &life),
             store,
             clock,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
-            exports: Exports::new(life.clone()),
+            exports: Exports::default(),
+            held,
+            life: life.clone(),
         };
         let connections = Connections::new(settings.max_connections);
         let parts = Parts { webhook, health, api: state };

@@ -4,7 +4,7 @@
 //! that takes nothing costs no memory, and one that is left behind is told so and cut off.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -14,13 +14,14 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
-use super::caller::key_of;
 use super::changes::{Row, read_position, write_position};
 use super::params::Params;
 use super::sessions::visible;
-use super::{ApiState, Caller, Keyring};
+use super::watch::{Ended, KEY_CHECK, Watch};
+use super::{ApiState, Caller};
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::gate::{KeyId, Share};
 use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
 use crate::problem::{Code, Problem};
 use crate::store::changes::ChangeFilter;
@@ -29,8 +30,8 @@ use crate::store::keys::Scope;
 const PARAMS: [&str; 3] = ["agent_id", "session_id", "last_event_id"];
 /// How long nothing is sent at the most. Proxies close connections that are silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the key is looked at again, so that one that has ended shows no more.
-const KEY_CHECK: Duration = Duration::from_secs(1);
+/// Bytes that are handed to a connection at once, which it copies: there may be thousands.
+const PIECE_BYTES: usize = 16 << 10;
 /// How soon a client is to come back after the connection ended, in milliseconds.
 const RETRY_MS: u32 = 2_000;
 /// When to come back where there are too many listeners.
@@ -101,10 +102,9 @@ pub(super) async fn listen(
     // with it for ever.
     let last = last_event_id(&req, &params).map(read_position);
     let start = last.clone().flatten().map_or(Start::Now, Start::After);
-    let Joined { listener, gap } = state.live.join(filter, start).await?;
+    let Joined { listener, gap } = state.live.join(caller.key_id(), filter, start).await?;
     let gap = gap || last.is_some_and(|position| position.is_none());
-    let key = key_of(req.headers()).unwrap_or_default().to_owned();
-    let body = Body::new(listener, gap, state.keyring.clone(), key);
+    let body = Body::new(listener, gap, Watch::new(&req, &caller, &state, &[Scope::Read]));
     Ok(response.streaming(body.into_stream()))
 }
 
@@ -121,6 +121,11 @@ impl From<NotJoined> for Problem {
             NotJoined::Full => {
                 Self::new(Code::Unavailable, "There are too many listeners; try again later.")
                     .retry_after(FULL_RETRY_SECONDS)
+            }
+            NotJoined::KeyFull => {
+                let detail = "This key has as many listeners as one key may; end some of them, or \
+                              use another key.";
+                Self::new(Code::RateLimited, detail).retry_after(FULL_RETRY_SECONDS)
             }
             NotJoined::Store(error) => error.into(),
         }
@@ -149,22 +154,30 @@ fn opening(listener: &Listener, gap: bool) -> Bytes {
     format!("retry: {RETRY_MS}\nid: {id}\n{gap}\n").into()
 }
 
+/// What is left of something that was begun.
+enum Rest {
+    /// One event out of what all share, and how much of it has been sent. It is not held: a reader
+    /// that takes nothing costs no memory.
+    Shared(Weak<Event>, usize),
+    /// What was read for this reader alone, and its room.
+    Own(Bytes, Share<KeyId>),
+}
+
 /// A stream as it is sent.
 struct Body {
     listener: Listener,
     /// To be sent before all else.
     first: Option<Bytes>,
-    keyring: Keyring,
-    key: String,
+    rest: Option<Rest>,
+    watch: Watch,
     wrote_at: Instant,
-    checked_at: Instant,
     over: bool,
 }
 
 impl Body {
-    fn new(listener: Listener, gap: bool, keyring: Keyring, key: String) -> Self {
-        let (first, now) = (Some(opening(&listener, gap)), Instant::now());
-        Self { listener, first, keyring, key, wrote_at: now, checked_at: now, over: false }
+    fn new(listener: Listener, gap: bool, watch: Watch) -> Self {
+        let (first, wrote_at) = (Some(opening(&listener, gap)), Instant::now());
+        Self { listener, first, rest: None, watch, wrote_at, over: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -182,14 +195,18 @@ impl Body {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
+        if let Some(rest) = self.rest.take() {
+            // In the middle of an event nothing can be said: the client drops what is not whole.
+            self.watch.check_key().await.ok()?;
+            return self.go_on(rest);
+        }
         loop {
-            if !self.may_go_on().await {
+            if self.watch.check_key().await == Err(Ended::KeyEnded) {
                 return Some(self.end("the key is no longer valid"));
             }
-            match self.listener.next(self.checked_at + KEY_CHECK).await {
-                Ok(Told::Events(events)) => {
-                    return Some(joined(&events));
-                }
+            match self.listener.next(self.watch.next_check()).await {
+                Ok(Told::Events(events)) => return self.begin(&events),
+                Ok(Told::Own(events, room)) => return self.go_on(Rest::Own(joined(&events), room)),
                 Ok(Told::Nothing) => {}
                 // The database is away: nothing can come.
                 Err(_) => tokio::time::sleep(KEY_CHECK).await,
@@ -209,21 +226,31 @@ impl Body {
         }
     }
 
-    /// Whether the key still lets its owner listen. While that cannot be found out nothing else
-    /// can be read either.
-    async fn may_go_on(&mut self) -> bool {
-        if self.checked_at.elapsed() < KEY_CHECK {
-            return true;
+    /// Sends events out of what all share: a few small ones at once, or a large one by itself.
+    fn begin(&mut self, events: &[Arc<Event>]) -> Option<Bytes> {
+        match events {
+            [large] if large.text.len() > PIECE_BYTES => {
+                self.go_on(Rest::Shared(Arc::downgrade(large), 0))
+            }
+            _ => Some(joined(events)),
         }
-        self.checked_at = Instant::now();
-        let known = match self.keyring.recall(&self.key) {
-            Some(known) => known,
-            None => self.keyring.look_up(&self.key, false).await,
-        };
-        known.map_or_else(
-            |problem| problem.code() != Code::InvalidKey,
-            |grant| grant.allows(Scope::Read),
-        )
+    }
+
+    /// Sends the next piece; nothing, which ends the stream, where it is no longer to be had.
+    fn go_on(&mut self, rest: Rest) -> Option<Bytes> {
+        match rest {
+            Rest::Shared(event, sent) => {
+                let text = &event.upgrade()?.text;
+                let end = text.len().min(sent + PIECE_BYTES);
+                self.rest = (end < text.len()).then_some(Rest::Shared(event, end));
+                Some(text.slice(sent..end))
+            }
+            Rest::Own(mut bytes, room) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                self.rest = (!bytes.is_empty()).then_some(Rest::Own(bytes, room));
+                Some(piece)
+            }
+        }
     }
 
     /// The last words.
@@ -239,6 +266,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::api::Keyring;
     use crate::config::Secret;
     use crate::lifecycle::Lifecycle;
     use crate::live::Live;
@@ -252,10 +280,12 @@ mod tests {
         let (clock, life) = (Clock::system(), Lifecycle::new());
         let (_commits, committed) = watch::channel(());
         let render = event_text(SilenceLimits::default(), clock.clone());
-        let stream = Live::start(store.clone(), render, committed, &life);
-        let keyring = Keyring::new(store, clock, &[Secret::new("key".into())]);
-        let listener = stream.join_unasked().unwrap();
-        let body = Body::new(listener, false, keyring, "key".into()).into_stream();
+        let room = crate::gate::Shares::new(1 << 20);
+        let stream = Live::start(store.clone(), render, room, committed, &life);
+        let keyring = Keyring::new(store, clock.clone(), &[Secret::new("key".into())]);
+        let listener = stream.join_unasked(None).unwrap();
+        let watch = Watch::of_key(keyring, "key", life.clone(), clock);
+        let body = Body::new(listener, false, watch).into_stream();
         let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));
 
         let began = Instant::now();

@@ -19,7 +19,7 @@ const BUDGET_BYTES: usize = 64 << 20;
 const LARGEST_AT_ONCE: usize = 2;
 /// A body of up to so many bytes needs no room: nearly every delivery, so that those get through
 /// while large ones fill the room. The limit on connections bounds what these take.
-pub const FREE_BYTES: usize = 16 << 10;
+pub(super) const FREE_BYTES: usize = 16 << 10;
 /// How long a body waits for room. The sender waits 10 s for its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile for a body that has fallen behind.

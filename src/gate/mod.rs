@@ -18,6 +18,7 @@ mod shares;
 use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::dev::RequestHead;
+use uuid::Uuid;
 
 pub use bodies::{Bodies, Full, Room};
 pub use failures::{Failures, TooMany};
@@ -31,6 +32,10 @@ use crate::problem::{Code, Problem};
 /// Among a request's extensions: its credentials were found right. The log tells of it in full.
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;
+
+/// Whose something is that is shared among keys: the key's id, and nothing for the one of the
+/// settings.
+pub type KeyId = Option<Uuid>;
 
 /// What all workers share. Cheap to clone.
 #[derive(Clone, Debug)]
