@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody, SizedStream};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
@@ -114,7 +114,9 @@ fn no_room(short: Short) -> Problem {
 
 /// Why an answer could not be held, for the log.
 #[derive(Debug, thiserror::Error)]
-#[error("answers that clients have not read yet hold all {BUDGET_BYTES} bytes that there are for them")]
+#[error(
+    "answers that clients have not read yet hold all {BUDGET_BYTES} bytes that there are for them"
+)]
 struct NoRoom;
 
 /// Middleware for `from_fn`, around the handlers: holds a large answer and sends it in pieces.
@@ -143,7 +145,10 @@ pub async fn hold_large_answers(
         Some((caller, state)) => match state.held.hold(caller.key_id(), &bytes) {
             Ok(held) => (Some(held), Some(Watch::new(&req, caller, state, &[]))),
             Err(problem) => {
-                return Ok(ServiceResponse::new(req, HttpResponse::from_error(problem)));
+                let mut refused = HttpResponse::from_error(problem);
+                // Whoever holds too much is not to hold this connection as well.
+                refused.head_mut().set_connection_type(ConnectionType::Close);
+                return Ok(ServiceResponse::new(req, refused));
             }
         },
         // What needs no key lies in memory once for all.

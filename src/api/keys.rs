@@ -23,7 +23,8 @@ const KEYS: Listing =
     Listing { scope: Scope::Admin, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
 
 /// As many agents as a key may be bound to, each with as long an id as there may be, fit in.
-const BODY: BodyLimit = BodyLimit { max_bytes: 1 << 20, name: "The description of a key", hint: "" };
+const BODY: BodyLimit =
+    BodyLimit { max_bytes: 1 << 20, name: "The description of a key", hint: "" };
 
 /// A key, without what it is known by.
 #[derive(Debug, Serialize, ToSchema)]

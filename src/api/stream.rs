@@ -204,7 +204,7 @@ impl Body {
             if self.watch.check_key().await == Err(Ended::KeyEnded) {
                 return Some(self.end("the key is no longer valid"));
             }
-            match self.listener.next(self.watch.next_check()).await {
+            match self.listener.next(Instant::now() + KEY_CHECK).await {
                 Ok(Told::Events(events)) => return self.begin(&events),
                 Ok(Told::Own(events, room)) => return self.go_on(Rest::Own(joined(&events), room)),
                 Ok(Told::Nothing) => {}

@@ -3,9 +3,10 @@
 //! A page is sent within moments, an export or a stream within hours. Whatever takes longer ends
 //! with its key, be it revoked or expired.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
-use std::time::Duration;
 use tokio::time::Instant;
 
 use super::caller::key_of;
@@ -15,7 +16,8 @@ use crate::lifecycle::Lifecycle;
 use crate::problem::Code;
 use crate::store::keys::Scope;
 
-/// How often the key is looked at again, so that one that has ended shows no more.
+/// How often the key is looked at while there is nothing to send, so that one that has ended is told
+/// so; and how long the database is left alone that could not say.
 pub(super) const KEY_CHECK: Duration = Duration::from_secs(1);
 
 /// Looks after one long answer.
@@ -28,7 +30,8 @@ pub(super) struct Watch {
     expires_at: Option<DateTime<Utc>>,
     /// Any one of these lets it go on; where there are none, any key does.
     scopes: &'static [Scope],
-    checked_at: Instant,
+    /// The database could not say; until then it is not asked again.
+    unknown_until: Option<Instant>,
 }
 
 /// An answer that ends before its time, by nobody's fault.
@@ -55,7 +58,7 @@ impl Watch {
             key: key_of(req.headers()).unwrap_or_default().to_owned(),
             expires_at: caller.expires_at(),
             scopes,
-            checked_at: Instant::now(),
+            unknown_until: None,
         }
     }
 
@@ -67,30 +70,26 @@ impl Watch {
         self.check_key().await
     }
 
-    /// Whether the key lets it go on. It is looked at once in a while, however often this is asked;
-    /// while that cannot be found out nothing else can be read either.
+    /// Whether the key lets it go on. Most often that is known here; otherwise the database is asked,
+    /// and while it does not answer nothing else can be read either.
     pub(super) async fn check_key(&mut self) -> Result<(), Ended> {
         if self.expires_at.is_some_and(|at| at <= self.clock.now()) {
             return Err(Ended::KeyEnded);
         }
-        if self.checked_at.elapsed() < KEY_CHECK {
-            return Ok(());
-        }
-        self.checked_at = Instant::now();
         let known = match self.keyring.recall(&self.key) {
             Some(known) => known,
+            None if self.unknown_until.is_some_and(|until| Instant::now() < until) => return Ok(()),
             None => self.keyring.look_up(&self.key, false).await,
         };
-        let goes_on = known.map_or_else(
-            |problem| problem.code() != Code::InvalidKey,
-            |grant| self.scopes.is_empty() || self.scopes.iter().any(|it| grant.allows(*it)),
-        );
-        if goes_on { Ok(()) } else { Err(Ended::KeyEnded) }
-    }
-
-    /// When the key is to be looked at next.
-    pub(super) fn next_check(&self) -> Instant {
-        self.checked_at + KEY_CHECK
+        match known {
+            Ok(_) if self.scopes.is_empty() => {}
+            Ok(grant) if self.scopes.iter().any(|scope| grant.allows(*scope)) => {}
+            Err(problem) if problem.code() != Code::InvalidKey => {
+                self.unknown_until = Some(Instant::now() + KEY_CHECK);
+            }
+            _ => return Err(Ended::KeyEnded),
+        }
+        Ok(())
     }
 
     /// What comes of `work`, unless the service stops before.
@@ -108,7 +107,7 @@ impl Watch {
     /// One for a test's own answer.
     #[cfg(test)]
     pub(super) fn of_key(keyring: Keyring, key: &str, life: Lifecycle, clock: Clock) -> Self {
-        let (key, checked_at) = (key.to_owned(), Instant::now());
-        Self { life, keyring, clock, key, expires_at: None, scopes: &[], checked_at }
+        let key = key.to_owned();
+        Self { life, keyring, clock, key, expires_at: None, scopes: &[], unknown_until: None }
     }
 }

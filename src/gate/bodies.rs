@@ -97,9 +97,8 @@ impl Bodies {
         let growing = self.growing();
         let candidates = growing.iter().filter(|body| short == Short::All || body.owner == owner);
         let behind = candidates.map(|body| (body.behind(now), body));
-        let stalled = behind.filter(|(behind, body)| {
-            *behind >= STALLED && !body.makes_way.is_cancelled()
-        });
+        let stalled =
+            behind.filter(|(behind, body)| *behind >= STALLED && !body.makes_way.is_cancelled());
         if let Some((_, body)) = stalled.max_by_key(|(behind, _)| *behind) {
             body.makes_way.cancel();
         }

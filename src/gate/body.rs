@@ -164,7 +164,8 @@ mod tests {
             Some((Ok(Bytes::from_static(b"x")), sent + 1))
         });
         let mut payload = dev::Payload::Stream { payload: bytes.boxed_local() };
-        let request = TestRequest::default().insert_header((CONTENT_LENGTH, "1000")).to_http_request();
+        let request =
+            TestRequest::default().insert_header((CONTENT_LENGTH, "1000")).to_http_request();
         let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
         let client = std::net::Ipv4Addr::LOCALHOST.into();
         let mut room = Bodies::default().room(client);

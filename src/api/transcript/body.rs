@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 
 use super::Writer;
+use crate::api::HeldAnswers;
 use crate::api::held::{FREE_BYTES, next_piece};
 use crate::api::watch::{Ended, Watch};
-use crate::api::HeldAnswers;
 use crate::gate::{KeyId, Share};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk};
@@ -58,7 +58,11 @@ impl Body {
             if error.is::<Ended>() {
                 tracing::info!(request_id, cause = %error, "transcript ended early");
             } else {
-                tracing::error!(request_id, cause = format_args!("{error:#}"), "transcript broken off");
+                tracing::error!(
+                    request_id,
+                    cause = format_args!("{error:#}"),
+                    "transcript broken off"
+                );
             }
         })
     }
