@@ -43,7 +43,7 @@ type Place = (usize, KeyId);
 
 /// The room of one answer, returned when the last of those who send it is done.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     _share: Share<KeyId>,
     place: Place,
     answers: HeldAnswers,
@@ -67,7 +67,8 @@ impl HeldAnswers {
         self.shares.take(key, bytes).map_err(no_room)
     }
 
-    fn hold(&self, key: KeyId, bytes: &Bytes) -> Result<Arc<Held>, Problem> {
+    /// Room for bytes that others may hold as well; for each key they count once.
+    pub(super) fn hold(&self, key: KeyId, bytes: &Bytes) -> Result<Arc<Held>, Problem> {
         // Bytes that lie at the same place at the same time are the same.
         let place = (bytes.as_ptr().addr(), key);
         let mut shared = self.lock();

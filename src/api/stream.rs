@@ -4,7 +4,7 @@
 //! that takes nothing costs no memory, and one that is left behind is told so and cut off.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -15,10 +15,11 @@ use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
 use super::changes::{Row, read_position, write_position};
+use super::held::{FREE_BYTES, Held};
 use super::params::Params;
 use super::sessions::visible;
 use super::watch::{Ended, KEY_CHECK, Watch};
-use super::{ApiState, Caller};
+use super::{ApiState, Caller, HeldAnswers};
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::gate::{KeyId, Share};
@@ -104,7 +105,8 @@ pub(super) async fn listen(
     let start = last.clone().flatten().map_or(Start::Now, Start::After);
     let Joined { listener, gap } = state.live.join(caller.key_id(), filter, start).await?;
     let gap = gap || last.is_some_and(|position| position.is_none());
-    let body = Body::new(listener, gap, Watch::new(&req, &caller, &state, &[Scope::Read]));
+    let watch = Watch::new(&req, &caller, &state, &[Scope::Read]);
+    let body = Body::new(listener, gap, watch, state.held.clone(), caller.key_id());
     Ok(response.streaming(body.into_stream()))
 }
 
@@ -154,13 +156,14 @@ fn opening(listener: &Listener, gap: bool) -> Bytes {
     format!("retry: {RETRY_MS}\nid: {id}\n{gap}\n").into()
 }
 
-/// What is left of something that was begun.
-enum Rest {
-    /// One event out of what all share, and how much of it has been sent. It is not held: a reader
-    /// that takes nothing costs no memory.
-    Shared(Weak<Event>, usize),
-    /// What was read for this reader alone, and its room.
-    Own(Bytes, Share<KeyId>),
+/// What is left of something large, and the room that all of it takes until then.
+struct Rest(Bytes, Room);
+
+enum Room {
+    /// Of an event that others may hold as well.
+    Shared(#[expect(dead_code, reason = "held, not read")] Arc<Held>),
+    /// Of what was read for this reader alone.
+    Own(#[expect(dead_code, reason = "held, not read")] Share<KeyId>),
 }
 
 /// A stream as it is sent.
@@ -170,14 +173,16 @@ struct Body {
     first: Option<Bytes>,
     rest: Option<Rest>,
     watch: Watch,
+    held: HeldAnswers,
+    key: KeyId,
     wrote_at: Instant,
     over: bool,
 }
 
 impl Body {
-    fn new(listener: Listener, gap: bool, watch: Watch) -> Self {
+    fn new(listener: Listener, gap: bool, watch: Watch, held: HeldAnswers, key: KeyId) -> Self {
         let (first, wrote_at) = (Some(opening(&listener, gap)), Instant::now());
-        Self { listener, first, rest: None, watch, wrote_at, over: false }
+        Self { listener, first, rest: None, watch, held, key, wrote_at, over: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -198,15 +203,17 @@ impl Body {
         if let Some(rest) = self.rest.take() {
             // In the middle of an event nothing can be said: the client drops what is not whole.
             self.watch.check_key().await.ok()?;
-            return self.go_on(rest);
+            return Some(self.go_on(rest));
         }
         loop {
             if self.watch.check_key().await == Err(Ended::KeyEnded) {
                 return Some(self.end("the key is no longer valid"));
             }
             match self.listener.next(Instant::now() + KEY_CHECK).await {
-                Ok(Told::Events(events)) => return self.begin(&events),
-                Ok(Told::Own(events, room)) => return self.go_on(Rest::Own(joined(&events), room)),
+                Ok(Told::Events(events)) => return Some(self.begin(joined(&events))),
+                Ok(Told::Own(events, room)) => {
+                    return Some(self.go_on(Rest(joined(&events), Room::Own(room))));
+                }
                 Ok(Told::Nothing) => {}
                 // The database is away: nothing can come.
                 Err(_) => tokio::time::sleep(KEY_CHECK).await,
@@ -226,31 +233,22 @@ impl Body {
         }
     }
 
-    /// Sends events out of what all share: a few small ones at once, or a large one by itself.
-    fn begin(&mut self, events: &[Arc<Event>]) -> Option<Bytes> {
-        match events {
-            [large] if large.text.len() > PIECE_BYTES => {
-                self.go_on(Rest::Shared(Arc::downgrade(large), 0))
-            }
-            _ => Some(joined(events)),
+    /// Sends what came out of what all share. Something large is held, as long as there is room.
+    fn begin(&mut self, bytes: Bytes) -> Bytes {
+        if bytes.len() <= FREE_BYTES {
+            return bytes;
+        }
+        match self.held.hold(self.key, &bytes) {
+            Ok(held) => self.go_on(Rest(bytes, Room::Shared(held))),
+            Err(_) => self.end("there is no room for this reader; come back with Last-Event-ID"),
         }
     }
 
-    /// Sends the next piece; nothing, which ends the stream, where it is no longer to be had.
-    fn go_on(&mut self, rest: Rest) -> Option<Bytes> {
-        match rest {
-            Rest::Shared(event, sent) => {
-                let text = &event.upgrade()?.text;
-                let end = text.len().min(sent + PIECE_BYTES);
-                self.rest = (end < text.len()).then_some(Rest::Shared(event, end));
-                Some(text.slice(sent..end))
-            }
-            Rest::Own(mut bytes, room) => {
-                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                self.rest = (!bytes.is_empty()).then_some(Rest::Own(bytes, room));
-                Some(piece)
-            }
-        }
+    /// Sends the next piece.
+    fn go_on(&mut self, Rest(mut bytes, room): Rest) -> Bytes {
+        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+        self.rest = (!bytes.is_empty()).then_some(Rest(bytes, room));
+        piece
     }
 
     /// The last words.
@@ -285,7 +283,7 @@ mod tests {
         let keyring = Keyring::new(store, clock.clone(), &[Secret::new("key".into())]);
         let listener = stream.join_unasked(None).unwrap();
         let watch = Watch::of_key(keyring, "key", life.clone(), clock);
-        let body = Body::new(listener, false, watch).into_stream();
+        let body = Body::new(listener, false, watch, HeldAnswers::default(), None).into_stream();
         let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));
 
         let began = Instant::now();

@@ -113,6 +113,9 @@ impl<O: Clone + Eq + Hash> Share<O> {
 
     /// Takes more, where the owner may have it now.
     pub fn grow(&mut self, more: usize) -> Result<(), Short> {
+        if more == 0 {
+            return Ok(());
+        }
         let mut held = self.shares.lock();
         held.may_have(&self.owner, more, self.shares.0.total)?;
         held.all += more;
@@ -125,6 +128,9 @@ impl<O: Clone + Eq + Hash> Share<O> {
     /// Makes it as large as what is held in fact. More than there is can be held so: whoever has
     /// begun must be able to go on, and nobody begins until there is room again.
     pub fn set(&mut self, amount: usize) {
+        if amount == self.amount {
+            return;
+        }
         let mut held = self.shares.lock();
         held.all = held.all - self.amount + amount;
         let own = held.by_owner.entry(self.owner.clone()).or_default();
@@ -193,6 +199,7 @@ mod tests {
         share.set(25);
         assert_eq!(shares.take("b", 1).unwrap_err(), Short::All);
         assert_eq!(share.grow(1).unwrap_err(), Short::Own);
+        assert!(share.grow(0).is_ok(), "nothing is always to be had");
         share.set(3);
         assert!(share.grow(2).is_ok());
         assert_eq!((share.amount(), shares.held()), (5, 5));

@@ -244,23 +244,28 @@ async fn large_bodies_that_fill_the_room_and_stall_make_way_for_others() {
         holders.push(wire);
     }
     assert_eq!(app.deliver(said("small")).await.status, 200, "a usual one needs no room");
-    for n in 0..6 {
-        let large = said(&format!("{n}{}", "y".repeat(60_000)));
+    // Until one of them has made way, or was refused since the others had the room.
+    let replies = holders.iter_mut().map(|holder| Box::pin(holder.reply()));
+    let mut first = futures_util::future::select_all(replies);
+    let mut delivered = 0;
+    let (ended, _, _) = loop {
+        let large = said(&format!("{delivered}{}", "y".repeat(60_000)));
+        assert_eq!(app.deliver(large).await.status, 200, "{delivered}");
+        delivered += 1;
+        tokio::select! {
+            biased;
+            ended = &mut first => break ended,
+            () = std::future::ready(()) => {}
+        }
+    };
+    let code = ended.code();
+    assert!([(408, "request_timeout"), (503, "unavailable")].contains(&(ended.status, &*code)));
+    drop(first);
+    for n in 0..5 {
+        let large = said(&format!("after {n}{}", "y".repeat(60_000)));
         assert_eq!(app.deliver(large).await.status, 200, "{n}");
     }
-    // Those that are left may still end.
-    let mut ends = Vec::new();
-    for holder in &mut holders {
-        holder.write_some("x").await;
-        let reply = holder.reply().await;
-        ends.push((reply.status, reply.code()));
-    }
-    let of =
-        |status, code: &str| ends.iter().filter(|end| **end == (status, code.to_owned())).count();
-    let whole = of(401, "invalid_signature") + of(429, "rate_limited");
-    let made_way = of(408, "request_timeout") + of(503, "unavailable");
-    assert!(whole > 0 && made_way > 0 && whole + made_way == 64, "{ends:?}");
-    assert_eq!(stored(&app).await.len(), 7);
+    assert_eq!(stored(&app).await.len(), 6 + delivered);
 }
 
 #[actix_web::test]
@@ -277,7 +282,9 @@ async fn of_a_delivery_without_credentials_no_body_is_read() {
         wire.write(format!("POST /webhook HTTP/1.1\r\nHost: h\r\n{lines}\r\n\r\n")).await;
         let reply = wire.reply().await;
         assert_eq!((reply.status, reply.code().as_str()), (401, code), "{lines}");
-        assert_eq!(reply.header("connection"), Some("close"), "what is left is not read");
+        // What comes in chunks can be passed over; the connection's next head has its deadline.
+        let closes = reply.header("connection") == Some("close");
+        assert_eq!(closes, !lines.contains("chunked"), "{lines}: what is left is not read");
     }
     // By its length alone one that could be signed is too large.
     let mut wire = Wire::open(&app).await;
