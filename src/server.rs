@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Exports, HeldAnswers, Keyring, SharedReads};
+use crate::api::{self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -30,6 +30,7 @@ use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
+use crate::jobs::agent_journal;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
@@ -124,11 +125,7 @@ impl Server {
         let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
 
-        let proxies = Proxies::new(&settings.trusted_proxies);
-        let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
-        gate.strict_transport = tls.is_some();
-        life.spawn("failures", gate.failures.clone().run(life.clone()));
-        life.spawn("lines", gate.lines.clone().run(life.clone()));
+        let gate = gate(&settings, &clock, &life);
         let otherwise = match settings.ack {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,
@@ -153,14 +150,17 @@ impl Server {
             clock: clock.clone(),
         };
         let store = Store::new(pool);
+        life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
-        let render = api::event_text(settings.silence, clock.clone());
+        let cursors = CursorKeys::new(store.clone(), clock.clone());
+        let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
         let held = HeldAnswers::default();
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             live: Live::start(store.clone(), render, held.shares().clone(), commits, &life),
             store,
+            cursors,
             clock,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
@@ -202,6 +202,15 @@ impl Server {
     }
 }
 
+fn gate(settings: &Settings, clock: &Clock, life: &Lifecycle) -> Gate {
+    let proxies = Proxies::new(&settings.trusted_proxies);
+    let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
+    gate.strict_transport = settings.tls.is_some();
+    life.spawn("failures", gate.failures.clone().run(life.clone()));
+    life.spawn("lines", gate.lines.clone().run(life.clone()));
+    gate
+}
+
 async fn open_inbox(
     settings: &Settings,
     metrics: Arc<Metrics>,
@@ -228,6 +237,15 @@ async fn index(indexer: Indexer, schema: CancellationToken, life: Lifecycle) {
         biased;
         () = life.stopping() => {}
         () = schema.cancelled() => indexer.run(life.clone()).await,
+    }
+}
+
+/// Begins once there is a schema to read from.
+async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => agent_journal::run(store, life.clone()).await,
     }
 }
 
