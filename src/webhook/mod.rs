@@ -4,3 +4,4 @@
 pub mod credentials;
 pub mod durable;
 pub mod handler;
+mod intake;
