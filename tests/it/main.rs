@@ -17,6 +17,7 @@ mod identity;
 mod import;
 mod inbox;
 mod keys;
+mod limits;
 mod logs;
 mod metrics;
 mod openapi;
