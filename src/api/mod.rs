@@ -44,7 +44,7 @@ pub use answer::SharedReads;
 pub use caller::Caller;
 pub use cursor_keys::{CursorKeys, OPENS_FOR, SEALS_FOR};
 pub use export::Exports;
-pub use held::{HeldAnswers, hold_large_answers};
+pub use held::HeldAnswers;
 pub use keyring::Keyring;
 pub use openapi::openapi;
 pub use routes::routes;
