@@ -27,7 +27,7 @@ use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
-use crate::gate::{Gate, Proxies};
+use crate::gate::{Cors, Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
@@ -126,6 +126,7 @@ impl Server {
         let proxies = Proxies::new(&settings.trusted_proxies);
         let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
         gate.strict_transport = tls.is_some();
+        gate.cors = Cors::new(&settings.cors_origins);
         life.spawn("failures", gate.failures.clone().run(life.clone()));
         let otherwise = match settings.ack {
             Ack::Inbox => Otherwise::Nobody,

@@ -15,8 +15,10 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
 
 use super::ApiState;
+use super::compress::compress;
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
+use crate::gate::CorsAnswer;
 use crate::gate::headers::secure;
 use crate::problem::{Code, Problem, REQUEST_ID};
 use crate::telemetry::{Metrics, Span};
@@ -40,13 +42,25 @@ pub async fn access_log(
         request_id: request_id.clone(),
         client: gate.map(|gate| gate.client(req.head())),
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
+        // A page never delivers.
+        cors: gate
+            .filter(|_| !is_delivery(req.path()))
+            .and_then(|gate| gate.cors.answer(req.headers())),
         started: Instant::now(),
         metrics: req.app_data::<web::Data<Metrics>>().cloned(),
         span,
     };
+    let preflight = line.cors.as_ref();
+    let preflight = preflight.and_then(|cors| cors.preflight(req.method(), req.headers()));
+    if let Some(answer) = preflight {
+        return Ok(line.finish(req.into_response(answer)));
+    }
     let answer = async move {
         match AssertUnwindSafe(next.call(req)).catch_unwind().await {
-            Ok(Ok(response)) => Ok(line.finish(in_our_form(response.map_into_boxed_body()))),
+            Ok(Ok(response)) => {
+                let response = in_our_form(response.map_into_boxed_body());
+                Ok(line.finish(compress(response).await))
+            }
             Ok(Err(error)) => Err(line.wrap(error)),
             // A panic would cut the connection without an answer.
             Err(_) => Err(line.wrap(Problem::internal(Panicked).into())),
@@ -81,6 +95,7 @@ struct Line {
     /// Whose request it is, as far as that can be believed.
     client: Option<IpAddr>,
     strict_transport: bool,
+    cors: Option<CorsAnswer>,
     started: Instant,
     metrics: Option<web::Data<Metrics>>,
     span: Span,
@@ -106,6 +121,9 @@ impl Line {
     /// What stands above every answer.
     fn dress(&self, headers: &mut HeaderMap) {
         secure(headers, is_delivery(self.uri.path()), self.strict_transport);
+        if let Some(cors) = &self.cors {
+            cors.add_to(headers);
+        }
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(X_REQUEST_ID, id);
         }

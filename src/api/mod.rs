@@ -7,6 +7,7 @@ mod answer;
 mod caller;
 mod changes;
 mod completeness;
+mod compress;
 mod continuation;
 pub mod cursor;
 mod deliveries;
@@ -33,6 +34,7 @@ mod stream;
 mod timestamp;
 mod transcript;
 mod visits;
+mod zone;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;

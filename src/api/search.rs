@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::cursor::Key;
 use super::list::{self, Listing, Page};
 use super::messages::Message;
-use super::openapi::Time;
+use super::openapi::{InZone, Time};
 use super::params::{Params, invalid};
 use super::session::Session;
 use super::sessions::visible;
@@ -23,7 +23,7 @@ use crate::store::{Order, Position};
 
 const MATCHES: Listing = Listing {
     scope: Scope::Read,
-    params: &["q", "limit", "cursor", "agent_id", "source", "role", "after", "before"],
+    params: &["q", "limit", "cursor", "agent_id", "source", "role", "after", "before", "tz"],
     repeatable: &["agent_id"],
     order: Order::Desc,
 };
@@ -54,7 +54,7 @@ impl<'a> SearchMatch<'a> {
 
 /// Messages that match, best first.
 #[utoipa::path(get, path = "/v1/search", tag = "Conversations",
-    params(
+    params(InZone,
         ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any \
             language: up to 1,000 letters and 32 terms, one of them a word that is wanted. A \
             quotation mark without its other one, and a star elsewhere than behind two letters of a \

@@ -20,6 +20,7 @@ use super::params::Params;
 use super::sessions::visible;
 use super::{ApiState, Caller, Keyring};
 use crate::clock::Clock;
+use crate::domain::json_line::escape_separators;
 use crate::domain::session::SilenceLimits;
 use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
 use crate::problem::{Code, Problem};
@@ -42,8 +43,8 @@ pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
     Box::new(move |position, change| {
         let row = Row::new(change, silence, clock.now());
         let mut text = format!("event: {}\nid: {}\ndata: ", row.kind(), write_position(position));
-        // JSON has no line ends in it. It is of strings and numbers, which always serialise.
-        text.push_str(&row.to_json().unwrap_or_default());
+        // It is of strings and numbers, which always serialise.
+        text.push_str(&escape_separators(&row.to_json().unwrap_or_default()));
         text.push_str("\n\n");
         text.into()
     })

@@ -1,12 +1,13 @@
 //! What holds for every request, on the way in and on the way out: whose it is ([`Proxies`]),
 //! whether its address has failed too often ([`Failures`]), how much memory bodies may take
-//! ([`Bodies`]), how many connections may be open, and the headers that keep a browser from harm
-//! ([`headers`]).
+//! ([`Bodies`]), how many connections may be open, which other origins may read answers ([`Cors`]),
+//! and the headers that keep a browser from harm ([`headers`]).
 //!
 //! It never refuses what is right: a good delivery or key passes whatever others do behind the
 //! same address.
 
 mod bodies;
+mod cors;
 mod failures;
 pub mod headers;
 mod proxies;
@@ -16,6 +17,7 @@ use std::net::IpAddr;
 use actix_web::dev::RequestHead;
 
 pub use bodies::{Bodies, Full, Room};
+pub use cors::{Cors, CorsAnswer};
 pub use failures::{Failures, TooMany};
 pub use proxies::Proxies;
 
@@ -29,6 +31,8 @@ pub struct Gate {
     pub proxies: Proxies,
     /// Failed authentications by address.
     pub failures: Failures,
+    /// Which other origins' pages may read answers.
+    pub cors: Cors,
     /// Room for bodies that are being read.
     pub bodies: Bodies,
     /// TLS is served by us: browsers are told to come by it and by nothing else.
@@ -42,6 +46,7 @@ impl Gate {
         Self {
             proxies,
             failures: Failures::new(clock),
+            cors: Cors::default(),
             bodies: Bodies::for_bodies_of(max_body_bytes),
             strict_transport: false,
         }

@@ -5,6 +5,7 @@
 mod api;
 mod backup;
 mod corpus;
+mod cors;
 mod crash;
 mod doctor;
 mod durability;
@@ -15,6 +16,7 @@ mod gate;
 mod import;
 mod inbox;
 mod keys;
+mod lines;
 mod logs;
 mod metrics;
 mod openapi;
