@@ -72,7 +72,8 @@ impl Zone {
 
 /// A date as callers write it: `2026-09-28`, and no other way.
 pub(super) fn date(text: &str) -> Option<NaiveDate> {
-    (text.len() == DATE_LENGTH).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
+    let plain = text.len() == DATE_LENGTH && text.starts_with(|c: char| c.is_ascii_digit());
+    plain.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
 }
 
 /// A date and a time of day without an offset from UTC.

@@ -270,7 +270,10 @@ async fn a_session_is_found_in_the_log_without_reading_it() {
     let many: Vec<_> = (0..1_500)
         .map(|number| {
             let session = format!("s{}", number / 50);
-            arrival(message_of("A", &session, &format!("{number} {}", "x".repeat(1_500))), now())
+            arrival(
+                message_of("A", &session, &format!("{number} {}", "x".repeat(1_500))),
+                now() + TimeDelta::milliseconds(number),
+            )
         })
         .collect();
     drain(&api, &many).await;
