@@ -138,7 +138,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = DELIVERIES.read(&req, &caller)?;
+    let (params, list) = DELIVERIES.read(&req, &caller, &state).await?;
     let text = |name| params.text(name).map(str::to_owned);
     let filter = DeliveryFilter {
         agents: visible(&caller, params.texts("agent_id")),

@@ -10,6 +10,7 @@ mod completeness;
 mod compress;
 mod continuation;
 pub mod cursor;
+mod cursor_keys;
 mod deliveries;
 mod docs;
 mod erase;
@@ -39,6 +40,7 @@ mod zone;
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
+pub use cursor_keys::{CursorKeys, OPENS_FOR, SEALS_FOR};
 pub use export::Exports;
 pub use keyring::Keyring;
 pub use openapi::openapi;
@@ -64,6 +66,8 @@ pub struct ApiState {
     pub gate: Gate,
     /// Who may ask.
     pub keyring: Keyring,
+    /// What cursors are sealed with.
+    pub cursors: CursorKeys,
     /// What time it is.
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.

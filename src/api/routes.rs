@@ -29,6 +29,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/search").get(search::list))
         .service(at("/v1/export/messages").get(export::messages))
         .service(at("/v1/export/sessions").get(export::sessions))
+        .service(at("/v1/erasures").get(erase::list))
+        .service(at("/v1/erasures/{id}").get(erase::show))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

@@ -63,6 +63,8 @@ use crate::webhook::handler;
         export::sessions,
         erase::session,
         erase::agent,
+        erase::list,
+        erase::show,
         holds::list,
         holds::session,
         holds::release_session,
