@@ -10,7 +10,6 @@ use super::params::invalid;
 use super::zone::{Zone, date};
 use crate::domain::time;
 use crate::problem::{Code, Problem};
-use crate::store::AFTER_ALL;
 use crate::store::keys::{LONGEST_LIFETIME, Scope, each_once};
 
 /// Longest name of a key, in characters.
@@ -130,7 +129,8 @@ fn agents(ids: Vec<String>) -> Result<Vec<String>, Problem> {
 /// A duration from now, or a time to come.
 fn expiry(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
     let lifetime = humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST_LIFETIME);
-    let day = || date(text).map(|day| Zone::UTC.start_of(day)).filter(|at| *at < AFTER_ALL);
+    let latest = now + LONGEST_LIFETIME;
+    let day = || date(text).map(|day| Zone::UTC.start_of(day)).filter(|at| *at <= latest);
     let at = lifetime.map(|it| now + it).or_else(day).or_else(|| time::from_text(text));
     at.filter(|at| *at > now).ok_or_else(|| {
         invalid(
