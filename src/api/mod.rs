@@ -3,6 +3,7 @@
 
 mod access_log;
 mod agents;
+mod analytics;
 mod answer;
 mod caller;
 mod changes;
@@ -34,6 +35,7 @@ mod sessions;
 mod stream;
 mod timestamp;
 mod transcript;
+mod views;
 mod visits;
 mod zone;
 

@@ -22,8 +22,8 @@ pub(super) use shared::{
 };
 
 use crate::api::{
-    agents, changes, deliveries, docs, erase, export, health, holds, keys, messages, metrics,
-    search, sessions, stream, transcript, visits,
+    agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
+    metrics, search, sessions, stream, transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -38,6 +38,7 @@ use crate::webhook::handler;
     servers((url = "/", description = "This service.")),
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
+        (name = "Analytics", description = "How many, how long, and when: figures without any text."),
         (name = "Export", description = "All of it as files."),
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
@@ -57,6 +58,7 @@ use crate::webhook::handler;
         transcript::show,
         visits::list,
         search::list,
+        analytics::catalog,
         changes::list,
         stream::listen,
         export::messages,

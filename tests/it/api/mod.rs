@@ -1,6 +1,7 @@
 //! The read API over HTTP, on a database of the test's own.
 
 mod agents;
+mod analytics;
 mod app;
 mod background;
 mod bound;
@@ -22,6 +23,9 @@ mod messages;
 mod rows;
 mod sealed;
 mod search;
+mod search_bound;
+mod search_index;
+mod search_long;
 mod sessions;
 mod shared;
 mod stream;
