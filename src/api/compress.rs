@@ -14,6 +14,8 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::access_log::is_delivery;
+
 /// Smallest answer that is compressed: a smaller one takes a single packet in any case.
 const SMALLEST_BYTES: u64 = 1 << 10;
 /// Largest that is compressed where the connection is served, in half a millisecond: handing it to
@@ -41,7 +43,8 @@ enum Coding {
 
 /// Compresses an answer, where its client can read it so.
 pub(super) async fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    if !can_vary(response.response()) {
+    // The webhook's answers are short, and there are many.
+    if is_delivery(response.request().path()) || !can_vary(response.response()) {
         return response;
     }
     let coding = match response.response().body().size() {

@@ -18,7 +18,9 @@ mod erase;
 pub(crate) mod export;
 mod group;
 pub mod health;
+mod held;
 mod holds;
+mod key_hashes;
 mod keyring;
 mod keys;
 mod list;
@@ -27,7 +29,6 @@ mod metrics;
 mod new_key;
 mod openapi;
 mod params;
-mod roster;
 mod routes;
 mod search;
 mod session;
@@ -37,6 +38,7 @@ mod timestamp;
 mod transcript;
 mod views;
 mod visits;
+mod watch;
 mod zone;
 
 pub use access_log::access_log;
@@ -44,6 +46,7 @@ pub use answer::SharedReads;
 pub use caller::Caller;
 pub use cursor_keys::{CursorKeys, OPENS_FOR, SEALS_FOR};
 pub use export::Exports;
+pub use held::{HeldAnswers, hold_large_answers};
 pub use keyring::Keyring;
 pub use openapi::openapi;
 pub use routes::routes;
@@ -55,6 +58,7 @@ use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
 use crate::gate::Gate;
+use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
@@ -82,6 +86,10 @@ pub struct ApiState {
     pub live: Live,
     /// What is being exported.
     pub exports: Exports,
+    /// Answers that are being sent.
+    pub held: HeldAnswers,
+    /// When the service stops, long answers end.
+    pub life: Lifecycle,
 }
 
 impl From<StoreError> for Problem {

@@ -6,6 +6,8 @@ pub mod continuation;
 pub mod delivery;
 pub mod ids;
 pub mod json_line;
+#[cfg(test)]
+pub(crate) mod linear;
 pub mod session;
 pub mod text;
 pub mod time;

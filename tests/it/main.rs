@@ -16,6 +16,7 @@ mod gate;
 mod import;
 mod inbox;
 mod keys;
+mod limits;
 mod lines;
 mod logs;
 mod metrics;

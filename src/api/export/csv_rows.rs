@@ -103,6 +103,11 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_written_in_linear_time() {
+        crate::domain::linear::assert_linear(|text| written(&[text], Sheet::default()));
+    }
+
+    #[test]
     fn cells_that_some_reader_would_split_are_quoted() {
         for (text, cell) in [
             ("plain – ‘text’ é", "plain – ‘text’ é"),
