@@ -65,6 +65,7 @@ impl Gate {
             failures: Failures::new(clock.clone()),
             lines: Failures::lines(clock),
             cors: Cors::default(),
+            cors: Cors::default(),
             bodies: Bodies::for_bodies_of(max_body_bytes),
             strict_transport: false,
         }
