@@ -65,7 +65,6 @@ impl Gate {
             failures: Failures::new(clock.clone()),
             lines: Failures::lines(clock),
             cors: Cors::default(),
-            cors: Cors::default(),
             bodies: Bodies::for_bodies_of(max_body_bytes),
             strict_transport: false,
         }
@@ -99,6 +98,7 @@ impl Default for Gate {
             proxies: Proxies::default(),
             failures: Failures::default(),
             lines: Failures::lines(Clock::system()),
+            cors: Cors::default(),
             bodies: Bodies::default(),
             strict_transport: false,
         }
