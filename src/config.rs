@@ -2,6 +2,7 @@
 //!
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
+mod cors;
 mod data_dir;
 mod generated;
 mod keep;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
+pub use cors::CorsOrigins;
 pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
@@ -27,6 +29,7 @@ pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
 
+use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
 
@@ -70,10 +73,14 @@ pub struct Settings {
     pub inbox_quota_bytes: u64,
     /// Proxies whose word on a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may read the API's answers in a browser.
+    pub cors_origins: CorsOrigins,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
     /// When silence says that the next visitor speaks, by agent.
     pub visit_gaps: VisitGaps,
+    /// Which roles count as the assistant's.
+    pub roles: Roles,
     /// How long conversations and the log of deliveries are kept.
     pub keep: Keep,
     /// Bring the schema up to date at start.
@@ -192,11 +199,16 @@ impl Settings {
                 args.trusted_proxies.as_deref(),
                 file.trusted_proxies.as_deref(),
             )?,
+            cors_origins: CorsOrigins::resolve(
+                args.cors_origin.as_deref(),
+                file.cors_origin.as_deref(),
+            )?,
             silence,
             visit_gaps: visits::gaps(
                 args.visit_gap.as_deref().or(file.visit_gap.as_deref()),
                 &file.agents,
             )?,
+            roles: roles(args.assistant_roles.as_deref(), file.assistant_roles.as_deref())?,
             keep: Keep::resolve(
                 args.keep_messages.as_deref(),
                 args.keep_deliveries.as_deref(),
@@ -214,6 +226,18 @@ fn resolve_address(listen: &str) -> anyhow::Result<SocketAddr> {
     found.with_context(|| {
         format!("listen is host:port such as 127.0.0.1:8080, and {listen:?} is not")
     })
+}
+
+/// The assistant's words: with commas between, or as a list of the file's.
+fn roles(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Roles> {
+    let roles = match (flag, file) {
+        (Some(words), _) => Roles::new(words.split(',')),
+        (None, Some(words)) => Roles::new(words.iter().map(String::as_str)),
+        (None, None) => return Ok(Roles::default()),
+    };
+    roles.context(
+        "assistant-roles are the words that the sender has for the assistant, such as agent,bot",
+    )
 }
 
 fn silence_limits(

@@ -16,6 +16,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
+use super::compress::compress;
 use super::watch::{Ended, Watch};
 use super::{ApiState, Caller};
 use crate::gate::{KeyId, Share, Shares, Short};
@@ -126,7 +127,8 @@ pub(super) async fn hold_large_answers(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(req).await?.map_into_boxed_body();
+    // What is compressed takes less room.
+    let response = compress(next.call(req).await?.map_into_boxed_body()).await;
     let is_large = match response.response().body().size() {
         BodySize::Sized(bytes) => bytes > FREE_BYTES as u64,
         BodySize::None | BodySize::Stream => false,

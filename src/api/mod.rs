@@ -8,6 +8,7 @@ mod answer;
 mod caller;
 mod changes;
 mod completeness;
+mod compress;
 mod continuation;
 pub mod cursor;
 mod cursor_keys;
@@ -38,6 +39,7 @@ mod transcript;
 mod views;
 mod visits;
 mod watch;
+mod zone;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;

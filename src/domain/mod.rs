@@ -5,8 +5,10 @@ pub mod completeness;
 pub mod continuation;
 pub mod delivery;
 pub mod ids;
+pub mod json_line;
 #[cfg(test)]
 pub(crate) mod linear;
+pub mod roles;
 pub mod session;
 pub mod text;
 pub mod time;
@@ -14,3 +16,4 @@ pub mod visits;
 
 pub use delivery::{Arrival, Delivery, Event, Evidence, Generation, Outcome, Unreadable};
 pub use ids::{DeliveryId, EventId, SessionId, SourceName};
+pub use roles::Roles;
