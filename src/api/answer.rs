@@ -59,8 +59,9 @@ impl Answer {
         Ok(Self { known_by: Some(Sha256::digest(part).into()), ..self })
     }
 
-    /// Answers with a tag of these very bytes, and with 304 to somebody who has them. What a key
-    /// may see differs from key to key, so nobody else may keep them.
+    /// Answers with a tag of these bytes, and with 304 to somebody who has them. What a key may see
+    /// differs from key to key, so nobody else may keep them. The tag is a weak one, since it is the
+    /// same however the bytes are compressed.
     pub(super) fn tagged(self, req: &HttpRequest) -> HttpResponse {
         let tag = self.tag();
         let known = match IfNoneMatch::parse(req) {
@@ -81,13 +82,8 @@ impl Answer {
     fn tag(&self) -> EntityTag {
         /// Enough of a SHA-256 that no two answers share a tag.
         const BYTES: usize = 16;
-        match self.known_by {
-            Some(hash) => EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&hash[..BYTES])),
-            None => {
-                let hash = Sha256::digest(&self.body);
-                EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&hash[..BYTES]))
-            }
-        }
+        let hash = self.known_by.unwrap_or_else(|| Sha256::digest(&self.body).into());
+        EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&hash[..BYTES]))
     }
 }
 
