@@ -66,6 +66,12 @@ impl Store {
         Self { roles, ..self }
     }
 
+    /// Whose roles count as the assistant's.
+    #[must_use]
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
     /// The pool beneath.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
