@@ -200,7 +200,9 @@ async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_i
         let path = path.replace(['{', '}'], "");
         let open = operation["security"].as_array().unwrap().is_empty();
         let status = app.get_with(&path, &[]).await.status;
-        assert_eq!(open, status != 401, "{name} answers {status} without a key");
+        // After many failures from one address the refusal is a 429.
+        let refused = matches!(status, 401 | 429);
+        assert_eq!(open, !refused, "{name} answers {status} without a key");
         if !path.starts_with("/v1/") {
             continue;
         }
