@@ -1,9 +1,11 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
 mod connections;
+mod first_head;
 mod heads;
 mod http;
 mod listener;
+mod proxied;
 mod schema;
 mod tls;
 mod workers;
@@ -25,6 +27,7 @@ use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
+use crate::drain::attempts::Attempts;
 use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
@@ -82,13 +85,13 @@ impl Server {
                 database.ask_to_stop();
             }
         });
-        let options = database.connect_options();
+        let connector = database.connector();
         let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
         life.spawn("metrics", metrics.clone().keep(life.clone()));
         let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &clock, &life).await?;
-        let pool = postgres::read_pool(options.clone());
+        let pool = postgres::read_pool(connector.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
-        life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
+        life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
         let (schema_state, schema_seen) = watch::channel(SchemaState::default());
@@ -105,12 +108,14 @@ impl Server {
 
         let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         let (committed, commits) = watch::channel(());
+        let attempts = Attempts::default();
         for _ in 0..DRAIN_WORKERS {
             let worker = Worker::new(
                 backlog.clone(),
-                options.clone(),
+                connector.clone(),
                 metrics.clone(),
                 committed.clone(),
+                attempts.clone(),
                 life.clone(),
                 give_up.clone(),
             );
@@ -120,7 +125,7 @@ impl Server {
         workers.close();
 
         let (search, search_seen) = watch::channel(None);
-        let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
+        let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
 
         let proxies = Proxies::new(&settings.trusted_proxies);
@@ -131,7 +136,14 @@ impl Server {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,
         };
-        let direct = Direct::start(options, otherwise, metrics.clone(), committed, &life);
+        let direct = Direct::start(
+            connector,
+            otherwise,
+            metrics.clone(),
+            committed,
+            attempts.clone(),
+            &life,
+        );
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -145,6 +157,8 @@ impl Server {
             depth: backlog.watch_depth(),
             inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
+            attempts,
+            is_first_start: database.is_new(),
             schema: schema_seen,
             search: search_seen,
             metrics,

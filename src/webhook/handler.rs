@@ -123,7 +123,7 @@ async fn take(
     let fault = received.read.as_ref().err().cloned();
     webhook.durable.keep(received).await.map_err(|refusals| {
         tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
-        Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
+        Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
     webhook.metrics.webhook.kept(*seen, received_at);

@@ -19,6 +19,8 @@ mod logs;
 mod metrics;
 mod openapi;
 mod projection;
+mod proxies;
+mod readiness;
 mod redaction;
 mod restart;
 mod retention;

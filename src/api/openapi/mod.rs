@@ -33,7 +33,7 @@ use crate::webhook::handler;
         description = include_str!("introduction.md"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    servers((url = "/", description = "This service.")),
+    servers((url = "./", description = "This service.")),
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
         (name = "Export", description = "All of it as files."),
