@@ -16,12 +16,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::builder::{StringValueParser, TypedValueParser as _};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
+use super::api_key::ApiKey;
 use super::http;
-use crate::config::Secret;
 use download::Download;
 use spool::Spool;
 
@@ -57,10 +56,8 @@ struct Common {
     /// Where the API is, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
-    /// API key with the scope `export`. Prefer the environment variable: other users can read a
-    /// command line
-    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
-    key: Secret,
+    #[command(flatten)]
+    key: ApiKey,
     /// PEM file with the certificates to trust, instead of the system's: for a service whose
     /// certificate is self-signed
     #[arg(long, value_name = "FILE")]
@@ -199,7 +196,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let Common { url, key, ca_file, format, output, resume } = common;
     let client = http::client(&url, ca_file.as_deref())?;
-    let download = Download::new(client, &url, name, &query, key)?;
+    let download = Download::new(client, &url, name, &query, key.read()?)?;
     let mut spool = Spool::open(&output, download.question(), resume)?;
     let progress = progress_bar()?;
     let fetched = download.run(&mut spool, &progress).await;

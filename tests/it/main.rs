@@ -4,6 +4,7 @@
 
 mod api;
 mod backup;
+mod connecting;
 mod corpus;
 mod crash;
 mod doctor;

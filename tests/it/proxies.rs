@@ -105,7 +105,7 @@ fn is_whole(answer: &[u8]) -> bool {
     text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
         head.to_lowercase().lines().any(|line| {
             let length = line.strip_prefix("content-length: ");
-            length.is_some_and(|length| body.len() >= length.parse().unwrap())
+            length.is_some_and(|length| body.len() >= length.parse::<usize>().unwrap())
         })
     })
 }

@@ -1,5 +1,7 @@
 //! `/readyz` and a 503 say what is so: not ready for what would fail, and nothing of the inside.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -26,16 +28,21 @@ async fn sql(database: &TestDatabase, text: &str) {
 
 /// The answer of `/readyz` as soon as it has this status and says this of Postgres' writability.
 async fn readyz(app: &App, status: &str, writable: bool) -> Value {
-    loop {
-        let answer = app.get("/readyz").await;
-        let ready = answer.json();
-        if ready["status"] == status && ready["postgres"]["writable"] == writable {
-            let expected = if ["ready", "degraded"].contains(&status) { 200 } else { 503 };
-            assert_eq!(answer.status, expected, "{ready}");
-            return ready;
+    let mut last = Value::Null;
+    let waiting = async {
+        loop {
+            let answer = app.get("/readyz").await;
+            last = answer.json();
+            if last["status"] == status && last["postgres"]["writable"] == writable {
+                return answer.status;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    let expected = if ["ready", "degraded"].contains(&status) { 200 } else { 503 };
+    assert_eq!(waited.ok(), Some(expected), "{last}");
+    last
 }
 
 /// A service on a database by another URL, so that its start does not wait for the schema.
