@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi schemathesis sqlx-prepare
+.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi metrics-catalog schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -100,6 +100,9 @@ fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentia
 
 openapi: prerequisites ## Bring openapi.json up to date after a route or its documentation has changed
 	RENEW_OPENAPI=1 cargo test --locked --test it openapi::the_committed_document
+
+metrics-catalog: ## Bring docs/reference/metrics-catalog.md up to date after a metric has changed
+	RENEW_METRICS_CATALOG=1 cargo test --locked --test it analytics::the_page
 
 schemathesis: prerequisites ## Hold the running service against its document (EXAMPLES=200; needs schemathesis)
 	cargo build --locked

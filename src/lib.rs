@@ -21,6 +21,8 @@ pub mod drain;
 
 pub mod search;
 
+pub mod analytics;
+
 pub mod postgres;
 pub mod store;
 

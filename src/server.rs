@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, Exports, Keyring, SharedReads};
+use crate::api::{self, ApiState, CursorKeys, Exports, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -32,6 +32,7 @@ use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
+use crate::jobs::agent_journal;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
@@ -165,13 +166,16 @@ impl Server {
             clock: clock.clone(),
         };
         let store = Store::new(pool);
+        life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
-        let render = api::event_text(settings.silence, clock.clone());
+        let cursors = CursorKeys::new(store.clone(), clock.clone());
+        let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             live: Live::start(store.clone(), render, commits, &life),
             store,
+            cursors,
             clock,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
@@ -237,6 +241,15 @@ async fn index(indexer: Indexer, schema: CancellationToken, life: Lifecycle) {
         biased;
         () = life.stopping() => {}
         () = schema.cancelled() => indexer.run(life.clone()).await,
+    }
+}
+
+/// Begins once there is a schema to read from.
+async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => agent_journal::run(store, life.clone()).await,
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, list) = AGENTS.read(&req, &caller)?;
+    let (_, list) = AGENTS.read(&req, &caller, &state).await?;
     let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
     let next =
         list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });

@@ -44,6 +44,12 @@ impl Caller {
         self.0.agents()
     }
 
+    /// Whether the key is bound to agents.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.agents().is_some()
+    }
+
     /// The key's id; `None` is the one of the settings.
     #[must_use]
     pub fn key_id(&self) -> Option<Uuid> {

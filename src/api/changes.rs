@@ -1,12 +1,15 @@
 //! `GET /v1/changes`: every row that came or changed, in an order that never skips one.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::cursor::{self, Fingerprint, Key};
+use super::cursor::{Fingerprint, Key, Sealer};
+use super::cursor_keys::OpenError;
 use super::list::{self, Page, limit};
 use super::messages::Message;
 use super::params::Params;
@@ -24,6 +27,9 @@ use crate::store::keys::Scope;
 const PARAMS: [&str; 4] = ["limit", "after", "agent_id", "source"];
 /// Bytes of messages on a page, beyond which it is shorter than its limit.
 const PAGE_BYTES: i64 = 8 << 20;
+/// Longest that a request of a bound key brings the journal by agent up to date; later ones go on.
+/// It takes that long only where nobody with such a key has read for long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An item of the feed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,8 +38,10 @@ pub(super) struct Item<'a> {
     /// `session`, `message` or `erasure`; the member of that name holds it.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// Which transaction brought it: they count up in the order of their commits.
-    seq: i64,
+    /// Which transaction brought it: they count up in the order of their commits. Not for keys that
+    /// are bound to agents, whom the numbers would tell how much others say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
     #[serde(flatten)]
     row: Row<'a>,
 }
@@ -151,17 +159,27 @@ pub(super) async fn list(
         agents: visible(&caller, params.texts("agent_id")),
         source: params.text("source").map(str::to_owned),
         session: None,
+        bound: caller.is_bound(),
     };
-    let after = params.text("after").map(|text| read_position(text).ok_or_else(unknown_position));
-    let after = after.transpose()?;
+    if filter.bound && !state.store.follow_journal(PATIENCE).await? {
+        let cause = anyhow::anyhow!("the journal by agent is being brought up to date");
+        return Err(Problem::unavailable(cause));
+    }
+    let after = match params.text("after") {
+        Some(text) => Some(read_position(&state, text).await?.ok_or_else(unknown_position)?),
+        None => None,
+    };
+    let sealer = state.cursors.sealer().await?;
     let changes = state.store.changes(after.as_ref(), &filter, most).await?;
     let Changes { items, reached, more } = changes.ok_or_else(unknown_position)?;
     let now = state.clock.now();
     let data = items.iter().map(|(position, change)| {
         let row = Row::new(change, state.silence, now);
-        Item { kind: row.kind(), seq: position.key.seq, row }
+        let seq = (!filter.bound).then_some(position.key.seq);
+        Item { kind: row.kind(), seq, row }
     });
-    Ok(list::endless_answer(req.uri(), data.collect(), write_position(&reached), more)?.into())
+    Ok(list::endless_answer(req.uri(), data.collect(), write_position(&sealer, &reached), more)?
+        .into())
 }
 
 fn unknown_position() -> Problem {
@@ -174,15 +192,23 @@ fn unknown_position() -> Problem {
 }
 
 /// A position as callers see it: the same for this feed and for the stream, whatever the filter,
-/// so that one can go on where the other ended.
-pub(super) fn write_position(position: &Position<Place>) -> String {
-    cursor::encode(&fingerprint(), position)
+/// so that one can go on where the other ended. It depends on what all agents say, so no two are
+/// equal.
+pub(super) fn write_position(sealer: &Sealer, position: &Position<Place>) -> String {
+    sealer.seal_fresh(&fingerprint(), position)
 }
 
 /// The position that a text stands for, if any. Whether it is one of this journal is another
 /// question.
-pub(super) fn read_position(text: &str) -> Option<Position<Place>> {
-    cursor::decode(&fingerprint(), text).ok()
+pub(super) async fn read_position(
+    state: &ApiState,
+    text: &str,
+) -> Result<Option<Position<Place>>, Problem> {
+    match state.cursors.open(&fingerprint(), text).await {
+        Ok(position) => Ok(Some(position)),
+        Err(OpenError::Invalid(_)) => Ok(None),
+        Err(OpenError::Keys(problem)) => Err(problem),
+    }
 }
 
 fn fingerprint() -> Fingerprint {
@@ -207,14 +233,16 @@ impl Key for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::cursor_keys::CursorKey;
 
     #[test]
     fn a_position_comes_back_as_it_went() {
         let at = DateTime::from_timestamp_micros(1_790_607_253_000_007).unwrap();
         let position = Position { at, key: Place { seq: 7_000_000_000, items: 1_999 } };
-        let text = write_position(&position);
-        assert_eq!(read_position(&text), Some(position));
-        assert_eq!(read_position(&write_position(&Position::START)), Some(Position::START));
-        assert_eq!(read_position(&text[1..]), None);
+        let sealer = Sealer::new(&[CursorKey::generate(at)]).unwrap();
+        for position in [position, Position::START] {
+            let text = write_position(&sealer, &position);
+            assert_eq!(sealer.open(&fingerprint(), &text), Ok(position));
+        }
     }
 }

@@ -1,7 +1,16 @@
-//! Where a list goes on: opaque to callers, and of use only with the filters it was made for.
+//! Cursors: sealed positions of lists, opaque to callers, and of use only with the filters they
+//! were made for. `docs/design/cursors.md` has the reasons.
+//!
+//! A cursor is `version ‖ nonce ‖ tag ‖ key id ‖ sealed position`, in URL-safe base64. It is
+//! sealed with AES-256-GCM-SIV, which stays safe where a nonce repeats.
 //!
 //! Public beyond `api`, which is all that uses it, so that `fuzz/` reaches it.
 
+use std::fmt;
+use std::sync::Arc;
+
+use aes_gcm_siv::aead::inout::InOutBuf;
+use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv, KeyInit as _, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -10,15 +19,22 @@ use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
 use crate::store::Position;
+use crate::store::cursor_keys::CursorKey;
 
-/// Bytes of the check at the front.
-const CHECK: usize = 8;
-/// Bytes of the time that follows it; the rest is the tie-break.
+/// First byte of every cursor of this format.
+const VERSION: u8 = 1;
+/// Bytes of the nonce.
+const NONCE: usize = 12;
+/// Bytes of the tag, which tells damage and forgery.
+const TAG: usize = 16;
+/// Bytes of the time in a position; the rest is the tie-break.
 const TIME: usize = 8;
-/// Longest cursor that is looked at: an agent's id may be long, but not this long.
+/// Longest cursor that is read, in characters: an agent's id may be long, but not this long.
 const LONGEST: usize = 4_096;
+/// The nonce of [`Sealer::seal`]: the same position gives the same cursor.
+const SAME: [u8; NONCE] = [0; NONCE];
 
-/// What a cursor belongs to: a path, its filters, and an order.
+/// What a cursor belongs to: a path, its filters, an order, and the agents that its caller sees.
 #[derive(Clone, Debug)]
 pub struct Fingerprint(Sha256);
 
@@ -29,7 +45,7 @@ impl Fingerprint {
         Self(Sha256::new()).and(path)
     }
 
-    /// Takes in a part of the request. Lengths go in too, so that parts cannot run together.
+    /// Adds a part of the request. Lengths are added too, so that parts cannot run together.
     #[must_use]
     pub fn and(mut self, part: &str) -> Self {
         self.0.update(part.len().to_le_bytes());
@@ -37,11 +53,16 @@ impl Fingerprint {
         self
     }
 
-    fn check(&self, position: &[u8]) -> [u8; CHECK] {
-        let digest = self.0.clone().chain_update(position).finalize();
-        let mut check = [0; CHECK];
-        check.copy_from_slice(&digest[..CHECK]);
-        check
+    /// Adds the agents that the caller sees; `None` is every agent.
+    #[must_use]
+    pub(super) fn seen_by(self, agents: Option<&[String]>) -> Self {
+        let Some(agents) = agents else { return self };
+        agents.iter().fold(self.and("bound to"), |print, agent| print.and(agent))
+    }
+
+    /// The data that the seal covers beside the position.
+    fn associated_data(&self) -> [u8; 32] {
+        self.0.clone().finalize().into()
     }
 }
 
@@ -73,48 +94,129 @@ impl Key for String {
     }
 }
 
-/// Writes a position down.
-#[must_use]
-pub fn encode<K: Key>(fingerprint: &Fingerprint, position: &Position<K>) -> String {
-    let mut bytes = vec![0; CHECK];
-    bytes.extend_from_slice(&position.at.timestamp_micros().to_be_bytes());
-    position.key.write(&mut bytes);
-    let check = fingerprint.check(&bytes[CHECK..]);
-    bytes[..CHECK].copy_from_slice(&check);
-    URL_SAFE_NO_PAD.encode(bytes)
+/// Why a cursor was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpened {
+    /// It is no cursor of ours, is damaged, or belongs to something else.
+    Invalid,
+    /// It names a key that is not among those at hand.
+    UnknownKey,
 }
 
-/// Reads a position back. The check tells damage and other filters; it is no secret, so whatever
-/// it lets through must be harmless.
-pub fn decode<K: Key>(fingerprint: &Fingerprint, cursor: &str) -> Result<Position<K>, Problem> {
-    read(fingerprint, cursor).ok_or_else(|| {
-        Problem::new(
+impl From<NotOpened> for Problem {
+    fn from(_: NotOpened) -> Self {
+        Self::new(
             Code::InvalidCursor,
-            "`cursor` is damaged, or belongs to a list with other filters or another order. Take \
-             it as it stands in `next_cursor`, and leave the other parameters as they were.",
+            "`cursor` is damaged or too old, or belongs to a list with other filters or another \
+             order. Take it as it stands in `next_cursor`, and leave the other parameters as they \
+             were.",
         )
-    })
+    }
 }
 
-fn read<K: Key>(fingerprint: &Fingerprint, cursor: &str) -> Option<Position<K>> {
-    if cursor.len() > LONGEST {
-        return None;
+/// Seals and opens cursors. Cheap to clone.
+#[derive(Clone)]
+pub struct Sealer {
+    newest: Arc<SealingKey>,
+    all: Arc<[Arc<SealingKey>]>,
+}
+
+struct SealingKey {
+    id: Uuid,
+    cipher: Aes256GcmSiv,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("newest", &self.newest.id).finish_non_exhaustive()
     }
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let (check, position) = bytes.split_at_checked(CHECK)?;
-    if check != fingerprint.check(position) {
-        return None;
+}
+
+impl Sealer {
+    /// A sealer with these keys, of which the first one seals; `None` where there is none.
+    #[must_use]
+    pub fn new(keys: &[CursorKey]) -> Option<Self> {
+        let key = |key: &CursorKey| {
+            let cipher = Aes256GcmSiv::new(&key.secret.into());
+            Arc::new(SealingKey { id: key.id, cipher })
+        };
+        let all: Arc<[_]> = keys.iter().map(key).collect();
+        Some(Self { newest: Arc::clone(all.first()?), all })
     }
-    let (time, key) = position.split_at_checked(TIME)?;
-    let micros = i64::from_be_bytes(time.try_into().ok()?);
-    let at = DateTime::<Utc>::from_timestamp_micros(micros).filter(|at| postgres_takes(*at))?;
+
+    /// Seals the position of a row that the caller sees. The same position gives the same cursor,
+    /// so that the same request gets the same answer.
+    #[must_use]
+    pub fn seal<K: Key>(&self, fingerprint: &Fingerprint, position: &Position<K>) -> String {
+        self.seal_with(SAME, fingerprint, position)
+    }
+
+    /// Seals a position that depends on more than the caller sees. No two cursors are equal, so
+    /// that nobody learns whether the position has moved.
+    #[must_use]
+    pub fn seal_fresh<K: Key>(&self, fingerprint: &Fingerprint, position: &Position<K>) -> String {
+        self.seal_with(rand::random(), fingerprint, position)
+    }
+
+    fn seal_with<K: Key>(
+        &self,
+        nonce: [u8; NONCE],
+        fingerprint: &Fingerprint,
+        position: &Position<K>,
+    ) -> String {
+        let mut sealed = position.at.timestamp_micros().to_be_bytes().to_vec();
+        position.key.write(&mut sealed);
+        let SealingKey { id, cipher } = &*self.newest;
+        let tag = cipher.encrypt_inout_detached(
+            &Nonce::from(nonce),
+            &fingerprint.associated_data(),
+            InOutBuf::from(&mut sealed[..]),
+        );
+        // It fails beyond 64 GiB alone. A cursor that cannot be opened is then better than a panic.
+        let tag: [u8; TAG] = tag.map(Into::into).unwrap_or_default();
+        let bytes = [&[VERSION], &nonce[..], &tag, id.as_bytes(), &sealed].concat();
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Opens a cursor that was sealed with one of the keys and the same fingerprint.
+    pub fn open<K: Key>(
+        &self,
+        fingerprint: &Fingerprint,
+        cursor: &str,
+    ) -> Result<Position<K>, NotOpened> {
+        if cursor.len() > LONGEST {
+            return Err(NotOpened::Invalid);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| NotOpened::Invalid)?;
+        let (nonce, tag, id, sealed) = parts(&bytes).ok_or(NotOpened::Invalid)?;
+        let key = self.all.iter().find(|key| key.id == id).ok_or(NotOpened::UnknownKey)?;
+        let mut position = sealed.to_vec();
+        key.cipher
+            .decrypt_inout_detached(
+                &nonce,
+                &fingerprint.associated_data(),
+                InOutBuf::from(&mut position[..]),
+                &tag,
+            )
+            .map_err(|_| NotOpened::Invalid)?;
+        read(&position).ok_or(NotOpened::Invalid)
+    }
+}
+
+/// Nonce, tag, key id and sealed position of a cursor.
+fn parts(bytes: &[u8]) -> Option<(Nonce, Tag, Uuid, &[u8])> {
+    let (version, rest) = bytes.split_first()?;
+    let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+    let (tag, rest) = rest.split_first_chunk::<TAG>()?;
+    let (id, sealed) = rest.split_first_chunk()?;
+    let parts = (Nonce::from(*nonce), Tag::from(*tag), Uuid::from_bytes(*id), sealed);
+    (*version == VERSION).then_some(parts)
+}
+
+fn read<K: Key>(position: &[u8]) -> Option<Position<K>> {
+    let (time, key) = position.split_first_chunk::<TIME>()?;
+    let at = DateTime::<Utc>::from_timestamp_micros(i64::from_be_bytes(*time))?;
     Some(Position { at, key: K::read(key.to_vec())? })
-}
-
-/// Postgres' calendar is shorter than an `i64` of microseconds.
-fn postgres_takes(at: DateTime<Utc>) -> bool {
-    use chrono::Datelike as _;
-    (1..=9999).contains(&at.year())
 }
 
 #[cfg(test)]
@@ -122,50 +224,106 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn key() -> CursorKey {
+        CursorKey::generate(DateTime::UNIX_EPOCH)
+    }
+
+    fn sealer() -> Sealer {
+        Sealer::new(&[key()]).unwrap()
+    }
+
     fn position() -> Position {
         let at = DateTime::from_timestamp_micros(1_790_607_253_000_007).unwrap();
         Position { at, key: Uuid::from_u128(7) }
     }
 
-    #[test]
-    fn a_position_comes_back_as_it_went() {
-        let print = Fingerprint::new("/v1/sessions").and("desc");
-        let cursor = encode(&print, &position());
-        assert_eq!(decode::<Uuid>(&print, &cursor).unwrap(), position());
+    fn list() -> Fingerprint {
+        Fingerprint::new("/v1/sessions").and("desc")
     }
 
     #[test]
-    fn a_cursor_is_refused_with_another_fingerprint() {
-        let cursor = encode(&Fingerprint::new("/v1/sessions").and("desc"), &position());
-        let other = Fingerprint::new("/v1/sessions").and("asc");
-        assert_eq!(decode::<Uuid>(&other, &cursor).unwrap_err().code(), Code::InvalidCursor);
+    fn position_comes_back_as_it_was_sealed() {
+        let sealer = sealer();
+        for cursor in [sealer.seal(&list(), &position()), sealer.seal_fresh(&list(), &position())] {
+            assert_eq!(sealer.open::<Uuid>(&list(), &cursor), Ok(position()));
+            let url_safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            assert!(cursor.chars().all(url_safe) && cursor.len() == 92, "{cursor}");
+        }
+        let longest = Position { at: position().at, key: "é".repeat(256) };
+        let cursor = sealer.seal(&list(), &longest);
+        assert!(cursor.len() < LONGEST / 4, "{}", cursor.len());
+        assert_eq!(sealer.open(&list(), &cursor), Ok(longest));
+    }
+
+    #[test]
+    fn cursor_of_another_fingerprint_or_key_is_rejected() {
+        let sealer = sealer();
+        let cursor = sealer.seal(&list(), &position());
+        for other in [
+            Fingerprint::new("/v1/sessions").and("asc"),
+            Fingerprint::new("/v1/sessions"),
+            list().seen_by(Some(&["A".to_owned()])),
+            list().seen_by(Some(&[])),
+        ] {
+            assert_eq!(sealer.open::<Uuid>(&other, &cursor), Err(NotOpened::Invalid));
+        }
+        assert_eq!(self::sealer().open::<Uuid>(&list(), &cursor), Err(NotOpened::UnknownKey));
+        let impostor = CursorKey { id: sealer.newest.id, ..key() };
+        let impostor = Sealer::new(&[impostor]).unwrap();
+        assert_eq!(impostor.open::<Uuid>(&list(), &cursor), Err(NotOpened::Invalid));
+        assert_eq!(list().seen_by(None).associated_data(), list().associated_data());
+    }
+
+    #[test]
+    fn older_key_opens_and_the_newest_seals() {
+        let (old, new) = (key(), key());
+        let before = Sealer::new(std::slice::from_ref(&old)).unwrap();
+        let after = Sealer::new(&[new.clone(), old]).unwrap();
+        let cursor = before.seal(&list(), &position());
+        assert_eq!(after.open::<Uuid>(&list(), &cursor), Ok(position()));
+        let cursor = after.seal(&list(), &position());
+        assert_eq!(Sealer::new(&[new]).unwrap().open::<Uuid>(&list(), &cursor), Ok(position()));
+        assert!(Sealer::new(&[]).is_none());
+    }
+
+    #[test]
+    fn equal_positions_are_told_apart_only_where_that_says_nothing() {
+        let sealer = sealer();
+        assert_eq!(sealer.seal(&list(), &position()), sealer.seal(&list(), &position()));
+        let (one, other) =
+            (sealer.seal_fresh(&list(), &position()), sealer.seal_fresh(&list(), &position()));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn position_cannot_be_read_from_a_cursor() {
+        let cursor = sealer().seal(&list(), &position());
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap();
+        let time = position().at.timestamp_micros().to_be_bytes();
+        assert!(!bytes.windows(4).any(|part| time.ends_with(part)));
     }
 
     proptest! {
         #[test]
-        fn whatever_is_made_up_is_refused(text in "\\PC*", bytes: Vec<u8>) {
-            let print = Fingerprint::new("/v1/agents");
-            prop_assert!(decode::<String>(&print, &text).is_err());
-            prop_assert!(decode::<String>(&print, &URL_SAFE_NO_PAD.encode(bytes)).is_err());
+        fn made_up_cursors_are_rejected(text in "\\PC*", bytes: Vec<u8>) {
+            let sealer = sealer();
+            prop_assert!(sealer.open::<String>(&list(), &text).is_err());
+            prop_assert!(sealer.open::<String>(&list(), &URL_SAFE_NO_PAD.encode(&bytes)).is_err());
+            // With all that can be seen of a real one.
+            let mut forged = vec![VERSION];
+            forged.extend([0; NONCE + TAG]);
+            forged.extend(sealer.newest.id.as_bytes());
+            forged.extend(bytes);
+            prop_assert!(sealer.open::<String>(&list(), &URL_SAFE_NO_PAD.encode(forged)).is_err());
         }
 
         #[test]
-        fn a_forged_check_gives_no_position_that_postgres_refuses(rest: Vec<u8>) {
-            let print = Fingerprint::new("/v1/agents");
-            let mut bytes = print.check(&rest).to_vec();
-            bytes.extend(rest);
-            if let Some(position) = read::<String>(&print, &URL_SAFE_NO_PAD.encode(bytes)) {
-                prop_assert!(postgres_takes(position.at) && !position.key.contains('\0'));
-            }
-        }
-
-        #[test]
-        fn a_changed_character_is_noticed(at in 0_usize..42, to in "[A-Za-z0-9_-]") {
-            let print = Fingerprint::new("/v1/sessions");
-            let mut cursor = encode(&print, &position());
+        fn changed_character_is_noticed(at in 0_usize..92, to in "[A-Za-z0-9_-]") {
+            let sealer = sealer();
+            let mut cursor = sealer.seal_fresh(&list(), &position());
             prop_assume!(cursor[at..=at] != to);
             cursor.replace_range(at..=at, &to);
-            prop_assert!(decode::<Uuid>(&print, &cursor).is_err());
+            prop_assert!(sealer.open::<Uuid>(&list(), &cursor).is_err());
         }
     }
 }

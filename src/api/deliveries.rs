@@ -131,7 +131,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = DELIVERIES.read(&req, &caller)?;
+    let (params, list) = DELIVERIES.read(&req, &caller, &state).await?;
     let text = |name| params.text(name).map(str::to_owned);
     let filter = DeliveryFilter {
         visible: caller.agents().map(<[_]>::to_vec),

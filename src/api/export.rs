@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::caller::key_of;
-use super::cursor::{self, Fingerprint};
+use super::cursor::Fingerprint;
 use super::openapi::Time;
 use super::params::{Params, invalid};
 use super::sessions::{filter, visible};
@@ -125,7 +125,7 @@ pub(super) async fn messages(
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Export)?;
     let params = Params::parse(&req, &MESSAGES, &["agent_id"])?;
-    let print = fingerprint(&req, &params);
+    let print = fingerprint(&req, &params).seen_by(caller.agents());
     let text = |name| params.text(name).map(str::to_owned);
     let sessions = ExportFilter {
         sessions: SessionFilter {
@@ -141,7 +141,8 @@ pub(super) async fn messages(
         before: params.time("before")?,
         within: None,
     };
-    let start = position(&params, &print)?
+    let start = position(&params, &print, &state)
+        .await?
         .map(|Position { at, key: RowKey { session, row } }| (session, Position { at, key: row }));
     let walk = Walk::Messages(MessageWalk::new(state.store.clone(), sessions, filter, start));
     let rows = Rows::new("messages", &table::MESSAGES, print, state.silence, state.clock.now());
@@ -181,10 +182,11 @@ pub(super) async fn sessions(
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Export)?;
     let params = Params::parse(&req, &SESSIONS, &["agent_id"])?;
-    let print = fingerprint(&req, &params);
+    let print = fingerprint(&req, &params).seen_by(caller.agents());
     let agents = visible(&caller, params.texts("agent_id"));
     let sessions = filter(&params, &state, agents)?;
-    let first = position(&params, &print)?
+    let first = position(&params, &print, &state)
+        .await?
         .map_or(Some(Uuid::nil()), |position| following(position.key.session))
         .ok_or_else(|| invalid("cursor", "is at the end of everything"))?;
     let sessions = ExportFilter { sessions, session_id: None };
@@ -226,7 +228,9 @@ async fn answer(
         key: key_of(req.headers()).unwrap_or_default().to_owned(),
         seat,
     };
-    rows.with_cursor = with_cursor;
+    if with_cursor {
+        rows.sealer = Some(state.cursors.sealer().await?);
+    }
     // The first page is read before it is said that all is well.
     let body = Body::begin(walk, rows, encoder, squeeze, guard).await?;
     Ok(response.streaming(body.into_stream()))
@@ -249,8 +253,15 @@ fn head(format: Format, packed: Packed, rows: &Rows) -> actix_web::HttpResponseB
     response
 }
 
-fn position(params: &Params, print: &Fingerprint) -> Result<Option<Position<RowKey>>, Problem> {
-    params.text("cursor").map(|text| cursor::decode(print, text)).transpose()
+async fn position(
+    params: &Params,
+    print: &Fingerprint,
+    state: &ApiState,
+) -> Result<Option<Position<RowKey>>, Problem> {
+    match params.text("cursor") {
+        Some(text) => Ok(Some(state.cursors.open(print, text).await?)),
+        None => Ok(None),
+    }
 }
 
 /// What a cursor of this export belongs to: its filters, in whatever format.

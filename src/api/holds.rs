@@ -16,7 +16,7 @@ use super::{ApiState, Caller};
 use crate::domain::DeliveryId;
 use crate::problem::{Code, Problem};
 use crate::store::erase::Target;
-use crate::store::holds::{Held, HoldRow};
+use crate::store::holds::{Held, HoldRow, Released};
 use crate::store::keys::Scope;
 use crate::store::sessions::SessionRow;
 use crate::store::{Order, Position};
@@ -37,6 +37,9 @@ pub(super) struct Hold {
     source: Option<String>,
     /// Since when.
     created_at: Timestamp,
+    /// The id of the key that asked for it; `null` where that is the key of the settings, or one that
+    /// the caller does not see. A key that is bound to agents cannot end such a hold.
+    made_by: Option<Uuid>,
 }
 
 impl From<HoldRow> for Hold {
@@ -47,6 +50,7 @@ impl From<HoldRow> for Hold {
             session_id: row.sender_session_id,
             source: row.source,
             created_at: Timestamp(row.created_at),
+            made_by: row.made_by,
         }
     }
 }
@@ -61,7 +65,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, list) = HOLDS.read(&req, &caller)?;
+    let (_, list) = HOLDS.read(&req, &caller, &state).await?;
     let mut rows = state.store.list_holds(caller.agents(), &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.created_at, key: row.id });
     Ok(list::answer(req.uri(), rows.into_iter().map(Hold::from).collect(), next)?.into())
@@ -108,7 +112,7 @@ pub(super) async fn release_session(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let row = named_session(&req, &caller, &state).await?;
-    release(&state, Target::Session(&row)).await
+    release(&state, &caller, Target::Session(&row)).await
 }
 
 /// Ends the hold of an agent; holds of its sessions stay.
@@ -121,7 +125,7 @@ pub(super) async fn release_agent(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let agent_id = named_agent(&req, &caller)?;
-    release(&state, Target::Agent(&agent_id)).await
+    release(&state, &caller, Target::Agent(&agent_id)).await
 }
 
 async fn named_session(
@@ -149,7 +153,7 @@ async fn hold(
 ) -> Result<HttpResponse, Problem> {
     let at = state.clock.now();
     let id = DeliveryId::new(at).0;
-    match state.store.hold(target, id, at, caller.key_id()).await? {
+    match state.store.hold(target, id, at, caller.key_id(), caller.agents()).await? {
         Held::Yes(row) => {
             tracing::info!(hold = %row.id, "something is held");
             Ok(HttpResponse::Ok().json(Hold::from(row)))
@@ -158,10 +162,20 @@ async fn hold(
     }
 }
 
-async fn release(state: &ApiState, target: Target<'_>) -> Result<HttpResponse, Problem> {
-    if !state.store.release_hold(target).await? {
-        return Err(Problem::new(Code::NotFound, "It is not held."));
+async fn release(
+    state: &ApiState,
+    caller: &Caller,
+    target: Target<'_>,
+) -> Result<HttpResponse, Problem> {
+    match state.store.release_hold(target, caller.agents()).await? {
+        Released::Yes => {
+            tracing::info!(agent = target.session_id().is_none(), "hold ended");
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Released::NotHeld => Err(Problem::new(Code::NotFound, "It is not held.")),
+        Released::NotAllowed => Err(Problem::new(
+            Code::Forbidden,
+            "A key that sees more than this one holds it: only such a key can end the hold.",
+        )),
     }
-    tracing::info!(agent = target.session_id().is_none(), "a hold was ended");
-    Ok(HttpResponse::NoContent().finish())
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/keys`, `GET /v1/keys` and `DELETE /v1/keys/{id}`: keys, made and ended over HTTP.
 //!
-//! A key that is bound to agents sees, makes and ends only keys that are bound to none but those.
+//! A key that is bound to agents sees and makes only keys that are bound to none but those, and
+//! revokes of them itself and those that such keys made. `docs/design/bound-keys.md` has the reasons.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::domain::DeliveryId;
 use crate::problem::{Code, Problem};
+use crate::store::key_changes::{Revocation, Revoked};
 use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
 use crate::store::{Order, Position};
 
@@ -41,6 +43,9 @@ struct Key {
     revoked_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     last_used_at: Option<Timestamp>,
+    /// The id of the key that made it; `null` where that is the key of the settings, the command
+    /// line, a key that the caller does not see, or not known.
+    made_by: Option<Uuid>,
 }
 
 /// A key that was just made: this once with the key itself.
@@ -63,6 +68,7 @@ impl From<KeyRow> for Key {
             expires_at: row.expires_at.map(Timestamp),
             revoked_at: row.revoked_at.map(Timestamp),
             last_used_at: row.last_used_at.map(Timestamp),
+            made_by: row.made_by,
         }
     }
 }
@@ -92,8 +98,11 @@ pub(super) async fn create(
         agent_ids: wanted.agents.as_deref(),
         created_at: now,
         expires_at: wanted.expires_at,
+        made_by: caller.key_id(),
     };
-    state.store.insert_key(&new).await?;
+    if !state.store.insert_key(&new).await? {
+        return Err(Problem::new(Code::InvalidKey, "This key was revoked."));
+    }
     tracing::info!(key = %id, scopes = ?wanted.scopes, bound = wanted.agents.is_some(),
         "a key was made");
     let about = Key {
@@ -105,6 +114,7 @@ pub(super) async fn create(
         expires_at: wanted.expires_at.map(Timestamp),
         revoked_at: None,
         last_used_at: None,
+        made_by: caller.key_id(),
     };
     // Nobody on the way may keep it.
     let mut answer = HttpResponse::Created();
@@ -121,15 +131,17 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, list) = KEYS.read(&req, &caller)?;
+    let (_, list) = KEYS.read(&req, &caller, &state).await?;
     let mut rows = state.store.page_keys(caller.agents(), &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.created_at, key: row.id });
     Ok(list::answer(req.uri(), rows.into_iter().map(Key::from).collect(), next)?.into())
 }
 
-/// Ends a key for good; to do so again changes nothing.
+/// Revokes a key for good, and with it the keys that it made, those that they made, and so on.
 #[utoipa::path(delete, path = "/v1/keys/{id}", tag = "Keys",
-    responses((status = 204, description = "It is over.")),
+    params(("keep_made" = Option<bool>, Query, example = false,
+        description = "`true` leaves the keys that it made valid.")),
+    responses((status = 204, description = "It is over."), (status = 409, description = "conflict")),
     security(("key" = ["admin"])))]
 pub(super) async fn revoke(
     req: HttpRequest,
@@ -137,14 +149,31 @@ pub(super) async fn revoke(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Admin)?;
-    Params::parse(&req, &[], &[])?;
+    let params = Params::parse(&req, &["keep_made"], &[])?;
+    let keep_made = params.choice("keep_made", &[("true", true), ("false", false)])?;
     let none = || Problem::new(Code::NotFound, "There is no such key.");
-    let id = Uuid::try_parse(&path_id(&req)?).map_err(|_| none())?;
-    let found = state.store.revoke_key(id, caller.agents(), state.clock.now()).await?;
-    if !found {
-        return Err(none());
+    let wanted = Revocation {
+        id: Uuid::try_parse(&path_id(&req)?).map_err(|_| none())?,
+        visible: caller.agents(),
+        caller: caller.key_id(),
+        keep_made: keep_made.unwrap_or(false),
+        at: state.clock.now(),
+    };
+    match state.store.revoke_key(&wanted).await? {
+        Revoked::Yes(keys) => {
+            state.keyring.forget();
+            tracing::info!(key = %wanted.id, keys, "key revoked");
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Revoked::NotFound => Err(none()),
+        Revoked::NotAllowed => Err(Problem::new(
+            Code::Forbidden,
+            "A key that sees more than this one made it: only such a key can revoke it.",
+        )),
+        Revoked::WouldEndCaller => Err(Problem::new(
+            Code::Conflict,
+            "It made the key that this request comes with, which would be revoked along with it. \
+             `?keep_made=true` revokes it alone.",
+        )),
     }
-    state.keyring.forget();
-    tracing::info!(key = %id, "a key was revoked");
-    Ok(HttpResponse::NoContent().finish())
 }

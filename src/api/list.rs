@@ -5,10 +5,10 @@ use actix_web::http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Caller;
 use super::answer::Answer;
-use super::cursor::{self, Fingerprint, Key};
+use super::cursor::{Fingerprint, Key, Sealer};
 use super::params::Params;
+use super::{ApiState, Caller};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 use crate::store::{Order, PageRequest, Position};
@@ -48,14 +48,15 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Reads what a caller asks for.
-    pub(super) fn read<K: Key + Clone>(
+    pub(super) async fn read<K: Key + Clone>(
         &self,
         req: &HttpRequest,
         caller: &Caller,
+        state: &ApiState,
     ) -> Result<(Params, ListRequest<K>), Problem> {
         caller.require(self.scope)?;
         let params = Params::parse(req, self.params, self.repeatable)?;
-        let list = ListRequest::parse(req, &params, self.order)?;
+        let list = ListRequest::parse(req, &params, self.order, caller, state).await?;
         Ok((params, list))
     }
 }
@@ -66,17 +67,36 @@ pub(super) struct ListRequest<K> {
     order: Order,
     after: Option<Position<K>>,
     fingerprint: Fingerprint,
+    sealer: Sealer,
+    /// Positions depend on more than the caller sees.
+    moved: bool,
 }
 
 impl<K: Key + Clone> ListRequest<K> {
-    fn parse(req: &HttpRequest, params: &Params, default_order: Order) -> Result<Self, Problem> {
+    async fn parse(
+        req: &HttpRequest,
+        params: &Params,
+        default_order: Order,
+        caller: &Caller,
+        state: &ApiState,
+    ) -> Result<Self, Problem> {
         let limit = limit(params)?;
         let order = params
             .choice("order", &[("asc", Order::Asc), ("desc", Order::Desc)])?
             .unwrap_or(default_order);
-        let fingerprint = fingerprint(req.uri().path(), params, order);
-        let after = params.text("cursor").map(|text| cursor::decode(&fingerprint, text));
-        Ok(Self { limit, order, after: after.transpose()?, fingerprint })
+        let fingerprint = fingerprint(req.uri().path(), params, order).seen_by(caller.agents());
+        let after = match params.text("cursor") {
+            Some(text) => Some(state.cursors.open(&fingerprint, text).await?),
+            None => None,
+        };
+        let sealer = state.cursors.sealer().await?;
+        Ok(Self { limit, order, after, fingerprint, sealer, moved: false })
+    }
+
+    /// The same list, whose positions depend on more than the caller sees: no two of its cursors are
+    /// equal.
+    pub(super) fn with_fresh_cursors(self) -> Self {
+        Self { moved: true, ..self }
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
@@ -108,7 +128,15 @@ impl<K: Key + Clone> ListRequest<K> {
         let shown = self.limit as usize;
         let more = more || rows.len() > shown;
         rows.truncate(shown);
-        rows.last().filter(|_| more).map(|last| cursor::encode(&self.fingerprint, &position(last)))
+        rows.last().filter(|_| more).map(|last| self.seal(&position(last)))
+    }
+
+    fn seal(&self, position: &Position<K>) -> String {
+        if self.moved {
+            self.sealer.seal_fresh(&self.fingerprint, position)
+        } else {
+            self.sealer.seal(&self.fingerprint, position)
+        }
     }
 }
 

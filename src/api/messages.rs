@@ -86,7 +86,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = MESSAGES.read(&req, &caller)?;
+    let (params, list) = MESSAGES.read(&req, &caller, &state).await?;
     let filter = MessageFilter {
         role: params.text("role").map(str::to_owned),
         after: params.time("after")?,

@@ -3,12 +3,14 @@
 
 mod access_log;
 mod agents;
+mod analytics;
 mod answer;
 mod caller;
 mod changes;
 mod completeness;
 mod continuation;
 pub mod cursor;
+mod cursor_keys;
 mod deliveries;
 mod docs;
 mod erase;
@@ -32,11 +34,13 @@ mod sessions;
 mod stream;
 mod timestamp;
 mod transcript;
+mod views;
 mod visits;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
+pub use cursor_keys::{CursorKeys, OPENS_FOR, SEALS_FOR};
 pub use export::Exports;
 pub use keyring::Keyring;
 pub use openapi::openapi;
@@ -62,6 +66,8 @@ pub struct ApiState {
     pub gate: Gate,
     /// Who may ask.
     pub keyring: Keyring,
+    /// What cursors are sealed with.
+    pub cursors: CursorKeys,
     /// What time it is.
     pub clock: Clock,
     /// When silence makes a session idle, and when it ends it.

@@ -8,8 +8,8 @@ use actix_web::{
 };
 
 use super::{
-    agents, changes, deliveries, docs, erase, export, health, holds, keys, messages, metrics,
-    openapi, search, sessions, stream, transcript, visits,
+    agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
+    metrics, openapi, search, sessions, stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -24,11 +24,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
+        .service(at("/v1/analytics/catalog").get(analytics::catalog))
         .service(at("/v1/changes").get(changes::list))
         .service(at("/v1/stream").get(stream::listen))
         .service(at("/v1/search").get(search::list))
         .service(at("/v1/export/messages").get(export::messages))
         .service(at("/v1/export/sessions").get(export::sessions))
+        .service(at("/v1/erasures").get(erase::list))
+        .service(at("/v1/erasures/{id}").get(erase::show))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))

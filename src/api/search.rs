@@ -73,7 +73,9 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = MATCHES.read::<Place>(&req, &caller)?;
+    let (params, list) = MATCHES.read::<Place>(&req, &caller, &state).await?;
+    // A cursor holds bounds that depend on what all say.
+    let list = list.with_fresh_cursors();
     let query = query(&params)?;
     let filter = SearchFilter {
         agents: visible(&caller, params.texts("agent_id")),

@@ -71,7 +71,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = SESSIONS.read(&req, &caller)?;
+    let (params, list) = SESSIONS.read(&req, &caller, &state).await?;
     let filter = filter(&params, &state, visible(&caller, params.texts("agent_id")))?;
     let rows = state.store.list_sessions(&filter, &list.page()).await?;
     respond(&req, &params, &state, &list, rows).await
@@ -87,7 +87,7 @@ pub(super) async fn list_of_agent(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = SESSIONS_OF_AGENT.read(&req, &caller)?;
+    let (params, list) = SESSIONS_OF_AGENT.read(&req, &caller, &state).await?;
     let agent_id = path_id(&req)?;
     if !caller.sees(&agent_id) {
         return Err(no_such_agent());

@@ -18,12 +18,14 @@ use super::caller::key_of;
 use super::changes::{Row, read_position, write_position};
 use super::params::Params;
 use super::sessions::visible;
-use super::{ApiState, Caller, Keyring};
+use super::{ApiState, Caller, CursorKeys, Keyring};
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
 use crate::problem::{Code, Problem};
+use crate::store::Position;
 use crate::store::changes::ChangeFilter;
+use crate::store::journal::Place;
 use crate::store::keys::Scope;
 
 const PARAMS: [&str; 3] = ["agent_id", "session_id", "last_event_id"];
@@ -38,10 +40,11 @@ const FULL_RETRY_SECONDS: u32 = 10;
 
 /// How an event is written, for all who listen.
 #[must_use]
-pub fn event_text(silence: SilenceLimits, clock: Clock) -> Render {
+pub fn event_text(silence: SilenceLimits, clock: Clock, cursors: CursorKeys) -> Render {
     Box::new(move |position, change| {
         let row = Row::new(change, silence, clock.now());
-        let mut text = format!("event: {}\nid: {}\ndata: ", row.kind(), write_position(position));
+        let id = id_line(&cursors, position);
+        let mut text = format!("event: {}\n{id}data: ", row.kind());
         // JSON has no line ends in it. It is of strings and numbers, which always serialise.
         text.push_str(&row.to_json().unwrap_or_default());
         text.push_str("\n\n");
@@ -86,6 +89,7 @@ pub(super) async fn listen(
         agents: visible(&caller, params.texts("agent_id")),
         source: None,
         session: params.text("session_id").map(str::to_owned),
+        bound: caller.is_bound(),
     };
     let mut response = HttpResponse::Ok();
     response
@@ -99,12 +103,17 @@ pub(super) async fn listen(
     }
     // An id that cannot be read is answered with a gap, not refused: a browser would come back
     // with it for ever.
-    let last = last_event_id(&req, &params).map(read_position);
+    let last = match last_event_id(&req, &params) {
+        Some(id) => Some(read_position(&state, id).await?),
+        None => None,
+    };
+    // From here on the keys are known, and events have ids.
+    state.cursors.sealer().await?;
     let start = last.clone().flatten().map_or(Start::Now, Start::After);
     let Joined { listener, gap } = state.live.join(filter, start).await?;
     let gap = gap || last.is_some_and(|position| position.is_none());
     let key = key_of(req.headers()).unwrap_or_default().to_owned();
-    let body = Body::new(listener, gap, state.keyring.clone(), key);
+    let body = Body::new(listener, gap, state.cursors.clone(), state.keyring.clone(), key);
     Ok(response.streaming(body.into_stream()))
 }
 
@@ -137,8 +146,8 @@ fn joined(events: &[Arc<Event>]) -> Bytes {
 
 /// What is sent at once: where the client stands, so that it can come back to it even if nothing
 /// comes; and that it missed something, if it did.
-fn opening(listener: &Listener, gap: bool) -> Bytes {
-    let id = write_position(listener.position());
+fn opening(listener: &Listener, gap: bool, cursors: &CursorKeys) -> Bytes {
+    let id = id_line(cursors, listener.position());
     let gap = if gap {
         "event: gap\ndata: {\"reason\":\"The last event is not known here, or what followed it is \
          no longer kept. This stream goes on with what comes now; load what is missing from \
@@ -146,12 +155,19 @@ fn opening(listener: &Listener, gap: bool) -> Bytes {
     } else {
         ""
     };
-    format!("retry: {RETRY_MS}\nid: {id}\n{gap}\n").into()
+    format!("retry: {RETRY_MS}\n{id}{gap}\n").into()
+}
+
+/// The line that says where to go on. Nobody listens before the keys are known.
+fn id_line(cursors: &CursorKeys, position: &Position<Place>) -> String {
+    let id = cursors.known().map(|sealer| write_position(&sealer, position));
+    id.map(|id| format!("id: {id}\n")).unwrap_or_default()
 }
 
 /// A stream as it is sent.
 struct Body {
     listener: Listener,
+    cursors: CursorKeys,
     /// To be sent before all else.
     first: Option<Bytes>,
     keyring: Keyring,
@@ -162,9 +178,15 @@ struct Body {
 }
 
 impl Body {
-    fn new(listener: Listener, gap: bool, keyring: Keyring, key: String) -> Self {
-        let (first, now) = (Some(opening(&listener, gap)), Instant::now());
-        Self { listener, first, keyring, key, wrote_at: now, checked_at: now, over: false }
+    fn new(
+        listener: Listener,
+        gap: bool,
+        cursors: CursorKeys,
+        keyring: Keyring,
+        key: String,
+    ) -> Self {
+        let (first, now) = (Some(opening(&listener, gap, &cursors)), Instant::now());
+        Self { listener, cursors, first, keyring, key, wrote_at: now, checked_at: now, over: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -203,8 +225,8 @@ impl Body {
             }
             if self.wrote_at.elapsed() >= HEARTBEAT {
                 // With the position: what the filter left out need not be looked at again.
-                let id = write_position(self.listener.position());
-                return Some(format!(": still here\nid: {id}\n\n").into());
+                let id = id_line(&self.cursors, self.listener.position());
+                return Some(format!(": still here\n{id}\n").into());
             }
         }
     }
@@ -242,7 +264,7 @@ mod tests {
     use crate::config::Secret;
     use crate::lifecycle::Lifecycle;
     use crate::live::Live;
-    use crate::store::{Position, Store};
+    use crate::store::Store;
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_on_which_nothing_comes_says_that_it_is_there_and_ends_with_the_service() {
@@ -252,18 +274,19 @@ mod tests {
         let store = Store::new(crate::postgres::read_pool(nobody));
         let (clock, life) = (Clock::system(), Lifecycle::new());
         let (_commits, committed) = watch::channel(());
-        let render = event_text(SilenceLimits::default(), clock.clone());
+        let cursors = CursorKeys::new(store.clone(), clock.clone());
+        let render = event_text(SilenceLimits::default(), clock.clone(), cursors.clone());
         let stream = Live::start(store.clone(), render, committed, &life);
         let keyring = Keyring::new(store, clock, &[Secret::new("key".into())]);
         let listener = stream.join_unasked().unwrap();
-        let body = Body::new(listener, false, keyring, "key".into()).into_stream();
+        let body = Body::new(listener, false, cursors, keyring, "key".into()).into_stream();
         let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));
 
         let began = Instant::now();
-        let id = format!("id: {}\n", write_position(&Position::START));
-        assert_eq!(body.next().await.unwrap().unwrap(), format!("retry: 2000\n{id}\n"));
+        // Without a database there are no keys, and so no ids.
+        assert_eq!(body.next().await.unwrap().unwrap(), "retry: 2000\n\n");
         for beat in 1..4 {
-            assert_eq!(body.next().await.unwrap().unwrap(), format!(": still here\n{id}\n"));
+            assert_eq!(body.next().await.unwrap().unwrap(), ": still here\n\n");
             // Looked at once a second.
             let passed = began.elapsed();
             assert!(passed >= HEARTBEAT * beat && passed < (HEARTBEAT + KEY_CHECK * 2) * beat);

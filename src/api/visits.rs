@@ -100,7 +100,7 @@ pub(super) async fn list(
     caller: Caller,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (params, list) = VISITS.read(&req, &caller)?;
+    let (params, list) = VISITS.read(&req, &caller, &state).await?;
     let (uri, session_id) = (req.uri().clone(), path_id(&req)?);
     let reads = state.reads.clone();
     let asked = Asked { uri, session_id, params, list, caller: caller.clone(), state };

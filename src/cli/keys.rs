@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
 use crate::postgres::{Database, read_pool};
+use crate::store::key_changes::{Revocation, Revoked};
 use crate::store::keys::{KeyHash, KeyRow, LONGEST_LIFETIME, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
 
@@ -26,10 +27,13 @@ enum Command {
     Create(CreateArgs),
     /// Show which keys there are
     List(DatabaseArgs),
-    /// End a key for good
+    /// End a key for good, and the keys that it made
     Revoke {
         /// The key's id, as `keys list` shows it
         id: Uuid,
+        /// Leave the keys that it made valid
+        #[arg(long)]
+        keep_made: bool,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -58,7 +62,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Create(args) => create(args, &clock).await,
         Command::List(database) => list(database, &clock).await,
-        Command::Revoke { id, database } => revoke(id, database, &clock).await,
+        Command::Revoke { id, keep_made, database } => {
+            revoke(id, keep_made, database, &clock).await
+        }
     }
 }
 
@@ -75,6 +81,7 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
         agent_ids: (!args.agents.is_empty()).then_some(&args.agents),
         created_at: now,
         expires_at,
+        made_by: None,
     };
     with_store(&args.database, async |store| store.insert_key(&new).await).await?;
     say(&key);
@@ -88,11 +95,22 @@ async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revoke(id: Uuid, database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
-    let now = clock.now();
-    let found = with_store(&database, async |store| store.revoke_key(id, None, now).await).await?;
-    anyhow::ensure!(found, "there is no key {id}; `verbatim keys list` shows which there are");
-    note(&format!("Key {id} is revoked: a running service refuses it within seconds."));
+async fn revoke(
+    id: Uuid,
+    keep_made: bool,
+    database: DatabaseArgs,
+    clock: &Clock,
+) -> anyhow::Result<ExitCode> {
+    let wanted = Revocation { id, visible: None, caller: None, keep_made, at: clock.now() };
+    let revoked = with_store(&database, async |store| store.revoke_key(&wanted).await).await?;
+    let Revoked::Yes(keys) = revoked else {
+        anyhow::bail!("there is no key {id}; `verbatim keys list` shows which there are");
+    };
+    let made = match keys - 1 {
+        0 => String::new(),
+        made => format!(" with the {made} that it made"),
+    };
+    note(&format!("Key {id} is revoked{made}: a running service refuses it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,12 +143,13 @@ fn explain(error: StoreError) -> anyhow::Error {
 
 /// The keys as a table, each column as wide as its widest cell.
 fn table(keys: &[KeyRow], now: DateTime<Utc>) -> String {
-    let header = ["ID", "NAME", "SCOPES", "AGENTS", "CREATED", "EXPIRES", "LAST USED", "REVOKED"]
-        .map(str::to_owned);
+    let header =
+        ["ID", "NAME", "SCOPES", "AGENTS", "CREATED", "EXPIRES", "LAST USED", "REVOKED", "MADE BY"]
+            .map(str::to_owned);
     let rows: Vec<_> =
         std::iter::once(header).chain(keys.iter().map(|key| cells(key, now))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<_> = (0..8).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<_> = (0..9).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         let mut line = String::new();
@@ -144,7 +163,7 @@ fn table(keys: &[KeyRow], now: DateTime<Utc>) -> String {
     out
 }
 
-fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 8] {
+fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 9] {
     let time = |at: Option<DateTime<Utc>>, none: &str| {
         at.map_or_else(|| none.to_owned(), |at| at.format("%Y-%m-%d %H:%M").to_string())
     };
@@ -161,6 +180,7 @@ fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 8] {
         time(key.expires_at, "never") + if over { " (over)" } else { "" },
         time(key.last_used_at, "never"),
         time(key.revoked_at, "-"),
+        key.made_by.map_or_else(|| "-".to_owned(), |maker| maker.to_string()),
     ]
 }
 
@@ -190,10 +210,11 @@ mod tests {
             expires_at: Some(at(60)),
             revoked_at: None,
             last_used_at: None,
+            made_by: None,
         };
         insta::assert_snapshot!(table(&[key], at(60)), @r"
-        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                  LAST USED  REVOKED
-        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (over)  never      -
+        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                  LAST USED  REVOKED  MADE BY
+        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (over)  never      -        -
         ");
     }
 }

@@ -46,6 +46,12 @@ impl<'a> Object<'a> {
         Value::of(raw.get())
     }
 
+    /// The values of a member that may be repeated.
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = Value<'a>> {
+        let named = self.0.iter().filter(move |(Bytes(name), _)| **name == *key.as_bytes());
+        named.filter_map(|(_, raw)| Value::of(raw.get()))
+    }
+
     /// The object under a key, where there is one that can be read.
     pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
         match self.get(key)? {
@@ -61,7 +67,7 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Value<'a> {
-    fn of(raw: &'a str) -> Option<Self> {
+    pub(super) fn of(raw: &'a str) -> Option<Self> {
         Some(match raw.as_bytes().first()? {
             b'n' => return None,
             b'"' => match serde_json::from_str::<Bytes<'_>>(raw) {

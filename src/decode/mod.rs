@@ -6,6 +6,7 @@
 //! any of them has for it, so that a mixture can be read, too.
 
 mod json;
+pub mod names;
 
 use std::borrow::Cow;
 

@@ -1,5 +1,6 @@
 //! Background jobs: each is a loop and a `run_once` that tests call.
 
+pub mod agent_journal;
 pub mod indexer;
 pub mod partitions;
 pub mod pulse;

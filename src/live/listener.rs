@@ -1,6 +1,7 @@
 //! One who listens: where it stands, and what it is told next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
@@ -11,6 +12,8 @@ use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;
 use crate::store::{Position, StoreError};
 
+/// Longest that a turn brings the journal by agent up to date.
+const FOLLOWING: Duration = Duration::from_secs(1);
 /// Bytes of events that are taken at a time; one event may pass it. All that a listener holds.
 const TAKEN_BYTES: usize = 64 << 10;
 
@@ -115,6 +118,9 @@ impl Listener {
         let turn = tokio::time::timeout_at(until, self.live.0.catching_up.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Ok(Told::Nothing) };
         let store = &self.live.0.store;
+        if self.filter.bound && !store.follow_journal(FOLLOWING).await? {
+            return Ok(Told::Nothing);
+        }
         let Some(changes) = store.changes(Some(&self.position), &self.filter, READING).await?
         else {
             return Ok(Told::Lost);

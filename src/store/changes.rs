@@ -9,7 +9,8 @@ use std::sync::Arc;
 use sqlx::query;
 use uuid::Uuid;
 
-use super::journal::{Entry, Erasure, MessageKey, Place};
+use super::agent_journal::Key;
+use super::journal::{Entry, Erasure, Place};
 use super::messages::MessageRow;
 use super::page::{AFTER_ALL, BEFORE_ALL};
 use super::sessions::{SessionRow, select_sessions};
@@ -31,6 +32,9 @@ pub struct ChangeFilter {
     pub source: Option<String>,
     /// Only of the sessions that this names: the sender's id, or ours.
     pub session: Option<String>,
+    /// The caller's key is bound to agents: the reading takes as long, and comes as far, whatever
+    /// other agents say.
+    pub bound: bool,
 }
 
 impl ChangeFilter {
@@ -106,17 +110,13 @@ pub struct Changes {
     pub more: bool,
 }
 
-/// What an entry names.
-enum Key {
-    Session(Uuid),
-    Message(MessageKey),
-    Erasure(Erasure),
-}
-
 /// Keys to be looked at.
 struct Keys {
     keys: Vec<(Position<Place>, Key)>,
     more: bool,
+    /// How far a reading gets that has looked at all of them, and there are no more; where it is
+    /// known, and lies behind the last one.
+    end: Option<Position<Place>>,
 }
 
 impl Store {
@@ -128,10 +128,13 @@ impl Store {
         filter: &ChangeFilter,
         most: Most,
     ) -> Result<Option<Changes>, StoreError> {
-        let Some(Keys { keys, mut more }) = self.keys_after(after, filter, most.items).await?
-        else {
-            return Ok(None);
+        let found = match &filter.agents {
+            Some(agents) if filter.bound => {
+                self.keys_of_agents(agents, after, filter, most.items).await?
+            }
+            _ => self.keys_after(after, filter, most.items).await?,
         };
+        let Some(Keys { keys, mut more, end }) = found else { return Ok(None) };
         let sessions = self.sessions_of(&keys, filter).await?;
         let mut reached = after.cloned().unwrap_or(Position::START);
         let mut wanted = Vec::new();
@@ -149,6 +152,9 @@ impl Store {
             if shown {
                 wanted.push((position, key));
             }
+        }
+        if let Some(end) = end.filter(|_| !more) {
+            reached = end;
         }
         let mut texts = self.messages_of(&wanted, most.bytes).await?;
         let mut items = Vec::with_capacity(wanted.len());
@@ -178,6 +184,23 @@ impl Store {
         Ok(Some(Changes { items, reached, more }))
     }
 
+    /// The same of some agents alone, by what is known of the journal by agent.
+    async fn keys_of_agents(
+        &self,
+        agents: &[String],
+        after: Option<&Position<Place>>,
+        filter: &ChangeFilter,
+        items: usize,
+    ) -> Result<Option<Keys>, StoreError> {
+        let narrow = filter.source.is_some() || filter.session.is_some();
+        let enough = if narrow { MOST_KEYS.max(items) } else { items };
+        let found = self.items_of_agents(agents, after, enough).await?;
+        Ok(found.map(|found| {
+            let end = Some(found.end).filter(|end| Some(end.key) > after.map(|after| after.key));
+            Keys { keys: found.keys, more: found.more, end }
+        }))
+    }
+
     /// What to look at: enough for a page, or as much as one reading may where a filter leaves
     /// some out.
     async fn keys_after(
@@ -205,11 +228,11 @@ impl Store {
             if keys.len() >= enough || !stretch.more {
                 let more = stretch.more || keys.len() > enough;
                 keys.truncate(enough);
-                return Ok(Some(Keys { keys, more }));
+                return Ok(Some(Keys { keys, more, end: None }));
             }
             from = last.saturating_add(1);
         }
-        Ok(Some(Keys { keys, more: true }))
+        Ok(Some(Keys { keys, more: true, end: None }))
     }
 
     /// The sessions that the keys name, as far as the filter lets them through.

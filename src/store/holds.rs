@@ -23,6 +23,19 @@ pub struct HoldRow {
     pub source: Option<String>,
     /// Since when.
     pub created_at: DateTime<Utc>,
+    /// The key that asked for it, as far as it may be seen.
+    pub made_by: Option<Uuid>,
+}
+
+/// What became of the wish to end a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It has ended.
+    Yes,
+    /// There was none.
+    NotHeld,
+    /// A key that sees more than the caller asked for it.
+    NotAllowed,
 }
 
 /// What became of the wish to hold something.
@@ -47,9 +60,12 @@ macro_rules! page_of_holds {
                 h.session_id,
                 s.sender_session_id AS "sender_session_id?",
                 s.source AS "source?",
-                h.created_at
+                h.created_at,
+                m.id AS "made_by?"
             FROM holds AS h
             LEFT JOIN sessions AS s ON s.id = h.session_id
+            LEFT JOIN api_keys AS m
+                ON m.id = h.key_id AND ($1::text[] IS NULL OR m.agent_ids <@ $1)
             WHERE ($1::text[] IS NULL OR h.agent_id = ANY ($1))
                 AND (h.created_at, h.id) "#
                 + $beyond
@@ -72,13 +88,16 @@ macro_rules! page_of_holds {
 }
 
 impl Store {
-    /// Holds something from now on; what is held already stays so since then.
+    /// Holds something from now on; what is held already stays so since then, and becomes the hold of
+    /// the caller's key where that sees as much as the one that asked for it, or more. `visible`
+    /// are the agents that the caller sees.
     pub async fn hold(
         &self,
         target: Target<'_>,
         id: Uuid,
         at: DateTime<Utc>,
         key_id: Option<Uuid>,
+        visible: Option<&[String]>,
     ) -> Result<Held, StoreError> {
         let (agent_id, session_id) = (target.agent_id(), target.session_id());
         let mut connection = self.pool.acquire().await?.detach();
@@ -112,6 +131,22 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        sqlx::query!(
+            "UPDATE holds AS h
+             SET key_id = $3
+             FROM api_keys AS m
+             WHERE h.agent_id = $1
+                 AND h.session_id IS NOT DISTINCT FROM $2
+                 AND m.id = h.key_id
+                 AND m.agent_ids IS NOT NULL
+                 AND ($4::text[] IS NULL OR m.agent_ids <@ $4)",
+            agent_id,
+            session_id,
+            key_id,
+            visible,
+        )
+        .execute(&mut *transaction)
+        .await?;
         let row = query_as!(
             HoldRow,
             r#"SELECT
@@ -120,12 +155,16 @@ impl Store {
                  h.session_id,
                  s.sender_session_id AS "sender_session_id?",
                  s.source AS "source?",
-                 h.created_at
+                 h.created_at,
+                 m.id AS "made_by?"
              FROM holds AS h
              LEFT JOIN sessions AS s ON s.id = h.session_id
+             LEFT JOIN api_keys AS m
+                 ON m.id = h.key_id AND ($3::text[] IS NULL OR m.agent_ids <@ $3)
              WHERE h.agent_id = $1 AND h.session_id IS NOT DISTINCT FROM $2"#,
             agent_id,
             session_id,
+            visible,
         )
         .fetch_one(&mut *transaction)
         .await?;
@@ -134,16 +173,42 @@ impl Store {
         Ok(Held::Yes(row))
     }
 
-    /// Ends a hold; `false` where there was none.
-    pub async fn release_hold(&self, target: Target<'_>) -> Result<bool, StoreError> {
+    /// Ends a hold. A caller that is bound to agents ends those that keys asked for which see no
+    /// more than it does.
+    pub async fn release_hold(
+        &self,
+        target: Target<'_>,
+        visible: Option<&[String]>,
+    ) -> Result<Released, StoreError> {
         let done = sqlx::query!(
-            "DELETE FROM holds WHERE agent_id = $1 AND session_id IS NOT DISTINCT FROM $2",
+            "DELETE FROM holds
+             WHERE agent_id = $1
+                 AND session_id IS NOT DISTINCT FROM $2
+                 AND (
+                     $3::text[] IS NULL
+                     OR EXISTS (
+                         SELECT FROM api_keys AS m WHERE m.id = holds.key_id AND m.agent_ids <@ $3
+                     )
+                 )",
             target.agent_id(),
             target.session_id(),
+            visible,
         )
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() > 0 {
+            return Ok(Released::Yes);
+        }
+        let held = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                 SELECT FROM holds WHERE agent_id = $1 AND session_id IS NOT DISTINCT FROM $2
+             ) AS "held!""#,
+            target.agent_id(),
+            target.session_id(),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(if held { Released::NotAllowed } else { Released::NotHeld })
     }
 
     /// A part of the list of holds, by when they were made; only of those agents that are

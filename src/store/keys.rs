@@ -105,6 +105,8 @@ pub struct NewKey<'a> {
     pub created_at: DateTime<Utc>,
     /// When it stops to be valid.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The key that makes it; `None` is the one of the settings, or the command line.
+    pub made_by: Option<Uuid>,
 }
 
 /// A key as it is kept.
@@ -126,6 +128,8 @@ pub struct KeyRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// The key that made it, as far as it is known and may be seen.
+    pub made_by: Option<Uuid>,
 }
 
 /// Agents' ids in order, each once: a query that meets one twice would find its rows twice.
@@ -151,7 +155,13 @@ macro_rules! page_of_keys {
                 created_at,
                 expires_at,
                 revoked_at,
-                last_used_at
+                last_used_at,
+                (
+                    SELECT m.id
+                    FROM api_keys AS m
+                    WHERE m.id = api_keys.made_by
+                        AND ($1::text[] IS NULL OR m.agent_ids <@ $1)
+                ) AS made_by
             FROM api_keys
             WHERE ($1::text[] IS NULL OR agent_ids <@ $1)
                 AND (created_at, id) "#
@@ -175,29 +185,6 @@ macro_rules! page_of_keys {
 }
 
 impl Store {
-    /// Keeps a new key.
-    pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<(), StoreError> {
-        let scopes = Scope::ALL.into_iter().filter(|scope| key.scopes.contains(scope));
-        let scopes: Vec<_> = scopes.map(|scope| scope.as_str().to_owned()).collect();
-        let agent_ids = key.agent_ids.map(<[_]>::to_vec).map(each_once);
-        query!(
-            r#"
-            INSERT INTO api_keys (id, name, key_sha256, scopes, agent_ids, created_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            "#,
-            key.id,
-            key.name,
-            &key.hash.0[..],
-            &scopes,
-            agent_ids.as_deref(),
-            key.created_at,
-            key.expires_at
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// A part of the list of keys, by when they were made; only of those that are bound to none but
     /// the `visible` agents.
     pub async fn page_keys(
@@ -225,7 +212,8 @@ impl Store {
                 created_at,
                 expires_at,
                 revoked_at,
-                last_used_at
+                last_used_at,
+                made_by
             FROM api_keys
             ORDER BY created_at DESC, id DESC
             "#
@@ -248,7 +236,8 @@ impl Store {
                 created_at,
                 expires_at,
                 revoked_at,
-                last_used_at
+                last_used_at,
+                made_by
             FROM api_keys
             WHERE key_sha256 = $1
             "#,
@@ -274,30 +263,6 @@ impl Store {
         .await?;
         // A hash of another length is none that a key of ours has.
         Ok(hashes.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
-    }
-
-    /// Revokes a key; a key that was revoked before stays so since then. `false` where there is
-    /// no such key among those that are bound to none but the `visible` agents.
-    pub async fn revoke_key(
-        &self,
-        id: Uuid,
-        visible: Option<&[String]>,
-        at: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let done = query!(
-            r#"
-            UPDATE api_keys
-            SET revoked_at = COALESCE(revoked_at, $2)
-            WHERE id = $1
-                AND ($3::text[] IS NULL OR agent_ids <@ $3)
-            "#,
-            id,
-            at,
-            visible
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
     }
 
     /// Notes that a key was used, unless that was noted after `stale`: several processes may

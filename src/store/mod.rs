@@ -1,16 +1,19 @@
 //! All SQL that is run on Postgres, a file a noun. What comes out are plain rows: what they mean
 //! to a caller is `api`'s business.
 
+mod agent_journal;
 pub mod agents;
 pub mod changes;
 pub mod completeness;
 pub mod continuations;
+pub mod cursor_keys;
 pub mod deliveries;
 pub mod erase;
 pub mod export;
 pub mod holds;
 pub mod ingest;
 pub mod journal;
+pub mod key_changes;
 pub mod keys;
 mod lanes;
 mod log_walk;

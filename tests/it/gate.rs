@@ -108,6 +108,7 @@ async fn make_key(app: &App) -> String {
         agent_ids: None,
         created_at: app.clock.now(),
         expires_at: None,
+        made_by: None,
     };
     Store::new(app.database.pool().clone()).insert_key(&new).await.unwrap();
     key

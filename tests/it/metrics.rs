@@ -287,6 +287,7 @@ async fn the_figures_need_a_key_for_figures_and_for_every_agent() {
             agent_ids,
             created_at: now(),
             expires_at: None,
+            made_by: None,
         };
         store.insert_key(&new).await.unwrap();
         assert_eq!(app.get_as(&key, "/metrics").await.status, status, "{scopes:?}");

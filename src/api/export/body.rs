@@ -13,7 +13,7 @@ use super::encode::Encoder;
 use super::pack::Packer;
 use super::table::{self, Column};
 use crate::api::Keyring;
-use crate::api::cursor::{self, Fingerprint, Key};
+use crate::api::cursor::{Fingerprint, Key, Sealer};
 use crate::api::session::Session;
 use crate::domain::session::SilenceLimits;
 use crate::lifecycle::Lifecycle;
@@ -75,7 +75,8 @@ pub(super) struct Rows {
     /// What they are called.
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
-    pub(super) with_cursor: bool,
+    /// What seals the rows' cursors, where they have some.
+    pub(super) sealer: Option<Sealer>,
     /// When the export began.
     pub(super) now: DateTime<Utc>,
     fingerprint: Fingerprint,
@@ -90,7 +91,7 @@ impl Rows {
         silence: SilenceLimits,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { name, columns, with_cursor: false, now, fingerprint, silence }
+        Self { name, columns, sealer: None, now, fingerprint, silence }
     }
 
     fn write(&self, page: &Page, encoder: &mut Encoder) -> anyhow::Result<()> {
@@ -116,7 +117,7 @@ impl Rows {
 
     fn cursor(&self, at: DateTime<Utc>, session: Uuid, row: Uuid) -> Option<String> {
         let position = Position { at, key: RowKey { session, row } };
-        self.with_cursor.then(|| cursor::encode(&self.fingerprint, &position))
+        self.sealer.as_ref().map(|sealer| sealer.seal(&self.fingerprint, &position))
     }
 }
 

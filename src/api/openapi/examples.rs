@@ -28,8 +28,8 @@ fn by_name(name: &str) -> Option<Value> {
         "outcome" => json!("stored"),
         "event_type" => json!("chat.push"),
         "generation" => json!("b"),
-        "reason" | "end_reason" | "revoked_at" | "last_test_at" | "ended_at"
-        | "oldest_age_seconds" => {
+        "reason" | "end_reason" | "revoked_at" | "made_by" | "last_test_at" | "ended_at"
+        | "oldest_age_seconds" | "error_bound" => {
             json!(null)
         }
         "min_messages" | "participant_count" => json!(2),
@@ -71,7 +71,7 @@ fn by_name(name: &str) -> Option<Value> {
         "compression" => json!("zstd"),
         "flag" => json!("no_join"),
         "count" | "visit" | "seq" => json!(1),
-        "timestamp" | "at" | "last_activity_at" | "erased_at" => {
+        "timestamp" | "at" | "last_activity_at" | "erased_at" | "finished_at" => {
             json!("2026-09-28T14:54:13.945697Z")
         }
         "kind" | "type" => json!("message"),

@@ -20,8 +20,8 @@ use utoipa::OpenApi;
 pub(super) use shared::{AgentId, Expiry, Paging, ScopeName, Selectors, SessionFilters, Time};
 
 use crate::api::{
-    agents, changes, deliveries, docs, erase, export, health, holds, keys, messages, metrics,
-    search, sessions, stream, transcript, visits,
+    agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
+    metrics, search, sessions, stream, transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -36,6 +36,7 @@ use crate::webhook::handler;
     servers((url = "./", description = "This service.")),
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
+        (name = "Analytics", description = "How many, how long, and when: figures without any text."),
         (name = "Export", description = "All of it as files."),
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
@@ -55,12 +56,15 @@ use crate::webhook::handler;
         transcript::show,
         visits::list,
         search::list,
+        analytics::catalog,
         changes::list,
         stream::listen,
         export::messages,
         export::sessions,
         erase::session,
         erase::agent,
+        erase::list,
+        erase::show,
         holds::list,
         holds::session,
         holds::release_session,

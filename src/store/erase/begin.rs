@@ -29,6 +29,8 @@ pub struct NewErasure<'a> {
     pub at: DateTime<Utc>,
     /// The key that asks for it; `None` is the one of the settings.
     pub key_id: Option<Uuid>,
+    /// That key is bound to agents: only what provably is its agent's goes.
+    pub bound: bool,
 }
 
 /// What became of the wish.
@@ -36,7 +38,7 @@ pub struct NewErasure<'a> {
 pub enum Begun {
     /// It is written down, and is to be carried out.
     Yes,
-    /// The same has been begun before, and has not come to its end.
+    /// The same, or more, has been begun before and has not come to its end.
     Already(Uuid),
     /// It, or something of it, is held.
     Held,
@@ -75,10 +77,12 @@ impl Store {
              WHERE finished_at IS NULL
                  AND agent_id = $1
                  AND session_id IS NOT DISTINCT FROM $2
+                 AND (NOT bound OR $3)
              ORDER BY id
              LIMIT 1",
             agent_id,
             session_id,
+            new.bound,
         )
         .fetch_optional(&mut *transaction)
         .await?;
@@ -105,9 +109,10 @@ impl Store {
         };
         sqlx::query!(
             "INSERT INTO erasures (
-                 id, kind, agent_id, session_id, sender_session_id, source, erased_at, counts, key_id
+                 id, kind, agent_id, session_id, sender_session_id, source, erased_at, counts, key_id,
+                 bound
              )
-             VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', $8)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', $8, $9)",
             new.id,
             kind,
             agent_id,
@@ -116,6 +121,7 @@ impl Store {
             session.map(|row| row.source.as_str()),
             new.at,
             new.key_id,
+            new.bound,
         )
         .execute(&mut *transaction)
         .await?;

@@ -9,8 +9,9 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::names::Names;
+use super::names::Reach;
 use super::{Receipt, note};
+use crate::decode::names::Named;
 use crate::domain::{EventId, SourceName};
 use crate::store::log_walk::{LogWalk, Stretch};
 
@@ -25,19 +26,17 @@ const UNMOVED: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verb
 
 /// Whose deliveries are looked for.
 struct Wanted<'a> {
-    agent_id: &'a str,
     /// Of one session: ours, and the source that delivered it.
     session: Option<(Uuid, &'a str)>,
-    names: Names,
+    reach: Reach<'a>,
 }
 
 impl<'a> Wanted<'a> {
     fn of(receipt: &'a Receipt) -> Self {
         let session = receipt.session.as_ref();
         Self {
-            agent_id: &receipt.agent_id,
             session: session.map(|session| (session.id, session.source.as_str())),
-            names: receipt.names(),
+            reach: receipt.reach(),
         }
     }
 
@@ -77,9 +76,10 @@ pub(super) async fn erase(
 pub(super) async fn tells_of(
     connection: &mut PgConnection,
     agent_id: &str,
+    bound: bool,
     until: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    let wanted = Wanted { agent_id, session: None, names: Names::of(agent_id, None) };
+    let wanted = Wanted { session: None, reach: Reach { agent_id, session_id: None, bound } };
     let mut walk = LogWalk::up_to(until);
     while let Some(stretch) = walk.next(connection).await? {
         let Stretch { after, to } = stretch;
@@ -124,7 +124,7 @@ async fn delete_named(
         after.1,
         to.0,
         to.1,
-        wanted.agent_id,
+        wanted.reach.agent_id,
         wanted.session.map(|(id, _)| id),
     )
     .execute(connection)
@@ -163,7 +163,7 @@ async fn delete_naming(
 }
 
 /// What is in quarantine, types that are not known yet and events of the account have no session,
-/// so their bytes are searched for the name; unless they are another agent's.
+/// so the names in their bodies say whose they are.
 async fn naming(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
@@ -183,7 +183,7 @@ async fn naming(
         after.1,
         to.0,
         to.1,
-        wanted.agent_id,
+        wanted.reach.agent_id,
         wanted.source(),
     )
     .fetch_all(&mut *connection)
@@ -200,7 +200,7 @@ async fn naming(
         )
         .fetch_all(&mut *connection)
         .await?;
-        for row in rows.into_iter().filter(|row| wanted.names.stand_in(&row.body)) {
+        for row in rows.into_iter().filter(|row| wanted.reach.covers(&Named::in_body(&row.body))) {
             let source = SourceName::parse(&row.source).unwrap_or_default();
             let computed = || EventId::of(&source, row.sender_delivery_id.as_deref(), &row.body).0;
             naming.push(Naming { id: row.id, event_id: row.event_id.unwrap_or_else(computed) });

@@ -8,6 +8,7 @@
 mod begin;
 mod log;
 mod names;
+mod receipts;
 mod rows;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +18,8 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 pub use begin::{Begun, NewErasure, Target};
-pub use names::Names;
+pub use names::Reach;
+pub use receipts::ErasureFilter;
 pub use rows::Tally;
 pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 
@@ -46,8 +48,12 @@ pub struct Receipt {
     pub session: Option<ErasedSession>,
     /// What arrived or happened up to here is not stored again.
     pub erased_at: DateTime<Utc>,
+    /// When everything was gone; `None` while some of it is not.
+    pub finished_at: Option<DateTime<Utc>>,
     /// Rows that are gone, by table.
     pub rows: Tally,
+    /// A key that is bound to agents asked for it.
+    pub bound: bool,
 }
 
 impl Receipt {
@@ -62,8 +68,14 @@ impl Receipt {
         }
     }
 
-    fn names(&self) -> Names {
-        Names::of(&self.agent_id, self.session.as_ref().map(|one| one.session_id.as_str()))
+    /// What it reaches by the names in a body.
+    fn reach(&self) -> Reach<'_> {
+        let session = self.session.as_ref();
+        Reach {
+            agent_id: &self.agent_id,
+            session_id: session.map(|session| session.session_id.as_str()),
+            bound: self.bound,
+        }
     }
 }
 
@@ -114,10 +126,12 @@ impl Store {
 
     /// Whether there is anything to erase of an agent. One that never had a session may have events
     /// of the account, deliveries in the log, or something in quarantine that names it: those are
-    /// looked for along the whole log.
+    /// looked for along the whole log. For a key that is `bound`, only what provably is the agent's
+    /// counts.
     pub async fn has_anything_of(
         &self,
         agent_id: &str,
+        bound: bool,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let known = sqlx::query_scalar!(
@@ -137,7 +151,7 @@ impl Store {
             return Ok(true);
         }
         let mut connection = self.patient().await?;
-        let told = log::tells_of(&mut connection, agent_id, now).await?;
+        let told = log::tells_of(&mut connection, agent_id, bound, now).await?;
         let _ = connection.close().await;
         Ok(told)
     }
@@ -158,7 +172,7 @@ async fn carry_out(
     id: Uuid,
     clock: &Clock,
 ) -> Result<Option<Receipt>, sqlx::Error> {
-    let Some(mut receipt) = load(connection, id).await? else { return Ok(None) };
+    let Some(mut receipt) = receipts::unfinished(connection, id).await? else { return Ok(None) };
     match receipt.session.as_ref().map(|session| session.id) {
         Some(session) => erase_sessions(connection, &mut receipt, &[session], clock).await?,
         None => {
@@ -174,33 +188,6 @@ async fn carry_out(
     log::erase(connection, &mut receipt).await?;
     finish(connection, &mut receipt, clock).await?;
     Ok(Some(receipt))
-}
-
-async fn load(connection: &mut PgConnection, id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT
-             agent_id, session_id, sender_session_id, source, erased_at, counts::text AS "counts!"
-         FROM erasures
-         WHERE id = $1 AND finished_at IS NULL"#,
-        id,
-    )
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let session = row.session_id.map(|id| ErasedSession {
-        id,
-        session_id: row.sender_session_id.unwrap_or_default(),
-        source: row.source.unwrap_or_default(),
-    });
-    Ok(Some(Receipt {
-        id,
-        kind: if session.is_some() { ErasureKind::Session } else { ErasureKind::Agent },
-        agent_id: row.agent_id,
-        session,
-        erased_at: row.erased_at,
-        rows: serde_json::from_str(&row.counts)
-            .map_err(|error| sqlx::Error::Decode(error.into()))?,
-    }))
 }
 
 /// An agent's sessions in the order of their ids, so that each is met once, also where it starts
@@ -344,13 +331,19 @@ async fn finish(
         .execute(&mut *transaction)
         .await?;
         receipt.rows.add("other_events", gone.rows_affected());
+        // It says when the agent was spoken with.
+        sqlx::query!("DELETE FROM journal_agents WHERE agent_id = $1", receipt.agent_id)
+            .execute(&mut *transaction)
+            .await?;
         append_erasures(&mut transaction, &[receipt.erasure()], &[]).await?;
     }
+    let finished_at = clock.now();
+    receipt.finished_at = Some(finished_at);
     sqlx::query!(
         "UPDATE erasures SET counts = $2::text::jsonb, finished_at = $3 WHERE id = $1",
         receipt.id,
         counts(&receipt.rows)?,
-        clock.now(),
+        finished_at,
     )
     .execute(&mut *transaction)
     .await?;

@@ -1,40 +1,33 @@
-//! Whether a body that belongs to no session names somebody.
+//! Which bodies an erasure reaches among those that belong to no session that could be read.
 
-/// What an agent or a session is called, as it may stand in a body.
-#[derive(Clone, Debug)]
-pub struct Names(Vec<Vec<u8>>);
+use crate::decode::names::Named;
 
-impl Names {
-    /// Of a session, or of an agent where there is none.
+/// What an erasure reaches by the names in a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// Whose data is erased.
+    pub agent_id: &'a str,
+    /// The sender's id of the session; `None` for all that the agent has.
+    pub session_id: Option<&'a str>,
+    /// A key that is bound to agents asked for it: only what provably is the agent's.
+    pub bound: bool,
+}
+
+impl Reach<'_> {
+    /// Whether the erasure reaches a body with these names.
+    ///
+    /// A body that names the session and no agent is reached where no bound key asked: nothing says
+    /// whose it is, and who sees everything rather erases too much of it. A bound key reaches
+    /// only whole JSON objects whose every name of an agent is its agent's.
     #[must_use]
-    pub fn of(agent_id: &str, sender_session_id: Option<&str>) -> Self {
-        let name = sender_session_id.unwrap_or(agent_id);
-        let plain = name.as_bytes().to_vec();
-        // As JSON writes it: with all that is not ASCII escaped, or only what must be.
-        let quoted = serde_json::Value::from(name).to_string();
-        let short = quoted.trim_matches('"').as_bytes().to_vec();
-        let ascii = name.encode_utf16().flat_map(|unit| match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii() => vec![byte],
-            _ => format!("\\u{unit:04x}").into_bytes(),
-        });
-        let mut names = vec![plain, short, ascii.collect()];
-        names.dedup();
-        Self(names)
-    }
-
-    /// A name stands in the body, and is no part of a longer one.
-    #[must_use]
-    pub fn stand_in(&self, body: &[u8]) -> bool {
-        let part_of_name = |byte: Option<&u8>| {
-            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+    pub fn covers(&self, named: &Named) -> bool {
+        let names_agent = named.agents.contains(self.agent_id);
+        let is_agents = if self.bound {
+            named.whole && names_agent && named.agents.len() == 1
+        } else {
+            names_agent || self.session_id.is_some() && named.agents.is_empty()
         };
-        self.0.iter().any(|name| {
-            let ends = name.len()..=body.len();
-            ends.filter(|end| body[end - name.len()..*end] == **name).any(|end| {
-                let before = (end - name.len()).checked_sub(1).and_then(|at| body.get(at));
-                !part_of_name(before) && !part_of_name(body.get(end))
-            })
-        })
+        is_agents && self.session_id.is_none_or(|session| named.sessions.contains(session))
     }
 }
 
@@ -42,16 +35,39 @@ impl Names {
 mod tests {
     use super::*;
 
+    /// Whether it reaches a body, asked for by a key that sees everything, and by a bound one.
+    fn covers(session_id: Option<&str>, body: &str) -> (bool, bool) {
+        let (named, all) =
+            (Named::in_body(body.as_bytes()), Reach { agent_id: "A", session_id, bound: false });
+        (all.covers(&named), Reach { bound: true, ..all }.covers(&named))
+    }
+
     #[test]
-    fn a_name_is_found_whole_however_it_is_written() {
-        let names = Names::of("A", Some("séance-7"));
-        for body in ["{\"session_id\": \"séance-7\"", "{\"s\":\"s\\u00e9ance-7\"}", "séance-7"] {
-            assert!(names.stand_in(body.as_bytes()), "{body}");
+    fn agent_is_erased_where_a_member_names_it() {
+        for (body, all, bound) in [
+            (r#"{"agent_id":"A"}"#, true, true),
+            (r#"{"agent_id":"A","data":{"agent_id":"A"}}"#, true, true),
+            (r#"{"agent_id":"A","data":{"agent_id":"B"}}"#, true, false),
+            (r#"{"agent_id":"A","data":{"mess"#, true, false),
+            (r#"{"agent_id":"B","data":{"message":"A"}}"#, false, false),
+            (r#"{"data":{"session_id":"A"}}"#, false, false),
+            ("A", false, false),
+        ] {
+            assert_eq!(covers(None, body), (all, bound), "{body}");
         }
-        for body in ["séance-77", "xséance-7x", "séance", ""] {
-            assert!(!names.stand_in(body.as_bytes()), "{body}");
+    }
+
+    #[test]
+    fn session_is_erased_where_a_member_names_it_and_no_other_agent_is_named() {
+        for (body, all, bound) in [
+            (r#"{"agent_id":"A","data":{"session_id":"user"}}"#, true, true),
+            (r#"{"agent_id":"B","data":{"session_id":"user"}}"#, false, false),
+            (r#"{"data":{"session_id":"user"}}"#, true, false),
+            (r#"{"data":{"session_id":"user","x"#, true, false),
+            (r#"{"agent_id":"A","data":{"role":"user"}}"#, false, false),
+            (r#"{"agent_id":"A","data":{"session_id":"users"}}"#, false, false),
+        ] {
+            assert_eq!(covers(Some("user"), body), (all, bound), "{body}");
         }
-        assert!(Names::of("42", None).stand_in(b"{\"agent_id\":42}"));
-        assert!(!Names::of("42", None).stand_in(b"{\"agent_id\":142}"));
     }
 }

@@ -8,8 +8,9 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Row;
+use crate::decode::names::Named;
 use crate::domain::{Arrival, Delivery, EventId};
-use crate::store::erase::Names;
+use crate::store::erase::Reach;
 
 /// Begins a transaction of the writer's. An erasure waits until all that have begun have ended, and
 /// those that begin later see it: so nothing that is on its way slips past.
@@ -128,24 +129,34 @@ async fn naming(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<Vec<U
     let nameless = || rows.iter().filter(|row| is_nameless(row));
     let Some(oldest) = nameless().map(earliest).min() else { return Ok(Vec::new()) };
     let tombs = sqlx::query!(
-        "SELECT agent_id, sender_session_id, source, erased_at
+        "SELECT agent_id, sender_session_id, source, erased_at, bound
          FROM erasures
          WHERE erased_at >= $1",
         oldest,
     )
     .fetch_all(connection)
     .await?;
+    if tombs.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut erased = Vec::new();
-    for tomb in tombs {
-        let names = Names::of(&tomb.agent_id, tomb.sender_session_id.as_deref());
-        let covers = |row: &&Row<'_>| {
-            let agent = row.delivery().and_then(|delivery| delivery.agent_id.as_deref());
+    for row in nameless() {
+        let named = Named::in_body(&row.arrival.body);
+        let agent = row.delivery().and_then(|delivery| delivery.agent_id.as_deref());
+        let covered = tombs.iter().any(|tomb| {
+            let reach = Reach {
+                agent_id: &tomb.agent_id,
+                session_id: tomb.sender_session_id.as_deref(),
+                bound: tomb.bound,
+            };
             earliest(row) <= tomb.erased_at
                 && agent.is_none_or(|agent| agent == tomb.agent_id)
                 && tomb.source.as_deref().is_none_or(|name| name == row.arrival.source.as_str())
-                && names.stand_in(&row.arrival.body)
-        };
-        erased.extend(nameless().filter(covers).map(|row| row.arrival.id.0));
+                && reach.covers(&named)
+        });
+        if covered {
+            erased.push(row.arrival.id.0);
+        }
     }
     Ok(erased)
 }

@@ -5,6 +5,7 @@
 
 mod log;
 mod months;
+mod parts;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::domain::DeliveryId;
 use crate::store::erase::{
-    BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions, trim,
+    BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, delete_sessions,
 };
 use crate::store::ingest::journal::append_erasures;
 use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
@@ -142,7 +143,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut connection = self.patient().await?;
         drop_whole(&mut connection, limits, now, tally).await?;
-        drop_parts(&mut connection, limits, now, tally).await?;
+        parts::drop_parts(&mut connection, limits, now, tally).await?;
         let _ = connection.close().await;
         Ok(())
     }
@@ -233,103 +234,6 @@ async fn still_old(
     .await?;
     let old = rows.into_iter().filter(|row| Some(row.last_activity_at) < limits.of(&row.source));
     Ok(old.map(|row| row.id).collect())
-}
-
-/// Messages that are over age, of sessions that are not, or are too long to go at once.
-async fn drop_parts(
-    connection: &mut PgConnection,
-    limits: &Limits,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
-) -> Result<(), sqlx::Error> {
-    let (sources, untils, usual) = limits.parts();
-    let mut after = Uuid::nil();
-    let mut shortened = 0;
-    loop {
-        let found = sqlx::query!(
-            r#"SELECT s.id, COALESCE(l.until, $3) AS "until!"
-             FROM sessions AS s
-             LEFT JOIN UNNEST($1::text[], $2::timestamptz[]) AS l (source, until)
-                 ON l.source = s.source
-             WHERE s.id > $4
-                 AND s.started_at < COALESCE(l.until, $3)
-                 AND s.message_count > 0
-             ORDER BY s.id
-             LIMIT $5"#,
-            &sources,
-            &untils,
-            usual,
-            after,
-            BATCH_SESSIONS,
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        let Some(last) = found.last() else { break };
-        after = last.id;
-        for row in found {
-            shortened += u32::from(shorten(connection, row.id, row.until, now, tally).await?);
-        }
-    }
-    // What was too long is not any more.
-    if shortened > 0 { drop_whole(connection, limits, now, tally).await } else { Ok(()) }
-}
-
-async fn shorten(
-    connection: &mut PgConnection,
-    session: Uuid,
-    until: DateTime<Utc>,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
-) -> Result<bool, sqlx::Error> {
-    let mut any = false;
-    loop {
-        let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
-        let held = sqlx::query_scalar!(
-            r#"SELECT EXISTS (
-                 SELECT
-                 FROM sessions AS s
-                 JOIN holds AS h
-                     ON h.agent_id = s.agent_id AND (h.session_id IS NULL OR h.session_id = s.id)
-                 WHERE s.id = $1
-             ) AS "held!""#,
-            session,
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        if held {
-            return Ok(any);
-        }
-        let mut rows = tally.clone();
-        let cut = trim(&mut transaction, session, Some(until), &mut rows).await?;
-        if cut > 0 {
-            tell_of_cut(&mut transaction, session, until, now).await?;
-        }
-        transaction.commit().await?;
-        *tally = rows;
-        any |= cut > 0;
-        if cut < BATCH_MESSAGES {
-            return Ok(any);
-        }
-    }
-}
-
-/// A session that has changed, and of which what was said before a time is gone.
-async fn tell_of_cut(
-    connection: &mut PgConnection,
-    session: Uuid,
-    until: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let row = sqlx::query!(
-        "SELECT agent_id, sender_session_id, source FROM sessions WHERE id = $1",
-        session,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let (id, session_id, source) = (session, row.sender_session_id, row.source);
-    let cut = (row.agent_id, ErasedSession { id, session_id, source });
-    append_erasures(connection, &[retired(cut, now, Some(until))], &[session]).await
 }
 
 /// What is told of a session that was over age, or of what was said in it before a time.

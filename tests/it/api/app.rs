@@ -8,7 +8,9 @@ use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::sync::watch;
-use verbatim::api::{ApiState, Exports, Keyring, SharedReads, access_log, event_text, routes};
+use verbatim::api::{
+    ApiState, CursorKeys, Exports, Keyring, SharedReads, access_log, event_text, routes,
+};
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
 use verbatim::domain::session::SilenceLimits;
@@ -56,12 +58,21 @@ impl TestApi {
 
     /// With other silences between visits.
     pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
+        Self::start_at(database, gaps, Clock::fixed(now()))
+    }
+
+    /// Another service on the same database, with a clock of its own.
+    pub(crate) fn beside(&self, at: DateTime<Utc>) -> Self {
+        Self::start_at(self.database.shared(), VisitGaps::default(), Clock::fixed(at))
+    }
+
+    fn start_at(database: TestDatabase, gaps: VisitGaps, clock: Clock) -> Self {
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
-        let clock = Clock::fixed(now());
         let lifecycle = Lifecycle::new();
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let silence = SilenceLimits::default();
-        let render = event_text(silence, clock.clone());
+        let cursors = CursorKeys::new(store.clone(), clock.clone());
+        let render = event_text(silence, clock.clone(), cursors.clone());
         // Nobody tells of commits, as if all of them were another process's.
         let (_, commits) = watch::channel(());
         let live = Live::start(store.clone(), render, commits, &lifecycle);
@@ -69,6 +80,7 @@ impl TestApi {
             gate: Gate::default(),
             store: store.clone(),
             keyring: keyring.clone(),
+            cursors,
             clock: clock.clone(),
             silence,
             visit_gaps: Arc::new(gaps),
@@ -141,6 +153,7 @@ impl TestApi {
             agent_ids: agents.as_deref(),
             created_at: now(),
             expires_at,
+            made_by: None,
         };
         self.store.insert_key(&new).await.expect("a key is kept");
         key

@@ -60,6 +60,7 @@ struct Theirs {
     deliveries: Vec<String>,
     sessions: Vec<String>,
     key: String,
+    erasure: String,
 }
 
 /// Stores what both have and what only they have.
@@ -99,8 +100,25 @@ async fn their_key(api: &TestApi) -> String {
         agent_ids: Some(&[THEIRS.to_owned()]),
         created_at: now(),
         expires_at: None,
+        made_by: None,
     };
     api.store.insert_key(&new).await.unwrap();
+    id.to_string()
+}
+
+/// The receipt of something of theirs that was erased long ago, by its id.
+async fn their_erasure(api: &TestApi) -> String {
+    let id = DeliveryId::new(now()).0;
+    sqlx::query(
+        "INSERT INTO erasures (id, kind, agent_id, erased_at, finished_at, counts)
+         VALUES ($1, 'agent', $2, $3, $3, '{}')",
+    )
+    .bind(id)
+    .bind(THEIRS)
+    .bind(at(-1_000_000))
+    .execute(api.database.pool())
+    .await
+    .unwrap();
     id.to_string()
 }
 
@@ -111,6 +129,7 @@ impl Theirs {
             deliveries: converse(api).await,
             sessions: vec![SESSIONS[1].to_owned(), id(SESSIONS[0]), id(SESSIONS[1])],
             key: their_key(api).await,
+            erasure: their_erasure(api).await,
         }
     }
 
@@ -123,6 +142,7 @@ impl Theirs {
             "sessions" => self.sessions.clone(),
             "deliveries" => self.deliveries.clone(),
             "keys" => vec![self.key.clone()],
+            "erasures" => vec![self.erasure.clone()],
             other => panic!("{other} is new: say here by which ids another agent's would be found"),
         };
         let mut paths = Vec::new();
@@ -172,7 +192,9 @@ fn allowed(route: &str) -> Vec<String> {
         queries.map(|query| format!("{route}{query}")).collect()
     };
     match route {
-        "/v1/agents" | "/v1/keys" | "/v1/holds" => plain(&["", "?limit=1", "?order=asc"]),
+        "/v1/agents" | "/v1/keys" | "/v1/holds" | "/v1/erasures" => {
+            plain(&["", "?limit=1", "?order=asc"])
+        }
         "/v1/sessions" => with_agents(&["", "?limit=500", queries(route)[0], queries(route)[1]]),
         "/v1/changes" => with_agents(&["", "?limit=1", "?limit=500"]),
         "/v1/deliveries" => {

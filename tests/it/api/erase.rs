@@ -128,7 +128,7 @@ async fn an_erasure_that_was_interrupted_is_finished_by_the_next_look() {
     let api = TestApi::start().await;
     drain(&api, &talk("A", "s", 3, at(-10))).await;
     let id = DeliveryId::new(now()).0;
-    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None };
+    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     // The process ended here. What comes in meanwhile is not stored.
     drain(&api, &talk("A", "other", 3, at(-10))).await;
@@ -380,7 +380,13 @@ async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
         visible: None,
     });
     let verbatim::store::sessions::Found::One(session) = found.await.unwrap() else { panic!() };
-    let new = NewErasure { id: first, target: Target::Session(&session), at: now(), key_id: None };
+    let new = NewErasure {
+        id: first,
+        target: Target::Session(&session),
+        at: now(),
+        key_id: None,
+        bound: false,
+    };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     let again = NewErasure { id: second, ..new };
     assert_eq!(api.store.begin_erasure(&again).await.unwrap(), Begun::Already(first));
@@ -424,4 +430,47 @@ async fn what_went_for_its_age_is_told_to_those_who_follow_along() {
     assert!(told[1]["before"].is_string(), "its beginning");
     run_once(&api.store, now(), &keep).await.unwrap();
     assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, 2, "once");
+}
+
+#[actix_web::test]
+async fn session_that_was_cut_begins_with_what_is_left_of_it() {
+    let api = TestApi::start().await;
+    let long_ago = now() - TimeDelta::days(40);
+    let join = json!({ "event_type": "room.join", "agent_id": "A",
+        "timestamp": (long_ago - TimeDelta::seconds(5)).timestamp(),
+        "data": { "session_id": "joined", "room_name": "hall", "participant_count": 2 } });
+    drain(&api, &[delivered(&join, long_ago)]).await;
+    // More than go at once.
+    drain(&api, &talk("A", "joined", 2_100, long_ago)).await;
+    drain(&api, &talk("A", "spoken", 2, long_ago)).await;
+    for session in ["joined", "spoken"] {
+        drain(&api, &talk("A", session, 3, at(-10))).await;
+    }
+    // It was joined long ago, and spoken in since then alone.
+    let mut late = join.clone();
+    late["data"]["session_id"] = "late".into();
+    drain(&api, &[delivered(&late, long_ago)]).await;
+    drain(&api, &talk("A", "late", 1, at(-9))).await;
+    let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
+    let gone = run_once(&api.store, now(), &keep).await.unwrap();
+    assert_eq!((gone.rows.of("messages"), gone.rows.of("joins")), (2_102, 2));
+
+    for (session, started_at, seconds, opened_by, room) in [
+        ("joined", "2026-09-28T14:54:03.000000Z", 2.0, "room.join", json!("hall")),
+        ("spoken", "2026-09-28T14:54:03.000000Z", 2.0, "chat.push", json!(null)),
+        ("late", "2026-09-28T14:54:04.000000Z", 0.0, "room.join", json!("hall")),
+    ] {
+        let shown = send(&api, "GET", &format!("/v1/sessions/{session}")).await.json();
+        assert_eq!(shown["started_at"], started_at, "{session}");
+        assert_eq!(shown["duration_seconds"], seconds, "{session}");
+        assert_eq!((&shown["opened_by"], &shown["room_name"]), (&json!(opened_by), &room));
+        let visits = send(&api, "GET", &format!("/v1/sessions/{session}/visits")).await.json();
+        assert_eq!(visits["data"][0]["started_at"], started_at, "{session}");
+    }
+    let agent = send(&api, "GET", "/v1/agents/A").await.json();
+    assert_eq!(agent["first_seen_at"], "2026-09-28T14:54:03.000000Z");
+    assert_counts_are_right(&api).await;
+    let told = count(&api, "journal WHERE erasure IS NOT NULL").await;
+    assert!(run_once(&api.store, now(), &keep).await.unwrap().rows.0.is_empty());
+    assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, told, "told once");
 }

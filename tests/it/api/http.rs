@@ -91,7 +91,7 @@ pub(crate) async fn send_body(
     let head = String::from_utf8(bytes[..split].to_vec()).expect("a head of text");
     let status = head[9..12].parse().expect("a status");
     let mut answer = Answer { status, head, body: bytes[split..].to_vec() };
-    if answer.header("transfer-encoding") == Some("chunked") {
+    if method != "HEAD" && answer.header("transfer-encoding") == Some("chunked") {
         answer.body = unchunk(&answer.body);
     }
     answer

@@ -1,5 +1,6 @@
 //! Who is let in, and to what.
 
+use verbatim::store::key_changes::{Revocation, Revoked};
 use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
@@ -168,11 +169,12 @@ async fn a_revoked_key_is_refused_once_it_is_forgotten() {
     let key = api.key(&[Scope::Read], None).await;
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
     let id = api.store.list_keys().await.unwrap()[0].id;
-    assert!(api.store.revoke_key(id, None, at(1)).await.unwrap());
+    let revoke = |at| Revocation { id, visible: None, caller: None, keep_made: false, at };
+    assert_eq!(api.store.revoke_key(&revoke(at(1))).await.unwrap(), Revoked::Yes(1));
     api.keyring.forget();
     let answer = api.get_as(&key, "/v1/agents").await;
     assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_key"));
-    assert!(api.store.revoke_key(id, None, at(9)).await.unwrap());
+    assert_eq!(api.store.revoke_key(&revoke(at(9))).await.unwrap(), Revoked::Yes(1));
     assert_eq!(api.store.list_keys().await.unwrap()[0].revoked_at, Some(at(1)));
 }
 

@@ -41,6 +41,7 @@ async fn a_key_is_shown_once_and_ends_when_it_is_revoked() {
             "expires_at": "2026-12-27T14:54:13.000000Z",
             "revoked_at": null,
             "last_used_at": null,
+            "made_by": null,
         })
     );
     let list = api.get("/v1/keys").await;
@@ -156,12 +157,15 @@ async fn a_key_grants_no_more_than_the_one_that_it_is_made_with() {
 async fn a_bound_key_sees_and_ends_only_keys_that_are_bound_as_it_is() {
     let api = TestApi::start().await;
     let bound = api.key(&[Scope::Admin], Some(&["A", "B"])).await;
-    let make = async |name: &str, agents: Value| {
+    let make = async |key: &str, name: &str, agents: Value| {
         let body = json!({ "name": name, "scopes": ["read"], "agents": agents });
-        create(&api, BOOTSTRAP, &body).await.json()["id"].as_str().unwrap().to_owned()
+        create(&api, key, &body).await.json()["id"].as_str().unwrap().to_owned()
     };
-    let within = make("within", json!(["B"])).await;
-    let beyond = [make("all", json!(null)).await, make("partly", json!(["B", "C"])).await];
+    let within = make(&bound, "within", json!(["B"])).await;
+    let beyond = [
+        make(BOOTSTRAP, "all", json!(null)).await,
+        make(BOOTSTRAP, "partly", json!(["B", "C"])).await,
+    ];
     let mut seen = api.get_as(&bound, "/v1/keys").await.column("name");
     seen.sort_unstable();
     assert_eq!(seen, ["a test's", "within"]);

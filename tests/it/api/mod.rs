@@ -1,6 +1,7 @@
 //! The read API over HTTP, on a database of the test's own.
 
 mod agents;
+mod analytics;
 mod app;
 mod background;
 mod bound;
@@ -9,14 +10,17 @@ mod cursors;
 mod deliveries;
 mod edges;
 mod erase;
+mod erase_reach;
 mod etags;
 mod export;
 mod http;
 mod keys;
 mod keys_http;
 mod killed;
+mod makers;
 mod messages;
 mod rows;
+mod sealed;
 mod search;
 mod sessions;
 mod shared;
@@ -24,4 +28,5 @@ mod stream;
 mod talk;
 mod transcript;
 mod visits;
+mod worlds;
 mod writers;

@@ -19,6 +19,8 @@ pub(crate) struct TestDatabase {
     admin: PgConnectOptions,
     name: String,
     pool: PgPool,
+    /// It is dropped with this value.
+    owned: bool,
 }
 
 impl TestDatabase {
@@ -50,7 +52,13 @@ impl TestDatabase {
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_lazy_with(admin.clone().database(&name));
-        Self { admin, name, pool }
+        Self { admin, name, pool, owned: true }
+    }
+
+    /// The same database, for another service on it. It stays when that value is dropped.
+    pub(crate) fn shared(&self) -> Self {
+        let (admin, name, pool) = (self.admin.clone(), self.name.clone(), self.pool.clone());
+        Self { admin, name, pool, owned: false }
     }
 
     /// How to connect to it.
@@ -77,6 +85,9 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         let (admin, name) = (self.admin.clone(), self.name.clone());
         // A runtime of its own, since the test's may be gone. What fails to be dropped is dropped
         // by the next process of the same number, or with the cluster.

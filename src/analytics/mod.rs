@@ -1,0 +1,6 @@
+//! Definition of every figure, and the calendar by which figures are grouped. Computes, and does
+//! nothing else.
+
+pub mod calendar;
+pub mod catalog;
+pub mod range;

@@ -1,0 +1,3 @@
+//! JSON shapes of answers, apart from the handlers that fill them.
+
+pub(super) mod analytics;

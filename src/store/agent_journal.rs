@@ -1,0 +1,219 @@
+//! The journal by agent: which items of which entries concern an agent. It is made after the
+//! entries, by whoever needs it, so that writers pay nothing for it.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::journal::{Erasure, MessageKey, Place};
+use super::{Position, Store, StoreError};
+
+/// Entries that are added in one transaction: of full ones a tenth of a second's work.
+const BATCH_ENTRIES: i64 = 50;
+
+/// What an item of the journal names.
+#[derive(Clone, Debug)]
+pub(super) enum Key {
+    /// A session that is new or has changed.
+    Session(Uuid),
+    /// A new message.
+    Message(MessageKey),
+    /// Something that was erased.
+    Erasure(Erasure),
+}
+
+/// Items of some agents after a position.
+#[derive(Debug)]
+pub(super) struct AgentItems {
+    /// In order, each with the position behind it.
+    pub(super) keys: Vec<(Position<Place>, Key)>,
+    /// There are more behind them.
+    pub(super) more: bool,
+    /// The end of what is known by agent.
+    pub(super) end: Position<Place>,
+}
+
+impl Store {
+    /// Whether any key in use is bound to agents.
+    pub async fn has_bound_keys(&self) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                 SELECT FROM api_keys WHERE agent_ids IS NOT NULL AND revoked_at IS NULL
+             ) AS "found!""#,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
+    /// Brings the journal by agent up to the journal's end as it is now, unless that takes longer
+    /// than `patience`; returns whether it is there.
+    pub async fn follow_journal(&self, patience: Duration) -> Result<bool, StoreError> {
+        let begun = Instant::now();
+        let standing = sqlx::query!(
+            r#"SELECT p.seq, h.seq AS head FROM journal_agents_position AS p, journal_head AS h"#,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let (mut reached, head) = (standing.seq, standing.head);
+        if reached >= head {
+            return Ok(true);
+        }
+        let mut connection = self.patient().await?;
+        while reached < head && begun.elapsed() < patience {
+            reached = follow(&mut connection).await?;
+        }
+        let _ = connection.close().await;
+        Ok(reached >= head)
+    }
+
+    /// Returns up to `limit` items of agents after a position, or from the first that is kept;
+    /// `None` where the position is not known, or what followed it is no longer kept.
+    pub(super) async fn items_of_agents(
+        &self,
+        agents: &[String],
+        after: Option<&Position<Place>>,
+        limit: usize,
+    ) -> Result<Option<AgentItems>, StoreError> {
+        if let Some(after) = after
+            && !self.journal_knows(after).await?
+        {
+            return Ok(None);
+        }
+        let mut lane = self.lanes.take().await?;
+        let end = sqlx::query!(
+            r#"SELECT
+                 j.seq,
+                 j.received_at,
+                 cardinality(j.session_ids) + cardinality(j.message_ids)
+                     + (j.erasure IS NOT NULL)::integer AS "items!"
+             FROM journal_agents_position AS p
+             JOIN journal AS j ON j.seq = p.seq"#,
+        )
+        .fetch_optional(lane.connection())
+        .await?;
+        let Some(end) = end.map(|end| position(end.seq, end.items, end.received_at)) else {
+            lane.give_back();
+            let end = after.cloned().unwrap_or(Position::START);
+            return Ok(Some(AgentItems { keys: Vec::new(), more: false, end }));
+        };
+        let from = after.map_or(Place::default(), |after| after.key);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        // An entry has one item of an agent at the least, and the first may have been read in part.
+        let rows = sqlx::query!(
+            r#"SELECT
+                 e.seq AS "seq!",
+                 j.received_at AS "received_at!",
+                 k.item AS "item!",
+                 CASE WHEN k.item <= n.sessions
+                     THEN j.session_ids[k.item]
+                     ELSE j.message_session_ids[k.item - n.sessions]
+                 END AS session_id,
+                 j.message_times[k.item - n.sessions] AS occurred_at,
+                 j.message_ids[k.item - n.sessions] AS message_id,
+                 CASE WHEN k.item > n.sessions + n.messages THEN j.erasure::text END AS erasure
+             FROM (
+                 SELECT mine.seq, mine.items
+                 FROM unnest($1::text[]) AS agent (id)
+                 CROSS JOIN LATERAL (
+                     SELECT a.seq, a.items
+                     FROM journal_agents AS a
+                     WHERE a.agent_id = agent.id AND a.seq >= $2 AND a.seq <= $4
+                     ORDER BY a.seq
+                     LIMIT $5::bigint + 1
+                 ) AS mine
+                 ORDER BY mine.seq
+                 FETCH FIRST ($5::bigint + 1) ROWS WITH TIES
+             ) AS e
+             JOIN journal AS j ON j.seq = e.seq
+             CROSS JOIN LATERAL (
+                 SELECT
+                     cardinality(j.session_ids) AS sessions,
+                     cardinality(j.message_ids) AS messages
+             ) AS n
+             CROSS JOIN LATERAL unnest(e.items) AS k (item)
+             WHERE (e.seq, k.item) > ($2, $3)
+             ORDER BY e.seq, k.item
+             LIMIT $5::bigint"#,
+            agents,
+            from.seq,
+            i32::try_from(from.items).unwrap_or(i32::MAX),
+            end.key.seq,
+            most,
+        )
+        .fetch_all(lane.connection())
+        .await?;
+        lane.give_back();
+        let more = rows.len() > limit;
+        let keys = rows.into_iter().take(limit).map(|row| {
+            let key = match (row.session_id, row.occurred_at, row.message_id, row.erasure) {
+                (_, _, _, Some(erasure)) => {
+                    let erasure = serde_json::from_str(&erasure);
+                    Key::Erasure(erasure.map_err(|error| sqlx::Error::Decode(error.into()))?)
+                }
+                (Some(session_id), Some(occurred_at), Some(id), None) => {
+                    Key::Message(MessageKey { session_id, occurred_at, id })
+                }
+                (session_id, ..) => Key::Session(session_id.unwrap_or_default()),
+            };
+            Ok((position(row.seq, row.item, row.received_at), key))
+        });
+        Ok(Some(AgentItems { keys: keys.collect::<Result<_, sqlx::Error>>()?, more, end }))
+    }
+}
+
+fn position(seq: i64, items: i32, at: DateTime<Utc>) -> Position<Place> {
+    Position { at, key: Place { seq, items: items.unsigned_abs() } }
+}
+
+/// Adds the rows of the next entries, and returns up to which there are rows now. Entries become
+/// visible in the order of their numbers, so none is passed over.
+async fn follow(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let reached = sqlx::query_scalar!("SELECT seq FROM journal_agents_position FOR UPDATE")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let to = sqlx::query_scalar!(
+        r#"SELECT COALESCE(max(seq), $1) AS "seq!"
+         FROM (SELECT seq FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2) AS next"#,
+        reached,
+        BATCH_ENTRIES,
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    // A session that is gone has nothing to show.
+    sqlx::query!(
+        "INSERT INTO journal_agents (agent_id, seq, items)
+         SELECT agent_id, seq, array_agg(item ORDER BY item)
+         FROM (
+             SELECT s.agent_id, j.seq, k.item::integer
+             FROM journal AS j
+             CROSS JOIN LATERAL unnest(j.session_ids || j.message_session_ids)
+                 WITH ORDINALITY AS k (session_id, item)
+             JOIN sessions AS s ON s.id = k.session_id
+             WHERE j.seq > $1 AND j.seq <= $2
+             UNION ALL
+             SELECT
+                 erasure ->> 'agent_id',
+                 seq,
+                 cardinality(session_ids) + cardinality(message_ids) + 1
+             FROM journal
+             WHERE seq > $1 AND seq <= $2 AND erasure IS NOT NULL
+         ) AS items
+         GROUP BY agent_id, seq
+         ORDER BY agent_id, seq
+         ON CONFLICT DO NOTHING",
+        reached,
+        to,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!("UPDATE journal_agents_position SET seq = $1", to)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(to)
+}

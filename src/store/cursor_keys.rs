@@ -1,0 +1,129 @@
+//! Keys that cursors are sealed with, shared by every service on the database.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// Bytes of a key's secret.
+const SECRET_BYTES: usize = 32;
+/// Makes one service at a time add a key.
+const ADDING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim cursor keys'))";
+
+/// A key that cursors are sealed with.
+#[derive(Clone)]
+pub struct CursorKey {
+    /// Its id, which stands in each cursor that it sealed.
+    pub id: Uuid,
+    /// 256 random bits.
+    pub secret: [u8; SECRET_BYTES],
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl CursorKey {
+    /// Makes a key from 256 random bits.
+    #[must_use]
+    pub fn generate(created_at: DateTime<Utc>) -> Self {
+        Self { id: Uuid::new_v4(), secret: rand::random(), created_at }
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CursorKey")
+            .field("id", &self.id)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which keys may seal and which may open.
+#[derive(Clone, Copy, Debug)]
+pub struct CursorKeyAges {
+    /// A key that was made at or before this time seals no more.
+    pub seals_after: DateTime<Utc>,
+    /// A key that was made at or before this time opens no more.
+    pub opens_after: DateTime<Utc>,
+}
+
+impl Store {
+    /// Returns the keys that open cursors, the newest first, which seals. Adds one where the newest
+    /// is too old, or there is none; of several services that want to, one does.
+    pub async fn cursor_keys(
+        &self,
+        ages: CursorKeyAges,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CursorKey>, StoreError> {
+        let mut pooled = self.pool.acquire().await?;
+        let keys = load(&mut pooled, ages).await?;
+        if seals(&keys, ages) {
+            return Ok(keys);
+        }
+        let mut connection = pooled.detach();
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(ADDING).execute(&mut *transaction).await?;
+        let mut keys = load(&mut transaction, ages).await?;
+        if !seals(&keys, ages) {
+            let new = CursorKey::generate(now);
+            sqlx::query!(
+                "INSERT INTO cursor_keys (id, secret, created_at) VALUES ($1, $2, $3)",
+                new.id,
+                &new.secret[..],
+                new.created_at,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query!("DELETE FROM cursor_keys WHERE created_at <= $1", ages.opens_after)
+                .execute(&mut *transaction)
+                .await?;
+            tracing::info!(cursor_key = %new.id, "cursor key added");
+            keys.insert(0, new);
+        }
+        transaction.commit().await?;
+        let _ = connection.close().await;
+        Ok(keys)
+    }
+}
+
+/// Whether the newest key may still seal.
+fn seals(keys: &[CursorKey], ages: CursorKeyAges) -> bool {
+    keys.first().is_some_and(|newest| newest.created_at > ages.seals_after)
+}
+
+async fn load(
+    connection: &mut sqlx::PgConnection,
+    ages: CursorKeyAges,
+) -> Result<Vec<CursorKey>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT id, secret, created_at
+         FROM cursor_keys
+         WHERE created_at > $1
+         ORDER BY created_at DESC, id DESC",
+        ages.opens_after,
+    )
+    .fetch_all(connection)
+    .await?;
+    // The table's check holds the length.
+    let keys = rows.into_iter().filter_map(|row| {
+        let secret = row.secret.try_into().ok()?;
+        Some(CursorKey { id: row.id, secret, created_at: row.created_at })
+    });
+    Ok(keys.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_is_not_shown_in_debug_output() {
+        let key =
+            CursorKey { secret: [0xAB; SECRET_BYTES], ..CursorKey::generate(DateTime::UNIX_EPOCH) };
+        let shown = format!("{key:?}");
+        assert!(!shown.contains("171") && !shown.contains("ab, ab"), "{shown}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Receipts of erasures, to be read again.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::{Receipt, Tally};
+use crate::store::journal::{ErasedSession, ErasureKind};
+use crate::store::page::{Order, PageRequest};
+use crate::store::{Store, StoreError};
+
+/// Which receipts a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct ErasureFilter {
+    /// Only these agents'; `None` is all.
+    pub agents: Option<Vec<String>>,
+    /// Only of sessions that this names: the sender's id, or ours.
+    pub session: Option<String>,
+}
+
+/// A row of `erasures`.
+struct Row {
+    id: Uuid,
+    agent_id: String,
+    session_id: Option<Uuid>,
+    sender_session_id: Option<String>,
+    source: Option<String>,
+    erased_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    counts: String,
+    bound: bool,
+}
+
+impl TryFrom<Row> for Receipt {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let session = row.session_id.map(|id| ErasedSession {
+            id,
+            session_id: row.sender_session_id.unwrap_or_default(),
+            source: row.source.unwrap_or_default(),
+        });
+        Ok(Self {
+            id: row.id,
+            kind: if session.is_some() { ErasureKind::Session } else { ErasureKind::Agent },
+            agent_id: row.agent_id,
+            session,
+            erased_at: row.erased_at,
+            finished_at: row.finished_at,
+            rows: serde_json::from_str::<Tally>(&row.counts)
+                .map_err(|error| sqlx::Error::Decode(error.into()))?,
+            bound: row.bound,
+        })
+    }
+}
+
+/// A page of receipts, in the order in which the erasures were begun, which is that of their ids.
+/// Erasures are few enough to sort.
+macro_rules! page_of_receipts {
+    ($order:tt, $beyond:tt, $store:ident, $filter:ident, $page:ident) => {{
+        let (_, start_id) = $page.start();
+        let session_id = $filter.session.as_deref().and_then(|id| Uuid::try_parse(id).ok());
+        sqlx::query_as!(
+            Row,
+            r#"
+            SELECT
+                id,
+                agent_id,
+                session_id,
+                sender_session_id,
+                source,
+                erased_at,
+                finished_at,
+                counts::text AS "counts!",
+                bound
+            FROM erasures
+            WHERE id "#
+                + $beyond
+                + r#" $1
+                AND ($2::text[] IS NULL OR agent_id = ANY ($2))
+                AND ($3::text IS NULL OR sender_session_id = $3 OR session_id = $4)
+            ORDER BY id "#
+                + $order
+                + r#"
+            LIMIT $5
+            "#,
+            start_id,
+            $filter.agents.as_deref(),
+            $filter.session.as_deref(),
+            session_id,
+            i64::from($page.limit)
+        )
+        .fetch_all(&$store.pool)
+        .await
+    }};
+}
+
+impl Store {
+    /// A page of receipts.
+    pub async fn list_erasures(
+        &self,
+        filter: &ErasureFilter,
+        page: &PageRequest,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let rows = match page.order {
+            Order::Desc => page_of_receipts!("DESC", "<", self, filter, page),
+            Order::Asc => page_of_receipts!("ASC", ">", self, filter, page),
+        }?;
+        Ok(rows.into_iter().map(Receipt::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// One receipt, if it is of one of the `visible` agents.
+    pub async fn find_erasure(
+        &self,
+        id: Uuid,
+        visible: Option<&[String]>,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let row = sqlx::query_as!(
+            Row,
+            r#"SELECT
+                 id, agent_id, session_id, sender_session_id, source, erased_at, finished_at,
+                 counts::text AS "counts!", bound
+             FROM erasures
+             WHERE id = $1 AND ($2::text[] IS NULL OR agent_id = ANY ($2))"#,
+            id,
+            visible,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(Receipt::try_from).transpose()?)
+    }
+}
+
+/// An erasure that has not come to its end.
+pub(super) async fn unfinished(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Receipt>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT
+             id, agent_id, session_id, sender_session_id, source, erased_at, finished_at,
+             counts::text AS "counts!", bound
+         FROM erasures
+         WHERE id = $1 AND finished_at IS NULL"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Receipt::try_from).transpose()
+}

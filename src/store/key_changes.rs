@@ -1,0 +1,132 @@
+//! Making and revoking keys, one at a time.
+
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, query, query_scalar};
+use uuid::Uuid;
+
+use super::keys::{NewKey, Scope, each_once};
+use super::{Store, StoreError};
+
+/// One at a time makes or revokes keys: so none is made by a key that is being revoked.
+const CHANGING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim keys'))";
+
+/// A request to revoke a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Revocation<'a> {
+    /// The key to revoke.
+    pub id: Uuid,
+    /// The agents that the caller sees; `None` is every agent.
+    pub visible: Option<&'a [String]>,
+    /// The caller's own key; `None` is the one of the settings, or the command line.
+    pub caller: Option<Uuid>,
+    /// The keys that it made stay valid.
+    pub keep_made: bool,
+    /// Now.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// The key, and those that it made, are revoked: so many in all.
+    Yes(usize),
+    /// There is no such key among those that the caller sees.
+    NotFound,
+    /// A key that sees more than the caller made it.
+    NotAllowed,
+    /// The caller's own key would go along.
+    WouldEndCaller,
+}
+
+impl Store {
+    /// Stores a new key; `false` where the key that makes it has been revoked.
+    pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<bool, StoreError> {
+        let scopes = Scope::ALL.into_iter().filter(|scope| key.scopes.contains(scope));
+        let scopes: Vec<_> = scopes.map(|scope| scope.as_str().to_owned()).collect();
+        let agent_ids = key.agent_ids.map(<[_]>::to_vec).map(each_once);
+        let mut connection = self.pool.acquire().await?.detach();
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(CHANGING).execute(&mut *transaction).await?;
+        let done = query!(
+            r#"
+            INSERT INTO api_keys (
+                id, name, key_sha256, scopes, agent_ids, created_at, expires_at, made_by
+            )
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8
+            WHERE $8::uuid IS NULL
+                OR EXISTS (SELECT FROM api_keys WHERE id = $8 AND revoked_at IS NULL)
+            "#,
+            key.id,
+            key.name,
+            &key.hash.0[..],
+            &scopes,
+            agent_ids.as_deref() as _,
+            key.created_at,
+            key.expires_at,
+            key.made_by
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let _ = connection.close().await;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Revokes a key and, unless they are to stay, all keys that it made, those that they made, and
+    /// so on. Keys that were revoked before stay so since then. A caller that is bound to agents
+    /// revokes its own key, and those that keys made which see no more than it does.
+    pub async fn revoke_key(&self, wanted: &Revocation<'_>) -> Result<Revoked, StoreError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(CHANGING).execute(&mut *transaction).await?;
+        let key = query!(
+            r#"
+            SELECT
+                $2::text[] IS NULL OR k.id = $3 OR COALESCE(m.agent_ids <@ $2, false) AS "allowed!"
+            FROM api_keys AS k
+            LEFT JOIN api_keys AS m ON m.id = k.made_by
+            WHERE k.id = $1 AND ($2::text[] IS NULL OR k.agent_ids <@ $2)
+            "#,
+            wanted.id,
+            wanted.visible,
+            wanted.caller
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        match key {
+            None => return Ok(Revoked::NotFound),
+            Some(key) if !key.allowed => return Ok(Revoked::NotAllowed),
+            Some(_) => {}
+        }
+        let ids = query_scalar!(
+            r#"
+            WITH RECURSIVE made (id) AS (
+                SELECT $1::uuid
+                UNION
+                SELECT k.id
+                FROM made
+                JOIN api_keys AS k ON k.made_by = made.id
+                WHERE NOT $2
+            )
+            SELECT id AS "id!" FROM made
+            "#,
+            wanted.id,
+            wanted.keep_made
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        if wanted.caller.is_some_and(|caller| caller != wanted.id && ids.contains(&caller)) {
+            return Ok(Revoked::WouldEndCaller);
+        }
+        query!(
+            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2) WHERE id = ANY ($1)",
+            &ids,
+            wanted.at
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let _ = connection.close().await;
+        Ok(Revoked::Yes(ids.len()))
+    }
+}

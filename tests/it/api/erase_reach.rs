@@ -1,0 +1,234 @@
+//! What an erasure reaches among deliveries that belong to no session, and its receipt afterwards.
+
+use std::borrow::Cow;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use verbatim::decode::decode;
+use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName};
+use verbatim::jobs::retention::finish_erasures;
+use verbatim::store::erase::{Begun, NewErasure, Target};
+use verbatim::store::ingest::{Row, write};
+use verbatim::store::keys::Scope;
+
+use super::app::{BOOTSTRAP, TestApi, at, now};
+use super::http::Answer;
+
+fn arrival(body: &str) -> Arrival {
+    Arrival {
+        id: DeliveryId::new(at(-5)),
+        received_at: at(-5),
+        source: SourceName::default(),
+        evidence: Evidence::default(),
+        body: body.as_bytes().to_vec().into(),
+    }
+}
+
+fn said(agent: &str, session: &str) -> String {
+    json!({ "event_type": "chat.push", "agent_id": agent, "timestamp": at(-6).timestamp(),
+        "data": { "session_id": session, "role": "user", "message": "hello" } })
+    .to_string()
+}
+
+/// Writes deliveries one by one, and gives what became of each.
+async fn drain<'a>(api: &TestApi, bodies: impl IntoIterator<Item = &'a str>) -> Vec<Outcome> {
+    let mut connection = api.database.options().connect().await.unwrap();
+    let mut outcomes = Vec::new();
+    for body in bodies {
+        let arrival = arrival(body);
+        let row = Row { arrival: &arrival, read: Cow::Owned(decode(&arrival)) };
+        outcomes.extend(write(&mut connection, &[row]).await.unwrap());
+    }
+    outcomes
+}
+
+async fn erase(api: &TestApi, key: &str, target: &str) -> Value {
+    let receipt = api.send("DELETE", target, &[("X-API-Key", key)]).await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    receipt.json()
+}
+
+/// The bodies that lie in quarantine, or are of a type that nobody knows.
+async fn left(api: &TestApi) -> Vec<String> {
+    let bodies: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT body FROM deliveries WHERE session_id IS NULL AND body <> ''")
+            .fetch_all(api.database.pool())
+            .await
+            .unwrap();
+    let mut bodies: Vec<_> =
+        bodies.into_iter().map(|body| String::from_utf8_lossy(&body).into_owned()).collect();
+    bodies.sort_unstable();
+    bodies
+}
+
+fn sorted(bodies: &[&str]) -> Vec<String> {
+    let mut bodies: Vec<_> = bodies.iter().map(|body| (*body).to_owned()).collect();
+    bodies.sort_unstable();
+    bodies
+}
+
+/// Of others: each holds the words `role`, `data` and `E-17`, and names neither agent nor session.
+const THEIRS: [&str; 5] = [
+    r#"{"event_type":"chat.push","agent_id":"Z","data":{"role":7,"message":"E-17 role"}}"#,
+    r#"{"event_type":"chat.push","agent_id":"Z","data":{"role":"E-17","session_id":"role","message":[]}}"#,
+    r#"{"event_type":"chat.push","data":{"message":"E-17","role":"data"}}"#,
+    r#"{"event_type":"new.kind","agent_id":"Z","E-17":"role","data":{"x":{"agent_id":"E-17"}}}"#,
+    "E-17 role data",
+];
+/// Of E-17, in every way that its name can be written.
+const OURS: [&str; 6] = [
+    r#"{"event_type":"chat.push","agent_id":"E-17","data":{"session_id":"role","message":[1]}}"#,
+    r#"{"event_type":"chat.push","agent_code":"\u0045-17","data":{"session_id":"r\u006fle","message":[2]}}"#,
+    r#"{"event":"chat.push","agentId":"E\u002D17","sessionId":"role","message":{"content":3}}"#,
+    r#"{"event_type":"new.kind","agent_id":"E-17","data":{"session_id":"\u0072ole"}}"#,
+    r#"{"event_type":"chat.push","data":{"agent_id":"E-17","session_id":"role","message":[4]}}"#,
+    r#"{"event_type":"new.kind","agent_id":"E-17","session_id":"role"}"#,
+];
+/// Of E-17 as far as one can tell, since it is broken off, or names another agent as well.
+const DOUBTFUL: [&str; 3] = [
+    r#"{"event_type":"chat.push","agent_id":"\u0045-17","data":{"session_id":"role","mess"#,
+    r#"[{"agentId":"E-17","sessionId":"role"}]"#,
+    r#"{"event_type":"chat.push","agent_id":"E-17","data":{"agent_id":"Z","session_id":"role"}}"#,
+];
+
+#[actix_web::test]
+async fn bound_key_erases_what_provably_is_its_agents_and_nothing_else() {
+    for target in ["/v1/sessions/role", "/v1/agents/E-17"] {
+        let api = TestApi::start().await;
+        drain(&api, [said("E-17", "role").as_str()]).await;
+        drain(&api, THEIRS.into_iter().chain(OURS).chain(DOUBTFUL)).await;
+        let bound = api.key(&[Scope::Erase], Some(&["E-17"])).await;
+        let receipt = erase(&api, &bound, target).await;
+        assert_eq!(receipt["rows"]["deliveries"], 1 + OURS.len(), "{target}");
+        let rest = [&THEIRS[..], &DOUBTFUL[..]].concat();
+        assert_eq!(left(&api).await, sorted(&rest), "{target}");
+
+        // It keeps its own away, and nobody else's.
+        let again = drain(&api, OURS).await;
+        assert!(again.iter().all(|outcome| *outcome == Outcome::Duplicate), "{again:?}");
+        sqlx::query("DELETE FROM deliveries").execute(api.database.pool()).await.unwrap();
+        let again = drain(&api, rest.iter().copied()).await;
+        let kept =
+            |outcome: &Outcome| *outcome == Outcome::Quarantined || *outcome == Outcome::Duplicate;
+        assert!(again.iter().all(kept));
+        let quarantined = again.iter().filter(|outcome| **outcome == Outcome::Quarantined).count();
+        assert_eq!(quarantined, rest.len() - 1, "the one of a type that nobody knows is a repeat");
+    }
+}
+
+#[actix_web::test]
+async fn key_that_sees_everything_erases_what_is_broken_off_as_well() {
+    let api = TestApi::start().await;
+    drain(&api, [said("E-17", "role").as_str()]).await;
+    drain(&api, THEIRS.into_iter().chain(OURS).chain(DOUBTFUL)).await;
+    let receipt = erase(&api, BOOTSTRAP, "/v1/agents/E-17").await;
+    assert_eq!(receipt["rows"]["deliveries"], 1 + OURS.len() + DOUBTFUL.len());
+    assert_eq!(left(&api).await, sorted(&THEIRS));
+    let again = drain(&api, OURS.into_iter().chain(DOUBTFUL)).await;
+    assert!(again.iter().all(|outcome| *outcome == Outcome::Duplicate), "{again:?}");
+    assert_eq!(left(&api).await, sorted(&THEIRS));
+}
+
+#[actix_web::test]
+async fn agent_is_found_by_what_names_it_and_not_by_words() {
+    let api = TestApi::start().await;
+    drain(&api, THEIRS).await;
+    let bound = api.key(&[Scope::Erase], Some(&["E-17"])).await;
+    for key in [BOOTSTRAP, &bound] {
+        let answer = api.send("DELETE", "/v1/agents/E-17", &[("X-API-Key", key)]).await;
+        assert_eq!(answer.code(), "not_found");
+    }
+    drain(&api, [DOUBTFUL[0]]).await;
+    let answer = api.send("DELETE", "/v1/agents/E-17", &[("X-API-Key", &bound)]).await;
+    assert_eq!(answer.code(), "not_found", "nothing that provably is its own");
+    erase(&api, BOOTSTRAP, "/v1/agents/E-17").await;
+}
+
+#[actix_web::test]
+async fn owners_erasure_is_not_cut_short_by_a_bound_one_that_was_begun() {
+    let api = TestApi::start().await;
+    drain(&api, [said("E-17", "role").as_str(), DOUBTFUL[0]]).await;
+    let new = |bound| NewErasure {
+        id: DeliveryId::new(now()).0,
+        target: Target::Agent("E-17"),
+        at: now(),
+        key_id: None,
+        bound,
+    };
+    let (first, wider) = (new(true), new(false));
+    assert_eq!(api.store.begin_erasure(&first).await.unwrap(), Begun::Yes);
+    assert_eq!(api.store.begin_erasure(&new(true)).await.unwrap(), Begun::Already(first.id));
+    assert_eq!(api.store.begin_erasure(&wider).await.unwrap(), Begun::Yes);
+    // Several services look for what a stop left undone.
+    let looks = (0..4).map(|_| finish_erasures(&api.store, &api.clock));
+    for look in futures_util::future::join_all(looks).await {
+        look.unwrap();
+    }
+    finish_erasures(&api.store, &api.clock).await.unwrap();
+    assert_eq!(left(&api).await, [] as [String; 0]);
+    assert!(api.store.unfinished_erasures().await.unwrap().is_empty());
+}
+
+async fn receipts(api: &TestApi, key: &str, query: &str) -> Vec<Value> {
+    let answer: Answer = api.get_as(key, &format!("/v1/erasures{query}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["data"].as_array().unwrap().clone()
+}
+
+#[actix_web::test]
+async fn receipt_can_be_read_again() {
+    let api = TestApi::start().await;
+    for (agent, session) in [("A", "one"), ("A", "two"), ("B", "one"), ("B", "three")] {
+        drain(&api, [said(agent, session).as_str()]).await;
+    }
+    let mut made = Vec::new();
+    for (second, target) in
+        [(0, "/v1/sessions/two"), (1, "/v1/sessions/one?agent_id=B"), (2, "/v1/agents/A")]
+    {
+        api.clock.set(now() + TimeDelta::seconds(second));
+        made.push(erase(&api, BOOTSTRAP, target).await);
+    }
+    made.reverse();
+    assert!(made.iter().all(|receipt| receipt["finished_at"].is_string()));
+    assert_eq!(receipts(&api, BOOTSTRAP, "").await, made);
+    for (query, places) in [
+        ("?agent_id=A", &[0, 2][..]),
+        ("?session_id=one", &[1]),
+        ("?session_id=two&agent_id=B", &[]),
+        ("?order=asc&limit=1", &[2]),
+    ] {
+        let expected: Vec<_> = places.iter().map(|place| made[*place].clone()).collect();
+        assert_eq!(receipts(&api, BOOTSTRAP, query).await, expected, "{query}");
+    }
+    assert_eq!(api.walk("/v1/erasures?limit=1", "id").await.len(), 3);
+    let target = format!("/v1/erasures/{}", made[1]["id"].as_str().unwrap());
+    assert_eq!(api.get(&target).await.json(), made[1]);
+
+    let bound = api.key(&[Scope::Erase], Some(&["A"])).await;
+    assert_eq!(receipts(&api, &bound, "").await, [made[0].clone(), made[2].clone()]);
+    assert_eq!(api.get_as(&bound, &target).await.code(), "not_found");
+    let reader = api.key(&[Scope::Read], None).await;
+    assert_eq!(api.get_as(&reader, "/v1/erasures").await.code(), "forbidden");
+    assert_eq!(api.get_as(&reader, &target).await.code(), "forbidden");
+    for id in ["x", "%00", "00000000-0000-0000-0000-000000000000"] {
+        assert_eq!(api.get(&format!("/v1/erasures/{id}")).await.code(), "not_found");
+    }
+}
+
+#[actix_web::test]
+async fn receipt_of_a_client_that_was_cut_off_says_whether_it_is_done() {
+    let api = TestApi::start().await;
+    drain(&api, [said("A", "s").as_str()]).await;
+    let id = DeliveryId::new(now()).0;
+    let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    // The client and the service are gone.
+    let waiting = receipts(&api, BOOTSTRAP, "?agent_id=A").await;
+    assert_eq!((&waiting[0]["id"], &waiting[0]["finished_at"]), (&json!(id), &json!(null)));
+    api.clock.set(at(60));
+    finish_erasures(&api.store, &api.clock).await.unwrap();
+    let done = receipts(&api, BOOTSTRAP, "?agent_id=A").await;
+    assert_eq!(done[0]["finished_at"], "2026-09-28T14:55:13.000000Z");
+    assert_eq!(done[0]["rows"]["messages"], 1);
+}
