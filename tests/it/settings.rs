@@ -281,7 +281,7 @@ fn a_text_of_the_file_that_is_empty_or_blank_is_one_that_is_not_set() {
         &file,
         "listen = ''\nmax_body = ' '\nack = ''\nlog_format = \"\\n\"\nkeep_messages = ''\n\
          database_url = ''\napi_key = ''\nwebhook_secrets = ['']\nwebhook_headers = ['', ' ']\n\
-         trusted_proxies = ['']\nredact = ['']\ntls_cert = ''\ntls_key = ''\nlive_for = ' 5x\\n'",
+         trusted_proxies = ['']\nredact = ['']\ntls_cert = ''\ntls_key = ''\nlive_for = \" 5x\\n\"",
     )
     .unwrap();
     let said = complaint(|command| {
