@@ -134,7 +134,7 @@ impl Calendar {
     /// Returns the local time at an instant.
     #[must_use]
     pub fn local(self, at: DateTime<Utc>) -> NaiveDateTime {
-        at.with_timezone(self.zone).naive_local()
+        at.with_timezone(&self.zone).naive_local()
     }
 
     /// Returns the first instant at which the local clock shows a time. Where a shift skips that

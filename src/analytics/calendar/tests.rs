@@ -47,7 +47,7 @@ fn walk(calendar: Calendar, range: Span) -> [Vec<DateTime<Utc>>; 5] {
     let mut latest = calendar.local(at).date();
     let mut before = None;
     while at < range.to {
-        let local = at.with_timezone(calendar.zone).naive_local();
+        let local = at.with_timezone(&calendar.zone).naive_local();
         latest = latest.max(local.date());
         let hour = (local.date(), local.hour());
         let (quarter, week) = (local.minute() / 15, latest.iso_week());
