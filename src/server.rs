@@ -107,23 +107,14 @@ impl Server {
         };
         life.spawn("schema", keeper.run(life.clone()));
 
-        let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         let (committed, commits) = watch::channel(());
         let attempts = Attempts::default();
-        for _ in 0..DRAIN_WORKERS {
-            let worker = Worker::new(
-                backlog.clone(),
-                connector.clone(),
-                metrics.clone(),
-                committed.clone(),
-                attempts.clone(),
-                life.clone(),
-                give_up.clone(),
-            );
-            let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
-            life.spawn("drain worker", work);
-        }
-        workers.close();
+        let worker = |give_up| {
+            let (backlog, connector, life) = (backlog.clone(), connector.clone(), life.clone());
+            let (metrics, committed) = (metrics.clone(), committed.clone());
+            Worker::new(backlog, connector, metrics, committed, attempts.clone(), life, give_up)
+        };
+        let (workers, give_up) = start_drain(worker, &schema, &life);
 
         let (search, search_seen) = watch::channel(None);
         let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
@@ -137,14 +128,9 @@ impl Server {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,
         };
-        let direct = Direct::start(
-            connector,
-            otherwise,
-            metrics.clone(),
-            committed,
-            attempts.clone(),
-            &life,
-        );
+        let attempted = attempts.clone();
+        let direct =
+            Direct::start(connector, otherwise, metrics.clone(), committed, attempted, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -224,6 +210,22 @@ async fn open_inbox(
     let path = settings.database.data_dir.join("inbox/inbox.sqlite");
     let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, clock, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
+}
+
+/// Starts the drain's workers, and gives what waits for their end and what makes them give up.
+fn start_drain(
+    worker: impl Fn(CancellationToken) -> Worker,
+    schema: &CancellationToken,
+    life: &Lifecycle,
+) -> (TaskTracker, CancellationToken) {
+    let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
+    for _ in 0..DRAIN_WORKERS {
+        let worker = worker(give_up.clone());
+        let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
+        life.spawn("drain worker", work);
+    }
+    workers.close();
+    (workers, give_up)
 }
 
 /// Begins once there is a schema to write to.

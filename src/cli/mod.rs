@@ -70,12 +70,9 @@ fn tidy(command: clap::Command) -> clap::Command {
 
 fn tidy_variable(arg: Arg) -> Arg {
     let value = arg.get_env().and_then(std::env::var_os);
-    let Some(tidied) = value.as_ref().and_then(config::tidied) else { return arg };
+    let Some(value) = value.as_deref().and_then(config::tidied) else { return arg };
     let arg = arg.env(Resettable::<OsStr>::Reset);
-    match tidied {
-        Some(value) => arg.default_value(value).hide_default_value(true),
-        None => arg,
-    }
+    if value.is_empty() { arg } else { arg.default_value(value).hide_default_value(true) }
 }
 
 impl Cli {

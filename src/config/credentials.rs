@@ -1,7 +1,7 @@
 //! Credentials as they are written: by themselves, or in a file of their own, as Docker and
 //! Kubernetes mount them. No message here quotes one.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -72,13 +72,13 @@ pub(super) fn trimmed(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The value of a variable where it differs from what counts of it: `Some(None)` is one that
-/// counts as not set.
+/// What counts of a variable's value, where that is not all of it; one that is empty counts as not
+/// set.
 #[must_use]
-pub fn tidied(value: &OsString) -> Option<Option<String>> {
+pub fn tidied(value: &OsStr) -> Option<String> {
     let text = value.to_str()?;
-    let left = trimmed(text);
-    (left.as_deref() != Some(text)).then_some(left)
+    let left = text.trim();
+    (left.is_empty() || left != text).then(|| left.to_owned())
 }
 
 /// Secrets of a webhook: separated by commas or on lines of their own.
@@ -138,7 +138,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         let error = |bytes: Option<&[u8]>| {
-            bytes.map(|bytes| std::fs::write(&file, bytes).unwrap());
+            if let Some(bytes) = bytes {
+                std::fs::write(&file, bytes).unwrap();
+            }
             let error = format!("{:#}", written(None, Some(&file)).unwrap_err());
             assert!(error.contains("VERBATIM_API_KEY_FILE") && error.contains("/key"), "{error}");
             error
@@ -169,10 +171,10 @@ mod tests {
 
     #[test]
     fn white_space_around_a_variable_does_not_count() {
-        let tidied = |text: &str| tidied(&OsString::from(text));
+        let tidied = |text: &str| tidied(OsStr::new(text));
         assert_eq!(tidied("as it is"), None);
-        assert_eq!(tidied("a\n"), Some(Some("a".to_owned())));
-        assert_eq!(tidied(" \r\n"), Some(None));
-        assert_eq!(tidied(""), Some(None));
+        assert_eq!(tidied("a\n").as_deref(), Some("a"));
+        assert_eq!(tidied(" \r\n").as_deref(), Some(""));
+        assert_eq!(tidied("").as_deref(), Some(""));
     }
 }

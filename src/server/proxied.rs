@@ -110,8 +110,7 @@ fn without_doubled_slashes(uri: &Uri) -> Option<Uri> {
     while let Some(segment) = segments.next() {
         let is_trailing_slash = segments.peek().is_none();
         let matters = match kept.first() {
-            None => false,
-            Some(&"webhook") => false,
+            None | Some(&"webhook") => false,
             Some(&"v1") => kept.len() > 1,
             Some(_) => true,
         };

@@ -26,8 +26,10 @@ impl Encoding {
     /// and therefore of ASCII.
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
-            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Self::Utf32,
-            [1..=0x7f, 0, 0, 0, ..] | [0, 0, 0, 1..=0x7f, ..] => Self::Utf32,
+            [0xff, 0xfe, 0, 0, ..]
+            | [0, 0, 0xfe, 0xff, ..]
+            | [1..=0x7f, 0, 0, 0, ..]
+            | [0, 0, 0, 1..=0x7f, ..] => Self::Utf32,
             [0xff, 0xfe, ..] | [1..=0x7f, 0, ..] => Self::Utf16Le,
             [0xfe, 0xff, ..] | [0, 1..=0x7f, ..] => Self::Utf16Be,
             _ => Self::Utf8,
