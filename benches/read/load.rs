@@ -94,9 +94,9 @@ pub(crate) async fn load(pool: &PgPool, messages: u64, sessions: u64) -> anyhow:
     let began = Instant::now();
     let now = verbatim::clock::Clock::system().now();
     let start = now - TimeDelta::days(DAYS);
-    run(pool, "DROP INDEX search_documents_by_term").await?;
+    run(pool, "DROP INDEX search_parts_by_term").await?;
     make_months(pool, start, now).await?;
-    let mut words: HashMap<String, i64> = HashMap::new();
+    let mut words: HashMap<(String, String), i64> = HashMap::new();
     let mut newest = start;
     let per_session = messages / sessions;
     let mut random = StdRng::seed_from_u64(7);
@@ -124,7 +124,7 @@ pub(crate) async fn load(pool: &PgPool, messages: u64, sessions: u64) -> anyhow:
 
 fn converse(
     rows: &mut Rows,
-    words: &mut HashMap<String, i64>,
+    words: &mut HashMap<(String, String), i64>,
     random: &mut StdRng,
     session: u64,
     start: DateTime<Utc>,
@@ -137,19 +137,22 @@ fn converse(
         at += TimeDelta::milliseconds(random.random_range(2_000..20_000));
         let (message, said) = (Uuid::from_u128(random.random()), text(random));
         let role = if number % 2 == 0 { "assistant" } else { "user" };
-        let document = Document::of(&said, &agent, at);
+        let documents = Document::of(&said, &agent, at);
         let time = at.to_rfc3339();
         let _ = writeln!(
             rows.messages,
             "{id}\t{time}\t{message}\t{message}\t{role}\t{said}\t{time}\t{time}\tf\tf"
         );
-        let _ = writeln!(
-            rows.documents,
-            "{id}\t{time}\t{message}\t{agent}\tdefault\t{role}\t{}",
-            document.vector
-        );
-        for word in document.words {
-            *words.entry(word).or_default() += 1;
+        let parts = documents.len();
+        for (part, document) in documents.into_iter().enumerate() {
+            let _ = writeln!(
+                rows.documents,
+                "{id}\t{time}\t{message}\t{part}\t{parts}\t{agent}\tdefault\t{role}\t{}",
+                document.vector
+            );
+            for word in document.words {
+                *words.entry((word, agent.clone())).or_default() += 1;
+            }
         }
     }
     let (first, last) = (start.to_rfc3339(), at.to_rfc3339());
@@ -179,7 +182,7 @@ async fn copy(pool: &PgPool, rows: Rows) -> anyhow::Result<()> {
             rows.sessions
         ),
         into("COPY messages FROM STDIN", rows.messages),
-        into("COPY search_documents FROM STDIN", rows.documents),
+        into("COPY search_parts FROM STDIN", rows.documents),
     )?;
     Ok(())
 }
@@ -189,7 +192,7 @@ async fn make_months(pool: &PgPool, from: DateTime<Utc>, to: DateTime<Utc>) -> a
     let mut month = from.with_day(1).unwrap_or(from).date_naive();
     while month.and_time(NaiveTime::MIN).and_utc() <= to {
         let next = month.checked_add_months(Months::new(1)).unwrap_or(month);
-        for table in ["messages", "search_documents"] {
+        for table in ["messages", "search_parts"] {
             let name = month.format("%Y_%m");
             run(
                 pool,
@@ -207,26 +210,25 @@ async fn make_months(pool: &PgPool, from: DateTime<Utc>, to: DateTime<Utc>) -> a
 
 async fn finish(
     pool: &PgPool,
-    words: HashMap<String, i64>,
+    words: HashMap<(String, String), i64>,
     newest: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let words: Vec<(String, i64)> = words.into_iter().collect();
+    let words: Vec<((String, String), i64)> = words.into_iter().collect();
     for words in words.chunks(50_000) {
         let (words, counts): (Vec<_>, Vec<_>) = words.iter().cloned().unzip();
-        sqlx::query("INSERT INTO search_words (word, documents) SELECT * FROM unnest($1::text[], $2::bigint[])")
-            .bind(words)
-            .bind(counts)
-            .execute(pool)
-            .await?;
+        let (words, agents): (Vec<_>, Vec<_>) = words.into_iter().unzip();
+        let sql = "INSERT INTO search_vocabulary (word, agent_id, documents)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])";
+        sqlx::query(sql).bind(words).bind(agents).bind(counts).execute(pool).await?;
     }
-    sqlx::query("UPDATE search_position SET newest_at = $1").bind(newest).execute(pool).await?;
+    sqlx::query("UPDATE search_progress SET newest_at = $1").bind(newest).execute(pool).await?;
     let began = Instant::now();
     for sql in [
         "INSERT INTO agents
          SELECT agent_id, count(*), sum(message_count), min(started_at), max(last_activity_at)
          FROM sessions GROUP BY agent_id",
         "SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 0;
-         CREATE INDEX search_documents_by_term ON search_documents USING gin (terms)
+         CREATE INDEX search_parts_by_term ON search_parts USING gin (terms)
          WITH (fastupdate = on, gin_pending_list_limit = 1024)",
         "VACUUM ANALYZE",
     ] {

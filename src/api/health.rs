@@ -13,7 +13,7 @@ use crate::drain::attempts::Attempts;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
 use crate::postgres::SchemaState;
-use crate::store::search::IndexStanding;
+use crate::store::search::{IndexStanding, Rebuild};
 use crate::telemetry::Metrics;
 
 /// Room that a delivery wants: an inbox that has less left refuses most of them, long before its
@@ -73,10 +73,20 @@ impl Health {
                 && !self.attempts.have_failed(),
             pulse,
             schema,
-            search: self.search.borrow().map(|IndexStanding { entries, waiting_since }| {
-                let waiting = waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
-                SearchState { lag_entries: entries, lag_seconds: waiting.unwrap_or(0.0) }
-            }),
+            search: self.search.borrow().map(
+                |IndexStanding { entries, waiting_since, rebuild }| {
+                    let waiting =
+                        waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
+                    SearchState {
+                        lag_entries: entries,
+                        lag_seconds: waiting.unwrap_or(0.0),
+                        rebuild: rebuild.map(|Rebuild { done, of }| RebuildState {
+                            done_entries: done,
+                            of_entries: of,
+                        }),
+                    }
+                },
+            ),
         }
     }
 }
@@ -130,6 +140,17 @@ pub(super) struct SearchState {
     pub(super) lag_entries: i64,
     /// Seconds since the oldest of them came; 0 where there is none.
     pub(super) lag_seconds: f64,
+    /// How far a rebuild of the index has come, newest messages first; null where none runs.
+    pub(super) rebuild: Option<RebuildState>,
+}
+
+/// How far a rebuild of the index has come: search finds what is done.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct RebuildState {
+    /// Transactions of the drain whose messages are done.
+    done_entries: i64,
+    /// All of them.
+    of_entries: i64,
 }
 
 #[derive(Serialize, ToSchema)]

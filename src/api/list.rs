@@ -68,8 +68,6 @@ pub(super) struct ListRequest<K> {
     after: Option<Position<K>>,
     fingerprint: Fingerprint,
     sealer: Sealer,
-    /// Positions depend on more than the caller sees.
-    moved: bool,
 }
 
 impl<K: Key + Clone> ListRequest<K> {
@@ -90,13 +88,7 @@ impl<K: Key + Clone> ListRequest<K> {
             None => None,
         };
         let sealer = state.cursors.sealer().await?;
-        Ok(Self { limit, order, after, fingerprint, sealer, moved: false })
-    }
-
-    /// The same list, whose positions depend on more than the caller sees: no two of its cursors are
-    /// equal.
-    pub(super) fn with_fresh_cursors(self) -> Self {
-        Self { moved: true, ..self }
+        Ok(Self { limit, order, after, fingerprint, sealer })
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
@@ -131,13 +123,31 @@ impl<K: Key + Clone> ListRequest<K> {
         rows.last().filter(|_| more).map(|last| self.seal(&position(last)))
     }
 
-    fn seal(&self, position: &Position<K>) -> String {
-        if self.moved {
-            self.sealer.seal_fresh(&self.fingerprint, position)
-        } else {
-            self.sealer.seal(&self.fingerprint, position)
-        }
+    /// The cursor of a page that begins behind a position.
+    pub(super) fn seal(&self, position: &Position<K>) -> String {
+        self.sealer.seal(&self.fingerprint, position)
     }
+}
+
+impl<K: Key> ListRequest<K> {
+    /// Most rows that are shown.
+    pub(super) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// Where the page before ended.
+    pub(super) fn after(&self) -> Option<&Position<K>> {
+        self.after.as_ref()
+    }
+}
+
+/// A body that is a part of a list, with a link to the next.
+pub(super) fn linked_answer<T: Serialize>(
+    uri: &Uri,
+    body: &T,
+    next_cursor: Option<&str>,
+) -> Result<Answer, Problem> {
+    Answer::linked(body, next_cursor.map(|cursor| next_link(uri, "cursor", cursor)))
 }
 
 /// A part of a list, with a link to the next.

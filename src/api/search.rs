@@ -1,13 +1,15 @@
 //! `GET /v1/search`: messages that match, best first.
 
+use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::cursor::Key;
-use super::list::{self, Listing, Page};
+use super::list::{self, Listing};
 use super::messages::Message;
 use super::openapi::Time;
 use super::params::{Params, invalid};
@@ -16,17 +18,98 @@ use super::sessions::visible;
 use super::{ApiState, Caller};
 use crate::domain::session::SilenceLimits;
 use crate::problem::Problem;
-use crate::search::{Piece, Query, highlight};
+use crate::search::{Forgiven, Highlights, Piece, Query, highlight};
 use crate::store::keys::Scope;
-use crate::store::search::{SearchFilter, SearchHit, SearchPlace, Window};
+use crate::store::search::{
+    Incomplete, SearchFilter, SearchHit, SearchPage, SearchPlace, SearchRequest, Window,
+};
 use crate::store::{Order, Position};
 
 const MATCHES: Listing = Listing {
     scope: Scope::Read,
-    params: &["q", "limit", "cursor", "agent_id", "source", "role", "after", "before"],
+    params: &[
+        "q",
+        "limit",
+        "cursor",
+        "agent_id",
+        "session_id",
+        "source",
+        "role",
+        "after",
+        "before",
+    ],
     repeatable: &["agent_id"],
     order: Order::Desc,
 };
+
+/// Messages that match, and how the query was read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Matches<'a> {
+    /// The matches, best first.
+    data: Vec<SearchMatch<'a>>,
+    /// What to ask for the next part with; `null` at the end.
+    next_cursor: Option<String>,
+    /// There may be a next part.
+    has_more: bool,
+    /// How the query was read.
+    query: ReadQuery,
+    /// Everything that matches is found, on this page and those that follow.
+    complete: bool,
+    /// Why matches may be missing; empty where `complete` is true.
+    incomplete: Vec<Reason>,
+}
+
+/// How a query was read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReadQuery {
+    /// The words, phrases, exclusions and prefixes that were looked for.
+    read_as: String,
+    /// What was passed over.
+    forgiven: Vec<PassedOver>,
+    /// No message has all of the words, so words that hold them were looked for.
+    parts_of_words: bool,
+}
+
+/// What was passed over in a query.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PassedOver {
+    /// A quotation mark without its other one: the phrase goes on to the end.
+    UnclosedQuote,
+    /// A star elsewhere than behind two letters of a word.
+    StrayStar,
+}
+
+/// Why matches may be missing.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// The index is being rebuilt, newest messages first: `/readyz` says how far.
+    IndexRebuild,
+    /// More than 1,000 words hold the parts of words that were looked for.
+    ManyWords,
+    /// Thousands of messages came late into what the page before was ranked among.
+    ManyLate,
+}
+
+impl From<Forgiven> for PassedOver {
+    fn from(forgiven: Forgiven) -> Self {
+        match forgiven {
+            Forgiven::UnclosedQuote => Self::UnclosedQuote,
+            Forgiven::StrayStar => Self::StrayStar,
+        }
+    }
+}
+
+impl From<Incomplete> for Reason {
+    fn from(incomplete: Incomplete) -> Self {
+        match incomplete {
+            Incomplete::Rebuild => Self::IndexRebuild,
+            Incomplete::ManyWords => Self::ManyWords,
+            Incomplete::ManyLate => Self::ManyLate,
+        }
+    }
+}
 
 /// A message that matches.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,19 +118,25 @@ pub(super) struct SearchMatch<'a> {
     message: Message<'a>,
     /// Its session.
     session: Session<'a>,
-    /// A piece of the message, cut into what was found and what lies between; plain text.
+    /// A piece of the message, cut into what was found and what lies between; plain text, as it
+    /// stands there.
     highlights: Vec<Piece>,
+    /// The message goes on before or behind the highlights: `start` of the first one and `end` of
+    /// the last one say where.
+    excerpt: bool,
     /// How well it matches. It orders the matches of one search, and means nothing beyond.
     score: f32,
 }
 
 impl<'a> SearchMatch<'a> {
     fn new(hit: &'a SearchHit, query: &Query, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
+        let Highlights { pieces, excerpt } = highlight(&hit.message.message, query);
         Self {
             message: Message::new(&hit.message, &hit.session.session_id, &hit.session.agent_id),
             session: Session::new(&hit.session, silence, now),
-            highlights: highlight(&hit.message.message, query),
-            score: hit.place.score,
+            highlights: pieces,
+            excerpt,
+            score: hit.score,
         }
     }
 }
@@ -57,16 +146,17 @@ impl<'a> SearchMatch<'a> {
     params(
         ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any \
             language: up to 1,000 letters and 32 terms, one of them a word that is wanted. A \
-            quotation mark without its other one, and a star elsewhere than behind two letters of a \
-            word, are refused."),
+            quotation mark without its other one goes on to the end, and a star elsewhere than \
+            behind two letters of a word is passed over; the answer's `query` says so."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Matches on a page."),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
+        ("session_id" = Option<String>, Query, description = "Of this session alone: the sender's id, or ours."),
         ("source" = Option<String>, Query, description = "Delivered by this source."),
         ("role" = Option<String>, Query, description = "Said by this role alone."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this.")),
-    responses((status = 200, description = "Matches.", body = Page<SearchMatch>)),
+    responses((status = 200, description = "Matches.", body = Matches)),
     security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
@@ -74,24 +164,53 @@ pub(super) async fn list(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = MATCHES.read::<Place>(&req, &caller, &state).await?;
-    // A cursor holds bounds that depend on what all say.
-    let list = list.with_fresh_cursors();
     let query = query(&params)?;
+    let agents = visible(&caller, params.texts("agent_id"));
+    let sessions = match params.text("session_id") {
+        Some(name) => Some(state.store.sessions_named(name, agents.as_deref()).await?),
+        None => None,
+    };
     let filter = SearchFilter {
-        agents: visible(&caller, params.texts("agent_id")),
+        agents,
+        sessions,
         source: params.text("source").map(str::to_owned),
         role: params.text("role").map(str::to_owned),
         after: params.time("after")?,
         before: params.time("before")?,
     };
-    let (page, now) = (list.page(), state.clock.now());
-    let after = page.after.map(|position| position.key.at(position.at));
-    let found = state.store.search(&query, &filter, now, after, page.limit).await?;
-    let mut hits = found.hits;
-    let position = |hit: &SearchHit| Position { at: hit.place.at, key: Place(hit.place) };
-    let next = list.cut_short(&mut hits, found.more, position);
-    let show = |hit| SearchMatch::new(hit, &found.query, state.silence, now);
-    Ok(list::answer(req.uri(), hits.iter().map(show).collect(), next)?.into())
+    let now = state.clock.now();
+    let after = list.after().map(|position| position.key.clone().at(position.at));
+    let request = SearchRequest { filter: &filter, now, after, limit: list.limit() };
+    let found = state.store.search(&query, request).await?;
+    let next = found.next.map(|place| list.seal(&Position { at: place.at, key: Place(place) }));
+    let (uri, silence) = (req.uri().clone(), state.silence);
+    // Megabytes of text at the most, which other requests need not wait for.
+    let answer = web::block(move || answer(&uri, &found, next, silence, now));
+    Ok(answer.await.map_err(Problem::internal)??.into())
+}
+
+fn answer(
+    uri: &Uri,
+    found: &SearchPage,
+    next_cursor: Option<String>,
+    silence: SilenceLimits,
+    now: DateTime<Utc>,
+) -> Result<Answer, Problem> {
+    let show = |hit| SearchMatch::new(hit, &found.query, silence, now);
+    let next = next_cursor.clone();
+    let body = Matches {
+        data: found.hits.iter().map(show).collect(),
+        has_more: next_cursor.is_some(),
+        next_cursor,
+        query: ReadQuery {
+            read_as: found.query.read_as(),
+            forgiven: found.query.forgiven().map(PassedOver::from).collect(),
+            parts_of_words: found.widened,
+        },
+        complete: found.incomplete.is_empty(),
+        incomplete: found.incomplete.iter().copied().map(Reason::from).collect(),
+    };
+    list::linked_answer(uri, &body, next.as_deref())
 }
 
 fn query(params: &Params) -> Result<Query, Problem> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::linear::assert_linear;
 use crate::domain::{DeliveryId, Evidence, SourceName};
 
 fn arrival(body: impl Into<Bytes>) -> Arrival {
@@ -314,4 +315,24 @@ proptest! {
         let (_, found_role, found, altered) = message_of(&delivery);
         prop_assert_eq!((found_role, found, altered), (role.as_str(), message.as_str(), false));
     }
+}
+
+#[test]
+fn decoding_takes_linear_time_whatever_a_body_consists_of() {
+    let quoted = |text: &str| serde_json::to_string(text).unwrap();
+    assert_linear(|text| decode(&arrival(text.to_owned())));
+    assert_linear(|text| {
+        let message = quoted(text);
+        decode(&arrival(format!(
+            r#"{{"event_type":"chat.push","agent_id":"a","data":{{"session_id":"s","role":"user","message":{message}}}}}"#
+        )))
+    });
+    // As it stands there, so that escapes are what they are.
+    assert_linear(|text| {
+        decode(&arrival(format!(r#"{{"event_type":"{text}","data":{{"x":"{text}"}}}}"#)))
+    });
+    assert_linear(|text| {
+        let bytes: Vec<u8> = text.bytes().map(|byte| byte | 0x80).collect();
+        decode(&arrival([b"{\"event_type\":\"".as_slice(), &bytes, b"\"}"].concat()))
+    });
 }

@@ -1,4 +1,5 @@
-//! Brings the search index up to the journal, after deliveries have been answered and stored.
+//! Brings the search index up to the journal, after deliveries have been answered and stored; and
+//! rebuilds it beside that, where what it is made of has changed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,9 @@ use tokio::sync::watch;
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
-use crate::store::search::{IndexStanding, Indexed, index_next, standing};
+use crate::store::search::{
+    IndexStanding, Indexed, empty_previous_index, index_next, rebuild_next, standing,
+};
 
 /// How often it looks for what is new: so long after it was stored, a message can be found.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -83,14 +86,16 @@ impl Indexer {
         }
     }
 
-    /// Indexes what comes next, and tells how far search is behind: before, so that it is told also
+    /// Indexes what comes next and rebuilds a part of what is to be rebuilt, and tells how far search is behind: before, so that it is told also
     /// where the batch fails or takes long, and after. Wherever it ends early, its connection goes
     /// with it.
     pub async fn run_once(&mut self) -> Result<Indexed, sqlx::Error> {
         let mut connection = self.tell(None).await?;
         let step = async {
             let indexed = index_next(&mut connection).await?;
-            Ok::<_, sqlx::Error>((connection, indexed))
+            let rebuilt = rebuild_next(&mut connection).await?;
+            let worked = matches!(indexed, Indexed::Nothing) && rebuilt != Indexed::Nothing;
+            Ok::<_, sqlx::Error>((connection, if worked { rebuilt } else { indexed }))
         };
         let done = tokio::time::timeout(DEADLINE, step).await;
         let (connection, indexed) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
@@ -136,5 +141,6 @@ impl Indexer {
 async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
     let mut connection = connector.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+    empty_previous_index(&mut connection).await?;
     Ok(connection)
 }

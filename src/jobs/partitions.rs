@@ -157,7 +157,7 @@ fn wanted(today: NaiveDate) -> Vec<Partition> {
             to: from.succ_opt()?,
         })
     });
-    months("messages").chain(days).chain(months("search_documents")).collect()
+    months("messages").chain(days).chain(months("search_parts")).collect()
 }
 
 fn shift_months(date: NaiveDate, by: i32) -> Option<NaiveDate> {
@@ -185,7 +185,7 @@ mod tests {
             ]
         );
         assert_eq!(names.len(), 5 + 8 + 5);
-        assert_eq!(names[13], "search_documents_2025_12");
+        assert_eq!(names[13], "search_parts_2025_12");
         assert_eq!(wanted[1].to, NaiveDate::from_ymd_opt(2026, 2, 1).unwrap());
     }
 }

@@ -1,14 +1,30 @@
 //! Redaction at the door: e-mail addresses, phone numbers and card numbers, replaced in what
 //! somebody said before anything of it is kept. Off, unless a source asks for it.
 //!
-//! Pure. What a delivery is known by (ids, times, names of events and rooms) is left as it is.
+//! Pure, and linear in the length of what is looked through. What a delivery is known by (ids,
+//! times, names of events and rooms) is left as it is.
 
+mod calling_codes;
+mod candidate;
+mod card;
+mod characters;
+mod cues;
+mod email;
+mod groups;
 mod json;
-mod text;
+mod numbers;
+mod other;
+mod phone;
+mod steps;
+mod view;
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Deserialize;
+
+use self::cues::Class;
+use self::numbers::Found;
+use self::view::{Escapes, View};
 
 /// What is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -30,6 +46,15 @@ impl Kind {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, kind)| kind)
+    }
+
+    /// What stands in its place.
+    fn placeholder(self) -> &'static str {
+        match self {
+            Self::Email => "[email]",
+            Self::Phone => "[phone]",
+            Self::Card => "[card]",
+        }
     }
 }
 
@@ -65,47 +90,101 @@ impl Redaction {
     /// A body as it may be kept; `None` where that is as it came.
     ///
     /// In JSON the texts are replaced and all else stays, byte for byte. What is no JSON is taken
-    /// for one text.
+    /// for one text, in which escapes of JSON count as what they stand for.
     #[must_use]
     pub fn body(self, body: &[u8]) -> Option<Vec<u8>> {
         if self.is_off() {
             return None;
         }
-        if json::is_json(body) { json::redact(self, body) } else { self.bytes(body) }
+        until_settled(body, |body| {
+            if json::is_json(body) {
+                return json::redact(self, body);
+            }
+            replace(body, &self.find(body, Escapes::Json, None))
+        })
     }
 
     /// A text as it may be kept; `None` where that is as it is.
     #[must_use]
     pub fn text(self, text: &str) -> Option<String> {
-        let mut kept = Cow::Borrowed(text);
-        if self.email
-            && let Some(redacted) = text::emails(&kept)
-        {
-            kept = Cow::Owned(redacted);
+        let kept = until_settled(text.as_bytes(), |text| {
+            replace(text, &self.find(text, Escapes::Literal, None))
+        });
+        // Spans begin and end with a character.
+        kept.and_then(|kept| String::from_utf8(kept).ok())
+    }
+
+    /// The spans to replace, in order. `name` tells what the text is called.
+    fn find(self, raw: &[u8], escapes: Escapes, name: Option<Class>) -> Vec<Found> {
+        if !Self::may_hold_numbers(raw) && !may_hold_address(raw) {
+            return Vec::new();
         }
-        if (self.card || self.phone)
-            && let Some(redacted) = text::numbers(&kept, self.card, self.phone)
-        {
-            kept = Cow::Owned(redacted);
+        let view = View::new(raw, escapes);
+        let emails = email::find(&view.text);
+        let mut found = Vec::new();
+        if self.card || self.phone {
+            found = numbers::find(&view.text, &emails, name);
         }
-        match kept {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(redacted) => Some(redacted),
+        found.extend(emails.into_iter().map(|span| (span, Kind::Email)));
+        found.retain(|(_, kind)| self.wants(*kind));
+        found.sort_unstable_by_key(|(span, _)| span.start);
+        found.into_iter().map(|(span, kind)| (view.raw(&span), kind)).collect()
+    }
+
+    fn wants(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Email => self.email,
+            Kind::Phone => self.phone,
+            Kind::Card => self.card,
         }
     }
 
-    /// The same for what may not be UTF-8.
-    fn bytes(self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let (mut kept, mut changed) = (Vec::with_capacity(bytes.len()), false);
-        for chunk in bytes.utf8_chunks() {
-            let redacted = self.text(chunk.valid());
-            changed |= redacted.is_some();
-            kept.extend_from_slice(redacted.as_deref().unwrap_or(chunk.valid()).as_bytes());
-            kept.extend_from_slice(chunk.invalid());
-        }
-        changed.then_some(kept)
+    /// There are digits enough, or characters that may be some.
+    fn may_hold_numbers(raw: &[u8]) -> bool {
+        let digit = |byte: &&u8| byte.is_ascii_digit() || **byte >= 0x80;
+        raw.iter().filter(digit).take(FEWEST_DIGIT_BYTES).count() == FEWEST_DIGIT_BYTES
     }
 }
 
+/// Fewest bytes that digits of anything that is replaced may have.
+const FEWEST_DIGIT_BYTES: usize = 5;
+
+/// How often a text is redacted at the most. The second time hardly ever finds anything.
+const MOST_PASSES: usize = 4;
+
+/// There is an `@`, or what may stand for one: an escape, or a wider form of it.
+fn may_hold_address(raw: &[u8]) -> bool {
+    raw.iter().any(|byte| matches!(byte, b'@' | b'\\' | 0xEF))
+}
+
+/// Redacts again what was redacted, until nothing more is found: what stood beside a number may
+/// read otherwise without it.
+fn until_settled(raw: &[u8], pass: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut kept = pass(raw)?;
+    for _ in 1..MOST_PASSES {
+        match pass(&kept) {
+            Some(more) => kept = more,
+            None => break,
+        }
+    }
+    Some(kept)
+}
+
+fn replace(raw: &[u8], found: &[Found]) -> Option<Vec<u8>> {
+    if found.is_empty() {
+        return None;
+    }
+    let (mut out, mut from) = (Vec::with_capacity(raw.len()), 0);
+    for (Range { start, end }, kind) in found {
+        out.extend_from_slice(&raw[from..*start]);
+        out.extend_from_slice(kind.placeholder().as_bytes());
+        from = *end;
+    }
+    out.extend_from_slice(&raw[from..]);
+    Some(out)
+}
+
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,25 @@
 //! What is replaced, what is not, and that nothing else changes.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Kind, Redaction};
+use super::{Kind, Redaction, steps};
+
+/// Most steps that a byte of a body takes, however it is made.
+const MOST_STEPS: usize = 250;
 
 fn all() -> Redaction {
     [Kind::Email, Kind::Phone, Kind::Card].into_iter().collect()
+}
+
+/// Every character as an escape of JSON.
+fn escaped(text: &str) -> String {
+    text.encode_utf16().fold(String::new(), |mut escaped, unit| {
+        let _ = write!(escaped, "\\u{unit:04x}");
+        escaped
+    })
 }
 
 fn kept(text: &str) -> String {
@@ -69,8 +82,8 @@ fn what_a_delivery_is_known_by_stays_and_all_else_byte_for_byte() {
         "message":"\ud83d lone \ud83d\ude00 \\ud83d a\u0040b.co \u00e9x@y.zz","n":1.50}}"#;
     let kept = all().body(body).unwrap();
     let expected = r#" { "agent_id":"+49 170 1234567", "timestamp" : "4111111111111111",
-        "data":{"session_id":"a@b.co","list":["[email]",{"session\u005fid":"a@b.co"},"[email]"],
-        "message":"� lone 😀 \\ud83d [email] [email]","n":1.50}}"#;
+        "data":{"session_id":"a@b.co","list":["[email]",{"session\u005fid":"[email]"},"[email]"],
+        "message":"\ud83d lone \ud83d\ude00 \\ud83d [email] [email]","n":1.50}}"#;
     assert_eq!(String::from_utf8(kept).unwrap(), expected);
 }
 
@@ -79,7 +92,7 @@ fn what_is_no_json_is_taken_for_one_text() {
     let kept = all().body(b"\xFF{\"message\": \"a@b.co").unwrap();
     assert_eq!(kept, b"\xFF{\"message\": \"[email]");
     let kept = all().body(b"\xEF\xBB\xBF{\"m\":\"\xFF a@b.co\"}").unwrap();
-    assert_eq!(kept, "\u{FEFF}{\"m\":\"\u{FFFD} [email]\"}".as_bytes());
+    assert_eq!(kept, b"\xEF\xBB\xBF{\"m\":\"\xFF [email]\"}");
 }
 
 /// A document with texts anywhere, and the places where they stand.
@@ -99,27 +112,64 @@ fn document() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("session_id|message|[a-z]{1,4}", inner, 0..4)
+            prop::collection::btree_map("session_id|message|[xyz]{1,3}", inner, 0..4)
                 .prop_map(|members| json!(members)),
         ]
     })
 }
 
 /// The same, done on the tree.
-fn redacted(value: &Value, left_alone: bool) -> Value {
+fn redacted(value: &Value, own: bool, top: bool) -> Value {
     match value {
-        Value::String(text) if !left_alone => kept(text).into(),
-        Value::Array(list) => list.iter().map(|one| redacted(one, left_alone)).collect(),
+        Value::String(text) if !own => kept(text).into(),
+        Value::Array(list) => list.iter().map(|one| redacted(one, false, false)).collect(),
         Value::Object(members) => members
             .iter()
-            .map(|(key, one)| {
-                let left_alone = ["id", "session_id", "name", "role", "type"].contains(&&**key);
-                (key.clone(), redacted(one, left_alone))
-            })
+            .map(|(key, one)| (key.clone(), redacted(one, top && key == "session_id", false)))
             .collect(),
         other => other.clone(),
     }
 }
+
+/// What stands beside numbers, and numbers.
+const NEIGHBOURS: [&str; 36] = [
+    "call ",
+    "phone ",
+    "order ",
+    "number ",
+    "Order: ",
+    "my card ",
+    "€",
+    "is ",
+    ", ",
+    ". ",
+    "? ",
+    "\n",
+    " ",
+    "-",
+    "/",
+    "(",
+    ")",
+    "+",
+    "+49 170 1234567",
+    "0170 1234567",
+    "612 345 678",
+    "612345678",
+    "4111 1111 1111 1111",
+    "4111111111111111",
+    "a@b.co",
+    "12",
+    "1 2 3 4 ",
+    "98765 43210",
+    "01.12.26",
+    "1,234,567",
+    "电话",
+    "20123456 ",
+    "_",
+    "double ",
+    "DE89 3704 ",
+    "06 12 34 56 78",
+];
 
 proptest! {
     #[test]
@@ -131,17 +181,129 @@ proptest! {
         };
         let kept = all().body(&body).unwrap_or(body);
         let kept: Value = serde_json::from_slice(&kept).unwrap();
-        prop_assert_eq!(&kept, &redacted(&document, false));
+        prop_assert_eq!(&kept, &redacted(&document, false, true));
     }
 
     #[test]
-    fn what_was_redacted_holds_nothing_more_to_redact(text in "[ a-z0-9@.+()/-]{0,60}") {
-        let once = kept(&text);
-        prop_assert_eq!(all().text(&once).unwrap_or(once.clone()), once);
+    fn what_was_redacted_holds_nothing_more_to_redact(
+        noise in "[ a-z0-9@.+()/-]{0,60}",
+        parts in prop::collection::vec(prop::sample::select(NEIGHBOURS.to_vec()), 1..9),
+    ) {
+        for text in [noise, parts.concat()] {
+            let once = kept(&text);
+            prop_assert_eq!(all().text(&once), None, "{:?} became {:?}", text, once);
+        }
     }
 
     #[test]
     fn any_bytes_can_be_redacted(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = all().body(&bytes);
+    }
+}
+
+#[test]
+fn a_member_of_the_events_own_is_known_by_its_place() {
+    let body = json!({
+        "event": "a@b.co", "type": "a@b.co", "timestamp": "a@b.co", "name": "a@b.co",
+        "message": {"id": "a@b.co", "role": "a@b.co", "content": "a@b.co", "name": "a@b.co"},
+        "room": {"name": "a@b.co", "type": "a@b.co"}, "user": {"id": "a@b.co", "name": "a@b.co"},
+        "data": {"role": "a@b.co", "room_name": "a@b.co", "event": "a@b.co", "name": "a@b.co",
+            "session_id": "a@b.co", "type": "a@b.co",
+            "guest": {"name": "a@b.co", "type": "a@b.co", "role": "a@b.co", "event": "a@b.co",
+                "room_name": "a@b.co", "session_id": "a@b.co"}},
+    });
+    let expected = json!({
+        "event": "a@b.co", "type": "a@b.co", "timestamp": "a@b.co", "name": "[email]",
+        "message": {"id": "a@b.co", "role": "a@b.co", "content": "[email]", "name": "[email]"},
+        "room": {"name": "a@b.co", "type": "[email]"}, "user": {"id": "[email]", "name": "[email]"},
+        "data": {"role": "a@b.co", "room_name": "a@b.co", "event": "[email]", "name": "[email]",
+            "session_id": "a@b.co", "type": "[email]",
+            "guest": {"name": "[email]", "type": "[email]", "role": "[email]", "event": "[email]",
+                "room_name": "[email]", "session_id": "[email]"}},
+    });
+    let kept = all().body(&serde_json::to_vec(&body).unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), expected);
+}
+
+#[test]
+fn the_name_of_a_member_tells_what_its_number_is() {
+    for (body, expected) in [
+        (r#"{"contact":{"phone":"612345678"}}"#, r#"{"contact":{"phone":"[phone]"}}"#),
+        (r#"{"phones":["612345678", 20123456]}"#, r#"{"phones":["[phone]", "[phone]"]}"#),
+        (r#"{"mobile":4915112345678}"#, r#"{"mobile":"[phone]"}"#),
+        (r#"{"card":{"number":4111111111111111}}"#, r#"{"card":{"number":"[card]"}}"#),
+        (r#"{"a@b.co":1,"4111111111111111":2}"#, r#"{"[email]":1,"[card]":2}"#),
+    ] {
+        let kept = all().body(body.as_bytes()).map(|kept| String::from_utf8(kept).unwrap());
+        assert_eq!(kept.as_deref(), Some(expected));
+    }
+    for body in [
+        r#"{"data":{"order_id":"01701234567","ref":"5551234567"}}"#,
+        r#"{"count":5551234567,"at":1790607253000,"n":-4111111111111111,"f":41111111.11111111}"#,
+        r#"{"item":{"serial":"4111111111111111"}}"#,
+        r#"{"text":"612345678 came"}"#,
+    ] {
+        assert_eq!(all().body(body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn escapes_hide_nothing_whether_it_is_json_or_broke_off() {
+    let escaped = escaped("jane@example.com +49 170 1234567 4111-1111-1111-1111");
+    let whole = format!(r#"{{"message":"{escaped}"}}"#);
+    let kept = all().body(whole.as_bytes()).unwrap();
+    assert_eq!(kept, br#"{"message":"[email]\u0020[phone]\u0020[card]"}"#);
+    let torn = &whole[..whole.len() - 1];
+    assert_eq!(all().body(torn.as_bytes()).unwrap(), kept[..kept.len() - 1]);
+}
+
+#[test]
+fn every_decimal_digit_of_unicode_is_one() {
+    let digits = regex::Regex::new(r"^\p{Nd}$").unwrap();
+    let mut value = 0;
+    for c in (0..=0x1F_FFFF).filter_map(char::from_u32) {
+        if digits.is_match(c.encode_utf8(&mut [0; 4])) {
+            assert_eq!(super::characters::digit(c), char::from_digit(value % 10, 10), "{c:?}");
+            value += 1;
+        } else {
+            assert_eq!(super::characters::digit(c), None, "{c:?}");
+        }
+    }
+    assert!(value > 700);
+}
+
+/// Parts of texts that scanners stumble over when they are repeated.
+const STUMBLING: [&str; 40] = [
+    "1", "12 ", "1 ", "1-", "0", "+", "+4", "(", ")", "(1)", "@", "a@", "a.", "@a.", ".com", "://",
+    "www.", ",", " ", "\n", "call ", "order ", "number ", "double ", "plus ", "\\", "\\u0031",
+    "\\ud83d", "[phone]", "[", "]", "\"", "电话", "１", "٣ ", "\u{200B}", "e\u{301}", "是",
+    "4111 ", "DE89 ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn twice_the_text_takes_twice_the_steps(
+        parts in prop::collection::vec(prop::sample::select(STUMBLING.to_vec()), 1..5),
+        escaped: bool,
+        quoted: bool,
+    ) {
+        let mut part = parts.concat();
+        if escaped {
+            part = self::escaped(&part);
+        }
+        let steps = |times: usize| {
+            let text = part.repeat(times);
+            let body = if quoted {
+                format!(r#"{{"data":{{"message":"{}"}}}}"#, text.replace('"', "'").replace('\n', " "))
+            } else {
+                text
+            };
+            steps::of(|| drop(all().body(body.as_bytes())))
+        };
+        let (once, twice) = (steps(300), steps(600));
+        prop_assert!(twice <= 2 * once + once / 10, "{once} and {twice} steps for {part:?}");
+        // A byte takes no more than so many.
+        prop_assert!(twice < 600 * part.len() * MOST_STEPS, "{twice} steps for {part:?}");
     }
 }

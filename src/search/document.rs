@@ -1,21 +1,29 @@
 //! A message as it is searched: its tokens with their places, and marks that narrow a search.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::tokens::tokens;
+use super::query::LONGEST_ROW;
+use super::tokens::{Token, tokens};
 
-/// Most places of a token that Postgres keeps are 255. Words are found beyond, phrases are not.
+/// Most places of a token that Postgres keeps.
 const MOST_PLACES: usize = 255;
-/// Most bytes of tokens: Postgres takes a `tsvector` of 1 MiB, places and all.
-const MOST_BYTES: usize = 512 << 10;
+/// Most places of a document: Postgres keeps none beyond 16,383, and what a search pays for one
+/// document grows with them.
+const MOST_POSITIONS: u32 = 4_000;
+/// Most bytes of a document's tokens: Postgres takes a `tsvector` of 1 MiB, places and all.
+const MOST_BYTES: usize = 256 << 10;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// What the index keeps of a message.
+/// Marks the documents of a message that has several. No token looks like it.
+pub(super) const LONG_MARK: &str = "%";
+
+/// A document of the index. A message has one; a long message has several, each with the end of the
+/// one before it at its beginning, so that no phrase is torn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// A `tsvector`, as Postgres reads it.
@@ -25,31 +33,118 @@ pub struct Document {
 }
 
 impl Document {
-    /// What is kept of a text.
+    /// Returns the documents of a text, at least one.
     #[must_use]
-    pub fn of(text: &str, agent_id: &str, at: DateTime<Utc>) -> Self {
-        let mut places: BTreeMap<String, Vec<u16>> = BTreeMap::new();
-        let mut bytes = 0;
-        for token in tokens(text) {
-            bytes += token.text.len() + size_of::<u16>();
-            if bytes > MOST_BYTES {
-                break;
-            }
-            let places = places.entry(token.text).or_default();
-            if places.len() < MOST_PLACES {
-                places.push(token.position);
-            }
+    pub fn of(text: &str, agent_id: &str, at: DateTime<Utc>) -> Vec<Self> {
+        let mut marks = format!("'{}' '{}'", agent_mark(agent_id), day_mark(at));
+        // What is this short is no more than one.
+        if text.len() <= MOST_PLACES {
+            let mut part = Part::default();
+            tokens(text).for_each(|token| part.add(token.text, token.position));
+            return vec![part.document(&marks)];
         }
-        // Without a place, so that no phrase runs into them.
-        let mut vector = format!("'{}' '{}'", agent_mark(agent_id), day_mark(at));
-        for (word, places) in &places {
+        let tokens: Vec<Token> = tokens(text).collect();
+        let ends = ends(&tokens);
+        if ends.len() > 1 {
+            let _ = write!(marks, " '{LONG_MARK}'");
+        }
+        let mut tokens = tokens.into_iter();
+        // The end of the document before, which begins this one.
+        let mut before: Vec<Token> = Vec::new();
+        let mut at = 0;
+        let documents = ends.into_iter().map(|end| {
+            let new = tokens.by_ref().take(end - at);
+            at = end;
+            let all: Vec<Token> = before.drain(..).chain(new).collect();
+            before = overlap(&all).to_vec();
+            let first = all.first().map_or(1, |token| token.position);
+            let mut part = Part::default();
+            for token in all {
+                part.add(token.text, token.position - first + 1);
+            }
+            part.document(&marks)
+        });
+        documents.collect()
+    }
+}
+
+/// The tokens of the last places, as many as a row that a query looks for can have, without one.
+fn overlap(tokens: &[Token]) -> &[Token] {
+    let last = tokens.last().map_or(0, |token| token.position);
+    let row = u32::try_from(LONGEST_ROW).unwrap_or(u32::MAX);
+    let from = (last + 1).saturating_sub(row - 1);
+    &tokens[tokens.partition_point(|token| token.position < from)..]
+}
+
+/// How many of the tokens each document ends behind.
+fn ends(tokens: &[Token]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut part = Extent::default();
+    for (at, token) in tokens.iter().enumerate() {
+        if !part.has_room(token) {
+            // The pieces of a word stay with it.
+            let piece_of = |one: &&Token| one.position == token.position;
+            let end = at - tokens[..at].iter().rev().take_while(piece_of).count();
+            ends.push(end);
+            part = Extent::default();
+            overlap(&tokens[..end]).iter().chain(&tokens[end..at]).for_each(|one| part.add(one));
+        }
+        part.add(token);
+    }
+    ends.push(tokens.len());
+    ends
+}
+
+/// How much a document holds.
+#[derive(Default)]
+struct Extent<'a> {
+    first: Option<u32>,
+    bytes: usize,
+    /// Of each token: how many places it has, and the last of them.
+    places: HashMap<&'a str, (usize, u32)>,
+}
+
+impl<'a> Extent<'a> {
+    fn has_room(&self, token: &Token) -> bool {
+        let first = self.first.unwrap_or(token.position);
+        token.position - first < MOST_POSITIONS
+            && self.bytes + token.text.len() + size_of::<u16>() <= MOST_BYTES
+            && self.places.get(token.text.as_str()).is_none_or(|places| places.0 < MOST_PLACES)
+    }
+
+    fn add(&mut self, token: &'a Token) {
+        self.first.get_or_insert(token.position);
+        self.bytes += token.text.len() + size_of::<u16>();
+        let (places, last) = self.places.entry(&token.text).or_default();
+        *places += usize::from(*last != token.position);
+        *last = token.position;
+    }
+}
+
+/// The tokens of a document with their places.
+#[derive(Default)]
+struct Part(BTreeMap<String, Vec<u32>>);
+
+impl Part {
+    fn add(&mut self, text: String, place: u32) {
+        let places = self.0.entry(text).or_default();
+        // The pieces of a word may be alike.
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+
+    fn document(self, marks: &str) -> Document {
+        // Marks have no place, so that no phrase runs into them.
+        let mut vector = marks.to_owned();
+        for (word, places) in &self.0 {
             // A token holds neither quote nor backslash: letters, digits, marks and pictures only.
             let _ = write!(vector, " '{word}'");
             for (index, place) in places.iter().enumerate() {
                 let _ = write!(vector, "{}{place}", if index == 0 { ':' } else { ',' });
             }
         }
-        Self { vector, words: places.into_keys().collect() }
+        Document { vector, words: self.0.into_keys().collect() }
     }
 }
 
@@ -70,22 +165,83 @@ pub fn day_mark(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn of(text: &str) -> Vec<Document> {
+        Document::of(text, "a", DateTime::UNIX_EPOCH)
+    }
+
+    /// The tokens by their places in a document.
+    fn places(document: &Document) -> BTreeMap<u32, Vec<String>> {
+        let mut all: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for (word, places) in document.vector.split(' ').filter_map(|each| each.split_once(':')) {
+            for place in places.split(',') {
+                let word = word.trim_matches('\'').to_owned();
+                all.entry(place.parse().unwrap()).or_default().push(word);
+            }
+        }
+        all
+    }
 
     #[test]
     fn a_document_has_its_tokens_with_places_and_two_marks() {
         let at = DateTime::from_timestamp(86_400 * 255, 0).unwrap();
-        let document = Document::of("No, no: 退款!", "a", at);
-        assert_eq!(document.words, ["no", "款", "退款"]);
-        assert_eq!(document.vector, "'@ca978112ca1bbdca' '#ff' 'no':1,2 '款':4 '退款':3");
+        let [document] = &Document::of("No, no: 退款! It's", "a", at)[..] else { panic!() };
+        assert_eq!(document.words, ["it", "its", "no", "s", "款", "退款"]);
+        assert_eq!(
+            document.vector,
+            "'@ca978112ca1bbdca' '#ff' 'it':5 'its':5 'no':1,2 's':5 '款':4 '退款':3"
+        );
+        assert_eq!(of("").len(), 1, "also what holds no token has one");
     }
 
     #[test]
-    fn the_largest_text_stays_within_what_postgres_takes() {
-        let text: String =
-            (0..400_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
-        assert!(Document::of(&text, "a", DateTime::UNIX_EPOCH).vector.len() < 1 << 20);
-        let many = "no ".repeat(10_000);
-        let document = Document::of(&many, "a", DateTime::UNIX_EPOCH);
-        assert_eq!(document.vector.matches(',').count(), MOST_PLACES - 1);
+    fn a_long_text_has_several_documents_that_postgres_takes() {
+        let many: String =
+            (0..150_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
+        let long: String =
+            (0..150_000_u32).filter_map(|n| char::from_u32(0x1_D400 + n % 800)).collect();
+        for text in [many, long, "no ".repeat(20_000), "退款".repeat(3_000), "x".repeat(1 << 17)]
+        {
+            let documents = of(&text);
+            assert!(documents.len() > 1);
+            for document in documents {
+                assert!(document.vector.len() < 1 << 20);
+                let places = places(&document);
+                assert!(places.last_key_value().is_none_or(|(last, _)| *last <= MOST_POSITIONS));
+                let most = document.vector.split(' ').map(|each| each.matches(',').count()).max();
+                assert!(most.unwrap() < MOST_PLACES);
+                assert!(document.vector.contains(" '%' "));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn the_documents_of_a_text_hold_its_tokens_and_every_row_of_them(
+            words in proptest::collection::vec("[ab]|l'a|a'a|退款|[a-z]{1,3}", 250..700)
+        ) {
+            let text = words.join(" ");
+            let mut all: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+            for token in tokens(&text) {
+                all.entry(token.position).or_default().push(token.text);
+            }
+            for texts in all.values_mut() {
+                texts.sort();
+                texts.dedup();
+            }
+            let all: Vec<_> = all.into_values().collect();
+            let mut covered = 0_usize;
+            for document in of(&text) {
+                let part: Vec<_> = places(&document).into_values().collect();
+                let begin = covered.min((covered + 1).saturating_sub(LONGEST_ROW));
+                prop_assert_eq!(&all[begin..begin + part.len()], &part[..]);
+                prop_assert!(begin + part.len() > covered);
+                covered = begin + part.len();
+            }
+            prop_assert_eq!(covered, all.len());
+        }
     }
 }

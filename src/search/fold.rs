@@ -1,8 +1,12 @@
-//! Letters as they are compared: without accents, case, width and style. Each stays with the part
-//! of the original text that it came from.
+//! Letters as they are compared: without accents, case, width and style, whatever keyboard wrote
+//! them. Each stays with the part of the original text that it came from.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
+
+use super::letters::{
+    APOSTROPHE, NARROW_SPACE, ZWNJ, compared, han, is_apostrophe, is_narrow_space,
+};
 
 /// A folded letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +42,25 @@ impl Iterator for Fold<'_> {
             let mut letters = rest.chars();
             let first = letters.next()?;
             let tail = letters.as_str();
-            let length = rest.len() - tail.trim_start_matches(continues).len();
-            let (start, end) = (self.at, self.at + length);
+            // Behind an Arabic letter it parts words that are written as one; elsewhere it only says
+            // how letters are to look.
+            let parts = is_arabic(first);
+            let tail = tail.trim_start_matches(|letter| continues(letter, parts));
+            let (start, end) = (self.at, self.at + rest.len() - tail.len());
             self.at = end;
-            if first.is_ascii() && length == 1 {
-                return Some(Unit { letter: first.to_ascii_lowercase(), start, end });
+            let single = match first {
+                ZWNJ => Some(ZWNJ),
+                _ if is_apostrophe(first) => Some(APOSTROPHE),
+                _ if is_narrow_space(first) => Some(NARROW_SPACE),
+                _ if end - start > first.len_utf8() => None,
+                '\0'..='\u{7F}' => Some(first.to_ascii_lowercase()),
+                '\u{4E00}'..='\u{9FFF}' => Some(han(first)),
+                _ => None,
+            };
+            if let Some(letter) = single {
+                return Some(Unit { letter, start, end });
             }
+            let length = end - start;
             let folded = fold_part(&rest[..length]);
             self.ready.extend(folded.chars().rev().map(|letter| Unit { letter, start, end }));
         }
@@ -63,7 +80,11 @@ fn fold_part(part: &str) -> String {
         }
     }
     // Hangul's syllables and the voiced kana are letters of their own, and whole again.
-    if folded.is_ascii() { folded } else { folded.nfc().collect() }
+    if folded.is_ascii() { folded } else { folded.nfc().map(compared).collect() }
+}
+
+fn is_arabic(letter: char) -> bool {
+    matches!(letter, '\u{600}'..='\u{77F}' | '\u{8A0}'..='\u{8FF}' | '\u{FB50}'..='\u{FEFC}')
 }
 
 /// Letters that people also write without the letter, and that no decomposition knows.
@@ -83,10 +104,11 @@ fn spelt_out(letter: char) -> Option<&'static str> {
     })
 }
 
-/// It belongs to the letter before it.
-fn continues(letter: char) -> bool {
+/// It belongs to the letter before it, unless it `parts` it from the next one.
+fn continues(letter: char, parts: bool) -> bool {
     match letter {
         '\0'..='\u{AC}' => false,
+        ZWNJ => !parts,
         // Vowels and final consonants of Hangul; the voicing marks of half-width kana.
         '\u{1160}'..='\u{11FF}' | '\u{FF9E}' | '\u{FF9F}' => true,
         _ => is_passed_over(letter) || is_combining_mark(letter),
@@ -140,10 +162,23 @@ mod tests {
             ("مُحَمَّد", "محمد"),
             ("Łódź", "lodz"),
             ("e\u{AD}mail", "email"),
+            ("ي ى ی ے ئ", "ی ي ى ۍ ي"),
+            ("كڪک", "ککك"),
+            ("ةۀہھە", "ههههه"),
+            ("أإآٱ", "اااا"),
+            ("ﻛﺘﺎﺏ", "کتاب"),
+            ("١٢٣ ۱۲۳ १२३ ๑๒๓ １２３", "123 123 123 123 123"),
+            ("カタカナ ｶﾀｶﾅ", "かたかな かたかな"),
+            ("キャノン ヴァイオリン 一ヶ月", "きやのん ゔあいおりん 一け月"),
+            ("退貨說明後髮", "退货说明后发"),
+            ("it’s itʼs it´s it`s it＇s", "it's it's it's it's it's"),
         ] {
             assert_eq!(folded(one), folded(other), "{one} {other}");
         }
         assert_ne!(folded("か"), folded("が"));
+        assert_ne!(folded("گ"), folded("ک"), "another letter");
+        assert_eq!(folded("می\u{200C}خواهم"), "مي\u{200C}خواهم");
+        assert_eq!(folded("क्\u{200C}ष"), folded("क्ष"));
         assert_ne!(folded("कि"), folded("की"));
     }
 

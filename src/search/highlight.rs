@@ -1,20 +1,17 @@
 //! Where a query hits: a piece of the message around its hits, as data. Nothing is marked up, so
-//! nothing has to be escaped.
+//! nothing has to be escaped; nothing is put in, so what is shown stands so in the message.
 
 use std::ops::Range;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::query::{Part, Query, Term};
-use super::tokens::{Token, TokenKind, tokens};
+use super::query::Query;
 
 /// Longest piece of a message that is shown, in bytes of its text, give or take a letter.
 const LONGEST: usize = 300;
 /// What is shown before the first hit, in bytes.
 const BEFORE: usize = 60;
-/// Stands where text was left out.
-const CUT: &str = "…";
 
 /// A stretch of text that is a hit, or lies between hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,65 +20,47 @@ pub struct Piece {
     pub text: String,
     /// It is what was looked for.
     pub hit: bool,
+    /// Where it begins, in characters (Unicode code points) of the message.
+    pub start: usize,
+    /// Where it ends, in characters of the message: that of the first character behind it.
+    pub end: usize,
 }
 
-/// The piece of a text with the most hits.
+/// The part of a message that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Highlights {
+    /// Put together they are a part of the message, or all of it.
+    pub pieces: Vec<Piece>,
+    /// They are a part of it.
+    pub excerpt: bool,
+}
+
+/// Returns the part of a text with the most hits.
 #[must_use]
-pub fn highlight(text: &str, query: &Query) -> Vec<Piece> {
-    let hits = merged(hits(text, query));
+pub fn highlight(text: &str, query: &Query) -> Highlights {
+    let hits = merged(query.hits(text));
     let window = window(text, &hits);
     let mut pieces = Vec::new();
+    let mut start = text[..window.start].chars().count();
     let mut push = |text: &str, hit| {
         if !text.is_empty() {
-            pieces.push(Piece { text: text.to_owned(), hit });
+            let end = start + text.chars().count();
+            pieces.push(Piece { text: text.to_owned(), hit, start, end });
+            start = end;
         }
     };
     let mut at = window.start;
-    let mut plain = String::from(if window.start > 0 { CUT } else { "" });
-    for hit in hits.iter().filter(|hit| hit.start >= window.start && hit.end <= window.end) {
-        plain.push_str(&text[at..hit.start]);
-        push(&std::mem::take(&mut plain), false);
+    let shown = hits.iter().map(|hit| hit.start.max(window.start)..hit.end.min(window.end));
+    for hit in shown.filter(|hit| !hit.is_empty()) {
+        push(&text[at..hit.start], false);
         push(&text[hit.clone()], true);
         at = hit.end;
     }
-    plain.push_str(&text[at..window.end]);
-    plain.push_str(if window.end < text.len() { CUT } else { "" });
-    push(&plain, false);
-    pieces
+    push(&text[at..window.end], false);
+    Highlights { pieces, excerpt: window.len() < text.len() }
 }
 
-/// Every place that a wanted term matches, in bytes.
-fn hits(text: &str, query: &Query) -> Vec<Range<usize>> {
-    let tokens: Vec<Token> = tokens(text).collect();
-    let wanted: Vec<&Term> = query.wanted().collect();
-    let at = |from: usize| {
-        let tokens = &tokens;
-        wanted.iter().filter_map(move |term| hit(&tokens[from..], &term.parts))
-    };
-    (0..tokens.len()).flat_map(at).collect()
-}
-
-/// Whether a term matches at the beginning of some tokens. Their places have no gaps.
-fn hit(tokens: &[Token], parts: &[Part]) -> Option<Range<usize>> {
-    let mut at = 0;
-    let mut end = 0;
-    for part in parts {
-        at += usize::from(part.gap);
-        let token = tokens.get(at)?;
-        let fits = |text: &String| {
-            if part.prefix { token.text.starts_with(text) } else { token.text == *text }
-        };
-        if !part.texts.iter().any(fits) {
-            return None;
-        }
-        // A single letter of a script without spaces is the beginning of a pair.
-        let one_letter = part.prefix && token.kind == TokenKind::Pair;
-        end = if one_letter { token.head_end } else { token.end };
-    }
-    Some(tokens.first()?.start..end)
-}
-
-/// In order, and those that touch as one.
+/// In order, and those that overlap as one.
 fn merged(mut hits: Vec<Range<usize>>) -> Vec<Range<usize>> {
     hits.sort_unstable_by_key(|hit| (hit.start, hit.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(hits.len());
@@ -94,7 +73,8 @@ fn merged(mut hits: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// What is shown: where most hits lie close together, the first such place.
+/// What is shown: where most hits lie close together, the first such place. A hit that is longer
+/// than all of it is cut.
 fn window(text: &str, hits: &[Range<usize>]) -> Range<usize> {
     if text.len() <= LONGEST {
         return 0..text.len();
@@ -104,15 +84,13 @@ fn window(text: &str, hits: &[Range<usize>]) -> Range<usize> {
         while hits.get(end).is_some_and(|last| last.end <= hit.start + LONGEST - BEFORE) {
             end += 1;
         }
-        if end.saturating_sub(first) > most {
-            (best, most) = (hit.start, end - first);
+        let count = end.saturating_sub(first).max(1);
+        if count > most {
+            (best, most) = (hit.start, count);
         }
     }
-    let start = best.saturating_sub(BEFORE);
-    let (start, end) = (word_start(text, start, best), text.floor_char_boundary(start + LONGEST));
-    // A hit that is longer than all of it is shown whole.
-    let last = hits.iter().find(|hit| hit.start == best).map_or(end, |hit| hit.end.max(end));
-    start..hits.iter().find(|hit| hit.start < last && hit.end > last).map_or(last, |cut| cut.start)
+    let start = word_start(text, best.saturating_sub(BEFORE), best);
+    start..text.floor_char_boundary(start + LONGEST)
 }
 
 /// The beginning of a word between `from` and the hit, so that no word is cut where there are any.
@@ -129,16 +107,21 @@ fn word_start(text: &str, from: usize, hit: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use proptest::prelude::*;
 
-    /// With hits in brackets.
-    fn shown(text: &str, query: &str) -> String {
-        let pieces = highlight(text, &Query::parse(query).unwrap());
+    fn bracketed(pieces: &[Piece]) -> String {
         let show = |piece: &Piece| {
             if piece.hit { format!("[{}]", piece.text) } else { piece.text.clone() }
         };
         pieces.iter().map(show).collect()
+    }
+
+    /// With hits in brackets.
+    fn shown(text: &str, query: &str) -> String {
+        bracketed(&highlight(text, &Query::parse(query).unwrap()).pieces)
     }
 
     #[test]
@@ -147,14 +130,33 @@ mod tests {
             ("The Café, a CAFE\u{301}.", "cafe", "The [Café], a [CAFE\u{301}]."),
             ("STRASSE oder Straße?", "straße", "[STRASSE] oder [Straße]?"),
             ("no refund policy, refund", "\"refund policy\"", "no [refund policy], refund"),
-            ("refunded refunds fun", "refund*", "[refunded] [refunds] fun"),
+            ("refunded refunds fun", "refund*", "[refund]ed [refund]s fun"),
+            ("Ébène, ebenholz", "ebe*", "[Ébè]ne, [ebe]nholz"),
             ("请问退款政策是什么", "退款政策", "请问[退款政策]是什么"),
             ("我要退款,退货", "退", "我要[退]款,[退]货"),
             ("ＡＢＣ abc", "abc", "[ＡＢＣ] [abc]"),
             ("yes no", "yes -maybe", "[yes] no"),
             ("<b>bold</b>", "bold", "<b>[bold]</b>"),
+            ("voici l'homme", "homme", "voici l'[homme]"),
+            ("I don’t, I dont", "don't", "I [don’t], I [dont]"),
+            ("100.000 or 100000", "100,000", "[100.000] or [100000]"),
+            ("می\u{200C}خواهم", "خواهم", "می\u{200C}[خواهم]"),
+            ("a… b", "b", "a… [b]"),
         ] {
             assert_eq!(shown(text, query), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_word_that_holds_a_part_the_part_is_marked() {
+        for (text, query, expected) in [
+            ("die Rückerstattung", "erstatt", "die Rück[erstatt]ung"),
+            ("Bananarama anagram", "ana", "B[ana]narama [ana]gram"),
+            ("STRAßENBAHN", "ssen", "STRA[ßEN]BAHN"),
+            ("pre-dawn prédawning", "\"pre dawn\"", "[pre-dawn] prédawning"),
+        ] {
+            let query = Query::parse(query).unwrap().widened(&HashMap::new());
+            assert_eq!(bracketed(&highlight(text, &query).pieces), expected);
         }
     }
 
@@ -162,25 +164,40 @@ mod tests {
     fn of_a_long_message_the_part_with_the_most_hits_is_shown() {
         let filler = "lorem ipsum dolor ".repeat(40);
         let text = format!("{filler}gold {filler}gold and gold {filler}");
-        let shown = shown(&text, "gold");
-        assert!(shown.starts_with('…') && shown.ends_with('…'), "{shown}");
+        let found = highlight(&text, &Query::parse("gold").unwrap());
+        let shown = bracketed(&found.pieces);
         assert!(shown.contains("[gold] and [gold]"), "{shown}");
+        assert!(!shown.contains('…') && found.excerpt);
         assert!(shown.len() <= LONGEST + 20, "{shown}");
+        assert!(!highlight("gold", &Query::parse("gold").unwrap()).excerpt);
+    }
+
+    #[test]
+    fn a_hit_longer_than_what_is_shown_is_cut() {
+        let text = "退款".repeat(3_000);
+        let found = highlight(&text, &Query::parse(&"退款".repeat(100)).unwrap());
+        let [piece] = &found.pieces[..] else { panic!("{found:?}") };
+        assert!(piece.hit && found.excerpt && piece.text.len() <= LONGEST);
+        assert_eq!((piece.start, piece.end), (0, piece.text.chars().count()));
     }
 
     proptest! {
         #[test]
-        fn pieces_put_together_are_a_part_of_the_message(
-            text in "([a-c退款é🦊]{1,3}[ ,]?){0,200}", query in "[a-c退款é]{1,2}( \"a b\")?"
+        fn pieces_are_a_part_of_the_message_and_say_which(
+            text in "([a-c退款é🦊…]{1,3}[ ,]?){0,200}", query in "[a-c退款é]{1,2}( \"a b\")?"
         ) {
             let query = Query::parse(&query).unwrap();
-            let pieces = highlight(&text, &query);
-            let whole: String = pieces.iter().map(|piece| &*piece.text).collect();
-            let bare = whole.trim_start_matches(CUT).trim_end_matches(CUT);
-            prop_assert!(text.contains(bare), "{bare}");
-            prop_assert!(whole.len() <= 2 * LONGEST);
-            let found = !hits(&text, &query).is_empty();
-            prop_assert_eq!(pieces.iter().any(|piece| piece.hit), found);
+            let Highlights { pieces, excerpt } = highlight(&text, &query);
+            let letters: Vec<char> = text.chars().collect();
+            for piece in &pieces {
+                let stands: String = letters[piece.start..piece.end].iter().collect();
+                prop_assert_eq!(&stands, &piece.text);
+            }
+            prop_assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
+            let bytes: usize = pieces.iter().map(|piece| piece.text.len()).sum();
+            prop_assert!(bytes <= LONGEST + 4);
+            prop_assert_eq!(excerpt, bytes < text.len());
+            prop_assert_eq!(pieces.iter().any(|piece| piece.hit), !query.hits(&text).is_empty());
         }
     }
 }

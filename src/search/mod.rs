@@ -4,10 +4,113 @@
 mod document;
 mod fold;
 mod highlight;
+mod letters;
+mod matcher;
+mod parse;
 mod query;
 mod tokens;
 
 pub use document::{Document, agent_mark, day_mark};
-pub use highlight::{Piece, highlight};
-pub use query::{Query, QueryError};
+pub use highlight::{Highlights, Piece, highlight};
+pub use parse::QueryError;
+pub use query::{Forgiven, Query};
 pub use tokens::{Token, TokenKind, tokens};
+
+/// The generation of documents that this code makes. A change of what a text's documents are, which
+/// the test below notices, raises it, and every index is rebuilt in the background.
+pub const INDEX_VERSION: i32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+    use std::time::{Duration, Instant};
+
+    use chrono::DateTime;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_what_documents_are_raises_the_version() {
+        // Letters of every script, those that are all made alike aside.
+        let plain = |c: char| matches!(c, '\u{AC00}'..='\u{F8FF}' | '\u{40000}'..);
+        let letters = ('\0'..=char::MAX)
+            .filter(|c| !plain(*c) && (*c < '\u{3400}' || c.is_alphanumeric()))
+            .collect::<Vec<char>>();
+        let mut digest = Sha256::new();
+        for letters in letters.chunks(1_000) {
+            let text: String = letters.iter().flat_map(|c| ['a', *c, 'b', ' ', *c, '7']).collect();
+            for document in Document::of(&text, "a", DateTime::UNIX_EPOCH) {
+                digest.update(document.vector);
+            }
+        }
+        let digest = hex::encode(&digest.finalize()[..8]);
+        let expected = (1, "a32e21ea88566421");
+        assert_eq!(
+            (INDEX_VERSION, &*digest),
+            expected,
+            "documents have changed: raise INDEX_VERSION, and write both down here"
+        );
+    }
+
+    /// The shortest of some times that some work takes.
+    fn time(work: &dyn Fn()) -> Duration {
+        let once = || {
+            let began = Instant::now();
+            work();
+            began.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    }
+
+    /// Twice the text takes no more than twice the work: 64 times as much takes 64 times as long, and
+    /// the square would be 4,096 times. What lies between is the noise of a busy machine.
+    #[test]
+    fn what_a_scan_takes_grows_no_faster_than_the_text() {
+        const MOST: u32 = 8 * 64;
+        let query = |text: &str| Query::parse(text).unwrap();
+        let queries = [
+            query(&"退款".repeat(300)),
+            query(&format!("\"{}\"", "no ".repeat(300))),
+            query("a* no 退 -x"),
+            query("aaa no aba").widened(&std::collections::HashMap::new()),
+        ];
+        for piece in [
+            "退款",
+            "no ",
+            "a",
+            "a'",
+            "a\u{301}",
+            "1,000",
+            "1,",
+            "می\u{200C}",
+            "👍🏽",
+            "ﷺ",
+            "\u{1112}\u{1161}",
+            "\"a ",
+            "-",
+            "aba",
+        ] {
+            let (short, long) = (piece.repeat(75), piece.repeat(4_800));
+            let holds = |name: &str, scan: &dyn Fn(&str)| {
+                let (one, many) = (time(&|| scan(&short)), time(&|| scan(&long)));
+                let most = (one * MOST).max(Duration::from_millis(20));
+                assert!(many < most, "{name} of {piece:?}: {one:?} and {many:?}");
+            };
+            holds("tokens", &|text| assert!(tokens(text).count() <= 5 * text.len()));
+            holds("documents", &|text| drop(Document::of(text, "a", DateTime::UNIX_EPOCH)));
+            for query in &queries {
+                holds("highlights", &|text| drop(highlight(text, query)));
+                holds("matches", &|text| {
+                    black_box(query.matches(text));
+                });
+            }
+            let asked: String = piece.chars().cycle().take(15).collect();
+            let (short, long) = (asked.clone(), asked.repeat(64));
+            let parse = |text: &str| drop(black_box(Query::parse(text)));
+            let (one, many) = (time(&|| parse(&short)), time(&|| parse(&long)));
+            let most = (one * MOST).max(Duration::from_millis(20));
+            assert!(many < most, "reading {piece:?}: {one:?} and {many:?}");
+        }
+    }
+}

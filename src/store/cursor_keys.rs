@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -52,7 +53,8 @@ pub struct CursorKeyAges {
 
 impl Store {
     /// Returns the keys that open cursors, the newest first, which seals. Adds one where the newest
-    /// is too old, or there is none; of several services that want to, one does.
+    /// is too old, or there is none; of several services that want to, one does. Where none can be
+    /// added, as in a database that takes no writes, those that are there are used for longer.
     pub async fn cursor_keys(
         &self,
         ages: CursorKeyAges,
@@ -64,29 +66,45 @@ impl Store {
             return Ok(keys);
         }
         let mut connection = pooled.detach();
-        let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(ADDING).execute(&mut *transaction).await?;
-        let mut keys = load(&mut transaction, ages).await?;
-        if !seals(&keys, ages) {
-            let new = CursorKey::generate(now);
-            sqlx::query!(
-                "INSERT INTO cursor_keys (id, secret, created_at) VALUES ($1, $2, $3)",
-                new.id,
-                &new.secret[..],
-                new.created_at,
-            )
+        let added = add(&mut connection, ages, now).await;
+        let _ = connection.close().await;
+        match added {
+            Err(error) if !keys.is_empty() => {
+                tracing::warn!(%error, "cursor key not rotated; the one before is used");
+                Ok(keys)
+            }
+            added => Ok(added?),
+        }
+    }
+}
+
+/// Adds a key, unless another service has.
+async fn add(
+    connection: &mut PgConnection,
+    ages: CursorKeyAges,
+    now: DateTime<Utc>,
+) -> Result<Vec<CursorKey>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(ADDING).execute(&mut *transaction).await?;
+    let mut keys = load(&mut transaction, ages).await?;
+    if !seals(&keys, ages) {
+        let new = CursorKey::generate(now);
+        sqlx::query!(
+            "INSERT INTO cursor_keys (id, secret, created_at) VALUES ($1, $2, $3)",
+            new.id,
+            &new.secret[..],
+            new.created_at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!("DELETE FROM cursor_keys WHERE created_at <= $1", ages.opens_after)
             .execute(&mut *transaction)
             .await?;
-            sqlx::query!("DELETE FROM cursor_keys WHERE created_at <= $1", ages.opens_after)
-                .execute(&mut *transaction)
-                .await?;
-            tracing::info!(cursor_key = %new.id, "cursor key added");
-            keys.insert(0, new);
-        }
-        transaction.commit().await?;
-        let _ = connection.close().await;
-        Ok(keys)
+        tracing::info!(cursor_key = %new.id, "cursor key added");
+        keys.insert(0, new);
     }
+    transaction.commit().await?;
+    Ok(keys)
 }
 
 /// Whether the newest key may still seal.
@@ -95,7 +113,7 @@ fn seals(keys: &[CursorKey], ages: CursorKeyAges) -> bool {
 }
 
 async fn load(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     ages: CursorKeyAges,
 ) -> Result<Vec<CursorKey>, sqlx::Error> {
     let rows = sqlx::query!(

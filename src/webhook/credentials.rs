@@ -101,6 +101,11 @@ impl Source {
         })
     }
 
+    /// It asks for redaction.
+    pub(super) fn redacts(&self) -> bool {
+        !self.redaction.is_off()
+    }
+
     /// The arrival as it may be kept. It stays the same event, also towards those that came before
     /// the source asked for redaction.
     pub(super) fn redact(&self, mut arrival: Arrival) -> Arrival {

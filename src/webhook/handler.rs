@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::body;
 use super::credentials::{Proof, Refusal, Source};
 use super::durable::Durable;
+use super::intake;
 use crate::clock::Clock;
-use crate::decode::Received;
-use crate::domain::{Arrival, DeliveryId, Event, Evidence, SourceName, Unreadable};
+use crate::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
 use crate::gate::Gate;
 use crate::problem::{Code, Problem};
 use crate::telemetry::Metrics;
@@ -112,22 +112,16 @@ async fn take(
         evidence: evidence(headers, proof),
         body,
     };
-    let arrival = source.redact(arrival);
     let id = arrival.id.0;
-    let received = Received::from(arrival);
-    *seen = match received.read.as_ref().map(|delivery| &delivery.event) {
-        Ok(Event::Join { .. }) => Seen::Join,
-        Ok(Event::Test) => Seen::Test,
-        _ => Seen::Other,
-    };
-    let fault = received.read.as_ref().err().cloned();
-    webhook.durable.keep(received).await.map_err(|refusals| {
+    let intake = intake::store(&webhook.durable, source, arrival, room).await;
+    *seen = intake.seen;
+    intake.stored.map_err(|refusals| {
         tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
         Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
     webhook.metrics.webhook.kept(*seen, received_at);
-    match fault {
+    match intake.fault {
         None => {
             if *seen == Seen::Test {
                 tracing::info!(source = %source.name, delivery = %id, "a test delivery arrived");

@@ -5,3 +5,4 @@ pub mod body;
 pub mod credentials;
 pub mod durable;
 pub mod handler;
+mod intake;

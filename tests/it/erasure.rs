@@ -68,7 +68,7 @@ fn any_file_holds(folder: &Path, text: &str) -> bool {
 
 /// Rows of the index for searching that have a word.
 fn search_documents(dump: &str, word: &str) -> usize {
-    let tables = dump.split("COPY public.search_documents_").skip(1);
+    let tables = dump.split("COPY public.search_parts_").skip(1);
     let rows = tables.flat_map(|table| table.lines().take_while(|row| *row != "\\."));
     rows.filter(|row| row.contains(word)).count()
 }
@@ -195,8 +195,8 @@ async fn what_waits_in_the_inbox_when_its_agent_is_erased_is_not_stored() {
 async fn indexed(app: &App) -> (i64, Option<i64>) {
     sqlx::query_as(
         "SELECT
-            (SELECT count(*) FROM search_documents),
-            (SELECT documents FROM search_words WHERE word = $1)",
+            (SELECT count(*) FROM search_parts),
+            (SELECT documents FROM search_vocabulary WHERE word = $1)",
     )
     .bind(HUSH)
     .fetch_one(app.database.pool())

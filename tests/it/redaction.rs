@@ -88,3 +88,62 @@ async fn where_nobody_asks_for_it_nothing_is_touched() {
     assert_eq!(row, (said().into_bytes(), None));
     app.stop().await;
 }
+
+/// A digit and a space over and over, which can be read as numbers in ever so many ways.
+fn digits(bytes: usize) -> String {
+    json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": now().timestamp(),
+        "data": { "session_id": "S", "role": "user", "message": "1 ".repeat(bytes / 2) } })
+    .to_string()
+}
+
+#[actix_web::test]
+async fn a_large_body_is_redacted_and_stored_like_a_small_one() {
+    let app = App::start_with(redacting).await;
+    app.clock.set(now() + TimeDelta::seconds(1));
+    let long = "word ".repeat(4_000);
+    let said = |text: &str| {
+        json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": now().timestamp(),
+            "data": { "session_id": "S", "role": "user",
+                "message": format!("{long}{text}") } })
+        .to_string()
+    };
+    let arrived = said(ADDRESS);
+    assert_eq!(app.deliver(arrived.clone()).await.status, 200);
+    assert_eq!(app.deliver(format!("{long} torn {{ {ADDRESS}")).await.status, 422);
+    assert_eq!(app.deliver(digits(64 * 1024)).await.status, 200);
+    assert_eq!(app.deliver(arrived.clone()).await.status, 200);
+    app.drained().await;
+    let outcomes: Vec<_> = app.log().await.into_iter().map(|(outcome, _)| outcome).collect();
+    assert_eq!(outcomes, ["stored", "quarantined", "stored", "duplicate"]);
+    let bodies: Vec<Vec<u8>> = sqlx::query_scalar("SELECT body FROM deliveries ORDER BY id")
+        .fetch_all(app.database.pool())
+        .await
+        .unwrap();
+    assert_eq!(bodies[0], said("[email]").as_bytes());
+    assert_eq!(bodies[1], format!("{long} torn {{ [email]").as_bytes());
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_person_is_redacted_under_the_names_that_an_event_has_too() {
+    let app = App::start_with(redacting).await;
+    app.clock.set(now() + TimeDelta::seconds(1));
+    let body = json!({ "event_type": "lead.captured", "agent_id": "A", "timestamp": now().timestamp(),
+        "data": { "session_id": ADDRESS, "room_name": ADDRESS,
+            "lead": { "name": ADDRESS, "type": ADDRESS, "role": ADDRESS, "event": ADDRESS,
+                "room_name": ADDRESS, "phone": "612345678", "order_id": "612345678" } } });
+    assert_eq!(app.deliver(body.to_string()).await.status, 200);
+    app.drained().await;
+    let kept: Vec<u8> = sqlx::query_scalar("SELECT body FROM deliveries")
+        .fetch_one(app.database.pool())
+        .await
+        .unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let mut expected = body;
+    for name in ["name", "type", "role", "event", "room_name"] {
+        expected["data"]["lead"][name] = "[email]".into();
+    }
+    expected["data"]["lead"]["phone"] = "[phone]".into();
+    assert_eq!(kept, expected);
+    app.stop().await;
+}

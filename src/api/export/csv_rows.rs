@@ -58,6 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cell_is_written_in_linear_time() {
+        crate::domain::linear::assert_linear(|text| {
+            let mut out = writer(Vec::new());
+            row(&mut out, &[Cell::Text(text.into())], None)
+        });
+    }
+
+    #[test]
     fn what_a_sheet_would_take_for_a_formula_is_text() {
         let written = |text: &str| {
             let mut out = writer(Vec::new());

@@ -61,11 +61,16 @@ fn by_name(name: &str) -> Option<Value> {
             json!("2026-09-29T00:00:00Z")
         }
         "has_more" | "signed" | "writable" | "reachable" | "hit" | "with_cursor" => json!(true),
-        "altered" | "undated" | "stale" | "test" | "complete" => json!(false),
+        "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words" => {
+            json!(false)
+        }
         "confidence" | "silence_before_seconds" => json!(0.8),
-        "q" | "text" => json!("opening hours"),
+        "q" | "text" | "read_as" => json!("opening hours"),
+        "forgiven" | "incomplete" => json!([]),
+        "end" => json!(13),
+        "of_entries" => json!(4211),
         "score" => json!(0.72),
-        "lag_entries" | "lag_seconds" => json!(0),
+        "lag_entries" | "lag_seconds" | "start" | "done_entries" => json!(0),
         "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
         "status" => json!("live"),
         "compression" => json!("zstd"),

@@ -251,6 +251,14 @@ mod tests {
         ");
     }
 
+    #[test]
+    fn a_message_is_written_in_linear_time() {
+        crate::domain::linear::assert_linear(|text| {
+            let mut play = Play::new(Zone::UTC, Names::default(), TimeDelta::seconds(300));
+            written(&mut play, &[row(0, text)])
+        });
+    }
+
     proptest! {
         #[test]
         fn whatever_is_said_is_read_as_it_was_said_and_as_nothing_else(

@@ -1,19 +1,21 @@
-//! Takes documents out of the index, and with them the words that nobody else said.
+//! Takes documents out of the index, and with them the words that nobody else of their agent said.
 
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::hold_index;
+use super::progress::hold_index;
+use super::write::Columns;
 use crate::store::journal::MessageKey;
 
 /// How many documents of those that are gone held a word.
 struct Lost {
     word: String,
+    agent_id: String,
     documents: i64,
 }
 
 /// Removes the documents of sessions. It belongs into the transaction that removes their messages:
-/// no document of them is written once that has committed. Says how many there were.
+/// no document of them is written once that has committed. Returns how many there were.
 pub async fn forget_sessions(
     connection: &mut PgConnection,
     session_ids: &[Uuid],
@@ -22,21 +24,20 @@ pub async fn forget_sessions(
     let lost = sqlx::query_as!(
         Lost,
         r#"
-        SELECT word AS "word!", count(*) AS "documents!"
-        FROM search_documents
+        SELECT word AS "word!", agent_id, count(*) AS "documents!"
+        FROM search_parts
         CROSS JOIN unnest(tsvector_to_array(terms)) AS word
         WHERE session_id = ANY ($1)
-        GROUP BY word
-        ORDER BY word
+        GROUP BY word, agent_id
+        ORDER BY word, agent_id
         "#,
         session_ids
     )
     .fetch_all(&mut *connection)
     .await?;
-    let removed =
-        sqlx::query!("DELETE FROM search_documents WHERE session_id = ANY ($1)", session_ids)
-            .execute(&mut *connection)
-            .await?;
+    let removed = sqlx::query!("DELETE FROM search_parts WHERE session_id = ANY ($1)", session_ids)
+        .execute(&mut *connection)
+        .await?;
     uncount(connection, lost).await?;
     Ok(removed.rows_affected())
 }
@@ -47,19 +48,28 @@ pub async fn forget_messages(
     messages: &[MessageKey],
 ) -> Result<u64, sqlx::Error> {
     hold_index(connection).await?;
-    let sessions: Vec<_> = messages.iter().map(|key| key.session_id).collect();
-    let times: Vec<_> = messages.iter().map(|key| key.occurred_at).collect();
-    let ids: Vec<_> = messages.iter().map(|key| key.id).collect();
+    remove(connection, messages).await
+}
+
+/// Removes the documents of messages, by whoever holds the index.
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    messages: &[MessageKey],
+) -> Result<u64, sqlx::Error> {
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    let Columns { sessions, times, ids } = Columns::of(messages.iter().copied());
     let lost = sqlx::query_as!(
         Lost,
         r#"
-        SELECT word AS "word!", count(*) AS "documents!"
+        SELECT word AS "word!", agent_id, count(*) AS "documents!"
         FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[])
             AS key (session_id, occurred_at, id)
-        JOIN search_documents USING (session_id, occurred_at, id)
+        JOIN search_parts USING (session_id, occurred_at, id)
         CROSS JOIN unnest(tsvector_to_array(terms)) AS word
-        GROUP BY word
-        ORDER BY word
+        GROUP BY word, agent_id
+        ORDER BY word, agent_id
         "#,
         &sessions,
         &times,
@@ -68,7 +78,7 @@ pub async fn forget_messages(
     .fetch_all(&mut *connection)
     .await?;
     let removed = sqlx::query!(
-        "DELETE FROM search_documents AS document
+        "DELETE FROM search_parts AS document
         USING unnest($1::uuid[], $2::timestamptz[], $3::uuid[])
             AS key (session_id, occurred_at, id)
         WHERE document.session_id = key.session_id
@@ -87,20 +97,31 @@ pub async fn forget_messages(
 /// Counts words down; one that no document holds any more is removed. The marks among them are no
 /// words, and match none.
 async fn uncount(connection: &mut PgConnection, lost: Vec<Lost>) -> Result<(), sqlx::Error> {
-    let (words, counts): (Vec<String>, Vec<i64>) =
-        lost.into_iter().map(|lost| (lost.word, lost.documents)).unzip();
+    let (mut words, mut agents, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for lost in lost {
+        words.push(lost.word);
+        agents.push(lost.agent_id);
+        counts.push(lost.documents);
+    }
     sqlx::query!(
-        "UPDATE search_words
-        SET documents = search_words.documents - lost.documents
-        FROM unnest($1::text[], $2::bigint[]) AS lost (word, documents)
-        WHERE search_words.word = lost.word",
+        "UPDATE search_vocabulary AS known
+        SET documents = known.documents - lost.documents
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS lost (word, agent_id, documents)
+        WHERE known.word = lost.word AND known.agent_id = lost.agent_id",
         &words,
+        &agents,
         &counts
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query!("DELETE FROM search_words WHERE word = ANY ($1) AND documents <= 0", &words)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM search_vocabulary AS known
+        USING unnest($1::text[], $2::text[]) AS lost (word, agent_id)
+        WHERE known.word = lost.word AND known.agent_id = lost.agent_id AND known.documents <= 0",
+        &words,
+        &agents
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -4,18 +4,16 @@
 mod find;
 mod forget;
 mod index;
+mod progress;
+mod ranked;
+mod rebuild;
+mod vocabulary;
 mod windows;
+mod write;
 
-pub use find::{SearchFilter, SearchHit, SearchPage, SearchPlace};
+pub use find::{Incomplete, SearchFilter, SearchHit, SearchPage, SearchPlace, SearchRequest};
 pub use forget::{forget_messages, forget_sessions};
-pub use index::{IndexStanding, Indexed, index_next, standing};
+pub use index::{Indexed, index_next};
+pub use progress::{IndexStanding, Rebuild, standing};
+pub use rebuild::{empty_previous_index, rebuild_next};
 pub use windows::Window;
-
-use sqlx::postgres::PgConnection;
-
-/// Waits for the right to change documents and words, which is then held until the end of the
-/// transaction: what is removed cannot come back with a batch that was read before.
-async fn hold_index(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query_scalar!("SELECT seq FROM search_position FOR UPDATE").fetch_one(connection).await?;
-    Ok(())
-}

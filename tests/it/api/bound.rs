@@ -285,6 +285,11 @@ fn assert_holds_nothing(method: &str, target: &str, answer: &Answer) {
     let mut texts =
         vec![answer.head().to_owned(), String::from_utf8_lossy(&answer.body).into_owned()];
     if let Ok(body) = serde_json::from_slice::<serde_json::Value>(&answer.body) {
+        // A search repeats what it was asked for.
+        if let Some(asked) = body["query"]["read_as"].as_str() {
+            let asked = format!("\"read_as\":{}", json!(asked));
+            texts[1] = texts[1].replace(&asked, "");
+        }
         let cursor = body["next_cursor"].as_str().and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
         texts.extend(cursor.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
     }

@@ -232,3 +232,36 @@ async fn receipt_of_a_client_that_was_cut_off_says_whether_it_is_done() {
     assert_eq!(done[0]["finished_at"], "2026-09-28T14:55:13.000000Z");
     assert_eq!(done[0]["rows"]["messages"], 1);
 }
+
+#[actix_web::test]
+async fn erasure_that_is_dropped_anywhere_is_finished_by_another_service() {
+    let api = TestApi::start().await;
+    let other = api.beside(now());
+    for (round, polls) in [0, 1, 2, 4, 8, 16, 32, 64].into_iter().enumerate() {
+        let agent = format!("E-{round}");
+        let unread = format!(r#"{{"event_type":"chat.push","agent_id":"{agent}"}}"#);
+        let sessions = ["one", "two", "three"].map(|session| said(&agent, session));
+        drain(&api, sessions.iter().map(String::as_str).chain([unread.as_str()])).await;
+        let id = DeliveryId::new(now()).0;
+        let target = Target::Agent(&agent);
+        let new = NewErasure { id, target, at: now(), key_id: None, bound: false };
+        assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+
+        let mut work = Box::pin(api.store.carry_out(id, &api.clock));
+        for _ in 0..polls {
+            if futures_util::poll!(&mut work).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(work);
+        // Its locks go when Postgres has noticed.
+        while !other.store.unfinished_erasures().await.unwrap().is_empty() {
+            finish_erasures(&other.store, &other.clock).await.unwrap();
+        }
+        let receipt = &receipts(&api, BOOTSTRAP, &format!("?agent_id={agent}")).await[0];
+        assert_eq!(receipt["rows"]["messages"], 3, "{polls} polls: {receipt}");
+        assert_eq!(receipt["rows"]["deliveries"], 4, "{polls} polls: {receipt}");
+        assert_eq!(left(&api).await, [] as [String; 0]);
+    }
+}

@@ -129,3 +129,19 @@ async fn cursor_is_of_use_only_to_who_sees_the_same() {
     assert_eq!(api.get_as(&less, &target).await.code(), "invalid_cursor");
     assert_invalid(&api, &target).await;
 }
+
+#[actix_web::test]
+async fn database_that_takes_no_writes_keeps_the_key_it_has() {
+    let api = TestApi::start().await;
+    three_sessions(&api).await;
+    let first = cursor(&api, "/v1/sessions?limit=1").await;
+    let name: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(api.database.pool())
+        .await
+        .unwrap();
+    let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(api.database.pool()).await.unwrap();
+    let late = api.beside(now() + SEALS_FOR);
+    assert_eq!(cursor(&late, "/v1/sessions?limit=1").await, first);
+    assert_eq!(count_keys(&api).await, 1);
+}

@@ -39,7 +39,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
 ];
 /// Lists whose positions depend on more than the caller sees: their cursors are told apart by
 /// nothing but where they lead.
-const MOVED: [&str; 3] = ["/v1/changes", "/v1/search", "/v1/stream"];
+const MOVED: [&str; 2] = ["/v1/changes", "/v1/stream"];
 /// Longer than the stream takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More messages of others than a reading of the journal looks at.
@@ -268,7 +268,7 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     match parameter {
         // Followed from page to page.
         "cursor" | "last_event_id" => &[],
-        "after" if MOVED.contains(&route) && route != "/v1/search" => &[],
+        "after" if MOVED.contains(&route) => &[],
         "limit" => &["1", "2", "500"],
         "order" => &["asc", "desc"],
         "agent_id" => &["mine", "theirs", "mine&agent_id=theirs"],
@@ -305,7 +305,22 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "format" => &["jsonl", "csv", "parquet"],
         "compression" => &["none", "gzip", "zstd"],
         "with_cursor" => &["true&format=jsonl", "true&format=csv"],
+        "bom" => &["true&format=csv"],
+        "formula_guard" => &["false&format=csv"],
+        "max_cell_chars" => &["100&format=csv"],
         "tz" => &["Europe/Berlin"],
+        // Of figures.
+        "from" => &["2026-09-26"],
+        "to" => &["2026-09-28"],
+        "period" => &["today", "last_7d", "last_week"],
+        "week_starts" => &["monday", "sunday"],
+        "bucket" => &["auto", "15m", "hour", "day"],
+        "metric" => &["sessions", "messages", "reply_gap", "concurrent_sessions", "agents"],
+        "stat" => &["p50", "max"],
+        "group_by" => &["agent", "source"],
+        "compare" => &["previous", "same_weekdays"],
+        "by" => &["agent", "source", "room", "first_message"],
+        "edges" => &["0,10,60"],
         "user_name" | "assistant_name" => &["Ada"],
         other => panic!("{other} of {route} is new: say here what to ask it for"),
     }

@@ -1,0 +1,23 @@
+//! Counts the steps of the scanners, so that a test can hold them to linear time.
+
+#[cfg(test)]
+thread_local! {
+    static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Adds steps. Does nothing outside of tests.
+#[inline]
+pub(super) fn add(steps: usize) {
+    #[cfg(test)]
+    STEPS.with(|all| all.set(all.get() + steps));
+    #[cfg(not(test))]
+    let _ = steps;
+}
+
+/// The steps that something takes.
+#[cfg(test)]
+pub(super) fn of(work: impl FnOnce()) -> usize {
+    STEPS.with(|all| all.set(0));
+    work();
+    STEPS.with(std::cell::Cell::get)
+}

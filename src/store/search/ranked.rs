@@ -1,0 +1,298 @@
+//! Matches, ranked: the newest of them, best first; then those before them, and so on.
+//!
+//! Ranking all matches of a common word would take minutes. So matches are taken newest first, a
+//! few hundred at a time, these are ranked among themselves, and a cursor says which of them it
+//! stands in. What is rarer than that is ranked as a whole.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use sqlx::query_as;
+use uuid::Uuid;
+
+use super::find::{SearchFilter, SearchPlace};
+use super::vocabulary::{Outlook, outlook};
+use super::windows::Window;
+use crate::search::{Query, agent_mark};
+use crate::store::StoreError;
+use crate::store::lanes::Lane;
+
+/// Most documents that are ranked together.
+const RANKED: i64 = 500;
+/// So many are enough to rank, several pages of them: older ones are not looked for as well.
+const ENOUGH: usize = 100;
+/// Most documents of a window that is read again: more than those may have come late, by clocks
+/// that are behind.
+const MOST_IN_WINDOW: i64 = 10_000;
+/// A word that so many documents hold is looked for in all of them at once.
+const FEW_DOCUMENTS: i64 = 1_000;
+/// Most agents whose marks narrow a search; of more the rows are looked at.
+const MOST_MARKS: usize = 100;
+
+/// A message that matches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Match {
+    pub(super) session_id: Uuid,
+    pub(super) at: DateTime<Utc>,
+    pub(super) id: Uuid,
+    /// It has several documents.
+    pub(super) long: bool,
+    pub(super) score: f32,
+}
+
+impl Match {
+    /// The best first, and of these the newest.
+    fn before(&self, score: f32, at: DateTime<Utc>, id: Uuid) -> Ordering {
+        score.total_cmp(&self.score).then((at, id).cmp(&(self.at, self.id)))
+    }
+}
+
+/// Matches from a place on, each with the window that it was ranked in.
+#[derive(Default)]
+pub(super) struct Matches {
+    pub(super) found: Vec<(Match, Window)>,
+    /// A window holds more than are read again.
+    pub(super) cut: bool,
+    /// Some documents are missing, or of another generation.
+    pub(super) stale: bool,
+}
+
+/// What all windows of a search have in common.
+struct Search<'a> {
+    matching: String,
+    ranking: String,
+    in_a_row: Option<String>,
+    filter: &'a SearchFilter,
+    outlook: Outlook,
+}
+
+/// Documents that match: those of a message as one, and how many they are.
+struct Documents {
+    matches: Vec<Match>,
+    documents: usize,
+}
+
+/// Finds the matches from a place on.
+pub(super) async fn matches(
+    lane: &mut Lane<'_>,
+    query: &Query,
+    filter: &SearchFilter,
+    now: DateTime<Utc>,
+    after: Option<SearchPlace>,
+    limit: usize,
+) -> Result<Matches, StoreError> {
+    let mut all = Matches::default();
+    let no_agent = filter.agents.as_ref().is_some_and(Vec::is_empty);
+    let no_session = filter.sessions.as_ref().is_some_and(Vec::is_empty);
+    if no_agent || no_session {
+        return Ok(all);
+    }
+    let (outlook, stale) = outlook(lane, query, filter, now).await?;
+    all.stale = stale;
+    let Some(outlook) = outlook else { return Ok(all) };
+    let search = Search {
+        matching: query.matching(),
+        ranking: query.ranking(),
+        in_a_row: query.in_a_row(),
+        filter,
+        outlook,
+    };
+    let mut rest = Window::between(filter.after, filter.before);
+    rest.to = rest.to.min((search.outlook.latest, Uuid::max()));
+    if let Some(SearchPlace { at, id, score, window, .. }) = after {
+        let again = in_window(lane, &search, window, MOST_IN_WINDOW).await?;
+        all.cut = is_full(&again, MOST_IN_WINDOW);
+        let behind = again.matches.into_iter().filter(|one| one.before(score, at, id).is_gt());
+        all.found.extend(behind.map(|one| (one, window)));
+        rest.to = window.from;
+    }
+    let can_match = search.outlook.at_most > 0 || filter.sessions.is_some();
+    while all.found.len() < limit && !rest.is_empty() && can_match {
+        let (matches, window) = newest(lane, &search, rest).await?;
+        all.found.extend(matches.into_iter().map(|one| (one, window)));
+        rest.to = window.from;
+    }
+    all.found.truncate(limit);
+    Ok(all)
+}
+
+/// Finds the newest matches of a window, ranked, and the part of it that they are all of.
+async fn newest(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+) -> Result<(Vec<Match>, Window), StoreError> {
+    let mut found = Documents { matches: Vec::new(), documents: 0 };
+    let mut from = window.from;
+    if search.outlook.at_most <= FEW_DOCUMENTS {
+        found = in_window(lane, search, window, RANKED).await?;
+    } else {
+        let mut stretches = window.stretches(search.outlook.newest);
+        while found.documents < ENOUGH
+            && let Some(stretch) = stretches.next(found.documents, ENOUGH, search.outlook.at_most)
+        {
+            let room = RANKED - i64::try_from(found.documents).unwrap_or(RANKED);
+            let more = in_window(lane, search, stretch, room).await?;
+            found.matches.extend(more.matches);
+            found.documents += more.documents;
+            from = stretch.from;
+        }
+    }
+    let full = is_full(&found, RANKED);
+    let mut found = found.matches;
+    let places = || found.iter().map(|one| (one.at, one.id));
+    // Later ones that come in meanwhile do not belong to it.
+    let ranked = places().max().map_or(window, |newest| window.up_to(newest));
+    let from = places().min().filter(|_| full).unwrap_or(from);
+    found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
+    Ok((found, Window { from, ..ranked }))
+}
+
+fn is_full(found: &Documents, most: i64) -> bool {
+    i64::try_from(found.documents).is_ok_and(|documents| documents >= most)
+}
+
+/// Finds the newest matches between two places, ranked. A message of several documents is ranked by
+/// the first of them that matches, so that its score is the same however many are read.
+async fn in_window(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+    most: i64,
+) -> Result<Documents, StoreError> {
+    let mut matches = match &search.filter.sessions {
+        None => by_terms(lane, search, window, most).await?,
+        Some(sessions) => in_sessions(lane, search, window, most, sessions).await?,
+    };
+    let documents = matches.len();
+    let mut known = HashSet::with_capacity(documents);
+    matches.retain(|one| known.insert((one.session_id, one.at, one.id)));
+    matches.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
+    Ok(Documents { matches, documents })
+}
+
+/// Finds documents by the index of terms.
+///
+/// The texts are read as queries in subqueries of their own, once rather than for every row.
+async fn by_terms(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+    most: i64,
+) -> Result<Vec<Match>, sqlx::Error> {
+    let filter = search.filter;
+    query_as!(
+        Match,
+        r#"
+        SELECT
+            session_id,
+            occurred_at AS at,
+            id,
+            parts > 1 AS "long!",
+            (
+                ts_rank(terms, (SELECT $2::text::tsquery), 1)
+                * CASE WHEN terms @@ (SELECT $11::text::tsquery) THEN 2 ELSE 1 END
+            )::real AS "score!"
+        FROM (
+            SELECT *
+            FROM search_parts
+            WHERE terms @@ (SELECT $1::text::tsquery)
+                AND occurred_at BETWEEN $3 AND $5
+                AND (occurred_at, id) >= ($3, $4)
+                AND (occurred_at, id) < ($5, $6)
+                AND ($7::text[] IS NULL OR agent_id = ANY ($7))
+                AND ($8::text IS NULL OR source = $8)
+                AND ($9::text IS NULL OR role = $9)
+            ORDER BY occurred_at DESC, id DESC, part
+            LIMIT $10
+        ) AS newest
+        "#,
+        search.matching_within(&window),
+        search.ranking,
+        window.from.0,
+        window.from.1,
+        window.to.0,
+        window.to.1,
+        filter.agents.as_deref(),
+        filter.source.as_deref(),
+        filter.role.as_deref(),
+        most,
+        search.in_a_row.as_deref()
+    )
+    .fetch_all(lane.connection())
+    .await
+}
+
+/// Finds documents by their session.
+async fn in_sessions(
+    lane: &mut Lane<'_>,
+    search: &Search<'_>,
+    window: Window,
+    most: i64,
+    sessions: &[Uuid],
+) -> Result<Vec<Match>, sqlx::Error> {
+    let filter = search.filter;
+    query_as!(
+        Match,
+        r#"
+        SELECT
+            session_id,
+            occurred_at AS at,
+            id,
+            parts > 1 AS "long!",
+            (
+                ts_rank(terms, (SELECT $2::text::tsquery), 1)
+                * CASE WHEN terms @@ (SELECT $11::text::tsquery) THEN 2 ELSE 1 END
+            )::real AS "score!"
+        FROM (
+            SELECT *
+            FROM search_parts
+            WHERE session_id = ANY ($12)
+                AND terms @@ (SELECT $1::text::tsquery)
+                AND (occurred_at, id) >= ($3, $4)
+                AND (occurred_at, id) < ($5, $6)
+                AND ($7::text[] IS NULL OR agent_id = ANY ($7))
+                AND ($8::text IS NULL OR source = $8)
+                AND ($9::text IS NULL OR role = $9)
+            ORDER BY occurred_at DESC, id DESC, part
+            LIMIT $10
+        ) AS newest
+        "#,
+        search.matching,
+        search.ranking,
+        window.from.0,
+        window.from.1,
+        window.to.0,
+        window.to.1,
+        filter.agents.as_deref(),
+        filter.source.as_deref(),
+        filter.role.as_deref(),
+        most,
+        search.in_a_row.as_deref(),
+        sessions
+    )
+    .fetch_all(lane.connection())
+    .await
+}
+
+impl Search<'_> {
+    /// What is to match, with marks that let the index pass over the rest.
+    fn matching_within(&self, window: &Window) -> String {
+        let mut matching = self.matching.clone();
+        let mut narrow = |marks: Vec<String>| {
+            let marks: Vec<_> = marks.iter().map(|mark| format!("'{mark}'")).collect();
+            let _ = write!(matching, " & ({})", marks.join(" | "));
+        };
+        if let Some(agents) =
+            self.filter.agents.as_ref().filter(|agents| agents.len() <= MOST_MARKS)
+        {
+            narrow(agents.iter().map(|agent| agent_mark(agent)).collect());
+        }
+        if let Some(days) = window.day_marks() {
+            narrow(days);
+        }
+        matching
+    }
+}
