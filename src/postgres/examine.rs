@@ -60,7 +60,7 @@ pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     let server = Binaries::find(&account, Some(cluster::major_of(&folder)?))?.to_string();
     let process = pidfile::running(&folder)?;
     let connector = Connector::direct(private(&home));
-    Ok(Place::Private(PrivateCluster { server, process, connector, folder }))
+    Ok(Place::Private(PrivateCluster { folder, server, process, connector }))
 }
 
 /// What a role may do.

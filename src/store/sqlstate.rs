@@ -21,14 +21,13 @@ pub(super) fn is_state(error: &dyn DatabaseError) -> bool {
 /// The same query succeeds once the state has changed.
 fn code_is_state(code: &str) -> bool {
     match code.get(..2) {
-        // Connection; authorization (a password that was changed); rollback (a deadlock, a
-        // serialization failure); resources (disk, memory, connections); a lock that was not
-        // available; an operator (a shutdown, a query that took too long); the system (I/O).
-        Some("08" | "28" | "40" | "53" | "55" | "57" | "58") => true,
+        // Connection; a prepared statement that a pooler lost; authorization (a password that was
+        // changed); a database or a schema that is gone; rollback (a deadlock, a serialization
+        // failure); resources (disk, memory, connections); a lock that was not available; an
+        // operator (a shutdown, a query that took too long); the system (I/O).
+        Some("08" | "26" | "28" | "3D" | "3F" | "40" | "53" | "55" | "57" | "58") => true,
         // A transaction that is read-only, or that was ended for its silence or its length.
         Some("25") => matches!(code, "25006" | "25P03" | "25P04"),
-        // A prepared statement that a pooler lost, a database that is gone, a schema that is.
-        Some("26" | "3D" | "3F") => true,
         // A privilege that the role lacks; a table, column or function that is not there, or is
         // another version's; prepared statements that a pooler mixed up.
         Some("42") => matches!(code, "42501" | "42P01" | "42703" | "42883" | "42P05"),
