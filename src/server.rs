@@ -8,6 +8,7 @@ mod listener;
 mod proxied;
 mod schema;
 mod tls;
+mod transport;
 mod workers;
 
 pub use tls::check as check_certificate;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::health::Health;
-use crate::api::{self, ApiState, CursorKeys, Exports, Keyring, SharedReads};
+use crate::api::{self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads};
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
@@ -120,10 +121,7 @@ impl Server {
         let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
 
-        let proxies = Proxies::new(&settings.trusted_proxies);
-        let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
-        gate.strict_transport = tls.is_some();
-        life.spawn("failures", gate.failures.clone().run(life.clone()));
+        let gate = gate(&settings, &clock, &life);
         let otherwise = match settings.ack {
             Ack::Inbox => Otherwise::Nobody,
             Ack::Postgres => Otherwise::Inbox,
@@ -156,17 +154,20 @@ impl Server {
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
+        let held = HeldAnswers::default();
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
-            live: Live::start(store.clone(), render, commits, &life),
+            live: Live::start(store.clone(), render, held.shares().clone(), commits, &life),
             store,
             cursors,
             clock,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
-            exports: Exports::new(life.clone()),
+            exports: Exports::default(),
+            held,
+            life: life.clone(),
         };
         let connections = Connections::new(settings.max_connections);
         let parts = Parts { webhook, health, api: state };
@@ -199,6 +200,15 @@ impl Server {
         }
         Ok(finished?)
     }
+}
+
+fn gate(settings: &Settings, clock: &Clock, life: &Lifecycle) -> Gate {
+    let proxies = Proxies::new(&settings.trusted_proxies);
+    let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
+    gate.strict_transport = settings.tls.is_some();
+    life.spawn("failures", gate.failures.clone().run(life.clone()));
+    life.spawn("lines", gate.lines.clone().run(life.clone()));
+    gate
 }
 
 async fn open_inbox(

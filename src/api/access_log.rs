@@ -1,6 +1,7 @@
 //! Around every request, the way in included: its id, one line in the log, and the promise that
 //! whatever goes wrong is answered as a problem.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -11,19 +12,25 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
 
-use super::ApiState;
+use super::{ApiState, Caller};
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
 use crate::gate::headers::secure;
+use crate::gate::{Failures, Trusted};
 use crate::problem::{Code, Problem, REQUEST_ID};
 use crate::telemetry::{Metrics, Span};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a caller.
 const LONGEST_ID: usize = 64;
+/// Longest path that is logged whole, in bytes. No path of ours with an id of usual length is as
+/// long.
+const LONGEST_PATH: usize = 256;
+/// Longest method that is logged whole, in bytes; anybody can make one up.
+const LONGEST_METHOD: usize = 16;
 
 /// Middleware for `from_fn`, to be the outermost.
 pub async fn access_log(
@@ -39,6 +46,7 @@ pub async fn access_log(
         uri: req.uri().clone(),
         request_id: request_id.clone(),
         client: gate.map(|gate| gate.client(req.head())),
+        lines: gate.map(|gate| gate.lines.clone()),
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
         started: Instant::now(),
         metrics: req.app_data::<web::Data<Metrics>>().cloned(),
@@ -80,6 +88,8 @@ struct Line {
     request_id: String,
     /// Whose request it is, as far as that can be believed.
     client: Option<IpAddr>,
+    /// How many lines its address has caused without credentials.
+    lines: Option<Failures>,
     strict_transport: bool,
     started: Instant,
     metrics: Option<web::Data<Metrics>>,
@@ -89,7 +99,10 @@ struct Line {
 impl Line {
     fn finish(mut self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-        self.write(response.status(), problem);
+        let extensions = response.request().extensions();
+        let trusted = extensions.contains::<Trusted>() || extensions.contains::<Caller>();
+        drop(extensions);
+        self.write(response.status(), problem, trusted);
         self.count(Some(response.request()), response.status());
         self.dress(response.headers_mut());
         response
@@ -98,7 +111,8 @@ impl Line {
     /// For an error that has no response yet, since the framework makes it later.
     fn wrap(mut self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
-        self.write(status, error.as_error::<Problem>());
+        // A panic, or a fault of the framework's: nothing that should be passed over.
+        self.write(status, error.as_error::<Problem>(), true);
         self.count(None, status);
         Unanswered { error, line: self }.into()
     }
@@ -127,18 +141,30 @@ impl Line {
         }
     }
 
+    fn is_one_too_many(&self) -> bool {
+        let counted = self.lines.as_ref().zip(self.client);
+        counted.is_some_and(|(lines, client)| lines.note(client).is_err())
+    }
+
     /// The formatter adds the request's id, as it does to every line that belongs to one.
-    fn write(&self, status: StatusCode, problem: Option<&Problem>) {
-        let (method, path) = (self.method.as_str(), self.uri.path());
+    /// Lines that anybody can cause are counted beyond a number of them.
+    fn write(&self, status: StatusCode, problem: Option<&Problem>, trusted: bool) {
+        // Of those that are one too many the log tells the number, elsewhere.
+        let passed_over =
+            !trusted && problem.is_some_and(|problem| problem.code() == Code::RateLimited);
+        let quiet = passed_over || is_routine(self.uri.path()) && status.is_success();
+        if !quiet && !trusted && self.is_one_too_many() {
+            return;
+        }
+        let method = shortened(self.method.as_str(), LONGEST_METHOD);
+        let path = shortened(self.uri.path(), LONGEST_PATH);
         // Whole microseconds: more digits would be noise.
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let (status_code, client) = (status.as_u16(), self.client.map(tracing::field::display));
-        // Of those that are one too many the log tells the number, elsewhere.
-        let passed_over = problem.is_some_and(|problem| problem.code() == Code::RateLimited);
         macro_rules! line {
             ($level:ident $(, $field:ident = $value:expr)*) => {
                 tracing::$level!(
-                    method, path, status = status_code, duration_ms, client
+                    %method, %path, status = status_code, duration_ms, client
                     $(, $field = $value)*, "answered"
                 )
             };
@@ -147,12 +173,21 @@ impl Line {
             line!(error, cause = format_args!("{cause:#}"));
         } else if status.is_server_error() {
             line!(error);
-        } else if passed_over || is_routine(path) && status.is_success() {
+        } else if quiet {
             line!(debug);
         } else {
             line!(info);
         }
     }
+}
+
+/// The beginning of a text that has no end to rely on, with a mark where it is not all of it.
+fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.len() <= longest {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(longest);
+    format!("{}… ({} bytes)", &text[..end], text.len()).into()
 }
 
 /// What comes many times a second, or from a machine that only looks whether we live.

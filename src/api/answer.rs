@@ -37,6 +37,10 @@ impl Answer {
     pub(super) fn linked<T: Serialize>(value: &T, link: Option<String>) -> Result<Self, Problem> {
         let mut body = Vec::with_capacity(USUAL_BYTES);
         serde_json::to_writer(&mut body, value).map_err(Problem::internal)?;
+        if body.capacity() > 2 * USUAL_BYTES {
+            // It may be held for a while, and a buffer that grew has up to half to spare.
+            body.shrink_to_fit();
+        }
         let link = link.map(HeaderValue::try_from).transpose().map_err(Problem::internal)?;
         Ok(Self { body: body.into(), link })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
@@ -62,6 +62,12 @@ impl Caller {
         self.0.expires_at()
     }
 
+    /// Notes with the request whose it is.
+    fn noted(self, req: &HttpRequest) -> Self {
+        req.extensions_mut().insert(self.clone());
+        self
+    }
+
     /// Whether the key shows this agent.
     #[must_use]
     pub fn sees(&self, agent_id: &str) -> bool {
@@ -88,13 +94,15 @@ impl FromRequest for Caller {
             return Either::Left(ready(Err(refused(&state.gate, client, missing))));
         };
         if let Some(known) = state.keyring.recall(key) {
-            let caller = known.map(Self).map_err(|problem| refused(&state.gate, client, problem));
-            return Either::Left(ready(caller));
+            let caller = known.map(|grant| Self(grant).noted(req));
+            return Either::Left(ready(caller.map_err(|it| refused(&state.gate, client, it))));
         }
         let (keyring, gate, key) = (state.keyring.clone(), state.gate.clone(), key.to_owned());
+        let req = req.clone();
         let found = async move {
             let grant = keyring.look_up(&key, gate.failures.is_wary_of(client)).await;
-            grant.map(Self).map_err(|problem| refused(&gate, client, problem))
+            let caller = grant.map(|grant| Self(grant).noted(&req));
+            caller.map_err(|problem| refused(&gate, client, problem))
         };
         Either::Right(found.boxed_local())
     }

@@ -8,31 +8,28 @@ mod pack;
 mod parquet_rows;
 pub(crate) mod table;
 
-use std::sync::Arc;
-
 use actix_web::http::Method;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-use super::caller::key_of;
 use super::cursor::Fingerprint;
 use super::openapi::Time;
 use super::params::{Params, invalid};
 use super::sessions::{filter, visible};
+use super::watch::Watch;
 use super::{ApiState, Caller};
 use crate::domain::session::Status;
-use crate::lifecycle::Lifecycle;
+use crate::gate::{KeyId, Share, Shares, Short};
 use crate::problem::{Code, Problem};
 use crate::store::Position;
 use crate::store::export::{ExportFilter, MessageWalk, SessionWalk, following};
 use crate::store::keys::Scope;
 use crate::store::messages::MessageFilter;
 use crate::store::sessions::SessionFilter;
-use body::{Body, Guard, RowKey, Rows, Walk};
+use body::{Body, RowKey, Rows, Walk};
 use encode::{Encoder, Format};
 use pack::{Packed, Packer, Packing};
 
@@ -75,23 +72,30 @@ const SESSIONS: [&str; 14] = [
 
 /// The exports that are under way. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Exports {
-    seats: Arc<Semaphore>,
-    life: Lifecycle,
+pub struct Exports(Shares<KeyId>);
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self(Shares::new(MOST_EXPORTS))
+    }
 }
 
 impl Exports {
-    /// None under way yet. All of them end when the process is asked to stop.
-    #[must_use]
-    pub fn new(life: Lifecycle) -> Self {
-        Self { seats: Arc::new(Semaphore::new(MOST_EXPORTS)), life }
-    }
-
-    fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.seats).try_acquire_owned().map_err(|_| {
-            let detail =
-                format!("{MOST_EXPORTS} exports are under way; try again when one is done.");
-            Problem::new(Code::Unavailable, detail).retry_after(FULL_RETRY_SECONDS)
+    /// A seat; a key alone gets half of them.
+    fn seat(&self, key: KeyId) -> Result<Share<KeyId>, Problem> {
+        self.0.take(key, 1).map_err(|short| {
+            let problem = match short {
+                Short::Own => Problem::new(
+                    Code::RateLimited,
+                    "This key has as many exports under way as one key may. Try again when one is \
+                     done.",
+                ),
+                Short::All => Problem::new(
+                    Code::Unavailable,
+                    format!("{MOST_EXPORTS} exports are under way; try again when one is done."),
+                ),
+            };
+            problem.retry_after(FULL_RETRY_SECONDS)
         })
     }
 }
@@ -146,7 +150,7 @@ pub(super) async fn messages(
         .map(|Position { at, key: RowKey { session, row } }| (session, Position { at, key: row }));
     let walk = Walk::Messages(MessageWalk::new(state.store.clone(), sessions, filter, start));
     let rows = Rows::new("messages", &table::MESSAGES, print, state.silence, state.clock.now());
-    answer(&req, &params, &state, walk, rows).await
+    answer(&req, &caller, &params, &state, walk, rows).await
 }
 
 /// Every conversation, without what was said.
@@ -192,12 +196,13 @@ pub(super) async fn sessions(
     let sessions = ExportFilter { sessions, session_id: None };
     let walk = Walk::Sessions(SessionWalk::new(state.store.clone(), sessions, first));
     let rows = Rows::new("sessions", &table::SESSIONS, print, state.silence, state.clock.now());
-    answer(&req, &params, &state, walk, rows).await
+    answer(&req, &caller, &params, &state, walk, rows).await
 }
 
 /// Begins to send.
 async fn answer(
     req: &HttpRequest,
+    caller: &Caller,
     params: &Params,
     state: &ApiState,
     walk: Walk,
@@ -218,21 +223,16 @@ async fn answer(
     if req.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let seat = state.exports.seat()?;
+    let seat = state.exports.seat(caller.key_id())?;
     let encoder = Encoder::new(format, rows.columns, rows.name, with_cursor);
     let encoder = encoder.map_err(Problem::internal)?;
     let squeeze = Packer::new(packed.packing).map_err(Problem::internal)?;
-    let guard = Guard {
-        life: state.exports.life.clone(),
-        keyring: state.keyring.clone(),
-        key: key_of(req.headers()).unwrap_or_default().to_owned(),
-        seat,
-    };
+    let watch = Watch::new(req, caller, state, &[Scope::Export]);
     if with_cursor {
         rows.sealer = Some(state.cursors.sealer().await?);
     }
     // The first page is read before it is said that all is well.
-    let body = Body::begin(walk, rows, encoder, squeeze, guard).await?;
+    let body = Body::begin(walk, rows, encoder, squeeze, watch, seat).await?;
     Ok(response.streaming(body.into_stream()))
 }
 

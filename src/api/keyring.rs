@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::roster::Roster;
+use super::key_hashes::KeyHashes;
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::problem::{Code, Problem};
@@ -31,7 +31,7 @@ const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 pub struct Keyring {
     bootstrap: Arc<[KeyHash]>,
     found: Cache<KeyHash, Arc<Grant>>,
-    roster: Roster,
+    hashes: KeyHashes,
     /// For as long as the database does not answer.
     remembered: Cache<KeyHash, Arc<Grant>>,
     store: Store,
@@ -78,7 +78,7 @@ impl Keyring {
             bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
             found: cache(BELIEVED_FOR),
             remembered: cache(BELIEVED_IN_AN_OUTAGE),
-            roster: Roster::new(store.clone(), clock.clone()),
+            hashes: KeyHashes::new(store.clone()),
             store,
             clock,
         }
@@ -104,11 +104,11 @@ impl Keyring {
         self.found.get(&hash).map(|grant| self.still_valid(grant))
     }
 
-    /// What a key in the database allows. To be `wary`, since wrong keys come in numbers, is to ask
-    /// the database for none that it does not hold.
+    /// What a key in the database allows. To be `wary`, since wrong keys come in numbers, is to look
+    /// for it together with others first, and by itself only where it is there.
     pub(super) async fn look_up(&self, key: &str, wary: bool) -> Result<Arc<Grant>, Problem> {
         let hash = KeyHash::of(key);
-        if wary && !self.roster.may_hold(hash).await? {
+        if wary && !self.hashes.hold(hash).await? {
             return Err(refused("There is no such key."));
         }
         let row = match self.store.find_key(hash).await {

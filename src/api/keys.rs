@@ -4,7 +4,6 @@
 //! revokes of them itself and those that such keys made. `docs/design/bound-keys.md` has the reasons.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,6 +15,7 @@ use super::params::{Params, path_id};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::domain::DeliveryId;
+use crate::gate::body::{self, BodyLimit};
 use crate::problem::{Code, Problem};
 use crate::store::key_changes::{Revocation, Revoked};
 use crate::store::keys::{KeyHash, KeyRow, NewKey, Scope, generate_key};
@@ -23,6 +23,10 @@ use crate::store::{Order, Position};
 
 const KEYS: Listing =
     Listing { scope: Scope::Admin, params: &LIST_PARAMS, repeatable: &[], order: Order::Desc };
+
+/// As many agents as a key may be bound to, each with as long an id as there may be, fit in.
+const BODY: BodyLimit =
+    BodyLimit { max_bytes: 1 << 20, name: "The description of a key", hint: "" };
 
 /// A key, without what it is known by.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,11 +85,13 @@ impl From<KeyRow> for Key {
 pub(super) async fn create(
     req: HttpRequest,
     caller: Caller,
-    body: Bytes,
+    payload: web::Payload,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Admin)?;
     Params::parse(&req, &[], &[])?;
+    let mut room = state.gate.bodies.room(state.gate.client(req.head()));
+    let body = body::read(payload, req.headers(), BODY, &mut room).await?;
     let now = state.clock.now();
     let wanted = Wanted::parse(&body, now)?;
     wanted.check(&caller)?;

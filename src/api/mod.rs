@@ -17,7 +17,9 @@ mod erase;
 pub(crate) mod export;
 mod group;
 pub mod health;
+mod held;
 mod holds;
+mod key_hashes;
 mod keyring;
 mod keys;
 mod list;
@@ -26,7 +28,6 @@ mod metrics;
 mod new_key;
 mod openapi;
 mod params;
-mod roster;
 mod routes;
 mod search;
 mod session;
@@ -36,12 +37,14 @@ mod timestamp;
 mod transcript;
 mod views;
 mod visits;
+mod watch;
 
 pub use access_log::access_log;
 pub use answer::SharedReads;
 pub use caller::Caller;
 pub use cursor_keys::{CursorKeys, OPENS_FOR, SEALS_FOR};
 pub use export::Exports;
+pub use held::{HeldAnswers, hold_large_answers};
 pub use keyring::Keyring;
 pub use openapi::openapi;
 pub use routes::routes;
@@ -53,6 +56,7 @@ use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
 use crate::gate::Gate;
+use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
@@ -80,6 +84,10 @@ pub struct ApiState {
     pub live: Live,
     /// What is being exported.
     pub exports: Exports,
+    /// Answers that are being sent.
+    pub held: HeldAnswers,
+    /// When the service stops, long answers end.
+    pub life: Lifecycle,
 }
 
 impl From<StoreError> for Problem {

@@ -14,13 +14,15 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
-use super::caller::key_of;
 use super::changes::{Row, read_position, write_position};
+use super::held::{FREE_BYTES, Held};
 use super::params::Params;
 use super::sessions::visible;
-use super::{ApiState, Caller, CursorKeys, Keyring};
+use super::watch::{Ended, KEY_CHECK, Watch};
+use super::{ApiState, Caller, CursorKeys, HeldAnswers};
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
+use crate::gate::{KeyId, Share};
 use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
 use crate::problem::{Code, Problem};
 use crate::store::Position;
@@ -31,8 +33,8 @@ use crate::store::keys::Scope;
 const PARAMS: [&str; 3] = ["agent_id", "session_id", "last_event_id"];
 /// How long nothing is sent at the most. Proxies close connections that are silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the key is looked at again, so that one that has ended shows no more.
-const KEY_CHECK: Duration = Duration::from_secs(1);
+/// Bytes that are handed to a connection at once, which it copies: there may be thousands.
+const PIECE_BYTES: usize = 16 << 10;
 /// How soon a client is to come back after the connection ended, in milliseconds.
 const RETRY_MS: u32 = 2_000;
 /// When to come back where there are too many listeners.
@@ -110,10 +112,11 @@ pub(super) async fn listen(
     // From here on the keys are known, and events have ids.
     state.cursors.sealer().await?;
     let start = last.clone().flatten().map_or(Start::Now, Start::After);
-    let Joined { listener, gap } = state.live.join(filter, start).await?;
+    let Joined { listener, gap } = state.live.join(caller.key_id(), filter, start).await?;
     let gap = gap || last.is_some_and(|position| position.is_none());
-    let key = key_of(req.headers()).unwrap_or_default().to_owned();
-    let body = Body::new(listener, gap, state.cursors.clone(), state.keyring.clone(), key);
+    let watch = Watch::new(&req, &caller, &state, &[Scope::Read]);
+    let (cursors, held) = (state.cursors.clone(), state.held.clone());
+    let body = Body::new(listener, gap, cursors, watch, held, caller.key_id());
     Ok(response.streaming(body.into_stream()))
 }
 
@@ -130,6 +133,11 @@ impl From<NotJoined> for Problem {
             NotJoined::Full => {
                 Self::new(Code::Unavailable, "There are too many listeners; try again later.")
                     .retry_after(FULL_RETRY_SECONDS)
+            }
+            NotJoined::KeyFull => {
+                let detail = "This key has as many listeners as one key may; end some of them, or \
+                              use another key.";
+                Self::new(Code::RateLimited, detail).retry_after(FULL_RETRY_SECONDS)
             }
             NotJoined::Store(error) => error.into(),
         }
@@ -164,16 +172,27 @@ fn id_line(cursors: &CursorKeys, position: &Position<Place>) -> String {
     id.map(|id| format!("id: {id}\n")).unwrap_or_default()
 }
 
+/// What is left of something large, and the room that all of it takes until then.
+struct Rest(Bytes, Room);
+
+enum Room {
+    /// Of an event that others may hold as well.
+    Shared(#[expect(dead_code, reason = "held, not read")] Arc<Held>),
+    /// Of what was read for this reader alone.
+    Own(#[expect(dead_code, reason = "held, not read")] Share<KeyId>),
+}
+
 /// A stream as it is sent.
 struct Body {
     listener: Listener,
     cursors: CursorKeys,
     /// To be sent before all else.
     first: Option<Bytes>,
-    keyring: Keyring,
-    key: String,
+    rest: Option<Rest>,
+    watch: Watch,
+    held: HeldAnswers,
+    key: KeyId,
     wrote_at: Instant,
-    checked_at: Instant,
     over: bool,
 }
 
@@ -182,11 +201,12 @@ impl Body {
         listener: Listener,
         gap: bool,
         cursors: CursorKeys,
-        keyring: Keyring,
-        key: String,
+        watch: Watch,
+        held: HeldAnswers,
+        key: KeyId,
     ) -> Self {
-        let (first, now) = (Some(opening(&listener, gap, &cursors)), Instant::now());
-        Self { listener, cursors, first, keyring, key, wrote_at: now, checked_at: now, over: false }
+        let (first, wrote_at) = (Some(opening(&listener, gap, &cursors)), Instant::now());
+        Self { listener, cursors, first, rest: None, watch, held, key, wrote_at, over: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -204,13 +224,19 @@ impl Body {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
+        if let Some(rest) = self.rest.take() {
+            // In the middle of an event nothing can be said: the client drops what is not whole.
+            self.watch.check_key().await.ok()?;
+            return Some(self.go_on(rest));
+        }
         loop {
-            if !self.may_go_on().await {
+            if self.watch.check_key().await == Err(Ended::KeyEnded) {
                 return Some(self.end("the key is no longer valid"));
             }
-            match self.listener.next(self.checked_at + KEY_CHECK).await {
-                Ok(Told::Events(events)) => {
-                    return Some(joined(&events));
+            match self.listener.next(Instant::now() + KEY_CHECK).await {
+                Ok(Told::Events(events)) => return Some(self.begin(joined(&events))),
+                Ok(Told::Own(events, room)) => {
+                    return Some(self.go_on(Rest(joined(&events), Room::Own(room))));
                 }
                 Ok(Told::Nothing) => {}
                 // The database is away: nothing can come.
@@ -231,21 +257,22 @@ impl Body {
         }
     }
 
-    /// Whether the key still lets its owner listen. While that cannot be found out nothing else
-    /// can be read either.
-    async fn may_go_on(&mut self) -> bool {
-        if self.checked_at.elapsed() < KEY_CHECK {
-            return true;
+    /// Sends what came out of what all share. Something large is held, as long as there is room.
+    fn begin(&mut self, bytes: Bytes) -> Bytes {
+        if bytes.len() <= FREE_BYTES {
+            return bytes;
         }
-        self.checked_at = Instant::now();
-        let known = match self.keyring.recall(&self.key) {
-            Some(known) => known,
-            None => self.keyring.look_up(&self.key, false).await,
-        };
-        known.map_or_else(
-            |problem| problem.code() != Code::InvalidKey,
-            |grant| grant.allows(Scope::Read),
-        )
+        match self.held.hold(self.key, &bytes) {
+            Ok(held) => self.go_on(Rest(bytes, Room::Shared(held))),
+            Err(_) => self.end("there is no room for this reader; come back with Last-Event-ID"),
+        }
+    }
+
+    /// Sends the next piece.
+    fn go_on(&mut self, Rest(mut bytes, room): Rest) -> Bytes {
+        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+        self.rest = (!bytes.is_empty()).then_some(Rest(bytes, room));
+        piece
     }
 
     /// The last words.
@@ -261,6 +288,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::api::Keyring;
     use crate::config::Secret;
     use crate::lifecycle::Lifecycle;
     use crate::live::Live;
@@ -276,10 +304,12 @@ mod tests {
         let (_commits, committed) = watch::channel(());
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = event_text(SilenceLimits::default(), clock.clone(), cursors.clone());
-        let stream = Live::start(store.clone(), render, committed, &life);
-        let keyring = Keyring::new(store, clock, &[Secret::new("key".into())]);
-        let listener = stream.join_unasked().unwrap();
-        let body = Body::new(listener, false, cursors, keyring, "key".into()).into_stream();
+        let (room, held) = (crate::gate::Shares::new(1 << 20), HeldAnswers::default());
+        let stream = Live::start(store.clone(), render, room, committed, &life);
+        let keyring = Keyring::new(store, clock.clone(), &[Secret::new("key".into())]);
+        let listener = stream.join_unasked(None).unwrap();
+        let watch = Watch::of_key(keyring, "key", life.clone(), clock);
+        let body = Body::new(listener, false, cursors, watch, held, None).into_stream();
         let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));
 
         let began = Instant::now();

@@ -16,6 +16,7 @@ use super::export::encode;
 use super::openapi::Selectors;
 use super::params::{Params, invalid, path_id};
 use super::session::{only, session_key};
+use super::watch::Watch;
 use super::{ApiState, Caller, visits};
 use crate::problem::Problem;
 use crate::store::export::MessageWalk;
@@ -101,8 +102,10 @@ pub(super) async fn show(
     let writer = wanted.writer(&session, within, &state).map_err(Problem::internal)?;
     let filter = MessageFilter { within, ..MessageFilter::default() };
     let walk = MessageWalk::of_session(state.store.clone(), session, filter);
+    let watch = Watch::new(&req, &caller, &state, &[Scope::Read]);
     // The first part is read before it is said that all is well.
-    Ok(response.streaming(Body::begin(walk, writer).await?.into_stream()))
+    let body = Body::begin(walk, writer, watch, &state.held, caller.key_id()).await?;
+    Ok(response.streaming(body.into_stream()))
 }
 
 impl Format {

@@ -1,9 +1,10 @@
-//! How often an address has shown wrong credentials, or none where some are needed.
+//! How often an address has shown wrong credentials, or none where some are needed; and how many
+//! lines in the log it has caused without any.
 //!
-//! The count decides how a failure is answered, and nothing else: who has the right credentials
-//! never comes here.
+//! The count decides how a failure is answered and what is logged, and nothing else: who has the
+//! right credentials never comes here.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::network_of;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 
@@ -23,6 +25,9 @@ const MOST_BY_ADDRESS: u32 = 20;
 /// Failures of all addresses that are, in each window: many may share the guessing among them, and
 /// the log has to stay readable.
 const MOST_OVERALL: u32 = 1_000;
+/// Lines of one address without valid credentials that are logged, in each window. A person who
+/// tries things out causes a few dozen.
+const MOST_LINES_BY_ADDRESS: u32 = 100;
 /// Addresses that are remembered, the latest ones: about 2 MiB. Beyond that the limit on all
 /// together holds.
 const MOST_ADDRESSES: u64 = 10_000;
@@ -31,12 +36,37 @@ const REMEMBERED_FOR: Duration = Duration::from_mins(2);
 /// How often the log tells how many failures it was spared.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Failed authentications by address. Cheap to clone.
+/// Failed authentications by address, or lines in the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Failures(Arc<Counts>);
 
+/// What is counted, as the log says it.
+#[derive(Debug)]
+struct Kind {
+    most_by_address: u32,
+    /// An address has just had as many as it may.
+    too_many: &'static str,
+    /// How many were not logged.
+    report: &'static str,
+}
+
+const AUTHENTICATION: Kind = Kind {
+    most_by_address: MOST_BY_ADDRESS,
+    too_many: "many wrong credentials came from this address; for the rest of this minute they are \
+               answered 429, and counted instead of logged",
+    report: "failed authentications were answered 429 and not logged",
+};
+
+const LINES: Kind = Kind {
+    most_by_address: MOST_LINES_BY_ADDRESS,
+    too_many: "many requests without valid credentials came from this address; for the rest of \
+               this minute they are counted instead of logged",
+    report: "requests without valid credentials were not logged",
+};
+
 #[derive(Debug)]
 struct Counts {
+    kind: Kind,
     by_address: Cache<IpAddr, Window>,
     overall: Mutex<Window>,
     /// Failures that no line in the log tells of, since the last report.
@@ -71,15 +101,26 @@ impl Window {
 }
 
 impl Failures {
-    /// Nobody has failed yet.
+    /// Counts failed authentications; nobody has failed yet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
+        Self::of(AUTHENTICATION, clock)
+    }
+
+    /// Counts lines in the log that anybody can cause.
+    #[must_use]
+    pub fn lines(clock: Clock) -> Self {
+        Self::of(LINES, clock)
+    }
+
+    fn of(kind: Kind, clock: Clock) -> Self {
         let by_address = Cache::builder()
             .max_capacity(MOST_ADDRESSES)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(REMEMBERED_FOR)
             .build();
         Self(Arc::new(Counts {
+            kind,
             by_address,
             overall: Mutex::default(),
             passed_over: AtomicU64::new(0),
@@ -90,27 +131,27 @@ impl Failures {
     /// Counts a failure. An error says that it is one too many to be answered or logged in full.
     pub fn note(&self, client: IpAddr) -> Result<(), TooMany> {
         let (now, counts) = (self.now(), &self.0);
+        let most = counts.kind.most_by_address;
         let and_one = |window: Window| window.at(now.window).and_one();
         let counted = counts
             .by_address
-            .entry(whose(client))
+            .entry(network_of(client))
             .and_upsert_with(|old| and_one(old.map(moka::Entry::into_value).unwrap_or_default()))
             .into_value();
         let overall = {
             let mut overall = counts.overall.lock().unwrap_or_else(PoisonError::into_inner);
             // Of an address that fails without end, no more than its share is held against others.
-            if counted.failures <= MOST_BY_ADDRESS {
+            if counted.failures <= most {
                 *overall = and_one(*overall);
             }
             overall.at(now.window)
         };
-        if counted.failures <= MOST_BY_ADDRESS && overall.failures <= MOST_OVERALL {
+        if counted.failures <= most && overall.failures <= MOST_OVERALL {
             return Ok(());
         }
         counts.passed_over.fetch_add(1, Ordering::Relaxed);
-        if counted.failures == MOST_BY_ADDRESS + 1 && overall.failures <= MOST_OVERALL {
-            tracing::warn!(%client, "many wrong credentials came from this address; for the rest \
-                of this minute they are answered 429, and counted instead of logged");
+        if counted.failures == most + 1 && overall.failures <= MOST_OVERALL {
+            tracing::warn!(%client, "{}", counts.kind.too_many);
         }
         Err(TooMany { retry_after_seconds: now.seconds_left })
     }
@@ -120,8 +161,8 @@ impl Failures {
     pub fn is_wary_of(&self, client: IpAddr) -> bool {
         let (now, counts) = (self.now(), &self.0);
         let overall = *counts.overall.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = counts.by_address.get(&whose(client)).unwrap_or_default();
-        known.at(now.window).failures >= MOST_BY_ADDRESS
+        let known = counts.by_address.get(&network_of(client)).unwrap_or_default();
+        known.at(now.window).failures >= counts.kind.most_by_address
             || overall.at(now.window).failures >= MOST_OVERALL
     }
 
@@ -137,7 +178,7 @@ impl Failures {
     pub fn run_once(&self) -> u64 {
         let count = self.0.passed_over.swap(0, Ordering::Relaxed);
         if count > 0 {
-            tracing::warn!(count, "failed authentications were answered 429 and not logged");
+            tracing::warn!(count, "{}", self.0.kind.report);
         }
         count
     }
@@ -161,14 +202,6 @@ impl Default for Failures {
 struct Now {
     window: i64,
     seconds_left: u32,
-}
-
-/// To whom an address belongs: in IPv6 a host has a whole /64 to choose its own from.
-fn whose(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (!0 << 64)).into(),
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ring::{Event, Taken};
 use super::{Live, READING};
+use crate::gate::{KeyId, Share};
 use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;
 use crate::store::{Position, StoreError};
@@ -15,26 +16,29 @@ use crate::store::{Position, StoreError};
 /// Longest that a turn brings the journal by agent up to date.
 const FOLLOWING: Duration = Duration::from_secs(1);
 /// Bytes of events that are taken at a time; one event may pass it. All that a listener holds.
-const TAKEN_BYTES: usize = 64 << 10;
+const TAKEN_BYTES: usize = 32 << 10;
 
 /// Somebody who listens.
 #[derive(Debug)]
 pub struct Listener {
     live: Live,
+    key: KeyId,
     filter: ChangeFilter,
     /// Up to where it has been told everything that it wants.
     position: Position<Place>,
     /// It has reached the ring, whose generation this is.
     in_ring: Option<u64>,
     grown: watch::Receiver<()>,
-    _seat: OwnedSemaphorePermit,
+    _seat: Share<KeyId>,
 }
 
 /// What a listener is told.
 #[derive(Debug)]
 pub enum Told {
-    /// What came.
+    /// What came, out of what all listeners share.
     Events(Vec<Arc<Event>>),
+    /// What came, read for this listener alone; with the room that it takes, to be kept for as long.
+    Own(Vec<Arc<Event>>, Share<KeyId>),
     /// Nothing, in the time that it was ready to wait.
     Nothing,
     /// It took so long to take what it was told that what follows is no longer at hand. It can come
@@ -49,12 +53,13 @@ pub enum Told {
 impl Listener {
     pub(super) fn new(
         live: Live,
+        key: KeyId,
         filter: ChangeFilter,
         position: Position<Place>,
-        seat: OwnedSemaphorePermit,
+        seat: Share<KeyId>,
     ) -> Self {
         let grown = live.0.grown.subscribe();
-        Self { live, filter, position, in_ring: None, grown, _seat: seat }
+        Self { live, key, filter, position, in_ring: None, grown, _seat: seat }
     }
 
     /// Up to where it has been told everything.
@@ -113,10 +118,22 @@ impl Listener {
         }
     }
 
-    /// Reads the journal by itself, a part at a time, when it is its turn.
+    /// Reads the journal by itself, a part at a time, when it is its turn and there is room for what
+    /// it reads.
     async fn catch_up(&mut self, until: Instant) -> Result<Told, StoreError> {
-        let turn = tokio::time::timeout_at(until, self.live.0.catching_up.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Ok(Told::Nothing) };
+        let turns = self.live.turns_of(self.key);
+        let turn = async {
+            let among_its_own = turns.acquire().await;
+            (among_its_own, self.live.0.catching_up.acquire().await)
+        };
+        let turn = tokio::time::timeout_at(until, turn).await;
+        let Ok((Ok(among_its_own), Ok(turn))) = turn else { return Ok(Told::Nothing) };
+        let most = usize::try_from(READING.bytes).unwrap_or(usize::MAX);
+        let Ok(mut room) = self.live.0.room.take(self.key, most) else {
+            drop((among_its_own, turn));
+            tokio::time::sleep_until(until).await;
+            return Ok(Told::Nothing);
+        };
         let store = &self.live.0.store;
         if self.filter.bound && !store.follow_journal(FOLLOWING).await? {
             return Ok(Told::Nothing);
@@ -125,9 +142,14 @@ impl Listener {
         else {
             return Ok(Told::Lost);
         };
+        drop((among_its_own, turn));
         self.position = changes.reached;
         let event = |(position, change)| Arc::new(self.live.event(position, change));
         let events: Vec<_> = changes.items.into_iter().map(event).collect();
-        Ok(if events.is_empty() { Told::Nothing } else { Told::Events(events) })
+        if events.is_empty() {
+            return Ok(Told::Nothing);
+        }
+        room.set(events.iter().map(|event| event.text.len()).sum());
+        Ok(Told::Own(events, room))
     }
 }

@@ -14,23 +14,28 @@ mod tailer;
 pub use listener::{Listener, Told};
 pub use ring::Event;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::gate::{KeyId, Shares, Short};
 use crate::lifecycle::Lifecycle;
 use crate::store::changes::{Change, ChangeFilter, Most};
 use crate::store::journal::Place;
 use crate::store::{Position, Store, StoreError};
 use ring::Ring;
 
-/// Most listeners of a process. Each costs a connection, a task and some buffers: some 50 KiB.
+/// Most listeners of a process; one key alone may have half of them. Each costs a connection, a
+/// task and some buffers: some 50 KiB, and 100 KiB while it takes nothing.
 pub const MOST_LISTENERS: usize = 4_000;
 /// Listeners that read the journal by themselves at the same time: few, since after a restart all
 /// of them come at once, and other readers want to be answered, too.
 const CATCHING_UP: usize = 3;
+/// Of one key's, which wait for each other and not for those of other keys.
+const CATCHING_UP_BY_KEY: usize = 2;
 /// What one reading of the journal may bring: a moment's work, and little memory.
 const READING: Most = Most { items: 200, bytes: 1 << 20 };
 
@@ -50,8 +55,12 @@ struct Shared {
     grown: watch::Sender<()>,
     /// Wakes the tailer: the first listener is here.
     joined: Notify,
-    seats: Arc<Semaphore>,
+    seats: Shares<KeyId>,
     catching_up: Semaphore,
+    /// The turns of each key that has listeners who were behind.
+    turns: Mutex<HashMap<KeyId, Weak<Semaphore>>>,
+    /// Room for what listeners have read by themselves.
+    room: Shares<KeyId>,
 }
 
 /// Why somebody cannot listen.
@@ -60,6 +69,9 @@ pub enum NotJoined {
     /// There are as many listeners as there may be.
     #[error("there are {MOST_LISTENERS} listeners already")]
     Full,
+    /// The key has as many as one key may have.
+    #[error("the key has its share of all listeners already")]
+    KeyFull,
     /// The journal cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,6 +103,7 @@ impl Live {
     pub fn start(
         store: Store,
         render: Render,
+        room: Shares<KeyId>,
         committed: watch::Receiver<()>,
         life: &Lifecycle,
     ) -> Self {
@@ -101,16 +114,26 @@ impl Live {
             ring: RwLock::default(),
             grown: watch::Sender::default(),
             joined: Notify::new(),
-            seats: Arc::new(Semaphore::new(MOST_LISTENERS)),
+            seats: Shares::new(MOST_LISTENERS),
             catching_up: Semaphore::new(CATCHING_UP),
+            turns: Mutex::default(),
+            room,
         }));
         life.spawn("live tailer", tailer::run(begun.clone(), committed));
         begun
     }
 
-    /// Begins to listen.
-    pub async fn join(&self, filter: ChangeFilter, start: Start) -> Result<Joined, NotJoined> {
-        let seat = self.0.seats.clone().try_acquire_owned().map_err(|_| NotJoined::Full)?;
+    /// Begins to listen with a key.
+    pub async fn join(
+        &self,
+        key: KeyId,
+        filter: ChangeFilter,
+        start: Start,
+    ) -> Result<Joined, NotJoined> {
+        let seat = self.0.seats.take(key, 1).map_err(|short| match short {
+            Short::Own => NotJoined::KeyFull,
+            Short::All => NotJoined::Full,
+        })?;
         let (position, gap) = match start {
             Start::After(position) if self.0.store.journal_knows(&position).await? => {
                 (position, false)
@@ -118,22 +141,34 @@ impl Live {
             Start::After(_) => (self.0.store.journal_end().await?, true),
             Start::Now => (self.0.store.journal_end().await?, false),
         };
-        let listener = Listener::new(self.clone(), filter, position, seat);
+        let listener = Listener::new(self.clone(), key, filter, position, seat);
         self.0.joined.notify_one();
         Ok(Joined { listener, gap })
     }
 
     /// A listener who asks no database first.
     #[cfg(test)]
-    pub(crate) fn join_unasked(&self) -> Option<Listener> {
-        let seat = self.0.seats.clone().try_acquire_owned().ok()?;
-        Some(Listener::new(self.clone(), ChangeFilter::default(), Position::START, seat))
+    pub(crate) fn join_unasked(&self, key: KeyId) -> Option<Listener> {
+        let seat = self.0.seats.take(key, 1).ok()?;
+        Some(Listener::new(self.clone(), key, ChangeFilter::default(), Position::START, seat))
     }
 
     /// How many listen.
     #[must_use]
     pub fn listeners(&self) -> usize {
-        MOST_LISTENERS - self.0.seats.available_permits()
+        self.0.seats.held()
+    }
+
+    /// The turns of a key's listeners to read the journal by themselves.
+    fn turns_of(&self, key: KeyId) -> Arc<Semaphore> {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = turns.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        turns.retain(|_, turns| turns.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(CATCHING_UP_BY_KEY));
+        turns.insert(key, Arc::downgrade(&new));
+        new
     }
 
     /// No code of others runs under the lock, so that a poisoned one is whole.
@@ -171,12 +206,22 @@ mod tests {
         let store = Store::new(crate::postgres::read_pool(nobody));
         let render: Render = Box::new(|_, _| Bytes::new());
         let (_commits, committed) = watch::channel(());
-        let hall = Live::start(store, render, committed, &Lifecycle::new());
-        let mut listeners: Vec<_> = (0..MOST_LISTENERS).map(|_| hall.join_unasked()).collect();
-        let refused = hall.join(ChangeFilter::default(), Start::Now).await;
+        let hall = Live::start(store, render, Shares::new(1), committed, &Lifecycle::new());
+        let (one, other) = (None, Some(uuid::Uuid::nil()));
+        let all_of = |key| std::iter::from_fn(|| hall.join_unasked(key)).collect::<Vec<_>>();
+        let mut listeners = all_of(one);
+        assert_eq!(listeners.len(), MOST_LISTENERS / 2, "one key has half of the seats");
+        let refused = hall.join(one, ChangeFilter::default(), Start::Now).await;
+        assert!(matches!(refused, Err(NotJoined::KeyFull)));
+        let theirs = all_of(other);
+        assert_eq!(theirs.len(), MOST_LISTENERS / 4);
+        let singles = (1..).map_while(|key| hall.join_unasked(Some(uuid::Uuid::from_u128(key))));
+        let singles: Vec<_> = singles.collect();
+        let refused = hall.join(Some(uuid::Uuid::max()), ChangeFilter::default(), Start::Now).await;
         assert!(matches!(refused, Err(NotJoined::Full)));
+        assert_eq!(hall.listeners(), MOST_LISTENERS);
+        drop((theirs, singles));
         listeners.pop();
-        assert!(hall.join_unasked().is_some());
-        assert_eq!(hall.listeners(), MOST_LISTENERS - 1);
+        assert!(hall.join_unasked(one).is_some());
     }
 }

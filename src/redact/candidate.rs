@@ -144,6 +144,14 @@ impl<'a> Candidate<'a> {
         self.count > 1 && self.digit_count == self.count
     }
 
+    /// It begins within digits that are spelt, where no number of theirs begins.
+    pub(super) fn begins_within_spelt(&self) -> bool {
+        let first = self.first();
+        first.length() == 1
+            && self.before.is_some_and(|before| before.length() == 1)
+            && self.groups.get(1).is_some_and(|next| next.separator == first.separator)
+    }
+
     pub(super) fn has_plus(&self) -> bool {
         self.first().plus.is_some()
     }

@@ -78,9 +78,13 @@ fn read(
     around: &Around,
 ) -> Option<(u32, Option<Kind>)> {
     steps::add(candidate.lengths().len());
-    let other = other::weight(candidate, text).map(|weight| (weight, None));
+    // Digits that are spelt are no date, and a phone number where they begin.
+    let spelt = candidate.is_spelt();
+    let other = if spelt { None } else { other::weight(candidate, text) };
+    let other = other.map(|weight| (weight, None));
     let card = is_card(candidate);
-    let form = phone::form(candidate, around.hints);
+    let within = spelt && candidate.begins_within_spelt();
+    let form = if within { None } else { phone::form(candidate, around.hints) };
     if !card && form.is_none() {
         return other;
     }

@@ -3,8 +3,14 @@
 use super::candidate::Candidate;
 use super::groups::{Edge, SeparatorKind};
 
+/// Fewest digits of anything that could be taken for a phone number or a part of one.
+const FEWEST_DIGITS: usize = 4;
+
 /// How sure it is that some groups are something else, against what they could be of ours.
 pub(super) fn weight(candidate: &Candidate<'_>, text: &str) -> Option<u32> {
+    if candidate.digits().len() < FEWEST_DIGITS {
+        return None;
+    }
     let weight = if is_iban(candidate, text) {
         300
     } else if candidate.has_plus() && !is_amount(candidate) {

@@ -164,7 +164,7 @@ fn has_good_separators(candidate: &Candidate<'_>) -> bool {
     let early = if is_from_abroad(candidate) { 2 } else { 1 };
     let good = candidate.separators().enumerate().all(|(at, separator)| match separator.kind {
         Space | Parenthesis => true,
-        Dash => !separator.wide || at < early,
+        Dash => !separator.wide || at < early + usize::from(has(Parenthesis) || has(Slash)),
         Slash => at < early + usize::from(has(Parenthesis)),
         Dot => !separator.wide && !has(Dash) && (at > 0 || !has(Space)),
         _ => false,
@@ -210,7 +210,10 @@ fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     Some(match lengths {
         // North America
         [3, 3, 4] if first >= 2 => Form::Typical,
-        [1, 3, 3, 4] if first == 1 && second >= 2 => Form::Typical,
+        [1, 3, 3, 4] if first == 1 && second >= 2 || first == 8 => Form::Typical,
+        [3, 7] if first >= 2 && dashed => Form::Likely,
+        // Free of charge, in several countries
+        [4, 3, 3 | 4] if first == 1 => Form::Likely,
         // Russia and its neighbours; Turkey
         [1, 3, 3, 2, 2] if first == 7 || first == 8 => Form::Typical,
         [3, 3, 2, 2] => Form::Typical,
@@ -220,6 +223,8 @@ fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
         [3, 4, 4] if first == 1 && second >= 3 => Form::Typical,
         // Brazil, Mexico, Argentina
         [2, 5, 4] if digits[2] == 9 => Form::Typical,
+        [2, 8 | 9] if candidate.has_parenthesis() => Form::Typical,
+        [2, 9] if digits[2] == 9 => Form::Likely,
         [2, 4, 4] if candidate.has_parenthesis() || last_dashed => Form::Typical,
         [2, 4, 4] => Form::Likely,
         // Spain, Poland, Portugal, and others
@@ -234,6 +239,11 @@ fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
         [1, 4, 4] if first == 9 => Form::Likely,
         [11] => return bare_eleven(first, second, digits[2], hints),
         [10] if first >= 2 => Form::Likely,
+        // From another country, without its plus
+        [2, 5, 5] | [2, 3, 4, 4] | [2, 2, 5, 4] if calling_code(digits) == Some(2) => Form::Typical,
+        [1..=3, _, _, ..] if calling_code(digits) == Some(lengths[0]) && !is_amount(candidate) => {
+            Form::Likely
+        }
         _ if candidate.is_spelt() && (10..=11).contains(&digits.len()) => Form::Likely,
         _ => return None,
     })

@@ -14,9 +14,14 @@ use tokio::net::TcpSocket;
 /// sender's kernel a second later.
 const BACKLOG: u32 = 4096;
 
-/// How long a client may take nothing of what it is sent: the framework itself waits for ever. Long
+/// How long a client may take nothing of what it is sent. Long
 /// enough for one that loads a page of a large answer before it reads on.
-const WRITE_DEADLINE: Duration = Duration::from_mins(1);
+pub(super) const WRITE_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Bytes that the kernel holds for a connection beside those that are on their way: as much as we
+/// hand over at once, twice.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 << 10;
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -39,6 +44,7 @@ impl Listener {
             })?,
         };
         cut_off_the_stalled(&socket);
+        keep_the_kernels_part_small(&socket);
         let address = socket.local_addr()?;
         if is_passed {
             tracing::info!(%address, "serving on the socket that was passed, and not on --listen");
@@ -54,6 +60,31 @@ fn cut_off_the_stalled(listener: &TcpListener) {
     if let Err(error) = setsockopt(listener, TcpUserTimeout, &deadline_ms) {
         tracing::debug!(%error, "connections that take nothing will last");
     }
+}
+
+/// Bytes that the kernel takes before they can be sent (tcp(7)).
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+struct TcpNotSentLowat;
+
+#[cfg(target_os = "linux")]
+nix::setsockopt_impl!(
+    TcpNotSentLowat,
+    libc::IPPROTO_TCP,
+    libc::TCP_NOTSENT_LOWAT,
+    u32,
+    nix::sys::socket::sockopt::SetStruct<u32>
+);
+
+/// Has the kernel take little ahead of what a client takes; by itself it takes up to 4 MiB for each
+/// connection. Connections inherit it from their listener.
+fn keep_the_kernels_part_small(listener: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = setsockopt(listener, TcpNotSentLowat, &UNSENT_BYTES) {
+        tracing::debug!(%error, "the kernel takes as much for a slow client as it likes");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
 }
 
 fn passed() -> anyhow::Result<Option<TcpListener>> {

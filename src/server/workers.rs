@@ -3,29 +3,30 @@
 //! This is actix-web's `HttpServer` without its acceptor. That one hands connections to threads and
 //! does not know which of them have begun, so its stop drops what was handed over and not begun.
 
-use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_tls::accept::TlsError;
-use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, rt, web};
 use rustls::ServerConfig;
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Connections, Open, Work};
 use super::heads::{HEAD_DEADLINE, Timed};
+use super::transport::{Paced, Transport};
 use crate::api::health::Health;
 use crate::api::{self, ApiState};
+use crate::gate::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::Metrics;
 use crate::webhook::handler::{self, Webhook};
@@ -33,6 +34,8 @@ use crate::webhook::handler::{self, Webhook};
 /// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
 /// of its connection is lost, so connections are closed rarely.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
+/// How long a TLS handshake may take: as long as a request's head.
+const HANDSHAKE_DEADLINE: Duration = HEAD_DEADLINE;
 /// How long the other side may take to close after us.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -74,41 +77,44 @@ impl Serving {
         Ok(sender)
     }
 
-    async fn work(self, accepted: mpsc::UnboundedReceiver<Accepted>) {
-        // What it is generic over differs between the two: a stream, and one within TLS.
-        macro_rules! http {
-            () => {{
-                let ending = self.ending.clone();
-                let routes = self.routes().into_factory();
-                HttpService::build()
-                    .graceful_shutdown_signal(move || ending.clone().cancelled_owned())
-                    .keep_alive(KEEP_ALIVE)
-                    .client_request_timeout(HEAD_DEADLINE)
-                    .client_disconnect_timeout(CLOSE_DEADLINE)
-                    .finish(map_config(routes.map_err(|error| error.error_response()), |()| {
-                        AppConfig::default()
-                    }))
-            }};
-        }
-        match self.tls.clone() {
-            Some(mut tls) => {
-                tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-                let timed = fn_service(async |io: TlsStream<TcpStream>| {
-                    let peer = io.get_ref().0.peer_addr().ok();
-                    Ok((Timed::new(io, Work::of_this_connection()), Protocol::Http1, peer))
+    async fn work(self, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+        let ending = self.ending.clone();
+        let routes = self.routes().into_factory();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || ending.clone().cancelled_owned())
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_DEADLINE)
+            .client_disconnect_timeout(CLOSE_DEADLINE)
+            .finish(map_config(routes.map_err(|error| error.error_response()), |()| {
+                AppConfig::default()
+            }));
+        let Ok(service) = http.new_service(()).await else {
+            tracing::error!("a worker of the HTTP server cannot make its routes");
+            return;
+        };
+        let service = Rc::new(service);
+        let tls = self.tls.clone().map(|mut tls| {
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            TlsAcceptor::from(Arc::new(tls))
+        });
+        while let Some((stream, open)) = accepted.recv().await {
+            let Ok(stream) = TcpStream::from_std(stream) else { continue };
+            let (service, tls, ending) = (service.clone(), tls.clone(), self.ending.clone());
+            let gate = self.api.gate.clone();
+            rt::spawn(Open::scope(open.clone(), async move {
+                let peer = stream.peer_addr().ok();
+                let mut serving = Box::pin(async move {
+                    let transport = handshake(stream, tls, &ending).await?;
+                    let stream = Timed::new(Paced::new(transport), Work::of_this_connection());
+                    Some(service.call((stream, Protocol::Http1, peer)).await)
                 });
-                let accepting = Acceptor::new(tls).map_err(TlsError::into_service_error);
-                let http = http!().map_err(TlsError::Service);
-                serve(accepting.and_then(timed).and_then(http), accepted).await;
-            }
-            None => {
-                let timed = fn_service(async |io: TcpStream| {
-                    let peer = io.peer_addr().ok();
-                    let stream = Timed::new(io, Work::of_this_connection());
-                    Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
-                });
-                serve(timed.and_then(http!()), accepted).await;
-            }
+                if let Some(Err(error)) = serving.as_mut().await {
+                    log_end(&gate, peer, &error);
+                }
+                // The socket is closed below, and its number may then be another's.
+                open.forget_socket();
+                drop(serving);
+            }));
         }
     }
 
@@ -129,6 +135,7 @@ impl Serving {
             .app_data(self.metrics.clone())
             .app_data(self.api.clone())
             .app_data(self.connections.clone())
+            .wrap(from_fn(api::hold_large_answers))
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))
             .configure(handler::routes)
@@ -136,32 +143,33 @@ impl Serving {
     }
 }
 
-/// Serves connections as they come, each as a task of this thread.
-async fn serve<S>(factory: S, mut accepted: mpsc::UnboundedReceiver<Accepted>)
-where
-    S: ServiceFactory<TcpStream, Config = (), Response = (), InitError = ()>,
-    S::Service: 'static,
-{
-    let Ok(service) = factory.new_service(()).await else {
-        tracing::error!("a worker of the HTTP server cannot make its routes");
-        return;
+/// The stream that HTTP is spoken over; `None` where the other side does not get as far. It belongs
+/// to the connection's own task, so nobody waits for it but this connection.
+async fn handshake(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    ending: &CancellationToken,
+) -> Option<Transport> {
+    let Some(tls) = tls else { return Some(Transport::Plain(stream)) };
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout(HANDSHAKE_DEADLINE, tls.accept(stream)) => accepted,
+        () = ending.cancelled() => return None,
     };
-    let service = Rc::new(service);
-    while let Some((stream, open)) = accepted.recv().await {
-        // With TLS this waits while too many handshakes are under way.
-        let ready = poll_fn(|cx| service.poll_ready(cx)).await.is_ok();
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        if !ready {
-            continue;
+    // What went wrong is the client's affair.
+    Some(Transport::Tls(Box::new(accepted.ok()?.ok()?)))
+}
+
+/// Tells of a connection that ended with an error: most often that is the client's affair. The
+/// framework's own lines are left out, since anybody can cause them without end.
+fn log_end(gate: &Gate, peer: Option<SocketAddr>, error: &DispatchError) {
+    match error {
+        DispatchError::Parse(error) => {
+            let client = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
+            if gate.lines.note(client).is_ok() {
+                tracing::info!(%client, %error, "malformed request head");
+            }
         }
-        let service = service.clone();
-        rt::spawn(Open::scope(open.clone(), async move {
-            let mut serving = Box::pin(service.call(stream));
-            // What went wrong on a connection is its client's affair.
-            let _ = serving.as_mut().await;
-            // The socket is closed below, and its number may then be another's.
-            open.forget_socket();
-            drop(serving);
-        }));
+        DispatchError::InternalError => tracing::error!("the HTTP server lost track of a request"),
+        error => tracing::debug!(%error, "connection ended"),
     }
 }

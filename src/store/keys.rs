@@ -248,21 +248,22 @@ impl Store {
         Ok(row)
     }
 
-    /// The hashes of keys that were not revoked, `limit` of them at most.
-    pub async fn key_hashes(&self, limit: usize) -> Result<Vec<KeyHash>, StoreError> {
-        let hashes = query_scalar!(
+    /// Of these hashes, those of keys that were not revoked.
+    pub async fn find_key_hashes(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
+        let wanted: Vec<_> = hashes.iter().map(|hash| hash.0.to_vec()).collect();
+        let found = query_scalar!(
             r#"
             SELECT key_sha256
-            FROM api_keys
+            FROM (SELECT DISTINCT unnest($1::bytea[]) AS hash) AS wanted
+            JOIN api_keys ON key_sha256 = hash
             WHERE revoked_at IS NULL
-            LIMIT $1
             "#,
-            i64::try_from(limit).unwrap_or(i64::MAX)
+            &wanted
         )
         .fetch_all(&self.pool)
         .await?;
         // A hash of another length is none that a key of ours has.
-        Ok(hashes.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
+        Ok(found.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
     }
 
     /// Notes that a key was used, unless that was noted after `stale`: several processes may

@@ -20,6 +20,9 @@ use crate::problem::REQUEST_ID;
 
 /// What is logged where `RUST_LOG` says nothing: our own lines, and the warnings of others.
 const DEFAULT_FILTER: &str = "warn,verbatim=info";
+/// The HTTP server's own lines, which anybody can cause without end by malformed heads and by going
+/// away. What they say is told by us, within limits; `RUST_LOG` can name them all the same.
+const LEFT_OUT: &str = "actix_http";
 
 /// Starts the log. A second call does nothing.
 ///
@@ -27,6 +30,7 @@ const DEFAULT_FILTER: &str = "warn,verbatim=info";
 /// (`enabled!`) would make a layer's own filter lose the next line that is written.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
+    let filter = without_the_framework(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second subscriber in one process (tests) is refused, and the first one stays.
@@ -38,6 +42,16 @@ pub fn init(format: LogFormat) {
             registry.with(layer.event_format(pretty(std::io::stderr().is_terminal()))).try_init()
         }
     };
+}
+
+fn without_the_framework(filter: EnvFilter) -> EnvFilter {
+    if filter.to_string().contains(LEFT_OUT) {
+        return filter;
+    }
+    match format!("{LEFT_OUT}=off").parse() {
+        Ok(off) => filter.add_directive(off),
+        Err(_) => filter,
+    }
 }
 
 type Format<F> = tracing_subscriber::fmt::format::Format<F>;
@@ -129,6 +143,14 @@ mod tests {
             tracing::info!("outside");
         });
         String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_http_servers_own_lines_are_left_out_unless_they_are_asked_for() {
+        let filter = |text: &str| without_the_framework(text.into()).to_string();
+        assert!(filter(DEFAULT_FILTER).contains("actix_http=off"));
+        assert!(filter("debug").contains("actix_http=off"));
+        assert!(!filter("info,actix_http=trace").contains("actix_http=off"));
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub struct Proof {
     pub stale: bool,
 }
 
+/// A head whose credentials are right as far as a head shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// What the body has to match; `None` where the source has no secret.
+    signature: Option<[u8; 32]>,
+}
+
 /// Why a delivery is not let in. The text goes to the sender; it holds nothing of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -124,6 +131,13 @@ impl Source {
         body: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Proof, Refusal> {
+        let claim = self.check_head(headers, now)?;
+        self.check_body(&claim, headers, body, now)
+    }
+
+    /// Judges what can be judged before the body is there: the required headers, and whether there
+    /// is a signature as this source takes it.
+    pub fn check_head(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Claim, Refusal> {
         for (name, allowed) in &self.headers {
             let found = headers.get(name).ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
             // Digests have one length, so the comparison does not tell how long the value is.
@@ -136,10 +150,31 @@ impl Source {
             }
         }
         if self.keys.is_empty() {
-            return Ok(Proof::default());
+            return Ok(Claim { signature: None });
         }
         let signature = headers.get(&SIGNATURE).ok_or(Refusal::MissingSignature)?;
-        self.check_signature(&parse_signature(signature)?, headers.get(&TIMESTAMP), body, now)
+        let signature = parse_signature(signature)?;
+        if self.strict_timestamps {
+            let timestamp = headers.get(&TIMESTAMP).ok_or(Refusal::MissingTimestamp)?;
+            if !is_fresh(timestamp, now) {
+                return Err(Refusal::StaleTimestamp);
+            }
+        }
+        Ok(Claim { signature: Some(signature) })
+    }
+
+    /// Judges the rest, once the body is there.
+    pub fn check_body(
+        &self,
+        claim: &Claim,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<Proof, Refusal> {
+        match &claim.signature {
+            None => Ok(Proof::default()),
+            Some(signature) => self.check_signature(signature, headers.get(&TIMESTAMP), body, now),
+        }
     }
 
     /// A signature covers the time and the body, or the body alone. Where a time is there both are

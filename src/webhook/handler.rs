@@ -5,17 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
 use uuid::Uuid;
 
-use super::body;
 use super::credentials::{Proof, Refusal, Source};
 use super::durable::Durable;
 use super::intake;
 use crate::clock::Clock;
 use crate::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
-use crate::gate::Gate;
+use crate::gate::body::{self, BodyLimit};
+use crate::gate::{Gate, Trusted};
 use crate::problem::{Code, Problem};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Seen;
@@ -96,15 +96,23 @@ async fn take(
     seen: &mut Seen,
 ) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
-    let mut room = webhook.gate.bodies.room();
-    let length = content_length(headers);
-    let body = body::read(payload, length, webhook.max_body_bytes, &mut room).await?;
-    let received_at = webhook.clock.now();
-    let proof = source.check(headers, &body, received_at).map_err(|refusal| {
+    let refuse = |refusal: Refusal| {
         webhook.metrics.webhook.refused(&source.name, check_of(&refusal));
         let client = webhook.gate.client(request.head());
         webhook.gate.refusal(client, || refused(source, client, &refusal))
-    })?;
+    };
+    // Of whoever cannot have the secret no body is read.
+    let claim = match source.check_head(headers, webhook.clock.now()) {
+        Ok(claim) => claim,
+        Err(refusal) => {
+            body::skip(payload, headers).await;
+            return Err(refuse(refusal));
+        }
+    };
+    let mut room = webhook.gate.bodies.room(webhook.gate.client(request.head()));
+    let body = body::read(payload, headers, webhook.body_limit(), &mut room).await?;
+    let received_at = webhook.clock.now();
+    let proof = source.check_body(&claim, headers, &body, received_at).map_err(refuse)?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
         received_at,
@@ -116,6 +124,7 @@ async fn take(
     let intake = intake::store(&webhook.durable, source, arrival, room).await;
     *seen = intake.seen;
     intake.stored.map_err(|refusals| {
+        request.extensions_mut().insert(Trusted);
         tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
         Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
@@ -128,11 +137,22 @@ async fn take(
             }
             Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
         }
-        Some(fault) => Err(unreadable(source, id, &fault)),
+        Some(fault) => {
+            request.extensions_mut().insert(Trusted);
+            Err(unreadable(source, id, &fault))
+        }
     }
 }
 
 impl Webhook {
+    fn body_limit(&self) -> BodyLimit {
+        BodyLimit {
+            max_bytes: self.max_body_bytes,
+            name: "A delivery",
+            hint: "; VERBATIM_MAX_BODY raises the limit",
+        }
+    }
+
     fn source(&self, name: Option<&str>) -> Result<&Source, Problem> {
         SourceName::parse(name.unwrap_or(SourceName::DEFAULT))
             .ok()
@@ -144,10 +164,6 @@ impl Webhook {
                 )
             })
     }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {

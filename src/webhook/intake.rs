@@ -12,7 +12,7 @@ use crate::domain::{Arrival, Event, Unreadable};
 use crate::telemetry::metrics::Seen;
 
 /// Longest body that is redacted on the HTTP worker, in bytes. The worst one that is made for it
-/// takes some 1.4 µs a byte, so this is 6 ms.
+/// takes up to 1 µs a byte, so this is 4 ms.
 const REDACT_ON_WORKER_BYTES: usize = 4 * 1024;
 /// Longest body that is decoded on the HTTP worker, in bytes: about 2 ns a byte.
 const DECODE_ON_WORKER_BYTES: usize = 1024 * 1024;

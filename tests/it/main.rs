@@ -16,6 +16,7 @@ mod gate;
 mod import;
 mod inbox;
 mod keys;
+mod limits;
 mod logs;
 mod metrics;
 mod openapi;

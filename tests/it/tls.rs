@@ -102,6 +102,25 @@ async fn the_senders_own_tools_trust_a_certificate_that_they_are_shown() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
+#[actix_web::test]
+async fn connections_that_never_shake_hands_keep_no_delivery_waiting() {
+    let pair = Pair::new();
+    let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
+    let address = app.address.trim_start_matches("https://");
+    // More than any number of handshakes that could be waited for, on each of the threads.
+    let mut silent = Vec::new();
+    for _ in 0..400 * std::thread::available_parallelism().unwrap().get().min(4) {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    for n in 0..3 {
+        let delivery = app.deliver(said(&format!("beside {n}")));
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(2), delivery).await;
+        assert_eq!(answer.expect("it waits for no stranger").status, 200);
+    }
+    drop(silent);
+    assert_eq!(app.log().await.len(), 3);
+}
+
 fn said(text: &str) -> String {
     serde_json::json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })

@@ -230,10 +230,10 @@ async fn a_head_that_is_too_large_ends_the_connection() {
 }
 
 #[actix_web::test]
-async fn large_bodies_that_fill_the_room_do_not_keep_others_out() {
+async fn large_bodies_that_fill_the_room_and_stall_make_way_for_others() {
     const LARGEST: usize = 1 << 20;
     let app = App::start().await;
-    // All but a byte of as many as there is room for.
+    // All but a byte of as many as there is room for. By their heads they could be signed.
     let head = head(b"", &format!("Content-Length: {LARGEST}"));
     let unfinished = "x".repeat(LARGEST - 1);
     let mut holders = Vec::new();
@@ -243,24 +243,81 @@ async fn large_bodies_that_fill_the_room_do_not_keep_others_out() {
         wire.write(&unfinished).await;
         holders.push(wire);
     }
-    let large = said(&"y".repeat(60_000));
-    let refused = tokio::time::timeout(std::time::Duration::from_secs(30), async {
-        // Until the service has read what was written.
-        loop {
-            let answer = app.deliver(large.as_str()).await;
-            if answer.status != 200 {
-                return answer;
-            }
-        }
-    });
-    let refused = refused.await.expect("the room is full at last");
-    assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
-    assert_eq!(refused.headers["retry-after"], "5");
     assert_eq!(app.deliver(said("small")).await.status, 200, "a usual one needs no room");
+    // Until one of them has made way, or was refused since the others had the room.
+    let replies = holders.iter_mut().map(|holder| Box::pin(holder.reply()));
+    let mut first = futures_util::future::select_all(replies);
+    let mut delivered = 0;
+    let (ended, _, _) = loop {
+        let large = said(&format!("{delivered}{}", "y".repeat(60_000)));
+        assert_eq!(app.deliver(large).await.status, 200, "{delivered}");
+        delivered += 1;
+        tokio::select! {
+            biased;
+            ended = &mut first => break ended,
+            () = std::future::ready(()) => {}
+        }
+    };
+    let code = ended.code();
+    assert!([(408, "request_timeout"), (503, "unavailable")].contains(&(ended.status, &*code)));
+    drop(first);
+    for n in 0..5 {
+        let large = said(&format!("after {n}{}", "y".repeat(60_000)));
+        assert_eq!(app.deliver(large).await.status, 200, "{n}");
+    }
+    assert_eq!(stored(&app).await.len(), 6 + delivered);
+}
 
-    // One of them ends, and there is room again.
-    let mut one = holders.pop().unwrap();
-    one.write("x").await;
-    assert_eq!(one.reply().await.status, 401);
-    assert_eq!(app.deliver(large.as_str()).await.status, 200);
+#[actix_web::test]
+async fn of_a_delivery_without_credentials_no_body_is_read() {
+    let app = App::start().await;
+    let large = "Content-Length: 1048576";
+    let malformed = "X-bitHuman-Signature: sha256=12345";
+    for (lines, code) in [
+        (large.to_owned(), "missing_credentials"),
+        (format!("{malformed}\r\n{large}"), "invalid_signature"),
+        (format!("{malformed}\r\nTransfer-Encoding: chunked"), "invalid_signature"),
+    ] {
+        let mut wire = Wire::open(&app).await;
+        wire.write(format!("POST /webhook HTTP/1.1\r\nHost: h\r\n{lines}\r\n\r\n")).await;
+        let reply = wire.reply().await;
+        assert_eq!((reply.status, reply.code().as_str()), (401, code), "{lines}");
+        // What comes in chunks can be passed over; the connection's next head has its deadline.
+        let closes = reply.header("connection") == Some("close");
+        assert_eq!(closes, !lines.contains("chunked"), "{lines}: what is left is not read");
+    }
+    // By its length alone one that could be signed is too large.
+    let mut wire = Wire::open(&app).await;
+    wire.write(head(b"", "Content-Length: 1048577")).await;
+    assert_eq!(wire.reply().await.status, 413);
+    is_well_and_has_stored_nothing_else(&app).await;
+}
+
+#[actix_web::test]
+async fn a_connection_goes_on_after_a_small_delivery_that_is_refused_by_its_head() {
+    let app = App::start().await;
+    let mut wire = Wire::open(&app).await;
+    let unsigned = "POST /webhook HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}";
+    wire.write([unsigned.as_bytes(), &delivery(&said("good"))].concat()).await;
+    assert_eq!(wire.reply().await.status, 401);
+    assert_eq!(wire.reply().await.status, 200);
+    assert_eq!(stored(&app).await, ["good"]);
+}
+
+#[actix_web::test]
+async fn a_key_that_may_make_none_is_refused_before_its_body_is_read() {
+    let app = App::start().await;
+    let made = json!({ "name": "reader", "scopes": ["read"] }).to_string();
+    let made = app.post("/v1/keys", made, &[("X-API-Key", KEY)]).await;
+    let reader = made.json()["key"].as_str().unwrap().to_owned();
+    for (key, length, status) in
+        [(reader.as_str(), 9_999, 403), ("wrong", 9_999, 401), (KEY, (1 << 20) + 1, 413)]
+    {
+        let mut wire = Wire::open(&app).await;
+        let head = format!(
+            "POST /v1/keys HTTP/1.1\r\nHost: h\r\nX-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        wire.write(head).await;
+        assert_eq!(wire.reply().await.status, status, "{key}");
+    }
 }

@@ -6,24 +6,21 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream, TryStreamExt as _};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::encode::Encoder;
 use super::pack::Packer;
 use super::table::{self, Column};
-use crate::api::Keyring;
 use crate::api::cursor::{Fingerprint, Key, Sealer};
+use crate::api::held::next_piece;
 use crate::api::session::Session;
+use crate::api::watch::{Ended, Watch};
 use crate::domain::session::SilenceLimits;
-use crate::lifecycle::Lifecycle;
-use crate::problem::{Code, Problem, REQUEST_ID};
+use crate::gate::{KeyId, Share};
+use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk, SessionWalk};
 use crate::store::sessions::SessionRow;
 use crate::store::{Position, StoreError};
-
-/// Bytes that are handed to the connection at once.
-const PIECE: usize = 64 << 10;
 
 /// Where a row stands in an export; of a session's row, `row` says nothing.
 #[derive(Clone, Copy, Debug)]
@@ -121,43 +118,6 @@ impl Rows {
     }
 }
 
-/// What lets an export go on.
-pub(super) struct Guard {
-    pub(super) life: Lifecycle,
-    pub(super) keyring: Keyring,
-    pub(super) key: String,
-    /// Given back along with this.
-    #[expect(dead_code, reason = "held, not read")]
-    pub(super) seat: OwnedSemaphorePermit,
-}
-
-/// An export that ends before its time, by nobody's fault.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("the service stops")]
-    Stopping,
-    #[error("the key is no longer valid")]
-    KeyEnded,
-}
-
-impl Guard {
-    fn check_life(&self) -> Result<(), Ended> {
-        if self.life.is_stopping() { Err(Ended::Stopping) } else { Ok(()) }
-    }
-
-    /// Whether the key is still good. While that cannot be found out nothing can be read either.
-    async fn check_key(&self) -> Result<(), Ended> {
-        let known = match self.keyring.recall(&self.key) {
-            Some(known) => known,
-            None => self.keyring.look_up(&self.key, false).await,
-        };
-        match known {
-            Err(problem) if problem.code() == Code::InvalidKey => Err(Ended::KeyEnded),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// What turns rows into bytes. It is taken to another thread and back for every page.
 struct Press {
     rows: Rows,
@@ -189,7 +149,10 @@ pub(super) struct Body {
     press: Option<Press>,
     /// What has been written and not yet been sent.
     ready: Bytes,
-    guard: Guard,
+    watch: Watch,
+    /// Returned along with this.
+    #[expect(dead_code, reason = "held, not read")]
+    seat: Share<KeyId>,
 }
 
 impl Body {
@@ -199,11 +162,12 @@ impl Body {
         rows: Rows,
         encoder: Encoder,
         packer: Packer,
-        guard: Guard,
+        watch: Watch,
+        seat: Share<KeyId>,
     ) -> Result<Self, Problem> {
         let page = walk.next().await?;
         let press = Some(Press { rows, encoder, packer });
-        Ok(Self { walk, page, press, ready: Bytes::new(), guard })
+        Ok(Self { walk, page, press, ready: Bytes::new(), watch, seat })
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = anyhow::Result<Bytes>> {
@@ -221,7 +185,7 @@ impl Body {
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
-        self.guard.check_life()?;
+        self.watch.check().await?;
         while self.ready.is_empty() {
             let Some(press) = self.press.take() else { return Ok(None) };
             let page = self.page.take();
@@ -241,16 +205,11 @@ impl Body {
                 self.page = self.read().await?;
             }
         }
-        let length = self.ready.len().min(PIECE);
-        Ok(Some(self.ready.split_to(length)))
+        Ok(Some(next_piece(&mut self.ready)))
     }
 
     async fn read(&mut self) -> anyhow::Result<Option<Page>> {
-        self.guard.check_key().await?;
-        tokio::select! {
-            biased;
-            () = self.guard.life.stopping() => Err(Ended::Stopping.into()),
-            page = self.walk.next() => Ok(page?),
-        }
+        self.watch.check().await?;
+        Ok(self.watch.unless_stopping(self.walk.next()).await??)
     }
 }

@@ -7,6 +7,10 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 
 use super::Writer;
+use crate::api::HeldAnswers;
+use crate::api::held::{FREE_BYTES, next_piece};
+use crate::api::watch::{Ended, Watch};
+use crate::gate::{KeyId, Share};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk};
 
@@ -20,13 +24,27 @@ pub(super) struct Body {
     page: VecDeque<ExportedMessage>,
     /// `None` once everything is written.
     writer: Option<Writer>,
+    /// What has been written and not yet been sent.
+    ready: Bytes,
+    watch: Watch,
+    /// Room for what is held, among all answers.
+    room: Share<KeyId>,
 }
 
 impl Body {
-    /// Reads the first page.
-    pub(super) async fn begin(mut walk: MessageWalk, writer: Writer) -> Result<Self, Problem> {
-        let page = walk.next().await?.into();
-        Ok(Self { walk, page, writer: Some(writer) })
+    /// Reads the first page. There must be room for it; what follows may take more.
+    pub(super) async fn begin(
+        mut walk: MessageWalk,
+        writer: Writer,
+        watch: Watch,
+        held: &HeldAnswers,
+        key: KeyId,
+    ) -> Result<Self, Problem> {
+        let page: VecDeque<_> = walk.next().await?.into();
+        let bytes = bytes_of(&page);
+        // A usual transcript takes no part in it.
+        let room = held.take(key, if bytes > FREE_BYTES { bytes } else { 0 })?;
+        Ok(Self { walk, page, writer: Some(writer), ready: Bytes::new(), watch, room })
     }
 
     /// The file, a piece at a time. What goes wrong on the way breaks it off, which a client sees:
@@ -34,26 +52,45 @@ impl Body {
     pub(super) fn into_stream(self) -> impl Stream<Item = anyhow::Result<Bytes>> {
         let request_id = REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
         stream::try_unfold(self, |mut body| async move {
-            Ok(body.next().await?.map(|piece| (piece.into(), body)))
+            Ok(body.next().await?.map(|piece| (piece, body)))
         })
         .inspect_err(move |error: &anyhow::Error| {
-            tracing::error!(request_id, cause = format_args!("{error:#}"), "transcript broken off");
+            if error.is::<Ended>() {
+                tracing::info!(request_id, cause = %error, "transcript ended early");
+            } else {
+                tracing::error!(
+                    request_id,
+                    cause = format_args!("{error:#}"),
+                    "transcript broken off"
+                );
+            }
         })
     }
 
-    async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(mut writer) = self.writer.take() else { return Ok(None) };
-        for message in self.page.drain(..self.page.len().min(PIECE)) {
-            writer.message(&message)?;
+    async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        self.watch.check().await?;
+        while self.ready.is_empty() {
+            let Some(mut writer) = self.writer.take() else { return Ok(None) };
+            for message in self.page.drain(..self.page.len().min(PIECE)) {
+                writer.message(&message)?;
+            }
+            if self.page.is_empty() {
+                self.page = self.watch.unless_stopping(self.walk.next()).await??.into();
+            }
+            if self.page.is_empty() {
+                self.ready = writer.finish()?.into();
+            } else {
+                self.ready = writer.take()?.into();
+                self.writer = Some(writer);
+            }
+            let bytes = self.ready.len() + bytes_of(&self.page);
+            self.room.set(if bytes > FREE_BYTES { bytes } else { 0 });
         }
-        if self.page.is_empty() {
-            self.page = self.walk.next().await?.into();
-        }
-        if self.page.is_empty() {
-            return Ok(Some(writer.finish()?));
-        }
-        let piece = writer.take()?;
-        self.writer = Some(writer);
-        Ok(Some(piece))
+        Ok(Some(next_piece(&mut self.ready)))
     }
+}
+
+/// What messages take in memory, in bytes.
+fn bytes_of(page: &VecDeque<ExportedMessage>) -> usize {
+    page.iter().map(|message| size_of_val(message) + message.row.message.len()).sum()
 }

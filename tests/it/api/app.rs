@@ -9,7 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::sync::watch;
 use verbatim::api::{
-    ApiState, CursorKeys, Exports, Keyring, SharedReads, access_log, event_text, routes,
+    ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads, access_log, event_text,
+    hold_large_answers, routes,
 };
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
@@ -75,7 +76,9 @@ impl TestApi {
         let render = event_text(silence, clock.clone(), cursors.clone());
         // Nobody tells of commits, as if all of them were another process's.
         let (_, commits) = watch::channel(());
-        let live = Live::start(store.clone(), render, commits, &lifecycle);
+        let held = HeldAnswers::default();
+        let room = held.shares().clone();
+        let live = Live::start(store.clone(), render, room, commits, &lifecycle);
         let state = web::Data::new(ApiState {
             gate: Gate::default(),
             store: store.clone(),
@@ -86,11 +89,14 @@ impl TestApi {
             visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),
             live: live.clone(),
-            exports: Exports::new(lifecycle),
+            exports: Exports::default(),
+            held,
+            life: lifecycle,
         });
         let app = move || {
             App::new()
                 .app_data(state.clone())
+                .wrap(from_fn(hold_large_answers))
                 .wrap(from_fn(access_log))
                 .configure(routes)
                 .route("/panic", web::get().to(panics))

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::web;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use crate::gate::{Full, Room};
+use super::bodies::FREE_BYTES;
+use super::{Full, Room};
 use crate::problem::{Code, Problem};
 
 /// How long a body may take. The longest limit that the sender has is 30 s.
@@ -17,59 +19,95 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const FIRST_BYTES: usize = 16 * 1024;
 /// When to come back where there was no room, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
+/// How long the rest of a small body is waited for that is refused by its head. After that the
+/// connection ends with the answer.
+const REST_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How large a body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit {
+    /// In bytes.
+    pub max_bytes: usize,
+    /// What the answer says it is, such as `A delivery`.
+    pub name: &'static str,
+    /// What else the answer says where a body is larger.
+    pub hint: &'static str,
+}
 
 /// Reads the whole body into memory. It fits into `room`, which is to be kept for as long as the
-/// body is.
+/// body is. Who sends it is to be checked before, as far as the head says.
 pub async fn read(
     payload: web::Payload,
-    declared_bytes: Option<usize>,
-    max_bytes: usize,
+    headers: &HeaderMap,
+    limit: BodyLimit,
     room: &mut Room,
 ) -> Result<Bytes, Problem> {
-    if declared_bytes.is_some_and(|declared| declared > max_bytes) {
-        return Err(too_large(max_bytes));
+    let declared = declared_bytes(headers);
+    if declared.is_some_and(|declared| declared > limit.max_bytes) {
+        return Err(too_large(limit));
     }
-    let first = declared_bytes.unwrap_or(0).min(FIRST_BYTES);
-    let collected = collect(payload, Vec::with_capacity(first), max_bytes, room);
-    tokio::time::timeout(DEADLINE, collected).await.unwrap_or_else(|_| {
+    let first = declared.unwrap_or(0).min(FIRST_BYTES);
+    let collected = collect(payload, Vec::with_capacity(first), limit, room);
+    let body = tokio::time::timeout(DEADLINE, collected).await.unwrap_or_else(|_| {
         let seconds = DEADLINE.as_secs();
         Err(Problem::new(
             Code::RequestTimeout,
             format!("The body was not complete after {seconds} seconds; nothing was stored."),
         ))
-    })
+    })?;
+    room.is_whole();
+    Ok(body)
+}
+
+/// Reads the rest of a small body that is refused, and keeps none of it, so that the connection can
+/// be used again. A large one is left unread, and ends the connection.
+pub async fn skip(mut payload: web::Payload, headers: &HeaderMap) {
+    if declared_bytes(headers).is_none_or(|declared| declared > FREE_BYTES) {
+        return;
+    }
+    let rest = async { while let Some(Ok(_)) = payload.next().await {} };
+    let _ = tokio::time::timeout(REST_DEADLINE, rest).await;
+}
+
+fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn collect(
     mut payload: web::Payload,
     mut body: Vec<u8>,
-    max_bytes: usize,
+    limit: BodyLimit,
     room: &mut Room,
 ) -> Result<Bytes, Problem> {
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            chunk = payload.next() => chunk,
+            () = room.makes_way() => return Err(made_way()),
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| broken(&error))?;
         let needed = body.len() + chunk.len();
-        if needed > max_bytes {
-            return Err(too_large(max_bytes));
+        if needed > limit.max_bytes {
+            return Err(too_large(limit));
         }
         if needed > body.capacity() {
             // Twice as large each time, and to the byte what there is room for.
-            let capacity = needed.max((2 * body.capacity()).min(max_bytes));
+            let capacity = needed.max((2 * body.capacity()).min(limit.max_bytes));
             if capacity > room.bytes() {
                 room.grow_to(capacity).await.map_err(|Full| no_room(capacity))?;
             }
             body.reserve_exact(capacity - body.len());
         }
+        room.went_on(chunk.len());
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
 }
 
-fn too_large(max_bytes: usize) -> Problem {
-    Problem::new(
-        Code::PayloadTooLarge,
-        format!("A delivery has {max_bytes} bytes at most; VERBATIM_MAX_BODY raises the limit."),
-    )
+fn too_large(limit: BodyLimit) -> Problem {
+    let BodyLimit { max_bytes, name, hint } = limit;
+    Problem::new(Code::PayloadTooLarge, format!("{name} has {max_bytes} bytes at most{hint}."))
 }
 
 fn no_room(capacity: usize) -> Problem {
@@ -79,6 +117,13 @@ fn no_room(capacity: usize) -> Problem {
              again.",
         )
         .retry_after(RETRY_AFTER_SECONDS)
+}
+
+fn made_way() -> Problem {
+    Problem::new(
+        Code::RequestTimeout,
+        "The body stopped coming while others waited for its room; nothing was stored. Try again.",
+    )
 }
 
 /// Other bodies take all the room that there is.
@@ -102,6 +147,8 @@ mod tests {
     use super::*;
     use crate::gate::Bodies;
 
+    const LIMIT: BodyLimit = BodyLimit { max_bytes: 1_000, name: "A body", hint: "" };
+
     /// One byte every so often, so many times, and then silence or the end.
     async fn trickle(
         every: Duration,
@@ -117,9 +164,12 @@ mod tests {
             Some((Ok(Bytes::from_static(b"x")), sent + 1))
         });
         let mut payload = dev::Payload::Stream { payload: bytes.boxed_local() };
-        let request = TestRequest::default().to_http_request();
+        let request =
+            TestRequest::default().insert_header((CONTENT_LENGTH, "1000")).to_http_request();
         let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
-        let read = read(payload, Some(1_000), 1_000, &mut Bodies::default().room()).await;
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        let mut room = Bodies::default().room(client);
+        let read = read(payload, request.headers(), LIMIT, &mut room).await;
         (read, started.elapsed())
     }
 
