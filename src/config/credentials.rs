@@ -147,7 +147,7 @@ mod tests {
         };
         error(None);
         assert!(error(Some(b" \n")).contains("is empty"));
-        assert!(error(Some(&[b'x'; 65_537])).contains("larger than 65536 bytes"));
+        assert!(error(Some(&vec![b'x'; 65_537])).contains("larger than 65536 bytes"));
         error(Some(b"\xff\xfe"));
     }
 

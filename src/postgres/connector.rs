@@ -165,7 +165,7 @@ fn tls_failure(error: &sqlx::Error) -> Option<String> {
         sqlx::Error::Io(error) => {
             let inner = error.get_ref()?;
             let is_tls = inner.is::<rustls::Error>()
-                || inner.source().is_some_and(|source| source.is::<rustls::Error>());
+                || inner.source().is_some_and(<dyn std::error::Error>::is::<rustls::Error>);
             is_tls.then(|| inner.to_string())
         }
         _ => None,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::unistd::Pid;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 
 use super::account::Account;
 use super::binaries::{Binaries, OLDEST_MAJOR};
@@ -21,7 +21,7 @@ use crate::config::DatabaseSettings;
 #[derive(Debug)]
 pub enum Place {
     /// One of the user's own.
-    External(PgConnectOptions),
+    External(Connector),
     /// A private one that the first start will make, with this server.
     NotMade(String),
     /// A private one.
@@ -44,7 +44,7 @@ pub struct PrivateCluster {
 /// Finds the database. What keeps a private one from starting is an error that says what to do.
 pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     if let Some(url) = &settings.url {
-        return external(url).map(Place::External);
+        return external(url).map(|options| Place::External(options.into()));
     }
     let there = settings.data_dir.join("postgres");
     let home = match there.symlink_metadata() {

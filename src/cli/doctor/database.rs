@@ -43,9 +43,10 @@ pub(super) async fn check(
         }
     };
     let (connector, whose) = match place {
-        Place::External(options) => {
+        Place::External(connector) => {
+            let options = connector.options();
             let whose = format!("DATABASE_URL, {}:{}", options.get_host(), options.get_port());
-            (options.into(), whose)
+            (connector, whose)
         }
         Place::NotMade(server) => {
             report.ok(
