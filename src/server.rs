@@ -104,16 +104,17 @@ impl Server {
             pool: pool.clone(),
             clock: clock.clone(),
             keep: settings.keep.clone(),
+            roles: settings.roles.clone(),
             ready: schema.clone(),
         };
         life.spawn("schema", keeper.run(life.clone()));
 
         let (committed, commits) = watch::channel(());
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(committed);
         let worker = |give_up| {
             let (backlog, connector, life) = (backlog.clone(), connector.clone(), life.clone());
-            let (metrics, committed) = (metrics.clone(), committed.clone());
-            Worker::new(backlog, connector, metrics, committed, attempts.clone(), life, give_up)
+            let (roles, metrics) = (settings.roles.clone(), metrics.clone());
+            Worker::new(backlog, connector, roles, metrics, attempts.clone(), life, give_up)
         };
         let (workers, give_up) = start_drain(worker, &schema, &life);
 
@@ -122,13 +123,10 @@ impl Server {
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
 
         let gate = gate(&settings, &clock, &life);
-        let otherwise = match settings.ack {
-            Ack::Inbox => Otherwise::Nobody,
-            Ack::Postgres => Otherwise::Inbox,
-        };
-        let attempted = attempts.clone();
+        let otherwise = otherwise(settings.ack);
+        let (roles, attempted) = (&settings.roles, attempts.clone());
         let direct =
-            Direct::start(connector, otherwise, metrics.clone(), committed, attempted, &life);
+            Direct::start(connector, roles.clone(), otherwise, metrics.clone(), attempted, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -149,7 +147,7 @@ impl Server {
             metrics,
             clock: clock.clone(),
         };
-        let store = Store::new(pool);
+        let store = Store::new(pool).with_roles(roles.clone());
         life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
@@ -199,6 +197,14 @@ impl Server {
             database.stop().await?;
         }
         Ok(finished?)
+    }
+}
+
+/// Where a delivery goes that Postgres does not take.
+fn otherwise(ack: Ack) -> Otherwise {
+    match ack {
+        Ack::Inbox => Otherwise::Nobody,
+        Ack::Postgres => Otherwise::Inbox,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod ids;
 #[cfg(test)]
 pub(crate) mod linear;
+pub mod roles;
 pub mod session;
 pub mod text;
 pub mod time;
@@ -14,3 +15,4 @@ pub mod visits;
 
 pub use delivery::{Arrival, Delivery, Event, Evidence, Generation, Outcome, Unreadable};
 pub use ids::{DeliveryId, EventId, SessionId, SourceName};
+pub use roles::Roles;

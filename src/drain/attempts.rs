@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::telemetry::metrics::Way;
@@ -14,11 +15,13 @@ use crate::telemetry::metrics::Way;
 const DIRECT_FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
 
 /// The last attempts. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Attempts(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// Ticks after each commit, for whoever follows along: a hint and no more.
+    committed: watch::Sender<()>,
     /// The drain's last one failed. It is repeated until it succeeds.
     drain_failed: AtomicBool,
     /// When the last direct one failed, if it did.
@@ -26,6 +29,16 @@ struct Shared {
 }
 
 impl Attempts {
+    /// `committed` ticks after each commit.
+    #[must_use]
+    pub fn new(committed: watch::Sender<()>) -> Self {
+        Self(Arc::new(Shared {
+            committed,
+            drain_failed: AtomicBool::new(false),
+            direct_failed_at: Mutex::new(None),
+        }))
+    }
+
     /// The last attempt to write deliveries to Postgres failed.
     #[must_use]
     pub fn have_failed(&self) -> bool {
@@ -35,6 +48,9 @@ impl Attempts {
     }
 
     pub(super) fn record(&self, way: Way, failed: bool) {
+        if !failed {
+            self.0.committed.send_replace(());
+        }
         match way {
             Way::Inbox => self.0.drain_failed.store(failed, Ordering::Relaxed),
             Way::Direct => {
@@ -51,7 +67,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_drains_failure_counts_until_it_writes_and_a_direct_one_for_a_while() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(watch::channel(()).0);
         assert!(!attempts.have_failed(), "nothing was tried yet");
         attempts.record(Way::Inbox, true);
         tokio::time::advance(DIRECT_FAILURE_COUNTS_FOR * 2).await;

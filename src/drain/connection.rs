@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use tokio::sync::watch;
 
 use super::attempts::Attempts;
 use super::failure::{self, Fault};
 use super::write;
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::postgres::Connector;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{DrainFailure, Way};
@@ -28,11 +28,10 @@ const ABANDONED_AFTER: &str = "SET idle_in_transaction_session_timeout = '10s'";
 #[derive(Debug)]
 pub(super) struct Connection {
     connector: Connector,
+    roles: Roles,
     metrics: Arc<Metrics>,
     way: Way,
     open: Option<PgConnection>,
-    /// Ticks after each commit, for whoever follows along: a hint and no more.
-    committed: watch::Sender<()>,
     attempts: Attempts,
 }
 
@@ -50,12 +49,12 @@ pub(super) enum WriteFailed {
 impl Connection {
     pub(super) fn new(
         connector: Connector,
+        roles: Roles,
         metrics: Arc<Metrics>,
         way: Way,
-        committed: watch::Sender<()>,
         attempts: Attempts,
     ) -> Self {
-        Self { connector, metrics, way, open: None, committed, attempts }
+        Self { connector, roles, metrics, way, open: None, attempts }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
@@ -77,13 +76,13 @@ impl Connection {
     ) -> Result<(), WriteFailed> {
         let started = Instant::now();
         let open = self.open.take();
-        let (connector, drain) = (&self.connector, &self.metrics.drain);
+        let (connector, roles, drain) = (&self.connector, &self.roles, &self.metrics.drain);
         let work = async {
             let mut connection = match open {
                 Some(connection) => connection,
                 None => connect(connector).await?,
             };
-            write::batch(&mut connection, deliveries, drain).await?;
+            write::batch(&mut connection, deliveries, roles, drain).await?;
             Ok::<_, WriteFailed>(connection)
         };
         let worked = tokio::time::timeout(deadline, work).await;
@@ -94,7 +93,6 @@ impl Connection {
             Ok(connection) => {
                 self.open = Some(connection);
                 series.wrote(deliveries.len(), started.elapsed());
-                self.committed.send_replace(());
                 Ok(())
             }
             Err(failed) => {

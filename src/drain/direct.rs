@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use super::attempts::Attempts;
 use super::connection::{Connection, WriteFailed};
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
 use crate::telemetry::metrics::Way;
@@ -77,20 +78,20 @@ pub enum NotWritten {
 }
 
 impl Direct {
-    /// Starts the task that owns the connection; it ends with its last handle. `committed` ticks
-    /// after each commit; `attempts` gets the outcome of each attempt to write.
+    /// Starts the task that owns the connection; it ends with its last handle. `attempts` gets
+    /// the outcome of each attempt to write.
     #[must_use]
     pub fn start(
         connector: Connector,
+        roles: Roles,
         otherwise: Otherwise,
         metrics: Arc<Metrics>,
-        committed: watch::Sender<()>,
         attempts: Attempts,
         life: &Lifecycle,
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let (told, trouble) = watch::channel(None);
-        let connection = Connection::new(connector, metrics, Way::Direct, committed, attempts);
+        let connection = Connection::new(connector, roles, metrics, Way::Direct, attempts);
         let batch = Vec::new();
         let writer = Writer { connection, otherwise, submissions, batch, failures: 0, told };
         life.spawn("direct writer", writer.run());

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::connection::Connection;
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
@@ -40,20 +40,19 @@ pub struct Worker {
 
 impl Worker {
     /// A worker with a connection of its own. It tries again for ever; once the service is
-    /// stopping it leaves off at the first failure, and at `give_up` wherever it is. `committed`
-    /// ticks after each commit; `attempts` gets the outcome of each attempt to write.
+    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
+    /// `attempts` gets the outcome of each attempt to write.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
         connector: Connector,
+        roles: Roles,
         metrics: Arc<Metrics>,
-        committed: watch::Sender<()>,
         attempts: Attempts,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        let connection =
-            Connection::new(connector, metrics.clone(), Way::Inbox, committed, attempts);
+        let connection = Connection::new(connector, roles, metrics.clone(), Way::Inbox, attempts);
         Self { backlog, connection, metrics, life, give_up }
     }
 

@@ -13,6 +13,7 @@ mod embedded;
 mod erasure;
 mod export;
 mod gate;
+mod identity;
 mod import;
 mod inbox;
 mod keys;

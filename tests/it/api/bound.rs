@@ -195,6 +195,7 @@ fn allowed(route: &str) -> Vec<String> {
         "/v1/agents" | "/v1/keys" | "/v1/holds" | "/v1/erasures" => {
             plain(&["", "?limit=1", "?order=asc"])
         }
+        "/v1/analytics/catalog" => plain(&[""]),
         "/v1/sessions" => with_agents(&["", "?limit=500", queries(route)[0], queries(route)[1]]),
         "/v1/changes" => with_agents(&["", "?limit=1", "?limit=500"]),
         "/v1/deliveries" => {

@@ -97,6 +97,12 @@ fn mine() -> Vec<Vec<Arrival>> {
         });
         batches.push(talk.collect());
     }
+    // More matches than a search ranks together, over days on which others speak, too.
+    let many = (0..160).map(|turn| {
+        let text = "refund ".repeat(usize::try_from(turn % 5 + 1).unwrap());
+        sender.say(MINE, "own many", -1_000 - turn * 2_900, "user", &format!("{text}{turn} merger"))
+    });
+    batches.push(many.collect());
     let again = batches[2][1].clone();
     let ready = json!({ "event": "agent.ready", "created": at(-50).timestamp(),
         "data": { "agent_id": MINE } });
@@ -269,6 +275,7 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         // Followed from page to page.
         "cursor" | "last_event_id" => &[],
         "after" if MOVED.contains(&route) => &[],
+        "limit" if ["/v1/changes", "/v1/search"].contains(&route) => &["40", "500"],
         "limit" => &["1", "2", "500"],
         "order" => &["asc", "desc"],
         "agent_id" => &["mine", "theirs", "mine&agent_id=theirs"],
@@ -293,9 +300,10 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "q" => &[
             "refund",
             "merger",
-            "merger&limit=3",
+            "merger&limit=40",
             "%22brushed%20merger%22",
             "brush*",
+            "rush",
             "refund%20-3",
             "rebrushed",
             "unreadable",
@@ -326,37 +334,36 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     }
 }
 
-/// The paths of a route: what is ours, what is theirs, and what nobody has.
-fn paths(route: &str) -> Vec<String> {
-    let Some((head, rest)) = route.split_once('{') else { return vec![route.to_owned()] };
+/// The paths of a route: those of what is ours, and those of what is theirs or nobody's.
+fn paths(route: &str) -> [Vec<String>; 2] {
+    let Some((head, rest)) = route.split_once('{') else {
+        return [vec![route.to_owned()], Vec::new()];
+    };
     let tail = rest.split_once('}').unwrap().1;
     let session = |agent| SessionId::of(&SourceName::default(), agent, "shared").0.to_string();
-    let ids: Vec<String> = match route.split('/').nth(2).unwrap() {
-        "agents" => vec![MINE.into(), THEIRS.into(), "nobody".into()],
-        "sessions" => vec![
-            "shared".into(),
-            "own%202".into(),
-            "hidden".into(),
-            "nobody".into(),
-            session(MINE),
-            session(THEIRS),
-        ],
-        "deliveries" => vec![
-            mine()[1][0].id.0.to_string(),
-            theirs(0)[0].id.0.to_string(),
-            Uuid::nil().to_string(),
-        ],
-        "erasures" => vec!["00000000-0000-4000-8000-000000000003".into(), Uuid::nil().to_string()],
+    let nobody = Uuid::nil().to_string();
+    let (ours, not_ours): (Vec<String>, Vec<String>) = match route.split('/').nth(2).unwrap() {
+        "agents" => (vec![MINE.into()], vec![THEIRS.into(), "nobody".into()]),
+        "sessions" => (
+            vec!["shared".into(), "own%202".into(), session(MINE)],
+            vec!["hidden".into(), "nobody".into(), session(THEIRS)],
+        ),
+        "deliveries" => {
+            (vec![mine()[1][0].id.0.to_string()], vec![theirs(0)[0].id.0.to_string(), nobody])
+        }
+        "erasures" => (vec!["00000000-0000-4000-8000-000000000003".into()], vec![nobody]),
         other => panic!("{other} is new: say here which ids it has"),
     };
-    ids.iter().map(|id| format!("{head}{id}{tail}")).collect()
+    [ours, not_ours].map(|ids| ids.iter().map(|id| format!("{head}{id}{tail}")).collect())
 }
 
 /// Everything that a route is asked for.
 fn targets(route: &str, parameters: &[String]) -> Vec<String> {
-    let mut targets = Vec::new();
-    for path in paths(route) {
-        let needs = if route == "/v1/search" { "q=refund" } else { "" };
+    let needs = if route == "/v1/search" { "q=refund" } else { "" };
+    let [ours, not_ours] = paths(route);
+    let mut targets: Vec<_> = not_ours.iter().map(|path| format!("{path}?agent_id=mine")).collect();
+    targets.extend(not_ours);
+    for path in ours {
         targets.push(format!("{path}?{needs}"));
         for name in parameters {
             for value in values(route, name) {
@@ -433,7 +440,8 @@ async fn compare(worlds: &[TestApi; 2], route: &str, target: &str) -> usize {
         answers += 1;
         assert!(answers < 200, "{target} does not end");
         let (Some(a), Some(b)) = (cursor(&one), cursor(&other)) else { return answers };
-        let follow = |cursor: String| format!("{target}&{goes_on}={cursor}");
+        let separator = if target.contains('?') { '&' } else { '?' };
+        let follow = |cursor: String| format!("{target}{separator}{goes_on}={cursor}");
         next = [follow(a), follow(b)];
         if one.json()["has_more"] == false && answers > 1 {
             return answers;
@@ -500,7 +508,7 @@ async fn feed_of_a_bound_key_has_full_pages_and_no_numbers() {
     assert!(page["data"].as_array().unwrap().iter().all(|item| item.get("seq").is_none()));
     let page = ask(&api, "GET", "/v1/changes?limit=500").await.json();
     let items = page["data"].as_array().unwrap();
-    assert_eq!(items.len(), 30 + 6 + 1, "messages, sessions and an erasure");
+    assert_eq!(items.len(), 190 + 7 + 1, "messages, sessions and an erasure");
     assert_eq!(page["has_more"], false);
     let unbound = api.get("/v1/changes?limit=500").await.json();
     assert!(unbound["data"].as_array().unwrap().iter().all(|item| item["seq"].is_i64()));
