@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod continuation;
 pub mod delivery;
 pub mod ids;
+pub mod json_line;
 #[cfg(test)]
 pub(crate) mod linear;
 pub mod roles;
