@@ -19,7 +19,7 @@ use crate::support::process::verbatim;
 use crate::support::programs::{Running, free_port, program};
 
 /// How long a service may take to come to a state.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn said(number: usize) -> String {
     json!({ "event_type": "chat.push", "agent_id": format!("a{}", number % 7),
