@@ -5,8 +5,6 @@ pub mod completeness;
 pub mod continuation;
 pub mod delivery;
 pub mod ids;
-#[cfg(test)]
-pub(crate) mod linear;
 pub mod session;
 pub mod text;
 pub mod time;

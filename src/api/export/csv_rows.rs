@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_written_in_linear_time() {
-        crate::domain::linear::assert_linear(|text| {
+        crate::clock::linear::assert_linear(|text| {
             let mut out = writer(Vec::new());
             row(&mut out, &[Cell::Text(text.into())], None)
         });
