@@ -27,6 +27,7 @@ pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
 
+use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
 
@@ -74,6 +75,8 @@ pub struct Settings {
     pub silence: SilenceLimits,
     /// When silence says that the next visitor speaks, by agent.
     pub visit_gaps: VisitGaps,
+    /// Which roles count as the assistant's.
+    pub roles: Roles,
     /// How long conversations and the log of deliveries are kept.
     pub keep: Keep,
     /// Bring the schema up to date at start.
@@ -197,6 +200,7 @@ impl Settings {
                 args.visit_gap.as_deref().or(file.visit_gap.as_deref()),
                 &file.agents,
             )?,
+            roles: roles(args.assistant_roles.as_deref(), file.assistant_roles.as_deref())?,
             keep: Keep::resolve(
                 args.keep_messages.as_deref(),
                 args.keep_deliveries.as_deref(),
@@ -214,6 +218,18 @@ fn resolve_address(listen: &str) -> anyhow::Result<SocketAddr> {
     found.with_context(|| {
         format!("listen is host:port such as 127.0.0.1:8080, and {listen:?} is not")
     })
+}
+
+/// The assistant's words: with commas between, or as a list of the file's.
+fn roles(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Roles> {
+    let roles = match (flag, file) {
+        (Some(words), _) => Roles::new(words.split(',')),
+        (None, Some(words)) => Roles::new(words.iter().map(String::as_str)),
+        (None, None) => return Ok(Roles::default()),
+    };
+    roles.context(
+        "assistant-roles are the words that the sender has for the assistant, such as agent,bot",
+    )
 }
 
 fn silence_limits(

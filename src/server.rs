@@ -101,6 +101,7 @@ impl Server {
             pool: pool.clone(),
             clock: clock.clone(),
             keep: settings.keep.clone(),
+            roles: settings.roles.clone(),
             ready: schema.clone(),
         };
         life.spawn("schema", keeper.run(life.clone()));
@@ -111,6 +112,7 @@ impl Server {
             let worker = Worker::new(
                 backlog.clone(),
                 options.clone(),
+                settings.roles.clone(),
                 metrics.clone(),
                 committed.clone(),
                 life.clone(),
@@ -126,11 +128,10 @@ impl Server {
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
 
         let gate = gate(&settings, &clock, &life);
-        let otherwise = match settings.ack {
-            Ack::Inbox => Otherwise::Nobody,
-            Ack::Postgres => Otherwise::Inbox,
-        };
-        let direct = Direct::start(options, otherwise, metrics.clone(), committed, &life);
+        let otherwise = otherwise(settings.ack);
+        let roles = &settings.roles;
+        let direct =
+            Direct::start(options, roles.clone(), otherwise, metrics.clone(), committed, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -149,7 +150,7 @@ impl Server {
             metrics,
             clock: clock.clone(),
         };
-        let store = Store::new(pool);
+        let store = Store::new(pool).with_roles(roles.clone());
         life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
@@ -199,6 +200,14 @@ impl Server {
             database.stop().await?;
         }
         Ok(finished?)
+    }
+}
+
+/// Where a delivery goes that Postgres does not take.
+fn otherwise(ack: Ack) -> Otherwise {
+    match ack {
+        Ack::Inbox => Otherwise::Nobody,
+        Ack::Postgres => Otherwise::Inbox,
     }
 }
 

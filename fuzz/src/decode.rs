@@ -116,8 +116,7 @@ fn time(at: DateTime<Utc>) {
 
 /// Its ids are those that its parts give.
 fn identified(delivery: &Delivery, arrival: &Arrival) {
-    let known_by = arrival.evidence.sender_delivery_id.as_deref();
-    assert_eq!(delivery.id, EventId::of(&arrival.source, known_by, &arrival.body));
+    assert_eq!(delivery.id, EventId::of(&arrival.source, &arrival.body));
     if let Some(session) = delivery.event.session() {
         assert_eq!(delivery.agent_id.as_ref(), Some(&session.agent_id));
         let expected =

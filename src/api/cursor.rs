@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
-use crate::store::Position;
 use crate::store::cursor_keys::CursorKey;
+use crate::store::{MessagePlace, Position};
 
 /// First byte of every cursor of this format.
 const VERSION: u8 = 1;
@@ -92,6 +92,25 @@ impl Key for String {
     fn read(bytes: Vec<u8>) -> Option<Self> {
         Self::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
+}
+
+impl Key for MessagePlace {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.sent_at.timestamp_micros().to_be_bytes());
+        out.extend_from_slice(&self.received_at.timestamp_micros().to_be_bytes());
+        self.id.write(out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (sent_at, rest) = read_time(&bytes)?;
+        let (received_at, id) = read_time(rest)?;
+        Some(Self { sent_at, received_at, id: Uuid::from_slice(id).ok()? })
+    }
+}
+
+fn read_time(bytes: &[u8]) -> Option<(DateTime<Utc>, &[u8])> {
+    let (time, rest) = bytes.split_first_chunk::<TIME>()?;
+    Some((DateTime::from_timestamp_micros(i64::from_be_bytes(*time))?, rest))
 }
 
 /// Why a cursor was not opened.
@@ -214,8 +233,7 @@ fn parts(bytes: &[u8]) -> Option<(Nonce, Tag, Uuid, &[u8])> {
 }
 
 fn read<K: Key>(position: &[u8]) -> Option<Position<K>> {
-    let (time, key) = position.split_first_chunk::<TIME>()?;
-    let at = DateTime::<Utc>::from_timestamp_micros(i64::from_be_bytes(*time))?;
+    let (at, key) = read_time(position)?;
     Some(Position { at, key: K::read(key.to_vec())? })
 }
 

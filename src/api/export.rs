@@ -138,6 +138,7 @@ pub(super) async fn messages(
             ..SessionFilter::default()
         },
         session_id: text("session_id"),
+        spoken_after: None,
     };
     let filter = MessageFilter {
         role: text("role"),
@@ -147,7 +148,11 @@ pub(super) async fn messages(
     };
     let start = position(&params, &print, &state)
         .await?
-        .map(|Position { at, key: RowKey { session, row } }| (session, Position { at, key: row }));
+        .map(|Position { at, key: RowKey { session, message } }| {
+            let key = message.ok_or_else(|| invalid("cursor", "is one of sessions"))?;
+            Ok::<_, Problem>((session, Position { at, key }))
+        })
+        .transpose()?;
     let walk = Walk::Messages(MessageWalk::new(state.store.clone(), sessions, filter, start));
     let rows = Rows::new("messages", &table::MESSAGES, print, state.silence, state.clock.now());
     answer(&req, &caller, &params, &state, walk, rows).await
@@ -193,7 +198,7 @@ pub(super) async fn sessions(
         .await?
         .map_or(Some(Uuid::nil()), |position| following(position.key.session))
         .ok_or_else(|| invalid("cursor", "is at the end of everything"))?;
-    let sessions = ExportFilter { sessions, session_id: None };
+    let sessions = ExportFilter { sessions, ..ExportFilter::default() };
     let walk = Walk::Sessions(SessionWalk::new(state.store.clone(), sessions, first));
     let rows = Rows::new("sessions", &table::SESSIONS, print, state.silence, state.clock.now());
     answer(&req, &caller, &params, &state, walk, rows).await

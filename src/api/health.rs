@@ -116,9 +116,9 @@ pub(super) struct SearchState {
 #[derive(Clone, Copy, Serialize, ToSchema)]
 pub(super) struct RebuildState {
     /// Transactions of the drain whose messages are done.
-    done_entries: i64,
+    pub(super) done_entries: i64,
     /// All of them.
-    of_entries: i64,
+    pub(super) of_entries: i64,
 }
 
 #[derive(Serialize, ToSchema)]

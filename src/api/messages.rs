@@ -18,7 +18,7 @@ use super::{ApiState, Caller, visits};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
-use crate::store::{Order, Position, Rows};
+use crate::store::{MessagePlace, Order, Rows};
 
 const MESSAGES: Listing = Listing {
     scope: Scope::Read,
@@ -40,11 +40,12 @@ pub(super) struct Message<'a> {
     role: &'a str,
     /// What.
     message: &'a str,
-    /// When; it orders the conversation.
+    /// When; it orders the conversation. Messages of one time come as they were sent, then as they
+    /// arrived.
     timestamp: Timestamp,
     /// When the sender says that it sent it.
     sent_at: Option<Timestamp>,
-    /// When it arrived.
+    /// When it first arrived.
     received_at: Timestamp,
     /// Some of the text could not be stored, and shows U+FFFD in its place.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -75,7 +76,8 @@ impl<'a> Message<'a> {
 /// The conversation in order.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}/messages", tag = "Conversations",
     params(Paging, Selectors,
-        ("role" = Option<String>, Query, description = "Said by this role alone."),
+        ("role" = Option<String>, Query, description = "Said by this role alone, in any case; \
+            `assistant` is every word for the assistant."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this."),
         ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone.")),
@@ -107,7 +109,7 @@ struct Asked {
     uri: Uri,
     session_id: String,
     params: Params,
-    list: ListRequest<Uuid>,
+    list: ListRequest<MessagePlace>,
     filter: MessageFilter,
     visit: Option<i64>,
     caller: Caller,
@@ -122,8 +124,7 @@ async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
     let filter = MessageFilter { within, ..filter.clone() };
     let page = list.page();
     let Rows { mut rows, more } = state.store.read_messages(&session, &filter, &page).await?;
-    let position = |row: &MessageRow| Position { at: row.occurred_at, key: row.id };
-    let next = list.cut_short(&mut rows, more, position);
+    let next = list.cut_short(&mut rows, more, MessageRow::position);
     let show = |row| Message::new(row, &session.session_id, &session.agent_id);
     list::answer(uri, rows.iter().map(show).collect(), next)
 }

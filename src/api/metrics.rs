@@ -38,6 +38,10 @@ pub(super) async fn show(
         postgres_up: standing.pulse.reachable,
         schema_current: standing.schema == SchemaState::Current,
         search_lag_entries: standing.search.map(|search| search.lag_entries),
+        search_rebuild_entries: standing
+            .search
+            .and_then(|search| search.rebuild)
+            .map(|rebuild| rebuild.of_entries - rebuild.done_entries),
         search_lag_seconds: standing.search.map(|search| search.lag_seconds),
         connections: state.store.connections(),
         last_received_at: metrics.webhook.last_received_at(),

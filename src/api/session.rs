@@ -36,9 +36,9 @@ pub(super) struct Session<'a> {
     end_reason: Option<String>,
     /// What it was first known by: `room.join` or `chat.push`; `null` where only its end is known.
     opened_by: Option<&'static str>,
-    /// The earliest event.
+    /// The earliest event; one from the future counts when it arrived.
     started_at: Timestamp,
-    /// The latest event.
+    /// The latest event; one from the future counts when it arrived.
     last_activity_at: Timestamp,
     /// `null` until it has ended.
     ended_at: Option<Timestamp>,
@@ -48,9 +48,9 @@ pub(super) struct Session<'a> {
     participant_count: Option<i32>,
     /// Messages by anybody.
     message_count: i64,
-    /// Messages whose role is `user`.
+    /// Messages of the user, whose role is `user` in any case.
     user_message_count: i64,
-    /// Messages whose role is `assistant`.
+    /// Messages of the assistant, by any word that the sender has for it.
     assistant_message_count: i64,
     /// Its first messages, where the list was asked to include them.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,9 +58,9 @@ pub(super) struct Visit {
     silence_before_seconds: Option<f64>,
     /// Messages by anybody.
     message_count: i64,
-    /// Messages whose role is `user`.
+    /// Messages of the user, whose role is `user` in any case.
     user_message_count: i64,
-    /// Messages whose role is `assistant`.
+    /// Messages of the assistant, by any word that the sender has for it.
     assistant_message_count: i64,
 }
 

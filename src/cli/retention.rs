@@ -24,7 +24,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(args.serve)?;
     let database = Database::attach(&settings.database).await?;
     let pool = read_pool(database.connect_options());
-    let worked = work(&Store::new(pool.clone()), &settings.keep, args.dry_run).await;
+    let worked = work(
+        &Store::new(pool.clone()).with_roles(settings.roles.clone()),
+        &settings.keep,
+        args.dry_run,
+    )
+    .await;
     // A private server that was started for this waits for its connections to close.
     pool.close().await;
     let stopped = database.stop().await;

@@ -67,6 +67,10 @@ pub struct ServeArgs {
     /// [default: 5m]
     #[arg(long, env = "VERBATIM_VISIT_GAP", value_name = "DURATION")]
     pub visit_gap: Option<String>,
+    /// Words that the sender has for the assistant, comma-separated
+    /// [default: agent,ai,avatar,bot,chatbot,model]
+    #[arg(long, env = "VERBATIM_ASSISTANT_ROLES", value_name = "WORDS")]
+    pub assistant_roles: Option<String>,
     /// How long conversations are kept, in whole days, or `forever` [default: forever]
     #[arg(long, env = "VERBATIM_KEEP_MESSAGES", value_name = "DURATION")]
     pub keep_messages: Option<String>,
@@ -117,6 +121,7 @@ pub(super) struct File {
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
     pub(super) visit_gap: Option<String>,
+    pub(super) assistant_roles: Option<Vec<String>>,
     pub(super) keep_messages: Option<String>,
     pub(super) keep_deliveries: Option<String>,
     pub(super) redact: Option<Vec<Kind>>,

@@ -11,9 +11,10 @@ pub mod names;
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use self::json::{Object, Value};
-use crate::domain::delivery::SessionRef;
+use crate::domain::delivery::{Former, SessionRef};
 use crate::domain::text::Text;
 use crate::domain::time;
 use crate::domain::{Arrival, Delivery, Event, EventId, Generation, SessionId, Unreadable};
@@ -124,21 +125,55 @@ impl<'a> Reader<'a> {
 
     fn delivery(self) -> Result<Delivery, Unreadable> {
         let event = self.event()?;
-        let sent_at = time_of(self.top.get("timestamp").or_else(|| self.top.get("created")));
-        let happened_at = time_of(self.data.get("timestamp")).or(sent_at);
+        let sent = moment(self.top.get("timestamp").or_else(|| self.top.get("created")).as_ref());
+        let happened = moment(self.data.get("timestamp").as_ref()).or(sent);
         let Arrival { source, evidence, body, received_at, .. } = self.arrival;
+        let sent_at = sent.map(|moment| moment.at);
+        let former_ids = evidence.sender_delivery_id.as_deref().map(|header| {
+            let former = EventId::former(source, header);
+            [former, self.of_parts(former, &event, happened.map(|moment| moment.at), sent_at)]
+        });
+        let id = match (evidence.event_id, former_ids) {
+            (None, _) => EventId::of(source, body),
+            // From an inbox of an earlier version: the header's hash, which others may share.
+            (Some(id), Some([former, of_parts])) if id == former => of_parts,
+            (Some(id), _) => id,
+        };
         Ok(Delivery {
-            id: evidence.event_id.unwrap_or_else(|| {
-                EventId::of(source, evidence.sender_delivery_id.as_deref(), body)
-            }),
+            id,
             generation: self.generation(),
             agent_id: self.agent().ok(),
             event_type: self.event_type,
-            occurred_at: happened_at.unwrap_or(*received_at),
-            undated: happened_at.is_none(),
+            occurred_at: happened.map_or(*received_at, |moment| moment.at),
+            undated: happened.is_none(),
             sent_at,
+            former: Former {
+                ids: former_ids,
+                occurred_at: happened.and_then(|moment| moment.former),
+            },
             event,
         })
+    }
+
+    /// Identity of a delivery that was redacted before it was stored under its header's hash: what
+    /// redaction left alone.
+    fn of_parts(
+        &self,
+        former: EventId,
+        event: &Event,
+        happened_at: Option<DateTime<Utc>>,
+        sent_at: Option<DateTime<Utc>>,
+    ) -> EventId {
+        let session = event.session().map_or(Uuid::nil(), |session| session.id.0).to_string();
+        let micros = |at: Option<DateTime<Utc>>| {
+            at.map_or_else(String::new, |at| at.timestamp_micros().to_string())
+        };
+        let role = match event {
+            Event::Message { role, .. } => role,
+            _ => "",
+        };
+        let parts = [&*self.event_type, &*session, role, &*micros(happened_at), &*micros(sent_at)];
+        EventId::of_parts(&self.arrival.source, former, &parts)
     }
 
     fn event(&self) -> Result<Event, Unreadable> {
@@ -191,7 +226,7 @@ impl<'a> Reader<'a> {
         Ok(Event::End {
             session: self.session()?,
             reason: text_of(told.get("endReason").or_else(|| self.data.get("end_reason"))),
-            started_at: time_of(told.get("startedAt")),
+            started_at: moment(told.get("startedAt").as_ref()).map(|moment| moment.at),
         })
     }
 
@@ -316,13 +351,22 @@ fn count_of(value: Option<Value<'_>>) -> Option<i32> {
     whole.then_some(number as i32)
 }
 
+/// A time as the sender wrote it.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: DateTime<Utc>,
+    /// What earlier versions read, where that is another.
+    former: Option<DateTime<Utc>>,
+}
+
 /// A time that may be there, and may make no sense.
-fn time_of(value: Option<Value<'_>>) -> Option<DateTime<Utc>> {
-    match value? {
-        Value::Number(digits) => time::from_unix(digits.parse().ok()?),
-        Value::Text(text) => time::from_text(&text.value),
-        _ => None,
-    }
+fn moment(value: Option<&Value<'_>>) -> Option<Moment> {
+    let (at, written) = match value? {
+        Value::Number(digits) => (time::from_number(digits)?, *digits),
+        Value::Text(text) => (time::from_text(&text.value)?, text.value.as_str()),
+        _ => return None,
+    };
+    Some(Moment { at, former: time::former(written).filter(|former| *former != at) })
 }
 
 #[cfg(test)]

@@ -282,10 +282,14 @@ fn repeats_share_an_identity_and_others_do_not() {
 
     let mut named = one.clone();
     named.evidence.sender_delivery_id = Some("dlv_1".into());
-    let mut named_again = arrival(sample!("test"));
-    named_again.evidence.sender_delivery_id = Some("dlv_1".into());
-    assert_ne!(decode(&one).unwrap().id, decode(&named).unwrap().id);
-    assert_eq!(decode(&named).unwrap().id, decode(&named_again).unwrap().id);
+    let mut another = arrival(sample!("test"));
+    another.evidence.sender_delivery_id = Some("dlv_1".into());
+    assert_eq!(decode(&one).unwrap().id, decode(&named).unwrap().id, "a header changes nothing");
+    assert_ne!(decode(&named).unwrap().id, decode(&another).unwrap().id, "and joins nothing");
+    let [named, another] = [named, another].map(|one| decode(&one).unwrap().former.ids.unwrap());
+    assert_eq!(named[0], another[0], "as versions before told them apart by the header alone");
+    assert_ne!(named[1], another[1]);
+    assert_eq!(decode(&one).unwrap().former.ids, None);
 }
 
 proptest! {

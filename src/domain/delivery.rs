@@ -24,7 +24,7 @@ pub struct Arrival {
 /// What a request's headers told about it, beyond its body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// `X-BitHuman-Delivery`: the sender's id, the same on every attempt.
+    /// `X-BitHuman-Delivery`: the sender's id. No signature covers it, so it identifies nothing.
     pub sender_delivery_id: Option<String>,
     /// It carried a signature, which was right.
     pub signed: bool,
@@ -83,8 +83,20 @@ pub struct Delivery {
     pub undated: bool,
     /// When the sender says that it sent it.
     pub sent_at: Option<DateTime<Utc>>,
+    /// Under what earlier versions stored the same delivery, where that differs.
+    pub former: Former,
     /// What happened.
     pub event: Event,
+}
+
+/// The keys under which earlier versions stored a delivery, where they are not today's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Former {
+    /// Their ids: the hash of the delivery header, and what became of it where the body was
+    /// redacted. The sender's header alone told it, so other deliveries may have the same.
+    pub ids: Option<[EventId; 2]>,
+    /// Their time: numbers were rounded twice.
+    pub occurred_at: Option<DateTime<Utc>>,
 }
 
 /// What happened.

@@ -32,29 +32,45 @@ impl DeliveryId {
     }
 }
 
-/// What a delivery is known by among its repeats; a message's id.
+/// Identity of a delivery among its repeats; a message's id.
 ///
-/// The first 128 bits of a SHA-256 over the source and either the sender's delivery id or, where
-/// there is none, the body; a `UUIDv8`, since version 5 would be SHA-1.
+/// The first 128 bits of a SHA-256 over the source and the exact bytes of the body, which are what
+/// a signature covers; a `UUIDv8`, since version 5 would be SHA-1. No header has a part in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
 
 impl EventId {
-    /// The identity of a delivery.
+    /// Computes the identity of a body that a source delivered, as it arrived.
     #[must_use]
-    pub fn of(source: &SourceName, sender_delivery_id: Option<&str>, body: &[u8]) -> Self {
+    pub fn of(source: &SourceName, body: &[u8]) -> Self {
+        Self::hash(source, 0, &[body])
+    }
+
+    /// Computes the identity that earlier versions gave to a delivery with the header
+    /// `X-BitHuman-Delivery`, whatever its body.
+    #[must_use]
+    pub fn former(source: &SourceName, sender_delivery_id: &str) -> Self {
+        Self::hash(source, 1, &[sender_delivery_id.as_bytes()])
+    }
+
+    /// Computes an identity for a delivery whose body is no longer known as it arrived, and of which
+    /// only a former identity and what it says are left.
+    #[must_use]
+    pub fn of_parts(source: &SourceName, former: Self, parts: &[&str]) -> Self {
+        let parts: Vec<&[u8]> = [former.0.as_bytes().as_slice()]
+            .into_iter()
+            .chain(parts.iter().flat_map(|part| [part.as_bytes(), b"\0"]))
+            .collect();
+        Self::hash(source, 2, &parts)
+    }
+
+    fn hash(source: &SourceName, kind: u8, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(source.as_str());
-        // The byte after the name keeps an id and a body that read alike apart; a name holds none.
-        match sender_delivery_id {
-            Some(id) => {
-                hash.update([1]);
-                hash.update(id);
-            }
-            None => {
-                hash.update([0]);
-                hash.update(body);
-            }
+        // The byte after the name keeps the kinds apart; a name holds none of them.
+        hash.update([kind]);
+        for part in parts {
+            hash.update(part);
         }
         let digest: [u8; 32] = hash.finalize().into();
         let mut first = [0; 16];

@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod continuation;
 pub mod delivery;
 pub mod ids;
+pub mod roles;
 pub mod session;
 pub mod text;
 pub mod time;
@@ -12,3 +13,4 @@ pub mod visits;
 
 pub use delivery::{Arrival, Delivery, Event, Evidence, Generation, Outcome, Unreadable};
 pub use ids::{DeliveryId, EventId, SessionId, SourceName};
+pub use roles::Roles;

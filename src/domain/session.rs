@@ -48,7 +48,7 @@ pub enum Status {
 pub struct Standing {
     /// Where it stands.
     pub status: Status,
-    /// When it ended: the later of the sender's word and its last event.
+    /// When it ended: at the sender's word, or else at its last event.
     pub ended_at: Option<DateTime<Utc>>,
     /// The sender's reason, or `silence`.
     pub end_reason: Option<String>,
@@ -67,7 +67,8 @@ impl SilenceLimits {
         now - self.ended_after
     }
 
-    /// Where a session stands at `now`. `end_event` is the sender's word: its time and reason.
+    /// Where a session stands at `now`. `end_event` is the sender's latest word that it is over, its
+    /// time and reason; whatever happens after it takes it back.
     #[must_use]
     pub fn standing(
         &self,
@@ -75,10 +76,10 @@ impl SilenceLimits {
         last_activity_at: DateTime<Utc>,
         end_event: Option<(DateTime<Utc>, Option<String>)>,
     ) -> Standing {
-        if let Some((at, reason)) = end_event {
+        if let Some((at, reason)) = end_event.filter(|(at, _)| *at >= last_activity_at) {
             return Standing {
                 status: Status::Ended,
-                ended_at: Some(at.max(last_activity_at)),
+                ended_at: Some(at),
                 end_reason: Some(reason.unwrap_or_else(|| "session_end".into())),
             };
         }
@@ -130,10 +131,26 @@ mod tests {
     #[test]
     fn the_senders_word_ends_a_session_at_once() {
         let limits = SilenceLimits::default();
-        let word = Some((at(5), Some("user_disconnect".to_owned())));
-        let ended = limits.standing(at(6), at(7), word);
-        assert_eq!(ended.status, Status::Ended);
-        assert_eq!(ended.ended_at, Some(at(7)), "what came after the word still happened");
-        assert_eq!(ended.end_reason.as_deref(), Some("user_disconnect"));
+        let word = || Some((at(7), Some("user_disconnect".to_owned())));
+        for last_activity in [5, 7] {
+            let ended = limits.standing(at(8), at(last_activity), word());
+            assert_eq!((ended.status, ended.ended_at), (Status::Ended, Some(at(7))));
+            assert_eq!(ended.end_reason.as_deref(), Some("user_disconnect"));
+        }
+    }
+
+    #[test]
+    fn what_happens_after_the_senders_word_takes_it_back() {
+        let limits = SilenceLimits::default();
+        let standing = |now| {
+            let word = Some((at(7), Some("user_disconnect".to_owned())));
+            limits.standing(at(now), at(9), word)
+        };
+        assert_eq!(standing(10).status, Status::Live);
+        assert_eq!(standing(10).end_reason, None);
+        assert_eq!(standing(9 + 1799).status, Status::Idle);
+        let ended = standing(9 + 1800);
+        assert_eq!((ended.status, ended.ended_at), (Status::Ended, Some(at(9))));
+        assert_eq!(ended.end_reason.as_deref(), Some("silence"));
     }
 }

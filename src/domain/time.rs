@@ -1,5 +1,9 @@
 //! The sender's times: Unix seconds as floats, milliseconds, ISO 8601 text, numbers in quotes.
 //! Callers write theirs in the same ways.
+//!
+//! A number is read from its decimal text and rounded once, to the nearest microsecond.
+
+mod decimal;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
@@ -13,11 +17,11 @@ const MOST_MICROS: f64 = 9e18;
 const EARLIEST: i64 = 1_262_304_000; // 2010-01-01, years before the sender existed
 const LATEST: i64 = 4_102_444_800; // 2100-01-01
 
-/// A count since 1970 as the sender writes it, in seconds, or by its size in milliseconds (13
-/// digits), microseconds (16) or nanoseconds (19). `None` where it makes no sense as a time.
+/// Reads a count since 1970 as it is written, in seconds, or by its size in milliseconds (12 to 14
+/// digits), microseconds (up to 17) or nanoseconds. `None` where it makes no sense as a time.
 #[must_use]
-pub fn from_unix(count: f64) -> Option<DateTime<Utc>> {
-    sensible(any_from_unix(count)?)
+pub fn from_number(text: &str) -> Option<DateTime<Utc>> {
+    sensible(any_from_number(text)?)
 }
 
 /// A time as text: ISO 8601 with date and time of day, in UTC where it names no offset; or a number
@@ -31,26 +35,30 @@ pub fn from_text(text: &str) -> Option<DateTime<Utc>> {
 #[must_use]
 pub fn any_from_text(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    match text.parse() {
-        Ok(count) => any_from_unix(count),
-        Err(_) => round_to_micros(from_iso(text)?),
-    }
+    if decimal::is_number(text) { any_from_number(text) } else { round_to_micros(from_iso(text)?) }
 }
 
-fn any_from_unix(count: f64) -> Option<DateTime<Utc>> {
+/// Reads a number as earlier versions did: as a float that is multiplied and then rounded, which
+/// rounds twice. What they stored is still found under this time. `None` for text of another form.
+#[must_use]
+pub fn former(text: &str) -> Option<DateTime<Utc>> {
+    let count: f64 = text.trim().parse().ok()?;
     let seconds = match count.abs() {
         size if size < 1e11 => count,
         size if size < 1e14 => count / 1e3,
         size if size < 1e17 => count / 1e6,
         _ => count / 1e9,
     };
-    // A float of today's seconds has steps of 0.24 µs, so rounding finds the microsecond that the
-    // sender meant, and truncating would miss it half of the time.
     let micros = (seconds * MICROS).round();
     // NaN and the infinities are not below it.
     let is_a_time = micros.abs() < MOST_MICROS;
     #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bound above")]
-    is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()
+    let at = is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()?;
+    sensible(at)
+}
+
+fn any_from_number(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(decimal::micros(text)?)
 }
 
 /// ISO 8601 is wider than RFC 3339: the offset may lack its colon, its minutes or be left out, the
@@ -88,23 +96,42 @@ mod tests {
     }
 
     #[test]
-    fn a_float_of_seconds_is_rounded_to_its_microsecond() {
-        assert_eq!(micros(from_unix(1_790_607_268.895_697_8)), Some(1_790_607_268_895_698));
-        assert_eq!(micros(from_unix(1_705_312_285.0)), Some(1_705_312_285_000_000));
+    fn a_number_of_seconds_is_rounded_to_its_microsecond() {
+        assert_eq!(micros(from_number("1790607268.8956978")), Some(1_790_607_268_895_698));
+        assert_eq!(micros(from_number("1705312285.0")), Some(1_705_312_285_000_000));
     }
 
     #[test]
     fn the_size_of_a_number_tells_its_unit() {
-        for count in [1_705_312_285.0, 1_705_312_285e3, 1_705_312_285e6, 1_705_312_285e9] {
-            assert_eq!(micros(from_unix(count)), Some(1_705_312_285_000_000), "{count}");
+        for count in [
+            "1705312285",
+            "1705312285000",
+            "1705312285000000",
+            "1705312285000000000",
+            "17.05312285e8",
+        ] {
+            assert_eq!(micros(from_number(count)), Some(1_705_312_285_000_000), "{count}");
         }
     }
 
     #[test]
     fn a_number_that_makes_no_sense_is_no_time() {
-        for count in [0.0, -1.0, -1_705_312_285.0, 1e300, f64::NAN, f64::INFINITY, 5e9] {
-            assert_eq!(from_unix(count), None, "{count}");
+        for count in ["0", "-1", "-1705312285", "1e300", "1e-300", "NaN", "inf", "5e9", "1.7.0", ""]
+        {
+            assert_eq!(from_number(count), None, "{count}");
         }
+    }
+
+    #[test]
+    fn what_was_stored_before_is_the_same_time_or_one_microsecond_later() {
+        let differ = |text| (micros(from_number(text)), micros(former(text)));
+        assert_eq!(
+            differ("1790607268.4630075"),
+            (Some(1_790_607_268_463_007), Some(1_790_607_268_463_008))
+        );
+        let same = Some(1_790_607_268_895_698);
+        assert_eq!(differ("1790607268.8956978"), (same, same));
+        assert_eq!(former("2024-01-15T10:31:25Z"), None, "only numbers were rounded twice");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::failure::{self, Fault};
 use super::write;
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{DrainFailure, Way};
 
@@ -26,6 +27,7 @@ const ABANDONED_AFTER: &str = "SET idle_in_transaction_session_timeout = '10s'";
 #[derive(Debug)]
 pub(super) struct Connection {
     options: PgConnectOptions,
+    roles: Roles,
     metrics: Arc<Metrics>,
     way: Way,
     open: Option<PgConnection>,
@@ -47,12 +49,13 @@ pub(super) enum WriteFailed {
 impl Connection {
     pub(super) fn new(
         options: PgConnectOptions,
+        roles: Roles,
         metrics: Arc<Metrics>,
         way: Way,
         committed: watch::Sender<()>,
     ) -> Self {
         let options = options.disable_statement_logging();
-        Self { options, metrics, way, open: None, committed }
+        Self { options, roles, metrics, way, open: None, committed }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
@@ -74,13 +77,13 @@ impl Connection {
     ) -> Result<(), WriteFailed> {
         let started = Instant::now();
         let open = self.open.take();
-        let (options, drain) = (&self.options, &self.metrics.drain);
+        let (options, roles, drain) = (&self.options, &self.roles, &self.metrics.drain);
         let work = async {
             let mut connection = match open {
                 Some(connection) => connection,
                 None => connect(options).await?,
             };
-            write::batch(&mut connection, deliveries, drain).await?;
+            write::batch(&mut connection, deliveries, roles, drain).await?;
             Ok::<_, WriteFailed>(connection)
         };
         let worked = tokio::time::timeout(deadline, work).await;

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::connection::{Connection, WriteFailed};
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics::Way;
 use crate::telemetry::{Metrics, Span};
@@ -81,6 +82,7 @@ impl Direct {
     #[must_use]
     pub fn start(
         options: PgConnectOptions,
+        roles: Roles,
         otherwise: Otherwise,
         metrics: Arc<Metrics>,
         committed: watch::Sender<()>,
@@ -88,7 +90,7 @@ impl Direct {
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let (told, trouble) = watch::channel(None);
-        let connection = Connection::new(options, metrics, Way::Direct, committed);
+        let connection = Connection::new(options, roles, metrics, Way::Direct, committed);
         let batch = Vec::new();
         let writer = Writer { connection, otherwise, submissions, batch, failures: 0, told };
         life.spawn("direct writer", writer.run());

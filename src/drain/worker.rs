@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use crate::decode::Received;
+use crate::domain::Roles;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics::{DrainFailure, Way};
@@ -45,12 +46,13 @@ impl Worker {
     pub fn new(
         backlog: Arc<Backlog>,
         options: PgConnectOptions,
+        roles: Roles,
         metrics: Arc<Metrics>,
         committed: watch::Sender<()>,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        let connection = Connection::new(options, metrics.clone(), Way::Inbox, committed);
+        let connection = Connection::new(options, roles, metrics.clone(), Way::Inbox, committed);
         Self { backlog, connection, metrics, life, give_up }
     }
 

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connection::is_data_fault;
 use crate::decode::Received;
-use crate::domain::Unreadable;
+use crate::domain::{Roles, Unreadable};
 use crate::store::ingest::{self, Row};
 use crate::telemetry::metrics::DrainMetrics;
 
@@ -16,6 +16,7 @@ use crate::telemetry::metrics::DrainMetrics;
 pub(super) async fn batch(
     connection: &mut PgConnection,
     deliveries: &[&Received],
+    roles: &Roles,
     metrics: &DrainMetrics,
 ) -> Result<(), sqlx::Error> {
     let mut rows: Vec<Row<'_>> = deliveries.iter().copied().map(Row::from).collect();
@@ -23,7 +24,7 @@ pub(super) async fn batch(
     let mut parts = vec![(0, rows.len())];
     while let Some((from, to)) = parts.pop() {
         let part = &rows[from..to];
-        let error = match ingest::write(connection, part).await {
+        let error = match ingest::write_counting(connection, part, roles).await {
             Ok(outcomes) => {
                 metrics.committed(part.iter().zip(outcomes).map(|(row, outcome)| {
                     (row.arrival, row.delivery().map(|read| &read.event), outcome)

@@ -152,10 +152,13 @@ impl Query {
 
     /// Returns what a match is ranked by: the tokens that are wanted, any of them. So Postgres adds
     /// up how often each of them is said, which takes no longer than reading the document; how near
-    /// they are to each other would take the square of that.
+    /// they are to each other would take the square of that. Words that merely hold a word do not
+    /// count: Postgres divides by the number of tokens, and as many of them as come to be said
+    /// between two pages would move every match.
     #[must_use]
     pub fn ranking(&self) -> String {
-        let tokens: BTreeSet<String> = self.wanted_parts().flat_map(Part::quoted).collect();
+        let tokens: BTreeSet<String> =
+            self.wanted_parts().filter_map(|part| part.quoted().next()).collect();
         tokens.into_iter().collect::<Vec<_>>().join(" | ")
     }
 
@@ -234,6 +237,7 @@ mod tests {
             "((((('und' | 'refund' | 'undo'))) & !((('und'))) & ((('退款'))) & ((('ok')))) \
              | ('%' & ((('und' | 'refund' | 'undo')))))"
         );
+        assert_eq!(query.widened(&holders).ranking(), query.ranking());
         let prefix = Query::parse("und*").unwrap();
         assert_eq!(prefix.widened(&holders).matching(), "((('und':* | 'refund':* | 'undo':*)))");
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Keep;
+use crate::domain::Roles;
 use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
@@ -29,6 +30,7 @@ pub(super) struct SchemaKeeper {
     pub(super) pool: postgres::Pool,
     pub(super) clock: Clock,
     pub(super) keep: Keep,
+    pub(super) roles: Roles,
     /// Cancelled once the drain may begin: after the first partitions are made, so that nothing is
     /// written that they would have to move.
     pub(super) ready: CancellationToken,
@@ -62,7 +64,7 @@ impl SchemaKeeper {
         tokio::join!(
             partitions::run(pool.clone(), clock.clone(), life.clone()),
             retention::run(
-                Store::new(pool.clone()),
+                Store::new(pool.clone()).with_roles(self.roles.clone()),
                 clock.clone(),
                 self.keep.clone(),
                 life.clone()

@@ -31,19 +31,20 @@ impl Store {
                 count(*) FILTER (WHERE role = 'assistant') AS "assistant_messages!",
                 count(*) FILTER (WHERE repeated) AS "repeated!",
                 min(occurred_at) FILTER (WHERE repeated) AS repeated_at,
-                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE repeated))[1] AS repeated_id,
+                (array_agg(id ORDER BY place) FILTER (WHERE repeated))[1] AS repeated_id,
                 count(*) FILTER (WHERE early) AS "early!",
                 min(occurred_at) FILTER (WHERE early) AS early_at,
-                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE early))[1] AS early_id,
+                (array_agg(id ORDER BY place) FILTER (WHERE early))[1] AS early_id,
                 count(*) FILTER (WHERE altered) AS "altered!",
                 min(occurred_at) FILTER (WHERE altered) AS altered_at,
-                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE altered))[1] AS altered_id,
+                (array_agg(id ORDER BY place) FILTER (WHERE altered))[1] AS altered_id,
                 count(*) FILTER (WHERE undated) AS "undated!",
                 min(occurred_at) FILTER (WHERE undated) AS undated_at,
-                (array_agg(id ORDER BY occurred_at, id) FILTER (WHERE undated))[1] AS undated_id
+                (array_agg(id ORDER BY place) FILTER (WHERE undated))[1] AS undated_id
             FROM (
                 SELECT
                     occurred_at,
+                    row_number() OVER along AS place,
                     id,
                     role,
                     altered,
@@ -54,20 +55,35 @@ impl Store {
                         along ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                     ) AS early
                 FROM (
-                    SELECT occurred_at, id, role, received_at, altered, undated
+                    SELECT
+                        occurred_at,
+                        COALESCE(sent_at, occurred_at) AS sent_at,
+                        id,
+                        CASE
+                            WHEN lower(role COLLATE "C") = 'user' THEN 'user'
+                            WHEN lower(role COLLATE "C") = ANY ($6::text[]) THEN 'assistant'
+                        END AS role,
+                        received_at,
+                        altered,
+                        undated
                     FROM messages
                     WHERE session_id = $1 AND occurred_at >= $2 AND occurred_at <= $3
-                    ORDER BY occurred_at, id
+                    ORDER BY
+                        occurred_at,
+                        COALESCE(messages.sent_at, messages.occurred_at),
+                        received_at,
+                        id
                     LIMIT $5
                 ) AS spoken
-                WINDOW along AS (ORDER BY occurred_at, id)
+                WINDOW along AS (ORDER BY occurred_at, sent_at, received_at, id)
             ) AS seen
             "#,
             session.id,
             session.started_at,
-            session.last_activity_at,
+            session.last_event_at,
             interval(visit_gap),
-            MOST_EXAMINED
+            MOST_EXAMINED,
+            self.roles.assistant()
         )
         .fetch_one(&self.pool)
         .await?;

@@ -37,13 +37,19 @@ impl Store {
                 s.sender_session_id,
                 s.last_activity_at,
                 s.room_name,
-                s.end_event_at IS NOT NULL AS "ended!",
+                COALESCE(GREATEST(s.end_event_at, s.last_end_at) >= s.last_activity_at, false)
+                    AS "ended!",
                 (
                     SELECT role
                     FROM messages
                     WHERE session_id = s.id
-                        AND occurred_at BETWEEN s.started_at AND s.last_activity_at
-                    ORDER BY occurred_at DESC, id DESC
+                        AND occurred_at BETWEEN s.started_at
+                            AND GREATEST(s.last_activity_at, s.last_event_at)
+                    ORDER BY
+                        occurred_at DESC,
+                        COALESCE(sent_at, occurred_at) DESC,
+                        received_at DESC,
+                        id DESC
                     LIMIT 1
                 ) AS last_role,
                 EXISTS (
@@ -61,7 +67,7 @@ impl Store {
                     SELECT role
                     FROM messages
                     WHERE session_id = $3 AND occurred_at BETWEEN $5 AND $6
-                    ORDER BY occurred_at, id
+                    ORDER BY occurred_at, COALESCE(sent_at, occurred_at), received_at, id
                     LIMIT 1
                 ) AS first_role
             FROM (
@@ -82,7 +88,7 @@ impl Store {
             session.id,
             since,
             session.started_at,
-            session.last_activity_at,
+            session.last_event_at,
             activity_bucket(since),
             activity_bucket(session.started_at),
             MOST_EARLIER
@@ -92,7 +98,8 @@ impl Store {
         let newcomer = Newcomer {
             started_at: session.started_at,
             room_name: session.room_name.clone(),
-            first_role: rows.first().and_then(|row| row.first_role.clone()),
+            first_role: (rows.first().and_then(|row| row.first_role.as_deref()))
+                .map(|role| self.roles.name_of(role).to_owned()),
         };
         let (earlier, ids) = rows
             .into_iter()
@@ -100,7 +107,7 @@ impl Store {
                 let earlier = Earlier {
                     last_activity_at: row.last_activity_at,
                     room_name: row.room_name,
-                    last_role: row.last_role,
+                    last_role: row.last_role.map(|role| self.roles.name_of(&role).to_owned()),
                     ended: row.ended,
                     taken: row.taken,
                 };

@@ -287,7 +287,7 @@ impl Store {
         // Out of the pool, so that wherever this is dropped the connection and its transaction go
         // along with it.
         let mut connection = self.pool.acquire().await?.detach();
-        let outcome = ingest::release(&mut connection, arrival, delivery).await?;
+        let outcome = ingest::release(&mut connection, arrival, delivery, &self.roles).await?;
         // Postgres notices by itself where the farewell does not reach it.
         let _ = connection.close().await;
         Ok(outcome)

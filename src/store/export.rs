@@ -12,14 +12,14 @@ use sqlx::{query, query_scalar};
 use uuid::Uuid;
 
 use super::messages::{MessageFilter, MessageRow};
-use super::page::{AFTER_ALL, BEFORE_ALL, Order, Position};
+use super::page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, Position};
 use super::sessions::{SessionFilter, SessionKey, SessionRow, select_sessions};
 use super::{Store, StoreError};
 
 /// Sessions of a page.
 const SESSIONS: i64 = 2_000;
-/// Sessions that are looked at for a page: what a filter leaves of them may be nothing, and a query
-/// that looked on until it found something could run into its time limit.
+/// Sessions that are read for a page: a filter may leave none of them, and a query that read on until
+/// it found one could reach its time limit.
 const SESSIONS_WALKED: i64 = 20_000;
 /// Messages of a page.
 const MESSAGES: u32 = 4_000;
@@ -33,6 +33,8 @@ pub struct ExportFilter {
     pub sessions: SessionFilter,
     /// Only sessions of this sender's id, or the one whose own id it is.
     pub session_id: Option<String>,
+    /// Only sessions with an event later than this, be it in the future.
+    pub spoken_after: Option<DateTime<Utc>>,
 }
 
 /// Sessions in the order of their ids.
@@ -97,7 +99,7 @@ pub struct MessageWalk {
     filter: MessageFilter,
     /// Sessions whose messages are still to come; of the first one, those after the position.
     ahead: VecDeque<Arc<SessionRow>>,
-    start: Option<(Uuid, Position)>,
+    start: Option<(Uuid, Position<MessagePlace>)>,
 }
 
 impl MessageWalk {
@@ -108,10 +110,10 @@ impl MessageWalk {
         store: Store,
         mut sessions: ExportFilter,
         filter: MessageFilter,
-        start: Option<(Uuid, Position)>,
+        start: Option<(Uuid, Position<MessagePlace>)>,
     ) -> Self {
-        // A session without activity in that time has nothing to say in it.
-        sessions.sessions.active_after = filter.after;
+        // A session without an event in that time has nothing to say in it.
+        sessions.spoken_after = filter.after;
         sessions.sessions.started_before = filter.before;
         let first = start.as_ref().map_or(Uuid::nil(), |(session, _)| *session);
         let sessions = SessionWalk::new(store, sessions, first);
@@ -141,8 +143,7 @@ impl MessageWalk {
                 Some(last) => {
                     let ended = batch.iter().take_while(|each| each.id != last.session.id).count();
                     self.ahead.drain(..ended);
-                    let place = Position { at: last.row.occurred_at, key: last.row.id };
-                    self.start = Some((last.session.id, place));
+                    self.start = Some((last.session.id, last.row.position()));
                 }
                 None => drop(self.ahead.drain(..batch.len())),
             }
@@ -171,14 +172,17 @@ impl MessageWalk {
         let mut asked = Asked::default();
         for session in batch {
             let start = self.start.as_ref().filter(|(id, _)| *id == session.id);
-            let (start_at, start_id) =
-                start.map_or((BEFORE_ALL, Uuid::nil()), |(_, place)| (place.at, place.key));
+            let (start_at, start) =
+                start.map_or((BEFORE_ALL, MessagePlace::FIRST), |(_, place)| (place.at, place.key));
             let (from, to) = self.filter.bounds(session, Order::Asc, start_at);
             asked.ids.push(session.id);
             asked.from.push(from);
             asked.to.push(to);
             // Where the walk begins later than its position, the tie-break is of no account.
-            asked.beyond.push(if from == start_at { start_id } else { Uuid::nil() });
+            let beyond = if from == start_at { start } else { MessagePlace::FIRST };
+            asked.sent_at.push(beyond.sent_at);
+            asked.received_at.push(beyond.received_at);
+            asked.beyond.push(beyond.id);
         }
         self.sessions.store.walk_messages(&asked, self.filter.role.as_deref(), batch).await
     }
@@ -190,13 +194,18 @@ struct Asked {
     ids: Vec<Uuid>,
     from: Vec<DateTime<Utc>>,
     to: Vec<DateTime<Utc>>,
-    /// Of messages at the very time `from`, only those with a higher id.
+    /// Of messages at the very time `from`, only those behind this place.
+    sent_at: Vec<DateTime<Utc>>,
+    received_at: Vec<DateTime<Utc>>,
     beyond: Vec<Uuid>,
 }
 
 /// Sessions within a stretch of ids. `$named` narrows it down to those of a name, by another index.
 macro_rules! walk_sessions {
-    ($named:tt, $store:ident, $filter:ident, $first:ident, $last:ident $(, $name:ident, $id:ident)?) => {
+    (
+        $named:tt, $store:ident, $filter:ident, $first:ident, $last:ident, $spoken_after:ident
+        $(, $name:ident, $id:ident)?
+    ) => {
         select_sessions!(
             [r#"
             WHERE id BETWEEN $1 AND $2
@@ -206,7 +215,8 @@ macro_rules! walk_sessions {
                 AND ($6::text IS NULL OR source = $6)
                 AND ($7::text IS NULL OR room_name = $7)
                 AND ($8::text IS NULL OR $8 = CASE
-                    WHEN end_event_at IS NOT NULL OR last_activity_at <= $10 THEN 'ended'
+                    WHEN GREATEST(end_event_at, last_end_at) >= last_activity_at
+                        OR last_activity_at <= $10 THEN 'ended'
                     WHEN last_activity_at <= $9 THEN 'idle'
                     ELSE 'live'
                 END)
@@ -217,6 +227,7 @@ macro_rules! walk_sessions {
                 AND started_at > $12
                 AND started_at < $13
                 AND ($14::bigint IS NULL OR message_count >= $14)
+                AND GREATEST(last_activity_at, last_event_at) > $16
                 "# + $named + r#"
             ORDER BY id
             LIMIT $15
@@ -236,6 +247,7 @@ macro_rules! walk_sessions {
             $filter.started_before.unwrap_or(AFTER_ALL),
             $filter.min_messages,
             SESSIONS,
+            $spoken_after,
             $($name, $id)?
         )
         .fetch_all(&$store.pool)
@@ -270,18 +282,20 @@ impl Store {
         first: Uuid,
         last: Uuid,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let (sessions, name) = (&filter.sessions, filter.session_id.as_deref());
-        let Some(name) = name else {
-            return Ok(walk_sessions!("", self, sessions, first, last)?);
+        let sessions = &filter.sessions;
+        let spoken_after = filter.spoken_after.unwrap_or(BEFORE_ALL);
+        let Some(name) = filter.session_id.as_deref() else {
+            return Ok(walk_sessions!("", self, sessions, first, last, spoken_after)?);
         };
         let key = SessionKey { session_id: name, agent_id: None, source: None, visible: None };
         let id = key.id();
         Ok(walk_sessions!(
-            "AND (sender_session_id = $16 OR id = $17)",
+            "AND (sender_session_id = $17 OR id = $18)",
             self,
             sessions,
             first,
             last,
+            spoken_after,
             name,
             id
         )?)
@@ -294,6 +308,7 @@ impl Store {
         role: Option<&str>,
         sessions: &[Arc<SessionRow>],
     ) -> Result<(Vec<ExportedMessage>, bool), StoreError> {
+        let roles = role.map(|role| self.roles.named(role));
         let rows = query!(
             r#"
             SELECT
@@ -313,32 +328,45 @@ impl Store {
                     m.*,
                     count(*) OVER () AS all_of_them,
                     sum(octet_length(m.message)) OVER (
-                        ORDER BY s.place, m.occurred_at, m.id ROWS UNBOUNDED PRECEDING
+                        ORDER BY
+                            s.place,
+                            m.occurred_at,
+                            COALESCE(m.sent_at, m.occurred_at),
+                            m.received_at,
+                            m.id
+                        ROWS UNBOUNDED PRECEDING
                     ) - octet_length(m.message) AS bytes_before
-                FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[])
-                    WITH ORDINALITY AS s (id, from_at, to_at, beyond, place)
+                FROM unnest(
+                    $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[],
+                    $8::timestamptz[], $9::timestamptz[]
+                ) WITH ORDINALITY AS s (id, from_at, to_at, beyond, sent_at, received_at, place)
                 CROSS JOIN LATERAL (
                     SELECT *
                     FROM messages
                     WHERE session_id = s.id
                         AND occurred_at BETWEEN s.from_at AND s.to_at
-                        AND (occurred_at, id) > (s.from_at, s.beyond)
-                        AND ($5::text IS NULL OR role = $5)
-                    ORDER BY occurred_at, id
+                        AND (occurred_at, COALESCE(messages.sent_at, occurred_at),
+                            messages.received_at, messages.id)
+                            > (s.from_at, s.sent_at, s.received_at, s.beyond)
+                        AND ($5::text[] IS NULL OR lower(role COLLATE "C") = ANY ($5))
+                    ORDER BY occurred_at, COALESCE(messages.sent_at, occurred_at),
+                        messages.received_at, messages.id
                     LIMIT $6
                 ) AS m
             ) AS page
             WHERE bytes_before < $7
-            ORDER BY place, occurred_at, id
+            ORDER BY place, occurred_at, COALESCE(sent_at, occurred_at), received_at, id
             LIMIT $6
             "#,
             &asked.ids,
             &asked.from,
             &asked.to,
             &asked.beyond,
-            role,
+            roles.as_deref(),
             i64::from(MESSAGES),
-            TEXT_BYTES
+            TEXT_BYTES,
+            &asked.sent_at,
+            &asked.received_at
         )
         .fetch_all(&self.pool)
         .await?;

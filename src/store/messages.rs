@@ -2,7 +2,8 @@
 //!
 //! `messages` is partitioned by `occurred_at`, and its key is (`session_id`, `occurred_at`, `id`).
 //! Each query carries the session's own bounds, so that only the partitions that it spans are
-//! touched, and reads the key in its order, so that a page is one range scan.
+//! touched, and reads the key in its order, so that a page is one range scan. What shares a time is
+//! sorted within it: by when it was sent, when it arrived, and its id.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::page::{AFTER_ALL, BEFORE_ALL, Order, PAGE_BYTES, PageRequest, Rows};
+use super::page::{
+    AFTER_ALL, BEFORE_ALL, MessagePlace, Order, PAGE_BYTES, PageRequest, Position, Rows,
+};
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
 
@@ -31,7 +34,7 @@ pub struct MessageRow {
     pub occurred_at: DateTime<Utc>,
     /// When the sender says that it sent it.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it arrived.
+    /// When it first arrived.
     pub received_at: DateTime<Utc>,
     /// Some of the text could not be stored, and shows U+FFFD in its place.
     pub altered: bool,
@@ -42,7 +45,7 @@ pub struct MessageRow {
 /// Which messages of a conversation are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
-    /// Only by this role.
+    /// Only by this role, or any word for the assistant.
     pub role: Option<String>,
     /// Only later than this.
     pub after: Option<DateTime<Utc>>,
@@ -50,6 +53,16 @@ pub struct MessageFilter {
     pub before: Option<DateTime<Utc>>,
     /// Only between these times, both included, as of one visit.
     pub within: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl MessageRow {
+    /// Its place in the conversation.
+    #[must_use]
+    pub fn position(&self) -> Position<MessagePlace> {
+        let sent_at = self.sent_at.unwrap_or(self.occurred_at);
+        let key = MessagePlace { sent_at, received_at: self.received_at, id: self.id };
+        Position { at: self.occurred_at, key }
+    }
 }
 
 impl MessageFilter {
@@ -63,7 +76,7 @@ impl MessageFilter {
     ) -> (DateTime<Utc>, DateTime<Utc>) {
         // Times are whole microseconds.
         let step = TimeDelta::microseconds(1);
-        let (first, last) = self.within.unwrap_or((session.started_at, session.last_activity_at));
+        let (first, last) = self.within.unwrap_or((session.started_at, session.last_event_at));
         let from = self.after.map_or(BEFORE_ALL, |after| after + step).max(first);
         let to = self.before.map_or(AFTER_ALL, |before| before - step).min(last);
         match order {
@@ -77,8 +90,9 @@ impl MessageFilter {
 /// less than an answer of fifty. Of messages that there is no room for, the text stays behind.
 macro_rules! read_messages {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $filter:ident, $page:ident) => {{
-        let (start_at, start_id) = $page.start();
-        let (from, to) = $filter.bounds($session, $page.order, start_at);
+        let start = $page.start();
+        let (from, to) = $filter.bounds($session, $page.order, start.at);
+        let roles = $filter.role.as_deref().map(|role| $store.roles.named(role));
         let mut lane = $store.lanes.take().await?;
         let columns = query_as!(
             Columns,
@@ -98,6 +112,10 @@ macro_rules! read_messages {
                     sum(octet_length(message)) OVER (
                         ORDER BY occurred_at "#
                 + $order
+                + r#", COALESCE(sent_at, occurred_at) "#
+                + $order
+                + r#", received_at "#
+                + $order
                 + r#", id "#
                 + $order
                 + r#" ROWS UNBOUNDED PRECEDING
@@ -108,11 +126,15 @@ macro_rules! read_messages {
                     WHERE session_id = $1
                         AND occurred_at >= $2
                         AND occurred_at <= $3
-                        AND (occurred_at, id) "#
+                        AND (occurred_at, COALESCE(sent_at, occurred_at), received_at, id) "#
                 + $beyond
-                + r#" ($4, $5)
-                        AND ($6::text IS NULL OR role = $6)
+                + r#" ($4, $9, $10, $5)
+                        AND ($6::text[] IS NULL OR lower(role COLLATE "C") = ANY ($6))
                     ORDER BY occurred_at "#
+                + $order
+                + r#", COALESCE(sent_at, occurred_at) "#
+                + $order
+                + r#", received_at "#
                 + $order
                 + r#", id "#
                 + $order
@@ -124,11 +146,13 @@ macro_rules! read_messages {
             $session.id,
             from,
             to,
-            start_at,
-            start_id,
-            $filter.role.as_deref(),
+            start.at,
+            start.key.id,
+            roles.as_deref(),
             i64::from($page.limit),
-            PAGE_BYTES
+            PAGE_BYTES,
+            start.key.sent_at,
+            start.key.received_at
         )
         .fetch_one(lane.connection())
         .await?;
@@ -183,7 +207,7 @@ impl Store {
         &self,
         session: &SessionRow,
         filter: &MessageFilter,
-        page: &PageRequest,
+        page: &PageRequest<MessagePlace>,
     ) -> Result<Rows<MessageRow>, StoreError> {
         let columns = match page.order {
             Order::Asc => read_messages!("ASC", ">", self, session, filter, page),
@@ -201,7 +225,7 @@ impl Store {
     ) -> Result<Vec<Vec<MessageRow>>, StoreError> {
         let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
         let from: Vec<_> = sessions.iter().map(|session| session.started_at).collect();
-        let to: Vec<_> = sessions.iter().map(|session| session.last_activity_at).collect();
+        let to: Vec<_> = sessions.iter().map(|session| session.last_event_at).collect();
         let rows = query!(
             r#"
             SELECT
@@ -223,21 +247,27 @@ impl Store {
                     count(*) OVER (PARTITION BY s.place) AS of_session,
                     count(*) OVER () AS of_all,
                     sum(octet_length(m.message) + $6::int) OVER (
-                        ORDER BY s.place, m.occurred_at, m.id ROWS UNBOUNDED PRECEDING
+                        ORDER BY
+                            s.place,
+                            m.occurred_at,
+                            COALESCE(m.sent_at, m.occurred_at),
+                            m.received_at,
+                            m.id
+                        ROWS UNBOUNDED PRECEDING
                     ) - octet_length(m.message) - $6::int AS before
                 FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-                    WITH ORDINALITY AS s (id, started_at, last_activity_at, place)
+                    WITH ORDINALITY AS s (id, started_at, last_event_at, place)
                 CROSS JOIN LATERAL (
                     SELECT *
                     FROM messages
                     WHERE session_id = s.id
-                        AND occurred_at BETWEEN s.started_at AND s.last_activity_at
-                    ORDER BY occurred_at, id
+                        AND occurred_at BETWEEN s.started_at AND s.last_event_at
+                    ORDER BY occurred_at, COALESCE(sent_at, occurred_at), received_at, id
                     LIMIT $4
                 ) AS m
             ) AS measured
             WHERE before < $5
-            ORDER BY place, occurred_at, id
+            ORDER BY place, occurred_at, COALESCE(sent_at, occurred_at), received_at, id
             "#,
             &ids,
             &from,

@@ -30,9 +30,10 @@ use std::sync::Arc;
 use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool};
 
+use crate::domain::Roles;
 use crate::telemetry::metrics::Connections;
 use lanes::Lanes;
-pub use page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position, Rows};
+pub use page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, PageRequest, Position, Rows};
 
 /// How a connection is set up for work that walks whole tables: each statement is short by design,
 /// and one that has to wait, or meets a slow disk, is to be done rather than given up as a request's
@@ -46,6 +47,8 @@ pub struct Store {
     pool: PgPool,
     lanes: Arc<Lanes>,
     search_lanes: Arc<Lanes>,
+    /// Whose roles count as the assistant's.
+    roles: Roles,
 }
 
 impl Store {
@@ -54,7 +57,13 @@ impl Store {
     pub fn new(pool: PgPool) -> Self {
         let lanes = Arc::new(Lanes::new(pool.clone(), lanes::BY_KEY));
         let search_lanes = Arc::new(Lanes::new(pool.clone(), lanes::SEARCHES));
-        Self { pool, lanes, search_lanes }
+        Self { pool, lanes, search_lanes, roles: Roles::default() }
+    }
+
+    /// The same store with other words for the assistant than the usual ones.
+    #[must_use]
+    pub fn with_roles(self, roles: Roles) -> Self {
+        Self { roles, ..self }
     }
 
     /// The pool beneath.

@@ -22,6 +22,27 @@ pub struct Position<K = Uuid> {
     pub key: K,
 }
 
+/// What orders messages of the same time: when the sender sent them, when they first arrived, and
+/// their ids. One that does not say when it was sent counts as sent when it was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessagePlace {
+    /// When it was sent.
+    pub sent_at: DateTime<Utc>,
+    /// When it first arrived.
+    pub received_at: DateTime<Utc>,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl MessagePlace {
+    /// Before all messages of a time.
+    pub(super) const FIRST: Self =
+        Self { sent_at: BEFORE_ALL, received_at: BEFORE_ALL, id: Uuid::nil() };
+    /// After all messages of a time.
+    pub(super) const LAST: Self =
+        Self { sent_at: AFTER_ALL, received_at: AFTER_ALL, id: Uuid::max() };
+}
+
 /// A part of a list.
 #[derive(Clone, Debug)]
 pub struct PageRequest<K = Uuid> {
@@ -68,6 +89,17 @@ impl PageRequest {
             (Some(position), _) => (position.at, position.key),
             (None, Order::Asc) => (BEFORE_ALL, Uuid::nil()),
             (None, Order::Desc) => (AFTER_ALL, Uuid::max()),
+        }
+    }
+}
+
+impl PageRequest<MessagePlace> {
+    /// The position to go on from, the start of the conversation included.
+    pub(super) fn start(&self) -> Position<MessagePlace> {
+        match (&self.after, self.order) {
+            (Some(position), _) => position.clone(),
+            (None, Order::Asc) => Position { at: BEFORE_ALL, key: MessagePlace::FIRST },
+            (None, Order::Desc) => Position { at: AFTER_ALL, key: MessagePlace::LAST },
         }
     }
 }

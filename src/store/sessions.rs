@@ -28,21 +28,23 @@ pub struct SessionRow {
     pub room_name: Option<String>,
     /// The earliest `room.join`, where there was one.
     pub joined_at: Option<DateTime<Utc>>,
-    /// The earliest event.
+    /// The earliest event, or its arrival where that was earlier.
     pub started_at: DateTime<Utc>,
-    /// The latest event.
+    /// The latest event; one of a sender whose clock is ahead counts when it arrived.
     pub last_activity_at: DateTime<Utc>,
-    /// The sender's word that it is over.
+    /// The latest time that an event has, which no message of the session is later than.
+    pub last_event_at: DateTime<Utc>,
+    /// The sender's latest word that it is over. What happens after it takes it back.
     pub end_event_at: Option<DateTime<Utc>>,
-    /// The sender's reason.
+    /// The sender's reason for that.
     pub end_reason: Option<String>,
     /// How many were there at the start.
     pub participant_count: Option<i32>,
     /// Messages by anybody.
     pub message_count: i64,
-    /// Messages whose role is `user`.
+    /// Messages of the user.
     pub user_message_count: i64,
-    /// Messages whose role is `assistant`.
+    /// Messages of the assistant, by whatever word.
     pub assistant_message_count: i64,
 }
 
@@ -62,8 +64,12 @@ macro_rules! select_sessions {
                 joined_at,
                 started_at,
                 last_activity_at,
-                end_event_at,
-                end_reason,
+                GREATEST(last_activity_at, last_event_at) AS "last_event_at!",
+                GREATEST(end_event_at, last_end_at) AS end_event_at,
+                CASE
+                    WHEN last_end_at >= end_event_at THEN last_end_reason
+                    ELSE end_reason
+                END AS end_reason,
                 participant_count,
                 message_count,
                 user_message_count,
@@ -109,6 +115,7 @@ impl From<SessionRow> for Candidate {
 
 /// What a key names.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never kept")]
 pub enum Found {
     /// Nothing, or nothing that the caller may see.
     Nothing,
@@ -209,8 +216,12 @@ macro_rules! list_sessions {
                 s.joined_at,
                 s.started_at AS "started_at!",
                 s.last_activity_at AS "last_activity_at!",
-                s.end_event_at,
-                s.end_reason,
+                GREATEST(s.last_activity_at, s.last_event_at) AS "last_event_at!",
+                GREATEST(s.end_event_at, s.last_end_at) AS end_event_at,
+                CASE
+                    WHEN s.last_end_at >= s.end_event_at THEN s.last_end_reason
+                    ELSE s.end_reason
+                END AS end_reason,
                 s.participant_count,
                 s.message_count AS "message_count!",
                 s.user_message_count AS "user_message_count!",
@@ -223,7 +234,8 @@ macro_rules! list_sessions {
                 AND ($5::text IS NULL OR source = $5)
                 AND ($6::text IS NULL OR room_name = $6)
                 AND ($7::text IS NULL OR $7 = CASE
-                    WHEN end_event_at IS NOT NULL OR last_activity_at <= $9 THEN 'ended'
+                    WHEN GREATEST(end_event_at, last_end_at) >= last_activity_at
+                        OR last_activity_at <= $9 THEN 'ended'
                     WHEN last_activity_at <= $8 THEN 'idle'
                     ELSE 'live'
                 END)

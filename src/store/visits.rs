@@ -35,9 +35,9 @@ pub struct VisitRow {
     pub is_last: bool,
     /// Messages by anybody.
     pub message_count: i64,
-    /// Messages whose role is `user`.
+    /// Messages of the user.
     pub user_message_count: i64,
-    /// Messages whose role is `assistant`.
+    /// Messages of the assistant, by whatever word.
     pub assistant_message_count: i64,
 }
 
@@ -45,7 +45,8 @@ pub struct VisitRow {
 /// after the one before it; a visit ends with the message before the next one's first.
 macro_rules! list_visits {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $gap:ident, $page:ident) => {{
-        let (start_at, start_id) = $page.start();
+        // Visits lie apart in time, so no two begin at once.
+        let (start_at, _) = $page.start();
         query_as!(
             VisitRow,
             r#"
@@ -53,7 +54,7 @@ macro_rules! list_visits {
                 v.number AS "number!",
                 joined.at AS joined_at,
                 v.first_at AS "first_at!",
-                v.first_id AS "first_id!",
+                opening.id AS "first_id!",
                 said.last_at AS "last_at!",
                 v.previous_at,
                 v.last_at IS NULL AS "is_last!",
@@ -66,7 +67,6 @@ macro_rules! list_visits {
                     SELECT
                         row_number() OVER along AS number,
                         occurred_at AS first_at,
-                        id AS first_id,
                         previous_at,
                         lead(previous_at) OVER along AS last_at
                     FROM (
@@ -80,22 +80,29 @@ macro_rules! list_visits {
                     WHERE previous_at IS NULL OR occurred_at > previous_at + $4::interval
                     WINDOW along AS (ORDER BY occurred_at, id)
                 ) AS numbered
-                WHERE (first_at, first_id) "#
+                WHERE first_at "#
                 + $beyond
-                + r#" ($5, $6)
+                + r#" $5
                 ORDER BY first_at "#
-                + $order
-                + r#", first_id "#
                 + $order
                 + r#"
                 LIMIT $7
             ) AS v
             CROSS JOIN LATERAL (
+                SELECT id
+                FROM messages
+                WHERE session_id = $1 AND occurred_at = v.first_at
+                ORDER BY COALESCE(sent_at, occurred_at), received_at, id
+                LIMIT 1
+            ) AS opening
+            CROSS JOIN LATERAL (
                 SELECT
                     max(occurred_at) AS last_at,
                     count(*) AS message_count,
-                    count(*) FILTER (WHERE role = 'user') AS user_message_count,
-                    count(*) FILTER (WHERE role = 'assistant') AS assistant_message_count
+                    count(*) FILTER (WHERE lower(role COLLATE "C") = 'user')
+                        AS user_message_count,
+                    count(*) FILTER (WHERE lower(role COLLATE "C") = ANY ($6::text[]))
+                        AS assistant_message_count
                 FROM messages
                 WHERE session_id = $1
                     AND occurred_at >= v.first_at
@@ -109,15 +116,13 @@ macro_rules! list_visits {
                     AND (v.previous_at IS NULL OR occurred_at > v.previous_at)
             ) AS joined
             ORDER BY v.first_at "#
-                + $order
-                + r#", v.first_id "#
                 + $order,
             $session.id,
             $session.started_at,
-            $session.last_activity_at,
+            $session.last_event_at,
             interval($gap),
             start_at,
-            start_id,
+            $store.roles.assistant(),
             i64::from($page.limit)
         )
         .fetch_all(&$store.pool)
@@ -168,13 +173,13 @@ impl Store {
             "#,
             session.id,
             session.started_at,
-            session.last_activity_at,
+            session.last_event_at,
             interval(gap),
             number - 1
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(found.map(|visit| (visit.first_at, visit.last_at.unwrap_or(session.last_activity_at))))
+        Ok(found.map(|visit| (visit.first_at, visit.last_at.unwrap_or(session.last_event_at))))
     }
 }
 

@@ -117,8 +117,7 @@ impl Source {
     /// the source asked for redaction.
     pub(super) fn redact(&self, mut arrival: Arrival) -> Arrival {
         if let Some(kept) = self.redaction.body(&arrival.body) {
-            let told = arrival.evidence.sender_delivery_id.as_deref();
-            arrival.evidence.event_id = Some(EventId::of(&arrival.source, told, &arrival.body));
+            arrival.evidence.event_id = Some(EventId::of(&arrival.source, &arrival.body));
             arrival.body = kept.into();
         }
         arrival

@@ -12,6 +12,7 @@ mod embedded;
 mod erasure;
 mod export;
 mod gate;
+mod identity;
 mod import;
 mod inbox;
 mod keys;

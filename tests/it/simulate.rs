@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -229,7 +229,7 @@ impl FakeApi {
             let session = sessions.entry((text("agent_id"), text("session_id"))).or_default();
             if line["event_type"] == "chat.push" {
                 let (role, message) = (text("role"), text("message"));
-                let at = timestamp(line["timestamp"].as_f64().unwrap());
+                let at = timestamp(&line["timestamp"].to_string());
                 session.push(json!({"role": role, "message": message, "timestamp": at}));
             }
         }
@@ -252,9 +252,8 @@ impl FakeApi {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the present, in microseconds")]
-fn timestamp(seconds: f64) -> String {
-    let at = DateTime::from_timestamp_micros((seconds * 1e6).round() as i64).unwrap();
+fn timestamp(seconds: &str) -> String {
+    let at = verbatim::domain::time::from_number(seconds).unwrap();
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 

@@ -117,6 +117,24 @@ async fn the_time_of_the_pulse_has_six_decimals() {
 }
 
 #[actix_web::test]
+async fn readiness_says_how_far_a_rebuild_of_the_search_index_has_come() {
+    let app = App::start().await;
+    // Of a later generation, so that this program leaves the rebuild as it is.
+    let sql = "UPDATE search_progress SET version = version + 1000, stale_to = 1, stale_from = 4";
+    sqlx::raw_sql(sql).execute(app.database.pool()).await.unwrap();
+    loop {
+        let search = app.get("/readyz").await.json()["search"].clone();
+        if search["rebuild"].is_object() {
+            assert_eq!(search["rebuild"], json!({ "done_entries": 3, "of_entries": 4 }));
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(app.get("/metrics").await.text.contains("\nverbatim_search_rebuild_entries 1\n"));
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn a_pulse_whose_connection_was_cut_makes_another() {
     let database = TestDatabase::create().await;
     let mut probe = Probe::new(database.options().application_name("pulse"));

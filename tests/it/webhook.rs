@@ -273,28 +273,32 @@ async fn a_delivery_may_be_as_large_as_the_limit_and_no_larger() {
 }
 
 #[actix_web::test]
-async fn an_account_event_is_known_by_the_senders_delivery_id() {
+async fn the_delivery_header_joins_nothing_and_divides_nothing() {
     let app = App::start().await;
-    let first = [("X-BitHuman-Delivery", "dlv_1")];
-    for _ in 0..2 {
-        assert_eq!(app.deliver_with(SAMPLES[8], &first).await.status, 200);
+    // An event of the account, a message, a join: the same bytes under three ids are one.
+    for body in [SAMPLES[8], SAMPLES[4], SAMPLES[3]] {
+        for id in ["dlv_1", "dlv_1", "dlv_2"] {
+            let sent = app.deliver_with(body, &[("X-BitHuman-Delivery", id)]).await;
+            assert_eq!(sent.status, 200);
+        }
+        assert_eq!(app.deliver(body).await.status, 200);
+        // Others under an id that a replay has taken are others.
+        let other = body.replace("agent_abc123", "agent_else").replace("A80HVD8577", "B80HVD8577");
+        assert_ne!(other, body);
+        let sent = app.deliver_with(other, &[("X-BitHuman-Delivery", "dlv_2")]).await;
+        assert_eq!(sent.status, 200);
     }
-    app.deliver_with(SAMPLES[8], &[("X-BitHuman-Delivery", "dlv_2")]).await;
     let outcomes: Vec<_> = app.log().await.into_iter().map(|(outcome, _)| outcome).collect();
-    assert_eq!(outcomes, ["stored", "duplicate", "stored"]);
-    assert!(app.get("/v1/sessions").await.json()["data"].as_array().unwrap().is_empty());
-}
-
-#[actix_web::test]
-async fn a_message_that_the_sender_numbered_is_stored_once_whatever_its_bytes_say() {
-    let app = App::start().await;
-    let number = [("X-BitHuman-Delivery", "dlv_1")];
-    app.deliver_with(SAMPLES[4], &number).await;
-    app.drained().await;
-    app.deliver_with(SAMPLES[4].replace("1705312285.0", "1705312286.0"), &number).await;
-    let outcomes: Vec<_> = app.log().await.into_iter().map(|(outcome, _)| outcome).collect();
-    assert_eq!(outcomes, ["stored", "duplicate"]);
-    assert_eq!(app.get("/v1/sessions/session_xyz789").await.json()["message_count"], 1);
+    let one_of_each = ["stored", "duplicate", "duplicate", "duplicate", "stored"];
+    assert_eq!(outcomes, [one_of_each, one_of_each, one_of_each].concat());
+    let mut ids = Vec::new();
+    for agent in ["agent_abc123", "agent_else"] {
+        let path = format!("/v1/sessions/session_xyz789/messages?agent_id={agent}");
+        let messages = app.get(&path).await.json()["data"].take();
+        assert_eq!(messages.as_array().unwrap().len(), 1, "{agent}");
+        ids.push(messages[0]["id"].clone());
+    }
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[actix_web::test]

@@ -20,24 +20,30 @@ use crate::gate::{KeyId, Share};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk, SessionWalk};
 use crate::store::sessions::SessionRow;
-use crate::store::{Position, StoreError};
+use crate::store::{MessagePlace, Position, StoreError};
 
-/// Where a row stands in an export; of a session's row, `row` says nothing.
+/// Where a row stands in an export: its session, and a message's place in that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowKey {
     pub(super) session: Uuid,
-    pub(super) row: Uuid,
+    pub(super) message: Option<MessagePlace>,
 }
 
 impl Key for RowKey {
     fn write(&self, out: &mut Vec<u8>) {
         self.session.write(out);
-        self.row.write(out);
+        if let Some(message) = &self.message {
+            message.write(out);
+        }
     }
 
     fn read(bytes: Vec<u8>) -> Option<Self> {
-        let (session, row) = bytes.split_at_checked(size_of::<Uuid>())?;
-        Some(Self { session: Uuid::from_slice(session).ok()?, row: Uuid::from_slice(row).ok()? })
+        let (session, message) = bytes.split_at_checked(size_of::<Uuid>())?;
+        let message = match message {
+            [] => None,
+            message => Some(MessagePlace::read(message.to_vec())?),
+        };
+        Some(Self { session: Uuid::from_slice(session).ok()?, message })
     }
 }
 
@@ -95,13 +101,14 @@ impl Rows {
         match page {
             Page::Messages(rows) => {
                 for ExportedMessage { session, row } in rows {
-                    let cursor = self.cursor(row.occurred_at, session.id, row.id);
+                    let Position { at, key } = row.position();
+                    let cursor = self.cursor(at, session.id, Some(key));
                     encoder.row(&table::message(session, row), cursor.as_deref())?;
                 }
             }
             Page::Sessions(rows) => {
                 for row in rows {
-                    let cursor = self.cursor(DateTime::UNIX_EPOCH, row.id, Uuid::nil());
+                    let cursor = self.cursor(DateTime::UNIX_EPOCH, row.id, None);
                     let value = serde_json::to_value(Session::new(row, self.silence, self.now))?;
                     let cells = table::from_json(self.columns, &value);
                     let cells = cells.context("a session does not fit its columns")?;
@@ -112,8 +119,13 @@ impl Rows {
         Ok(())
     }
 
-    fn cursor(&self, at: DateTime<Utc>, session: Uuid, row: Uuid) -> Option<String> {
-        let position = Position { at, key: RowKey { session, row } };
+    fn cursor(
+        &self,
+        at: DateTime<Utc>,
+        session: Uuid,
+        message: Option<MessagePlace>,
+    ) -> Option<String> {
+        let position = Position { at, key: RowKey { session, message } };
         self.sealer.as_ref().map(|sealer| sealer.seal(&self.fingerprint, &position))
     }
 }

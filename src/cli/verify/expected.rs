@@ -129,8 +129,8 @@ impl Expected {
 }
 
 fn fingerprint(record: &Record) -> anyhow::Result<Fingerprint> {
-    let seconds: f64 = record.timestamp.get().parse().context("its timestamp is no number")?;
-    let at = time::from_unix(seconds).context("its timestamp is no time that makes sense")?;
+    let at = time::from_number(record.timestamp.get());
+    let at = at.context("its timestamp is no number of seconds that makes sense as a time")?;
     let role = record.role.as_deref().context("it has no role")?;
     let message = record.message.as_deref().context("it has no message")?;
     Ok(Fingerprint::of(role, message, at.timestamp_micros()))

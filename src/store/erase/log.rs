@@ -191,7 +191,7 @@ async fn naming(
     let mut naming = Vec::new();
     for batch in doubtful.chunks(BATCH_BODIES) {
         let rows = sqlx::query!(
-            "SELECT id, source, sender_delivery_id, event_id, body
+            "SELECT id, source, event_id, body
              FROM deliveries
              WHERE received_at BETWEEN $1 AND $2 AND id = ANY ($3)",
             after.0,
@@ -202,7 +202,7 @@ async fn naming(
         .await?;
         for row in rows.into_iter().filter(|row| wanted.reach.covers(&Named::in_body(&row.body))) {
             let source = SourceName::parse(&row.source).unwrap_or_default();
-            let computed = || EventId::of(&source, row.sender_delivery_id.as_deref(), &row.body).0;
+            let computed = || EventId::of(&source, &row.body).0;
             naming.push(Naming { id: row.id, event_id: row.event_id.unwrap_or_else(computed) });
         }
     }

@@ -24,6 +24,7 @@ pub use rows::Tally;
 pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 
 use crate::clock::Clock;
+use crate::domain::Roles;
 use crate::store::ingest::journal::append_erasures;
 use crate::store::ingest::tombstones::BEGIN_ALONE;
 use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
@@ -90,7 +91,8 @@ impl Store {
         )
         .fetch_one(&mut connection)
         .await?;
-        let receipt = if mine { carry_out(&mut connection, id, clock).await? } else { None };
+        let receipt =
+            if mine { carry_out(&mut connection, id, clock, &self.roles).await? } else { None };
         // Postgres notices by itself where the farewell does not reach it.
         let _ = connection.close().await;
         Ok(receipt)
@@ -171,17 +173,18 @@ async fn carry_out(
     connection: &mut PgConnection,
     id: Uuid,
     clock: &Clock,
+    roles: &Roles,
 ) -> Result<Option<Receipt>, sqlx::Error> {
     let Some(mut receipt) = receipts::unfinished(connection, id).await? else { return Ok(None) };
     match receipt.session.as_ref().map(|session| session.id) {
-        Some(session) => erase_sessions(connection, &mut receipt, &[session], clock).await?,
+        Some(session) => erase_sessions(connection, &mut receipt, &[session], clock, roles).await?,
         None => {
             let mut after = Uuid::nil();
             loop {
                 let ids = sessions_of(connection, &receipt.agent_id, after).await?;
                 let Some(last) = ids.last() else { break };
                 after = *last;
-                erase_sessions(connection, &mut receipt, &ids, clock).await?;
+                erase_sessions(connection, &mut receipt, &ids, clock, roles).await?;
             }
         }
     }
@@ -213,8 +216,9 @@ async fn erase_sessions(
     receipt: &mut Receipt,
     ids: &[Uuid],
     clock: &Clock,
+    roles: &Roles,
 ) -> Result<(), sqlx::Error> {
-    shorten(connection, receipt, ids).await?;
+    shorten(connection, receipt, ids, roles).await?;
     let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
     sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
     receipt.erased_at = receipt.erased_at.max(clock.now());
@@ -235,6 +239,7 @@ async fn shorten(
     connection: &mut PgConnection,
     receipt: &mut Receipt,
     ids: &[Uuid],
+    roles: &Roles,
 ) -> Result<(), sqlx::Error> {
     let long = sqlx::query_scalar!(
         "SELECT id FROM sessions WHERE id = ANY ($1) AND message_count > $2 ORDER BY id",
@@ -250,7 +255,7 @@ async fn shorten(
             let mut transaction = connection.begin().await?;
             sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
             let mut rows = receipt.rows.clone();
-            let cut = trim(&mut transaction, id, None, &mut rows).await?;
+            let cut = trim(&mut transaction, id, None, roles, &mut rows).await?;
             receipt.rows = rows;
             note(&mut transaction, receipt).await?;
             transaction.commit().await?;
@@ -272,7 +277,7 @@ async fn remember_events(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO erased_events (id)
-         SELECT id FROM guarded_messages WHERE session_id = ANY ($1)
+         SELECT id FROM guarded_messages WHERE session_id = ANY ($1) AND NOT by_header
          UNION
          SELECT id FROM messages WHERE session_id = ANY ($1) AND occurred_at > $2
          UNION

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::BATCH_MESSAGES;
+use crate::domain::roles::{Roles, Side};
 use crate::store::journal::{ErasedSession, MessageKey};
 use crate::store::search;
 
@@ -157,11 +158,13 @@ pub(in crate::store) async fn correct_agents(
 }
 
 /// Deletes a batch of a session's oldest messages, those before a time where one is given, and
-/// takes them from the counts; gives how many there were.
+/// takes them from the counts; gives how many there were. The counts are of other words for the
+/// assistant where its messages were stored before those were set, and never below 0.
 pub(in crate::store) async fn trim(
     connection: &mut PgConnection,
     session: Uuid,
     before: Option<DateTime<Utc>>,
+    roles: &Roles,
     tally: &mut Tally,
 ) -> Result<i64, sqlx::Error> {
     let locked =
@@ -204,19 +207,20 @@ pub(in crate::store) async fn trim(
         let query = sqlx::query(AssertSqlSafe(sql)).bind(session).bind(&ids);
         tally.add(table, query.execute(&mut *connection).await?.rows_affected());
     }
-    let of = |role: &str| {
-        i64::try_from(gone.iter().filter(|row| row.role == role).count()).unwrap_or(i64::MAX)
+    let of = |side: Side| {
+        let spoken = gone.iter().filter(|row| roles.side_of(&row.role) == side);
+        i64::try_from(spoken.count()).unwrap_or(i64::MAX)
     };
     sqlx::query!(
         "UPDATE sessions
          SET message_count = message_count - $2,
-             user_message_count = user_message_count - $3,
-             assistant_message_count = assistant_message_count - $4
+             user_message_count = GREATEST(user_message_count - $3, 0),
+             assistant_message_count = GREATEST(assistant_message_count - $4, 0)
          WHERE id = $1",
         session,
         count,
-        of("user"),
-        of("assistant"),
+        of(Side::User),
+        of(Side::Assistant),
     )
     .execute(&mut *connection)
     .await?;

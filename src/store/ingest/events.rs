@@ -10,63 +10,28 @@ use super::Readable;
 use super::bulk::Bulk;
 use crate::domain::Event;
 
-/// Inserts the events, and gives the ids of those that are new.
+/// Inserts the events, and gives the ids of those that are new. Messages in `guarded` are not.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     events: &[Readable<'_>],
+    guarded: &HashSet<(Uuid, Uuid)>,
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
     let (mut messages, mut joins, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for one in events {
         match &one.delivery.event {
+            // Its time may differ between repeats, so that the key of `messages` does not stop it.
+            Event::Message { session, .. }
+                if one.delivery.undated && guarded.contains(&(session.id.0, one.id)) => {}
             Event::Message { .. } => messages.push(*one),
             Event::Join { .. } => joins.push(*one),
             _ => others.push(*one),
         }
     }
-    let messages = leave_out_known(connection, messages).await?;
     let mut new = HashSet::with_capacity(events.len());
     new.extend(insert_messages(connection, messages).await?);
     new.extend(insert_joins(connection, joins).await?);
     new.extend(insert_others(connection, others).await?);
     Ok(new)
-}
-
-/// The time of some events may differ between repeats, so that the key of `messages` does not
-/// stop them: those without one, and those that are known by the sender's id and not their bytes.
-fn needs_guard(one: &Readable<'_>) -> bool {
-    one.delivery.undated || one.arrival.evidence.sender_delivery_id.is_some()
-}
-
-async fn leave_out_known<'a>(
-    connection: &mut PgConnection,
-    messages: Vec<Readable<'a>>,
-) -> Result<Vec<Readable<'a>>, sqlx::Error> {
-    let mut keys: Vec<(Uuid, Uuid)> = messages
-        .iter()
-        .filter(|one| needs_guard(one))
-        .filter_map(|one| Some((session(one)?, one.delivery.id.0)))
-        .collect();
-    if keys.is_empty() {
-        return Ok(messages);
-    }
-    keys.sort_unstable();
-    let (sessions, ids): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().unzip();
-    let new: HashSet<Uuid> = sqlx::query_scalar!(
-        "INSERT INTO guarded_messages (session_id, id)
-         SELECT * FROM UNNEST($1::uuid[], $2::uuid[])
-         ON CONFLICT DO NOTHING
-         RETURNING id",
-        &sessions,
-        &ids,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .collect();
-    Ok(messages
-        .into_iter()
-        .filter(|one| !needs_guard(one) || new.contains(&one.delivery.id.0))
-        .collect())
 }
 
 async fn insert_messages(
@@ -76,7 +41,7 @@ async fn insert_messages(
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    messages.sort_unstable_by_key(|one| (session(one), one.delivery.occurred_at, one.delivery.id));
+    messages.sort_unstable_by_key(|one| (one.session(), one.occurred_at, one.id));
     let size = messages.len();
     let mut sessions = Vec::with_capacity(size);
     let mut roles = Vec::with_capacity(size);
@@ -126,7 +91,7 @@ async fn insert_joins(
     if joins.is_empty() {
         return Ok(Vec::new());
     }
-    joins.sort_unstable_by_key(|one| (session(one), one.delivery.id));
+    joins.sort_unstable_by_key(|one| (one.session(), one.id));
     let mut sessions = Vec::with_capacity(joins.len());
     let mut rooms = Vec::with_capacity(joins.len());
     let mut counts = Vec::with_capacity(joins.len());
@@ -169,21 +134,23 @@ async fn insert_others(
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    others.sort_unstable_by_key(|one| one.delivery.id);
+    others.sort_unstable_by_key(|one| one.id);
     let column = |of: fn(&Readable<'_>) -> String| others.iter().map(of).collect::<Vec<_>>();
     let sources = column(|one| one.arrival.source.to_string());
     let types = column(|one| one.delivery.event_type.clone());
     let agents: Vec<_> = others.iter().map(|one| one.delivery.agent_id.as_deref()).collect();
-    let sessions: Vec<_> = others.iter().map(session).collect();
+    let sessions: Vec<_> = others.iter().map(Readable::session).collect();
+    let reasons: Vec<_> = others.iter().map(end_reason).collect();
     let Common { ids, deliveries, occurred_at, received_at, .. } = Common::of(&others);
     sqlx::query_scalar!(
         "INSERT INTO other_events (
-             id, delivery_id, source, event_type, agent_id, session_id, occurred_at, received_at
+             id, delivery_id, source, event_type, agent_id, session_id, occurred_at, received_at,
+             end_reason
          )
          SELECT
              UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::text[]), UNNEST($4::text[]),
              UNNEST($5::text[]), UNNEST($6::uuid[]), UNNEST($7::timestamptz[]),
-             UNNEST($8::timestamptz[])
+             UNNEST($8::timestamptz[]), UNNEST($9::text[])
          ON CONFLICT DO NOTHING
          RETURNING id",
         &ids,
@@ -194,6 +161,7 @@ async fn insert_others(
         &sessions as _,
         &occurred_at,
         &received_at,
+        &reasons as _,
     )
     .fetch_all(connection)
     .await
@@ -211,15 +179,19 @@ struct Common {
 impl Common {
     fn of(events: &[Readable<'_>]) -> Self {
         Self {
-            ids: events.iter().map(|one| one.delivery.id.0).collect(),
+            ids: events.iter().map(|one| one.id).collect(),
             deliveries: events.iter().map(|one| one.arrival.id.0).collect(),
-            occurred_at: events.iter().map(|one| one.delivery.occurred_at).collect(),
+            occurred_at: events.iter().map(|one| one.occurred_at).collect(),
             received_at: events.iter().map(|one| one.arrival.received_at).collect(),
             undated: events.iter().map(|one| one.delivery.undated).collect(),
         }
     }
 }
 
-fn session(one: &Readable<'_>) -> Option<Uuid> {
-    one.delivery.event.session().map(|session| session.id.0)
+/// Of an end without a reason it is empty: null is what earlier versions left.
+fn end_reason<'a>(one: &Readable<'a>) -> Option<&'a str> {
+    match &one.delivery.event {
+        Event::End { reason, .. } => Some(reason.as_deref().unwrap_or_default()),
+        _ => None,
+    }
 }

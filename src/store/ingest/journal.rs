@@ -18,18 +18,20 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What new events bring; `None` where they belong to no conversation.
-    pub(super) fn of(fresh: &[Readable<'_>]) -> Option<Self> {
-        let session_of = |one: &Readable<'_>| Some(one.delivery.event.session()?.id.0);
-        let sessions: BTreeSet<Uuid> = fresh.iter().filter_map(session_of).collect();
-        let received_at = fresh.iter().map(|one| one.arrival.received_at).max()?;
-        let mut messages = Vec::with_capacity(fresh.len());
-        for one in fresh {
-            if let Event::Message { session, .. } = &one.delivery.event {
-                messages.push((session.id.0, one.delivery.occurred_at, one.delivery.id.0));
-            }
-        }
-        messages.sort_unstable();
+    /// What new events bring, and those that changed since they arrived earlier than was known;
+    /// `None` where they belong to no conversation. Messages come in the order of theirs.
+    pub(super) fn of(fresh: &[Readable<'_>], earlier: &[Readable<'_>]) -> Option<Self> {
+        let all = || fresh.iter().chain(earlier);
+        let sessions: BTreeSet<Uuid> = all().filter_map(Readable::session).collect();
+        let received_at = all().map(|one| one.arrival.received_at).max()?;
+        let mut messages: Vec<&Readable<'_>> = Vec::with_capacity(fresh.len());
+        messages.extend(all().filter(|one| matches!(one.delivery.event, Event::Message { .. })));
+        messages.sort_unstable_by_key(|one| {
+            let sent_at = one.delivery.sent_at.unwrap_or(one.occurred_at);
+            (one.session(), one.occurred_at, sent_at, one.arrival.received_at, one.id)
+        });
+        let key = |one: &Readable<'_>| Some((one.session()?, one.occurred_at, one.id));
+        let messages = messages.into_iter().filter_map(key).collect();
         (!sessions.is_empty()).then_some(Self { received_at, messages, sessions })
     }
 

@@ -5,24 +5,28 @@
 //! writers wait for each other and never for themselves. ARCHITECTURE.md has the rules that keep
 //! the same SQL running on a cluster of Postgres servers.
 
+mod activity;
 mod bulk;
+mod earlier;
 mod events;
+mod former;
 pub mod journal;
 mod log;
 mod sessions;
 pub(in crate::store) mod tombstones;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use self::journal::Entry;
-use self::sessions::AgentDelta;
+use self::sessions::Merged;
 use crate::decode::{Reading, Received};
-use crate::domain::{Arrival, Delivery, Event, Outcome, Unreadable};
+use crate::domain::{Arrival, Delivery, Event, Outcome, Roles, Unreadable};
 
 /// A delivery to write: what arrived, and what could be read from it.
 #[derive(Clone, Debug)]
@@ -56,16 +60,40 @@ impl Row<'_> {
 struct Readable<'a> {
     arrival: &'a Arrival,
     delivery: &'a Delivery,
+    /// The key under which it is stored: its own, or what an earlier version gave it.
+    id: Uuid,
+    occurred_at: DateTime<Utc>,
 }
 
-/// Writes a batch: all of it, or nothing and an error. Says what became of each row.
+impl Readable<'_> {
+    fn session(&self) -> Option<Uuid> {
+        self.delivery.event.session().map(|session| session.id.0)
+    }
+
+    /// When it counts as activity: a sender's clock may be ahead.
+    fn active_at(&self) -> DateTime<Utc> {
+        self.occurred_at.min(self.arrival.received_at)
+    }
+}
+
+/// Writes a batch under the usual [`Roles`]: see [`write_counting`].
 pub async fn write(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
 ) -> Result<Vec<Outcome>, sqlx::Error> {
+    write_counting(connection, rows, &Roles::default()).await
+}
+
+/// Writes a batch: all of it, or nothing and an error. Returns what became of each row. Messages
+/// count for the side that `roles` says.
+pub async fn write_counting(
+    connection: &mut PgConnection,
+    rows: &[Row<'_>],
+    roles: &Roles,
+) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
     let erased = tombstones::among(&mut transaction, rows).await?;
-    let written = project(&mut transaction, rows, &erased).await?;
+    let written = project(&mut transaction, rows, &erased, roles).await?;
     let outcome = |row| outcome(row, &written.stored, &erased);
     let outcomes: Vec<Outcome> = rows.iter().map(outcome).collect();
     log::insert(&mut transaction, rows, &outcomes, &erased).await?;
@@ -81,6 +109,7 @@ pub async fn release(
     connection: &mut PgConnection,
     arrival: &Arrival,
     delivery: Delivery,
+    roles: &Roles,
 ) -> Result<Option<Outcome>, sqlx::Error> {
     let row = Row { arrival, read: Cow::Owned(Ok(delivery)) };
     let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
@@ -89,7 +118,7 @@ pub async fn release(
     }
     let rows = std::slice::from_ref(&row);
     let erased = tombstones::among(&mut transaction, rows).await?;
-    let written = project(&mut transaction, rows, &erased).await?;
+    let written = project(&mut transaction, rows, &erased, roles).await?;
     let outcome = outcome(&row, &written.stored, &erased);
     log::release(&mut transaction, &row, outcome, &erased).await?;
     written.note(&mut transaction).await?;
@@ -101,7 +130,7 @@ pub async fn release(
 struct Written {
     /// The arrivals that were new.
     stored: HashSet<Uuid>,
-    agents: BTreeMap<String, AgentDelta>,
+    merged: Merged,
     entry: Option<Entry>,
 }
 
@@ -109,7 +138,7 @@ impl Written {
     /// Notes it. It comes last, so that these rows are locked for the commit alone: every batch has
     /// an agent in common with others, and all of them have the journal.
     async fn note(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sessions::count(connection, self.agents).await?;
+        sessions::count(connection, self.merged).await?;
         match self.entry {
             Some(entry) => entry.append(connection).await,
             None => Ok(()),
@@ -122,14 +151,18 @@ async fn project(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
     erased: &HashSet<Uuid>,
+    roles: &Roles,
 ) -> Result<Written, sqlx::Error> {
-    let firsts = first_of_each(rows, erased);
-    let new = events::insert(connection, &firsts).await?;
-    let fresh: Vec<Readable<'_>> =
-        firsts.iter().copied().filter(|one| new.contains(&one.delivery.id.0)).collect();
-    let agents = sessions::merge(connection, &fresh).await?;
+    let mut firsts = first_of_each(rows, erased);
+    let guarded = former::guard(connection, &firsts).await?;
+    former::adopt(connection, &mut firsts, &guarded).await?;
+    let new = events::insert(connection, &firsts, &guarded).await?;
+    let (fresh, repeats): (Vec<_>, Vec<_>) =
+        firsts.into_iter().partition(|one| new.contains(&one.id));
+    let earlier = earlier::correct(connection, repeats).await?;
+    let merged = sessions::merge(connection, &fresh, &earlier, roles).await?;
     let stored = fresh.iter().map(|one| one.arrival.id.0).collect();
-    Ok(Written { stored, agents, entry: Entry::of(&fresh) })
+    Ok(Written { stored, merged, entry: Entry::of(&fresh, &earlier) })
 }
 
 /// The first arrival of each delivery; repeats within the batch are left out.
@@ -140,8 +173,9 @@ fn first_of_each<'a>(rows: &'a [Row<'_>], erased: &HashSet<Uuid>) -> Vec<Readabl
         if delivery.event == Event::Test || erased.contains(&row.arrival.id.0) {
             continue;
         }
-        let one = Readable { arrival: row.arrival, delivery };
-        let first = firsts.entry(delivery.id.0).or_insert(one);
+        let (id, occurred_at) = (delivery.id.0, delivery.occurred_at);
+        let one = Readable { arrival: row.arrival, delivery, id, occurred_at };
+        let first = firsts.entry(id).or_insert(one);
         let age = |one: &Readable<'_>| (one.arrival.received_at, one.arrival.id);
         if age(&one) < age(first) {
             *first = one;

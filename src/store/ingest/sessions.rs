@@ -1,15 +1,17 @@
 //! What events make of a session, and sessions of an agent's figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Readable;
+use super::{Readable, activity};
 use crate::domain::Event;
 use crate::domain::delivery::SessionRef;
+use crate::domain::roles::{Roles, Side};
 use crate::domain::session::activity_bucket;
+use crate::store::erase::correct_agents;
 
 /// What a batch adds to one agent's figures.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +22,15 @@ pub(super) struct AgentDelta {
     last_activity_at: DateTime<Utc>,
 }
 
+/// What a batch adds to the agents.
+pub(super) struct Merged {
+    agents: BTreeMap<String, AgentDelta>,
+    /// Agents whose latest activity may be earlier than it was.
+    corrected: Vec<String>,
+}
+
 /// What a batch adds to one session. Merging is commutative, associative and, since only new
-/// events come here, applied once for each: so the order of batches leaves no trace.
+/// events are counted, applied once for each: so the order of batches leaves no trace.
 struct SessionDelta<'a> {
     session: &'a SessionRef,
     source: &'a str,
@@ -29,26 +38,32 @@ struct SessionDelta<'a> {
     /// With its time: the earliest event that has an attribute decides.
     room_name: Option<(DateTime<Utc>, &'a str)>,
     participant_count: Option<(DateTime<Utc>, i32)>,
-    end: Option<(DateTime<Utc>, Option<&'a str>)>,
+    first_end: Option<(DateTime<Utc>, Option<&'a str>)>,
+    last_end: Option<(DateTime<Utc>, Option<&'a str>)>,
     joined_at: Option<DateTime<Utc>>,
     started_at: DateTime<Utc>,
     last_activity_at: DateTime<Utc>,
+    /// The latest time that an event has, be it in the future.
+    last_event_at: DateTime<Utc>,
     messages: i64,
     user_messages: i64,
     assistant_messages: i64,
 }
 
-/// Merges new events into their sessions, and gives what that adds to the agents.
+/// Merges new events into their sessions, and those that arrived earlier than was known; gives what
+/// that adds to the agents.
 pub(super) async fn merge(
     connection: &mut PgConnection,
-    events: &[Readable<'_>],
-) -> Result<BTreeMap<String, AgentDelta>, sqlx::Error> {
-    let deltas = collect(events);
+    fresh: &[Readable<'_>],
+    earlier: &[Readable<'_>],
+    roles: &Roles,
+) -> Result<Merged, sqlx::Error> {
+    let deltas = collect(fresh, earlier, roles);
+    let mut agents: BTreeMap<String, AgentDelta> = BTreeMap::new();
     if deltas.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Merged { agents, corrected: Vec::new() });
     }
     let made_by: BTreeMap<Uuid, Uuid> = upsert(connection, &deltas).await?.into_iter().collect();
-    let mut agents: BTreeMap<String, AgentDelta> = BTreeMap::new();
     for (id, delta) in &deltas {
         let is_new = made_by.get(id) == Some(&delta.first_delivery_id);
         let agent = agents.entry(delta.session.agent_id.clone()).or_insert(AgentDelta {
@@ -62,15 +77,34 @@ pub(super) async fn merge(
         agent.first_seen_at = agent.first_seen_at.min(delta.started_at);
         agent.last_activity_at = agent.last_activity_at.max(delta.last_activity_at);
     }
-    Ok(agents)
+    // The arrival was their activity, and it was earlier than what is stored says.
+    let moved = earlier.iter().filter(|one| one.active_at() == one.arrival.received_at);
+    let moved: Vec<&SessionRef> = moved.filter_map(|one| one.delivery.event.session()).collect();
+    if !moved.is_empty() {
+        let ids: BTreeSet<Uuid> = moved.iter().map(|session| session.id.0).collect();
+        activity::recompute(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
+    }
+    let corrected: BTreeSet<String> =
+        moved.into_iter().map(|session| session.agent_id.clone()).collect();
+    Ok(Merged { agents, corrected: corrected.into_iter().collect() })
 }
 
 /// By id, and so in the order in which rows must be locked.
-fn collect<'a>(events: &[Readable<'a>]) -> BTreeMap<Uuid, SessionDelta<'a>> {
+fn collect<'a>(
+    fresh: &[Readable<'a>],
+    earlier: &[Readable<'a>],
+    roles: &Roles,
+) -> BTreeMap<Uuid, SessionDelta<'a>> {
     let mut deltas = BTreeMap::new();
-    for one in events {
+    let all = fresh.iter().map(|one| (one, true)).chain(earlier.iter().map(|one| (one, false)));
+    for (one, is_new) in all {
         if let Some(session) = one.delivery.event.session() {
-            deltas.entry(session.id.0).or_insert_with(|| SessionDelta::new(session, one)).add(one);
+            let delta =
+                deltas.entry(session.id.0).or_insert_with(|| SessionDelta::new(session, one));
+            delta.date(one);
+            if is_new {
+                delta.count(one, roles);
+            }
         }
     }
     deltas
@@ -78,26 +112,31 @@ fn collect<'a>(events: &[Readable<'a>]) -> BTreeMap<Uuid, SessionDelta<'a>> {
 
 impl<'a> SessionDelta<'a> {
     fn new(session: &'a SessionRef, one: &Readable<'a>) -> Self {
+        let at = one.active_at();
         Self {
             session,
             source: one.arrival.source.as_str(),
             first_delivery_id: one.arrival.id.0,
             room_name: None,
             participant_count: None,
-            end: None,
+            first_end: None,
+            last_end: None,
             joined_at: None,
-            started_at: one.delivery.occurred_at,
-            last_activity_at: one.delivery.occurred_at,
+            started_at: at,
+            last_activity_at: at,
+            last_event_at: one.occurred_at,
             messages: 0,
             user_messages: 0,
             assistant_messages: 0,
         }
     }
 
-    fn add(&mut self, one: &Readable<'a>) {
-        let at = one.delivery.occurred_at;
-        self.started_at = self.started_at.min(at);
-        self.last_activity_at = self.last_activity_at.max(at);
+    /// What an event's time says of the session.
+    fn date(&mut self, one: &Readable<'a>) {
+        let (at, active_at) = (one.occurred_at, one.active_at());
+        self.started_at = self.started_at.min(active_at);
+        self.last_activity_at = self.last_activity_at.max(active_at);
+        self.last_event_at = self.last_event_at.max(at);
         match &one.delivery.event {
             Event::Join { room_name, participant_count, .. } => {
                 self.joined_at = earliest(self.joined_at, Some(at));
@@ -106,16 +145,23 @@ impl<'a> SessionDelta<'a> {
                 let count = participant_count.map(|count| (at, count));
                 self.participant_count = earliest(self.participant_count, count);
             }
-            Event::Message { role, .. } => {
-                self.messages += 1;
-                self.user_messages += i64::from(role == "user");
-                self.assistant_messages += i64::from(role == "assistant");
-            }
             Event::End { reason, started_at, .. } => {
-                self.end = earliest(self.end, Some((at, reason.as_deref())));
-                self.started_at = self.started_at.min(started_at.unwrap_or(at));
+                let end = Some((active_at, reason.as_deref()));
+                self.first_end = earliest(self.first_end, end);
+                self.last_end = self.last_end.max(end);
+                self.started_at = self.started_at.min(started_at.unwrap_or(active_at));
             }
-            Event::Account | Event::Test | Event::Unknown => {}
+            Event::Message { .. } | Event::Account | Event::Test | Event::Unknown => {}
+        }
+    }
+
+    /// What a new event adds to the session's counts.
+    fn count(&mut self, one: &Readable<'a>, roles: &Roles) {
+        if let Event::Message { role, .. } = &one.delivery.event {
+            let side = roles.side_of(role);
+            self.messages += 1;
+            self.user_messages += i64::from(side == Side::User);
+            self.assistant_messages += i64::from(side == Side::Assistant);
         }
     }
 }
@@ -142,7 +188,7 @@ async fn upsert(
              id, source, agent_id, sender_session_id, room_name, room_name_at, participant_count,
              participant_count_at, joined_at, started_at, last_activity_at, end_event_at,
              end_reason, message_count, user_message_count, assistant_message_count,
-             first_delivery_id, activity_bucket
+             first_delivery_id, activity_bucket, last_event_at, last_end_at, last_end_reason
          )
          SELECT
              UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::text[]),
@@ -150,7 +196,8 @@ async fn upsert(
              UNNEST($8::timestamptz[]), UNNEST($9::timestamptz[]), UNNEST($10::timestamptz[]),
              UNNEST($11::timestamptz[]), UNNEST($12::timestamptz[]), UNNEST($13::text[]),
              UNNEST($14::bigint[]), UNNEST($15::bigint[]), UNNEST($16::bigint[]),
-             UNNEST($17::uuid[]), UNNEST($18::timestamptz[])
+             UNNEST($17::uuid[]), UNNEST($18::timestamptz[]), UNNEST($19::timestamptz[]),
+             UNNEST($20::timestamptz[]), UNNEST($21::text[])
          ON CONFLICT (id) DO UPDATE SET
              room_name = CASE
                  WHEN s.room_name_at IS NULL
@@ -168,6 +215,13 @@ async fn upsert(
              started_at = LEAST(s.started_at, excluded.started_at),
              last_activity_at = GREATEST(s.last_activity_at, excluded.last_activity_at),
              activity_bucket = GREATEST(s.activity_bucket, excluded.activity_bucket),
+             last_event_at = GREATEST(s.last_event_at, excluded.last_event_at),
+             last_end_reason = CASE
+                 WHEN s.last_end_at IS NULL
+                     OR (excluded.last_end_at, COALESCE(excluded.last_end_reason, '') COLLATE "C")
+                         > (s.last_end_at, COALESCE(s.last_end_reason, '') COLLATE "C")
+                 THEN excluded.last_end_reason ELSE s.last_end_reason END,
+             last_end_at = GREATEST(s.last_end_at, excluded.last_end_at),
              end_reason = CASE
                  WHEN s.end_event_at IS NULL
                      OR (excluded.end_event_at, COALESCE(excluded.end_reason, '') COLLATE "C")
@@ -190,13 +244,16 @@ async fn upsert(
         &column!(|d| d.joined_at) as _,
         &column!(|d| d.started_at),
         &column!(|d| d.last_activity_at),
-        &column!(|d| d.end.map(|(at, _)| at)) as _,
-        &column!(|d| d.end.and_then(|(_, reason)| reason)) as _,
+        &column!(|d| d.first_end.map(|(at, _)| at)) as _,
+        &column!(|d| d.first_end.and_then(|(_, reason)| reason)) as _,
         &column!(|d| d.messages),
         &column!(|d| d.user_messages),
         &column!(|d| d.assistant_messages),
         &column!(|d| d.first_delivery_id),
         &column!(|d| activity_bucket(d.last_activity_at)),
+        &column!(|d| d.last_event_at),
+        &column!(|d| d.last_end.map(|(at, _)| at)) as _,
+        &column!(|d| d.last_end.and_then(|(_, reason)| reason)) as _,
     )
     .fetch_all(connection)
     .await?;
@@ -206,7 +263,7 @@ async fn upsert(
 /// Adds to the agents' figures.
 pub(super) async fn count(
     connection: &mut PgConnection,
-    agents: BTreeMap<String, AgentDelta>,
+    Merged { agents, corrected }: Merged,
 ) -> Result<(), sqlx::Error> {
     if agents.is_empty() {
         return Ok(());
@@ -230,7 +287,7 @@ pub(super) async fn count(
         &deltas.iter().map(|delta| delta.first_seen_at).collect::<Vec<_>>(),
         &deltas.iter().map(|delta| delta.last_activity_at).collect::<Vec<_>>(),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    if corrected.is_empty() { Ok(()) } else { correct_agents(connection, &corrected).await }
 }

@@ -39,7 +39,11 @@ pub(super) async fn among(
                 erased.insert(arrival.id.0);
             }
             None if !is_nameless(row) => {}
-            _ => doubtful.entry(event_id(row).0).or_default().push(arrival.id.0),
+            _ => {
+                for id in known_ids(row) {
+                    doubtful.entry(id.0).or_default().push(arrival.id.0);
+                }
+            }
         }
     }
     if !doubtful.is_empty() {
@@ -111,11 +115,24 @@ fn is_nameless(row: &Row<'_>) -> bool {
     row.delivery().and_then(session_of).is_none()
 }
 
-/// What it is known by among its repeats, whether it can be read or not.
-fn event_id(row: &Row<'_>) -> EventId {
-    let Arrival { source, evidence, body, .. } = row.arrival;
-    let computed = || EventId::of(source, evidence.sender_delivery_id.as_deref(), body);
-    evidence.event_id.unwrap_or_else(computed)
+/// The ids under which it may have been erased, whether it can be read or not. Earlier versions
+/// noted the hash of its delivery header, which other deliveries may have as well: it counts only
+/// where the event's own time could not keep it away.
+fn known_ids(row: &Row<'_>) -> Vec<EventId> {
+    let Arrival { source, evidence, body, received_at, .. } = row.arrival;
+    let header = evidence.sender_delivery_id.as_deref();
+    let former = header.map(|header| EventId::former(source, header));
+    match row.delivery() {
+        Some(delivery) => {
+            let timeless = delivery.undated || delivery.occurred_at > *received_at;
+            let former = former.filter(|_| timeless || is_nameless(row));
+            [delivery.id].into_iter().chain(former).collect()
+        }
+        None => {
+            let id = evidence.event_id.unwrap_or_else(|| EventId::of(source, body));
+            [id].into_iter().chain(former).collect()
+        }
+    }
 }
 
 /// When it arrived or, where that is known and earlier, when it happened.

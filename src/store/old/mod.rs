@@ -143,7 +143,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut connection = self.patient().await?;
         drop_whole(&mut connection, limits, now, tally).await?;
-        parts::drop_parts(&mut connection, limits, now, tally).await?;
+        parts::drop_parts(&mut connection, limits, now, &self.roles, tally).await?;
         let _ = connection.close().await;
         Ok(())
     }

@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::{Limits, drop_whole, retired};
+use crate::domain::Roles;
 use crate::store::erase::{BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, trim};
 use crate::store::ingest::journal::append_erasures;
 use crate::store::journal::ErasedSession;
@@ -15,6 +16,7 @@ pub(super) async fn drop_parts(
     connection: &mut PgConnection,
     limits: &Limits,
     now: DateTime<Utc>,
+    roles: &Roles,
     tally: &mut Tally,
 ) -> Result<(), sqlx::Error> {
     let (sources, untils, usual) = limits.parts();
@@ -41,7 +43,7 @@ pub(super) async fn drop_parts(
         let Some(last) = found.last() else { break };
         after = last.id;
         for row in found {
-            agents.extend(cut(connection, row.id, row.until, now, tally).await?);
+            agents.extend(cut(connection, (row.id, row.until), now, roles, tally).await?);
         }
         agents.sort_unstable();
         agents.dedup();
@@ -62,9 +64,9 @@ pub(super) async fn drop_parts(
 /// there was anything.
 async fn cut(
     connection: &mut PgConnection,
-    session: Uuid,
-    until: DateTime<Utc>,
+    (session, until): (Uuid, DateTime<Utc>),
     now: DateTime<Utc>,
+    roles: &Roles,
     tally: &mut Tally,
 ) -> Result<Option<String>, sqlx::Error> {
     let mut cut = None;
@@ -75,7 +77,7 @@ async fn cut(
             return Ok(cut);
         }
         let mut rows = tally.clone();
-        let messages = trim(&mut transaction, session, Some(until), &mut rows).await?;
+        let messages = trim(&mut transaction, session, Some(until), roles, &mut rows).await?;
         let is_last = messages < BATCH_MESSAGES;
         let moved = is_last && begin_later(&mut transaction, session, until, &mut rows).await?;
         if messages > 0 || moved {
@@ -133,11 +135,15 @@ async fn begin_later(
          FROM (
              SELECT LEAST(
                  (
-                     SELECT min(m.occurred_at)
+                     SELECT min(LEAST(m.occurred_at, m.received_at))
                      FROM messages AS m
                      WHERE m.session_id = $1 AND m.occurred_at >= $2
                  ),
-                 (SELECT min(j.occurred_at) FROM joins AS j WHERE j.session_id = $1),
+                 (
+                     SELECT min(LEAST(j.occurred_at, j.received_at))
+                     FROM joins AS j
+                     WHERE j.session_id = $1
+                 ),
                  (SELECT last_activity_at FROM sessions WHERE id = $1)
              ) AS began_at
          ) AS rest

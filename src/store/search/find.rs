@@ -111,31 +111,26 @@ impl Store {
         request: SearchRequest<'_>,
     ) -> Result<SearchPage, StoreError> {
         let widened = request.after.is_some_and(|place| place.widened);
-        if widened {
-            return self.search_parts(query, request).await;
-        }
-        let page = self.page(query.clone(), false, request).await?;
-        if page.hits.is_empty() && page.next.is_none() && request.after.is_none() {
-            return self.search_parts(query, request).await;
-        }
-        Ok(page)
-    }
-
-    /// Finds what has the words of a query within words.
-    async fn search_parts(
-        &self,
-        query: &Query,
-        request: SearchRequest<'_>,
-    ) -> Result<SearchPage, StoreError> {
+        let as_written = if widened {
+            None
+        } else {
+            let page = self.page(query.clone(), false, request).await?;
+            if request.after.is_some() || page.next.is_some() || !page.hits.is_empty() {
+                return Ok(page);
+            }
+            Some(page)
+        };
         let mut lane = self.search_lanes.take().await?;
         let wider = widen(&mut lane, query, request.filter).await?;
         lane.give_back();
-        if wider.query == *query {
-            return self.page(wider.query, false, request).await;
+        match as_written {
+            Some(page) if !wider.found => Ok(page),
+            _ => {
+                let mut page = self.page(wider.query, true, request).await?;
+                page.incomplete.extend(wider.cut.then_some(Incomplete::ManyWords));
+                Ok(page)
+            }
         }
-        let mut page = self.page(wider.query, true, request).await?;
-        page.incomplete.extend(wider.cut.then_some(Incomplete::ManyWords));
-        Ok(page)
     }
 
     /// Fills a page.

@@ -137,6 +137,8 @@ async fn at_most(
 /// A query that takes words that hold a word for it, too.
 pub(super) struct Widened {
     pub(super) query: Query,
+    /// Some word holds one.
+    pub(super) found: bool,
     /// More words hold a part than are looked for.
     pub(super) cut: bool,
 }
@@ -186,5 +188,5 @@ pub(super) async fn widen(
             words.push(row.word);
         }
     }
-    Ok(Widened { query: query.widened(&holders), cut })
+    Ok(Widened { query: query.widened(&holders), found: !holders.is_empty(), cut })
 }

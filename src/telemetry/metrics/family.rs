@@ -98,6 +98,8 @@ families! {
         "Age of the oldest stored message that search does not find yet; 0 where there is none";
     SEARCH_LAG_ENTRIES Kind::Gauge, "verbatim_search_lag_entries",
         "Transactions of the drain whose messages search does not find yet";
+    SEARCH_REBUILD Kind::Gauge, "verbatim_search_rebuild_entries",
+        "Transactions of the drain that a rebuild of the search index has yet to reach";
 
     HTTP_DURATION Kind::Histogram(ANSWERS), "verbatim_http_request_duration_seconds",
         "Answers other than the webhook's, by route, method and class of status";

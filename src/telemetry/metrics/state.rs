@@ -26,6 +26,8 @@ pub struct State {
     pub schema_current: bool,
     /// Transactions whose messages search does not find yet.
     pub search_lag_entries: Option<i64>,
+    /// Transactions that a rebuild of the search index has yet to reach.
+    pub search_rebuild_entries: Option<i64>,
     /// Seconds since the oldest of them came.
     pub search_lag_seconds: Option<f64>,
     /// Connections that the API reads through.
@@ -58,6 +60,7 @@ pub struct StateMetrics {
     postgres: Gauge,
     schema: Gauge,
     search_entries: Gauge,
+    search_rebuild: Gauge,
     search_lag: Gauge,
     busy: Gauge,
     idle: Gauge,
@@ -81,6 +84,7 @@ impl StateMetrics {
             postgres: gauge(family::POSTGRES_UP),
             schema: gauge(family::SCHEMA_CURRENT),
             search_entries: gauge(family::SEARCH_LAG_ENTRIES),
+            search_rebuild: gauge(family::SEARCH_REBUILD),
             search_lag: gauge(family::SEARCH_LAG),
             busy: connections("busy"),
             idle: connections("idle"),
@@ -103,6 +107,7 @@ impl StateMetrics {
         self.postgres.set(f64::from(state.postgres_up));
         self.schema.set(f64::from(state.schema_current));
         self.search_entries.set(state.search_lag_entries.map_or(0.0, lossy));
+        self.search_rebuild.set(state.search_rebuild_entries.map_or(0.0, lossy));
         self.search_lag.set(state.search_lag_seconds.unwrap_or(0.0));
         self.busy.set(size(state.connections.busy));
         self.idle.set(size(state.connections.idle));

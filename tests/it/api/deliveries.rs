@@ -85,7 +85,7 @@ async fn deliveries_are_listed_latest_first_with_what_became_of_them() {
     let page = api.get("/v1/deliveries").await;
     assert_eq!(
         page.column("outcome"),
-        ["stored", "quarantined", "test", "unhandled", "duplicate", "stored"]
+        ["duplicate", "quarantined", "test", "unhandled", "duplicate", "stored"]
     );
     let body = page.json();
     assert_eq!(
@@ -96,7 +96,7 @@ async fn deliveries_are_listed_latest_first_with_what_became_of_them() {
             "source": "default",
             "generation": "d",
             "event_type": "chat.push",
-            "outcome": "stored",
+            "outcome": "duplicate",
             "reason": null,
             "agent_id": "A",
             "session_id": "s",

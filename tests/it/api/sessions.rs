@@ -86,7 +86,10 @@ async fn each_filter_lets_through_what_it_says() {
 async fn a_status_changes_exactly_at_its_limit_and_the_filter_agrees() {
     let api = TestApi::start().await;
     Row::new("A", "quiet").store(api.database.pool()).await;
-    Row { ended: Some((at(-1), Some("user_disconnect"))), ..Row::new("A", "over") }
+    Row { ended: Some((at(0), Some("user_disconnect"))), ..Row::new("A", "over") }
+        .store(api.database.pool())
+        .await;
+    Row { ended: Some((at(-1), Some("user_disconnect"))), ..Row::new("A", "revived") }
         .store(api.database.pool())
         .await;
     let micro = chrono::TimeDelta::microseconds(1);
@@ -104,6 +107,7 @@ async fn a_status_changes_exactly_at_its_limit_and_the_filter_agrees() {
             let listed = api.get(&format!("/v1/sessions?status={filter}")).await;
             let listed = listed.column("session_id");
             assert_eq!(listed.contains(&"quiet".into()), filter == status, "{now} {filter}");
+            assert_eq!(listed.contains(&"revived".into()), filter == status, "{now} {filter}");
             assert_eq!(listed.contains(&"over".into()), filter == "ended", "{now} {filter}");
         }
     }
@@ -114,10 +118,10 @@ async fn a_status_changes_exactly_at_its_limit_and_the_filter_agrees() {
     );
     let over = api.get("/v1/sessions/over").await.json();
     assert_eq!(over["end_reason"], "user_disconnect");
-    assert_eq!(
-        over["ended_at"], "2026-09-28T14:54:13.000000Z",
-        "what came after its end still happened"
-    );
+    assert_eq!(over["ended_at"], "2026-09-28T14:54:13.000000Z");
+    let revived = api.get("/v1/sessions/revived").await.json();
+    assert_eq!(revived["end_reason"], "silence", "what came after its end took that back");
+    assert_eq!(revived["ended_at"], "2026-09-28T14:54:13.000000Z");
 }
 
 #[actix_web::test]
