@@ -2,6 +2,7 @@
 //!
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
+mod cors;
 mod data_dir;
 mod generated;
 mod keep;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
+pub use cors::CorsOrigins;
 pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub inbox_quota_bytes: u64,
     /// Proxies whose word on a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may read the API's answers in a browser.
+    pub cors_origins: CorsOrigins,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
     /// When silence says that the next visitor speaks, by agent.
@@ -194,6 +198,10 @@ impl Settings {
             trusted_proxies: proxies::resolve(
                 args.trusted_proxies.as_deref(),
                 file.trusted_proxies.as_deref(),
+            )?,
+            cors_origins: CorsOrigins::resolve(
+                args.cors_origin.as_deref(),
+                file.cors_origin.as_deref(),
             )?,
             silence,
             visit_gaps: visits::gaps(

@@ -28,7 +28,7 @@ use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
-use crate::gate::{Gate, Proxies};
+use crate::gate::{Cors, Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::agent_journal;
 use crate::jobs::indexer::Indexer;
@@ -215,6 +215,7 @@ fn gate(settings: &Settings, clock: &Clock, life: &Lifecycle) -> Gate {
     let proxies = Proxies::new(&settings.trusted_proxies);
     let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
     gate.strict_transport = settings.tls.is_some();
+    gate.cors = Cors::new(&settings.cors_origins);
     life.spawn("failures", gate.failures.clone().run(life.clone()));
     life.spawn("lines", gate.lines.clone().run(life.clone()));
     gate

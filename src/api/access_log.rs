@@ -18,6 +18,7 @@ use futures_util::FutureExt as _;
 use super::{ApiState, Caller};
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
+use crate::gate::CorsAnswer;
 use crate::gate::headers::secure;
 use crate::gate::{Failures, Trusted};
 use crate::problem::{Code, Problem, REQUEST_ID};
@@ -48,10 +49,19 @@ pub async fn access_log(
         client: gate.map(|gate| gate.client(req.head())),
         lines: gate.map(|gate| gate.lines.clone()),
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
+        // A page never delivers.
+        cors: gate
+            .filter(|_| !is_delivery(req.path()))
+            .and_then(|gate| gate.cors.answer(req.headers())),
         started: Instant::now(),
         metrics: req.app_data::<web::Data<Metrics>>().cloned(),
         span,
     };
+    let preflight = line.cors.as_ref();
+    let preflight = preflight.and_then(|cors| cors.preflight(req.method(), req.headers()));
+    if let Some(answer) = preflight {
+        return Ok(line.finish(req.into_response(answer)));
+    }
     let answer = async move {
         match AssertUnwindSafe(next.call(req)).catch_unwind().await {
             Ok(Ok(response)) => Ok(line.finish(in_our_form(response.map_into_boxed_body()))),
@@ -91,6 +101,7 @@ struct Line {
     /// How many lines its address has caused without credentials.
     lines: Option<Failures>,
     strict_transport: bool,
+    cors: Option<CorsAnswer>,
     started: Instant,
     metrics: Option<web::Data<Metrics>>,
     span: Span,
@@ -120,6 +131,9 @@ impl Line {
     /// What stands above every answer.
     fn dress(&self, headers: &mut HeaderMap) {
         secure(headers, is_delivery(self.uri.path()), self.strict_transport);
+        if let Some(cors) = &self.cors {
+            cors.add_to(headers);
+        }
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(X_REQUEST_ID, id);
         }
@@ -195,7 +209,8 @@ fn is_routine(path: &str) -> bool {
     is_delivery(path) || matches!(path, "/healthz" | "/readyz" | "/metrics")
 }
 
-fn is_delivery(path: &str) -> bool {
+/// Whether a path is the webhook's.
+pub(super) fn is_delivery(path: &str) -> bool {
     path.starts_with("/webhook")
 }
 

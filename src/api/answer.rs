@@ -45,8 +45,9 @@ impl Answer {
         Ok(Self { body: body.into(), link })
     }
 
-    /// Answers with a tag of these very bytes, and with 304 to somebody who has them. What a key
-    /// may see differs from key to key, so nobody else may keep them.
+    /// Answers with a tag of these bytes, and with 304 to somebody who has them. What a key may see
+    /// differs from key to key, so nobody else may keep them. The tag is a weak one, since it is the
+    /// same however the bytes are compressed.
     pub(super) fn tagged(self, req: &HttpRequest) -> HttpResponse {
         let tag = self.tag();
         let known = match IfNoneMatch::parse(req) {
@@ -67,7 +68,7 @@ impl Answer {
     fn tag(&self) -> EntityTag {
         /// Enough of a SHA-256 that no two answers share a tag.
         const BYTES: usize = 16;
-        EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&self.body)[..BYTES]))
+        EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&Sha256::digest(&self.body)[..BYTES]))
     }
 }
 

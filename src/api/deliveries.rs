@@ -13,14 +13,15 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::list::{self, Listing, Page};
-use super::openapi::{Paging, Time};
+use super::openapi::{InZone, Paging, Time};
 use super::params::{Params, path_id};
+use super::sessions::visible;
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::domain::{Outcome, Unreadable};
 use crate::drain::retry::{NotRetried, retry};
 use crate::problem::{Code, Problem};
-use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
+use crate::store::deliveries::{DeliveryFilter, DeliveryPage, DeliveryRow};
 use crate::store::keys::Scope;
 use crate::store::{Order, Position};
 
@@ -33,10 +34,13 @@ const DELIVERIES: Listing = Listing {
         "outcome",
         "source",
         "event_type",
+        "agent_id",
+        "session_id",
         "received_after",
         "received_before",
+        "tz",
     ],
-    repeatable: &["outcome"],
+    repeatable: &["outcome", "agent_id"],
     order: Order::Desc,
 };
 
@@ -118,10 +122,13 @@ impl<'a> WholeDelivery<'a> {
 
 /// Deliveries, the latest first.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "Deliveries",
-    params(Paging,
+    params(Paging, InZone,
         ("outcome" = Vec<String>, Query, description = "What became of it; may repeat."),
         ("source" = Option<String>, Query, description = "Let in by this source."),
         ("event_type" = Option<String>, Query, description = "The sender's name for the event."),
+        ("agent_id" = Vec<String>, Query, description = "Naming one of these agents; may repeat."),
+        ("session_id" = Option<String>, Query, description = "Of this conversation, by the sender's \
+            id or ours; by ours alone where the conversation itself is gone for its age."),
         ("received_after" = Option<Time>, Query, description = "Arrived later than this."),
         ("received_before" = Option<Time>, Query, description = "Arrived earlier than this.")),
     responses((status = 200, description = "Deliveries, without their bytes.", body = Page<Delivery>)),
@@ -134,15 +141,21 @@ pub(super) async fn list(
     let (params, list) = DELIVERIES.read(&req, &caller, &state).await?;
     let text = |name| params.text(name).map(str::to_owned);
     let filter = DeliveryFilter {
-        visible: caller.agents().map(<[_]>::to_vec),
+        agents: visible(&caller, params.texts("agent_id")),
+        session_id: text("session_id"),
+        until_full: caller.agents().is_some(),
         outcomes: params.choices("outcome", &Outcome::ALL.map(|each| (each.as_str(), each)))?,
         source: text("source"),
         event_type: text("event_type"),
         received_after: params.time("received_after")?,
         received_before: params.time("received_before")?,
     };
-    let mut rows = state.store.list_deliveries(&filter, &list.page()).await?;
-    let next = list.cut(&mut rows, |row| Position { at: row.received_at, key: row.id });
+    let DeliveryPage { mut rows, reached } =
+        state.store.list_deliveries(&filter, &list.page()).await?;
+    let next = match reached {
+        Some(reached) => Some(list.cursor(&reached)),
+        None => list.cut(&mut rows, |row| Position { at: row.received_at, key: row.id }),
+    };
     Ok(list::answer(req.uri(), rows.iter().map(Delivery::new).collect(), next)?.into())
 }
 

@@ -6,6 +6,7 @@ mod csv_rows;
 pub(crate) mod encode;
 mod pack;
 mod parquet_rows;
+pub(crate) mod sheet;
 pub(crate) mod table;
 
 use actix_web::http::Method;
@@ -16,7 +17,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
 use super::cursor::Fingerprint;
-use super::openapi::Time;
+use super::openapi::{ForSheets, InZone, Time};
 use super::params::{Params, invalid};
 use super::sessions::{filter, visible};
 use super::watch::Watch;
@@ -32,6 +33,7 @@ use crate::store::sessions::SessionFilter;
 use body::{Body, RowKey, Rows, Walk};
 use encode::{Encoder, Format};
 use pack::{Packed, Packer, Packing};
+use sheet::Sheet;
 
 /// Exports under way at once. Each keeps up to 60 MiB, half a processor and one connection of the
 /// ten that all readers share.
@@ -40,12 +42,17 @@ const MOST_EXPORTS: usize = 4;
 const FULL_RETRY_SECONDS: u32 = 15;
 
 /// What every export can be asked, beside its filters. These may change where one is gone on with.
-const FORM: [&str; 4] = ["format", "compression", "with_cursor", "cursor"];
-const MESSAGES: [&str; 10] = [
+const FORM: [&str; 7] =
+    ["format", "compression", "with_cursor", "cursor", "bom", "formula_guard", "max_cell_chars"];
+const MESSAGES: [&str; 14] = [
     "format",
     "compression",
     "with_cursor",
     "cursor",
+    "bom",
+    "formula_guard",
+    "max_cell_chars",
+    "tz",
     "agent_id",
     "source",
     "role",
@@ -53,11 +60,15 @@ const MESSAGES: [&str; 10] = [
     "before",
     "session_id",
 ];
-const SESSIONS: [&str; 14] = [
+const SESSIONS: [&str; 18] = [
     "format",
     "compression",
     "with_cursor",
     "cursor",
+    "bom",
+    "formula_guard",
+    "max_cell_chars",
+    "tz",
     "agent_id",
     "source",
     "room_name",
@@ -102,7 +113,7 @@ impl Exports {
 
 /// Everything that was said.
 #[utoipa::path(get, path = "/v1/export/messages", tag = "Export",
-    params(
+    params(ForSheets, InZone,
         ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
         ("compression" = inline(Option<Packing>), Query, example = "none", description = "How jsonl \
             and csv are packed. Parquet is packed inside, and takes `none` alone."),
@@ -160,7 +171,7 @@ pub(super) async fn messages(
 
 /// Every conversation, without what was said.
 #[utoipa::path(get, path = "/v1/export/sessions", tag = "Export",
-    params(
+    params(ForSheets, InZone,
         ("format" = inline(Option<Format>), Query, description = "What the file is; `jsonl` by default."),
         ("compression" = inline(Option<Packing>), Query, example = "none", description = "How jsonl \
             and csv are packed. Parquet is packed inside, and takes `none` alone."),
@@ -214,8 +225,8 @@ async fn answer(
     mut rows: Rows,
 ) -> Result<HttpResponse, Problem> {
     let format = params.choice("format", &Format::ALL)?.unwrap_or(Format::Jsonl);
-    let with_cursor = params.choice("with_cursor", &[("true", true), ("false", false)])?;
-    let with_cursor = with_cursor.unwrap_or(false);
+    let with_cursor = params.flag("with_cursor")?.unwrap_or(false);
+    let sheet = Sheet::wanted(params, format == Format::Csv)?;
     let packed = if format == Format::Parquet {
         if with_cursor {
             return Err(invalid("with_cursor", "is for jsonl and csv"));
@@ -229,7 +240,7 @@ async fn answer(
         return Ok(response.finish());
     }
     let seat = state.exports.seat(caller.key_id())?;
-    let encoder = Encoder::new(format, rows.columns, rows.name, with_cursor);
+    let encoder = Encoder::new(format, rows.columns, rows.name, with_cursor, sheet);
     let encoder = encoder.map_err(Problem::internal)?;
     let squeeze = Packer::new(packed.packing).map_err(Problem::internal)?;
     let watch = Watch::new(req, caller, state, &[Scope::Export]);

@@ -16,6 +16,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
+use super::compress::compress;
 use super::watch::{Ended, Watch};
 use super::{ApiState, Caller};
 use crate::gate::{KeyId, Share, Shares, Short};
@@ -120,12 +121,14 @@ fn no_room(short: Short) -> Problem {
 )]
 struct NoRoom;
 
-/// Middleware for `from_fn`, around the handlers: holds a large answer and sends it in pieces.
-pub async fn hold_large_answers(
+/// Middleware for `from_fn`, around each resource: holds a large answer and sends it in pieces. What
+/// compresses answers belongs around it, so that it is handed pieces.
+pub(super) async fn hold_large_answers(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(req).await?.map_into_boxed_body();
+    // What is compressed takes less room.
+    let response = compress(next.call(req).await?.map_into_boxed_body()).await;
     let is_large = match response.response().body().size() {
         BodySize::Sized(bytes) => bytes > FREE_BYTES as u64,
         BodySize::None | BodySize::Stream => false,

@@ -101,6 +101,11 @@ impl<K: Key + Clone> ListRequest<K> {
         self.after.is_none()
     }
 
+    /// Where the next page begins that goes on behind a position.
+    pub(super) fn cursor(&self, reached: &Position<K>) -> String {
+        self.seal(reached)
+    }
+
     /// Takes the row off that is not shown, and says where the next page begins.
     pub(super) fn cut<R>(
         &self,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::list::{self, ListRequest, Listing, Page};
-use super::openapi::{Paging, Selectors, Time};
+use super::openapi::{InZone, Paging, Selectors, Time};
 use super::params::{Params, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
@@ -22,7 +22,9 @@ use crate::store::{MessagePlace, Order, Rows};
 
 const MESSAGES: Listing = Listing {
     scope: Scope::Read,
-    params: &["limit", "cursor", "order", "role", "after", "before", "visit", "agent_id", "source"],
+    params: &[
+        "limit", "cursor", "order", "role", "after", "before", "tz", "visit", "agent_id", "source",
+    ],
     repeatable: &[],
     order: Order::Asc,
 };
@@ -75,7 +77,7 @@ impl<'a> Message<'a> {
 
 /// The conversation in order.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}/messages", tag = "Conversations",
-    params(Paging, Selectors,
+    params(Paging, Selectors, InZone,
         ("role" = Option<String>, Query, description = "Said by this role alone, in any case; \
             `assistant` is every word for the assistant."),
         ("after" = Option<Time>, Query, description = "Later than this."),

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::Caller;
 use super::openapi::{AgentId, Expiry, ScopeName};
 use super::params::invalid;
+use super::zone::{Zone, date};
 use crate::domain::time;
 use crate::problem::{Code, Problem};
 use crate::store::keys::{LONGEST_LIFETIME, Scope, each_once};
@@ -128,12 +129,14 @@ fn agents(ids: Vec<String>) -> Result<Vec<String>, Problem> {
 /// A duration from now, or a time to come.
 fn expiry(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
     let lifetime = humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST_LIFETIME);
-    let at = lifetime.map(|it| now + it).or_else(|| time::from_text(text));
+    let latest = now + LONGEST_LIFETIME;
+    let day = || date(text).map(|day| Zone::UTC.start_of(day)).filter(|at| *at <= latest);
+    let at = lifetime.map(|it| now + it).or_else(day).or_else(|| time::from_text(text));
     at.filter(|at| *at > now).ok_or_else(|| {
         invalid(
             "expires",
-            "is a duration such as 90d, of a hundred years at the most, or a time to come such as \
-             2027-01-31T00:00:00Z",
+            "is a duration such as 90d, of a hundred years at the most, or a date or time to come \
+             such as 2027-01-31 or 2027-01-31T08:00:00Z",
         )
     })
 }

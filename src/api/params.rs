@@ -6,14 +6,17 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::zone::{Zone, date, local_time};
 use crate::domain::time;
 use crate::problem::{Code, Problem};
 use crate::store::{AFTER_ALL, BEFORE_ALL};
 
 /// Most parameters a query may have: far above any use, and a bound on what is looked through.
 const MOST_PARAMS: usize = 200;
+/// Stored times are whole microseconds.
+const STEP: TimeDelta = TimeDelta::microseconds(1);
 
 /// A query's parameters: all of them known, and each there once unless it may repeat.
 #[derive(Debug)]
@@ -49,7 +52,10 @@ impl Params {
             }
             pairs.push((known_name, value.into_owned()));
         }
-        Ok(Self { pairs })
+        let params = Self { pairs };
+        // What is not needed has to be right all the same: a zone may come without any date.
+        Zone::wanted(&params)?;
+        Ok(params)
     }
 
     /// All of them, as they were written.
@@ -75,23 +81,43 @@ impl Params {
         (!values.is_empty()).then_some(values)
     }
 
-    /// A time: RFC 3339 or Unix seconds, no earlier and no later than the store knows times. None
-    /// that is stored lies outside of that, so such a bound means the same.
+    /// A bound on times, which itself lies outside: a date, RFC 3339 or Unix seconds, no earlier
+    /// and no later than the store knows times. None that is stored lies outside of that, so such a
+    /// bound means the same. A date, or a time without an offset, is one of the zone that `tz`
+    /// names.
+    ///
+    /// A date stands for its first instant. Behind a name that ends with `after` that instant is
+    /// included, so that days one after the other leave nothing out.
     pub(super) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        let parsed = time::any_from_text(text).or_else(|| {
-            // A plus that was not percent-encoded arrives as a space: 14:54:13+02:00.
-            let (rest, offset) = text.rsplit_once(' ')?;
-            time::any_from_text(&format!("{rest}+{offset}"))
-        });
+        let zone = Zone::wanted(self)?;
+        let day = || {
+            let start = zone.unwrap_or(Zone::UTC).start_of(date(text)?);
+            Some(if name.ends_with("after") { start - STEP } else { start })
+        };
+        let local = || Some(zone?.first_instant_of(local_time(text)?));
+        let absolute = || {
+            time::any_from_text(text).or_else(|| {
+                // A plus that was not percent-encoded arrives as a space: 14:54:13+02:00.
+                let (rest, offset) = text.rsplit_once(' ')?;
+                time::any_from_text(&format!("{rest}+{offset}"))
+            })
+        };
+        let parsed = day().or_else(local).or_else(absolute);
         parsed.map(|at| Some(at.clamp(BEFORE_ALL, AFTER_ALL))).ok_or_else(|| {
             invalid(
                 name,
-                "is a time, as RFC 3339 (2026-09-28T14:54:13Z) or as Unix seconds (1790607253.5)",
+                "is a date (2026-09-28), a time as RFC 3339 (2026-09-28T14:54:13Z), or Unix \
+                 seconds (1790607253.5)",
             )
         })
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        self.choice(name, &[("true", true), ("false", false)])
     }
 
     /// A whole number within bounds.
@@ -215,7 +241,8 @@ mod tests {
 
     fn parse(query: &str) -> Result<Params, Problem> {
         let req = TestRequest::with_uri(&format!("/v1/sessions?{query}")).to_http_request();
-        Params::parse(&req, &["agent_id", "after", "limit"], &["agent_id"])
+        let known = ["agent_id", "after", "before", "limit", "tz"];
+        Params::parse(&req, &known, &["agent_id"])
     }
 
     #[test]
@@ -247,5 +274,30 @@ mod tests {
         for nonsense in ["yesterday", "NaN", "inf", "1e300", "2026-13-01T00:00:00Z"] {
             assert!(parse(&format!("after={nonsense}")).unwrap().time("after").is_err());
         }
+    }
+
+    #[test]
+    fn a_date_is_its_first_instant_in_the_zone_and_includes_it_behind_after() {
+        let micros = |query: &str, name: &str| {
+            parse(query).unwrap().time(name).unwrap().unwrap().timestamp_micros()
+        };
+        let midnight = 1_790_553_600_000_000; // 2026-09-28T00:00:00Z
+        assert_eq!(micros("before=2026-09-28", "before"), midnight);
+        assert_eq!(micros("after=2026-09-28", "after"), midnight - 1);
+        assert_eq!(micros("after=2026-09-28T00:00:00Z", "after"), midnight);
+        let two_hours = 7_200_000_000;
+        for tz in ["Europe/Berlin", "europe/berlin"] {
+            let of = |bound: &str| format!("{bound}&tz={tz}");
+            assert_eq!(micros(&of("before=2026-09-28"), "before"), midnight - two_hours);
+            assert_eq!(micros(&of("after=2026-09-28T00:00"), "after"), midnight - two_hours);
+            // What has an offset of its own keeps it.
+            assert_eq!(micros(&of("after=2026-09-28T00:00:00Z"), "after"), midnight);
+            assert_eq!(micros(&of("after=1790553600"), "after"), midnight);
+        }
+        for wrong in ["after=2026-02-30", "after=2026-9-28", "before=28.09.2026"] {
+            let name = wrong.split('=').next().unwrap();
+            assert!(parse(wrong).unwrap().time(name).is_err(), "{wrong}");
+        }
+        assert!(parse("tz=Europe/Atlantis").is_err(), "also where no date needs it");
     }
 }

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::cursor::Key;
 use super::list::{self, Listing};
 use super::messages::Message;
-use super::openapi::Time;
+use super::openapi::{InZone, Time};
 use super::params::{Params, invalid};
 use super::session::Session;
 use super::sessions::visible;
@@ -37,6 +37,7 @@ const MATCHES: Listing = Listing {
         "role",
         "after",
         "before",
+        "tz",
     ],
     repeatable: &["agent_id"],
     order: Order::Desc,
@@ -143,7 +144,7 @@ impl<'a> SearchMatch<'a> {
 
 /// Messages that match, best first.
 #[utoipa::path(get, path = "/v1/search", tag = "Conversations",
-    params(
+    params(InZone,
         ("q" = String, Query, description = "Words, \"phrases\", -exclusions and prefixes*, in any \
             language: up to 1,000 letters and 32 terms, one of them a word that is wanted. A \
             quotation mark without its other one goes on to the end, and a star elsewhere than \

@@ -24,7 +24,7 @@ const INCLUDED_MESSAGES: u32 = 200;
 
 /// What the lists of sessions can be asked; `agent_id` stands last, since one of them has it in
 /// its path.
-const PARAMS: [&str; 14] = [
+const PARAMS: [&str; 15] = [
     "limit",
     "cursor",
     "order",
@@ -36,6 +36,7 @@ const PARAMS: [&str; 14] = [
     "started_before",
     "active_after",
     "active_before",
+    "tz",
     "min_messages",
     "include",
     "agent_id",

@@ -21,6 +21,7 @@ use super::sessions::visible;
 use super::watch::{Ended, KEY_CHECK, Watch};
 use super::{ApiState, Caller, CursorKeys, HeldAnswers};
 use crate::clock::Clock;
+use crate::domain::json_line::escape_separators;
 use crate::domain::session::SilenceLimits;
 use crate::gate::{KeyId, Share};
 use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
@@ -46,9 +47,13 @@ pub fn event_text(silence: SilenceLimits, clock: Clock, cursors: CursorKeys) -> 
     Box::new(move |position, change| {
         let row = Row::new(change, silence, clock.now());
         let id = id_line(&cursors, position);
-        let mut text = format!("event: {}\n{id}data: ", row.kind());
-        // JSON has no line ends in it. It is of strings and numbers, which always serialise.
-        text.push_str(&row.to_json().unwrap_or_default());
+        let mut text = format!(
+            "event: {}
+{id}data: ",
+            row.kind()
+        );
+        // It is of strings and numbers, which always serialise.
+        text.push_str(&escape_separators(&row.to_json().unwrap_or_default()));
         text.push_str("\n\n");
         text.into()
     })

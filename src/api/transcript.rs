@@ -13,25 +13,36 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::export::encode;
-use super::openapi::Selectors;
+use super::export::sheet::Sheet;
+use super::openapi::{ForSheets, Selectors};
 use super::params::{Params, invalid, path_id};
 use super::session::{only, session_key};
 use super::watch::Watch;
+use super::zone::Zone;
 use super::{ApiState, Caller, visits};
 use crate::problem::Problem;
 use crate::store::export::MessageWalk;
 use crate::store::keys::Scope;
 use crate::store::messages::MessageFilter;
 use body::Body;
-use local_time::Zone;
 use play::{Names, Play};
 use writer::{Transcript, Writer};
 
 /// Longest name of a file, without its extension.
 const LONGEST_NAME: usize = 80;
 
-const PARAMS: [&str; 7] =
-    ["format", "tz", "visit", "user_name", "assistant_name", "agent_id", "source"];
+const PARAMS: [&str; 10] = [
+    "format",
+    "tz",
+    "visit",
+    "user_name",
+    "assistant_name",
+    "bom",
+    "formula_guard",
+    "max_cell_chars",
+    "agent_id",
+    "source",
+];
 
 /// What the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
@@ -57,12 +68,12 @@ enum Format {
 /// another speaker's. Control characters are shown as pictures of themselves (`␛`).
 ///
 /// `json` is the session and its messages, `jsonl` an object for each message as `/messages` gives
-/// it, `csv` has the columns of `/v1/export/messages` and is safe to open as a sheet.
+/// it, `csv` has the columns of `/v1/export/messages`, and is written as there.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}/transcript", tag = "Conversations",
-    params(Selectors,
+    params(Selectors, ForSheets,
         ("format" = inline(Option<Format>), Query, description = "What the file is; `txt` by default."),
         ("tz" = Option<String>, Query, description = "The IANA's name of a time zone for `txt`, `md` \
-            and `csv`; UTC by default. `csv` keeps its times in UTC and has a further column \
+            and `csv`, in any case; UTC by default. `csv` keeps its times in UTC and has a further column \
             `local_time`. Refused with `json` and `jsonl`, whose times are UTC."),
         ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone."),
         ("user_name" = Option<String>, Query, max_length = 100,
@@ -144,6 +155,7 @@ struct Wanted {
     zone: Option<Zone>,
     names: Names,
     visit: Option<i64>,
+    sheet: Sheet,
 }
 
 impl Wanted {
@@ -161,7 +173,8 @@ impl Wanted {
         if let Some(name) = names.given().filter(|_| !matches!(format, Format::Txt | Format::Md)) {
             return Err(invalid(name, "is for txt and md; the other formats tell the role"));
         }
-        Ok(Self { format, zone, names, visit: visits::wanted(params)? })
+        let sheet = Sheet::wanted(params, format == Format::Csv)?;
+        Ok(Self { format, zone, names, visit: visits::wanted(params)?, sheet })
     }
 
     /// A name that every system takes, whatever the sender's id holds.

@@ -21,6 +21,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
 use super::http;
+use crate::api::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
 use crate::config::Secret;
 use download::Download;
 use spool::Spool;
@@ -72,9 +73,45 @@ struct Common {
     /// in FILE.part
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    sheet: SheetArgs,
+    /// The time zone of dates, and of times without an offset, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
     /// Go on with what an earlier run left in FILE.part
     #[arg(long)]
     resume: bool,
+}
+
+/// How CSV is written for those who open it in a spreadsheet.
+#[derive(Clone, Debug, clap::Args)]
+struct SheetArgs {
+    /// For csv: begin with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    bom: bool,
+    /// For csv: leave the text as it was said, also where a spreadsheet would take it for a formula
+    #[arg(long)]
+    no_formula_guard: bool,
+    /// For csv: cut longer cells, and say so at their end. 32767 is what Excel takes
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(i64::from(SHORTEST_CELL)..=i64::from(LONGEST_CELL)))]
+    max_cell_chars: Option<u32>,
+}
+
+impl SheetArgs {
+    /// What they ask for, which is refused where the file is not CSV.
+    fn wanted(&self, format: FileFormat) -> anyhow::Result<Sheet> {
+        let sheet = Sheet {
+            bom: self.bom,
+            formula_guard: !self.no_formula_guard,
+            max_cell_chars: self.max_cell_chars,
+        };
+        anyhow::ensure!(
+            matches!(format, FileFormat::Csv) || sheet == Sheet::default(),
+            "--bom, --no-formula-guard and --max-cell-chars are for --format csv"
+        );
+        Ok(sheet)
+    }
 }
 
 /// The file's format.
@@ -83,8 +120,8 @@ enum FileFormat {
     /// A JSON object a line
     #[default]
     Jsonl,
-    /// With a header, RFC 4180; cells that a spreadsheet would take for a formula begin with an
-    /// apostrophe
+    /// With a header, RFC 4180; an apostrophe stands before what a spreadsheet would take for a
+    /// formula, unless --no-formula-guard leaves it out
     Csv,
     /// Apache Parquet, compressed with zstd
     Parquet,
@@ -101,7 +138,7 @@ struct MessageFilters {
     /// Only by this role, such as `user`
     #[arg(long)]
     role: Option<String>,
-    /// Only later than this: RFC 3339 or Unix seconds
+    /// Only later than this: a date, whose day is included, RFC 3339 or Unix seconds
     #[arg(long, value_name = "TIME")]
     after: Option<String>,
     /// Only earlier than this
@@ -129,7 +166,8 @@ struct SessionFilters {
     /// Only those that were opened by `room.join` or `chat.push`
     #[arg(long, value_name = "EVENT")]
     opened_by: Option<String>,
-    /// Only those that started later than this: RFC 3339 or Unix seconds
+    /// Only those that started later than this: a date, whose day is included, RFC 3339 or Unix
+    /// seconds
     #[arg(long, value_name = "TIME")]
     started_after: Option<String>,
     /// Only those that started earlier than this
@@ -193,11 +231,13 @@ impl SessionFilters {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (name, query, common) = match args.what {
+    let (name, mut query, common) = match args.what {
         What::Messages { filters, common } => ("messages", filters.query(), common),
         What::Sessions { filters, common } => ("sessions", filters.query(), common),
     };
-    let Common { url, key, ca_file, format, output, resume } = common;
+    let Common { url, key, ca_file, format, output, sheet, tz, resume } = common;
+    let sheet = sheet.wanted(format)?;
+    query.extend(tz.map(|zone| ("tz", zone)));
     let client = http::client(&url, ca_file.as_deref())?;
     let download = Download::new(client, &url, name, &query, key)?;
     let mut spool = Spool::open(&output, download.question(), resume)?;
@@ -211,7 +251,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })?;
     progress.set_message("writing the file");
     let rows = spool.rows();
-    tokio::task::spawn_blocking(move || convert::finish(spool, format, name, &output)).await??;
+    tokio::task::spawn_blocking(move || convert::finish(spool, format, sheet, name, &output))
+        .await??;
     progress.finish_and_clear();
     let mut out = String::new();
     writeln!(out, "{name:<24}{:>12}", HumanCount(rows).to_string())?;

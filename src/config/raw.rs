@@ -57,6 +57,10 @@ pub struct ServeArgs {
     /// [default: none]
     #[arg(long, env = "VERBATIM_TRUSTED_PROXIES", value_name = "LIST")]
     pub trusted_proxies: Option<String>,
+    /// Origins whose pages may read the API in a browser, such as `https://app.example.com`,
+    /// comma-separated, or * for every one [default: none]
+    #[arg(long, env = "VERBATIM_CORS_ORIGIN", value_name = "LIST")]
+    pub cors_origin: Option<String>,
     /// A session is live for this long after its last event [default: 2m]
     #[arg(long, env = "VERBATIM_LIVE_FOR", value_name = "DURATION")]
     pub live_for: Option<String>,
@@ -118,6 +122,7 @@ pub(super) struct File {
     pub(super) max_body: Option<String>,
     pub(super) inbox_quota: Option<String>,
     pub(super) trusted_proxies: Option<Vec<String>>,
+    pub(super) cors_origin: Option<Vec<String>>,
     pub(super) live_for: Option<String>,
     pub(super) ended_after: Option<String>,
     pub(super) visit_gap: Option<String>,

@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod continuation;
 pub mod delivery;
 pub mod ids;
+pub mod json_line;
 pub mod roles;
 pub mod session;
 pub mod text;

@@ -1,14 +1,15 @@
 //! What holds for every request, on the way in and on the way out: whose it is ([`Proxies`]),
 //! whether its address has failed too often ([`Failures`]), how much memory bodies may take
 //! ([`Bodies`]) and how they are read ([`body`]), how a limited amount is shared ([`Shares`]), how
-//! quick the other end has to be ([`Pace`]), and the headers that keep a browser from harm
-//! ([`headers`]).
+//! quick the other end has to be ([`Pace`]), which other origins may read answers ([`Cors`]), and the
+//! headers that keep a browser from harm ([`headers`]).
 //!
 //! It never refuses what is right: a good delivery or key passes whatever others do behind the
 //! same address.
 
 mod bodies;
 pub mod body;
+mod cors;
 mod failures;
 pub mod headers;
 mod pace;
@@ -21,6 +22,7 @@ use actix_web::dev::RequestHead;
 use uuid::Uuid;
 
 pub use bodies::{Bodies, Full, Room};
+pub use cors::{Cors, CorsAnswer};
 pub use failures::{Failures, TooMany};
 pub use pace::Pace;
 pub use proxies::Proxies;
@@ -44,6 +46,8 @@ pub struct Gate {
     pub proxies: Proxies,
     /// Failed authentications by address.
     pub failures: Failures,
+    /// Which other origins' pages may read answers.
+    pub cors: Cors,
     /// Lines in the log without valid credentials by address.
     pub lines: Failures,
     /// Room for bodies that are being read.
@@ -60,6 +64,7 @@ impl Gate {
             proxies,
             failures: Failures::new(clock.clone()),
             lines: Failures::lines(clock),
+            cors: Cors::default(),
             bodies: Bodies::for_bodies_of(max_body_bytes),
             strict_transport: false,
         }
@@ -93,6 +98,7 @@ impl Default for Gate {
             proxies: Proxies::default(),
             failures: Failures::default(),
             lines: Failures::lines(Clock::system()),
+            cors: Cors::default(),
             bodies: Bodies::default(),
             strict_transport: false,
         }

@@ -1,6 +1,9 @@
 //! Partitions, made ahead of time: months of messages and of their search documents, days of the
 //! log of deliveries.
 //!
+//! The same job keeps the indexes of the log of deliveries up to date that are not written along with
+//! their rows.
+//!
 //! A row whose time has no partition goes to the default one, so nothing is refused when this job
 //! is late; when it makes a partition after all, it moves such rows there.
 
@@ -61,7 +64,27 @@ pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Err
     for partition in wanted(now.date_naive()) {
         make(&mut connection, &partition).await?;
     }
+    summarise(&mut connection).await?;
     connection.close().await
+}
+
+/// Brings the indexes of the log of deliveries up to what came since the last look: without that a
+/// part of the log is read for every session that somebody looks for.
+async fn summarise(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "SELECT brin_summarize_new_values(index.indexrelid)
+         FROM pg_inherits AS day
+         JOIN pg_index AS index ON index.indrelid = day.inhrelid
+         JOIN pg_class AS class ON class.oid = index.indexrelid
+         JOIN pg_am AS method ON method.oid = class.relam
+         WHERE day.inhparent = 'deliveries'::regclass
+             AND method.amname = 'brin'
+             AND pg_relation_size(index.indrelid) > 0
+             AND index.indisvalid",
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// The names of those that should be there and are not, without making them.

@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+use crate::domain::json_line::escape_separators;
 use crate::problem::REQUEST_ID;
 
 /// What is logged where `RUST_LOG` says nothing: our own lines, and the warnings of others.
@@ -94,17 +95,17 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Ok(id) = REQUEST_ID.try_with(Clone::clone) else {
-            return self.lines.format_event(context, writer, event);
-        };
         let mut line = String::new();
         self.lines.format_event(context, Writer::new(&mut line), event)?;
-        if let Some(body) = line.strip_suffix(self.end) {
+        if let Ok(id) = REQUEST_ID.try_with(Clone::clone)
+            && let Some(body) = line.strip_suffix(self.end)
+        {
             line.truncate(body.len());
             (self.add)(&mut line, &id)?;
             line.push_str(self.end);
         }
-        writer.write_str(&line)
+        // A line for a person stays one line, too.
+        writer.write_str(&escape_separators(&line))
     }
 }
 
@@ -167,6 +168,38 @@ mod tests {
         assert_eq!((&lines[0]["message"], &lines[0]["count"]), (&"inside".into(), &1.into()));
         assert_eq!(lines[0]["request_id"], "a\"b");
         assert!(lines[1].get("request_id").is_none());
+    }
+
+    #[test]
+    fn a_line_is_a_line_whatever_is_logged() {
+        let said = "a\u{2028}b\u{2029}c\u{85}d";
+        for json_lines in [true, false] {
+            let out = Written::default();
+            let writer = out.clone();
+            let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+            let layer = if json_lines {
+                layer.fmt_fields(JsonFields::new()).event_format(json()).boxed()
+            } else {
+                layer.event_format(pretty(false)).boxed()
+            };
+            let subscriber = tracing_subscriber::registry().with(layer);
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(agent = %said, "{said}");
+                REQUEST_ID.sync_scope(said.into(), || tracing::info!("inside"));
+            });
+            let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains(['\u{85}', '\u{2028}', '\u{2029}']), "{text}");
+            assert_eq!(text.lines().count(), 2);
+            if json_lines {
+                let lines: Vec<serde_json::Value> =
+                    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                assert_eq!(
+                    (&lines[0]["agent"], &lines[0]["message"]),
+                    (&said.into(), &said.into())
+                );
+                assert_eq!(lines[1]["request_id"], said);
+            }
+        }
     }
 
     #[test]

@@ -68,6 +68,35 @@ async fn each_format_is_written_as_the_service_would_and_nothing_else_is_said() 
 }
 
 #[tokio::test]
+async fn a_sheet_is_written_as_the_service_would_write_it() {
+    let app = talk().await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sheet.csv").to_str().unwrap().to_owned();
+    let csv = ["messages", "--format", "csv"];
+    for (flags, query) in [
+        (&["--bom"] as &[&str], "bom=true"),
+        (&["--no-formula-guard"], "formula_guard=false"),
+        (&["--bom", "--max-cell-chars", "100"], "bom=true&max_cell_chars=100"),
+        (&["--after", "2026-09-28", "--tz", "Asia/Tokyo"], "after=2026-09-28&tz=Asia/Tokyo"),
+    ] {
+        let output = export(&app.address, &path, &[&csv[..], flags].concat()).await;
+        assert!(output.status.success(), "{}", stderr(&output));
+        let written = std::fs::read_to_string(&path).unwrap();
+        let asked = format!("/v1/export/messages?format=csv&{query}");
+        // The test's client leaves the mark out.
+        let sent = app.get(&asked).await.text;
+        assert_eq!(written.trim_start_matches('\u{FEFF}'), sent.trim_start_matches('\u{FEFF}'));
+        assert_eq!(written.starts_with('\u{FEFF}'), flags.contains(&"--bom"), "{flags:?}");
+    }
+    let wrong = export(&app.address, &path, &["messages", "--bom"]).await;
+    assert!(
+        !wrong.status.success() && stderr(&wrong).contains("--format csv"),
+        "{}",
+        stderr(&wrong)
+    );
+}
+
+#[tokio::test]
 async fn filters_go_along() {
     let app = talk().await;
     let folder = TempDir::new().unwrap();

@@ -5,6 +5,7 @@
 mod api;
 mod backup;
 mod corpus;
+mod cors;
 mod crash;
 mod doctor;
 mod durability;
@@ -17,6 +18,7 @@ mod import;
 mod inbox;
 mod keys;
 mod limits;
+mod lines;
 mod logs;
 mod metrics;
 mod openapi;

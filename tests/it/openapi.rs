@@ -224,10 +224,14 @@ async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond(
     let mut asked = 0;
     for (name, operation) in operations() {
         let Some(path) = name.strip_prefix("get ") else { continue };
-        let needed = if path == "/v1/search" { "q=hours&" } else { "" };
         for param in operation["parameters"].as_array().into_iter().flatten() {
             let (schema, param) = (&param["schema"], param["name"].as_str().unwrap());
             let Some(least) = schema["minimum"].as_i64() else { continue };
+            let needed = match (path, param) {
+                ("/v1/search", _) => "q=hours&",
+                (_, "max_cell_chars") => "format=csv&",
+                _ => "",
+            };
             let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
             for (value, taken) in [
                 (i128::from(least) - 1, false),

@@ -37,6 +37,7 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
         ("max-body", "'of-the-file'"),
         ("inbox-quota", "'of-the-file'"),
         ("trusted-proxies", "['of-the-file']"),
+        ("cors-origin", "['of-the-file']"),
         ("live-for", "'of-the-file'"),
         ("ended-after", "'of-the-file'"),
         ("visit-gap", "'of-the-file'"),

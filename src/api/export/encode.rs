@@ -1,8 +1,10 @@
 //! Rows as bytes, in the format that is asked for.
 
+use super::csv_rows::CsvRows;
 use super::parquet_rows::ParquetRows;
+use super::sheet::Sheet;
 use super::table::{Cell, Column, write_json};
-use super::{csv_rows, parquet_rows};
+use crate::domain::json_line::escape_separators_from;
 
 /// What a file of rows is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
@@ -10,7 +12,7 @@ use super::{csv_rows, parquet_rows};
 pub(crate) enum Format {
     /// A JSON object a line.
     Jsonl,
-    /// RFC 4180.
+    /// RFC 4180, with an apostrophe before what a spreadsheet would take for a formula.
     Csv,
     /// Apache Parquet.
     Parquet,
@@ -49,27 +51,24 @@ pub(crate) struct Encoder {
 
 enum Inner {
     Jsonl(Vec<u8>),
-    Csv(Box<csv::Writer<Vec<u8>>>),
+    Csv(CsvRows),
     Parquet(Box<ParquetRows>),
 }
 
 impl Encoder {
-    /// Begins a file of rows of some columns, which together are called `name`.
+    /// Begins a file of rows of some columns, which together are called `name`. `sheet` is for CSV
+    /// alone.
     pub(crate) fn new(
         format: Format,
         columns: &'static [Column],
         name: &str,
         with_cursor: bool,
+        sheet: Sheet,
     ) -> anyhow::Result<Self> {
         let inner = match format {
             Format::Jsonl => Inner::Jsonl(Vec::new()),
-            Format::Csv => {
-                let header = csv_rows::header(columns, with_cursor)?;
-                Inner::Csv(Box::new(csv_rows::writer(header)))
-            }
-            Format::Parquet => {
-                Inner::Parquet(Box::new(parquet_rows::ParquetRows::new(columns, name)?))
-            }
+            Format::Csv => Inner::Csv(CsvRows::new(columns, with_cursor, sheet)),
+            Format::Parquet => Inner::Parquet(Box::new(ParquetRows::new(columns, name)?)),
         };
         Ok(Self { columns, inner })
     }
@@ -79,10 +78,12 @@ impl Encoder {
     pub(crate) fn row(&mut self, cells: &[Cell<'_>], cursor: Option<&str>) -> anyhow::Result<()> {
         match &mut self.inner {
             Inner::Jsonl(out) => {
+                let start = out.len();
                 write_json(out, self.columns, cells)?;
+                escape_separators_from(out, start);
                 end_line(out, cursor);
             }
-            Inner::Csv(out) => csv_rows::row(out, cells, cursor)?,
+            Inner::Csv(rows) => rows.row(cells, cursor),
             Inner::Parquet(file) => file.row(cells)?,
         }
         Ok(())
@@ -92,10 +93,7 @@ impl Encoder {
     pub(crate) fn take(&mut self) -> anyhow::Result<Vec<u8>> {
         match &mut self.inner {
             Inner::Jsonl(out) => Ok(std::mem::take(out)),
-            Inner::Csv(out) => {
-                let written = std::mem::replace(out.as_mut(), csv_rows::writer(Vec::new()));
-                Ok(written.into_inner().map_err(csv::IntoInnerError::into_error)?)
-            }
+            Inner::Csv(rows) => Ok(rows.take()),
             Inner::Parquet(file) => file.take(),
         }
     }

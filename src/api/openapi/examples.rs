@@ -61,9 +61,11 @@ fn by_name(name: &str) -> Option<Value> {
             json!("2026-09-29T00:00:00Z")
         }
         "has_more" | "signed" | "writable" | "reachable" | "hit" | "with_cursor" => json!(true),
-        "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words" => {
+        "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words"
+        | "bom" | "formula_guard" => {
             json!(false)
         }
+        "max_cell_chars" => json!(32_767),
         "confidence" | "silence_before_seconds" => json!(0.8),
         "q" | "text" | "read_as" => json!("opening hours"),
         "forgiven" | "incomplete" => json!([]),

@@ -17,7 +17,9 @@ use actix_web::HttpResponse;
 use serde_json::Value;
 use utoipa::OpenApi;
 
-pub(super) use shared::{AgentId, Expiry, Paging, ScopeName, Selectors, SessionFilters, Time};
+pub(super) use shared::{
+    AgentId, Expiry, ForSheets, InZone, Paging, ScopeName, Selectors, SessionFilters, Time,
+};
 
 use crate::api::{
     agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,

@@ -55,11 +55,40 @@ pub(in crate::api) struct SessionFilters {
     active_after: Option<Time>,
     /// Last active earlier than this.
     active_before: Option<Time>,
+    /// The zone of dates, and of times without an offset; UTC by default.
+    tz: Option<String>,
     /// With so many messages or more.
     #[param(minimum = 0)]
     min_messages: Option<i64>,
     /// With the first 200 messages of each.
     include: Option<String>,
+}
+
+/// Whatever takes times.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct InZone {
+    /// The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
+    /// default.
+    tz: Option<String>,
+}
+
+/// Whatever can be CSV.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct ForSheets {
+    /// For csv: begin with U+FEFF, by which Excel knows UTF-8.
+    #[param(default = false)]
+    bom: Option<bool>,
+    /// For csv: put an apostrophe before each `=`, `+`, `-` and `@` with which a formula could begin,
+    /// at the start of a cell and after a `;`, a tab or a line break in it. It cannot be undone: with
+    /// `false` the text is as it was said.
+    #[param(default = true)]
+    formula_guard: Option<bool>,
+    /// For csv: cut longer cells, at whose end it is said. 32767 is what Excel takes; emoji count as
+    /// two. All of the text without it.
+    #[param(minimum = 100, maximum = 67_108_864)]
+    max_cell_chars: Option<u32>,
 }
 
 /// A time as callers send it.
@@ -71,9 +100,11 @@ pub(in crate::api) struct AgentId;
 /// A scope as callers send it.
 pub(in crate::api) struct ScopeName;
 
-/// What follows the year and its hyphen.
-const REST_OF_TIME: &str = "((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|\
-    (0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?\
+/// The month and the day.
+const MONTH_AND_DAY: &str = "((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|\
+    (0[13578]|1[02])-31)";
+/// What follows the date.
+const REST_OF_TIME: &str = "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?\
     (Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])";
 
 impl ToSchema for Time {}
@@ -85,7 +116,7 @@ impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::String))
-            .pattern(Some(format!("^20[1-9][0-9]-{REST_OF_TIME}$")))
+            .pattern(Some(format!("^20[1-9][0-9]-{MONTH_AND_DAY}({REST_OF_TIME})?$")))
             .build();
         let seconds = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Number))
@@ -95,16 +126,21 @@ impl PartialSchema for Time {
         AnyOfBuilder::new()
             .item(text)
             .item(seconds)
-            .description(Some("RFC 3339, or Unix seconds; between 2010 and 2100."))
-            .examples([json!("2026-09-28T14:54:13Z"), json!(1_790_607_253.5)])
+            .description(Some(
+                "A date, RFC 3339, or Unix seconds; between 2010 and 2100. A date is the first \
+                 instant of that day in `tz`, which `after` and `…_after` then include: from one \
+                 date to the next is a day.",
+            ))
+            .examples([json!("2026-09-28T14:54:13Z"), json!("2026-09-28"), json!(1_790_607_253.5)])
             .into()
     }
 }
 
 impl PartialSchema for Expiry {
     fn schema() -> RefOr<Schema> {
-        let time = format!("20(2[7-9]|[3-9][0-9])-{REST_OF_TIME}");
-        text("A duration from now such as `90d`, or a time to come such as `2027-01-31T00:00:00Z`.")
+        let time = format!("20(2[7-9]|[3-9][0-9])-{MONTH_AND_DAY}({REST_OF_TIME})?");
+        text("A duration from now such as `90d`, or a date or time to come such as `2027-01-31`, which is \
+          its beginning in UTC, or `2027-01-31T08:00:00Z`.")
             .pattern(Some(format!("^([1-9][0-9]{{0,3}}(s|m|h|d)|{time})$")))
             .examples([json!("90d"), json!("2030-01-31T00:00:00Z")])
             .into()

@@ -6,28 +6,9 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use crate::api::params::{Params, invalid};
-use crate::problem::Problem;
-
-/// A time zone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Zone(Tz);
+use crate::api::zone::Zone;
 
 impl Zone {
-    pub(super) const UTC: Self = Self(Tz::UTC);
-
-    /// The one that `tz=` names, if it does.
-    pub(super) fn wanted(params: &Params) -> Result<Option<Self>, Problem> {
-        let Some(text) = params.text("tz") else { return Ok(None) };
-        // A plus that was not percent-encoded arrives as a space: `Etc/GMT+3`. No name holds one.
-        let zone = text.replace(' ', "+").parse().map_err(|_| {
-            let what = "is a time zone by its name in the IANA's list, capitals included: \
-                        Europe/Berlin, America/New_York, UTC";
-            invalid("tz", what)
-        })?;
-        Ok(Some(Self(zone)))
-    }
-
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         self.0.name()

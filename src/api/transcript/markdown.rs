@@ -88,9 +88,9 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
     use uuid::Uuid;
 
-    use super::super::local_time::Zone;
     use super::super::play::Names;
     use super::*;
+    use crate::api::zone::Zone;
 
     /// What means something in Markdown, somewhere.
     const PIECES: [&str; 60] = [

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::local_time::{Zone, in_words, length_in_words};
+use super::local_time::{in_words, length_in_words};
 use crate::api::params::{Params, invalid};
+use crate::api::zone::Zone;
 use crate::problem::Problem;
 use crate::store::sessions::SessionRow;
 

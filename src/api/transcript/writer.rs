@@ -6,12 +6,14 @@ use std::io::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::play::OneVisit;
-use super::{Format, Play, Wanted, Zone, markdown, script};
+use super::{Format, Play, Wanted, markdown, script};
 use crate::api::export::encode::{self, Encoder};
 use crate::api::export::table::{self, Cell, Column, Kind};
 use crate::api::messages::Message;
 use crate::api::session::Session;
+use crate::api::zone::Zone;
 use crate::api::{ApiState, visits};
+use crate::domain::json_line::escape_separators_from;
 use crate::store::export::ExportedMessage;
 use crate::store::sessions::SessionRow;
 
@@ -57,7 +59,7 @@ impl Wanted {
         within: Option<(DateTime<Utc>, DateTime<Utc>)>,
         state: &ApiState,
     ) -> anyhow::Result<Writer> {
-        let Self { format, zone, names, visit } = self;
+        let Self { format, zone, names, visit, sheet } = self;
         let longest_silence = visits::longest_silence(session, state);
         let play = Play::new(zone.unwrap_or(Zone::UTC), names, longest_silence);
         let one = visit.zip(within);
@@ -84,7 +86,7 @@ impl Wanted {
             Format::Csv => {
                 let columns: &[Column] =
                     if zone.is_some() { &WITH_LOCAL_TIME } else { &table::MESSAGES };
-                let rows = Encoder::new(encode::Format::Csv, columns, "messages", false)?;
+                let rows = Encoder::new(encode::Format::Csv, columns, "messages", false, sheet)?;
                 Inner::Csv { rows, zone }
             }
         };
@@ -108,7 +110,9 @@ impl Writer {
                 serde_json::to_writer(out, &json())?;
             }
             Inner::Jsonl => {
+                let start = out.len();
                 serde_json::to_writer(&mut *out, &json())?;
+                escape_separators_from(out, start);
                 out.push(b'\n');
             }
             Inner::Csv { rows, zone } => {

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::domain::json_line::escape_separators;
+
 /// How it stands with one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -143,7 +145,8 @@ impl Report {
 
     /// For a machine.
     pub(super) fn json(&self) -> String {
-        serde_json::json!({ "status": self.worst(), "checks": self.findings }).to_string()
+        let report = serde_json::json!({ "status": self.worst(), "checks": self.findings });
+        escape_separators(&report.to_string()).into_owned()
     }
 }
 

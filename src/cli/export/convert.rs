@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::FileFormat;
 use super::spool::{Spool, beside};
 use crate::api::export::encode::{Encoder, Format};
+use crate::api::export::sheet::Sheet;
 use crate::api::export::table::{self, Column};
 
 /// Rows that are written at a time.
@@ -19,6 +20,7 @@ const ROWS: usize = 1_000;
 pub(super) fn finish(
     spool: Spool,
     format: FileFormat,
+    sheet: Sheet,
     name: &str,
     output: &Path,
 ) -> anyhow::Result<()> {
@@ -30,7 +32,7 @@ pub(super) fn finish(
     let columns: &'static [Column] =
         if name == "sessions" { &table::SESSIONS } else { &table::MESSAGES };
     let new = beside(output, ".new");
-    let made = convert(spool.path(), &new, format, columns, name)
+    let made = convert(spool.path(), &new, (format, sheet), columns, name)
         .and_then(|()| Ok(fs::rename(&new, output)?))
         .with_context(|| format!("cannot write {}", output.display()));
     if made.is_err() {
@@ -44,12 +46,12 @@ pub(super) fn finish(
 fn convert(
     rows: &Path,
     new: &Path,
-    format: Format,
+    (format, sheet): (Format, Sheet),
     columns: &'static [Column],
     name: &str,
 ) -> anyhow::Result<()> {
     let (mut rows, mut out) = (BufReader::new(File::open(rows)?), File::create(new)?);
-    let mut encoder = Encoder::new(format, columns, name, false)?;
+    let mut encoder = Encoder::new(format, columns, name, false, sheet)?;
     let mut line = String::new();
     for number in 1.. {
         line.clear();

@@ -10,6 +10,7 @@ use super::Query;
 use super::spool::Spool;
 use crate::cli::http;
 use crate::config::Secret;
+use crate::domain::json_line::escape_separators_from;
 
 /// Longest silence in the middle of an answer. A filter that lets little through keeps the service
 /// looking for a while.
@@ -120,7 +121,10 @@ fn split(line: &[u8]) -> anyhow::Result<(Vec<u8>, &str)> {
     };
     let (row, cursor) =
         parts().context("this is no export of Verbatim: a row came without its cursor")?;
-    Ok(([row, b"}"].concat(), cursor))
+    let mut row = [row, b"}"].concat();
+    // An older service sends them as they are.
+    escape_separators_from(&mut row, 0);
+    Ok((row, cursor))
 }
 
 /// The answer, if it is one with rows.

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::domain::json_line::escape_separators_from;
+
 /// Answered deliveries that may wait for the disk before their senders wait too.
 const WAITING_MAX: usize = 1_024;
 
@@ -77,11 +79,15 @@ fn open_at_end(path: &Path) -> io::Result<File> {
 /// no more than a moment's.
 fn write_all(file: File, mut waiting: mpsc::Receiver<Record>) -> io::Result<()> {
     let mut out = BufWriter::new(file);
+    let mut line = Vec::new();
     while let Some(first) = waiting.blocking_recv() {
         let mut next = Some(first);
         while let Some(record) = next {
-            serde_json::to_writer(&mut out, &record)?;
-            out.write_all(b"\n")?;
+            line.clear();
+            serde_json::to_writer(&mut line, &record)?;
+            escape_separators_from(&mut line, 0);
+            line.push(b'\n');
+            out.write_all(&line)?;
             next = waiting.try_recv().ok();
         }
         out.flush()?;
@@ -103,6 +109,22 @@ mod tests {
             timestamp: RawValue::from_string("1790607268.8956978".into()).unwrap(),
             sha256: "00".into(),
         }
+    }
+
+    #[tokio::test]
+    async fn a_record_is_a_line_whatever_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = Ledger::open(&path).unwrap();
+        for said in ["a\u{2028}b\u{85}", "c\u{2029}\nd"] {
+            ledger.lines().send(record(said)).await.unwrap();
+        }
+        ledger.close().await.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.split(['\n', '\u{85}', '\u{2028}', '\u{2029}']).collect();
+        assert_eq!((lines.len(), lines[2]), (3, ""));
+        let second: Record = serde_json::from_str(lines[1]).unwrap();
+        assert_eq!(second.message.as_deref(), Some("c\u{2029}\nd"));
     }
 
     #[tokio::test]

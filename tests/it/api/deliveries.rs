@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 use verbatim::decode::decode;
-use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
+use verbatim::domain::{Arrival, DeliveryId, Evidence, SessionId, SourceName, Unreadable};
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::Scope;
 
@@ -157,6 +157,147 @@ async fn deliveries_are_found_by_outcome_source_type_and_time() {
         wrong.json()["detail"],
         "`outcome` is one of: stored, duplicate, test, unhandled, quarantined."
     );
+}
+
+/// A message of some agent and session.
+fn message_of(agent: &str, session: &str, text: &str) -> String {
+    message(text)
+        .replace(r#""agent_id":"A""#, &format!(r#""agent_id":"{agent}""#))
+        .replace(r#""session_id":"s""#, &format!(r#""session_id":"{session}""#))
+}
+
+#[actix_web::test]
+async fn deliveries_are_found_by_agent_and_session() {
+    let api = TestApi::start().await;
+    drain(
+        &api,
+        &[
+            arrival(message_of("A", "s", "one"), at(0)),
+            arrival(message_of("A", "t", "two"), at(1)),
+            arrival(message_of("B", "s", "three"), at(2)),
+            arrival(message_of("A", "s", "one"), at(3)),
+            arrival("no JSON", at(4)),
+            arrival(message_of("A", "s", "four"), at(5)),
+        ],
+    )
+    .await;
+    let id = |agent: &str, session: &str| {
+        SessionId::of(&SourceName::default(), agent, session).0.to_string()
+    };
+    let bound = api.key(&[Scope::Admin], Some(&["B"])).await;
+    for (query, seconds) in [
+        ("agent_id=A", &[5_i64, 3, 1, 0] as &[i64]),
+        ("agent_id=A&agent_id=B&order=asc", &[0, 1, 2, 3, 5]),
+        ("agent_id=C", &[]),
+        ("session_id=s", &[5, 3, 2, 0]),
+        ("session_id=s&agent_id=A", &[5, 3, 0]),
+        ("session_id=s&agent_id=A&outcome=duplicate", &[3]),
+        ("session_id=s&outcome=stored&order=asc", &[0, 2, 5]),
+        ("session_id=nobody", &[]),
+        (&format!("session_id={}", id("A", "s")), &[5, 3, 0]),
+        (&format!("session_id={}&agent_id=B", id("A", "s")), &[]),
+        ("session_id=t&event_type=chat.push&received_after=1790607253", &[1]),
+    ] {
+        let expected: Vec<_> = seconds
+            .iter()
+            .map(|second| at(*second).to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+            .collect();
+        let page = api.get(&format!("/v1/deliveries?{query}")).await;
+        assert_eq!(page.column("received_at"), expected, "{query}");
+        let theirs = page.json()["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["agent_id"] == "B")
+            .count();
+        let page = api.get_as(&bound, &format!("/v1/deliveries?{query}")).await;
+        assert_eq!(page.column("received_at").len(), theirs, "{query}");
+    }
+    let repeat = api.get("/v1/deliveries?outcome=duplicate").await.json();
+    let repeat = &repeat["data"][0];
+    assert_eq!((&repeat["agent_id"], &repeat["session_id"]), (&json!("A"), &json!("s")));
+    // The log outlives its conversation, which then has no name any more.
+    sqlx::query("DELETE FROM sessions WHERE sender_session_id = 't'")
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    assert!(api.get("/v1/deliveries?session_id=t").await.column("id").is_empty());
+    let gone = api.get(&format!("/v1/deliveries?session_id={}", id("A", "t"))).await;
+    assert_eq!(gone.column("agent_id"), ["A"]);
+}
+
+#[actix_web::test]
+async fn what_is_rare_is_looked_for_a_part_of_the_log_at_a_time() {
+    let api = TestApi::start().await;
+    let rare = [
+        arrival(message_of("rare", "s", "first"), at(-200_000)),
+        arrival(message_of("rare", "s", "last"), at(1)),
+    ];
+    drain(&api, &rare).await;
+    let many = "INSERT INTO deliveries
+             (id, received_at, source, outcome, agent_id, signed, stale, test, body)
+         SELECT
+             uuid_generate(number), $1::timestamptz - number * interval '1 second', 'default', 'stored',
+             'frequent', true, false, false, ''
+         FROM generate_series(1, 100500) AS number";
+    let many = many.replace("uuid_generate(number)", "md5(number::text)::uuid");
+    sqlx::query(sqlx::AssertSqlSafe(many)).bind(at(0)).execute(api.database.pool()).await.unwrap();
+
+    for order in ["desc", "asc"] {
+        let list = format!("/v1/deliveries?agent_id=rare&order={order}");
+        let first = api.get(&list).await;
+        assert_eq!(first.column("id").len(), 1, "{order}: the page ends before its limit");
+        assert_eq!(first.json()["has_more"], true);
+        assert!(first.header("link").is_some());
+        assert_eq!(api.walk(&list, "id").await.len(), 2, "{order}");
+        // What an index leads to is found at once.
+        let list = format!("/v1/deliveries?session_id=s&order={order}");
+        assert_eq!(api.get(&list).await.column("id").len(), 2, "{order}");
+        let list = format!("/v1/deliveries?agent_id=frequent&order={order}");
+        assert_eq!(api.get(&list).await.column("id").len(), 50, "{order}");
+        // Where a page ends must not tell how much there is of others.
+        let bound = api.key(&[Scope::Admin], Some(&["rare"])).await;
+        let page = api.get_as(&bound, &format!("/v1/deliveries?order={order}")).await;
+        assert_eq!((page.column("id").len(), &page.json()["has_more"]), (2, &json!(false)));
+    }
+}
+
+#[actix_web::test]
+async fn a_session_is_found_in_the_log_without_reading_it() {
+    let api = TestApi::start().await;
+    let pool = api.database.pool();
+    verbatim::jobs::partitions::run_once(pool, now()).await.unwrap();
+    let many: Vec<_> = (0..1_500)
+        .map(|number| {
+            let session = format!("s{}", number / 50);
+            arrival(
+                message_of("A", &session, &format!("{number} {}", "x".repeat(1_500))),
+                now() + TimeDelta::milliseconds(number),
+            )
+        })
+        .collect();
+    drain(&api, &many).await;
+    verbatim::jobs::partitions::run_once(pool, now()).await.unwrap();
+    assert_eq!(api.get("/v1/deliveries?session_id=s7&limit=499").await.column("id").len(), 50);
+
+    let id = SessionId::of(&SourceName::default(), "A", "s7").0;
+    sqlx::query("ANALYZE deliveries").execute(pool).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("SET enable_seqscan = off").execute(&mut *connection).await.unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
+         SELECT id FROM deliveries_2026_09_28 WHERE session_id = '{id}'"
+    )))
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("Bitmap Index Scan on deliveries_2026_09_28_session_id_idx"), "{plan}");
+    let removed = plan
+        .split("Rows Removed by Index Recheck: ")
+        .nth(1)
+        .map_or(0, |rest| rest.lines().next().unwrap().parse::<u32>().unwrap());
+    assert!(removed < 700, "most pages were passed by: {plan}");
 }
 
 #[actix_web::test]

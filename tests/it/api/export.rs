@@ -354,3 +354,72 @@ async fn no_cell_of_an_export_or_a_transcript_is_a_formula() {
         assert_eq!(cells, expected, "{path}");
     }
 }
+
+/// Texts of the column `message`.
+fn messages(csv: &Answer) -> Vec<String> {
+    let mut reader = csv::Reader::from_reader(&csv.body[..]);
+    let at = reader.headers().unwrap().iter().position(|name| name == "message").unwrap();
+    reader.records().map(|row| row.unwrap()[at].to_owned()).collect()
+}
+
+const SHEETS: [&str; 2] =
+    ["/v1/export/messages?format=csv", "/v1/sessions/s/transcript?format=csv&tz=Europe/Paris"];
+
+#[actix_web::test]
+async fn a_sheet_that_splits_at_semicolons_finds_no_formula_either() {
+    let api = TestApi::start().await;
+    let texts = ["prix;=1+1;x", "a\n-2+3\ttotal", "x; \"@SUM(A1)\"", "fin;bien"];
+    let said: Vec<(&str, &str)> = texts.iter().map(|text| ("user", *text)).collect();
+    Row::new("A", "s").store_with(api.database.pool(), &said).await;
+    for path in SHEETS {
+        let guarded = api.get(path).await;
+        assert!(guarded.text().contains(",\"prix;'=1+1;x\","), "quoted: {}", guarded.text());
+        assert_eq!(
+            messages(&guarded),
+            ["prix;'=1+1;x", "a\n'-2+3\ttotal", "x;' \"@SUM(A1)\"", "fin;bien"]
+        );
+        for delimiter in [b';', b'\t', b','] {
+            let mut reader = csv::ReaderBuilder::new();
+            let reader = reader.delimiter(delimiter).has_headers(false).flexible(true);
+            for row in reader.from_reader(&guarded.body[..]).records() {
+                for cell in &row.unwrap() {
+                    assert!(!cell.trim().starts_with(['=', '+', '-', '@']), "{path} {cell:?}");
+                }
+            }
+        }
+        let bare = api.get(&format!("{path}&formula_guard=false")).await;
+        assert_eq!(messages(&bare), texts, "as it was said");
+    }
+}
+
+#[actix_web::test]
+async fn a_file_for_excel_begins_with_its_mark_and_has_no_cell_that_is_too_long() {
+    let api = TestApi::start().await;
+    let long = "ä🦊".repeat(20_000);
+    Row::new("A", "s").store_with(api.database.pool(), &[("user", &long), ("user", "=1")]).await;
+    for path in SHEETS {
+        let plain = api.get(path).await;
+        assert!(plain.text().starts_with("id,"));
+        assert_eq!(messages(&plain), [long.as_str(), "'=1"], "all of it where nothing is asked");
+        let excel = api.get(&format!("{path}&bom=true&max_cell_chars=32767")).await;
+        assert!(excel.text().starts_with("\u{FEFF}id,"), "{path}");
+        assert_eq!(excel.text().matches('\u{FEFF}').count(), 1);
+        let cells = messages(&excel);
+        assert!((32_765..=32_767).contains(&cells[0].encode_utf16().count()));
+        assert!(cells[0].starts_with(&"ä🦊".repeat(10_000)));
+        assert!(cells[0].ends_with("… [cut off here; 60000 characters in all]"));
+        assert_eq!(cells[1], "'=1");
+    }
+    for (query, name) in [
+        ("/v1/export/messages?bom=true", "bom"),
+        ("/v1/export/sessions?format=parquet&formula_guard=false", "formula_guard"),
+        ("/v1/sessions/s/transcript?format=txt&max_cell_chars=32767", "max_cell_chars"),
+        ("/v1/export/messages?format=csv&bom=yes", "bom"),
+        ("/v1/export/messages?format=csv&max_cell_chars=99", "max_cell_chars"),
+    ] {
+        let refused = api.get(query).await;
+        assert_eq!(refused.code(), "invalid_parameter", "{query}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("`{name}`")), "{query}: {detail}");
+    }
+}

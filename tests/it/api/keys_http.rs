@@ -226,3 +226,15 @@ async fn the_last_use_of_a_key_is_shown() {
     let noted = &api.get("/v1/keys").await.json()["data"][0]["last_used_at"];
     assert_eq!(noted, "2026-09-28T14:54:20.000000Z");
 }
+
+#[actix_web::test]
+async fn a_key_can_expire_with_a_day() {
+    let api = TestApi::start().await;
+    let wanted = |expires: &str| json!({ "name": "x", "scopes": ["read"], "expires": expires });
+    let made = api.post_as(BOOTSTRAP, "/v1/keys", &wanted("2026-12-01")).await;
+    assert_eq!(made.json()["expires_at"], "2026-12-01T00:00:00.000000Z", "in UTC");
+    for wrong in ["2026-09-28", "2026-02-30", "9999-12-31", "01.12.2026"] {
+        let refused = api.post_as(BOOTSTRAP, "/v1/keys", &wanted(wrong)).await;
+        assert_eq!((refused.status, refused.code()), (400, "invalid_parameter".into()), "{wrong}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers that are held whole, compressed as the client asks. What is sent as it comes is passed
+//! by: exports pack themselves, and a stream's events must not wait for each other.
+
+use std::io::{self, Write as _};
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, BoxBody, MessageBody as _};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    AcceptEncoding, CONTENT_ENCODING, CONTENT_TYPE, Encoding, Header as _, HeaderValue, VARY,
+};
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::access_log::is_delivery;
+
+/// Smallest answer that is compressed: a smaller one takes a single packet in any case.
+const SMALLEST_BYTES: u64 = 1 << 10;
+/// Largest that is compressed where the connection is served, in half a millisecond: handing it to
+/// another thread would take as long for small ones.
+const IN_PLACE_BYTES: usize = 16 << 10;
+/// Larger answers that are compressed at once. One more is sent as it is, so that nobody waits, and
+/// deliveries keep a part of the processor.
+const MOST_AT_ONCE: usize = 4;
+static SEATS: Semaphore = Semaphore::const_new(MOST_AT_ONCE);
+
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+/// Compresses as much as gzip's best in less time than its default takes.
+const BROTLI_QUALITY: u32 = 4;
+/// Of 256 KiB: more would cost memory for each answer, and help those few that are longer.
+const BROTLI_WINDOW_BITS: u32 = 18;
+const BROTLI_BUFFER_BYTES: usize = 4 << 10;
+
+/// How an answer can be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Brotli,
+    Zstd,
+}
+
+/// Compresses an answer, where its client can read it so.
+pub(super) async fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    // The webhook's answers are short, and there are many.
+    if is_delivery(response.request().path()) || !can_vary(response.response()) {
+        return response;
+    }
+    let coding = match response.response().body().size() {
+        BodySize::Sized(size) if size >= SMALLEST_BYTES => Coding::wanted(&response),
+        _ => None,
+    };
+    let (req, mut response) = response.into_parts();
+    response.headers_mut().append(VARY, ACCEPT_ENCODING);
+    let Some(coding) = coding else { return ServiceResponse::new(req, response) };
+    let (mut head, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(bytes) => match coding.compress(bytes.clone()).await {
+            Some(compressed) => {
+                head.headers_mut().insert(CONTENT_ENCODING, coding.name());
+                BoxBody::new(compressed)
+            }
+            None => BoxBody::new(bytes),
+        },
+        Err(body) => body,
+    };
+    ServiceResponse::new(req, head.set_body(body))
+}
+
+/// Whether the answer could also come compressed, or says that the one of before is still right.
+fn can_vary(response: &HttpResponse) -> bool {
+    let headers = response.headers();
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return true;
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_text = content_type.is_some_and(|name| {
+        let is_stream = name.starts_with("text/event-stream");
+        name.starts_with("application/json") || name.starts_with("text/") && !is_stream
+    });
+    let is_whole = matches!(response.body().size(), BodySize::Sized(_));
+    response.status() == StatusCode::OK
+        && is_text
+        && is_whole
+        && !headers.contains_key(CONTENT_ENCODING)
+}
+
+impl Coding {
+    /// What the request asks for. Of those that it likes alike, the first.
+    fn wanted(response: &ServiceResponse<BoxBody>) -> Option<Self> {
+        let known = [Encoding::identity(), Encoding::zstd(), Encoding::brotli(), Encoding::gzip()];
+        // A header that is malformed is as good as none.
+        let accepted = AcceptEncoding::parse(response.request()).ok()?;
+        let chosen = accepted.negotiate(known.iter())?;
+        [Self::Zstd, Self::Brotli, Self::Gzip].into_iter().find(|each| each.encoding() == chosen)
+    }
+
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Gzip => Encoding::gzip(),
+            Self::Brotli => Encoding::brotli(),
+            Self::Zstd => Encoding::zstd(),
+        }
+    }
+
+    fn name(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        })
+    }
+
+    /// The bytes compressed; `None` where they are to be sent as they are.
+    async fn compress(self, bytes: Bytes) -> Option<Vec<u8>> {
+        let written = if bytes.len() <= IN_PLACE_BYTES {
+            self.write(&bytes)
+        } else {
+            let seat: SemaphorePermit<'static> = SEATS.try_acquire().ok()?;
+            let written = tokio::task::spawn_blocking(move || {
+                // It goes on where the client has gone away, and so does its seat.
+                let _seat = seat;
+                self.write(&bytes)
+            });
+            written.await.unwrap_or_else(|died| Err(io::Error::other(died)))
+        };
+        // Writing to memory does not fail; whatever does costs bytes, and no answer.
+        written.inspect_err(|error| tracing::warn!(%error, "answer not compressed")).ok()
+    }
+
+    fn write(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let out = Vec::with_capacity(bytes.len() / 4);
+        match self {
+            Self::Gzip => {
+                let mut out = GzEncoder::new(out, flate2::Compression::fast());
+                out.write_all(bytes)?;
+                out.finish()
+            }
+            Self::Brotli => {
+                let (buffer, quality, window) =
+                    (BROTLI_BUFFER_BYTES, BROTLI_QUALITY, BROTLI_WINDOW_BITS);
+                let mut out = brotli::CompressorWriter::new(out, buffer, quality, window);
+                out.write_all(bytes)?;
+                Ok(out.into_inner())
+            }
+            Self::Zstd => zstd::encode_all(bytes, zstd::DEFAULT_COMPRESSION_LEVEL),
+        }
+    }
+}

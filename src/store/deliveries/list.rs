@@ -1,0 +1,333 @@
+//! Parts of the log of deliveries.
+//!
+//! `deliveries` is partitioned by `received_at`, and its key is (`received_at`, `id`). A list walks
+//! the key, or the index of what was not stored, or what an index finds of a session; the times that
+//! are asked for bound the partitions that are touched. A filter without an index looks through a
+//! bounded part of the log for a page.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{query, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::DeliveryRow;
+use crate::domain::Outcome;
+use crate::store::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position};
+use crate::store::{Store, StoreError};
+
+/// Sessions of one name whose deliveries are looked for: of as many agents, or sources.
+const MOST_NAMESAKES: i64 = 1_000;
+
+/// Deliveries that a page looks through where no index leads to what is asked for: a tenth of a
+/// second, or a few where they are not in memory. The first stretch is for what is frequent.
+const STRETCHES: [i64; 2] = [2_000, 100_000];
+
+/// Which deliveries a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only those that name one of these agents; `None` is all, and those that name none.
+    pub agents: Option<Vec<String>>,
+    /// Only those of the sessions with this id, the sender's or ours.
+    pub session_id: Option<String>,
+    /// Look through the log until the page is full, however long that takes: where a page ends
+    /// would tell a bound key how much others deliver.
+    pub until_full: bool,
+    /// Only with one of these outcomes.
+    pub outcomes: Option<Vec<Outcome>>,
+    /// Only this source's.
+    pub source: Option<String>,
+    /// Only of this type.
+    pub event_type: Option<String>,
+    /// Only later than this.
+    pub received_after: Option<DateTime<Utc>>,
+    /// Only earlier than this.
+    pub received_before: Option<DateTime<Utc>>,
+}
+
+impl DeliveryFilter {
+    fn outcomes(&self) -> Option<Vec<String>> {
+        let names = |outcomes: &Vec<Outcome>| {
+            outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect()
+        };
+        self.outcomes.as_ref().map(names)
+    }
+
+    /// Nothing that was stored is asked for.
+    fn leaves_out_stored(&self) -> bool {
+        self.outcomes.as_ref().is_some_and(|outcomes| !outcomes.contains(&Outcome::Stored))
+    }
+
+    /// No index leads to what is asked for.
+    fn looks_through_the_log(&self) -> bool {
+        let filters = self.agents.is_some() || self.source.is_some() || self.event_type.is_some();
+        filters && !self.until_full && self.session_id.is_none() && !self.leaves_out_stored()
+    }
+
+    /// The times, both included, between which a page lies: of the filter, and of what is still to
+    /// come.
+    fn bounds(&self, page: &PageRequest) -> (DateTime<Utc>, DateTime<Utc>) {
+        // Times are whole microseconds.
+        let step = TimeDelta::microseconds(1);
+        let from = self.received_after.map_or(BEFORE_ALL, |after| after + step);
+        let to = self.received_before.map_or(AFTER_ALL, |before| before - step);
+        let (start_at, _) = page.start();
+        match page.order {
+            Order::Asc => (from.max(start_at), to),
+            Order::Desc => (from, to.min(start_at)),
+        }
+    }
+}
+
+/// A part of the log.
+#[derive(Debug, Default)]
+pub struct DeliveryPage {
+    /// As many as were found.
+    pub rows: Vec<DeliveryRow>,
+    /// How far the log was looked through, where the page ends for that.
+    pub reached: Option<Position>,
+}
+
+/// The list of deliveries. `$head` says along which index it is walked, `$beyond` and `$within` how
+/// a row compares with the page's beginning and with its `end`.
+macro_rules! list_deliveries {
+    (
+        $head:tt, $order:tt, $beyond:tt, $within:tt,
+        $store:ident, $filter:ident, $sessions:ident, $page:ident, $end:ident
+    ) => {{
+        let (from, to) = $filter.bounds($page);
+        let (start_at, start_id) = $page.start();
+        let outcomes = $filter.outcomes();
+        query_as!(
+            DeliveryRow,
+            r#"
+            SELECT
+                d.id AS "id!",
+                d.received_at AS "received_at!",
+                d.source AS "source!",
+                d.generation,
+                d.event_type,
+                d.outcome AS "outcome!",
+                d.reason,
+                d.agent_id,
+                s.sender_session_id AS "session_id?",
+                d.sender_delivery_id,
+                d.signed AS "signed!",
+                d.stale AS "stale!",
+                d.test AS "test!",
+                d.event_id,
+                octet_length(d.body) AS "size_bytes!",
+                NULL::bytea AS body
+            FROM "#
+                + $head
+                + r#"
+                AND received_at BETWEEN $1 AND $2
+                AND (received_at, id) "#
+                + $beyond
+                + r#" ($3, $4)
+                AND (received_at, id) "#
+                + $within
+                + r#" ($11, $12)
+                AND ($6::text[] IS NULL OR agent_id = ANY ($6))
+                AND ($7::text IS NULL OR source = $7)
+                AND ($8::text IS NULL OR event_type = $8)
+                AND ($10::uuid[] IS NULL OR session_id = ANY ($10))
+                ORDER BY received_at "#
+                + $order
+                + r#", id "#
+                + $order
+                + r#"
+                LIMIT $9
+            ) AS d
+            LEFT JOIN sessions AS s ON s.id = d.session_id
+            ORDER BY d.received_at "#
+                + $order
+                + r#", d.id "#
+                + $order
+                + r#"
+            LIMIT $9
+            "#,
+            from,
+            to,
+            start_at,
+            start_id,
+            outcomes.as_deref(),
+            $filter.agents.as_deref(),
+            $filter.source.as_deref(),
+            $filter.event_type.as_deref(),
+            i64::from($page.limit),
+            $sessions.as_deref(),
+            $end.at,
+            $end.key
+        )
+        .fetch_all(&$store.pool)
+        .await
+    }};
+}
+
+/// A walk along the key, for what most deliveries are.
+macro_rules! all_deliveries {
+    ($($rest:tt)*) => {
+        list_deliveries!(
+            "(
+                SELECT *
+                FROM deliveries
+                WHERE ($5::text[] IS NULL OR outcome = ANY ($5))",
+            $($rest)*
+        )
+    };
+}
+
+/// A walk along `deliveries_not_stored` for each outcome, merged: such deliveries are few, and the
+/// key would lead past millions of others.
+macro_rules! odd_deliveries {
+    ($($rest:tt)*) => {
+        list_deliveries!(
+            "unnest($5::text[]) AS wanted (outcome)
+            CROSS JOIN LATERAL (
+                SELECT *
+                FROM deliveries
+                WHERE outcome <> 'stored'
+                AND outcome = wanted.outcome",
+            $($rest)*
+        )
+    };
+}
+
+/// The end of the log, which way a list runs.
+fn end_of_all(order: Order) -> Position {
+    match order {
+        Order::Desc => Position { at: BEFORE_ALL, key: Uuid::nil() },
+        Order::Asc => Position { at: AFTER_ALL, key: Uuid::max() },
+    }
+}
+
+impl Store {
+    /// A part of the log of deliveries, by their arrival.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<DeliveryPage, StoreError> {
+        let sessions = match &filter.session_id {
+            Some(name) => Some(self.sessions_called(name, filter.agents.as_deref()).await?),
+            None => None,
+        };
+        if sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(DeliveryPage::default());
+        }
+        if filter.looks_through_the_log() {
+            return self.look_through_deliveries(filter, page).await;
+        }
+        let rows = self.deliveries_up_to(filter, sessions, page, end_of_all(page.order)).await?;
+        Ok(DeliveryPage { rows, reached: None })
+    }
+
+    /// A part of the log of which a bounded stretch is looked through: a short one first, since most
+    /// filters let enough through.
+    async fn look_through_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<DeliveryPage, StoreError> {
+        let mut found = DeliveryPage::default();
+        for stretch in STRETCHES {
+            let end = self.end_of_stretch(filter, page, stretch).await?;
+            let up_to = end.clone().unwrap_or_else(|| end_of_all(page.order));
+            let rows = self.deliveries_up_to(filter, None, page, up_to).await?;
+            let is_full = rows.len() >= page.limit as usize;
+            let is_over = is_full || end.is_none();
+            found = DeliveryPage { rows, reached: end.filter(|_| !is_full) };
+            if is_over {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The last of so many deliveries from the page's beginning, of whatever kind; `None` where there
+    /// are not as many.
+    async fn end_of_stretch(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+        stretch: i64,
+    ) -> Result<Option<Position>, StoreError> {
+        let (from, to) = filter.bounds(page);
+        let (start_at, start_id) = page.start();
+        macro_rules! end {
+            ($order:tt, $beyond:tt) => {
+                query!(
+                    r#"SELECT received_at, id
+                     FROM deliveries
+                     WHERE received_at BETWEEN $1 AND $2 AND (received_at, id) "#
+                        + $beyond
+                        + r#" ($3, $4)
+                     ORDER BY received_at "#
+                        + $order
+                        + r#", id "#
+                        + $order
+                        + r#"
+                     OFFSET $5
+                     LIMIT 1"#,
+                    from,
+                    to,
+                    start_at,
+                    start_id,
+                    stretch - 1
+                )
+                .fetch_optional(&self.pool)
+                .await?
+                .map(|end| Position { at: end.received_at, key: end.id })
+            };
+        }
+        Ok(match page.order {
+            Order::Desc => end!("DESC", "<"),
+            Order::Asc => end!("ASC", ">"),
+        })
+    }
+
+    /// The deliveries of a page that lie no further than `end`, which is included.
+    async fn deliveries_up_to(
+        &self,
+        filter: &DeliveryFilter,
+        sessions: Option<Vec<Uuid>>,
+        page: &PageRequest,
+        end: Position,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows = match (filter.leaves_out_stored(), page.order) {
+            (false, Order::Desc) => {
+                all_deliveries!("DESC", "<", ">=", self, filter, sessions, page, end)
+            }
+            (false, Order::Asc) => {
+                all_deliveries!("ASC", ">", "<=", self, filter, sessions, page, end)
+            }
+            (true, Order::Desc) => {
+                odd_deliveries!("DESC", "<", ">=", self, filter, sessions, page, end)
+            }
+            (true, Order::Asc) => {
+                odd_deliveries!("ASC", ">", "<=", self, filter, sessions, page, end)
+            }
+        };
+        Ok(rows?)
+    }
+
+    /// The sessions of some agents with an id of the sender's; and the one with that id of ours,
+    /// whether it is there or not: the log outlives it.
+    async fn sessions_called(
+        &self,
+        name: &str,
+        agents: Option<&[String]>,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let ids = query_scalar!(
+            "SELECT id
+             FROM sessions
+             WHERE sender_session_id = $1 AND ($2::text[] IS NULL OR agent_id = ANY ($2))
+             LIMIT $3",
+            name,
+            agents,
+            MOST_NAMESAKES
+        );
+        let mut ids = ids.fetch_all(&self.pool).await?;
+        ids.extend(Uuid::try_parse(name));
+        Ok(ids)
+    }
+}
