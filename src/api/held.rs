@@ -121,8 +121,9 @@ fn no_room(short: Short) -> Problem {
 )]
 struct NoRoom;
 
-/// Middleware for `from_fn`, around the handlers: holds a large answer and sends it in pieces.
-pub async fn hold_large_answers(
+/// Middleware for `from_fn`, around each resource: holds a large answer and sends it in pieces. What
+/// compresses answers belongs around it, so that it is handed pieces.
+pub(super) async fn hold_large_answers(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

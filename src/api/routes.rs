@@ -2,11 +2,13 @@
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, guard, web};
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
+use super::held::hold_large_answers;
 use super::{
     agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
     metrics, openapi, search, sessions, stream, transcript, visits,
@@ -112,7 +114,8 @@ impl HttpServiceFactory for At {
             let refused = refuse_method(&req, &allowed);
             async move { refused }
         });
-        self.resource.default_service(refuse).register(config);
+        let resource = self.resource.default_service(refuse);
+        resource.wrap(from_fn(hold_large_answers)).register(config);
     }
 }
 

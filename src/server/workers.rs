@@ -135,7 +135,6 @@ impl Serving {
             .app_data(self.metrics.clone())
             .app_data(self.api.clone())
             .app_data(self.connections.clone())
-            .wrap(from_fn(api::hold_large_answers))
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))
             .configure(handler::routes)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use verbatim::api::{
     ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads, access_log, event_text,
-    hold_large_answers, routes,
+    routes,
 };
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
@@ -96,7 +96,6 @@ impl TestApi {
         let app = move || {
             App::new()
                 .app_data(state.clone())
-                .wrap(from_fn(hold_large_answers))
                 .wrap(from_fn(access_log))
                 .configure(routes)
                 .route("/panic", web::get().to(panics))
