@@ -31,6 +31,7 @@ run: prerequisites ## Build it and run it, with its own PostgreSQL under ./data
 	$(TARGET_DIR)/release/verbatim serve
 
 test: prerequisites ## Run every test, with a throwaway PostgreSQL
+	@scripts/prerequisites --tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; scripts/with-postgres cargo nextest run --locked; \
 	else \

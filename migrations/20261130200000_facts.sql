@@ -79,8 +79,8 @@ CREATE TABLE session_facts (
 -- Sessions of a range.
 CREATE INDEX session_facts_by_start ON session_facts (started_at);
 
--- How far the follower has come in the journal. Whoever writes or removes facts holds this row's
--- lock until the end of its transaction.
+-- How far the follower has come in the journal. Whoever writes or removes facts holds this
+-- table's lock until the end of its transaction.
 CREATE TABLE facts_position (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     seq      bigint  NOT NULL,

@@ -1,6 +1,9 @@
 //! The one place that asks what time it is. Everything else is handed a [`Clock`], so that a
 //! test can hold time still.
 
+#[cfg(test)]
+pub(crate) mod linear;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 

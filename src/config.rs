@@ -3,6 +3,7 @@
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
 mod cors;
+mod credentials;
 mod data_dir;
 mod generated;
 mod keep;
@@ -21,6 +22,7 @@ use anyhow::Context as _;
 use ipnet::IpNet;
 
 pub use cors::CorsOrigins;
+pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
@@ -28,6 +30,8 @@ pub use raw::{DatabaseArgs, ServeArgs};
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
+
+use credentials::Written;
 
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
@@ -124,21 +128,28 @@ impl DatabaseSettings {
     /// From flags, environment and file.
     pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.config.as_deref())?;
-        Ok(Self::merge(args, &file))
+        Self::merge(args, &file)
     }
 
-    fn merge(args: &DatabaseArgs, file: &raw::File) -> Self {
+    fn merge(args: &DatabaseArgs, file: &raw::File) -> anyhow::Result<Self> {
         // An empty variable is one that is not set: it hides nothing.
-        let urls = [&args.database_url, &file.database_url];
-        let url = urls.into_iter().flatten().find(|url| !url.trim().is_empty()).cloned();
-        Self {
+        let url = |name, url: &Option<String>, file| {
+            let value = url.as_deref().and_then(credentials::trimmed);
+            Written { name, value, file }.read(str::to_owned)
+        };
+        let given = url("DATABASE_URL", &args.database_url, args.database_url_file.as_ref())?;
+        let url = match given {
+            Some(given) => Some(given),
+            None => url("database_url", &file.database_url, file.database_url_file.as_ref())?,
+        };
+        Ok(Self {
             data_dir: args
                 .data_dir
                 .clone()
                 .or_else(|| file.data_dir.clone())
                 .unwrap_or_else(|| PathBuf::from("./data")),
             url: url.map(Secret::new),
-        }
+        })
     }
 }
 
@@ -146,13 +157,9 @@ impl Settings {
     /// From flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.database.config.as_deref())?;
-        let origins = Origins::of(&args);
-        let sources = sources::resolve(
-            args.webhook_secret,
-            args.webhook_header,
-            args.redact.as_deref(),
-            &file,
-        )?;
+        let origins = Origins::of(&args, &file);
+        let sources = sources::resolve(&args, &file)?;
+        let api_key = api_key(&args, &file)?;
         let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
             flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
                 text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
@@ -186,11 +193,7 @@ impl Settings {
             )?,
             max_connections,
             sources,
-            api_key: [args.api_key, file.api_key.clone()]
-                .into_iter()
-                .flatten()
-                .find(|key| !key.is_empty())
-                .map(Secret::new),
+            api_key,
             origins,
             ack: args.ack.or(file.ack).unwrap_or_default(),
             max_body_bytes: usize::try_from(max_body)?,
@@ -216,9 +219,22 @@ impl Settings {
             )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
-            database: DatabaseSettings::merge(&args.database, &file),
+            database: DatabaseSettings::merge(&args.database, &file)?,
         })
     }
+}
+
+fn api_key(args: &ServeArgs, file: &raw::File) -> anyhow::Result<Option<Secret>> {
+    let key = |name, key: &Option<String>, file| {
+        let value = key.as_deref().and_then(credentials::trimmed);
+        Written { name, value, file }.read(str::to_owned)
+    };
+    let given = key("VERBATIM_API_KEY", &args.api_key, args.api_key_file.as_ref())?;
+    let key = match given {
+        Some(given) => Some(given),
+        None => key("api_key", &file.api_key, file.api_key_file.as_ref())?,
+    };
+    key.map(credentials::api_key).transpose()
 }
 
 fn resolve_address(listen: &str) -> anyhow::Result<SocketAddr> {
@@ -277,13 +293,13 @@ mod tests {
         let of = |text: Option<&str>, file: &raw::File| {
             let args =
                 DatabaseArgs { database_url: text.map(Into::into), ..DatabaseArgs::default() };
-            DatabaseSettings::merge(&args, file).url.map(|url| url.expose().to_owned())
+            DatabaseSettings::merge(&args, file).unwrap().url.map(|url| url.expose().to_owned())
         };
         let of_the_file = Some("postgres://of-the-file/v".to_owned());
         assert_eq!(of(Some(""), &file), of_the_file);
         assert_eq!(of(Some(" "), &file), of_the_file);
         assert_eq!(of(None, &file), of_the_file);
-        assert_eq!(of(Some("postgres://mine/v"), &file), Some("postgres://mine/v".into()));
+        assert_eq!(of(Some("postgres://mine/v\n"), &file), Some("postgres://mine/v".into()));
         assert_eq!(of(Some(""), &raw::File::default()), None);
     }
 

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use verbatim::cli::Cli;
 
 /// A delivery's memory is taken on one thread and given back on another, which the system's
@@ -12,7 +10,7 @@ use verbatim::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::read().run() {
         Ok(status) => status,
         Err(error) => {
             // `{:#}` prints the whole chain of causes on one line.

@@ -55,7 +55,7 @@ pub enum Code {
     RateLimited,
     /// The delivery could be made durable nowhere.
     NotDurable,
-    /// Something that we depend on does not answer; try again.
+    /// The service cannot answer now; try again.
     Unavailable,
     /// A fault of ours.
     Internal,
@@ -181,13 +181,13 @@ impl Problem {
         }
     }
 
-    /// Something that we depend on does not answer: the cause goes to the log.
+    /// The service cannot answer now: the cause goes to the log, and not to the caller.
     #[must_use]
     pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             cause: Some(Arc::new(cause.into())),
             retry_after_seconds: Some(1),
-            ..Self::new(Code::Unavailable, "The database does not answer; try again shortly.")
+            ..Self::new(Code::Unavailable, "The service cannot answer this now; try again shortly.")
         }
     }
 

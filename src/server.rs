@@ -1,9 +1,11 @@
 //! Builds the whole from its parts, binds, and runs until it is asked to stop.
 
 mod connections;
+mod first_head;
 mod heads;
 mod http;
 mod listener;
+mod proxied;
 mod schema;
 mod tls;
 mod transport;
@@ -26,6 +28,7 @@ use crate::api::{self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, Shar
 use crate::clock::Clock;
 use crate::config::{Ack, Settings, SourceSettings};
 use crate::domain::SourceName;
+use crate::drain::attempts::Attempts;
 use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
 use crate::gate::{Cors, Gate, Proxies};
@@ -36,7 +39,7 @@ use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
-use crate::postgres::{self, Database, SchemaState};
+use crate::postgres::{self, Connector, Database, SchemaState};
 use crate::store::Store;
 use crate::store::facts::FactRules;
 use crate::telemetry::Metrics;
@@ -86,13 +89,13 @@ impl Server {
                 database.ask_to_stop();
             }
         });
-        let options = database.connect_options();
+        let connector = database.connector();
         let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
         life.spawn("metrics", metrics.clone().keep(life.clone()));
         let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &clock, &life).await?;
-        let pool = postgres::read_pool(options.clone());
+        let pool = postgres::read_pool(connector.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
-        life.spawn("pulse", pulse::run(options.clone(), clock.clone(), pulse, life.clone()));
+        life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), pulse, life.clone()));
 
         let schema = CancellationToken::new();
         let (schema_state, schema_seen) = watch::channel(SchemaState::default());
@@ -108,33 +111,25 @@ impl Server {
         };
         life.spawn("schema", keeper.run(life.clone()));
 
-        let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
         let (committed, commits) = watch::channel(());
-        for _ in 0..DRAIN_WORKERS {
-            let worker = Worker::new(
-                backlog.clone(),
-                options.clone(),
-                settings.roles.clone(),
-                metrics.clone(),
-                committed.clone(),
-                life.clone(),
-                give_up.clone(),
-            );
-            let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
-            life.spawn("drain worker", work);
-        }
-        workers.close();
+        let attempts = Attempts::new(committed);
+        let worker = |give_up| {
+            let (backlog, connector, life) = (backlog.clone(), connector.clone(), life.clone());
+            let (roles, metrics) = (settings.roles.clone(), metrics.clone());
+            Worker::new(backlog, connector, roles, metrics, attempts.clone(), life, give_up)
+        };
+        let (workers, give_up) = start_drain(worker, &schema, &life);
 
         let (search, search_seen) = watch::channel(None);
-        let indexer = Indexer::new(options.clone(), backlog.watch_depth(), search);
+        let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
-        start_facts(&settings, &database, &backlog, &schema, &life);
+        start_facts(&settings, connector.clone(), &backlog, &schema, &life);
 
         let gate = gate(&settings, &clock, &life);
         let otherwise = otherwise(settings.ack);
-        let roles = &settings.roles;
+        let (roles, attempted) = (&settings.roles, attempts.clone());
         let direct =
-            Direct::start(options, roles.clone(), otherwise, metrics.clone(), committed, &life);
+            Direct::start(connector, roles.clone(), otherwise, metrics.clone(), attempted, &life);
         let webhook = Webhook {
             sources: Arc::new(sources(&settings)?),
             durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
@@ -148,6 +143,8 @@ impl Server {
             depth: backlog.watch_depth(),
             inbox_quota_bytes: settings.inbox_quota_bytes,
             pulse: pulse_seen,
+            attempts,
+            is_first_start: database.is_new(),
             schema: schema_seen,
             search: search_seen,
             metrics,
@@ -235,6 +232,22 @@ async fn open_inbox(
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 
+/// Starts the drain's workers, and gives what waits for their end and what makes them give up.
+fn start_drain(
+    worker: impl Fn(CancellationToken) -> Worker,
+    schema: &CancellationToken,
+    life: &Lifecycle,
+) -> (TaskTracker, CancellationToken) {
+    let (workers, give_up) = (TaskTracker::new(), CancellationToken::new());
+    for _ in 0..DRAIN_WORKERS {
+        let worker = worker(give_up.clone());
+        let work = workers.track_future(drain(worker, schema.clone(), life.clone()));
+        life.spawn("drain worker", work);
+    }
+    workers.close();
+    (workers, give_up)
+}
+
 /// Begins once there is a schema to write to.
 async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
@@ -265,13 +278,13 @@ async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
 /// Keeps facts for figures, once there is a schema to read from.
 fn start_facts(
     settings: &Settings,
-    database: &Database,
+    connector: Connector,
     backlog: &Backlog,
     schema: &CancellationToken,
     life: &Lifecycle,
 ) {
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
-    let facts = FactsFollower::new(database.connect_options(), rules, backlog.watch_depth());
+    let facts = FactsFollower::new(connector, rules, backlog.watch_depth());
     let (schema, stopping) = (schema.clone(), life.clone());
     life.spawn("facts", async move {
         tokio::select! {

@@ -158,7 +158,7 @@ impl From<OpenError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::read_pool;
+    use crate::postgres::{Connector, read_pool};
     use crate::store::cursor_keys::CursorKey;
 
     /// A port that nobody listens on: connections to it are refused at once.
@@ -167,7 +167,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn keys_that_were_read_are_used_while_the_database_is_away() {
         let clock = Clock::fixed(DateTime::UNIX_EPOCH);
-        let keys = CursorKeys::new(Store::new(read_pool(NOBODY.parse().unwrap())), clock.clone());
+        let keys = CursorKeys::new(
+            Store::new(read_pool(NOBODY.parse::<Connector>().unwrap())),
+            clock.clone(),
+        );
         assert!(keys.sealer().await.is_err() && keys.known().is_none());
 
         let sealer = Sealer::new(&[CursorKey::generate(clock.now())]).unwrap();

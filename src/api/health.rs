@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 use crate::clock::Clock;
+use crate::drain::attempts::Attempts;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
 use crate::postgres::SchemaState;
@@ -30,6 +31,10 @@ pub struct Health {
     pub inbox_quota_bytes: u64,
     /// Whether Postgres answers.
     pub pulse: watch::Receiver<Pulse>,
+    /// The last attempts to write deliveries to Postgres.
+    pub attempts: Attempts,
+    /// The private database was made by this start.
+    pub is_first_start: bool,
     /// Whether the schema is what this version needs.
     pub schema: watch::Receiver<SchemaState>,
     /// How far search is behind; `None` before the indexer first looked.
@@ -46,6 +51,8 @@ pub(super) struct Standing {
     pub(super) depth: Depth,
     pub(super) oldest_age_seconds: Option<f64>,
     pub(super) pulse: Pulse,
+    /// Postgres takes deliveries, as far as the last attempt and the last answer tell.
+    pub(super) takes_writes: bool,
     pub(super) schema: SchemaState,
     pub(super) search: Option<SearchState>,
 }
@@ -55,12 +62,17 @@ impl Health {
         let depth = *self.depth.borrow();
         let has_room = depth.bytes + ORDINARY_DELIVERY <= self.inbox_quota_bytes;
         let now = self.clock.now();
+        let (pulse, schema) = (*self.pulse.borrow(), *self.schema.borrow());
         Standing {
             writable: self.inbox.is_writable() && has_room,
             depth,
             oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
-            pulse: *self.pulse.borrow(),
-            schema: *self.schema.borrow(),
+            takes_writes: pulse.reachable
+                && !pulse.read_only
+                && schema == SchemaState::Current
+                && !self.attempts.have_failed(),
+            pulse,
+            schema,
             search: self.search.borrow().map(
                 |IndexStanding { entries, waiting_since, rebuild }| {
                     let waiting =
@@ -87,8 +99,28 @@ enum Readiness {
     Ready,
     /// Deliveries are taken, and one of inbox and Postgres is out of order.
     Degraded,
+    /// The schema is being made for the first time: nothing can be read yet.
+    Starting,
     /// A delivery can be made durable nowhere.
     Unavailable,
+}
+
+impl Standing {
+    /// A start that has not come to its schema yet, and has nothing older to serve from. Not one
+    /// that waits for a database that is away, since deliveries are kept meanwhile.
+    fn is_starting(&self, is_first_start: bool) -> bool {
+        match self.schema {
+            SchemaState::Empty => true,
+            SchemaState::Unchecked => {
+                is_first_start || self.pulse.reachable || self.pulse.since.is_none()
+            }
+            SchemaState::Unknown => is_first_start,
+            SchemaState::Current
+            | SchemaState::Pending
+            | SchemaState::Newer
+            | SchemaState::Altered => false,
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -136,7 +168,9 @@ struct InboxState {
 #[derive(Serialize, ToSchema)]
 struct PostgresState {
     reachable: bool,
-    /// Since when; null before the first answer.
+    /// It takes deliveries: the last attempt to write did not fail, and it is not read-only.
+    writable: bool,
+    /// Since when it is reachable or not; null before the first answer.
     since: Option<Timestamp>,
     /// How the schema stands.
     schema: &'static str,
@@ -170,16 +204,21 @@ pub(super) async fn alive() -> HttpResponse {
 /// Whether deliveries can be taken.
 ///
 /// 200 while they can be made durable somewhere: a balancer that took an instance away because
-/// Postgres is down would lose what the inbox could have kept.
+/// Postgres is down would lose what the inbox could have kept. 503 `starting` until a first start
+/// has made the schema.
 #[utoipa::path(get, path = "/readyz", tag = "Service",
     responses((status = 200, description = "Deliveries are taken.", body = Ready),
         (status = 503, description = "They are not.", body = Ready)))]
 pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
-    let Standing { writable, depth, oldest_age_seconds, pulse, schema, search } = health.standing();
+    let standing = health.standing();
+    let is_starting = standing.is_starting(health.is_first_start);
+    let Standing { writable, depth, oldest_age_seconds, pulse, takes_writes, schema, search } =
+        standing;
     let Metrics { webhook, drain, .. } = &*health.metrics;
-    let status = match (writable, pulse.reachable) {
-        (true, true) => Readiness::Ready,
+    let status = match (writable, takes_writes) {
         (false, false) => Readiness::Unavailable,
+        _ if is_starting => Readiness::Starting,
+        (true, true) => Readiness::Ready,
         _ => Readiness::Degraded,
     };
     let body = Ready {
@@ -192,6 +231,7 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
         },
         postgres: PostgresState {
             reachable: pulse.reachable,
+            writable: takes_writes,
             since: pulse.since.map(Timestamp),
             schema: schema.as_str(),
             last_commit_at: drain.last_commit_at().map(Timestamp),
@@ -203,7 +243,9 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
         search,
     };
     match status {
-        Readiness::Unavailable => HttpResponse::ServiceUnavailable().json(body),
+        Readiness::Starting | Readiness::Unavailable => {
+            HttpResponse::ServiceUnavailable().json(body)
+        }
         Readiness::Ready | Readiness::Degraded => HttpResponse::Ok().json(body),
     }
 }

@@ -188,7 +188,7 @@ fn refused(detail: &'static str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::read_pool;
+    use crate::postgres::{Connector, read_pool};
     use crate::store::keys::generate_key;
 
     /// A port that nobody listens on: connections to it are refused at once.
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_key_that_was_found_is_believed_while_the_database_is_away() {
-        let store = Store::new(read_pool(NOBODY.parse().unwrap()));
+        let store = Store::new(read_pool(NOBODY.parse::<Connector>().unwrap()));
         let clock = Clock::fixed(DateTime::UNIX_EPOCH);
         let ring = Keyring::new(store, clock.clone(), &[]);
         let (known, stranger) = (generate_key(), generate_key());

@@ -184,14 +184,15 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
     Ok(limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT))
 }
 
-/// Relative to the request, so that it holds behind any proxy.
+/// A query alone: relative to the request as its client sent it, so that it holds behind a proxy
+/// that serves us under a path of its own.
 fn next_link(uri: &Uri, name: &str, cursor: &str) -> String {
     let kept = uri
         .query()
         .unwrap_or_default()
         .split('&')
         .filter(|part| !part.is_empty() && part.split('=').next() != Some(name));
-    let mut link = format!("<{}?", uri.path());
+    let mut link = "<?".to_owned();
     for part in kept {
         link.push_str(part);
         link.push('&');

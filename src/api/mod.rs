@@ -95,14 +95,10 @@ pub struct ApiState {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if error.says_unmigrated() {
-            let detail = "The database has no tables yet; `verbatim migrate` makes them, and so \
-                          does `verbatim serve` unless `--no-migrate` says that somebody else will.";
-            return Self::unavailable(error).saying(detail);
-        }
-        match error {
-            StoreError::Unavailable(_) => Self::unavailable(error),
-            StoreError::Refused(_) => Self::internal(error),
-        }
+        let is_unavailable = matches!(error, StoreError::Unavailable(_));
+        let hint = error.hint();
+        let cause = anyhow::Error::new(error);
+        let cause = hint.into_iter().fold(cause, anyhow::Error::context);
+        if is_unavailable { Self::unavailable(cause) } else { Self::internal(cause) }
     }
 }

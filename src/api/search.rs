@@ -154,7 +154,8 @@ impl<'a> SearchMatch<'a> {
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat."),
         ("session_id" = Option<String>, Query, description = "Of this session alone: the sender's id, or ours."),
         ("source" = Option<String>, Query, description = "Delivered by this source."),
-        ("role" = Option<String>, Query, description = "Said by this role alone."),
+        ("role" = Option<String>, Query, description = "Said by this role alone, in any case; \
+            `assistant` is every word for the assistant."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this.")),
     responses((status = 200, description = "Matches.", body = Matches)),
@@ -175,7 +176,7 @@ pub(super) async fn list(
         agents,
         sessions,
         source: params.text("source").map(str::to_owned),
-        role: params.text("role").map(str::to_owned),
+        roles: params.text("role").map(|role| state.store.roles().named(role).into_owned()),
         after: params.time("after")?,
         before: params.time("before")?,
     };

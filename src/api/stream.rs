@@ -302,7 +302,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_on_which_nothing_comes_says_that_it_is_there_and_ends_with_the_service() {
         // Nobody listens there: nothing can come.
-        let nobody = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
+        let nobody: crate::postgres::Connector =
+            "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
         let store = Store::new(crate::postgres::read_pool(nobody));
         let (clock, life) = (Clock::system(), Lifecycle::new());
         let (_commits, committed) = watch::channel(());

@@ -60,16 +60,16 @@ async fn work(
     rules: &FactRules,
     only_check: bool,
 ) -> anyhow::Result<(String, ExitCode)> {
-    let options = database.connect_options();
+    let connector = database.connector();
     if only_check {
-        let report = compare(options, rules).await?;
+        let report = compare(connector, rules).await?;
         if !report.same_rules {
             bail!(OTHER_RULES);
         }
         let code = if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         return Ok((describe(&report), code));
     }
-    match rebuild(options, rules).await? {
+    match rebuild(connector, rules).await? {
         Rebuilt::OtherRules => bail!(OTHER_RULES),
         Rebuilt::Entries(entries) => {
             Ok((format!("rebuilt: {entries} transactions\n"), ExitCode::SUCCESS))

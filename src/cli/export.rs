@@ -16,13 +16,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::builder::{StringValueParser, TypedValueParser as _};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
+use super::api_key::ApiKey;
 use super::http;
 use crate::api::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
-use crate::config::Secret;
 use download::Download;
 use spool::Spool;
 
@@ -58,10 +57,8 @@ struct Common {
     /// Where the API is, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
-    /// API key with the scope `export`. Prefer the environment variable: other users can read a
-    /// command line
-    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
-    key: Secret,
+    #[command(flatten)]
+    key: ApiKey,
     /// PEM file with the certificates to trust, instead of the system's: for a service whose
     /// certificate is self-signed
     #[arg(long, value_name = "FILE")]
@@ -239,7 +236,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sheet = sheet.wanted(format)?;
     query.extend(tz.map(|zone| ("tz", zone)));
     let client = http::client(&url, ca_file.as_deref())?;
-    let download = Download::new(client, &url, name, &query, key)?;
+    let download = Download::new(client, &url, name, &query, key.read()?)?;
     let mut spool = Spool::open(&output, download.question(), resume)?;
     let progress = progress_bar()?;
     let fetched = download.run(&mut spool, &progress).await;

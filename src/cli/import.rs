@@ -8,6 +8,7 @@ mod deliver;
 mod delivery;
 mod lines;
 mod tally;
+mod utf16;
 
 use std::io::Write as _;
 use std::path::PathBuf;

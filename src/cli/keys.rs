@@ -126,7 +126,7 @@ async fn with_store<T>(
 ) -> anyhow::Result<T> {
     let settings = DatabaseSettings::resolve(args)?;
     let database = Database::attach(&settings).await?;
-    let pool = read_pool(database.connect_options());
+    let pool = read_pool(database.connector());
     let outcome = work(Store::new(pool.clone())).await;
     // A private server that was started for this waits for its connections to close.
     pool.close().await;
@@ -137,9 +137,8 @@ async fn with_store<T>(
 }
 
 fn explain(error: StoreError) -> anyhow::Error {
-    let unmigrated = error.says_unmigrated();
-    let error = anyhow::Error::new(error);
-    if unmigrated { error.context("run `verbatim migrate` first") } else { error }
+    let hint = error.hint();
+    hint.into_iter().fold(anyhow::Error::new(error), anyhow::Error::context)
 }
 
 /// The keys as a table, each column as wide as its widest cell.

@@ -8,7 +8,7 @@ use crate::postgres::{Database, migrate};
 pub(super) async fn run(args: DatabaseArgs) -> anyhow::Result<ExitCode> {
     let settings = DatabaseSettings::resolve(&args)?;
     let database = Database::attach(&settings).await?;
-    let migrated = migrate(&database.connect_options()).await;
+    let migrated = migrate(&database.connector()).await;
     // A server that was started for this is stopped whatever became of it.
     let stopped = database.stop().await;
     let migrated = migrated?;

@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod analytics;
+mod api_key;
 mod doctor;
 mod export;
 mod http;
@@ -16,9 +17,10 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{OsStr, Resettable};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{DatabaseArgs, LogFormat, ServeArgs};
+use crate::config::{self, DatabaseArgs, LogFormat, ServeArgs};
 
 /// Keeps every conversation that a bitHuman agent has, word for word, and gives it back
 #[derive(Debug, Parser)]
@@ -62,7 +64,28 @@ enum Command {
     Verify(verify::Args),
 }
 
+/// Has every variable of the environment count without the white space around it, and not at all
+/// where nothing is left: `${X:-}` of a compose file sets what nobody meant to set, and a file that
+/// became a variable ends with a line break.
+fn tidy(command: clap::Command) -> clap::Command {
+    command.mut_args(tidy_variable).mut_subcommands(tidy)
+}
+
+fn tidy_variable(arg: Arg) -> Arg {
+    let value = arg.get_env().and_then(std::env::var_os);
+    let Some(value) = value.as_deref().and_then(config::tidied) else { return arg };
+    let arg = arg.env(Resettable::<OsStr>::Reset);
+    if value.is_empty() { arg } else { arg.default_value(value).hide_default_value(true) }
+}
+
 impl Cli {
+    /// From the command line and the environment; ends the process where they make no sense.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches = tidy(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command to its end.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

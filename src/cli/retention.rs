@@ -23,7 +23,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(args.serve)?;
     let database = Database::attach(&settings.database).await?;
-    let pool = read_pool(database.connect_options());
+    let pool = read_pool(database.connector());
     let worked = work(
         &Store::new(pool.clone()).with_roles(settings.roles.clone()),
         &settings.keep,

@@ -13,7 +13,7 @@ use reqwest::{Client, Response, Url};
 use sha2::Sha256;
 
 use super::http;
-use crate::config::Secret;
+use crate::config::{Secret, read_credential};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature");
 /// Where a delivery carries it, the signature covers it.
@@ -31,6 +31,9 @@ pub(super) struct Target {
     /// variable: other users can read a command line
     #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
     secret: Option<Secret>,
+    /// File that holds it, as a mounted secret
+    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    secret_file: Option<PathBuf>,
     /// Header that every delivery carries, such as 'X-API-Key: …'; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
     headers: Vec<Secret>,
@@ -47,7 +50,11 @@ impl Target {
             .default_headers(parse_headers(&self.headers)?)
             .timeout(time_limit)
             .pool_max_idle_per_host(connections);
-        let secret = self.secret.as_ref().and_then(first_secret);
+        let secret = match (self.secret, self.secret_file) {
+            (None, Some(file)) => Some(Secret::new(read_credential(&file)?)),
+            (secret, _) => secret,
+        };
+        let secret = secret.as_ref().and_then(first_secret);
         Ok(Sender { client: http::build(client)?, url: self.url, secret })
     }
 }
@@ -143,7 +150,8 @@ async fn read(mut response: Response) -> Reply {
 
 /// The receiver's variable may name several secrets while one is rotated: the first one signs.
 fn first_secret(listed: &Secret) -> Option<Secret> {
-    let first = listed.expose().split(',').map(str::trim).find(|one| !one.is_empty())?;
+    let first =
+        listed.expose().split([',', '\n', '\r']).map(str::trim).find(|one| !one.is_empty())?;
     Some(Secret::new(first.to_owned()))
 }
 

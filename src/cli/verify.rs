@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::{StringValueParser, TypedValueParser as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
+use super::api_key::ApiKey;
 use super::http;
-use crate::config::Secret;
 use api::Api;
 use check::{Findings, check};
 use expected::{Expected, Quotes};
@@ -37,10 +36,8 @@ pub(super) struct Args {
     /// certificate is self-signed
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// API key with the scope `read`. Prefer the environment variable: other users can read a
-    /// command line
-    #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
-    key: Secret,
+    #[command(flatten)]
+    key: ApiKey,
     /// Sessions that are read at once
     #[arg(long, value_name = "C", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -54,7 +51,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let expected = Expected::read(&args.ledger)?;
-    let api = Api::new(http::client(&args.url, args.ca_file.as_deref())?, args.url, args.key)?;
+    let api =
+        Api::new(http::client(&args.url, args.ca_file.as_deref())?, args.url, args.key.read()?)?;
     let (sessions, deliveries) = (expected.sessions.len(), expected.deliveries());
     // Nothing missing of nothing would look like success.
     anyhow::ensure!(deliveries > 0, "there is no delivery in {}", args.ledger.display());

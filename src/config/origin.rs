@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ServeArgs;
+use super::raw;
 
 /// Where a setting was found, if it is set at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Origin {
     Environment,
     /// In this TOML file.
     File(PathBuf),
+    /// In this file, by itself.
+    SecretFile(PathBuf),
 }
 
 /// Where the credentials of the default source and the API key are configured.
@@ -26,17 +29,29 @@ pub struct Origins {
 
 impl Origins {
     /// The environment beats the file, unless it is empty.
-    pub(super) fn of(args: &ServeArgs) -> Self {
-        let origin = |variable: Option<&String>| match &args.database.config {
-            Some(file) if variable.is_none_or(|text| text.trim().is_empty()) => {
-                Origin::File(file.clone())
+    pub(super) fn of(args: &ServeArgs, file: &raw::File) -> Self {
+        let origin = |variable: &Option<String>, own: &Option<PathBuf>, named: &Option<PathBuf>| {
+            let is_set = variable.as_ref().is_some_and(|text| !text.trim().is_empty());
+            match (own, &args.database.config, named) {
+                _ if is_set => Origin::Environment,
+                (Some(own), ..) => Origin::SecretFile(own.clone()),
+                (None, Some(_), Some(named)) => Origin::SecretFile(named.clone()),
+                (None, Some(config), None) => Origin::File(config.clone()),
+                (None, None, _) => Origin::Environment,
             }
-            _ => Origin::Environment,
         };
         Self {
-            webhook_secrets: origin(args.webhook_secret.as_ref()),
-            webhook_headers: origin(args.webhook_header.as_ref()),
-            api_key: origin(args.api_key.as_ref()),
+            webhook_secrets: origin(
+                &args.webhook_secret,
+                &args.webhook_secret_file,
+                &file.webhook_secrets_file,
+            ),
+            webhook_headers: origin(
+                &args.webhook_header,
+                &args.webhook_header_file,
+                &file.webhook_headers_file,
+            ),
+            api_key: origin(&args.api_key, &args.api_key_file, &file.api_key_file),
         }
     }
 }

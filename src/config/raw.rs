@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 
+use super::credentials::environment;
 use super::{Ack, LogFormat, Secret};
 use crate::redact::Kind;
 
@@ -23,6 +24,9 @@ pub struct DatabaseArgs {
     /// Prefer the environment variable: other users can read a command line
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// File that holds the URL of your own Postgres, as a mounted secret
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 }
 
 /// What `verbatim serve` can be told.
@@ -92,14 +96,24 @@ pub struct ServeArgs {
     #[arg(long, env = "VERBATIM_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
-    // Secrets come from the environment or the file, never from a command line that others read.
-    #[arg(skip = std::env::var("VERBATIM_WEBHOOK_SECRET").ok())]
+    /// File that holds the webhook's secrets: separated by commas, or on lines of their own
+    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// File that holds the webhook's required headers, `Name: value` a line
+    #[arg(long, env = "VERBATIM_WEBHOOK_HEADER_FILE", value_name = "FILE")]
+    pub webhook_header_file: Option<PathBuf>,
+    /// File that holds the API key with every scope
+    #[arg(long, env = "VERBATIM_API_KEY_FILE", value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+
+    // Secrets come from the environment or files, never from a command line that others read.
+    #[arg(skip = environment("VERBATIM_WEBHOOK_SECRET"))]
     #[expect(missing_docs, reason = "clap would print it")]
     pub webhook_secret: Option<String>,
-    #[arg(skip = std::env::var("VERBATIM_WEBHOOK_HEADER").ok())]
+    #[arg(skip = environment("VERBATIM_WEBHOOK_HEADER"))]
     #[expect(missing_docs, reason = "clap would print it")]
     pub webhook_header: Option<String>,
-    #[arg(skip = std::env::var("VERBATIM_API_KEY").ok())]
+    #[arg(skip = environment("VERBATIM_API_KEY"))]
     #[expect(missing_docs, reason = "clap would print it")]
     pub api_key: Option<String>,
 }
@@ -114,10 +128,14 @@ pub(super) struct File {
     pub(super) max_connections: Option<usize>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) database_url: Option<String>,
+    pub(super) database_url_file: Option<PathBuf>,
     pub(super) webhook_secrets: Option<Vec<Secret>>,
+    pub(super) webhook_secrets_file: Option<PathBuf>,
     pub(super) webhook_headers: Option<Vec<Secret>>,
+    pub(super) webhook_headers_file: Option<PathBuf>,
     pub(super) strict_timestamps: Option<bool>,
     pub(super) api_key: Option<String>,
+    pub(super) api_key_file: Option<PathBuf>,
     pub(super) ack: Option<Ack>,
     pub(super) max_body: Option<String>,
     pub(super) inbox_quota: Option<String>,
@@ -152,9 +170,11 @@ pub(super) struct FileSource {
     pub(super) name: String,
     #[serde(default)]
     pub(super) secrets: Vec<Secret>,
+    pub(super) secrets_file: Option<PathBuf>,
     /// `Name: value`, each of which must match.
     #[serde(default)]
     pub(super) headers: Vec<Secret>,
+    pub(super) headers_file: Option<PathBuf>,
     #[serde(default)]
     pub(super) strict_timestamps: bool,
     pub(super) keep_messages: Option<String>,
@@ -171,12 +191,44 @@ impl File {
         };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let tidied = toml::from_str::<toml::Table>(&text).ok().and_then(|mut table| {
+            tidy(&mut table);
+            Self::deserialize(table).ok()
+        });
+        if let Some(file) = tidied {
+            return Ok(file);
+        }
+        // As it is written, so that the line of what is wrong is known.
         toml::from_str(&text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text[..start].matches('\n').count() + 1;
             let what = explain(&text, start, error.message());
             anyhow::anyhow!("{} line {line}: {what}", path.display())
         })
+    }
+}
+
+/// Takes away the white space around every text, and what is empty then: in a file that is made
+/// from variables, one that was not set.
+fn tidy(table: &mut toml::Table) {
+    table.retain(|_, value| keep_tidied(value));
+}
+
+fn keep_tidied(value: &mut toml::Value) -> bool {
+    match value {
+        toml::Value::String(text) => {
+            *text = text.trim().to_owned();
+            !text.is_empty()
+        }
+        toml::Value::Array(values) => {
+            values.retain_mut(keep_tidied);
+            true
+        }
+        toml::Value::Table(table) => {
+            tidy(table);
+            true
+        }
+        _ => true,
     }
 }
 

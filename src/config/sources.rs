@@ -1,9 +1,12 @@
 //! Sources: who may deliver, and what each must show.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail, ensure};
 
 use super::Secret;
-use super::raw::File;
+use super::credentials::{self, Written};
+use super::raw::{File, FileSource, ServeArgs};
 use crate::domain::SourceName;
 use crate::redact::{Kind, Redaction};
 
@@ -42,22 +45,41 @@ impl SourceSettings {
 }
 
 /// The default source from environment or file, then the file's further ones.
-pub(super) fn resolve(
-    secrets: Option<String>,
-    headers: Option<String>,
-    redact: Option<&str>,
-    file: &File,
-) -> anyhow::Result<Vec<SourceSettings>> {
-    let secrets = match secrets.filter(|text| !text.trim().is_empty()) {
-        Some(text) => text.split(',').map(|one| Secret::new(one.trim().to_owned())).collect(),
-        None => file.webhook_secrets.clone().unwrap_or_default(),
+pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<SourceSettings>> {
+    let secrets = listed(
+        "VERBATIM_WEBHOOK_SECRET",
+        args.webhook_secret.as_deref().map(credentials::secrets),
+        args.webhook_secret_file.as_ref(),
+        credentials::secrets,
+    )?;
+    let secrets = match secrets {
+        Some(secrets) => secrets,
+        None => listed(
+            "webhook_secrets",
+            file.webhook_secrets.clone(),
+            file.webhook_secrets_file.as_ref(),
+            credentials::secrets,
+        )?
+        .unwrap_or_default(),
     };
-    let headers = match headers.filter(|text| !text.trim().is_empty()) {
-        Some(text) => text.lines().map(|line| Secret::new(line.to_owned())).collect(),
-        None => file.webhook_headers.clone().unwrap_or_default(),
+    let headers = listed(
+        "VERBATIM_WEBHOOK_HEADER",
+        args.webhook_header.as_deref().map(credentials::headers),
+        args.webhook_header_file.as_ref(),
+        credentials::headers,
+    )?;
+    let headers = match headers {
+        Some(headers) => headers,
+        None => listed(
+            "webhook_headers",
+            file.webhook_headers.clone(),
+            file.webhook_headers_file.as_ref(),
+            credentials::headers,
+        )?
+        .unwrap_or_default(),
     };
     let default = SourceSettings {
-        redaction: redaction(redact, file.redact.as_deref())?,
+        redaction: redaction(args.redact.as_deref(), file.redact.as_deref())?,
         ..source(
             SourceName::default(),
             secrets,
@@ -73,8 +95,8 @@ pub(super) fn resolve(
             "the source {name} is configured twice (source \"default\" is the one of the \
              top-level settings)"
         );
-        let settings =
-            source(name, further.secrets.clone(), &further.headers, further.strict_timestamps)?;
+        let (secrets, headers) = credentials_of(further)?;
+        let settings = source(name, secrets, &headers, further.strict_timestamps)?;
         ensure!(
             !settings.is_open(),
             "the source {} has neither a secret nor a header: anybody could deliver to it. Give \
@@ -87,6 +109,29 @@ pub(super) fn resolve(
     Ok(sources)
 }
 
+/// What a place says, if it says anything.
+fn listed(
+    name: &str,
+    value: Option<Vec<Secret>>,
+    file: Option<&PathBuf>,
+    parse: fn(&str) -> Vec<Secret>,
+) -> anyhow::Result<Option<Vec<Secret>>> {
+    let value = value.filter(|listed| !listed.is_empty());
+    Written { name, value, file }.read(parse)
+}
+
+/// Secrets and headers of a further source.
+fn credentials_of(source: &FileSource) -> anyhow::Result<(Vec<Secret>, Vec<Secret>)> {
+    let read = |name, value: &Vec<Secret>, file: &Option<PathBuf>, parse| {
+        let read = listed(name, Some(value.clone()), file.as_ref(), parse);
+        read.with_context(|| format!("source {}", source.name)).map(Option::unwrap_or_default)
+    };
+    Ok((
+        read("secrets", &source.secrets, &source.secrets_file, credentials::secrets)?,
+        read("headers", &source.headers, &source.headers_file, credentials::headers)?,
+    ))
+}
+
 fn source(
     name: SourceName,
     secrets: Vec<Secret>,
@@ -94,7 +139,10 @@ fn source(
     strict_timestamps: bool,
 ) -> anyhow::Result<SourceSettings> {
     let secrets: Vec<Secret> =
-        secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect();
+        secrets.into_iter().filter(|secret| !secret.expose().trim().is_empty()).collect();
+    for secret in &secrets {
+        credentials::check_secret(secret).with_context(|| format!("source {name}"))?;
+    }
     let headers = headers
         .iter()
         .filter(|line| !line.expose().trim().is_empty())
@@ -137,6 +185,11 @@ fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
         "a required header's name holds a character that no header name may hold"
     );
     ensure!(!value.is_empty(), "the required header {name} has no value");
+    ensure!(
+        !value.contains(|c: char| c.is_control() && c != '\t'),
+        "the value of the required header {name} holds a control character, so no delivery can \
+         carry it"
+    );
     Ok(RequiredHeader { name, value: Secret::new(value.to_owned()) })
 }
 
@@ -146,13 +199,12 @@ mod tests {
 
     #[test]
     fn several_secrets_and_headers_come_from_the_environment() {
-        let sources = resolve(
-            Some("one, two,".into()),
-            Some("X-Webhook-Secret: a\nAuthorization: Bearer b:c".into()),
-            None,
-            &File::default(),
-        )
-        .unwrap();
+        let args = ServeArgs {
+            webhook_secret: Some("one, two,".into()),
+            webhook_header: Some("X-Webhook-Secret: a\nAuthorization: Bearer b:c".into()),
+            ..ServeArgs::default()
+        };
+        let sources = resolve(&args, &File::default()).unwrap();
         let secrets: Vec<_> = sources[0].secrets.iter().map(Secret::expose).collect();
         assert_eq!(secrets, ["one", "two"]);
         let headers: Vec<_> =
@@ -163,7 +215,7 @@ mod tests {
     #[test]
     fn a_further_source_without_credentials_is_refused() {
         let file: File = toml::from_str("[[sources]]\nname = \"kiosk\"").unwrap();
-        let error = resolve(None, None, None, &file).unwrap_err().to_string();
+        let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
         assert!(error.contains("kiosk has neither a secret nor a header"), "{error}");
     }
 
@@ -171,13 +223,14 @@ mod tests {
     fn a_source_is_configured_once() {
         let file: File =
             toml::from_str("[[sources]]\nname = \"default\"\nsecrets = [\"s\"]").unwrap();
-        let error = resolve(None, None, None, &file).unwrap_err().to_string();
+        let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
         assert!(error.contains("configured twice"), "{error}");
     }
 
     #[test]
     fn an_error_never_quotes_a_header_line() {
-        let error = resolve(None, Some("hunter2".into()), None, &File::default()).unwrap_err();
+        let args = ServeArgs { webhook_header: Some("hunter2".into()), ..ServeArgs::default() };
+        let error = resolve(&args, &File::default()).unwrap_err();
         assert!(!format!("{error:#} {error:?}").contains("hunter2"));
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::linear::assert_linear;
+use crate::clock::linear::assert_linear;
 use crate::domain::{DeliveryId, Evidence, SourceName};
 
 fn arrival(body: impl Into<Bytes>) -> Arrival {

@@ -6,8 +6,6 @@ pub mod continuation;
 pub mod delivery;
 pub mod ids;
 pub mod json_line;
-#[cfg(test)]
-pub(crate) mod linear;
 pub mod roles;
 pub mod session;
 pub mod text;

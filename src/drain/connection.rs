@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::watch;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
+use super::attempts::Attempts;
 use super::failure::{self, Fault};
 use super::write;
 use crate::decode::Received;
 use crate::domain::Roles;
+use crate::postgres::Connector;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{DrainFailure, Way};
 
@@ -26,13 +27,12 @@ const ABANDONED_AFTER: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// A connection that is made when it is needed and dropped when anything is doubtful.
 #[derive(Debug)]
 pub(super) struct Connection {
-    options: PgConnectOptions,
+    connector: Connector,
     roles: Roles,
     metrics: Arc<Metrics>,
     way: Way,
     open: Option<PgConnection>,
-    /// Ticks after each commit, for whoever follows along: a hint and no more.
-    committed: watch::Sender<()>,
+    attempts: Attempts,
 }
 
 /// A batch was not written, or its outcome is not known. Writes are idempotent: do it again.
@@ -48,20 +48,19 @@ pub(super) enum WriteFailed {
 
 impl Connection {
     pub(super) fn new(
-        options: PgConnectOptions,
+        connector: Connector,
         roles: Roles,
         metrics: Arc<Metrics>,
         way: Way,
-        committed: watch::Sender<()>,
+        attempts: Attempts,
     ) -> Self {
-        let options = options.disable_statement_logging();
-        Self { options, roles, metrics, way, open: None, committed }
+        Self { connector, roles, metrics, way, open: None, attempts }
     }
 
     /// Connects, if that is possible now; a write connects where it was not.
     pub(super) async fn open_ahead(&mut self) {
         if self.open.is_none() {
-            self.open = connect(&self.options).await.ok();
+            self.open = connect(&self.connector).await.ok();
         }
     }
 
@@ -77,11 +76,11 @@ impl Connection {
     ) -> Result<(), WriteFailed> {
         let started = Instant::now();
         let open = self.open.take();
-        let (options, roles, drain) = (&self.options, &self.roles, &self.metrics.drain);
+        let (connector, roles, drain) = (&self.connector, &self.roles, &self.metrics.drain);
         let work = async {
             let mut connection = match open {
                 Some(connection) => connection,
-                None => connect(options).await?,
+                None => connect(connector).await?,
             };
             write::batch(&mut connection, deliveries, roles, drain).await?;
             Ok::<_, WriteFailed>(connection)
@@ -89,11 +88,11 @@ impl Connection {
         let worked = tokio::time::timeout(deadline, work).await;
         let worked = worked.unwrap_or(Err(WriteFailed::Deadline(deadline)));
         let series = drain.way(self.way);
+        self.attempts.record(self.way, worked.is_err());
         match worked {
             Ok(connection) => {
                 self.open = Some(connection);
                 series.wrote(deliveries.len(), started.elapsed());
-                self.committed.send_replace(());
                 Ok(())
             }
             Err(failed) => {
@@ -114,9 +113,9 @@ impl Connection {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, WriteFailed> {
+async fn connect(connector: &Connector) -> Result<PgConnection, WriteFailed> {
     let connect = async {
-        let mut connection = options.connect().await?;
+        let mut connection = connector.connect().await?;
         sqlx::raw_sql(ABANDONED_AFTER).execute(&mut connection).await?;
         Ok::<_, sqlx::Error>(connection)
     };

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use super::attempts::Attempts;
 use super::connection::{Connection, WriteFailed};
 use crate::decode::Received;
 use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
+use crate::postgres::Connector;
 use crate::telemetry::metrics::Way;
 use crate::telemetry::{Metrics, Span};
 
@@ -77,20 +78,20 @@ pub enum NotWritten {
 }
 
 impl Direct {
-    /// Starts the task that owns the connection; it ends with its last handle. `committed` ticks
-    /// after each commit.
+    /// Starts the task that owns the connection; it ends with its last handle. `attempts` gets
+    /// the outcome of each attempt to write.
     #[must_use]
     pub fn start(
-        options: PgConnectOptions,
+        connector: Connector,
         roles: Roles,
         otherwise: Otherwise,
         metrics: Arc<Metrics>,
-        committed: watch::Sender<()>,
+        attempts: Attempts,
         life: &Lifecycle,
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let (told, trouble) = watch::channel(None);
-        let connection = Connection::new(options, roles, metrics, Way::Direct, committed);
+        let connection = Connection::new(connector, roles, metrics, Way::Direct, attempts);
         let batch = Vec::new();
         let writer = Writer { connection, otherwise, submissions, batch, failures: 0, told };
         life.spawn("direct writer", writer.run());

@@ -4,6 +4,7 @@
 //! without dropping the connection with it. It decides which errors are a delivery's fault and
 //! which are the database's; the SQL is `store`'s.
 
+pub mod attempts;
 mod connection;
 pub mod direct;
 mod failure;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::Attempts;
 use super::connection::Connection;
 use crate::decode::Received;
 use crate::domain::Roles;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
+use crate::postgres::Connector;
 use crate::telemetry::metrics::{DrainFailure, Way};
 use crate::telemetry::{Metrics, Span};
 
@@ -40,19 +40,19 @@ pub struct Worker {
 
 impl Worker {
     /// A worker with a connection of its own. It tries again for ever; once the service is
-    /// stopping it leaves off at the first failure, and at `give_up` wherever it is. `committed`
-    /// ticks after each commit.
+    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
+    /// `attempts` gets the outcome of each attempt to write.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
-        options: PgConnectOptions,
+        connector: Connector,
         roles: Roles,
         metrics: Arc<Metrics>,
-        committed: watch::Sender<()>,
+        attempts: Attempts,
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        let connection = Connection::new(options, roles, metrics.clone(), Way::Inbox, committed);
+        let connection = Connection::new(connector, roles, metrics.clone(), Way::Inbox, attempts);
         Self { backlog, connection, metrics, life, give_up }
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use tokio::sync::watch;
 
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
+use crate::postgres::Connector;
 use crate::store::facts::{CheckReport, FactRules, Followed, begin_rebuild, check, follow_next};
 
 /// How often it looks for new entries: figures are this far behind when little happens.
@@ -27,7 +27,7 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// Follower of the journal that keeps facts.
 #[derive(Debug)]
 pub struct FactsFollower {
-    options: PgConnectOptions,
+    connector: Connector,
     rules: FactRules,
     depth: watch::Receiver<Depth>,
     open: Option<PgConnection>,
@@ -38,9 +38,12 @@ pub struct FactsFollower {
 impl FactsFollower {
     /// Makes a follower, which connects with its first batch. `depth` says whether the drain is busy.
     #[must_use]
-    pub fn new(options: PgConnectOptions, rules: FactRules, depth: watch::Receiver<Depth>) -> Self {
-        let options = options.disable_statement_logging();
-        Self { options, rules, depth, open: None, adopted: false }
+    pub fn new(
+        connector: impl Into<Connector>,
+        rules: FactRules,
+        depth: watch::Receiver<Depth>,
+    ) -> Self {
+        Self { connector: connector.into(), rules, depth, open: None, adopted: false }
     }
 
     /// Follows the journal until the service stops.
@@ -90,7 +93,7 @@ impl FactsFollower {
         let step = async {
             let mut connection = match open {
                 Some(open) => open,
-                None => connect(&self.options).await?,
+                None => connect(&self.connector).await?,
             };
             let followed = follow_next(&mut connection, &self.rules, adopt).await?;
             Ok::<_, sqlx::Error>((connection, followed))
@@ -113,8 +116,11 @@ pub enum Rebuilt {
 }
 
 /// Computes all facts anew, beside a service that runs.
-pub async fn rebuild(options: PgConnectOptions, rules: &FactRules) -> Result<Rebuilt, sqlx::Error> {
-    let mut connection = connect(&options.disable_statement_logging()).await?;
+pub async fn rebuild(
+    connector: impl Into<Connector>,
+    rules: &FactRules,
+) -> Result<Rebuilt, sqlx::Error> {
+    let mut connection = connect(&connector.into()).await?;
     if !begin_rebuild(&mut connection, rules).await? {
         return Ok(Rebuilt::OtherRules);
     }
@@ -132,15 +138,15 @@ pub async fn rebuild(options: PgConnectOptions, rules: &FactRules) -> Result<Reb
 
 /// Compares all facts with what is stored.
 pub async fn compare(
-    options: PgConnectOptions,
+    connector: impl Into<Connector>,
     rules: &FactRules,
 ) -> Result<CheckReport, sqlx::Error> {
-    let mut connection = connect(&options.disable_statement_logging()).await?;
+    let mut connection = connect(&connector.into()).await?;
     check(&mut connection, rules).await
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = options.connect().await?;
+async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = connector.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
     Ok(connection)
 }

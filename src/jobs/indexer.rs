@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use tokio::sync::watch;
 
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
+use crate::postgres::Connector;
 use crate::store::search::{
     IndexStanding, Indexed, empty_previous_index, index_next, rebuild_next, standing,
 };
@@ -34,7 +34,7 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// Keeps the index up to date.
 #[derive(Debug)]
 pub struct Indexer {
-    options: PgConnectOptions,
+    connector: Connector,
     open: Option<PgConnection>,
     depth: watch::Receiver<Depth>,
     standing: watch::Sender<Option<IndexStanding>>,
@@ -44,11 +44,11 @@ impl Indexer {
     /// It connects when it first looks. `depth` tells whether the drain is busy.
     #[must_use]
     pub fn new(
-        options: PgConnectOptions,
+        connector: impl Into<Connector>,
         depth: watch::Receiver<Depth>,
         standing: watch::Sender<Option<IndexStanding>>,
     ) -> Self {
-        Self { options: options.disable_statement_logging(), open: None, depth, standing }
+        Self { connector: connector.into(), open: None, depth, standing }
     }
 
     /// Looks now and then, until the service stops.
@@ -105,11 +105,11 @@ impl Indexer {
 
     /// Tells how far search is behind, and gives the connection that it asked over.
     async fn tell(&mut self, open: Option<PgConnection>) -> Result<PgConnection, sqlx::Error> {
-        let (open, options) = (open.or_else(|| self.open.take()), &self.options);
+        let (open, connector) = (open.or_else(|| self.open.take()), &self.connector);
         let step = async {
             let mut connection = match open {
                 Some(open) => open,
-                None => connect(options).await?,
+                None => connect(connector).await?,
             };
             let standing = standing(&mut connection).await?;
             Ok::<_, sqlx::Error>((connection, standing))
@@ -138,8 +138,8 @@ impl Indexer {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = options.connect().await?;
+async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = connector.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
     empty_previous_index(&mut connection).await?;
     Ok(connection)

@@ -201,7 +201,8 @@ mod tests {
     #[tokio::test]
     async fn there_is_a_last_seat() {
         // Nobody listens there: who is refused has not got as far.
-        let nobody = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
+        let nobody: crate::postgres::Connector =
+            "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
         let store = Store::new(crate::postgres::read_pool(nobody));
         let render: Render = Box::new(|_, _| Bytes::new());
         let (_commits, committed) = watch::channel(());

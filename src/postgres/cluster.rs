@@ -46,8 +46,9 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// The one at `home`, made now if there is none. The caller holds the home's lock.
-    pub(super) async fn prepare(home: Home) -> anyhow::Result<Self> {
+    /// The one at `home`, made now if there is none, and `true` if it was. The caller holds the
+    /// home's lock.
+    pub(super) async fn prepare(home: Home) -> anyhow::Result<(Self, bool)> {
         sweep(&home)?;
         let folder = home.cluster();
         if !is_there(&folder)? {
@@ -55,12 +56,12 @@ impl Cluster {
             let binaries = Binaries::find(&account, None)?;
             let cluster = Self { home, account, binaries };
             cluster.initialise().await.context("cannot make the private database")?;
-            return Ok(cluster);
+            return Ok((cluster, true));
         }
         let major = major_of(&folder)?;
         let account = Account::of_cluster(&folder)?;
         let binaries = Binaries::find(&account, Some(major))?;
-        Ok(Self { home, account, binaries })
+        Ok((Self { home, account, binaries }, false))
     }
 
     /// Makes the cluster with its database in a folder aside, and moves it to its place once it is

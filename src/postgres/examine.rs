@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::unistd::Pid;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use super::account::Account;
 use super::binaries::{Binaries, OLDEST_MAJOR};
 use super::home::Home;
 use super::schema::MIGRATOR;
-use super::{cluster, external, pidfile, private};
+use super::{Connector, cluster, external, pidfile, private};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 
@@ -21,7 +21,7 @@ use crate::config::DatabaseSettings;
 #[derive(Debug)]
 pub enum Place {
     /// One of the user's own.
-    External(PgConnectOptions),
+    External(Connector),
     /// A private one that the first start will make, with this server.
     NotMade(String),
     /// A private one.
@@ -38,13 +38,13 @@ pub struct PrivateCluster {
     /// The process that runs on it.
     pub process: Option<Pid>,
     /// How to connect where one runs.
-    pub options: PgConnectOptions,
+    pub connector: Connector,
 }
 
 /// Finds the database. What keeps a private one from starting is an error that says what to do.
 pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     if let Some(url) = &settings.url {
-        return external(url).map(Place::External);
+        return external(url).map(|options| Place::External(options.into()));
     }
     let there = settings.data_dir.join("postgres");
     let home = match there.symlink_metadata() {
@@ -59,7 +59,8 @@ pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     let account = Account::of_cluster(&folder)?;
     let server = Binaries::find(&account, Some(cluster::major_of(&folder)?))?.to_string();
     let process = pidfile::running(&folder)?;
-    Ok(Place::Private(PrivateCluster { server, process, options: private(&home), folder }))
+    let connector = Connector::direct(private(&home));
+    Ok(Place::Private(PrivateCluster { folder, server, process, connector }))
 }
 
 /// What a role may do.
@@ -106,8 +107,6 @@ pub struct Examination {
     pub suits: bool,
     /// Such as `UTF8`.
     pub encoding: String,
-    /// Letters of every script are letters to it.
-    pub knows_every_script: bool,
     /// Whom we are to it.
     pub role: String,
     /// What that role may do.
@@ -123,8 +122,8 @@ pub struct Examination {
 }
 
 /// Asks a database.
-pub async fn examine(options: &PgConnectOptions, clock: &Clock) -> anyhow::Result<Examination> {
-    let mut connection = options.connect().await.context("cannot connect")?;
+pub async fn examine(connector: &Connector, clock: &Clock) -> anyhow::Result<Examination> {
+    let mut connection = connector.connect().await.context("cannot connect")?;
     let examined = ask(&mut connection, clock).await;
     let _ = connection.close().await;
     examined
@@ -138,8 +137,8 @@ async fn ask(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Exa
     .fetch_one(&mut *connection)
     .await?;
     let suits = number / 10_000 >= i32::try_from(OLDEST_MAJOR)?;
-    let (encoding, ctype): (String, String) = sqlx::query_as(
-        "SELECT pg_encoding_to_char(encoding)::text, datctype::text
+    let encoding: String = sqlx::query_scalar(
+        "SELECT pg_encoding_to_char(encoding)::text
            FROM pg_database
           WHERE datname = current_database()",
     )
@@ -151,7 +150,6 @@ async fn ask(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Exa
         version,
         suits,
         encoding,
-        knows_every_script: !["C", "POSIX"].contains(&ctype.as_str()),
         role,
         access,
         migrations: migrations(connection).await?,

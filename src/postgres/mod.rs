@@ -3,12 +3,13 @@
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
 //! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
 //! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
-//! `supervisor` (the process), `log` (what it says); then `schema` and `pools` for any database, and
-//! `examine`, which looks and changes nothing.
+//! `supervisor` (the process), `log` (what it says); then `connector`, `schema` and `pools` for any
+//! database, and `examine`, which looks and changes nothing.
 
 mod account;
 mod binaries;
 mod cluster;
+mod connector;
 mod examine;
 mod home;
 mod lock;
@@ -23,14 +24,14 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep};
 
+pub use connector::Connector;
 pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
-pub use pools::{Pool, read_pool};
+pub use pools::{Pool, follow, read_pool};
 pub use schema::{Migrated, SchemaState, check, migrate};
-pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 use crate::config::{DatabaseSettings, Secret};
 use cluster::Cluster;
@@ -38,6 +39,10 @@ use home::Home;
 use lock::{Lock, Purpose};
 use supervisor::Supervisor;
 
+/// Connections that one service opens at most: ten for queries, eight for reads by key, four for
+/// searches, and one each for the drain, the direct write, the indexer, the facts, the health check,
+/// long work and migrations.
+pub const CONNECTIONS_OF_A_SERVICE: i64 = 29;
 /// How we call ourselves in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "verbatim";
 /// The wait between two attempts to reach a database that is down; it doubles up to the longest.
@@ -48,9 +53,11 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// The database. Stop it when all that uses it is done: [`Database::stop`].
 #[derive(Debug)]
 pub struct Database {
-    options: PgConnectOptions,
+    connector: Connector,
     /// The private server, where it is ours to run.
     supervisor: Option<Supervisor>,
+    /// The private cluster was made just now.
+    is_new: bool,
     /// Nobody else serves from this data folder.
     _lock: Option<Lock>,
 }
@@ -66,8 +73,8 @@ impl Database {
         // The inbox is in the folder too, so one process has it whatever the database is.
         let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
         if let Some(url) = &settings.url {
-            let options = external(url)?;
-            return Ok(Self { options, supervisor: None, _lock: Some(lock) });
+            let connector = external(url)?.into();
+            return Ok(Self { connector, supervisor: None, is_new: false, _lock: Some(lock) });
         }
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
         let running = Lock::take_to_serve(&home.lock()).await?;
@@ -78,11 +85,15 @@ impl Database {
     /// that does not is started, and runs until [`Database::stop`].
     pub async fn attach(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.url {
-            return Ok(Self { options: external(url)?, supervisor: None, _lock: None });
+            let connector = Connector::from(external(url)?);
+            // What is found out holds for the pools that are made next; whoever uses them first is
+            // told what is wrong.
+            let _ = reach(&connector).await;
+            return Ok(Self { connector, supervisor: None, is_new: false, _lock: None });
         }
         settings.make_data_dir()?;
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
-        let options = private(&home);
+        let connector = Connector::direct(private(&home));
         let deadline = Instant::now() + lock::COMMAND_LIMIT;
         loop {
             // The holder may go while we wait for its server, so both are tried in turn.
@@ -97,10 +108,10 @@ impl Database {
                 Err(holder) => holder,
             };
             // A command's server goes when the command is done, so it is not one to use.
-            let reached = if holder.is_command() { None } else { Some(reach(&options).await) };
+            let reached = if holder.is_command() { None } else { Some(reach(&connector).await) };
             match reached {
                 Some(Ok(())) => {
-                    return Ok(Self { options, supervisor: None, _lock: None });
+                    return Ok(Self { connector, supervisor: None, is_new: false, _lock: None });
                 }
                 Some(Err(error)) if Instant::now() >= deadline => {
                     return Err(error).with_context(|| {
@@ -116,16 +127,28 @@ impl Database {
     }
 
     async fn run(home: Home, running: Lock, lock: Option<Lock>) -> anyhow::Result<Self> {
-        let options = private(&home);
-        let cluster = Cluster::prepare(home).await?;
+        let connector = Connector::direct(private(&home));
+        let (cluster, is_new) = Cluster::prepare(home).await?;
         let supervisor = Some(Supervisor::start(cluster, running));
-        Ok(Self { options, supervisor, _lock: lock })
+        Ok(Self { connector, supervisor, is_new, _lock: lock })
     }
 
     /// How to connect; known before the server is up.
     #[must_use]
+    pub fn connector(&self) -> Connector {
+        self.connector.clone()
+    }
+
+    /// The private cluster did not exist before: there is nothing in it yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The options of the connector as they are now.
+    #[must_use]
     pub fn connect_options(&self) -> PgConnectOptions {
-        self.options.clone()
+        self.connector.options()
     }
 
     /// Waits until the database takes connections, however long that takes, and logs what keeps
@@ -135,7 +158,7 @@ impl Database {
             return supervisor.ready().await;
         }
         let (mut retry, mut failures) = (FIRST_RETRY, 0_u32);
-        while let Err(error) = reach(&self.options).await {
+        while let Err(error) = reach(&self.connector).await {
             failures += 1;
             // An outage of an hour is one line at its start, and one now and then.
             if failures.is_power_of_two() {
@@ -192,8 +215,8 @@ fn private(home: &Home) -> PgConnectOptions {
 const REACH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Connects once, to see whether it can be done.
-async fn reach(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let connect = async { options.connect().await?.close().await };
+async fn reach(connector: &Connector) -> anyhow::Result<()> {
+    let connect = async { connector.connect().await?.close().await };
     match tokio::time::timeout(REACH_DEADLINE, connect).await {
         Ok(reached) => Ok(reached?),
         Err(_) => bail!("no answer within {} s", REACH_DEADLINE.as_secs()),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
+
+use super::Connector;
 
 /// Connections to Postgres that are shared.
 pub type Pool = PgPool;
@@ -33,7 +35,9 @@ const SESSION: &str = "SET jit = off; SET statement_timeout = '10s';
 /// The pool that the API reads through. It connects when it is first used, so the server need not
 /// be up yet.
 #[must_use]
-pub fn read_pool(options: PgConnectOptions) -> PgPool {
+pub fn read_pool(connector: impl Into<Connector>) -> PgPool {
+    let connector = connector.into();
+    let options = connector.options();
     PgPoolOptions::new()
         .max_connections(READ_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -49,8 +53,18 @@ pub fn read_pool(options: PgConnectOptions) -> PgPool {
             }
             .boxed()
         })
-        .after_connect(|connection, _| {
-            async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) }.boxed()
+        .after_connect(move |connection, _| {
+            let connector = connector.clone();
+            async move {
+                connector.check(connection).await?;
+                sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
+            }
+            .boxed()
         })
         .connect_lazy_with(options)
+}
+
+/// Has a pool connect as the connector has found out that it can.
+pub fn follow(pool: &Pool, connector: &Connector) {
+    pool.set_connect_options(connector.options());
 }

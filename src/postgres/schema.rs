@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, ensure};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, PgConnection};
 
+use super::Connector;
 use super::binaries::OLDEST_MAJOR;
 
 /// The migrations that this binary carries.
@@ -24,11 +25,15 @@ pub struct Migrated {
 /// How the database's schema stands to this binary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemaState {
-    /// The database has not been asked yet, or does not suit us; the log says which.
+    /// The database has not been asked yet.
     #[default]
+    Unchecked,
+    /// The database cannot be asked, or does not suit us; the log says which.
     Unknown,
     /// It has every migration that this binary carries.
     Current,
+    /// It has none yet: nobody has ever migrated it.
+    Empty,
     /// It lacks some, and this service is not to apply them.
     Pending,
     /// It has some that this binary does not know.
@@ -42,9 +47,9 @@ impl SchemaState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Unknown => "unknown",
+            Self::Unchecked | Self::Unknown => "unknown",
             Self::Current => "current",
-            Self::Pending => "pending",
+            Self::Empty | Self::Pending => "pending",
             Self::Newer => "newer",
             Self::Altered => "altered",
         }
@@ -56,8 +61,11 @@ impl SchemaState {
         match error.downcast_ref::<MigrateError>() {
             Some(MigrateError::VersionMissing(_)) => Self::Newer,
             Some(MigrateError::VersionMismatch(_)) => Self::Altered,
-            _ if error.downcast_ref::<Lacking>().is_some() => Self::Pending,
-            _ => Self::Unknown,
+            _ => match error.downcast_ref::<Lacking>() {
+                Some(Lacking { is_first: true, .. }) => Self::Empty,
+                Some(_) => Self::Pending,
+                None => Self::Unknown,
+            },
         }
     }
 }
@@ -71,17 +79,22 @@ impl SchemaState {
 struct Lacking {
     version: i64,
     description: String,
+    /// None has been applied.
+    is_first: bool,
 }
 
 /// Brings the schema up to date. Several processes may do so at once: one does it, the others wait.
 ///
 /// Fails where the database is newer than this binary, was changed by hand, or cannot keep every
 /// script (see [`check`]).
-pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
+pub async fn migrate(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<Migrated> {
+    let connector: Connector = database.clone().into();
+    let connected = connector.connect().await.context("cannot connect to the database")?;
+    let _ = connected.close().await;
     // A pool of one, since a future that migrates over a bare connection cannot be spawned.
     let pool = PgPoolOptions::new().max_connections(1);
-    let pool =
-        pool.connect_with(options.clone()).await.context("cannot connect to the database")?;
+    let pool = pool.connect_with(connector.options()).await;
+    let pool = pool.context("cannot connect to the database")?;
     let before = {
         let mut connection = pool.acquire().await?;
         check_connection(&mut connection).await?;
@@ -100,8 +113,9 @@ pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<Migrated> {
 
 /// Checks that the database suits us and has the migrations that this binary carries, every one and
 /// no other, without changing anything.
-pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let mut connection = options.connect().await.context("cannot connect to the database")?;
+pub async fn check(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<()> {
+    let connector: Connector = database.clone().into();
+    let mut connection = connector.connect().await.context("cannot connect to the database")?;
     check_connection(&mut connection).await?;
     let found = applied(&mut connection).await?;
     let _ = connection.close().await;
@@ -118,16 +132,16 @@ pub async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
         None => Ok(()),
         Some(migration) => {
             let description = migration.description.to_string();
-            Err(Lacking { version: migration.version, description }.into())
+            let is_first = found.is_empty();
+            Err(Lacking { version: migration.version, description, is_first }.into())
         }
     }
 }
 
 async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let (version, encoding, ctype): (i32, String, String) = sqlx::query_as(
+    let (version, encoding): (i32, String) = sqlx::query_as(
         "SELECT current_setting('server_version_num')::integer,
-                pg_encoding_to_char(encoding)::text,
-                datctype::text
+                pg_encoding_to_char(encoding)::text
            FROM pg_database
           WHERE datname = current_database()",
     )
@@ -143,16 +157,8 @@ async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
     ensure!(
         encoding == "UTF8",
         "the database's encoding is {encoding}, which cannot keep every script: make one with \
-         `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`"
+         `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
     );
-    if ["C", "POSIX"].contains(&ctype.as_str()) {
-        tracing::warn!(
-            lc_ctype = ctype,
-            "the database's LC_CTYPE knows ASCII letters only, so search finds no other script: \
-             make the database anew with `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' \
-             TEMPLATE template0`"
-        );
-    }
     Ok(())
 }
 

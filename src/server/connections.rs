@@ -18,6 +18,8 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::proxied;
+
 /// Files that are open for other reasons than a connection: the inbox's, the log, connections to
 /// Postgres. Three times what was seen under load.
 const OTHER_FILES: u64 = 128;
@@ -246,15 +248,17 @@ impl Drop for Open {
 /// Middleware for `from_fn`: says `Connection: close` where the connection ends with this answer,
 /// and notes on which connections a request is at work.
 pub(super) async fn end_with_answer(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let connections = req.app_data::<web::Data<Connections>>().cloned();
+    let restrictions = proxied::accept(&mut req);
     let work = Work::of_this_connection();
     work.begins();
     let answer = not_at_once(next.call(req)).await;
     work.ends();
     let mut response = answer?;
+    restrictions.apply(&mut response);
     // Asked after the answer is made: the stop may have come meanwhile.
     if connections.is_some_and(|connections| connections.ends_with_this_answer()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);

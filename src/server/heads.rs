@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::connections::Work;
+use super::first_head::FirstHead;
 
 /// How long a request's head may take.
 pub(super) const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -19,6 +20,7 @@ pub(super) const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Timed<T> {
     stream: T,
     work: Work,
+    first: FirstHead,
     head: Option<Head>,
 }
 
@@ -31,7 +33,7 @@ struct Head {
 
 impl<T> Timed<T> {
     pub(super) fn new(stream: T, work: Work) -> Self {
-        Self { stream, work, head: None }
+        Self { stream, work, first: FirstHead::default(), head: None }
     }
 
     /// Once something has been read, or there was nothing to read: whether it takes too long.
@@ -60,7 +62,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Timed<T> {
     ) -> Poll<Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let polled = this.first.poll_read(Pin::new(&mut this.stream), cx, buffer);
         let has_read = buffer.filled().len() > before;
         if polled.is_ready() && !has_read {
             return polled;

@@ -1,5 +1,6 @@
 //! Brings the schema up to date when Postgres is there, and keeps it in order from then on.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::store::Store;
 
 /// How long it may take to see what the schema lacks.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a start may wait for the database before it counts as away.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// How long to wait before the schema is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -73,14 +76,28 @@ impl SchemaKeeper {
     }
 
     async fn bring_up(&self) -> anyhow::Result<()> {
-        self.database.wait_ready().await?;
-        let options = self.database.connect_options();
+        let mut ready = pin!(self.database.wait_ready());
+        if let Ok(ready) = tokio::time::timeout(FIRST_ANSWER, &mut ready).await {
+            ready?;
+        } else {
+            self.verdict.send_if_modified(|verdict| {
+                let is_first = *verdict == SchemaState::Unchecked;
+                *verdict = if is_first { SchemaState::Unknown } else { *verdict };
+                is_first
+            });
+            ready.await?;
+        }
+        let connector = self.database.connector();
+        postgres::follow(&self.pool, &connector);
         // Most starts find all of it there. To know that must not take for ever where the network
         // swallows everything; a migration may take its time.
-        let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&options)).await;
+        let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&connector)).await;
         match checked.context("the database does not answer")? {
             Ok(()) => Ok(()),
-            Err(_) if self.migrate => postgres::migrate(&options).await.map(drop),
+            Err(error) if self.migrate => {
+                self.verdict.send_replace(SchemaState::of(&error));
+                postgres::migrate(&connector).await.map(drop)
+            }
             Err(error) => Err(error),
         }
     }

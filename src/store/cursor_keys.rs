@@ -54,7 +54,8 @@ pub struct CursorKeyAges {
 impl Store {
     /// Returns the keys that open cursors, the newest first, which seals. Adds one where the newest
     /// is too old, or there is none; of several services that want to, one does. Where none can be
-    /// added, as in a database that takes no writes, those that are there are used for longer.
+    /// added, as in a database that takes no writes, those that are there are used for longer; where
+    /// there is none yet, one that is not stored.
     pub async fn cursor_keys(
         &self,
         ages: CursorKeyAges,
@@ -73,9 +74,21 @@ impl Store {
                 tracing::warn!(%error, "cursor key not rotated; the one before is used");
                 Ok(keys)
             }
+            Err(error) if is_read_only(&error) => {
+                tracing::warn!(
+                    %error,
+                    "cursor key not stored; cursors are valid in this process alone for now"
+                );
+                Ok(vec![CursorKey::generate(now)])
+            }
             added => Ok(added?),
         }
     }
+}
+
+/// Whether a write failed because the database takes none.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("25006")
 }
 
 /// Adds a key, unless another service has.

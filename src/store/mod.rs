@@ -24,12 +24,12 @@ pub mod old;
 mod page;
 pub mod search;
 pub mod sessions;
+mod sqlstate;
 pub mod survey;
 pub mod visits;
 
 use std::sync::Arc;
 
-use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool};
 
 use crate::domain::Roles;
@@ -75,6 +75,12 @@ impl Store {
         Self { roles, ..self }
     }
 
+    /// Whose roles count as the assistant's.
+    #[must_use]
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
     /// The pool beneath.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
@@ -107,8 +113,9 @@ impl Store {
 /// Why the store gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database did not answer: it is down, restarting, full, or out of connections.
-    #[error("the database does not answer")]
+    /// The database cannot answer: it is down, restarting, full, read-only, out of connections, or
+    /// its schema is not there.
+    #[error("the database cannot answer")]
     Unavailable(#[source] sqlx::Error),
     /// It answered with an error: a fault of ours.
     #[error("the database refused a query")]
@@ -116,14 +123,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The tables are not there: nobody has migrated the database.
+    /// What to do about it, for a log.
     #[must_use]
-    pub fn says_unmigrated(&self) -> bool {
-        /// `undefined_table`
-        const NO_SUCH_TABLE: &str = "42P01";
+    pub fn hint(&self) -> Option<&'static str> {
         let (Self::Unavailable(cause) | Self::Refused(cause)) = self;
-        let code = cause.as_database_error().and_then(DatabaseError::code);
-        code.is_some_and(|code| code == NO_SUCH_TABLE)
+        sqlstate::hint(&cause.as_database_error()?.code()?)
     }
 }
 
@@ -131,12 +135,11 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error;
         let unavailable = match &error {
-            Error::Database(database) => {
-                database.code().is_some_and(|code| means_unavailable(&code))
-            }
+            Error::Database(database) => sqlstate::is_state(database.as_ref()),
             Error::Io(_)
             | Error::Tls(_)
             | Error::Protocol(_)
+            | Error::Configuration(_)
             | Error::PoolTimedOut
             | Error::PoolClosed
             | Error::WorkerCrashed => true,
@@ -144,10 +147,4 @@ impl From<sqlx::Error> for StoreError {
         };
         if unavailable { Self::Unavailable(error) } else { Self::Refused(error) }
     }
-}
-
-/// The classes of SQLSTATE that say nothing about the query: connection, resources, operator's
-/// intervention (a shutdown, and also a query that was cancelled because it took too long).
-fn means_unavailable(sqlstate: &str) -> bool {
-    ["08", "53", "57"].iter().any(|class| sqlstate.starts_with(class))
 }

@@ -126,7 +126,7 @@ async fn take(
     intake.stored.map_err(|refusals| {
         request.extensions_mut().insert(Trusted);
         tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
-        Problem::new(Code::NotDurable, "Neither the inbox nor the database took the delivery.")
+        Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
     webhook.metrics.webhook.kept(*seen, received_at);

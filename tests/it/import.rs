@@ -419,3 +419,37 @@ async fn an_interrupted_run_tells_what_was_done_though_its_input_is_silent() {
     assert!(stderr(&output).starts_with("interrupted"), "{}", stderr(&output));
     assert_eq!(figure(&stdout(&output), "not answered"), 1);
 }
+
+#[actix_web::test]
+async fn a_file_that_powershell_or_an_editor_wrote_is_imported_like_any_other() {
+    let (app, files) = (App::start().await, Files::new());
+    let lines: Vec<_> = (0..40)
+        .map(|number| {
+            said(
+                "s",
+                &format!("\u{9000}\u{6b3e} \u{1f600} h\u{e9} {number}"),
+                Some(1_790_000_000 + number),
+            )
+        })
+        .collect();
+    let text = lines.join("\r\n");
+    let marked: String = ["\u{feff}", &text].concat();
+    let le: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let be: Vec<u8> = marked.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (name, bytes, new) in
+        [("le", le.clone(), 40), ("be", be, 0), ("mark", marked.into_bytes(), 0)]
+    {
+        let file = files.with(name, bytes);
+        let output = import(&app.address, &[&file]).await;
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        assert_eq!(figure(&stdout(&output), "taken"), 40, "{name}: {}", stdout(&output));
+        app.drained().await;
+        let stored = app.log().await.iter().filter(|(outcome, _)| outcome == "stored").count();
+        assert_eq!(stored, 40, "{name}: {new} new");
+    }
+    let cut = files.with("cut", &le[..le.len() - 1]);
+    let output = import(&app.address, &[&cut]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("middle of a character"), "{}", stderr(&output));
+    assert!(!app.log().await.iter().any(|(outcome, _)| outcome == "quarantined"));
+}

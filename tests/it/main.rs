@@ -4,6 +4,7 @@
 
 mod api;
 mod backup;
+mod connecting;
 mod corpus;
 mod cors;
 mod crash;
@@ -24,6 +25,8 @@ mod logs;
 mod metrics;
 mod openapi;
 mod projection;
+mod proxies;
+mod readiness;
 mod redaction;
 mod restart;
 mod retention;

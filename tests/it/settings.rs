@@ -227,3 +227,151 @@ async fn the_commands_of_the_banner_work_as_they_are_printed() {
         });
     }
 }
+
+/// Each of serve's settings that has a variable, with a value that makes no sense.
+fn variables() -> Vec<String> {
+    let mut command = verbatim();
+    let said = text(&command.args(["serve", "--help"]).output().unwrap());
+    let names = said.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_variable_that_is_empty_or_blank_is_one_that_is_not_set() {
+    let folder = TempDir::new().unwrap();
+    let names = variables();
+    assert!(names.len() > 20, "{names:?}");
+    for blank in ["", " \r\n"] {
+        // All at once, and a last one that makes no sense, to end it.
+        let said = complaint(|command| {
+            for name in &names {
+                command.env(name, blank);
+            }
+            for name in ["VERBATIM_API_KEY", "VERBATIM_WEBHOOK_SECRET", "VERBATIM_WEBHOOK_HEADER"] {
+                command.env(name, blank);
+            }
+            command.arg("--data-dir").arg(folder.path()).env("VERBATIM_VISIT_GAP", "\tof-mine \n");
+        });
+        assert!(said.contains("visit-gap") && said.contains("\"of-mine\""), "{said}");
+    }
+}
+
+#[test]
+fn white_space_around_a_variable_does_not_count() {
+    for (name, value, known) in [
+        ("VERBATIM_LISTEN", "127.0.0.1:0\n", "live-for"),
+        ("VERBATIM_MAX_CONNECTIONS", " 100\r\n", "live-for"),
+        ("VERBATIM_ACK", "postgres\n", "live-for"),
+        ("VERBATIM_LOG_FORMAT", " json", "live-for"),
+        ("VERBATIM_MAX_BODY", "1MiB\n", "live-for"),
+        ("VERBATIM_KEEP_MESSAGES", "30d \n", "live-for"),
+        ("VERBATIM_TRUSTED_PROXIES", " 10.0.0.0/8 ,\n", "live-for"),
+    ] {
+        let said = complaint(|command| {
+            command.env(name, value).env("VERBATIM_LIVE_FOR", "nonsense");
+        });
+        assert!(said.contains(known) && !said.contains(name), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_text_of_the_file_that_is_empty_or_blank_is_one_that_is_not_set() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("verbatim.toml");
+    std::fs::write(
+        &file,
+        "listen = ''\nmax_body = ' '\nack = ''\nlog_format = \"\\n\"\nkeep_messages = ''\n\
+         database_url = ''\napi_key = ''\nwebhook_secrets = ['']\nwebhook_headers = ['', ' ']\n\
+         trusted_proxies = ['']\nredact = ['']\ntls_cert = ''\ntls_key = ''\nlive_for = \" 5x\\n\"",
+    )
+    .unwrap();
+    let said = complaint(|command| {
+        command.arg("--config").arg(&file);
+    });
+    assert!(said.contains("live-for") && said.contains("\"5x\""), "{said}");
+    std::fs::write(&file, "listen = ''\n\nack = 'nonsense'").unwrap();
+    let said = complaint(|command| {
+        command.arg("--config").arg(&file);
+    });
+    assert!(said.contains("line 3") && said.contains("`ack` does not fit"), "{said}");
+}
+
+#[test]
+fn a_credential_that_nobody_can_send_is_refused_and_not_quoted() {
+    for (name, value) in [
+        ("VERBATIM_API_KEY", "hunter2\u{fc}hunter3"),
+        ("VERBATIM_API_KEY", "hunter2\nhunter3"),
+        ("VERBATIM_WEBHOOK_SECRET", "hunter2\u{1}hunter3"),
+        ("VERBATIM_WEBHOOK_HEADER", "X-Key: hunter2\u{1}hunter3"),
+    ] {
+        let said = complaint(|command| {
+            command.env(name, value);
+        });
+        assert!(!said.contains("hunter"), "{name}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_come_from_files_and_end_with_a_line_break_as_files_do() {
+    let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let key = file("key", "k-of-a-file\n");
+    let secrets = file("secrets", "new one\r\nold one\r\n");
+    let header = file("header", "X-Gate: open\n");
+    let url = file("url", &format!("{}\n", database.url()));
+    let mut command = verbatim();
+    for name in ["VERBATIM_API_KEY", "VERBATIM_WEBHOOK_SECRET"] {
+        command.env(name, ""); // As compose sets what is not there.
+    }
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path().join("data"))
+        .env("VERBATIM_API_KEY_FILE", &key)
+        .env("VERBATIM_WEBHOOK_SECRET_FILE", &secrets)
+        .env("VERBATIM_WEBHOOK_HEADER_FILE", &header)
+        .env("DATABASE_URL_FILE", &url);
+    let service = Service::run(command);
+    let http = client();
+    let body = json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
+        "data": { "session_id": "s", "role": "user", "message": "hi" } })
+    .to_string();
+    let deliver = |secret: &'static str, gate: bool| {
+        let mut request = http
+            .post(format!("http://{}/webhook", service.address))
+            .header("X-bitHuman-Signature", sign(secret, body.as_bytes()))
+            .body(body.clone());
+        if gate {
+            request = request.header("X-Gate", "open");
+        }
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(deliver("new one", true).await, 200);
+    assert_eq!(deliver("old one", true).await, 200);
+    assert_eq!(deliver("old one", false).await, 401);
+    assert_eq!(deliver("another", true).await, 401);
+    let read = http.get(format!("http://{}/v1/agents", service.address));
+    assert_eq!(read.bearer_auth("k-of-a-file").send().await.unwrap().status(), 200);
+    // A client reads its key from the same file.
+    let output = verbatim()
+        .args(["export", "messages", "--url", &format!("http://{}", service.address), "--output"])
+        .arg(folder.path().join("out.jsonl"))
+        .env("VERBATIM_API_KEY", "")
+        .env("VERBATIM_API_KEY_FILE", &key)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    for (name, path) in [("VERBATIM_API_KEY", &key), ("VERBATIM_WEBHOOK_SECRET", &secrets)] {
+        let said = complaint(|command| {
+            command.env(name, "by-itself").env(format!("{name}_FILE"), path);
+        });
+        assert!(said.contains("are both set"), "{said}");
+        let said = complaint(|command| {
+            command.env(name, "").env(format!("{name}_FILE"), folder.path().join("nowhere"));
+        });
+        assert!(said.contains("nowhere") && said.contains(&format!("{name}_FILE")), "{said}");
+    }
+}

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
-use verbatim::jobs::pulse::Probe;
+use verbatim::jobs::pulse::{Answer, Probe};
 use verbatim::lifecycle::Lifecycle;
 use verbatim::postgres::{check, migrate};
 use verbatim::server::Server;
@@ -138,7 +139,7 @@ async fn readiness_says_how_far_a_rebuild_of_the_search_index_has_come() {
 async fn a_pulse_whose_connection_was_cut_makes_another() {
     let database = TestDatabase::create().await;
     let mut probe = Probe::new(database.options().application_name("pulse"));
-    assert!(probe.ask().await);
+    assert_eq!(probe.ask().await, Answer::Writable);
     let mut other = database.options().connect().await.unwrap();
     let cut = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -148,8 +149,10 @@ async fn a_pulse_whose_connection_was_cut_makes_another() {
     .await
     .unwrap();
     assert_eq!(cut.rows_affected(), 1, "one connection of its own");
-    assert!(probe.ask().await, "the database is there, and only the connection was not");
-    assert!(!Probe::new(NOBODY.parse().unwrap()).ask().await);
+    let asked = probe.ask().await;
+    assert_eq!(asked, Answer::Writable, "the database is there, only the connection was not");
+    let nobody: PgConnectOptions = NOBODY.parse().unwrap();
+    assert_eq!(Probe::new(nobody).ask().await, Answer::Missing);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn page(document: &Value) -> String {
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
          <style>{STYLE}</style></head><body>\
          <header><h1>{title} <small>{version}</small></h1>\
-         <p>For machines: <a href=\"/openapi.json\">openapi.json</a></p></header>\
+         <p>For machines: <a href=\"openapi.json\">openapi.json</a></p></header>\
          <nav aria-label=\"Routes\"><details><summary>Routes</summary>{nav}</details>\
          <div class=wide>{nav}</div></nav><main>{introduction}{main}</main></body></html>"
     )

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_written_in_linear_time() {
-        crate::domain::linear::assert_linear(|text| written(&[text], Sheet::default()));
+        crate::clock::linear::assert_linear(|text| written(&[text], Sheet::default()));
     }
 
     #[test]

@@ -162,8 +162,8 @@ fn detail(code: Code) -> &'static str {
             "These credentials are missing or wrong, and so were many others from this address; \
              the first answers and the log say what is wrong."
         }
-        Code::NotDurable => "Neither the inbox nor the database took the delivery.",
-        Code::Unavailable => "The database does not answer; try again shortly.",
+        Code::NotDurable => "The delivery was not stored; send it again.",
+        Code::Unavailable => "The service cannot answer this now; try again shortly.",
         Code::Internal => "The log tells more under this request id.",
     }
 }

@@ -35,7 +35,7 @@ use crate::webhook::handler;
         description = include_str!("introduction.md"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    servers((url = "/", description = "This service.")),
+    servers((url = "./", description = "This service.")),
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
         (name = "Analytics", description = "How many, how long, and when: figures without any text."),

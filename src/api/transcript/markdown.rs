@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_message_is_written_in_linear_time() {
-        crate::domain::linear::assert_linear(|text| {
+        crate::clock::linear::assert_linear(|text| {
             let mut play = Play::new(Zone::UTC, Names::default(), TimeDelta::seconds(300));
             written(&mut play, &[row(0, text)])
         });

@@ -6,16 +6,13 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::jobs::partitions;
 use crate::postgres::{
-    self, Access, ConnectOptions, Examination, Migrations, Place, Pool, PrivateCluster,
+    self, Access, CONNECTIONS_OF_A_SERVICE, Connector, Examination, Migrations, Place, Pool,
+    PrivateCluster,
 };
 use crate::store::Store;
 use crate::store::survey::{COUNTED, Strays};
 
 const AREA: Area = Area::Database;
-
-/// Connections that one service opens: those of the API, and one each for the drain, for the way
-/// past the inbox, for the question whether Postgres answers, and for migrations.
-const CONNECTIONS_OF_A_SERVICE: i64 = 16;
 
 /// A database that was asked, and can be asked more.
 pub(super) struct Asked {
@@ -45,10 +42,11 @@ pub(super) async fn check(
             return None;
         }
     };
-    let (options, whose) = match place {
-        Place::External(options) => {
+    let (connector, whose) = match place {
+        Place::External(connector) => {
+            let options = connector.options();
             let whose = format!("DATABASE_URL, {}:{}", options.get_host(), options.get_port());
-            (options, whose)
+            (connector, whose)
         }
         Place::NotMade(server) => {
             report.ok(
@@ -60,7 +58,7 @@ pub(super) async fn check(
         }
         Place::Private(cluster) => (check_private(&cluster, report)?, "private".to_owned()),
     };
-    let asked = tokio::time::timeout(PATIENCE, postgres::examine(&options, clock)).await;
+    let asked = tokio::time::timeout(PATIENCE, postgres::examine(&connector, clock)).await;
     let examined = asked.map_err(anyhow::Error::from).and_then(|examined| examined);
     let examined = match examined {
         Ok(examined) => examined,
@@ -76,7 +74,7 @@ pub(super) async fn check(
     check_role(settings.migrate, &examined, report);
     check_schema(examined.migrations, report);
     check_connections(&examined, report);
-    let pool = postgres::read_pool(options);
+    let pool = postgres::read_pool(connector);
     let asked = Asked { store: Store::new(pool.clone()), examined, pool };
     if matches!(asked.examined.migrations, Migrations::None) {
         asked.close().await;
@@ -87,13 +85,13 @@ pub(super) async fn check(
 }
 
 /// How to connect to a private cluster, where it runs.
-fn check_private(cluster: &PrivateCluster, report: &mut Report) -> Option<ConnectOptions> {
-    let PrivateCluster { folder, server, process, options } = cluster;
+fn check_private(cluster: &PrivateCluster, report: &mut Report) -> Option<Connector> {
+    let PrivateCluster { folder, server, process, connector } = cluster;
     match process {
         Some(pid) => {
             let says = format!("private: {server} runs as process {pid} on {}", folder.display());
             report.ok(AREA, "cluster", says);
-            Some(options.clone())
+            Some(connector.clone())
         }
         None => {
             report.warn(
@@ -119,16 +117,16 @@ fn check_server(whose: &str, found: &Examination, report: &mut Report) {
             "upgrade it with pg_upgrade, or dump it and restore into a newer one",
         );
     }
-    let remake = "make a database with `CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' \
-                  TEMPLATE template0`, and restore a dump of this one into it";
-    if found.encoding != "UTF8" {
-        let says = format!("its encoding is {}, which cannot keep every script", found.encoding);
-        report.fail(AREA, "encoding", says, remake);
-    } else if !found.knows_every_script {
-        let says = "UTF8, but under its LC_CTYPE only ASCII has letters: search finds no others";
-        report.warn(AREA, "encoding", says, remake);
+    if found.encoding == "UTF8" {
+        report.ok(AREA, "encoding", "UTF8");
     } else {
-        report.ok(AREA, "encoding", "UTF8, with letters of every script");
+        report.fail(
+            AREA,
+            "encoding",
+            format!("its encoding is {}, which cannot keep every script", found.encoding),
+            "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and \
+             restore a dump of this one into it",
+        );
     }
 }
 

@@ -33,6 +33,7 @@ struct InboxState {
 #[derive(Debug, Deserialize)]
 struct PostgresState {
     reachable: bool,
+    writable: bool,
 }
 
 /// A service that answers.
@@ -111,14 +112,17 @@ fn judge(address: SocketAddr, ready: &Ready, report: &mut Report) {
         None => "nothing waits".to_owned(),
     };
     let says = format!("it runs on {address}, and is {status}: {waiting}");
-    match (inbox.writable, postgres.reachable) {
+    match (inbox.writable, postgres.writable) {
         (true, true) => report.ok(AREA, "answer", says),
         (true, false) => report.warn(
             AREA,
             "answer",
-            format!("{says}; Postgres does not answer it"),
-            "bring Postgres back, see below; the inbox keeps what arrives for as long as its \
-             quota lasts",
+            format!(
+                "{says}; Postgres {}",
+                if postgres.reachable { "takes no deliveries" } else { "does not answer it" }
+            ),
+            "see database below, and the service's log; the inbox keeps what arrives for as long \
+             as its quota lasts",
         ),
         (false, true) => report.warn(
             AREA,

@@ -11,6 +11,8 @@ use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
+use super::utf16::{Encoding, Transcoded};
+
 /// Lines that are read ahead.
 const AHEAD: usize = 4;
 /// What is read of a file at a time, in bytes.
@@ -122,18 +124,31 @@ fn read_file(
     }
 }
 
-/// The text of a file, which may be compressed: its first bytes tell.
+/// The text of a file as UTF-8; it may be compressed, and in UTF-16: its first bytes tell.
 fn unpack<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     let mut head = Vec::with_capacity(ZSTD.len());
     raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
     let (is_gzip, is_zstd) = (head.starts_with(GZIP), head.starts_with(ZSTD));
     let raw = Cursor::new(head).chain(raw);
-    let text: Box<dyn Read + 'a> = if is_gzip {
+    let mut text: Box<dyn Read + 'a> = if is_gzip {
         Box::new(MultiGzDecoder::new(raw))
     } else if is_zstd {
         Box::new(zstd::Decoder::new(raw)?)
     } else {
         Box::new(raw)
+    };
+    let mut head = Vec::with_capacity(Encoding::BYTES);
+    text.by_ref().take(Encoding::BYTES as u64).read_to_end(&mut head)?;
+    let encoding = Encoding::of(&head);
+    let text = Cursor::new(head).chain(text);
+    let text: Box<dyn Read + 'a> = match encoding {
+        Encoding::Utf8 => Box::new(text),
+        Encoding::Utf16Le => Box::new(Transcoded::new(text, false)),
+        Encoding::Utf16Be => Box::new(Transcoded::new(text, true)),
+        Encoding::Utf32 => {
+            let advice = "it is UTF-32: convert it with `iconv -f UTF-32 -t UTF-8`";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, advice));
+        }
     };
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, text)))
 }
@@ -214,6 +229,25 @@ mod tests {
             assert_eq!(lines(&packed, 100).unwrap(), some(&["one", "two", "three"]));
             assert!(lines(&packed[..packed.len() - 3], 100).is_err(), "what is cut off is told");
         }
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_read_as_it_was_meant() {
+        let text = "{ \"a\": \"\u{9000}\u{1f600}\" }\r\n\r\nlast";
+        let expected = some(&["{ \"a\": \"\u{9000}\u{1f600}\" }", "", "last"]);
+        for mark in ["", "\u{feff}"] {
+            let marked = format!("{mark}{text}");
+            let le: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let be: Vec<u8> = marked.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            for bytes in [le, be] {
+                assert_eq!(lines(&bytes, 100).unwrap(), expected);
+                let packed = zstd::encode_all(&bytes[..], 0).unwrap();
+                assert_eq!(lines(&packed, 100).unwrap(), expected);
+                assert_eq!(lines(&bytes, 10).unwrap()[0], None, "limits are of UTF-8");
+            }
+        }
+        let error = lines(b"\xff\xfe\0\0{\0\0\0", 100).unwrap_err().to_string();
+        assert!(error.contains("UTF-32"), "{error}");
     }
 
     #[test]

@@ -179,6 +179,12 @@ impl Credential {
         let place = place(origin, environment.0, setting);
         match origin {
             Origin::Environment => Self { place, first: None, shell: environment.1.to_owned() },
+            // There may be several in it.
+            Origin::SecretFile(file) if setting == "webhook_secrets" => {
+                let first = format!("head -n 1 '{}' | cut -d , -f 1", quoted(&place));
+                Self { shell: format!("$({first})"), ..Self::kept(file) }
+            }
+            Origin::SecretFile(file) => Self::kept(file),
             Origin::File(_) => Self {
                 first: Some(format!("{variable}='… as in {}'", quoted(&place))),
                 shell: format!("${variable}"),
@@ -197,6 +203,7 @@ fn place(origin: &Origin, variable: &str, setting: &str) -> String {
     match origin {
         Origin::Environment => variable.to_owned(),
         Origin::File(file) => format!("{setting} of {}", file.display()),
+        Origin::SecretFile(file) => file.display().to_string(),
     }
 }
 

@@ -28,8 +28,8 @@ pub struct SearchFilter {
     pub sessions: Option<Vec<Uuid>>,
     /// Only this source's.
     pub source: Option<String>,
-    /// Only by this role.
-    pub role: Option<String>,
+    /// Only by these roles, in lower case.
+    pub roles: Option<Vec<String>>,
     /// Only later than this.
     pub after: Option<DateTime<Utc>>,
     /// Only earlier than this.

@@ -204,7 +204,7 @@ async fn by_terms(
                 AND (occurred_at, id) < ($5, $6)
                 AND ($7::text[] IS NULL OR agent_id = ANY ($7))
                 AND ($8::text IS NULL OR source = $8)
-                AND ($9::text IS NULL OR role = $9)
+                AND ($9::text[] IS NULL OR lower(role COLLATE "C") = ANY ($9))
             ORDER BY occurred_at DESC, id DESC, part
             LIMIT $10
         ) AS newest
@@ -217,7 +217,7 @@ async fn by_terms(
         window.to.1,
         filter.agents.as_deref(),
         filter.source.as_deref(),
-        filter.role.as_deref(),
+        filter.roles.as_deref(),
         most,
         search.in_a_row.as_deref()
     )
@@ -255,7 +255,7 @@ async fn in_sessions(
                 AND (occurred_at, id) < ($5, $6)
                 AND ($7::text[] IS NULL OR agent_id = ANY ($7))
                 AND ($8::text IS NULL OR source = $8)
-                AND ($9::text IS NULL OR role = $9)
+                AND ($9::text[] IS NULL OR lower(role COLLATE "C") = ANY ($9))
             ORDER BY occurred_at DESC, id DESC, part
             LIMIT $10
         ) AS newest
@@ -268,7 +268,7 @@ async fn in_sessions(
         window.to.1,
         filter.agents.as_deref(),
         filter.source.as_deref(),
-        filter.role.as_deref(),
+        filter.roles.as_deref(),
         most,
         search.in_a_row.as_deref(),
         sessions

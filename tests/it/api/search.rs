@@ -293,8 +293,8 @@ async fn filters_narrow_a_search() {
         &api,
         &[
             said(0, "a", "user", "gold zero"),
-            said(1, "a", "assistant", "gold one"),
-            said(2, "b", "user", "gold two"),
+            said(1, "a", "Agent", "gold one"),
+            said(2, "b", "User", "gold two"),
             said(86_400 * 60, "c", "user", "gold later"),
         ],
     )
@@ -309,6 +309,8 @@ async fn filters_narrow_a_search() {
         ("&source=default", vec!["gold zero", "gold one", "gold two", "gold later"]),
         ("&source=other", vec![]),
         ("&role=user", vec!["gold zero", "gold two", "gold later"]),
+        ("&role=assistant", vec!["gold one"]),
+        ("&role=agent", vec!["gold one"]),
         (&format!("&after={first}"), vec!["gold one", "gold two", "gold later"]),
         (&format!("&before={last}&role=user"), vec!["gold zero", "gold two"]),
         (&format!("&after={first}&before={}", first + 2), vec!["gold one"]),

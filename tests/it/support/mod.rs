@@ -5,6 +5,7 @@ pub(crate) mod captured;
 pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod process;
+pub(crate) mod programs;
 pub(crate) mod prometheus;
 pub(crate) mod samples;
 pub(crate) mod schema;

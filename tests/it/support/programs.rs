@@ -1,0 +1,71 @@
+//! Programs of others that tests run: found, started on free ports, and ended with the test.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to listen.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+/// Where programs for administrators are, which not every account has in its `PATH`.
+const ADMIN_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// The program's path. Without it the test is skipped on a developer's machine, and fails where
+/// `STRICT=1` or `CI=true` says that everything has to be there.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{path}:{ADMIN_FOLDERS}");
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.is_file());
+    if found.is_none() {
+        let is_set = |name, value| std::env::var(name).is_ok_and(|set| set == value);
+        let must = is_set("STRICT", "1") || is_set("CI", "true");
+        assert!(!must, "{name} is not installed: scripts/prerequisites --tests");
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+        {
+            eprintln!("skipped: {name} is not installed (scripts/prerequisites --tests)");
+        }
+    }
+    found
+}
+
+/// A port that nobody uses at the moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A program that runs until this is dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts it, and waits until it listens on the port.
+    pub(crate) fn start(mut command: Command, port: u16) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut running = Self(child);
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = running.0.try_wait().unwrap();
+            assert!(ended.is_none(), "{command:?} ended: {ended:?}");
+            assert!(start.elapsed() < START_DEADLINE, "{command:?} does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Gently, so that its children end as well.
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(self.0.id().cast_signed()),
+            nix::sys::signal::Signal::SIGTERM,
+        );
+        let start = Instant::now();
+        while !matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+            if start.elapsed() > Duration::from_secs(3) {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
