@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -88,7 +89,7 @@ impl Store {
 
 /// Whether a write failed because the database takes none.
 fn is_read_only(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("25006")
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("25006")
 }
 
 /// Adds a key, unless another service has.
