@@ -196,6 +196,11 @@ fn allowed(route: &str) -> Vec<String> {
             plain(&["", "?limit=1", "?order=asc"])
         }
         "/v1/analytics/catalog" => plain(&[""]),
+        "/v1/analytics/summary" => with_agents(&["?from=2026-09-01&to=2026-10-15"]),
+        "/v1/analytics/timeseries" => with_agents(&[
+            "?from=2026-09-01&to=2026-10-15",
+            "?from=2026-09-01&to=2026-10-15&metric=sessions&group_by=agent",
+        ]),
         "/v1/sessions" => with_agents(&["", "?limit=500", queries(route)[0], queries(route)[1]]),
         "/v1/changes" => with_agents(&["", "?limit=1", "?limit=500"]),
         "/v1/deliveries" => {
