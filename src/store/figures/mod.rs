@@ -1,7 +1,9 @@
 //! Figures read from facts: counts, distinct counts, spreads and concurrency, by bucket and group.
-//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business.
+//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business;
+//! [`Figures`] computes the catalogue's metrics from what is read.
 
 mod counts;
+mod metrics;
 mod presence;
 mod snapshot;
 mod spreads;
@@ -11,6 +13,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 pub use counts::{MessageCounts, SessionCounts};
+pub use metrics::{Figure, Figures, Grouping, Number, Wanted, value_of};
 pub use presence::{Concurrency, Distinct};
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
