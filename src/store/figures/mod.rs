@@ -3,10 +3,12 @@
 //! [`Figures`] computes the catalogue's metrics from what is read.
 
 mod counts;
+mod distribution;
 mod metrics;
 mod presence;
 mod snapshot;
 mod spreads;
+mod top;
 
 use std::collections::HashMap;
 
@@ -18,6 +20,7 @@ pub use presence::{Concurrency, Distinct};
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
 pub use spreads::{Spread, Value};
+pub use top::{LONGEST_FIRST_MESSAGE, Top, TopBy};
 
 /// Bucket by its place, from 0, and group; `None` where figures are not split.
 pub type Cell = (usize, Option<String>);
