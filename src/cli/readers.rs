@@ -38,7 +38,7 @@ struct CreateArgs {
     /// Name of the role
     #[arg(long)]
     name: String,
-    /// Let it read what was said, in the view message_texts
+    /// Let it read what was said, in the view `message_texts`
     #[arg(long)]
     with_text: bool,
     #[command(flatten)]

@@ -442,7 +442,7 @@ async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
     let mut ours = connect(&database).await;
     let password = "SELECT rolpassword FROM pg_authid WHERE rolname = 'bi'";
     assert!(show(&mut ours, password).await.starts_with("SCRAM-SHA-256$"));
-    let temporary = "SET default_transaction_read_only = off; CREATE TEMPORARY TABLE t ()";
+    let temporary = "BEGIN READ WRITE; CREATE TEMPORARY TABLE t ()";
     let error = sqlx::raw_sql(temporary).execute(&mut reader).await.unwrap_err().to_string();
     assert!(error.contains("permission denied to create temporary tables"), "{error}");
 

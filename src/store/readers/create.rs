@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection, query, query_scalar};
 
 use super::{
@@ -154,7 +155,7 @@ fn not_allowed(new: &NewReader<'_>, about: &About) -> ReaderError {
 }
 
 fn explain(error: sqlx::Error, new: &NewReader<'_>, about: &About) -> ReaderError {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     match code.as_ref() {
         INSUFFICIENT_PRIVILEGE => not_allowed(new, about),
         DUPLICATE_OBJECT => ReaderError::Exists(new.name.as_str().to_owned()),

@@ -11,7 +11,7 @@ mod remove;
 
 use sqlx::query_as;
 
-use super::{Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub use password::{Password, Verifier};
 

@@ -1,5 +1,6 @@
 //! Drops a reader: ends its connections, and removes its rights and the role.
 
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, query_scalar};
 
 use super::{INSUFFICIENT_PRIVILEGE, ReaderError, ReaderName, quoted};
@@ -57,7 +58,7 @@ impl Store {
 }
 
 fn explain(error: sqlx::Error, role: &str) -> ReaderError {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     if code == INSUFFICIENT_PRIVILEGE {
         let sql = format!("DROP OWNED BY {role};\nDROP ROLE {role};\n");
         return ReaderError::NotAllowed { sql };
