@@ -38,6 +38,35 @@ pub enum Stat {
     Max,
 }
 
+impl Stat {
+    /// All statistics.
+    pub const ALL: [Self; 8] = [
+        Self::Count,
+        Self::Distinct,
+        Self::Ratio,
+        Self::Avg,
+        Self::P50,
+        Self::P90,
+        Self::P99,
+        Self::Max,
+    ];
+
+    /// Name in requests and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Distinct => "distinct",
+            Self::Ratio => "ratio",
+            Self::Avg => "avg",
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// Event whose time decides to which bucket a value belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -185,6 +214,13 @@ impl Metric {
             histogram_edges,
             ..Self::count(name, label, attribution, description)
         }
+    }
+
+    /// Returns whether the figures of parts give that of the whole: counts are added, and a ratio is
+    /// computed from added numerators and denominators.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.additive || self.unit == Unit::Ratio
     }
 
     /// Returns the metric with this name.

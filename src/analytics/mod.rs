@@ -4,4 +4,5 @@
 pub mod calendar;
 pub mod catalog;
 pub mod facts;
+pub mod histogram;
 pub mod range;

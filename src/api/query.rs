@@ -3,6 +3,8 @@
 //! The names of the struct's fields are the parameters that are known. One that is not is refused by
 //! its name, and so is one that comes more than once where the field is no list.
 
+use std::cell::Cell;
+
 use actix_web::HttpRequest;
 use serde::de::value::{SeqDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
@@ -13,10 +15,36 @@ use crate::problem::Problem;
 
 /// Reads the query of a request.
 pub(super) fn read<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, Problem> {
-    T::deserialize(Query(req)).map_err(|fault| match fault {
+    let known = fields::<T>();
+    // Which of them may repeat, their fields say.
+    from(&Params::parse(req, known, known)?)
+}
+
+/// Reads the query of a request into two structs: the parameters that several routes share, and the
+/// route's own.
+pub(super) fn read_both<A, B>(req: &HttpRequest) -> Result<(A, B), Problem>
+where
+    A: DeserializeOwned,
+    B: DeserializeOwned,
+{
+    let known = [fields::<A>(), fields::<B>()].concat();
+    let params = Params::parse(req, &known, &known)?;
+    Ok((from(&params)?, from(&params)?))
+}
+
+fn from<T: DeserializeOwned>(params: &Params) -> Result<T, Problem> {
+    T::deserialize(Query(params)).map_err(|fault| match fault {
         Fault::Told(problem) => *problem,
         Fault::Text(text) => Problem::internal(anyhow::anyhow!("a query's struct: {text}")),
     })
+}
+
+/// Returns the names of a struct's fields.
+fn fields<T: DeserializeOwned>() -> &'static [&'static str] {
+    let names = Cell::new(&[][..]);
+    // It fails once it has them.
+    let _ = T::deserialize(Names(&names));
+    names.get()
 }
 
 /// Why it cannot be read.
@@ -42,7 +70,8 @@ impl From<Problem> for Fault {
     }
 }
 
-struct Query<'a>(&'a HttpRequest);
+/// Parameters, as a struct that has some of them.
+struct Query<'a>(&'a Params);
 
 impl<'de> Deserializer<'de> for Query<'_> {
     type Error = Fault;
@@ -53,16 +82,41 @@ impl<'de> Deserializer<'de> for Query<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        // Which of them may repeat, their fields say.
-        let params = Params::parse(self.0, fields, fields)?;
-        let mut names: Vec<&'static str> = params.pairs().iter().map(|(name, _)| *name).collect();
+        let mut names: Vec<&'static str> = self.0.pairs().iter().map(|(name, _)| *name).collect();
+        names.retain(|name| fields.contains(name));
         names.sort_unstable();
         names.dedup();
-        visitor.visit_map(Pairs { params: &params, names: names.into_iter(), name: "" })
+        visitor.visit_map(Pairs { params: self.0, names: names.into_iter(), name: "" })
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
         Err(de::Error::custom("it is no struct with named fields"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Place for the names of a struct's fields.
+struct Names<'a>(&'a Cell<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = Fault;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.0.set(fields);
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+        Err(de::Error::custom("there are no values"))
     }
 
     forward_to_deserialize_any! {
@@ -164,6 +218,24 @@ mod tests {
         assert_eq!(example("").unwrap(), Example { one: None, many: vec![] });
         let read = example("many=b%20c&one=1&many=a&many=a").unwrap();
         assert_eq!(read, Example { one: Some("1".into()), many: vec!["a".into(), "b c".into()] });
+    }
+
+    #[test]
+    fn two_structs_share_a_query() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Other {
+            two: Option<String>,
+        }
+        let both = |query: &str| {
+            let req = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
+            read_both::<Example, Other>(&req)
+        };
+        let (one, other) = both("many=a&two=2&one=1").unwrap();
+        assert_eq!(one, Example { one: Some("1".into()), many: vec!["a".into()] });
+        assert_eq!(other, Other { two: Some("2".into()) });
+        let problem = serde_json::to_value(both("three=3").unwrap_err().body("id")).unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.ends_with("Known are: one, many, two."), "{detail}");
     }
 
     #[test]

@@ -53,11 +53,13 @@ impl SchemaKeeper {
         while let Err(error) = self.bring_up().await {
             failures += 1;
             let now = SchemaState::of(&error);
-            // A night without a schema is one line at its start, and one now and then.
-            if self.verdict.send_replace(now) != now || failures.is_power_of_two() {
+            // A night without a schema is one line at its start, and one now and then. Logged
+            // before /readyz says it: whoever reads there that something is wrong looks here next.
+            if *self.verdict.borrow() != now || failures.is_power_of_two() {
                 tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
                     "the database is not ready; the inbox keeps what arrives");
             }
+            self.verdict.send_replace(now);
             tokio::time::sleep(RETRY).await;
         }
         self.verdict.send_replace(SchemaState::Current);
@@ -95,7 +97,11 @@ impl SchemaKeeper {
         match checked.context("the database does not answer")? {
             Ok(()) => Ok(()),
             Err(error) if self.migrate => {
-                self.verdict.send_replace(SchemaState::of(&error));
+                // What migrating does not mend is told when it has failed, after it was logged.
+                let now = SchemaState::of(&error);
+                if matches!(now, SchemaState::Empty | SchemaState::Pending) {
+                    self.verdict.send_replace(now);
+                }
                 postgres::migrate(&connector).await.map(drop)
             }
             Err(error) => Err(error),

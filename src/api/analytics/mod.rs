@@ -1,17 +1,18 @@
 //! `GET /v1/analytics/…`: figures about conversations, without any text.
 
-mod figures;
+mod frame;
 mod request;
 mod summary;
 mod timeseries;
 
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 
 pub(super) use summary::{__path_summary, summary};
 pub(super) use timeseries::{__path_timeseries, timeseries};
 
 use crate::api::answer::Answer;
-use crate::api::params::Params;
+use crate::api::query;
 use crate::api::views::analytics::Catalog;
 use crate::api::{ApiState, Caller};
 use crate::problem::Problem;
@@ -19,6 +20,12 @@ use crate::store::keys::Scope;
 
 /// Most rows of an answer, groups included.
 const MOST_ROWS: usize = 5_000;
+/// Media type of rows alone.
+const CSV: &str = "text/csv; charset=utf-8; header=present";
+
+/// What the catalogue is requested by: nothing.
+#[derive(Deserialize)]
+struct CatalogQuery {}
 
 /// The catalogue: every metric with its definition, unit, statistics and groups.
 #[utoipa::path(get, path = "/v1/analytics/catalog", tag = "Analytics",
@@ -26,11 +33,6 @@ const MOST_ROWS: usize = 5_000;
     security(("key" = ["analytics"])))]
 pub(super) async fn catalog(req: HttpRequest, caller: Caller) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Analytics)?;
-    Params::parse(&req, &[], &[])?;
+    let CatalogQuery {} = query::read(&req)?;
     Ok(Answer::of(&Catalog::new())?.tagged(&req))
-}
-
-/// Values of a parameter that may repeat; `None` where it is not there.
-fn some(values: &[String]) -> Option<&[String]> {
-    (!values.is_empty()).then_some(values)
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, NaiveDate, Utc, Weekday};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::analytics::calendar::{Bucket, Calendar, Span};
-use crate::analytics::catalog::{Dimension, METRICS, Metric, Stat};
+use crate::analytics::catalog::{METRICS, Metric, Stat};
 use crate::analytics::range::{Comparison, Period};
 use crate::api::params::invalid;
 use crate::domain::time;
 use crate::problem::Problem;
-use crate::store::figures::Split;
+use crate::store::figures::{Grouping, Split, Wanted};
 
 /// Range where a request names none.
 const DEFAULT_PERIOD: Period = Period::Last7d;
@@ -41,7 +41,8 @@ const WEEKDAYS: [Weekday; 7] = [
     Weekday::Sun,
 ];
 
-fn weekday(day: Weekday) -> &'static str {
+/// Name of a weekday in requests and answers.
+fn weekday_name(day: Weekday) -> &'static str {
     match day {
         Weekday::Mon => "monday",
         Weekday::Tue => "tuesday",
@@ -50,31 +51,6 @@ fn weekday(day: Weekday) -> &'static str {
         Weekday::Fri => "friday",
         Weekday::Sat => "saturday",
         Weekday::Sun => "sunday",
-    }
-}
-
-const STATS: [Stat; 8] = [
-    Stat::Count,
-    Stat::Distinct,
-    Stat::Ratio,
-    Stat::Avg,
-    Stat::P50,
-    Stat::P90,
-    Stat::P99,
-    Stat::Max,
-];
-
-/// Name of a statistic in requests and answers.
-pub(super) fn stat_name(stat: Stat) -> &'static str {
-    match stat {
-        Stat::Count => "count",
-        Stat::Distinct => "distinct",
-        Stat::Ratio => "ratio",
-        Stat::Avg => "avg",
-        Stat::P50 => "p50",
-        Stat::P90 => "p90",
-        Stat::P99 => "p99",
-        Stat::Max => "max",
     }
 }
 
@@ -94,7 +70,7 @@ pub(super) fn calendar(tz: Option<&str>, week_starts: Option<&str>) -> Result<Ca
     };
     let week_starts = match week_starts {
         None => Weekday::Mon,
-        Some(text) => word("week_starts", text, &WEEKDAYS, weekday)?,
+        Some(text) => word("week_starts", text, &WEEKDAYS, weekday_name)?,
     };
     Ok(Calendar { zone, week_starts })
 }
@@ -188,13 +164,6 @@ pub(super) fn is_csv(text: Option<&str>) -> Result<bool, Problem> {
     text.map_or(Ok(false), |text| word("format", text, &[false, true], spelt))
 }
 
-/// Metric with one of its statistics.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Wanted {
-    pub(super) metric: &'static Metric,
-    pub(super) stat: Stat,
-}
-
 /// Returns the metrics that are named, or these, in the order of the catalogue.
 fn metrics(names: &[String], otherwise: &[&str]) -> Result<Vec<&'static Metric>, Problem> {
     for name in names {
@@ -211,7 +180,7 @@ fn metrics(names: &[String], otherwise: &[&str]) -> Result<Vec<&'static Metric>,
 }
 
 fn stat(text: Option<&str>) -> Result<Option<Stat>, Problem> {
-    text.map(|text| word("stat", text, &STATS, stat_name)).transpose()
+    text.map(|text| word("stat", text, &Stat::ALL, Stat::as_str)).transpose()
 }
 
 /// Returns each named metric with the named statistic, or with its first one.
@@ -220,19 +189,20 @@ pub(super) fn one_stat_each(
     text: Option<&str>,
     otherwise: &[&str],
 ) -> Result<Vec<Wanted>, Problem> {
-    let stat = stat(text)?;
-    metrics(names, otherwise)?
-        .into_iter()
-        .map(|metric| match stat {
-            None => Ok(Wanted { metric, stat: metric.statistics[0] }),
-            Some(stat) if metric.statistics.contains(&stat) => Ok(Wanted { metric, stat }),
-            Some(_) => {
-                let words: Vec<_> = metric.statistics.iter().copied().map(stat_name).collect();
-                let what = format!("of `{}` is one of: {}", metric.name, words.join(", "));
-                Err(invalid("stat", &what))
-            }
-        })
-        .collect()
+    metrics(names, otherwise)?.into_iter().map(|metric| one_stat(metric, text)).collect()
+}
+
+/// Returns a metric with the named statistic, or with its first one.
+fn one_stat(metric: &'static Metric, text: Option<&str>) -> Result<Wanted, Problem> {
+    match stat(text)? {
+        None => Ok(Wanted { metric, stat: metric.statistics[0] }),
+        Some(stat) if metric.statistics.contains(&stat) => Ok(Wanted { metric, stat }),
+        Some(_) => {
+            let words: Vec<_> = metric.statistics.iter().map(|stat| stat.as_str()).collect();
+            let what = format!("of `{}` is one of: {}", metric.name, words.join(", "));
+            Err(invalid("stat", &what))
+        }
+    }
 }
 
 /// Returns each named metric, or all, with the named statistic, or with all of its own.
@@ -250,43 +220,11 @@ pub(super) fn all_stats(names: &[String], text: Option<&str>) -> Result<Vec<Want
     Ok(metrics(names, &[])?.into_iter().flat_map(of).collect())
 }
 
-/// How rows are split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grouping {
-    /// By a column of facts.
-    By(Split),
-    /// By completeness flag.
-    Flag,
-}
-
-impl Grouping {
-    const ALL: [Self; 4] =
-        [Self::By(Split::Agent), Self::By(Split::Source), Self::By(Split::Role), Self::Flag];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::By(Split::Agent) => "agent",
-            Self::By(Split::Source) => "source",
-            Self::By(Split::Role) => "role",
-            Self::Flag => "flag",
-        }
-    }
-
-    /// Name of its column.
-    pub(super) fn column(self) -> &'static str {
-        match self {
-            Self::By(Split::Agent) => "agent_id",
-            other => other.as_str(),
-        }
-    }
-
-    fn dimension(self) -> Dimension {
-        match self {
-            Self::By(Split::Agent) => Dimension::Agent,
-            Self::By(Split::Source) => Dimension::Source,
-            Self::By(Split::Role) => Dimension::Role,
-            Self::Flag => Dimension::Flag,
-        }
+/// Name of a grouping's column.
+pub(super) fn column(grouping: Grouping) -> &'static str {
+    match grouping {
+        Grouping::By(Split::Agent) => "agent_id",
+        other => other.as_str(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Figures read from facts: counts, distinct counts, spreads and concurrency, by bucket and group.
-//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business.
+//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business;
+//! [`Figures`] computes the catalogue's metrics from what is read.
 
 mod counts;
+mod metrics;
 mod presence;
+mod rolled;
 mod snapshot;
 mod spreads;
 
@@ -11,6 +14,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 pub use counts::{MessageCounts, SessionCounts};
+pub use metrics::{Figure, Figures, Grouping, Number, Wanted, value_of};
 pub use presence::{Concurrency, Distinct};
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
@@ -55,6 +59,13 @@ impl Selection<'_> {
     /// Start of the first bucket.
     fn from(&self) -> DateTime<Utc> {
         self.starts.first().copied().unwrap_or(self.to)
+    }
+
+    /// Agents that are visible and chosen; `None` is all.
+    fn seen(&self) -> Option<Vec<String>> {
+        let Some(visible) = self.visible else { return self.agents.map(<[String]>::to_vec) };
+        let chosen = |agent: &&String| self.agents.is_none_or(|agents| agents.contains(*agent));
+        Some(visible.iter().filter(chosen).cloned().collect())
     }
 
     /// Word of the split in queries.

@@ -1,18 +1,70 @@
-//! Figures of metrics by bucket and group, from what the store counts.
+//! Metrics of the catalogue by bucket and group, computed from counts and spreads.
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::Value;
-
-use super::request::{Grouping, Wanted};
-use crate::analytics::catalog::{Metric, Stat, Unit};
-use crate::api::views::analytics::Shown;
-use crate::problem::Problem;
-use crate::store::figures::{
-    Cell, Cells, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Spread, Value as Of,
+use super::{
+    Cell, Cells, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Split, Spread,
+    Value as Of,
 };
+use crate::analytics::catalog::{Dimension, Metric, Stat, Unit};
+use crate::store::StoreError;
 
-/// What a metric is read from.
+/// Metric with one of its statistics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The statistic, one of the metric's.
+    pub stat: Stat,
+}
+
+/// Groups of a metric's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// By a column of facts.
+    By(Split),
+    /// By completeness flag.
+    Flag,
+}
+
+impl Grouping {
+    /// All groupings.
+    pub const ALL: [Self; 4] =
+        [Self::By(Split::Agent), Self::By(Split::Source), Self::By(Split::Role), Self::Flag];
+
+    /// Name in requests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::By(Split::Agent) => "agent",
+            Self::By(Split::Source) => "source",
+            Self::By(Split::Role) => "role",
+            Self::Flag => "flag",
+        }
+    }
+
+    /// Dimension of the catalogue.
+    #[must_use]
+    pub fn dimension(self) -> Dimension {
+        match self {
+            Self::By(Split::Agent) => Dimension::Agent,
+            Self::By(Split::Source) => Dimension::Source,
+            Self::By(Split::Role) => Dimension::Role,
+            Self::Flag => Dimension::Flag,
+        }
+    }
+
+    /// Split of the selection to read. Counts by flag are read unsplit.
+    #[must_use]
+    pub fn split(self) -> Option<Split> {
+        match self {
+            Self::By(split) => Some(split),
+            Self::Flag => None,
+        }
+    }
+}
+
+/// Facts that a metric is computed from.
 #[derive(Clone, Copy)]
 enum Basis {
     /// A number of sessions.
@@ -55,38 +107,77 @@ fn basis(metric: &Metric) -> Option<Basis> {
     })
 }
 
-/// One figure.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Figure {
-    /// Null where there is nothing to compute it from.
-    pub(super) value: Option<Number>,
-    /// Of a ratio: what is divided, and by what.
-    pub(super) parts: Option<(i64, i64)>,
+/// Returns the value whose spread a metric is; `None` for a metric of another kind.
+#[must_use]
+pub fn value_of(metric: &Metric) -> Option<Of> {
+    match basis(metric) {
+        Some(Basis::Spread(value)) => Some(value),
+        _ => None,
+    }
 }
 
-impl From<Figure> for Shown {
-    fn from(figure: Figure) -> Self {
-        Self {
-            value: figure.value.map(Number::as_f64),
-            whole: figure.value.and_then(|value| match value {
-                Number::Whole(whole) => Some(whole),
-                Number::Real(_) => None,
-            }),
-            parts: figure.parts,
+/// Value of a metric in one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figure {
+    /// The value; `None` without anything to compute it from.
+    pub value: Option<Number>,
+    /// Numerator and denominator of a ratio.
+    pub parts: Option<(i64, i64)>,
+}
+
+impl Figure {
+    fn count(count: i64) -> Self {
+        Self { value: Some(Number::Whole(count)), parts: None }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    fn ratio(numerator: i64, denominator: i64) -> Self {
+        let value = numerator as f64 / denominator as f64;
+        let value = (denominator != 0).then_some(Number::Real(value));
+        Self { value, parts: Some((numerator, denominator)) }
+    }
+
+    /// Returns a metric's figure where there is nothing.
+    #[must_use]
+    pub fn of_nothing(metric: &Metric) -> Self {
+        match metric.unit {
+            Unit::Ratio => Self::ratio(0, 0),
+            _ if metric.additive => Self::count(0),
+            _ => Self::default(),
+        }
+    }
+
+    /// Returns the figure of two parts together, for a metric that adds up: the sum of counts, the
+    /// ratio of added numerators and denominators. Other figures leave nothing.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self { parts: Some(one), .. }, Self { parts: Some(other), .. }) => {
+                Self::ratio(one.0 + other.0, one.1 + other.1)
+            }
+            (
+                Self { value: Some(Number::Whole(one)), .. },
+                Self { value: Some(Number::Whole(other)), .. },
+            ) => Self::count(one + other),
+            _ => Self::default(),
         }
     }
 }
 
-/// A number of things, or any other number.
+/// Whole or floating-point number.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
+pub enum Number {
+    /// A number of things.
     Whole(i64),
+    /// Any other number.
     Real(f64),
 }
 
 impl Number {
+    /// Returns it as a floating-point number.
+    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-    fn as_f64(self) -> f64 {
+    pub fn as_f64(self) -> f64 {
         match self {
             Self::Whole(number) => number as f64,
             Self::Real(number) => number,
@@ -94,18 +185,9 @@ impl Number {
     }
 }
 
-impl From<Number> for Value {
-    fn from(number: Number) -> Self {
-        match number {
-            Number::Whole(number) => number.into(),
-            Number::Real(number) => number.into(),
-        }
-    }
-}
-
-/// All that was read for some metrics.
-#[derive(Default)]
-pub(super) struct Figures {
+/// Counts and spreads of a selection, as far as some metrics need them.
+#[derive(Debug, Default)]
+pub struct Figures {
     by_flag: bool,
     sessions: Option<Cells<SessionCounts>>,
     messages: Option<Cells<MessageCounts>>,
@@ -116,13 +198,13 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// Reads what the metrics need, each table once.
-    pub(super) async fn read(
+    /// Reads what the metrics need, each table once. The selection is split as `grouping` says.
+    pub async fn read(
         snapshot: &mut Snapshot,
         selection: &Selection<'_>,
         wanted: &[Wanted],
         grouping: Option<Grouping>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, StoreError> {
         let mut all = Self { by_flag: grouping == Some(Grouping::Flag), ..Self::default() };
         for basis in wanted.iter().filter_map(|one| basis(one.metric)) {
             match basis {
@@ -150,8 +232,9 @@ impl Figures {
         Ok(all)
     }
 
-    /// Groups that have anything, in order; without a grouping the one that holds all.
-    pub(super) fn groups(&self, grouping: Option<Grouping>) -> Vec<Option<String>> {
+    /// Returns the groups that have a cell, in order; without a grouping the one that holds all.
+    #[must_use]
+    pub fn groups(&self, grouping: Option<Grouping>) -> Vec<Option<String>> {
         match grouping {
             None => return vec![None],
             Some(Grouping::Flag) => {
@@ -169,9 +252,11 @@ impl Figures {
         groups.into_iter().map(Some).collect()
     }
 
-    /// Figure of a metric in a cell.
-    pub(super) fn figure(&self, wanted: Wanted, cell: &Cell) -> Figure {
-        let count = |count: i64| Figure { value: Some(Number::Whole(count)), parts: None };
+    /// Returns the value of a metric in a cell. `(0, None)` is the whole of a selection with one
+    /// bucket.
+    #[must_use]
+    pub fn figure(&self, wanted: Wanted, cell: &Cell) -> Figure {
+        let count = Figure::count;
         match basis(wanted.metric) {
             Some(Basis::Sessions(_)) if self.by_flag => count(self.flagged(cell)),
             Some(Basis::Sessions(of)) => count(find(self.sessions.as_ref(), cell).map_or(0, of)),
@@ -183,7 +268,7 @@ impl Figures {
             }
             Some(Basis::Share(of)) => {
                 let counts = find(self.sessions.as_ref(), cell).copied().unwrap_or_default();
-                ratio(of(&counts), counts.sessions)
+                Figure::ratio(of(&counts), counts.sessions)
             }
             Some(Basis::Spread(of)) => {
                 let spread = self.spreads.get(&of).and_then(|cells| cells.get(cell));
@@ -209,13 +294,6 @@ fn names<T>(cells: &Cells<T>) -> impl Iterator<Item = String> {
 
 fn find<'a, T>(cells: Option<&'a Cells<T>>, cell: &Cell) -> Option<&'a T> {
     cells.and_then(|cells| cells.get(cell))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-fn ratio(numerator: i64, denominator: i64) -> Figure {
-    let value = numerator as f64 / denominator as f64;
-    let value = (denominator != 0).then_some(Number::Real(value));
-    Figure { value, parts: Some((numerator, denominator)) }
 }
 
 /// Statistic of a spread, in the metric's unit.
@@ -255,7 +333,19 @@ mod tests {
 
     #[test]
     fn a_ratio_of_nothing_is_null() {
-        assert_eq!(ratio(0, 0), Figure { value: None, parts: Some((0, 0)) });
-        assert_eq!(ratio(1, 4).value, Some(Number::Real(0.25)));
+        assert_eq!(Figure::ratio(0, 0), Figure { value: None, parts: Some((0, 0)) });
+        assert_eq!(Figure::ratio(1, 4).value, Some(Number::Real(0.25)));
+    }
+
+    #[test]
+    fn counts_and_ratios_add_up() {
+        assert_eq!(Figure::count(2).plus(Figure::count(3)), Figure::count(5));
+        assert_eq!(Figure::ratio(1, 2).plus(Figure::ratio(0, 2)), Figure::ratio(1, 4));
+        assert_eq!(Figure::count(1).plus(Figure::default()), Figure::default());
+        for metric in &METRICS {
+            let nothing = Figure::of_nothing(metric);
+            let same = if metric.adds_up() { nothing } else { Figure::default() };
+            assert_eq!(nothing.plus(nothing), same, "{}", metric.name);
+        }
     }
 }

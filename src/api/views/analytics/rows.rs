@@ -1,0 +1,106 @@
+//! Flat rows of figures, as JSON and as CSV.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::json;
+use crate::analytics::calendar::{Calendar, Part};
+use crate::analytics::catalog::{Metric, Unit};
+use crate::store::figures::Figure;
+
+/// One row: names and values, in order.
+#[derive(Debug, Default)]
+pub(in crate::api) struct Row(Vec<(Cow<'static, str>, Value)>);
+
+impl Row {
+    /// Columns that every row begins with.
+    pub(in crate::api) const BUCKET_COLUMNS: [&'static str; 4] =
+        ["start", "end", "local_start", "complete"];
+
+    /// Begins the row of a bucket.
+    pub(in crate::api) fn of_bucket(part: &Part, calendar: Calendar, now: DateTime<Utc>) -> Self {
+        let utc = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
+        let local = part.span.from.with_timezone(&calendar.zone);
+        let local = local.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+        let complete = part.whole && part.span.to <= now;
+        let values = [utc(part.span.from), utc(part.span.to), local.into(), complete.into()];
+        Self(Self::BUCKET_COLUMNS.into_iter().map(Cow::from).zip(values).collect())
+    }
+
+    /// Adds a column.
+    pub(in crate::api) fn add(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
+        self.0.push((name.into(), value));
+    }
+
+    /// Names of the columns of a metric's figure.
+    pub(in crate::api) fn figure_columns(metric: &Metric) -> Vec<String> {
+        let name = metric.name;
+        let mut columns = vec![name.to_owned()];
+        if metric.unit == Unit::Ratio {
+            columns.extend([format!("{name}_numerator"), format!("{name}_denominator")]);
+        }
+        columns
+    }
+
+    /// Adds the columns of a metric's figure.
+    pub(in crate::api) fn add_figure(&mut self, metric: &'static Metric, figure: Figure) {
+        self.add(metric.name, json(&figure));
+        if let Some((numerator, denominator)) = figure.parts {
+            self.add(format!("{}_numerator", metric.name), numerator.into());
+            self.add(format!("{}_denominator", metric.name), denominator.into());
+        }
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// What makes a spreadsheet take a cell for a formula.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Rows as CSV: RFC 4180 with a header, safe to open as a sheet.
+pub(in crate::api) fn csv(columns: &[String], rows: &[Row]) -> String {
+    let mut text = columns.join(",");
+    text.push_str("\r\n");
+    for Row(cells) in rows {
+        let cells: Vec<_> = cells.iter().map(|(_, value)| cell(value)).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => {
+            let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
+            format!("\"{guard}{}\"", text.replace('"', "\"\""))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_quoted_and_no_formula() {
+        let row = |group: &str| Row(vec![("a".into(), group.into()), ("b".into(), Value::Null)]);
+        let rows = [row("=1+1"), row("a \"b\", c"), row("plain")];
+        let text = csv(&["a".to_owned(), "b".to_owned()], &rows);
+        assert_eq!(text, "a,b\r\n\"'=1+1\",\r\n\"a \"\"b\"\", c\",\r\n\"plain\",\r\n");
+    }
+}
