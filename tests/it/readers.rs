@@ -207,6 +207,8 @@ async fn everything_else(analyst: &mut Analyst) {
         "SELECT query_to_xml('SELECT * FROM public.messages', true, false, '')",
         "SELECT cursor_to_xml('c', 10, true, false, '')",
         "SELECT * FROM ts_stat('SELECT to_tsvector(message) FROM public.messages')",
+        "SELECT * FROM public.activity_of_facts('-infinity', 'infinity')",
+        "SELECT * FROM public.counted_facts",
         "SELECT pg_read_file('postgresql.conf')",
         "SELECT pg_read_binary_file('PG_VERSION')",
         "SELECT pg_ls_dir('.')",
