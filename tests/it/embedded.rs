@@ -62,8 +62,13 @@ impl Folder {
 
     /// The process id that the cluster's pid file names.
     fn server(&self) -> Pid {
-        let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).unwrap();
-        Pid::from_raw(text.lines().next().unwrap().trim().parse().unwrap())
+        self.starting_server().unwrap()
+    }
+
+    /// The same while a server starts, which makes the file and then fills it.
+    fn starting_server(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).ok()?;
+        Some(Pid::from_raw(text.lines().next()?.trim().parse().ok()?))
     }
 
     /// Writes a pid file as a crashed server with this process id would have left it.
@@ -241,8 +246,7 @@ async fn a_killed_server_is_started_again_with_its_data() {
     let killed = folder.server();
     kill(killed, Signal::SIGKILL).unwrap();
     until("the pool reads again", async || {
-        folder.cluster().join("postmaster.pid").exists()
-            && folder.server() != killed
+        folder.starting_server().is_some_and(|server| server != killed)
             && sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.is_ok()
     })
     .await;
