@@ -6,6 +6,7 @@ mod counts;
 mod distribution;
 mod metrics;
 mod presence;
+mod replies;
 mod rolled;
 mod snapshot;
 mod spreads;
