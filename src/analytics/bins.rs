@@ -38,7 +38,6 @@ pub fn middle(bin: i32) -> f64 {
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "ranks are below 2^53 and not negative"
 )]
 pub fn percentile(bins: &[(i32, i64)], fraction: f64) -> Option<f64> {
