@@ -1,8 +1,12 @@
 """Figures computed from raw deliveries, apart from the service: plain Python, no database.
 
 Reads one JSON object from standard input: `deliveries` (`source`, `received_us`, `body` as text),
-`erased` (sessions), `visit_gap_us`, and `requests` (`metric`, `stat`, `from` and `to` as local dates,
-`tz`, `bucket`, `group_by`). Writes the rows of each request: start, end, group, value.
+`erased` (sessions), `visit_gap_us`, and `requests`: `kind`, `metric`, `from` and `to` as local dates, `tz`,
+and by kind `stat`, `bucket`, `group_by`, `edges`, `by`, `limit`. Writes the answer to each request:
+- `timeseries`: rows with start, end, group, value;
+- `distribution`: rows with group and the count of each bin, from below the first edge to above the last;
+- `heatmap`: 168 rows with ISO weekday, hour, value and hours;
+- `top`: the largest groups as name and value, the number of the others, and their value together.
 """
 
 import functools
@@ -68,7 +72,7 @@ def sessions_of(given):
         key = (one["source"], one["body"])
         if key not in first or one["received_us"] < first[key]:
             first[key] = one["received_us"]
-    sessions = defaultdict(lambda: {"messages": [], "joins": [], "ends": [], "rooms": []})
+    sessions = defaultdict(lambda: {"messages": [], "joins": [], "ends": [], "room": None})
     for (source, text), received in first.items():
         body = json.loads(text)
         data = body.get("data", {})
@@ -79,11 +83,13 @@ def sessions_of(given):
         session = sessions[(source, body["agent_id"], data["session_id"])]
         if body["event_type"] == "room.join":
             session["joins"].append(event)
+            session["room"] = data.get("room_name")
         elif body["event_type"] == "chat.push":
             role = data["role"].lower()
             event["role"] = "assistant" if role in ASSISTANT else role
             event["sent"] = event["at"] if sent is None else sent
             event["altered"] = "\u0000" in data["message"]
+            event["text"] = data["message"].replace("\u0000", "\ufffd")
             session["messages"].append(event)
         else:
             session["ends"].append(event)
@@ -122,6 +128,7 @@ def facts_of(session, gap):
     users, assistants = count("user"), count("assistant")
     session["turns"] = sum(one["turn"] for one in messages)
     session["engaged"] = users > 0
+    session["first_said"] = next((one["text"][:200] for one in messages if one["role"] == "user"), None)
     session["silent"] = users == 0 and (bool(session["joins"]) or assistants > 0)
     replies = [one["silence"] for one in messages if one["reply"]]
     silences = [one["silence"] for one in messages if one["silence"] is not None]
@@ -153,9 +160,32 @@ def spread(values, stat):
     return float(values[low] + (values[high] - values[low]) * (place - low))
 
 
-def value_of(metric, stat, chosen, start, end):
-    """Value of a metric in a bucket, over the sessions of a group."""
-    inside = lambda at: at is not None and start <= at < end
+def within(start, end):
+    return lambda at: at is not None and start <= at < end
+
+
+def values_of(metric, chosen, inside):
+    """Values of which a metric is a statistic, in microseconds or numbers."""
+    started = [one for one in chosen.values() if inside(one["started"])]
+    messages = [one for each in chosen.values() for one in each["messages"]]
+    values = {
+        "session_duration": lambda: [one["last"] - one["started"] for one in started],
+        "messages_per_session": lambda: [len(one["messages"]) for one in started],
+        "turns_per_session": lambda: [one["turns"] for one in started],
+        "first_reply_gap": lambda: [one["first_reply"] for one in started],
+        "longest_silence": lambda: [one["longest"] for one in started],
+        "reply_gap": lambda: [one["silence"] for one in messages if one["reply"] and inside(one["at"])],
+    }[metric]()
+    return [value for value in values if value is not None]
+
+
+def unit_of(metric):
+    return 1 if metric.endswith("_per_session") else 1_000_000
+
+
+def value_of(metric, stat, chosen, inside, start=0):
+    """Value of a metric over the sessions of a group, at the times that are inside; `start` is the
+    first of them."""
     started = [one for one in chosen.values() if inside(one["started"])]
     messages = [one for each in chosen.values() for one in each["messages"]]
     of = lambda name: [one for one in started if one[name]]
@@ -193,35 +223,99 @@ def value_of(metric, stat, chosen, start, end):
         base = {"engagement_rate": "engaged", "silent_rate": "silent"}.get(metric)
         part = len(of(base)) if base else sum(one["turns"] == 1 for one in started)
         return part / len(started) if started else None
-    values = {
-        "session_duration": lambda: [one["last"] - one["started"] for one in started],
-        "messages_per_session": lambda: [len(one["messages"]) for one in started],
-        "turns_per_session": lambda: [one["turns"] for one in started],
-        "first_reply_gap": lambda: [one["first_reply"] for one in started],
-        "longest_silence": lambda: [one["longest"] for one in started],
-        "reply_gap": lambda: [one["silence"] for one in messages if one["reply"] and inside(one["at"])],
-    }[metric]()
-    found = spread([value for value in values if value is not None], stat)
-    seconds = not metric.endswith("_per_session")
-    return found / 1e6 if found is not None and seconds else found
+    found = spread(values_of(metric, chosen, inside), stat)
+    return found if found is None else found / unit_of(metric)
 
 
-def rows_of(request, sessions):
+def range_of(request):
     zone = ZoneInfo(request["tz"])
-    start, end = (start_of_day(request[name], zone) for name in ("from", "to"))
+    return zone, *(start_of_day(request[name], zone) for name in ("from", "to"))
+
+
+def groups_of(sessions, by):
+    if by is None:
+        return {None: sessions}
+    name = {
+        "source": lambda key, session: key[0],
+        "agent": lambda key, session: key[1],
+        "room": lambda key, session: session["room"],
+        "first_message": lambda key, session: session["first_said"],
+    }[by]
+    grouped = defaultdict(dict)
+    for key, session in sessions.items():
+        grouped[name(key, session)][key] = session
+    return dict(sorted(grouped.items(), key=lambda one: (one[0] is None, one[0] or "")))
+
+
+def timeseries(request, sessions):
+    zone, start, end = range_of(request)
     bounds = buckets(start, end, zone, request["bucket"])
-    grouped = {None: sessions}
-    if request["group_by"]:
-        place = {"source": 0, "agent": 1}[request["group_by"]]
-        grouped = defaultdict(dict)
-        for key, session in sessions.items():
-            grouped[key[place]][key] = session
     metric, stat = request["metric"], request["stat"]
     return [
-        {"start": low, "end": high, "group": group, "value": value_of(metric, stat, chosen, low, high)}
+        {
+            "start": low,
+            "end": high,
+            "group": group,
+            "value": value_of(metric, stat, chosen, within(low, high), low),
+        }
         for low, high in zip(bounds, bounds[1:])
-        for group, chosen in sorted(grouped.items(), key=lambda one: one[0] or "")
+        for group, chosen in groups_of(sessions, request["group_by"]).items()
     ]
+
+
+def distribution(request, sessions):
+    _, start, end = range_of(request)
+    metric = request["metric"]
+    edges = [Fraction(edge) * unit_of(metric) for edge in request["edges"].split(",")]
+    rows = []
+    for group, chosen in groups_of(sessions, request["group_by"]).items():
+        counts = [0] * (len(edges) + 1)
+        for value in values_of(metric, chosen, within(start, end)):
+            counts[sum(edge <= value for edge in edges)] += 1
+        rows.append({"group": group, "counts": counts})
+    return rows
+
+
+@functools.cache
+def hour_of_week(us, zone):
+    now = local(us, zone)
+    return now.isoweekday(), now.hour
+
+
+def heatmap(request, sessions):
+    """Each event is in the hour that the local clock shows at its own time."""
+    zone, start, end = range_of(request)
+    minutes = defaultdict(int)
+    for us in range(start, end, MINUTE_US):
+        minutes[hour_of_week(us, zone)] += 1
+    rows = []
+    for cell in ((weekday, hour) for weekday in range(1, 8) for hour in range(24)):
+        inside = lambda at: within(start, end)(at) and hour_of_week(at, zone) == cell
+        value = value_of(request["metric"], None, sessions, inside)
+        rows.append({"cell": cell, "value": value, "hours": minutes[cell] / 60})
+    return rows
+
+
+def top(request, sessions):
+    _, start, end = range_of(request)
+    inside = within(start, end)
+    metric, stat = request["metric"], request["stat"]
+    found = []
+    for group, chosen in groups_of(sessions, request["by"]).items():
+        # A group without any session or message in the range is none.
+        times = [one["started"] for one in chosen.values()]
+        if request["by_message"]:
+            times = [one["at"] for each in chosen.values() for one in each["messages"]]
+        value = value_of(metric, stat, chosen, inside, start)
+        if value is not None and any(map(inside, times)):
+            found.append((group, value, chosen))
+    found.sort(key=lambda one: (-one[1], one[0] is None, one[0] or ""))
+    rest = {key: one for _, _, chosen in found[request["limit"] :] for key, one in chosen.items()}
+    return {
+        "groups": [one[:2] for one in found[: request["limit"]]],
+        "others": len(found[request["limit"] :]),
+        "other": value_of(metric, stat, rest, inside, start) if request["adds_up"] else None,
+    }
 
 
 def main():
@@ -229,7 +323,9 @@ def main():
     sessions = sessions_of(given)
     for session in sessions.values():
         facts_of(session, given["visit_gap_us"])
-    json.dump([rows_of(request, sessions) for request in given["requests"]], sys.stdout)
+    kinds = {"timeseries": timeseries, "distribution": distribution, "heatmap": heatmap, "top": top}
+    answers = [kinds[request["kind"]](request, sessions) for request in given["requests"]]
+    json.dump(answers, sys.stdout)
 
 
 main()

@@ -1,15 +1,21 @@
 //! `GET /v1/analytics/…`: figures about conversations, without any text.
 
+mod distribution;
 mod frame;
+mod heatmap;
 mod request;
 mod summary;
 mod timeseries;
+mod top;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+pub(super) use distribution::{__path_distribution, distribution};
+pub(super) use heatmap::{__path_heatmap, heatmap};
 pub(super) use summary::{__path_summary, summary};
 pub(super) use timeseries::{__path_timeseries, timeseries};
+pub(super) use top::{__path_top, top};
 
 use crate::api::answer::Answer;
 use crate::api::query;

@@ -19,7 +19,7 @@ const FIRST_YEAR: i32 = 2010;
 const END_YEAR: i32 = 2100;
 
 /// Returns the meaning of a word, or the problem that names all words.
-fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     name: &str,
     text: &str,
     all: &[T],
@@ -42,7 +42,7 @@ const WEEKDAYS: [Weekday; 7] = [
 ];
 
 /// Name of a weekday in requests and answers.
-fn weekday_name(day: Weekday) -> &'static str {
+pub(super) fn weekday_name(day: Weekday) -> &'static str {
     match day {
         Weekday::Mon => "monday",
         Weekday::Tue => "tuesday",
@@ -179,6 +179,19 @@ fn metrics(names: &[String], otherwise: &[&str]) -> Result<Vec<&'static Metric>,
     Ok(METRICS.iter().filter(chosen).collect())
 }
 
+/// Returns the metric that is named, if it has what an answer needs, or the problem that names all
+/// that have it. `where_it_is` says of what they are.
+pub(super) fn metric_with(
+    name: &str,
+    where_it_is: &str,
+    has: impl Fn(&Metric) -> bool,
+) -> Result<&'static Metric, Problem> {
+    Metric::find(name).filter(|metric| has(metric)).ok_or_else(|| {
+        let all: Vec<_> = METRICS.iter().filter(|metric| has(metric)).map(|one| one.name).collect();
+        invalid("metric", &format!("{where_it_is} is one of: {}", all.join(", ")))
+    })
+}
+
 fn stat(text: Option<&str>) -> Result<Option<Stat>, Problem> {
     text.map(|text| word("stat", text, &Stat::ALL, Stat::as_str)).transpose()
 }
@@ -193,7 +206,7 @@ pub(super) fn one_stat_each(
 }
 
 /// Returns a metric with the named statistic, or with its first one.
-fn one_stat(metric: &'static Metric, text: Option<&str>) -> Result<Wanted, Problem> {
+pub(super) fn one_stat(metric: &'static Metric, text: Option<&str>) -> Result<Wanted, Problem> {
     match stat(text)? {
         None => Ok(Wanted { metric, stat: metric.statistics[0] }),
         Some(stat) if metric.statistics.contains(&stat) => Ok(Wanted { metric, stat }),

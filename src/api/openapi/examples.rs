@@ -91,6 +91,7 @@ fn by_name(name: &str) -> Option<Value> {
             json!("2026-09-28T14:54:13.945697Z")
         }
         "kind" | "type" => json!("message"),
+        "other" => json!({ "groups": 3, "sessions": 5 }),
         "If-None-Match" => json!("\"kE8Qv0m2Yw1nJ4rT6uXz9A\""),
         _ => return None,
     })
@@ -109,6 +110,7 @@ pub(super) fn words(name: &str) -> Option<Vec<&'static str>> {
         "bucket" => [&["auto"], &Bucket::ALL.map(Bucket::as_str)[..]].concat(),
         "stat" => vec!["count", "distinct", "ratio", "avg", "p50", "p90", "p99", "max"],
         "group_by" => vec!["agent", "source", "role", "flag"],
+        "by" => vec!["agent", "source", "room", "first_message"],
         "week_starts" => {
             vec!["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
         }

@@ -142,3 +142,61 @@ pub(in crate::api) struct Timeseries {
     }]))]
     pub(in crate::api) data: Vec<Row>,
 }
+
+/// Histogram of a metric's values.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Distribution {
+    /// Range, zone and time.
+    #[serde(flatten)]
+    pub(in crate::api) header: Header,
+    /// The metric.
+    #[schema(example = "reply_gap")]
+    pub(in crate::api) metric: &'static str,
+    /// Unit of the edges and of the statistics.
+    pub(in crate::api) unit: Unit,
+    /// For each group its column, `count` (the number of values) and each statistic of the metric.
+    #[schema(value_type = Vec<Object>, example = json!([{
+        "count": 14, "avg": 2.5, "p50": 2.4, "p90": 4.1, "p99": 6.8, "max": 7.0
+    }]))]
+    pub(in crate::api) statistics: Vec<Row>,
+    /// Flat rows: the group's column, `lower`, `upper` and `count`, the number of values from `lower`
+    /// on and below `upper`. `lower` is null below a first edge above 0, `upper` above the last edge.
+    #[schema(value_type = Vec<Object>, example = json!([
+        { "lower": 0.0, "upper": 5.0, "count": 12 }, { "lower": 5.0, "upper": null, "count": 2 }
+    ]))]
+    pub(in crate::api) data: Vec<Row>,
+}
+
+/// Totals by weekday and hour of the local clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Heatmap {
+    /// Range, zone and time.
+    #[serde(flatten)]
+    pub(in crate::api) header: Header,
+    /// 168 flat rows: `weekday`, `hour` (0 to 23), a column for the metric, for a ratio also its
+    /// numerator and denominator, and `hours`, how many hours of the range are such an hour.
+    #[schema(value_type = Vec<Object>, example = json!([
+        { "weekday": "monday", "hour": 0, "sessions": 3, "hours": 4.0 }
+    ]))]
+    pub(in crate::api) data: Vec<Row>,
+}
+
+/// Largest groups by a metric.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Top {
+    /// Range, zone and time.
+    #[serde(flatten)]
+    pub(in crate::api) header: Header,
+    /// Groups that are compared: `agent`, `source`, `room` or `first_message`.
+    #[schema(example = "agent")]
+    pub(in crate::api) by: &'static str,
+    /// Flat rows, the largest first: the group's column (`agent_id`, `source`, `room_name` or
+    /// `first_message`; null for sessions without any) and a column for the metric; for a ratio also
+    /// its numerator and denominator.
+    #[schema(value_type = Vec<Object>, example = json!([{ "agent_id": "A80HVD8577", "sessions": 17 }]))]
+    pub(in crate::api) data: Vec<Row>,
+    /// The other groups: `groups`, their number, and the metric's column over all of them, which is
+    /// null for a metric that does not add up.
+    #[schema(value_type = Object)]
+    pub(in crate::api) other: Row,
+}

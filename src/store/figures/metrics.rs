@@ -296,6 +296,15 @@ fn find<'a, T>(cells: Option<&'a Cells<T>>, cell: &Cell) -> Option<&'a T> {
     cells.and_then(|cells| cells.get(cell))
 }
 
+/// Figure of values of sessions. Counts and ratios are of values that are 0 or 1.
+pub(super) fn figure_of_values(values: &Spread, wanted: Wanted) -> Figure {
+    match wanted.stat {
+        Stat::Count => Figure::count(values.sum),
+        Stat::Ratio => Figure::ratio(values.sum, values.count),
+        _ => Figure { value: Some(statistic(values, wanted)), parts: None },
+    }
+}
+
 /// Statistic of a spread, in the metric's unit.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
 fn statistic(spread: &Spread, wanted: Wanted) -> Number {

@@ -3,12 +3,14 @@
 //! [`Figures`] computes the catalogue's metrics from what is read.
 
 mod counts;
+mod distribution;
 mod metrics;
 mod presence;
 mod replies;
 mod rolled;
 mod snapshot;
 mod spreads;
+mod top;
 
 use std::collections::HashMap;
 
@@ -20,6 +22,7 @@ pub use presence::{Concurrency, Distinct};
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
 pub use spreads::{Spread, Value};
+pub use top::{LONGEST_FIRST_MESSAGE, Top, TopBy};
 
 /// Bucket by its place, from 0, and group; `None` where figures are not split.
 pub type Cell = (usize, Option<String>);

@@ -108,7 +108,7 @@ impl Snapshot {
     }
 }
 
-fn three(percentiles: &[f64]) -> [f64; 3] {
+pub(super) fn three(percentiles: &[f64]) -> [f64; 3] {
     let one = |place: usize| percentiles.get(place).copied().unwrap_or_default();
     [one(0), one(1), one(2)]
 }

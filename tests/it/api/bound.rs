@@ -17,7 +17,7 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
 use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
-use super::search;
+use super::{figures, search};
 
 /// Whom the key must not find. No answer may hold it, whatever the route.
 const THEIRS: &str = "hidden-agent";
@@ -86,6 +86,7 @@ async fn converse(api: &TestApi) -> Vec<String> {
         write(&mut connection, &rows).await.unwrap();
     }
     search::index(api).await;
+    figures::follow(api).await;
     theirs.iter().map(|arrival| arrival.id.0.to_string()).collect()
 }
 
@@ -197,10 +198,25 @@ fn allowed(route: &str) -> Vec<String> {
         }
         "/v1/alerts/history" => plain(&["", "?limit=1&order=asc", "?alert=drain"]),
         "/v1/alerts" | "/v1/analytics/catalog" => plain(&[""]),
-        "/v1/analytics/summary" => with_agents(&["?from=2026-09-01&to=2026-10-15"]),
+        "/v1/analytics/summary" | "/v1/analytics/heatmap" => {
+            with_agents(&["?from=2026-09-01&to=2026-10-15"])
+        }
         "/v1/analytics/timeseries" => with_agents(&[
             "?from=2026-09-01&to=2026-10-15",
             "?from=2026-09-01&to=2026-10-15&metric=sessions&group_by=agent",
+        ]),
+        "/v1/analytics/distribution" => with_agents(&[
+            "?from=2026-09-01&to=2026-10-15&metric=messages_per_session",
+            "?from=2026-09-01&to=2026-10-15&metric=session_duration&group_by=agent&edges=1,2",
+        ])
+        .into_iter()
+        .map(|target| if target.contains("metric") { target } else { target + "&metric=reply_gap" })
+        .collect(),
+        "/v1/analytics/top" => with_agents(&[
+            "?from=2026-09-01&to=2026-10-15",
+            "?from=2026-09-01&to=2026-10-15&by=room",
+            "?from=2026-09-01&to=2026-10-15&by=first_message",
+            "?from=2026-09-01&to=2026-10-15&by=first_message&metric=messages_per_session&stat=p90",
         ]),
         "/v1/sessions" => with_agents(&["", "?limit=500", queries(route)[0], queries(route)[1]]),
         "/v1/changes" => with_agents(&["", "?limit=1", "?limit=500"]),

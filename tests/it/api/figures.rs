@@ -18,10 +18,10 @@ pub(super) async fn follow(api: &TestApi) {
 }
 
 /// [`now`] is 2026-09-28T14:54:13Z.
-const TODAY: &str = "from=2026-09-28&to=2026-09-29";
+pub(super) const TODAY: &str = "from=2026-09-28&to=2026-09-29";
 
 /// A conversation with two turns, one that nobody answers, a silent arrival, and one the day before.
-async fn some_talks(api: &TestApi) {
+pub(super) async fn some_talks(api: &TestApi) {
     Talk::new("A", "engaged")
         .join(-3_600)
         .say(-3_590, "assistant", "welcome")
@@ -41,7 +41,7 @@ async fn some_talks(api: &TestApi) {
     follow(api).await;
 }
 
-async fn summary(api: &TestApi, query: &str) -> Value {
+pub(super) async fn summary(api: &TestApi, query: &str) -> Value {
     let answer = api.get(&format!("/v1/analytics/summary?{query}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()

@@ -10,6 +10,7 @@ mod changes;
 mod compress;
 mod cursors;
 mod deliveries;
+mod distributions;
 mod edges;
 mod erase;
 mod erase_reach;

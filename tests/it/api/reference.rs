@@ -1,6 +1,7 @@
 //! Figures agree with those of a program in another language that knows the raw deliveries alone.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
-use verbatim::analytics::catalog::{METRICS, Metric};
+use verbatim::analytics::catalog::{Attribution, METRICS, Metric};
 use verbatim::decode::Received;
 use verbatim::domain::visits::VisitGaps;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Roles, SourceName};
@@ -19,7 +20,7 @@ use super::app::{BOOTSTRAP, TestApi};
 use crate::support::programs::program;
 
 /// Sessions that are made up.
-const SESSIONS: u64 = 120;
+const SESSIONS: u64 = 140;
 /// Deliveries in one batch of the drain.
 const BATCH: usize = 37;
 
@@ -54,7 +55,11 @@ pub(super) fn deliveries() -> Vec<Arrival> {
         let source = ["default", "lobby"][usize::try_from(numbers.below(2)).unwrap()];
         let mut second = numbers.below(35 * 86_400);
         if !numbers.one_in(5) {
-            let data = json!({ "session_id": format!("s{session}"), "room_name": "hall" });
+            let room = ["hall", "lobby", "garden", ""][usize::try_from(numbers.below(4)).unwrap()];
+            let mut data = json!({ "session_id": format!("s{session}") });
+            if !room.is_empty() {
+                data["room_name"] = room.into();
+            }
             add(
                 &mut all,
                 &mut numbers,
@@ -67,7 +72,8 @@ pub(super) fn deliveries() -> Vec<Arrival> {
             second += [2, 5, 9, 40, 400, 3_000][usize::try_from(numbers.below(6)).unwrap()];
             let role = ["user", "user", "assistant", "assistant", "bot", "User", "system"]
                 [usize::try_from(numbers.below(7)).unwrap()];
-            let text = if numbers.one_in(30) { "torn \u{0} text" } else { "text" };
+            let text =
+                if numbers.one_in(30) { "torn \u{0} text".to_owned() } else { said(&mut numbers) };
             let data = json!({ "session_id": format!("s{session}"), "role": role, "message": text, "n": all.len() });
             add(
                 &mut all,
@@ -92,6 +98,17 @@ pub(super) fn deliveries() -> Vec<Arrival> {
         all.swap(place, usize::try_from(numbers.below(place as u64 + 1)).unwrap());
     }
     all
+}
+
+/// Something that several say, or nearly: texts that differ in case, and long ones that differ late.
+fn said(numbers: &mut Numbers) -> String {
+    match numbers.below(8) {
+        0 => "hello".to_owned(),
+        1 => "Hello".to_owned(),
+        2 => "opening hours?".to_owned(),
+        3 => format!("{} {}", "äh … ".repeat(50), numbers.below(2)),
+        _ => "text".to_owned(),
+    }
 }
 
 fn add(all: &mut Vec<Arrival>, numbers: &mut Numbers, source: &str, body: &Value, second: u64) {
@@ -154,8 +171,53 @@ fn requests() -> Vec<Value> {
                     1 => json!("source"),
                     _ => json!(null),
                 };
-                requests.push(json!({ "metric": metric.name, "stat": stat, "tz": tz, "from": from,
-                    "to": to, "bucket": bucket, "group_by": group_by }));
+                requests.push(json!({ "kind": "timeseries", "metric": metric.name, "stat": stat,
+                    "tz": tz, "from": from, "to": to, "bucket": bucket, "group_by": group_by }));
+            }
+        }
+    }
+    requests
+}
+
+/// Distributions, heatmaps and largest groups over ranges in turn.
+fn other_requests() -> Vec<Value> {
+    let mut requests = Vec::new();
+    for (number, metric) in METRICS.iter().enumerate() {
+        let name = metric.name;
+        for (turn, (tz, from, to, _)) in RANGES.into_iter().enumerate() {
+            let range = json!({ "metric": name, "tz": tz, "from": from, "to": to });
+            let mut push = |kind: &str, more: Value| {
+                let mut request = range.clone();
+                request["kind"] = kind.into();
+                request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                requests.push(request);
+            };
+            if !metric.histogram_edges.is_empty() {
+                let edges: Vec<_> = metric.histogram_edges.iter().map(f64::to_string).collect();
+                let edges = ["0.5,2,5.5,40,400.000001", &edges.join(",")][turn % 2].to_owned();
+                let group_by = [json!(null), json!("agent"), json!("source")][turn % 3].clone();
+                push("distribution", json!({ "edges": edges, "group_by": group_by }));
+            }
+            // Each takes a while in Python.
+            if metric.adds_up() && (number + turn).is_multiple_of(4) {
+                push("heatmap", json!({}));
+            }
+            for (place, by) in ["agent", "source", "room", "first_message"].into_iter().enumerate()
+            {
+                let of_session = metric.attribution == Attribution::SessionStart;
+                let by_message = [Attribution::MessageTime, Attribution::TurnStart]
+                    .contains(&metric.attribution);
+                // Half of the ranges for each.
+                let in_turn = (number + place + turn).is_multiple_of(2);
+                if in_turn && (of_session || by_message && place < 2) {
+                    let stat = metric.statistics[turn % metric.statistics.len()];
+                    let limit = [2, 3, 100][(turn + place) % 3];
+                    push(
+                        "top",
+                        json!({ "by": by, "stat": stat, "limit": limit, "by_message": by_message,
+                            "adds_up": metric.adds_up() }),
+                    );
+                }
             }
         }
     }
@@ -163,7 +225,7 @@ fn requests() -> Vec<Value> {
 }
 
 /// What the program in Python makes of it.
-fn reference(python: &Path, given: &Value) -> Vec<Vec<Value>> {
+fn reference(python: &Path, given: &Value) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/figures.py");
     let mut child = Command::new(python)
         .arg(script)
@@ -182,6 +244,89 @@ fn reference(python: &Path, given: &Value) -> Vec<Vec<Value>> {
 
 fn micros(row: &Value, name: &str) -> i64 {
     row[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp_micros()
+}
+
+fn is_same(found: &Value, expected: &Value) -> bool {
+    is_within(found, expected, 1e-12)
+}
+
+/// Returns whether a number differs from another by no more than a fraction of it.
+fn is_within(found: &Value, expected: &Value, bound: f64) -> bool {
+    match (found.as_f64(), expected.as_f64()) {
+        (Some(one), Some(other)) => (one - other).abs() <= other.abs() * bound,
+        (one, other) => one == other,
+    }
+}
+
+/// Compares the bins of a distribution, and returns the number of values.
+fn compare_bins(request: &Value, answer: &Value, expected: &Value) -> usize {
+    let column = if request["group_by"] == "agent" { "agent_id" } else { "source" };
+    let rows = answer["data"].as_array().unwrap();
+    let mut all = 0;
+    let mut groups = 0;
+    for group in expected.as_array().unwrap() {
+        let of_group = rows.iter().filter(|row| row[column] == group["group"]);
+        let mut found: Vec<_> = of_group.map(|row| row["count"].as_u64().unwrap()).collect();
+        let mut counts: Vec<_> = group["counts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|count| count.as_u64().unwrap())
+            .collect();
+        let total: u64 = counts.iter().sum();
+        if found.len() + 1 == counts.len() {
+            assert_eq!(counts.remove(0), 0, "{request}: no value is below 0");
+        }
+        // A group without any value has no rows.
+        if found.is_empty() && total == 0 {
+            found.clone_from(&counts);
+        } else {
+            groups += 1;
+        }
+        assert_eq!(found, counts, "{request}: {group}");
+        all += usize::try_from(total).unwrap();
+    }
+    assert_eq!(answer["statistics"].as_array().unwrap().len(), groups, "{request}");
+    all
+}
+
+/// Compares the hours of a heatmap, and returns how many are not nothing.
+fn compare_hours(request: &Value, answer: &Value, expected: &Value) -> usize {
+    let metric = request["metric"].as_str().unwrap();
+    let weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let (rows, expected) = (answer["data"].as_array().unwrap(), expected.as_array().unwrap());
+    assert_eq!((rows.len(), expected.len()), (168, 168));
+    let mut something = 0;
+    for (row, wanted) in rows.iter().zip(expected) {
+        let weekday = usize::try_from(wanted["cell"][0].as_u64().unwrap()).unwrap();
+        assert_eq!(row["weekday"], weekdays[weekday - 1]);
+        assert_eq!(row["hour"], wanted["cell"][1]);
+        assert!(is_same(&row["hours"], &wanted["hours"]), "{request}: {row} and not {wanted}");
+        assert!(is_same(&row[metric], &wanted["value"]), "{request}: {row} and not {wanted}");
+        something += usize::from(row[metric].as_f64().is_some_and(|value| value != 0.0));
+    }
+    something
+}
+
+/// Compares the largest groups and the others, and returns how many are not nothing.
+fn compare_top(request: &Value, answer: &Value, expected: &Value) -> usize {
+    let metric = request["metric"].as_str().unwrap();
+    let by = request["by"].as_str().unwrap();
+    let column = match by {
+        "agent" => "agent_id",
+        "room" => "room_name",
+        by => by,
+    };
+    let (rows, groups) =
+        (answer["data"].as_array().unwrap(), expected["groups"].as_array().unwrap());
+    assert_eq!(rows.len(), groups.len(), "{request}: {answer} and not {expected}");
+    for (row, group) in rows.iter().zip(groups) {
+        assert_eq!(row[column], group[0], "{request}: {answer} and not {expected}");
+        assert!(is_same(&row[metric], &group[1]), "{request}: {row} and not {group}");
+    }
+    assert_eq!(answer["other"]["groups"], expected["others"], "{request}");
+    assert!(is_same(&answer["other"][metric], &expected["other"]), "{request}: {answer}");
+    rows.iter().filter(|row| row[metric].as_f64().is_some_and(|value| value != 0.0)).count()
 }
 
 /// Holds the rows of an answer against those of the reference, and returns how many are not nothing.
@@ -212,11 +357,7 @@ fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
         let found = answered.remove(&key(start, row["group"].as_str()));
         let (found_end, found) = found.unwrap_or((end, nothing.clone()));
         assert_eq!(found_end, end, "{request}");
-        let same = match (found.as_f64(), row["value"].as_f64()) {
-            (Some(one), Some(other)) => (one - other).abs() <= other.abs() * bound,
-            (one, other) => one == other,
-        };
-        assert!(same, "{request}: {found} and not {row}");
+        assert!(is_within(&found, &row["value"], bound), "{request}: {found} and not {row}");
         something += usize::from(row["value"].as_f64().is_some_and(|value| value != 0.0));
     }
     assert!(answered.is_empty(), "{request}: {answered:?} are in no bucket of the reference");
@@ -248,7 +389,7 @@ async fn every_metric_agrees_with_a_reference_over_the_raw_deliveries() {
     let report = check(&mut connection, &rules).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
 
-    let requests = requests();
+    let requests = [requests(), other_requests()].concat();
     let as_given = |one: &Arrival| {
         json!({ "source": one.source.as_str(), "received_us": one.received_at.timestamp_micros(),
             "body": str::from_utf8(&one.body).unwrap() })
@@ -262,23 +403,33 @@ async fn every_metric_agrees_with_a_reference_over_the_raw_deliveries() {
     let expected = tokio::task::spawn_blocking(move || reference(&python, &given)).await.unwrap();
     let mut something: HashMap<String, usize> = HashMap::new();
     for (request, expected) in requests.iter().zip(&expected) {
-        let text = |name: &str| request[name].as_str().unwrap().to_owned();
-        let group =
-            request["group_by"].as_str().map_or(String::new(), |by| format!("&group_by={by}"));
-        let target = format!(
-            "/v1/analytics/timeseries?metric={}&stat={}&tz={}&from={}&to={}&bucket={}{group}",
-            text("metric"),
-            text("stat"),
-            text("tz"),
-            text("from"),
-            text("to"),
-            text("bucket")
-        );
+        let kind = request["kind"].as_str().unwrap();
+        let mut target = format!("/v1/analytics/{kind}?");
+        for name in
+            ["metric", "stat", "tz", "from", "to", "bucket", "group_by", "edges", "by", "limit"]
+        {
+            match &request[name] {
+                Value::Null => {}
+                Value::String(text) => write!(target, "{name}={text}&").unwrap(),
+                other => write!(target, "{name}={other}&").unwrap(),
+            }
+        }
         let answer = api.get(&target).await;
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
-        let rows = answer.json()["data"].as_array().unwrap().clone();
-        *something.entry(text("metric")).or_default() += compare(request, &rows, expected);
+        let answer = answer.json();
+        let found = match kind {
+            "timeseries" => {
+                compare(request, answer["data"].as_array().unwrap(), expected.as_array().unwrap())
+            }
+            "distribution" => compare_bins(request, &answer, expected),
+            "heatmap" => compare_hours(request, &answer, expected),
+            _ => compare_top(request, &answer, expected),
+        };
+        let what = format!("{kind} {} {}", request["metric"], request["by"]);
+        *something.entry(what).or_default() += found;
     }
-    assert_eq!(something.len(), METRICS.len());
-    assert!(something.values().all(|count| *count > 5), "{something:?}");
+    let kinds = |kind: &str| something.keys().filter(|what| what.starts_with(kind)).count();
+    assert_eq!(kinds("timeseries"), METRICS.len());
+    assert_eq!((kinds("distribution"), kinds("heatmap")), (6, 13));
+    assert!(something.values().all(|count| *count > 2), "{something:?}");
 }

@@ -325,12 +325,17 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "period" => &["today", "last_7d", "last_week"],
         "week_starts" => &["monday", "sunday"],
         "bucket" => &["auto", "15m", "hour", "day"],
+        "metric" if route == "/v1/analytics/top" => &[
+            "sessions&by=first_message",
+            "turns_per_session&stat=p90&by=room",
+            "messages&by=source",
+        ],
         "metric" => &["sessions", "messages", "reply_gap", "concurrent_sessions", "agents"],
         "stat" => &["p50&metric=session_duration", "max&metric=reply_gap"],
         "group_by" => &["agent", "source"],
         "compare" => &["previous", "same_weekdays"],
         "by" => &["agent", "source", "room", "first_message"],
-        "edges" => &["0,10,60"],
+        "edges" => &["0,10,60&metric=session_duration", "1&metric=reply_gap&group_by=agent"],
         "user_name" | "assistant_name" => &["Ada"],
         other => panic!("{other} of {route} is new: say here what to ask it for"),
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::json;
 use crate::analytics::calendar::{Calendar, Part};
 use crate::analytics::catalog::{Metric, Unit};
+use crate::analytics::histogram::Bin;
 use crate::store::figures::Figure;
 
 /// One row: names and values, in order.
@@ -34,6 +35,56 @@ impl Row {
     /// Adds a column.
     pub(in crate::api) fn add(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
         self.0.push((name.into(), value));
+    }
+
+    /// Columns of a bin.
+    pub(in crate::api) const BIN_COLUMNS: [&'static str; 3] = ["lower", "upper", "count"];
+
+    /// Begins the row of a group.
+    pub(in crate::api) fn of_group(column: &'static str, name: Option<&str>) -> Self {
+        Self(vec![(column.into(), name.into())])
+    }
+
+    /// Adds a bin and its number of values.
+    pub(in crate::api) fn with_bin(mut self, bin: &Bin, count: i64) -> Self {
+        let values = [bin.lower.into(), bin.upper.into(), count.into()];
+        self.0.extend(Self::BIN_COLUMNS.into_iter().map(Cow::from).zip(values));
+        self
+    }
+
+    /// Adds a number of values and their statistics.
+    pub(in crate::api) fn with_statistics(
+        mut self,
+        count: i64,
+        figures: impl IntoIterator<Item = (&'static str, Figure)>,
+    ) -> Self {
+        self.add("count", count.into());
+        for (name, figure) in figures {
+            self.add(name, json(&figure));
+        }
+        self
+    }
+
+    /// Makes the row of an hour of the week.
+    pub(in crate::api) fn of_hour(
+        weekday: &'static str,
+        hour: usize,
+        metric: &'static Metric,
+        figure: Figure,
+        length: TimeDelta,
+    ) -> Self {
+        let mut row = Self(vec![("weekday".into(), weekday.into()), ("hour".into(), hour.into())]);
+        row.add_figure(metric, figure);
+        row.add("hours", hours(length).into());
+        row
+    }
+
+    /// Names of the columns of an hour of the week.
+    pub(in crate::api) fn hour_columns(metric: &Metric) -> Vec<String> {
+        let mut columns = vec!["weekday".to_owned(), "hour".to_owned()];
+        columns.extend(Self::figure_columns(metric));
+        columns.push("hours".to_owned());
+        columns
     }
 
     /// Names of the columns of a metric's figure.
@@ -64,6 +115,16 @@ impl Serialize for Row {
         }
         map.end()
     }
+}
+
+/// Length in hours.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact below 2^53 microseconds, which are 285 years"
+)]
+fn hours(length: TimeDelta) -> f64 {
+    const MICROS_AN_HOUR: f64 = 3.6e9;
+    length.num_microseconds().unwrap_or_default() as f64 / MICROS_AN_HOUR
 }
 
 /// What makes a spreadsheet take a cell for a formula.

@@ -1,0 +1,116 @@
+//! Distributions: numbers of values between edges.
+
+use super::{Cells, Selection, Snapshot, Value};
+use crate::store::StoreError;
+
+impl Snapshot {
+    /// Counts values by bin and group, over all buckets of the selection. A cell's place is the
+    /// number of edges that its values reach: 0 below the first edge. Edges are ascending, and in the
+    /// unit of the stored value.
+    pub async fn distribution(
+        &mut self,
+        value: Value,
+        edges: &[f64],
+        selection: &Selection<'_>,
+    ) -> Result<Cells<i64>, StoreError> {
+        match value {
+            Value::ReplyGap => self.distribution_of_messages(edges, selection).await,
+            Value::SessionDuration => {
+                self.distribution_of_sessions("duration", edges, selection).await
+            }
+            Value::Messages => self.distribution_of_sessions("messages", edges, selection).await,
+            Value::Turns => self.distribution_of_sessions("turns", edges, selection).await,
+            Value::FirstReplyGap => {
+                self.distribution_of_sessions("first_reply_gap", edges, selection).await
+            }
+            Value::LongestSilence => {
+                self.distribution_of_sessions("longest_silence", edges, selection).await
+            }
+        }
+    }
+
+    async fn distribution_of_sessions(
+        &mut self,
+        value: &str,
+        edges: &[f64],
+        selection: &Selection<'_>,
+    ) -> Result<Cells<i64>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT
+                 width_bucket(v.value::double precision, $1::double precision[]) AS "bin!",
+                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
+                 count(*) AS "count!"
+             FROM session_facts AS f
+             CROSS JOIN LATERAL (
+                 SELECT CASE $9::text
+                     WHEN 'duration' THEN
+                         (extract(epoch FROM f.last_activity_at - f.started_at) * 1000000)::bigint
+                     WHEN 'messages' THEN f.messages
+                     WHEN 'turns' THEN f.turns
+                     WHEN 'first_reply_gap' THEN f.first_reply_gap_us
+                     WHEN 'longest_silence' THEN f.longest_silence_us
+                 END AS value
+             ) AS v
+             WHERE f.started_at >= $2
+                 AND f.started_at < $3
+                 AND v.value IS NOT NULL
+                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
+                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
+                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
+                 AND ($7::text[] IS NULL OR f.room_name = ANY ($7))
+             GROUP BY 1, 2"#,
+            edges,
+            selection.from(),
+            selection.to,
+            selection.visible as _,
+            selection.agents as _,
+            selection.sources as _,
+            selection.rooms as _,
+            selection.split(),
+            value,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        Ok(rows.into_iter().map(|row| ((bin(row.bin), row.split), row.count)).collect())
+    }
+
+    async fn distribution_of_messages(
+        &mut self,
+        edges: &[f64],
+        selection: &Selection<'_>,
+    ) -> Result<Cells<i64>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT
+                 width_bucket(f.silence_us::double precision, $1::double precision[]) AS "bin!",
+                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
+                 count(*) AS "count!"
+             FROM message_facts AS f
+             WHERE f.is_reply
+                 AND f.occurred_at >= $2
+                 AND f.occurred_at < $3
+                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
+                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
+                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
+                 AND ($7::text[] IS NULL OR f.session_id IN (
+                     SELECT s.session_id FROM session_facts AS s WHERE s.room_name = ANY ($7)
+                 ))
+             GROUP BY 1, 2"#,
+            edges,
+            selection.from(),
+            selection.to,
+            selection.visible as _,
+            selection.agents as _,
+            selection.sources as _,
+            selection.rooms as _,
+            selection.split(),
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        Ok(rows.into_iter().map(|row| ((bin(row.bin), row.split), row.count)).collect())
+    }
+}
+
+/// Number of a bin, which is never negative.
+fn bin(number: i32) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}
