@@ -41,7 +41,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::postgres::{self, Connector, Database, SchemaState};
 use crate::store::Store;
-use crate::store::facts::FactRules;
+use crate::store::facts::{FactRules, FactsLag};
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
@@ -127,7 +127,7 @@ impl Server {
         let (search, search_seen) = watch::channel(None);
         let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
-        start_facts(&settings, connector.clone(), &backlog, &schema, &life);
+        let figures = start_facts(&settings, connector.clone(), &backlog, &schema, &life);
 
         let gate = gate(&settings, &clock, &life);
         let otherwise = otherwise(settings.ack);
@@ -151,6 +151,7 @@ impl Server {
             is_first_start: database.is_new(),
             schema: schema_seen,
             search: search_seen,
+            figures,
             metrics,
             clock: clock.clone(),
         };
@@ -287,9 +288,10 @@ fn start_facts(
     backlog: &Backlog,
     schema: &CancellationToken,
     life: &Lifecycle,
-) {
+) -> watch::Receiver<Option<FactsLag>> {
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
     let facts = FactsFollower::new(connector, rules, backlog.watch_depth());
+    let lag = facts.watch_lag();
     let (schema, stopping) = (schema.clone(), life.clone());
     life.spawn("facts", async move {
         tokio::select! {
@@ -298,6 +300,7 @@ fn start_facts(
             () = schema.cancelled() => facts.run(stopping.clone()).await,
         }
     });
+    lag
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {

@@ -100,6 +100,10 @@ families! {
         "Transactions of the drain whose messages search does not find yet";
     SEARCH_REBUILD Kind::Gauge, "verbatim_search_rebuild_entries",
         "Transactions of the drain that a rebuild of the search index has yet to reach";
+    FIGURES_LAG Kind::Gauge, "verbatim_figures_lag_seconds",
+        "Age of the oldest delivery that is stored and that figures do not reflect yet; 0 without any";
+    FIGURES_LAG_ENTRIES Kind::Gauge, "verbatim_figures_lag_entries",
+        "Transactions of the drain that figures do not reflect yet";
 
     HTTP_DURATION Kind::Histogram(ANSWERS), "verbatim_http_request_duration_seconds",
         "Answers other than the webhook's, by route, method and class of status";
