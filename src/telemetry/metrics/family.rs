@@ -120,4 +120,9 @@ families! {
         "Open file descriptors";
     MAX_FDS Kind::Gauge, "process_max_fds",
         "The most that may be open";
+
+    ALERTS_FIRING Kind::Gauge, "verbatim_alerts_firing",
+        "Alerts that fire, as this service knows";
+    ALERT_ATTEMPTS Kind::Counter, "verbatim_alert_notifications_total",
+        "Attempts to send notifications of alerts, by outcome";
 }
