@@ -32,6 +32,7 @@ mod restart;
 mod retention;
 mod settings;
 mod simulate;
+mod simulated_history;
 mod start;
 mod structure;
 mod support;
