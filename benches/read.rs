@@ -15,6 +15,8 @@
 
 #[path = "read/export.rs"]
 mod export;
+#[path = "read/figures.rs"]
+mod figures;
 #[path = "read/load.rs"]
 mod load;
 #[path = "read/measure.rs"]
@@ -93,7 +95,9 @@ fn main() -> anyhow::Result<()> {
         let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
         if !args.loaded {
             verbatim::postgres::migrate(&options).await?;
-            load::load(&pool, args.messages, args.sessions).await?;
+            let searched = !args.only.starts_with("figures");
+            load::load(&pool, args.messages, args.sessions, searched).await?;
+            figures::compute_facts(&options).await?;
         }
         anyhow::Ok(pool)
     })?;
@@ -105,6 +109,12 @@ fn main() -> anyhow::Result<()> {
     let mut questions = runtime.block_on(measure::questions(&pool, args.sessions))?;
     questions.retain(|question| question.name().contains(&args.only));
     measure::measure(service.address, &questions, args.connections, args.seconds)?;
+    let mut asked = figures::questions();
+    asked.retain(|(question, _)| question.name().contains(&args.only));
+    let each = asked.iter().map(|(question, _)| question);
+    let medians = measure::measure(service.address, each, args.connections, args.seconds)?;
+    let options = admin.clone().database(DATABASE);
+    runtime.block_on(figures::compare(&options, &asked, &medians))?;
     if let Some(log) = &args.log {
         runtime.block_on(measure::explain(&pool, service.address, &questions, log))?;
     }

@@ -84,13 +84,19 @@ fn text(random: &mut StdRng) -> String {
 /// Rows for COPY.
 #[derive(Default)]
 struct Rows {
+    searched: bool,
     sessions: String,
     messages: String,
     documents: String,
 }
 
-/// Fills an empty database that has our schema.
-pub(crate) async fn load(pool: &PgPool, messages: u64, sessions: u64) -> anyhow::Result<()> {
+/// Fills an empty database that has our schema; with `searched` also what search needs.
+pub(crate) async fn load(
+    pool: &PgPool,
+    messages: u64,
+    sessions: u64,
+    searched: bool,
+) -> anyhow::Result<()> {
     let began = Instant::now();
     let now = verbatim::clock::Clock::system().now();
     let start = now - TimeDelta::days(DAYS);
@@ -100,7 +106,7 @@ pub(crate) async fn load(pool: &PgPool, messages: u64, sessions: u64) -> anyhow:
     let mut newest = start;
     let per_session = messages / sessions;
     let mut random = StdRng::seed_from_u64(7);
-    let mut rows = Rows::default();
+    let mut rows = Rows { searched, ..Rows::default() };
     let mut written = 0;
     let mut in_hand = 0;
     for session in 0..sessions {
@@ -109,7 +115,8 @@ pub(crate) async fn load(pool: &PgPool, messages: u64, sessions: u64) -> anyhow:
         newest = newest.max(last);
         in_hand += per_session;
         if in_hand >= CHUNK || session + 1 == sessions {
-            copy(pool, std::mem::take(&mut rows)).await?;
+            let full = std::mem::replace(&mut rows, Rows { searched, ..Rows::default() });
+            copy(pool, full).await?;
             written += in_hand;
             in_hand = 0;
             if written % (CHUNK * 25) == 0 {
@@ -137,7 +144,7 @@ fn converse(
         at += TimeDelta::milliseconds(random.random_range(2_000..20_000));
         let (message, said) = (Uuid::from_u128(random.random()), text(random));
         let role = if number % 2 == 0 { "assistant" } else { "user" };
-        let documents = Document::of(&said, &agent, at);
+        let documents = if rows.searched { Document::of(&said, &agent, at) } else { vec![] };
         let time = at.to_rfc3339();
         let _ = writeln!(
             rows.messages,

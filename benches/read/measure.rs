@@ -16,9 +16,9 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 /// What is asked, in turn, and within which time 99 of 100 answers are to come.
 pub(crate) struct Question {
-    name: &'static str,
-    target_ms: u32,
-    paths: Vec<String>,
+    pub(crate) name: &'static str,
+    pub(crate) target_ms: u32,
+    pub(crate) paths: Vec<String>,
 }
 
 impl Question {
@@ -100,13 +100,14 @@ fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Asks each for so long, and prints a line of a table.
-pub(crate) fn measure(
+/// Asks each for so long, and prints a line of a table. Returns the median times.
+pub(crate) fn measure<'a>(
     address: SocketAddr,
-    questions: &[Question],
+    questions: impl IntoIterator<Item = &'a Question>,
     connections: usize,
     seconds: u64,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Duration>> {
+    let mut medians = Vec::new();
     println!("| question | answers/s | p50 ms | p99 ms | max ms | aim, p99 ms | empty |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for question in questions {
@@ -124,9 +125,10 @@ pub(crate) fn measure(
             ms(latencies.max()),
             question.target_ms,
         );
+        medians.push(Duration::from_micros(latencies.value_at_quantile(0.5)));
     }
     println!();
-    Ok(())
+    Ok(medians)
 }
 
 /// Latencies in microseconds, and how many answers held nothing.

@@ -1,6 +1,7 @@
 //! An answer that went well: JSON, written once, for one caller or for many.
 
 use std::hash::Hash;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header as _, HeaderValue, IfNoneMatch, LINK,
@@ -26,8 +27,8 @@ pub(super) struct Answer {
     body: Bytes,
     media_type: &'static str,
     link: Option<HeaderValue>,
-    /// Hash of the part by which it is known, where that is not all of it.
-    known_by: Option<[u8; 32]>,
+    /// Tag of all of it, or of the part by which it is known. Computed once for all who share it.
+    tag: Arc<OnceLock<EntityTag>>,
 }
 
 impl Answer {
@@ -45,25 +46,25 @@ impl Answer {
             body.shrink_to_fit();
         }
         let link = link.map(HeaderValue::try_from).transpose().map_err(Problem::internal)?;
-        Ok(Self { body: body.into(), media_type: "application/json", link, known_by: None })
+        Ok(Self { body: body.into(), media_type: "application/json", link, tag: Arc::default() })
     }
 
     /// Text of another media type.
     pub(super) fn text(body: String, media_type: &'static str) -> Self {
-        Self { body: body.into(), media_type, link: None, known_by: None }
+        Self { body: body.into(), media_type, link: None, tag: Arc::default() }
     }
 
     /// The same, known by a part of it: the rest may differ where nothing has changed.
     pub(super) fn known_by<T: Serialize>(self, part: &T) -> Result<Self, Problem> {
         let part = serde_json::to_vec(part).map_err(Problem::internal)?;
-        Ok(Self { known_by: Some(Sha256::digest(part).into()), ..self })
+        Ok(Self { tag: Arc::new(tag_of(&part).into()), ..self })
     }
 
     /// Answers with a tag of these bytes, and with 304 to somebody who has them. What a key may see
     /// differs from key to key, so nobody else may keep them. The tag is a weak one, since it is the
     /// same however the bytes are compressed.
     pub(super) fn tagged(self, req: &HttpRequest) -> HttpResponse {
-        let tag = self.tag();
+        let tag = self.tag.get_or_init(|| tag_of(&self.body)).clone();
         let known = match IfNoneMatch::parse(req) {
             Ok(IfNoneMatch::Any) => true,
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
@@ -78,13 +79,14 @@ impl Answer {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         response
     }
+}
 
-    fn tag(&self) -> EntityTag {
-        /// Enough of a SHA-256 that no two answers share a tag.
-        const BYTES: usize = 16;
-        let hash = self.known_by.unwrap_or_else(|| Sha256::digest(&self.body).into());
-        EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&hash[..BYTES]))
-    }
+/// Returns the tag of some bytes.
+fn tag_of(bytes: &[u8]) -> EntityTag {
+    /// Enough of a SHA-256 that no two answers share a tag.
+    const BYTES: usize = 16;
+    let hash = Sha256::digest(bytes);
+    EntityTag::new_weak(URL_SAFE_NO_PAD.encode(&hash[..BYTES]))
 }
 
 impl From<Answer> for HttpResponse {

@@ -27,8 +27,7 @@ pub(super) struct Args {
 enum Command {
     /// Compute all figures anew, while the service runs
     ///
-    /// Nothing has to be stopped: figures stay readable, and are right again from the oldest
-    /// deliveries on.
+    /// Nothing has to be stopped: figures stay readable, and are replaced session by session.
     Rebuild(Box<RebuildArgs>),
 }
 
@@ -71,19 +70,19 @@ async fn work(
     }
     match rebuild(connector, rules).await? {
         Rebuilt::OtherRules => bail!(OTHER_RULES),
-        Rebuilt::Entries(entries) => {
-            Ok((format!("rebuilt: {entries} transactions\n"), ExitCode::SUCCESS))
+        Rebuilt::Sessions(sessions) => {
+            Ok((format!("sessions rebuilt: {sessions}\n"), ExitCode::SUCCESS))
         }
     }
 }
 
 fn describe(report: &CheckReport) -> String {
-    let CheckReport { sessions, pending, different, orphaned, .. } = report;
+    let CheckReport { sessions, pending, different, orphaned, wrong_sums, .. } = report;
     let mut text = format!(
         "sessions compared: {sessions}\nsessions not yet reflected: {pending}\n\
-         sessions that differ: {}\nsessions that are gone: {}\n",
+         sessions that differ: {}\nsessions that are gone: {}\nsums that differ: {wrong_sums}\n",
         different.len(),
-        orphaned.len()
+        orphaned.len(),
     );
     for (what, ids) in [("differs", different), ("is gone", orphaned)] {
         for id in ids.iter().take(MOST_NAMED) {
@@ -114,6 +113,7 @@ mod tests {
             pending: 2,
             different,
             orphaned: Vec::new(),
+            wrong_sums: 0,
         };
         let text = describe(&report);
         assert!(text.starts_with("sessions compared: 40\nsessions not yet reflected: 2\n"));

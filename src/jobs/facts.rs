@@ -4,11 +4,16 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
-use crate::store::facts::{CheckReport, FactRules, Followed, begin_rebuild, check, follow_next};
+use crate::store::BEFORE_ALL;
+use crate::store::facts::{
+    CheckReport, FactRules, Followed, Step, check, follow_next, is_unfollowed, rebuild_activity,
+    rebuild_sessions,
+};
 
 /// How often it looks for new entries: figures are this far behind when little happens.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -109,29 +114,53 @@ impl FactsFollower {
 /// Outcome of a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// Facts are right up to the newest entry of the journal; this many were gone through here.
-    Entries(usize),
+    /// Facts are right; this many sessions were gone through.
+    Sessions(usize),
     /// Nothing was changed: facts are kept under other rules.
     OtherRules,
 }
 
-/// Computes all facts anew, beside a service that runs.
+/// Computes all facts and their sums anew, beside a service that runs.
 pub async fn rebuild(
     connector: impl Into<Connector>,
     rules: &FactRules,
 ) -> Result<Rebuilt, sqlx::Error> {
     let mut connection = connect(&connector.into()).await?;
-    if !begin_rebuild(&mut connection, rules).await? {
+    if !is_followed(&mut connection, rules).await? {
         return Ok(Rebuilt::OtherRules);
     }
-    let mut entries = 0;
+    let (mut after, mut sessions) = (Uuid::nil(), 0);
     loop {
-        match follow_next(&mut connection, rules, true).await? {
-            Followed::Entries(some) => entries += some,
+        match rebuild_sessions(&mut connection, rules, after).await? {
+            Step::Done((last, count)) => (after, sessions) = (last, sessions + count),
+            Step::Finished => break,
+            Step::OtherRules => return Ok(Rebuilt::OtherRules),
+        }
+    }
+    let mut after = BEFORE_ALL;
+    loop {
+        match rebuild_activity(&mut connection, rules, after).await? {
+            Step::Done(end) => after = end,
+            Step::Finished => return Ok(Rebuilt::Sessions(sessions)),
+            Step::OtherRules => return Ok(Rebuilt::OtherRules),
+        }
+    }
+}
+
+/// Follows the journal to its end, where no service has done so yet. Returns `false` where facts are
+/// kept under other rules.
+async fn is_followed(
+    connection: &mut PgConnection,
+    rules: &FactRules,
+) -> Result<bool, sqlx::Error> {
+    let adopt = is_unfollowed(connection).await?;
+    loop {
+        match follow_next(connection, rules, adopt).await? {
+            Followed::Entries(_) => {}
             // The service does its part.
             Followed::Elsewhere => tokio::time::sleep(INTERVAL).await,
-            Followed::Nothing => return Ok(Rebuilt::Entries(entries)),
-            Followed::OtherRules => return Ok(Rebuilt::OtherRules),
+            Followed::Nothing => return Ok(true),
+            Followed::OtherRules => return Ok(false),
         }
     }
 }

@@ -26,10 +26,10 @@ pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
 use crate::clock::Clock;
 use crate::domain::Roles;
 use crate::store::ingest::journal::append_erasures;
-use crate::store::ingest::tombstones::BEGIN_ALONE;
+use crate::store::ingest::tombstones::{ALONE, BEGIN_ALONE};
 use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::sessions::SessionKey;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, facts};
 
 /// Sessions that go in one transaction.
 pub(super) const BATCH_SESSIONS: i64 = 100;
@@ -219,7 +219,9 @@ async fn erase_sessions(
     roles: &Roles,
 ) -> Result<(), sqlx::Error> {
     shorten(connection, receipt, ids, roles).await?;
-    let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(facts::HOLD).execute(&mut *transaction).await?;
+    sqlx::raw_sql(ALONE).execute(&mut *transaction).await?;
     sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
     receipt.erased_at = receipt.erased_at.max(clock.now());
     remember_events(&mut transaction, ids, receipt.erased_at).await?;

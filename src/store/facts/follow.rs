@@ -8,6 +8,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::activity::Difference;
 use super::windows::{Touched, Windows};
 use super::{FactRules, TRY_HOLD, forget, presence, said, sessions};
 use crate::store::journal::Erasure;
@@ -74,6 +75,12 @@ pub async fn follow_next(
         .await?;
     transaction.commit().await?;
     Ok(if batch.entries == 0 { Followed::Nothing } else { Followed::Entries(batch.entries) })
+}
+
+/// Returns whether no follower has ever kept facts here.
+pub async fn is_unfollowed(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let settings = sqlx::query_scalar!("SELECT settings FROM facts_position").fetch_one(connection);
+    Ok(settings.await?.is_empty())
 }
 
 /// Some entries of the journal together.
@@ -150,13 +157,15 @@ async fn refresh(
     let ids: Vec<Uuid> = touched.keys().copied().collect();
     let sessions = sessions::read(connection, &ids).await?;
     let gone: Vec<Uuid> = ids.into_iter().filter(|id| !sessions.contains_key(id)).collect();
-    forget::delete(connection, &gone).await?;
+    let mut difference = Difference::default();
+    forget::delete(connection, &gone, &mut difference).await?;
     touched.retain(|id, _| sessions.contains_key(id));
     let joins = presence::refresh(connection, &sessions, &mut touched).await?;
     add_moved(connection, &mut touched).await?;
     let windows = Windows::of(&touched, &sessions);
-    said::refresh(connection, rules, &sessions, windows, &joins).await?;
-    sessions::refresh_totals(connection, &sessions).await
+    said::refresh(connection, rules, &sessions, windows, &joins, &mut difference).await?;
+    sessions::refresh_totals(connection, &sessions, &mut difference).await?;
+    difference.write(connection).await
 }
 
 /// Adds the times at which undated messages had facts: one that turns out to have arrived earlier

@@ -3,32 +3,55 @@
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::HOLD;
+use super::activity::{Counted, Difference};
+use super::sessions;
 
-/// Removes the facts of sessions. It belongs into the transaction that removes their rows: no fact
-/// of them is written once that has committed.
+/// Removes the facts of sessions. It belongs into the transaction that removes their rows, which
+/// began with [`HOLD`](super::HOLD): no fact of them is written once it has committed.
 pub(in crate::store) async fn forget_sessions(
     connection: &mut PgConnection,
     session_ids: &[Uuid],
 ) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(HOLD).execute(&mut *connection).await?;
-    delete(connection, session_ids).await
+    let mut difference = Difference::default();
+    delete(connection, session_ids, &mut difference).await?;
+    difference.write(connection).await
 }
 
-/// Removes facts; the caller holds the position.
+/// Removes facts, and collects what activity loses; the caller holds the position.
 pub(super) async fn delete(
     connection: &mut PgConnection,
     session_ids: &[Uuid],
+    difference: &mut Difference,
 ) -> Result<(), sqlx::Error> {
     if session_ids.is_empty() {
         return Ok(());
     }
-    sqlx::query!("DELETE FROM message_facts WHERE session_id = ANY ($1)", session_ids)
-        .execute(&mut *connection)
-        .await?;
+    let messages = sqlx::query!(
+        "DELETE FROM message_facts
+         WHERE session_id = ANY ($1)
+         RETURNING
+             agent_id, source, occurred_at, role, visit_started_at, silence_us, starts_turn, is_reply",
+        session_ids,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for message in &messages {
+        let counted = Counted {
+            occurred_at: message.occurred_at,
+            role: &message.role,
+            visit_started_at: message.visit_started_at,
+            silence_us: message.silence_us,
+            starts_turn: message.starts_turn,
+            is_reply: message.is_reply,
+        };
+        difference.remove_message(&message.agent_id, &message.source, &counted);
+    }
     sqlx::query!("DELETE FROM presence_facts WHERE session_id = ANY ($1)", session_ids)
         .execute(&mut *connection)
         .await?;
+    for fact in sessions::read_facts(connection, session_ids).await?.values() {
+        difference.remove_session(fact);
+    }
     sqlx::query!("DELETE FROM session_facts WHERE session_id = ANY ($1)", session_ids)
         .execute(connection)
         .await?;

@@ -6,6 +6,7 @@
 //! removes them holds `facts_position`: so what an erasure removes cannot come back with a batch
 //! that was read before.
 
+mod activity;
 mod check;
 mod follow;
 mod forget;
@@ -24,15 +25,16 @@ use crate::domain::Roles;
 use crate::domain::visits::VisitGaps;
 
 pub use check::{CheckReport, check};
-pub use follow::{Followed, follow_next};
+pub use follow::{Followed, follow_next, is_unfollowed};
 pub(super) use forget::forget_sessions;
-pub use rebuild::begin_rebuild;
+pub use rebuild::{Step, rebuild_activity, rebuild_sessions};
 
 /// Grows with every change of what facts are, so that they are computed anew.
 const VERSION: u32 = 1;
 
-/// Waits for the right to change facts. It comes before the transaction's snapshot.
-const HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE";
+/// Waits for the right to change facts. It comes before the transaction's snapshot, and before every
+/// other lock: a batch of the follower's must not keep those waiting who hold what ingest needs.
+pub(super) const HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE";
 /// The same without waiting.
 const TRY_HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE NOWAIT";
 

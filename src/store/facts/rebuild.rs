@@ -1,51 +1,128 @@
-//! Begins to compute all facts anew.
+//! Computes facts anew, some sessions at a time, and then activity, a day at a time. Neither keeps
+//! the follower or an erasure waiting for longer than one step.
 
-use sqlx::Connection as _;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Postgres, Transaction};
+use uuid::Uuid;
 
-use super::{FactRules, HOLD};
+use super::activity::Difference;
+use super::windows::Windows;
+use super::{FactRules, HOLD, forget, presence, said, sessions};
+use crate::store::AFTER_ALL;
 
-/// Sends the follower back to the first entry of the journal, and removes facts of what is gone. Facts
-/// stay readable meanwhile. Returns `false`, and changes nothing, where they are kept under other
-/// rules.
-pub async fn begin_rebuild(
+/// Sessions in one step.
+const BATCH_SESSIONS: i64 = 100;
+/// Length of time whose activity is computed in one step.
+const STEP: TimeDelta = TimeDelta::days(1);
+/// The lock comes before the snapshot: see [`HOLD`].
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+
+/// Outcome of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<T> {
+    /// Done up to here.
+    Done(T),
+    /// There was nothing left.
+    Finished,
+    /// Nothing was changed: facts are kept under other rules.
+    OtherRules,
+}
+
+/// Computes the facts of the sessions after one, in the order of their ids; those of sessions that
+/// are gone are removed. Returns the last of them.
+pub async fn rebuild_sessions(
     connection: &mut PgConnection,
     rules: &FactRules,
-) -> Result<bool, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(HOLD).execute(&mut *transaction).await?;
-    let reset = sqlx::query_scalar!(
-        "UPDATE facts_position SET seq = 0 WHERE settings IN ($1, '') RETURNING seq",
-        rules.fingerprint(),
+    after: Uuid,
+) -> Result<Step<(Uuid, usize)>, sqlx::Error> {
+    let Some(mut transaction) = begin(connection, rules).await? else {
+        return Ok(Step::OtherRules);
+    };
+    // Also of those that have facts alone.
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id!"
+         FROM (
+             (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT $2)
+             UNION
+             (SELECT session_id FROM session_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+             UNION
+             (SELECT DISTINCT session_id FROM message_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+             UNION
+             (SELECT DISTINCT session_id FROM presence_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+         ) AS s
+         ORDER BY id
+         LIMIT $2"#,
+        after,
+        BATCH_SESSIONS,
     )
-    .fetch_optional(&mut *transaction)
+    .fetch_all(&mut *transaction)
     .await?;
-    if reset.is_none() {
+    let Some(last) = ids.last().copied() else {
         transaction.rollback().await?;
-        return Ok(false);
-    }
-    sqlx::query!(
-        "DELETE FROM message_facts AS f
-         WHERE NOT EXISTS (
-             SELECT
-             FROM messages AS m
-             WHERE m.session_id = f.session_id AND m.occurred_at = f.occurred_at AND m.id = f.id
-         )"
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM presence_facts AS f
-         WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = f.session_id)"
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM session_facts AS f
-         WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = f.session_id)"
-    )
-    .execute(&mut *transaction)
-    .await?;
+        return Ok(Step::Finished);
+    };
+    let count = ids.len();
+    let sessions = sessions::read(&mut transaction, &ids).await?;
+    let gone: Vec<Uuid> = ids.into_iter().filter(|id| !sessions.contains_key(id)).collect();
+    let mut difference = Difference::default();
+    forget::delete(&mut transaction, &gone, &mut difference).await?;
+    let joins = presence::refresh(&mut transaction, &sessions, &mut BTreeMap::new()).await?;
+    let windows = Windows::whole(&sessions);
+    said::refresh(&mut transaction, rules, &sessions, windows, &joins, &mut difference).await?;
+    sessions::refresh_totals(&mut transaction, &sessions, &mut difference).await?;
+    difference.write(&mut transaction).await?;
     transaction.commit().await?;
-    Ok(true)
+    Ok(Step::Done((last, count)))
+}
+
+/// Computes the activity of the first day after a time that has facts. Returns the end of that day.
+pub async fn rebuild_activity(
+    connection: &mut PgConnection,
+    rules: &FactRules,
+    after: DateTime<Utc>,
+) -> Result<Step<DateTime<Utc>>, sqlx::Error> {
+    let Some(mut transaction) = begin(connection, rules).await? else {
+        return Ok(Step::OtherRules);
+    };
+    let first = sqlx::query_scalar!(
+        r#"SELECT date_bin('1 day', LEAST(
+             (SELECT min(started_at) FROM session_facts WHERE started_at >= $1),
+             (SELECT min(occurred_at) FROM message_facts WHERE occurred_at >= $1),
+             (SELECT min(visit_started_at) FROM message_facts WHERE visit_started_at >= $1)
+         ), '2000-01-01T00:00:00Z')"#,
+        after,
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    let end = first.map_or(AFTER_ALL, |first| first + STEP);
+    sqlx::query!("DELETE FROM activity WHERE starts_at >= $1 AND starts_at < $2", after, end)
+        .execute(&mut *transaction)
+        .await?;
+    if let Some(first) = first {
+        sqlx::query!("INSERT INTO activity SELECT * FROM activity_of_facts($1, $2)", first, end)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(first.map_or(Step::Finished, |_| Step::Done(end)))
+}
+
+/// Begins a step; `None` where facts are kept under other rules.
+async fn begin<'a>(
+    connection: &'a mut PgConnection,
+    rules: &FactRules,
+) -> Result<Option<Transaction<'a, Postgres>>, sqlx::Error> {
+    let mut transaction = connection.begin_with(BEGIN).await?;
+    sqlx::raw_sql(HOLD).execute(&mut *transaction).await?;
+    let settings = sqlx::query_scalar!("SELECT settings FROM facts_position")
+        .fetch_one(&mut *transaction)
+        .await?;
+    if settings == rules.fingerprint() {
+        return Ok(Some(transaction));
+    }
+    transaction.rollback().await?;
+    Ok(None)
 }

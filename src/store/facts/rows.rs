@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::activity::{Counted, Difference};
 use super::sessions::Sessions;
 use super::windows::Windows;
 use crate::analytics::facts::MessageFact;
@@ -71,11 +72,23 @@ pub(super) async fn replace(
     sessions: &Sessions,
     old: &Facts,
     new: &Facts,
+    difference: &mut Difference,
 ) -> Result<(), sqlx::Error> {
+    for (key, fact) in old {
+        if let Some(session) = sessions.get(&key.0).filter(|_| new.get(key) != Some(fact)) {
+            difference.remove_message(&session.agent_id, &session.source, &fact.into());
+        }
+    }
     let gone: Vec<Key> = old.keys().filter(|key| !new.contains_key(*key)).copied().collect();
     delete(connection, &gone).await?;
     let changed = new.iter().filter(|(key, fact)| old.get(*key) != Some(*fact));
-    upsert(connection, sessions, &changed.collect::<Vec<_>>()).await
+    let changed: Vec<_> = changed.collect();
+    for (key, fact) in &changed {
+        if let Some(session) = sessions.get(&key.0) {
+            difference.add_message(&session.agent_id, &session.source, &Counted::from(*fact));
+        }
+    }
+    upsert(connection, sessions, &changed).await
 }
 
 async fn delete(connection: &mut PgConnection, keys: &[Key]) -> Result<(), sqlx::Error> {

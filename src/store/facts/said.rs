@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 
 use super::FactRules;
+use super::activity::Difference;
 use super::follow::Joins;
 use super::rows::{self, Facts};
 use super::sessions::Sessions;
@@ -19,13 +20,14 @@ pub(super) async fn refresh(
     sessions: &Sessions,
     mut windows: Windows,
     joins: &Joins,
+    difference: &mut Difference,
 ) -> Result<(), sqlx::Error> {
     if windows.sessions.is_empty() {
         return Ok(());
     }
     let new = compute(connection, rules, sessions, &mut windows, joins).await?;
     let old = rows::read(connection, &windows).await?;
-    rows::replace(connection, sessions, &old, &new).await
+    rows::replace(connection, sessions, &old, &new, difference).await
 }
 
 /// Computes the facts of messages within windows, which are widened by the messages right after

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::activity::{Difference, Place, Sums};
 use crate::analytics::facts::SessionTotals;
 
 /// Attributes of sessions by their ids.
@@ -143,12 +144,47 @@ impl SessionFact {
             totals,
         }
     }
+
+    /// Time, agent and source under which it counts.
+    pub(super) fn place(&self) -> Place<'_> {
+        (self.started_at, &self.agent_id, &self.source)
+    }
+
+    /// What it counts for.
+    pub(super) fn sums(&self) -> Sums {
+        let Self { totals, no_join, one_sided, .. } = self;
+        let duration = self.last_activity_at - self.started_at;
+        let engaged = totals.user_messages > 0;
+        let incomplete = *no_join || *one_sided || totals.repeated_user_turn || totals.altered;
+        Sums {
+            sessions: 1,
+            engaged: engaged.into(),
+            silent: (!engaged && (!no_join || totals.assistant_messages > 0)).into(),
+            single_turn: (totals.turns == 1).into(),
+            incomplete: incomplete.into(),
+            no_join: (*no_join).into(),
+            one_sided: (*one_sided).into(),
+            repeated_user_turn: totals.repeated_user_turn.into(),
+            altered: totals.altered.into(),
+            out_of_order: totals.out_of_order.into(),
+            undated: totals.undated.into(),
+            duration_us: duration.num_microseconds().unwrap_or(i64::MAX),
+            session_messages: totals.messages,
+            session_turns: totals.turns,
+            first_replies: totals.first_reply_gap_us.is_some().into(),
+            first_reply_gap_us: totals.first_reply_gap_us.unwrap_or(0),
+            silences: totals.longest_silence_us.is_some().into(),
+            longest_silence_us: totals.longest_silence_us.unwrap_or(0),
+            ..Sums::default()
+        }
+    }
 }
 
 /// Brings the facts of sessions up to date, after those of their messages.
 pub(super) async fn refresh_totals(
     connection: &mut PgConnection,
     sessions: &Sessions,
+    difference: &mut Difference,
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = sessions.keys().copied().collect();
     let mut totals = read_totals(connection, &ids).await?;
@@ -157,6 +193,12 @@ pub(super) async fn refresh_totals(
         (*id, SessionFact::of(session, totals.remove(id).unwrap_or_default()))
     });
     let changed: Vec<_> = new.filter(|(id, fact)| old.get(id) != Some(fact)).collect();
+    for (id, fact) in &changed {
+        if let Some(old) = old.get(id) {
+            difference.remove_session(old);
+        }
+        difference.add_session(fact);
+    }
     upsert(connection, &changed).await
 }
 

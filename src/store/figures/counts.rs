@@ -1,5 +1,6 @@
 //! Numbers of sessions, visits and messages.
 
+use super::rolled::Rolled;
 use super::{Cells, Selection, Snapshot, place};
 use crate::store::StoreError;
 
@@ -45,32 +46,29 @@ impl Snapshot {
         &mut self,
         selection: &Selection<'_>,
     ) -> Result<Cells<SessionCounts>, StoreError> {
+        let rolled = Rolled::of(selection);
         let rows = sqlx::query!(
             r#"SELECT
-                 width_bucket(started_at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN agent_id WHEN 'source' THEN source END AS split,
-                 count(*) AS "sessions!",
-                 count(*) FILTER (WHERE user_messages > 0) AS "engaged!",
-                 count(*) FILTER (
-                     WHERE user_messages = 0 AND (NOT no_join OR assistant_messages > 0)
-                 ) AS "silent!",
-                 count(*) FILTER (WHERE turns = 1) AS "single_turn!",
-                 count(*) FILTER (
-                     WHERE no_join OR one_sided OR repeated_user_turn OR altered
-                 ) AS "incomplete!",
-                 count(*) FILTER (WHERE no_join) AS "no_join!",
-                 count(*) FILTER (WHERE one_sided) AS "one_sided!",
-                 count(*) FILTER (WHERE repeated_user_turn) AS "repeated_user_turn!",
-                 count(*) FILTER (WHERE altered) AS "altered!",
-                 count(*) FILTER (WHERE out_of_order) AS "out_of_order!",
-                 count(*) FILTER (WHERE undated) AS "undated!"
-             FROM session_facts
-             WHERE started_at >= $2
-                 AND started_at < $3
-                 AND ($4::text[] IS NULL OR agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR source = ANY ($6))
-                 AND ($7::text[] IS NULL OR room_name = ANY ($7))
+                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
+                 CASE $8::text
+                     WHEN 'agent' THEN c.agent_id
+                     WHEN 'source' THEN c.source
+                 END AS split,
+                 sum(c.sessions)::bigint AS "sessions!",
+                 sum(c.engaged)::bigint AS "engaged!",
+                 sum(c.silent)::bigint AS "silent!",
+                 sum(c.single_turn)::bigint AS "single_turn!",
+                 sum(c.incomplete)::bigint AS "incomplete!",
+                 sum(c.no_join)::bigint AS "no_join!",
+                 sum(c.one_sided)::bigint AS "one_sided!",
+                 sum(c.repeated_user_turn)::bigint AS "repeated_user_turn!",
+                 sum(c.altered)::bigint AS "altered!",
+                 sum(c.out_of_order)::bigint AS "out_of_order!",
+                 sum(c.undated)::bigint AS "undated!"
+             FROM counted_between(
+                 'session', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
+                 $7::text[]
+             ) AS c
              GROUP BY 1, 2"#,
             selection.starts,
             selection.from(),
@@ -80,6 +78,10 @@ impl Snapshot {
             selection.sources as _,
             selection.rooms as _,
             selection.split(),
+            rolled.level,
+            rolled.from,
+            rolled.to,
+            rolled.agents.as_deref() as _,
         )
         .fetch_all(&mut *self.transaction)
         .await?;
@@ -101,7 +103,8 @@ impl Snapshot {
             };
             ((place(row.bucket), row.split), counts)
         });
-        Ok(cells.collect())
+        // What was erased may have left rows of nothing.
+        Ok(cells.filter(|(_, counts)| counts.sessions > 0).collect())
     }
 
     /// Counts messages by their times, and turns by their first messages'.
@@ -109,27 +112,23 @@ impl Snapshot {
         &mut self,
         selection: &Selection<'_>,
     ) -> Result<Cells<MessageCounts>, StoreError> {
+        let rolled = Rolled::of(selection);
         let rows = sqlx::query!(
             r#"SELECT
-                 width_bucket(f.occurred_at, $1::timestamptz[]) AS "bucket!",
+                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
                  CASE $8::text
-                     WHEN 'agent' THEN f.agent_id
-                     WHEN 'source' THEN f.source
-                     WHEN 'role' THEN f.role
+                     WHEN 'agent' THEN c.agent_id
+                     WHEN 'source' THEN c.source
+                     WHEN 'role' THEN c.role
                  END AS split,
-                 count(*) AS "messages!",
-                 count(*) FILTER (WHERE f.role = 'user') AS "user!",
-                 count(*) FILTER (WHERE f.role = 'assistant') AS "assistant!",
-                 count(*) FILTER (WHERE f.starts_turn) AS "turns!"
-             FROM message_facts AS f
-             WHERE f.occurred_at >= $2
-                 AND f.occurred_at < $3
-                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
-                 AND ($7::text[] IS NULL OR f.session_id IN (
-                     SELECT s.session_id FROM session_facts AS s WHERE s.room_name = ANY ($7)
-                 ))
+                 sum(c.messages)::bigint AS "messages!",
+                 sum(c.user_messages)::bigint AS "user!",
+                 sum(c.assistant_messages)::bigint AS "assistant!",
+                 sum(c.turns)::bigint AS "turns!"
+             FROM counted_between(
+                 'message', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
+                 $7::text[]
+             ) AS c
              GROUP BY 1, 2"#,
             selection.starts,
             selection.from(),
@@ -139,6 +138,10 @@ impl Snapshot {
             selection.sources as _,
             selection.rooms as _,
             selection.split(),
+            rolled.level,
+            rolled.from,
+            rolled.to,
+            rolled.agents.as_deref() as _,
         )
         .fetch_all(&mut *self.transaction)
         .await?;
@@ -151,7 +154,7 @@ impl Snapshot {
             };
             ((place(row.bucket), row.split), counts)
         });
-        Ok(cells.collect())
+        Ok(cells.filter(|(_, counts)| counts.messages > 0).collect())
     }
 
     /// Counts visits by their starts.
@@ -159,20 +162,19 @@ impl Snapshot {
         &mut self,
         selection: &Selection<'_>,
     ) -> Result<Cells<i64>, StoreError> {
+        let rolled = Rolled::of(selection);
         let rows = sqlx::query!(
             r#"SELECT
-                 width_bucket(f.visit_started_at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
-                 count(*) AS "visits!"
-             FROM message_facts AS f
-             WHERE f.visit_started_at >= $2
-                 AND f.visit_started_at < $3
-                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
-                 AND ($7::text[] IS NULL OR f.session_id IN (
-                     SELECT s.session_id FROM session_facts AS s WHERE s.room_name = ANY ($7)
-                 ))
+                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
+                 CASE $8::text
+                     WHEN 'agent' THEN c.agent_id
+                     WHEN 'source' THEN c.source
+                 END AS split,
+                 sum(c.visits)::bigint AS "visits!"
+             FROM counted_between(
+                 'visit', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
+                 $7::text[]
+             ) AS c
              GROUP BY 1, 2"#,
             selection.starts,
             selection.from(),
@@ -182,9 +184,14 @@ impl Snapshot {
             selection.sources as _,
             selection.rooms as _,
             selection.split(),
+            rolled.level,
+            rolled.from,
+            rolled.to,
+            rolled.agents.as_deref() as _,
         )
         .fetch_all(&mut *self.transaction)
         .await?;
-        Ok(rows.into_iter().map(|row| ((place(row.bucket), row.split), row.visits)).collect())
+        let cells = rows.into_iter().map(|row| ((place(row.bucket), row.split), row.visits));
+        Ok(cells.filter(|(_, visits)| *visits > 0).collect())
     }
 }

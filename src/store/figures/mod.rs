@@ -5,6 +5,7 @@
 mod counts;
 mod metrics;
 mod presence;
+mod rolled;
 mod snapshot;
 mod spreads;
 
@@ -58,6 +59,13 @@ impl Selection<'_> {
     /// Start of the first bucket.
     fn from(&self) -> DateTime<Utc> {
         self.starts.first().copied().unwrap_or(self.to)
+    }
+
+    /// Agents that are visible and chosen; `None` is all.
+    fn seen(&self) -> Option<Vec<String>> {
+        let Some(visible) = self.visible else { return self.agents.map(<[String]>::to_vec) };
+        let chosen = |agent: &&String| self.agents.is_none_or(|agents| agents.contains(*agent));
+        Some(visible.iter().filter(chosen).cloned().collect())
     }
 
     /// Word of the split in queries.

@@ -17,6 +17,9 @@ use crate::store::erase::Reach;
 pub(super) const BEGIN: &str =
     "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim ingest'))";
 /// Its other side, taken for moments.
+pub(in crate::store) const ALONE: &str =
+    "SELECT pg_advisory_xact_lock(hashtext('verbatim ingest'))";
+/// A transaction that begins with it.
 pub(in crate::store) const BEGIN_ALONE: &str =
     "BEGIN; SELECT pg_advisory_xact_lock(hashtext('verbatim ingest'))";
 

@@ -21,7 +21,7 @@ use crate::store::erase::{
 use crate::store::ingest::journal::append_erasures;
 use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::page::BEFORE_ALL;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, facts};
 
 /// Until when something is over age; `None` is never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,6 +160,7 @@ async fn drop_whole(
     let mut agents = Vec::new();
     loop {
         let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(facts::HOLD).execute(&mut *transaction).await?;
         sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
         let found = sqlx::query!(
             "SELECT s.id, s.activity_bucket

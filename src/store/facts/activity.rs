@@ -1,0 +1,200 @@
+//! Activity: sums of facts by quarter hour and by hour. Whoever changes facts collects the difference
+//! and adds it in the same transaction, so that sums and facts are of one moment.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use serde::Serialize;
+use sqlx::postgres::PgConnection;
+
+use super::sessions::SessionFact;
+use crate::analytics::facts::MessageFact;
+
+/// Sums by quarter hours over all agents, by quarter hours and agent, and by hours and agent.
+const LEVELS: [(i16, bool, TimeDelta); 3] = [
+    (0, false, TimeDelta::minutes(15)),
+    (1, true, TimeDelta::minutes(15)),
+    (2, true, TimeDelta::hours(1)),
+];
+
+macro_rules! sums {
+    ($($column:ident),+ $(,)?) => {
+        /// Columns of `activity`, each a sum.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub(super) struct Sums {
+            $(pub(super) $column: i64,)+
+        }
+
+        impl AddAssign for Sums {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$column += other.$column;)+
+            }
+        }
+
+        impl Sums {
+            /// Sums of a visit.
+            const VISIT: Self = Self { visits: 1, ..Self { $($column: 0,)+ } };
+
+            /// The sums that take these away.
+            fn negated(self) -> Self {
+                Self { $($column: -self.$column,)+ }
+            }
+        }
+    };
+}
+
+sums! {
+    sessions, engaged, silent, single_turn, incomplete, no_join, one_sided, repeated_user_turn,
+    altered, out_of_order, undated, duration_us, session_messages, session_turns, first_replies,
+    first_reply_gap_us, silences, longest_silence_us, messages, user_messages, assistant_messages,
+    turns, replies, reply_gap_us, visits,
+}
+
+/// What a message counts for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted<'a> {
+    pub(super) occurred_at: DateTime<Utc>,
+    pub(super) role: &'a str,
+    pub(super) visit_started_at: Option<DateTime<Utc>>,
+    pub(super) silence_us: Option<i64>,
+    pub(super) starts_turn: bool,
+    pub(super) is_reply: bool,
+}
+
+impl<'a> From<&'a MessageFact> for Counted<'a> {
+    fn from(fact: &'a MessageFact) -> Self {
+        Self {
+            occurred_at: fact.occurred_at,
+            role: &fact.role,
+            visit_started_at: fact.visit_started_at,
+            silence_us: fact.silence_us,
+            starts_turn: fact.starts_turn,
+            is_reply: fact.is_reply,
+        }
+    }
+}
+
+impl Counted<'_> {
+    fn sums(&self) -> Sums {
+        let reply_gap_us = self.silence_us.filter(|_| self.is_reply);
+        Sums {
+            messages: 1,
+            user_messages: (self.role == "user").into(),
+            assistant_messages: (self.role == "assistant").into(),
+            turns: self.starts_turn.into(),
+            replies: reply_gap_us.is_some().into(),
+            reply_gap_us: reply_gap_us.unwrap_or(0),
+            ..Sums::default()
+        }
+    }
+}
+
+/// Time, agent and source of what is counted.
+pub(super) type Place<'a> = (DateTime<Utc>, &'a str, &'a str);
+
+/// Difference that a change of facts makes.
+#[derive(Debug, Default)]
+pub(super) struct Difference(BTreeMap<(i16, String, DateTime<Utc>, String), Sums>);
+
+impl Difference {
+    /// Adds a message.
+    pub(super) fn add_message(&mut self, agent_id: &str, source: &str, message: &Counted<'_>) {
+        self.add((message.occurred_at, agent_id, source), message.sums());
+        if let Some(at) = message.visit_started_at {
+            self.add((at, agent_id, source), Sums::VISIT);
+        }
+    }
+
+    /// Takes a message away.
+    pub(super) fn remove_message(&mut self, agent_id: &str, source: &str, message: &Counted<'_>) {
+        self.add((message.occurred_at, agent_id, source), message.sums().negated());
+        if let Some(at) = message.visit_started_at {
+            self.add((at, agent_id, source), Sums::VISIT.negated());
+        }
+    }
+
+    /// Adds a fact of a session.
+    pub(super) fn add_session(&mut self, fact: &SessionFact) {
+        self.add(fact.place(), fact.sums());
+    }
+
+    /// Takes a fact of a session away.
+    pub(super) fn remove_session(&mut self, fact: &SessionFact) {
+        self.add(fact.place(), fact.sums().negated());
+    }
+
+    fn add(&mut self, (at, agent_id, source): Place<'_>, sums: Sums) {
+        for (level, by_agent, width) in LEVELS {
+            let agent_id = if by_agent { agent_id } else { "" };
+            // It fails for times that no calendar has, which no fact has either.
+            let starts_at = at.duration_trunc(width).unwrap_or(at);
+            let key = (level, agent_id.to_owned(), starts_at, source.to_owned());
+            *self.0.entry(key).or_default() += sums;
+        }
+    }
+
+    /// Writes the difference; the caller holds the position.
+    pub(super) async fn write(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        /// As the query reads it.
+        #[derive(Serialize)]
+        struct Row<'a> {
+            level: i16,
+            agent_id: &'a str,
+            starts_at: DateTime<Utc>,
+            source: &'a str,
+            #[serde(flatten)]
+            sums: Sums,
+        }
+        let changed = self.0.iter().filter(|(_, sums)| **sums != Sums::default());
+        let rows: Vec<Row<'_>> = changed
+            .map(|((level, agent_id, starts_at, source), sums)| Row {
+                level: *level,
+                agent_id,
+                starts_at: *starts_at,
+                source,
+                sums: *sums,
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows =
+            serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        sqlx::query!(
+            "INSERT INTO activity AS a
+             SELECT * FROM jsonb_populate_recordset(NULL::activity, $1::text::jsonb)
+             ON CONFLICT (level, agent_id, starts_at, source) DO UPDATE SET
+                 sessions = a.sessions + excluded.sessions,
+                 engaged = a.engaged + excluded.engaged,
+                 silent = a.silent + excluded.silent,
+                 single_turn = a.single_turn + excluded.single_turn,
+                 incomplete = a.incomplete + excluded.incomplete,
+                 no_join = a.no_join + excluded.no_join,
+                 one_sided = a.one_sided + excluded.one_sided,
+                 repeated_user_turn = a.repeated_user_turn + excluded.repeated_user_turn,
+                 altered = a.altered + excluded.altered,
+                 out_of_order = a.out_of_order + excluded.out_of_order,
+                 undated = a.undated + excluded.undated,
+                 duration_us = a.duration_us + excluded.duration_us,
+                 session_messages = a.session_messages + excluded.session_messages,
+                 session_turns = a.session_turns + excluded.session_turns,
+                 first_replies = a.first_replies + excluded.first_replies,
+                 first_reply_gap_us = a.first_reply_gap_us + excluded.first_reply_gap_us,
+                 silences = a.silences + excluded.silences,
+                 longest_silence_us = a.longest_silence_us + excluded.longest_silence_us,
+                 messages = a.messages + excluded.messages,
+                 user_messages = a.user_messages + excluded.user_messages,
+                 assistant_messages = a.assistant_messages + excluded.assistant_messages,
+                 turns = a.turns + excluded.turns,
+                 replies = a.replies + excluded.replies,
+                 reply_gap_us = a.reply_gap_us + excluded.reply_gap_us,
+                 visits = a.visits + excluded.visits",
+            rows,
+        )
+        .execute(connection)
+        .await?;
+        self.0.clear();
+        Ok(())
+    }
+}
