@@ -14,6 +14,7 @@ mod embedded;
 mod erasure;
 mod export;
 mod facts;
+mod facts_concurrent;
 mod gate;
 mod identity;
 mod import;
