@@ -94,6 +94,9 @@ impl Server {
         life.spawn("metrics", metrics.clone().keep(life.clone()));
         let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &clock, &life).await?;
         let pool = postgres::read_pool(connector.clone());
+        // A connection wakes the thread that opened it. Requests that shared theirs with jobs would
+        // wait for another thread with every answer of the database.
+        let job_pool = postgres::read_pool(connector.clone());
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), pulse, life.clone()));
 
@@ -103,7 +106,8 @@ impl Server {
             database: database.clone(),
             migrate: settings.migrate,
             verdict: schema_state,
-            pool: pool.clone(),
+            read_pool: pool.clone(),
+            pool: job_pool.clone(),
             clock: clock.clone(),
             keep: settings.keep.clone(),
             roles: settings.roles.clone(),
@@ -151,7 +155,8 @@ impl Server {
             clock: clock.clone(),
         };
         let store = Store::new(pool).with_roles(roles.clone());
-        life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
+        let job_store = Store::new(job_pool).with_roles(roles.clone());
+        life.spawn("journal by agent", follow(job_store.clone(), schema.clone(), life.clone()));
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
@@ -159,7 +164,7 @@ impl Server {
         let state = ApiState {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
-            live: Live::start(store.clone(), render, held.shares().clone(), commits, &life),
+            live: Live::start(job_store, render, held.shares().clone(), commits, &life),
             store,
             cursors,
             clock,

@@ -30,6 +30,8 @@ pub(super) struct SchemaKeeper {
     /// It may apply migrations; else it waits until somebody else has.
     pub(super) migrate: bool,
     pub(super) verdict: watch::Sender<SchemaState>,
+    /// Pool of the requests: it learns how to connect.
+    pub(super) read_pool: postgres::Pool,
     pub(super) pool: postgres::Pool,
     pub(super) clock: Clock,
     pub(super) keep: Keep,
@@ -91,6 +93,7 @@ impl SchemaKeeper {
         }
         let connector = self.database.connector();
         postgres::follow(&self.pool, &connector);
+        postgres::follow(&self.read_pool, &connector);
         // Most starts find all of it there. To know that must not take for ever where the network
         // swallows everything; a migration may take its time.
         let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&connector)).await;

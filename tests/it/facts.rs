@@ -51,6 +51,8 @@ async fn facts(pool: &PgPool) -> Vec<String> {
         "SELECT to_jsonb(f)::text FROM session_facts f ORDER BY session_id",
         "SELECT to_jsonb(a)::text FROM activity a WHERE sessions + messages + visits <> 0
          ORDER BY level, agent_id, starts_at, source",
+        "SELECT to_jsonb(g)::text FROM reply_gaps g WHERE bins <> '{}'
+         ORDER BY level, agent_id, starts_at, source",
     ] {
         facts.extend(sqlx::query_scalar::<_, String>(query).fetch_all(pool).await.unwrap());
     }
@@ -65,7 +67,7 @@ async fn forget_everything(pool: &PgPool) {
     empty(pool).await;
     sqlx::raw_sql(
         "DELETE FROM message_facts; DELETE FROM presence_facts; DELETE FROM session_facts;
-         DELETE FROM activity;
+         DELETE FROM activity; DELETE FROM reply_gaps;
          UPDATE facts_position SET seq = 0",
     )
     .execute(pool)
@@ -290,7 +292,8 @@ async fn what_is_erased_or_over_age_takes_its_facts_along() {
     sqlx::raw_sql(
         "INSERT INTO session_facts
          SELECT gen_random_uuid(), 'A', 'default', NULL, now(), now(), 0, 0, 0, 0, NULL, NULL, true,
-             false, false, false, false, false",
+             false, false, false, false, false;
+         INSERT INTO activity SELECT * FROM activity_of_facts('-infinity', 'infinity')",
     )
     .execute(database.pool())
     .await
@@ -346,6 +349,8 @@ async fn a_rebuild_puts_right_what_a_check_finds() {
         "UPDATE message_facts SET occurred_at = occurred_at + interval '1 year'",
         "UPDATE activity SET turns = turns + 1 WHERE level = 1",
         "DELETE FROM activity WHERE level = 0",
+        "UPDATE reply_gaps SET counts = bins WHERE level = 1",
+        "DELETE FROM reply_gaps",
         "UPDATE activity SET starts_at = starts_at + interval '1 year' WHERE level = 2",
     ] {
         sqlx::raw_sql(wrong).execute(database.pool()).await.unwrap();

@@ -8,6 +8,7 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 
+use super::gaps::Gaps;
 use super::sessions::SessionFact;
 use crate::analytics::facts::MessageFact;
 
@@ -76,8 +77,12 @@ impl<'a> From<&'a MessageFact> for Counted<'a> {
 }
 
 impl Counted<'_> {
+    fn reply_gap_us(&self) -> Option<i64> {
+        self.silence_us.filter(|_| self.is_reply)
+    }
+
     fn sums(&self) -> Sums {
-        let reply_gap_us = self.silence_us.filter(|_| self.is_reply);
+        let reply_gap_us = self.reply_gap_us();
         Sums {
             messages: 1,
             user_messages: (self.role == "user").into(),
@@ -93,24 +98,54 @@ impl Counted<'_> {
 /// Time, agent and source of what is counted.
 pub(super) type Place<'a> = (DateTime<Utc>, &'a str, &'a str);
 
+/// Rows that have a part in it, one a level.
+fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = RowKey> {
+    LEVELS.into_iter().map(move |(level, by_agent, width)| {
+        let agent_id = if by_agent { agent_id } else { "" };
+        // It fails for times that no calendar has, which no fact has either.
+        let starts_at = at.duration_trunc(width).unwrap_or(at);
+        (level, agent_id.to_owned(), starts_at, source.to_owned())
+    })
+}
+
 /// Difference that a change of facts makes.
 #[derive(Debug, Default)]
-pub(super) struct Difference(BTreeMap<(i16, String, DateTime<Utc>, String), Sums>);
+pub(super) struct Difference {
+    sums: BTreeMap<RowKey, Sums>,
+    gaps: Gaps,
+}
+
+/// Level, agent, start and source of a row.
+pub(super) type RowKey = (i16, String, DateTime<Utc>, String);
 
 impl Difference {
     /// Adds a message.
     pub(super) fn add_message(&mut self, agent_id: &str, source: &str, message: &Counted<'_>) {
-        self.add((message.occurred_at, agent_id, source), message.sums());
-        if let Some(at) = message.visit_started_at {
-            self.add((at, agent_id, source), Sums::VISIT);
-        }
+        self.message(agent_id, source, message, 1, |sums| sums);
     }
 
     /// Takes a message away.
     pub(super) fn remove_message(&mut self, agent_id: &str, source: &str, message: &Counted<'_>) {
-        self.add((message.occurred_at, agent_id, source), message.sums().negated());
+        self.message(agent_id, source, message, -1, Sums::negated);
+    }
+
+    fn message(
+        &mut self,
+        agent_id: &str,
+        source: &str,
+        message: &Counted<'_>,
+        gaps: i64,
+        signed: fn(Sums) -> Sums,
+    ) {
+        let place = (message.occurred_at, agent_id, source);
+        self.add(place, signed(message.sums()));
+        if let Some(gap_us) = message.reply_gap_us() {
+            for key in rows_of(place) {
+                self.gaps.add(key, gap_us, gaps);
+            }
+        }
         if let Some(at) = message.visit_started_at {
-            self.add((at, agent_id, source), Sums::VISIT.negated());
+            self.add((at, agent_id, source), signed(Sums::VISIT));
         }
     }
 
@@ -124,13 +159,9 @@ impl Difference {
         self.add(fact.place(), fact.sums().negated());
     }
 
-    fn add(&mut self, (at, agent_id, source): Place<'_>, sums: Sums) {
-        for (level, by_agent, width) in LEVELS {
-            let agent_id = if by_agent { agent_id } else { "" };
-            // It fails for times that no calendar has, which no fact has either.
-            let starts_at = at.duration_trunc(width).unwrap_or(at);
-            let key = (level, agent_id.to_owned(), starts_at, source.to_owned());
-            *self.0.entry(key).or_default() += sums;
+    fn add(&mut self, place: Place<'_>, sums: Sums) {
+        for key in rows_of(place) {
+            *self.sums.entry(key).or_default() += sums;
         }
     }
 
@@ -146,7 +177,8 @@ impl Difference {
             #[serde(flatten)]
             sums: Sums,
         }
-        let changed = self.0.iter().filter(|(_, sums)| **sums != Sums::default());
+        self.gaps.write(connection).await?;
+        let changed = self.sums.iter().filter(|(_, sums)| **sums != Sums::default());
         let rows: Vec<Row<'_>> = changed
             .map(|((level, agent_id, starts_at, source), sums)| Row {
                 level: *level,
@@ -192,9 +224,9 @@ impl Difference {
                  visits = a.visits + excluded.visits",
             rows,
         )
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-        self.0.clear();
+        self.sums.clear();
         Ok(())
     }
 }

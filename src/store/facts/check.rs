@@ -30,7 +30,7 @@ pub struct CheckReport {
     pub different: Vec<Uuid>,
     /// Sessions that are gone, and have facts.
     pub orphaned: Vec<Uuid>,
-    /// Rows of activity that are not the sums of facts.
+    /// Rows of `activity` or `reply_gaps` that are not the sums of facts.
     pub wrong_sums: usize,
 }
 
@@ -151,7 +151,7 @@ async fn orphaned(connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Erro
     .await
 }
 
-/// Counts the rows of activity that differ from the sums of facts. Facts and their sums change
+/// Counts the rows of `activity` and `reply_gaps` that differ from the sums of facts. Facts and their sums change
 /// together, so that those of sessions that are not yet reflected are compared, too.
 async fn wrong_sums(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
     // What sums up to nothing may have a row, and need not.
@@ -159,12 +159,18 @@ async fn wrong_sums(connection: &mut PgConnection) -> Result<usize, sqlx::Error>
         r#"WITH stored AS (
              SELECT * FROM activity WHERE sessions <> 0 OR messages <> 0 OR visits <> 0
          ),
-         computed AS (SELECT * FROM activity_of_facts('-infinity', 'infinity'))
+         computed AS (SELECT * FROM activity_of_facts('-infinity', 'infinity')),
+         stored_gaps AS (SELECT * FROM reply_gaps WHERE bins <> '{}'),
+         computed_gaps AS (SELECT * FROM reply_gaps_of_facts('-infinity', 'infinity'))
          SELECT count(*) AS "wrong!"
          FROM (
-             (TABLE stored EXCEPT TABLE computed)
-             UNION ALL
-             (TABLE computed EXCEPT TABLE stored)
+             SELECT level, agent_id, starts_at, source
+             FROM ((TABLE stored EXCEPT TABLE computed)
+                 UNION ALL (TABLE computed EXCEPT TABLE stored)) AS sums
+             UNION
+             SELECT level, agent_id, starts_at, source
+             FROM ((TABLE stored_gaps EXCEPT TABLE computed_gaps)
+                 UNION ALL (TABLE computed_gaps EXCEPT TABLE stored_gaps)) AS gaps
          ) AS different"#,
     )
     .fetch_one(connection)

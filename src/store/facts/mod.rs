@@ -10,6 +10,7 @@ mod activity;
 mod check;
 mod follow;
 mod forget;
+mod gaps;
 mod presence;
 mod rebuild;
 mod rows;

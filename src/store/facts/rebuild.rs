@@ -101,7 +101,17 @@ pub async fn rebuild_activity(
     sqlx::query!("DELETE FROM activity WHERE starts_at >= $1 AND starts_at < $2", after, end)
         .execute(&mut *transaction)
         .await?;
+    sqlx::query!("DELETE FROM reply_gaps WHERE starts_at >= $1 AND starts_at < $2", after, end)
+        .execute(&mut *transaction)
+        .await?;
     if let Some(first) = first {
+        sqlx::query!(
+            "INSERT INTO reply_gaps SELECT * FROM reply_gaps_of_facts($1, $2)",
+            first,
+            end
+        )
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query!("INSERT INTO activity SELECT * FROM activity_of_facts($1, $2)", first, end)
             .execute(&mut *transaction)
             .await?;

@@ -5,6 +5,7 @@
 mod counts;
 mod metrics;
 mod presence;
+mod replies;
 mod rolled;
 mod snapshot;
 mod spreads;

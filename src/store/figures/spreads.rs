@@ -20,7 +20,7 @@ pub enum Value {
     ReplyGap,
 }
 
-/// Spread of some values.
+/// Spread of some values. That of reply gaps is exact in `count` and `sum` alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// How many there are.
@@ -41,7 +41,7 @@ impl Snapshot {
         selection: &Selection<'_>,
     ) -> Result<Cells<Spread>, StoreError> {
         match value {
-            Value::ReplyGap => self.spread_of_messages(selection).await,
+            Value::ReplyGap => self.spread_of_replies(selection).await,
             Value::SessionDuration => self.spread_of_sessions("duration", selection).await,
             Value::Messages => self.spread_of_sessions("messages", selection).await,
             Value::Turns => self.spread_of_sessions("turns", selection).await,
@@ -92,53 +92,6 @@ impl Snapshot {
             selection.rooms as _,
             selection.split(),
             value,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter().map(|row| {
-            let spread = Spread {
-                count: row.count,
-                sum: row.sum,
-                percentiles: three(&row.percentiles),
-                max: row.max,
-            };
-            ((place(row.bucket), row.split), spread)
-        });
-        Ok(cells.collect())
-    }
-
-    async fn spread_of_messages(
-        &mut self,
-        selection: &Selection<'_>,
-    ) -> Result<Cells<Spread>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(f.occurred_at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
-                 count(*) AS "count!",
-                 sum(f.silence_us)::bigint AS "sum!",
-                 percentile_cont(ARRAY[0.5, 0.9, 0.99])
-                     WITHIN GROUP (ORDER BY f.silence_us::double precision) AS "percentiles!",
-                 max(f.silence_us) AS "max!"
-             FROM message_facts AS f
-             WHERE f.is_reply
-                 AND f.occurred_at >= $2
-                 AND f.occurred_at < $3
-                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
-                 AND ($7::text[] IS NULL OR f.session_id IN (
-                     SELECT s.session_id FROM session_facts AS s WHERE s.room_name = ANY ($7)
-                 ))
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
         )
         .fetch_all(&mut *self.transaction)
         .await?;

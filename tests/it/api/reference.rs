@@ -188,6 +188,8 @@ fn micros(row: &Value, name: &str) -> i64 {
 fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
     let metric = request["metric"].as_str().unwrap();
     let column = if request["group_by"] == "agent" { "agent_id" } else { "source" };
+    let bound = Metric::find(metric).unwrap().error_bound;
+    let bound = bound.filter(|_| request["stat"] != "avg").unwrap_or(1e-12);
     let key = |start, group: Option<&str>| (start, group.map(str::to_owned));
     let mut answered = HashMap::new();
     for row in answer {
@@ -211,7 +213,7 @@ fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
         let (found_end, found) = found.unwrap_or((end, nothing.clone()));
         assert_eq!(found_end, end, "{request}");
         let same = match (found.as_f64(), row["value"].as_f64()) {
-            (Some(one), Some(other)) => (one - other).abs() <= other.abs() * 1e-12,
+            (Some(one), Some(other)) => (one - other).abs() <= other.abs() * bound,
             (one, other) => one == other,
         };
         assert!(same, "{request}: {found} and not {row}");
