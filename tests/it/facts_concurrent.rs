@@ -26,7 +26,7 @@ use crate::support::app::{App, now};
 use crate::support::database::TestDatabase;
 
 const SEED: u64 = 20_261_130;
-const SESSIONS: u64 = 72;
+const SESSIONS: u64 = 56;
 /// Erasures, retention runs and one rebuild, which take turns.
 const REMOVALS: usize = 12;
 const AGENTS: [&str; 4] = ["A", "B", "C", "D"];
@@ -315,6 +315,8 @@ async fn facts(database: &TestDatabase) -> Vec<String> {
         "SELECT to_jsonb(f)::text FROM presence_facts f ORDER BY session_id, id",
         "SELECT to_jsonb(f)::text FROM session_facts f ORDER BY session_id",
         "SELECT to_jsonb(a)::text FROM activity a WHERE sessions + messages + visits <> 0
+         ORDER BY level, agent_id, starts_at, source",
+        "SELECT to_jsonb(g)::text FROM reply_gaps g WHERE bins <> '{}'
          ORDER BY level, agent_id, starts_at, source",
     ] {
         let rows = sqlx::query_scalar::<_, String>(query).fetch_all(database.pool());

@@ -403,10 +403,12 @@ fn reference(python: &Path, arrivals: &[Arrival], requests: &[Request]) -> Vec<R
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Whether two figures are the same, up to the last bits of a float.
-fn same(one: &Value, other: &Value) -> bool {
+/// Returns whether two figures are the same: up to the last bits of a float, or within the bound that
+/// the catalogue gives.
+fn same((metric, stat): (&Metric, Stat), one: &Value, other: &Value) -> bool {
+    let bound = metric.error_bound.filter(|_| stat != Stat::Avg).unwrap_or(1e-12);
     match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => (one - other).abs() <= other.abs() * 1e-12,
+        (Some(one), Some(other)) => (one - other).abs() <= other.abs() * bound,
         _ => one == other,
     }
 }
@@ -434,7 +436,7 @@ fn compare(
                 (row["metric"].as_str(), row["stat"].as_str()),
                 (Some(metric.name), Some(&*stat_name(*stat)))
             );
-            assert!(same(&row["value"], value), "{target}: {row} and not {value}");
+            assert!(same((metric, *stat), &row["value"], value), "{target}: {row} and not {value}");
         }
         return;
     }
@@ -459,7 +461,11 @@ fn compare(
         for ((metric, stat), value) in request.metrics.iter().zip(values) {
             let found = row.map_or_else(|| nothing(metric), |row| row[metric.name].clone());
             let of = || format!("{} {} of {group:?}", metric.name, stat_name(*stat));
-            assert!(same(&found, value), "{target}: {}: {found} and not {value}", of());
+            assert!(
+                same((metric, *stat), &found, value),
+                "{target}: {}: {found} and not {value}",
+                of()
+            );
             let some = value.as_f64().is_some_and(|value| value != 0.0);
             *something.entry(metric.name).or_default() += usize::from(some);
         }
