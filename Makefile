@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi metrics-catalog schemathesis sqlx-prepare
+.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -103,6 +103,9 @@ openapi: prerequisites ## Bring openapi.json up to date after a route or its doc
 
 metrics-catalog: ## Bring docs/reference/metrics-catalog.md up to date after a metric has changed
 	RENEW_METRICS_CATALOG=1 cargo test --locked --test it analytics::the_page
+
+sql-views: prerequisites ## Bring docs/reference/sql-views.md up to date after a view has changed
+	RENEW_SQL_VIEWS=1 scripts/with-postgres cargo test --locked --test it api::sql_pages::the_reference
 
 schemathesis: prerequisites ## Hold the running service against its document (EXAMPLES=200; needs schemathesis)
 	cargo build --locked

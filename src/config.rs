@@ -100,6 +100,8 @@ pub struct DatabaseSettings {
     pub data_dir: PathBuf,
     /// The user's own database; `None` is a private one under the data folder.
     pub url: Option<Secret>,
+    /// Address at which readers reach the private one; `None` is none, and always so for commands.
+    pub postgres_listen: Option<SocketAddr>,
 }
 
 /// What a 200 waits for.
@@ -149,7 +151,21 @@ impl DatabaseSettings {
                 .or_else(|| file.data_dir.clone())
                 .unwrap_or_else(|| PathBuf::from("./data")),
             url: url.map(Secret::new),
+            postgres_listen: None,
         })
+    }
+
+    /// The same with an address for readers.
+    fn listening(self, address: Option<&str>) -> anyhow::Result<Self> {
+        let Some(address) = address else { return Ok(self) };
+        anyhow::ensure!(
+            self.url.is_none(),
+            "postgres-listen is for the private PostgreSQL, and a database URL is set: readers \
+             connect to that database directly"
+        );
+        let address = resolve_address("postgres-listen", address)?;
+        anyhow::ensure!(address.port() != 0, "postgres-listen needs a port, such as 5432");
+        Ok(Self { postgres_listen: Some(address), ..self })
     }
 }
 
@@ -186,7 +202,7 @@ impl Settings {
             "max-connections is between 1 and {LARGEST_MAX_CONNECTIONS}, and {max_connections} is not"
         );
         Ok(Self {
-            listen: resolve_address(&listen)?,
+            listen: resolve_address("listen", &listen)?,
             tls: TlsSettings::resolve(
                 args.tls_cert.or(file.tls_cert.clone()),
                 args.tls_key.or(file.tls_key.clone()),
@@ -219,7 +235,8 @@ impl Settings {
             )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
-            database: DatabaseSettings::merge(&args.database, &file)?,
+            database: DatabaseSettings::merge(&args.database, &file)?
+                .listening(args.postgres_listen.or(file.postgres_listen).as_deref())?,
         })
     }
 }
@@ -237,10 +254,10 @@ fn api_key(args: &ServeArgs, file: &raw::File) -> anyhow::Result<Option<Secret>>
     key.map(credentials::api_key).transpose()
 }
 
-fn resolve_address(listen: &str) -> anyhow::Result<SocketAddr> {
-    let found = listen.to_socket_addrs().ok().and_then(|mut all| all.next());
+fn resolve_address(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
+    let found = address.to_socket_addrs().ok().and_then(|mut all| all.next());
     found.with_context(|| {
-        format!("listen is host:port such as 127.0.0.1:8080, and {listen:?} is not")
+        format!("{name} is host:port such as 127.0.0.1:8080, and {address:?} is not")
     })
 }
 
@@ -304,11 +321,31 @@ mod tests {
     }
 
     #[test]
+    fn an_address_for_readers_is_one_of_the_private_database() {
+        let resolve = |address: &str, url: Option<&str>| {
+            let database =
+                DatabaseArgs { database_url: url.map(Into::into), ..DatabaseArgs::default() };
+            let postgres_listen = Some(address.to_owned());
+            let args = ServeArgs { database, postgres_listen, ..ServeArgs::default() };
+            Settings::resolve(args).map(|settings| settings.database.postgres_listen)
+        };
+        let expected = SocketAddr::from(([127, 0, 0, 1], 5432));
+        assert_eq!(resolve("127.0.0.1:5432", None).unwrap(), Some(expected));
+        for wrong in ["", "5432", "127.0.0.1", "127.0.0.1:0"] {
+            let error = resolve(wrong, None).unwrap_err().to_string();
+            assert!(error.starts_with("postgres-listen "), "{error}");
+        }
+        let error = resolve("127.0.0.1:5432", Some("postgres://db/v")).unwrap_err().to_string();
+        assert!(error.contains("a database URL is set"), "{error}");
+    }
+
+    #[test]
     fn what_nobody_sets_is_the_default() {
         let settings = Settings::resolve(ServeArgs::default()).unwrap();
         assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(settings.database.data_dir, PathBuf::from("./data"));
         assert!(settings.database.url.is_none() && settings.tls.is_none());
+        assert!(settings.database.postgres_listen.is_none());
         assert_eq!(settings.max_connections, 10_000);
         assert_eq!(settings.max_body_bytes, 1 << 20);
         assert_eq!(settings.inbox_quota_bytes, 4 << 30);

@@ -8,6 +8,7 @@ mod http;
 mod import;
 mod keys;
 mod migrate;
+mod readers;
 mod retention;
 mod sender;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
+    /// Create, list and drop database roles that may read figures with SQL
+    Readers(readers::Args),
     /// Compute figures anew, or check them
     Analytics(analytics::Args),
     /// Drop now what is over age, or say what would go
@@ -102,6 +105,7 @@ impl Cli {
                 Command::Export(args) => export::run(*args).await,
                 Command::Import(args) => import::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
+                Command::Readers(args) => readers::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
             }

@@ -38,6 +38,10 @@ pub struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "VERBATIM_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Address at which readers (`verbatim readers`) reach the private PostgreSQL over TCP
+    /// [default: none]
+    #[arg(long, env = "VERBATIM_POSTGRES_LISTEN", value_name = "HOST:PORT")]
+    pub postgres_listen: Option<String>,
     /// Certificate in PEM, with those that vouch for it: HTTPS instead of HTTP. Read again when it
     /// changes
     #[arg(long, env = "VERBATIM_TLS_CERT", value_name = "FILE")]
@@ -123,6 +127,7 @@ pub struct ServeArgs {
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<String>,
+    pub(super) postgres_listen: Option<String>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) max_connections: Option<usize>,

@@ -1,7 +1,8 @@
 //! A cluster on disk: made once, all or nothing, and recognised afterwards.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::account::Account;
 use super::binaries::Binaries;
 use super::home::Home;
+use super::listen::Listen;
 
 /// The database, and the superuser that owns it. Whoever gets through the socket's folder is that
 /// user: the folder's mode is the password.
@@ -43,25 +45,30 @@ pub(super) struct Cluster {
     pub(super) home: Home,
     pub(super) account: Account,
     pub(super) binaries: Binaries,
+    /// Address for readers.
+    pub(super) listen: Option<SocketAddr>,
 }
 
 impl Cluster {
     /// The one at `home`, made now if there is none, and `true` if it was. The caller holds the
     /// home's lock.
-    pub(super) async fn prepare(home: Home) -> anyhow::Result<(Self, bool)> {
+    pub(super) async fn prepare(
+        home: Home,
+        listen: Option<SocketAddr>,
+    ) -> anyhow::Result<(Self, bool)> {
         sweep(&home)?;
         let folder = home.cluster();
         if !is_there(&folder)? {
             let account = Account::choose()?;
             let binaries = Binaries::find(&account, None)?;
-            let cluster = Self { home, account, binaries };
+            let cluster = Self { home, account, binaries, listen };
             cluster.initialise().await.context("cannot make the private database")?;
             return Ok((cluster, true));
         }
         let major = major_of(&folder)?;
         let account = Account::of_cluster(&folder)?;
         let binaries = Binaries::find(&account, Some(major))?;
-        Ok((Self { home, account, binaries }, false))
+        Ok((Self { home, account, binaries, listen }, false))
     }
 
     /// Makes the cluster with its database in a folder aside, and moves it to its place once it is
@@ -118,20 +125,61 @@ impl Cluster {
 
     /// The server's command line: what the promise rests on is said here, where neither
     /// postgresql.conf nor ALTER SYSTEM can say otherwise.
-    pub(super) fn server(&self) -> std::process::Command {
+    pub(super) fn server(&self, listen: Option<Listen>) -> std::process::Command {
         let mut command = self.account.command(&self.binaries.postgres());
         command.arg("-D").arg(self.home.cluster());
         for setting in ["fsync=on", "full_page_writes=on", "synchronous_commit=on"] {
             command.args(["-c", setting]);
         }
-        // Nothing listens on the network; the socket is the only way in.
-        command.args(["-c", "listen_addresses=", "-c", "port=5432"]);
+        match listen {
+            // Nothing listens on the network; the socket is the only way in.
+            None => command.args(["-c", "listen_addresses=", "-c", "port=5432"]),
+            Some(listen) => {
+                let options = listen.options(&self.home.access_rules());
+                command.args(options.iter().flat_map(|option| [OsStr::new("-c"), option]))
+            }
+        };
         command.args(["-c", "unix_socket_permissions=0700", "-c"]);
         command.arg(quoted("unix_socket_directories=", &self.home.socket_folder()));
         // We keep its log, and bound it.
         command.args(["-c", "log_destination=stderr", "-c", "logging_collector=off"]);
         command.args(["-c", "cluster_name=verbatim"]);
         command
+    }
+}
+
+impl Cluster {
+    /// Prepares to listen for readers, where that is wanted and can be done. What prevents it is
+    /// logged: storing deliveries matters more.
+    pub(super) async fn prepare_to_listen(&self) -> Option<Listen> {
+        let address = self.listen?;
+        let has_tls = Listen::is_public(address) && self.has_tls().await;
+        let listen = Listen { address, requires_tls: has_tls };
+        let free = listen.check_free().context("the address cannot be used");
+        if let Err(error) = free.and_then(|()| listen.write_rules(&self.home.access_rules())) {
+            tracing::error!(
+                %address,
+                error = format!("{error:#}"),
+                "private PostgreSQL does not listen for readers; it runs without"
+            );
+            return None;
+        }
+        if Listen::is_public(address) && !has_tls {
+            tracing::warn!(
+                %address,
+                configuration = %self.home.cluster().join("postgresql.conf").display(),
+                "private PostgreSQL listens for readers without TLS; set ssl, ssl_cert_file and \
+                 ssl_key_file, or listen on 127.0.0.1 and use a tunnel"
+            );
+        }
+        Some(listen)
+    }
+
+    /// Returns whether its configuration turns TLS on.
+    async fn has_tls(&self) -> bool {
+        let mut command = self.account.command(&self.binaries.postgres());
+        command.arg("-D").arg(self.home.cluster()).args(["-C", "ssl"]);
+        run(command, "").await.is_ok_and(|said| said.lines().any(|line| line.trim() == "on"))
     }
 }
 

@@ -5,6 +5,7 @@
 //! <data folder>/postgres/           ours
 //!     lock                          held by the process that runs the cluster
 //!     postgres.log, postgres.log.1  what the server says
+//!     pg_hba.conf                   who may connect over TCP, where it listens
 //!     cluster/                      the server's, and its account's
 //!     socket/                       the way in, closed to every other account
 //! ```
@@ -27,6 +28,10 @@ pub(super) const ELSEWHERE: &str = "/var/lib/verbatim";
 const LONGEST_SOCKET_PATH: usize = 100;
 /// The socket's name within its folder, for the port 5432.
 const SOCKET: &str = ".s.PGSQL.5432";
+/// How the names of all sockets begin, and those of their locks.
+const ANY_SOCKET: &str = ".s.PGSQL.";
+/// Port of [`SOCKET`].
+pub(super) const SOCKET_PORT: u16 = 5432;
 /// Nobody else may look.
 const PRIVATE: u32 = 0o700;
 /// Others may pass through to what is theirs, and see nothing.
@@ -125,6 +130,11 @@ impl Home {
         self.0.join("lock")
     }
 
+    /// Rules of access over TCP. They are ours to write, and not the server's account's.
+    pub(super) fn access_rules(&self) -> PathBuf {
+        self.0.join("pg_hba.conf")
+    }
+
     /// What the server says.
     pub(super) fn log(&self) -> PathBuf {
         self.0.join("postgres.log")
@@ -141,8 +151,9 @@ impl Home {
         Path::new("/tmp").join(format!("verbatim-{}", hex::encode(&hash[..8])))
     }
 
-    /// Makes the socket's folder, and clears it of what a server that is gone has left.
-    pub(super) fn prepare_socket(&self, account: &Account) -> anyhow::Result<()> {
+    /// Makes the socket's folder, and clears it of what a server that is gone has left. A server's
+    /// one port names its socket, too: of a server on another port, the socket gets a second name.
+    pub(super) fn prepare_socket(&self, account: &Account, port: u16) -> anyhow::Result<()> {
         let folder = self.socket_folder();
         make_folder(&folder, PRIVATE)?;
         let found = folder.symlink_metadata()?;
@@ -156,15 +167,23 @@ impl Home {
             account.name()
         );
         account.give(&folder)?;
-        for name in [SOCKET.to_owned(), format!("{SOCKET}.lock")] {
-            match std::fs::remove_file(folder.join(&name)) {
+        for entry in std::fs::read_dir(&folder)?.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(ANY_SOCKET) {
+                continue;
+            }
+            match std::fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| {
-                        format!("cannot remove the old {}", folder.join(name).display())
+                        format!("cannot remove the old {}", entry.path().display())
                     });
                 }
                 _ => {}
             }
+        }
+        if port != SOCKET_PORT {
+            let link = folder.join(SOCKET);
+            std::os::unix::fs::symlink(format!("{ANY_SOCKET}{port}"), &link)
+                .with_context(|| format!("cannot make the link {}", link.display()))?;
         }
         Ok(())
     }
@@ -219,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home(folder.path().to_owned());
         make_folder(&home.socket_folder(), 0o777).unwrap();
-        let error = home.prepare_socket(&Account::Ours).unwrap_err().to_string();
+        let error = home.prepare_socket(&Account::Ours, SOCKET_PORT).unwrap_err().to_string();
         assert!(error.contains("0700"), "{error}");
     }
 }

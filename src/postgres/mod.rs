@@ -3,7 +3,7 @@
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
 //! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
 //! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
-//! `supervisor` (the process), `log` (what it says); then `connector`, `schema` and `pools` for any
+//! `supervisor` (the process), `log` (what it says), `listen` (TCP for readers); then `connector`, `schema` and `pools` for any
 //! database, and `examine`, which looks and changes nothing.
 
 mod account;
@@ -12,6 +12,7 @@ mod cluster;
 mod connector;
 mod examine;
 mod home;
+mod listen;
 mod lock;
 mod log;
 mod pidfile;
@@ -19,6 +20,7 @@ mod pools;
 mod schema;
 mod supervisor;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -78,7 +80,7 @@ impl Database {
         }
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
         let running = Lock::take_to_serve(&home.lock()).await?;
-        Self::run(home, running, Some(lock)).await
+        Self::run(home, running, Some(lock), settings.postgres_listen).await
     }
 
     /// For a command: a database that takes connections. A private server that runs is used; one
@@ -99,7 +101,7 @@ impl Database {
             // The holder may go while we wait for its server, so both are tried in turn.
             let holder = match Lock::try_take(&home.lock(), Purpose::Command)? {
                 Ok(running) => {
-                    let database = Self::run(home, running, None).await?;
+                    let database = Self::run(home, running, None, None).await?;
                     if let Some(supervisor) = &database.supervisor {
                         supervisor.ready_soon().await?;
                     }
@@ -126,9 +128,14 @@ impl Database {
         }
     }
 
-    async fn run(home: Home, running: Lock, lock: Option<Lock>) -> anyhow::Result<Self> {
+    async fn run(
+        home: Home,
+        running: Lock,
+        lock: Option<Lock>,
+        listen: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let connector = Connector::direct(private(&home));
-        let (cluster, is_new) = Cluster::prepare(home).await?;
+        let (cluster, is_new) = Cluster::prepare(home, listen).await?;
         let supervisor = Some(Supervisor::start(cluster, running));
         Ok(Self { connector, supervisor, is_new, _lock: lock })
     }

@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
+use super::home::SOCKET_PORT;
+use super::listen::Listen;
 use super::lock::Lock;
 use super::log::Log;
 use super::pidfile::{self, FAST_STOP_LIMIT, IMMEDIATE_STOP_LIMIT};
@@ -170,8 +172,10 @@ async fn run_once(
         cleared = pidfile::clear_the_way(&folder) => cleared?,
         () = stop.cancelled() => return Ok(()),
     }
-    cluster.home.prepare_socket(&cluster.account)?;
-    let (mut server, log) = Server::spawn(cluster)?;
+    let listen = cluster.prepare_to_listen().await;
+    let port = listen.map_or(SOCKET_PORT, |listen| listen.address.port());
+    cluster.home.prepare_socket(&cluster.account, port)?;
+    let (mut server, log) = Server::spawn(cluster, listen)?;
     let pid = server.0.id().context("it ended at once")?;
     running.store(pid.cast_signed(), Ordering::Relaxed);
     let watching = async {
@@ -185,6 +189,9 @@ async fn run_once(
             took_ms = started.elapsed().as_millis(),
             "the private PostgreSQL is ready"
         );
+        if let Some(listen) = listen {
+            tracing::info!(address = %listen.address, "private PostgreSQL listens for readers");
+        }
         state.send_replace(State::Ready);
         std::future::pending::<()>().await;
     };
@@ -203,8 +210,8 @@ async fn run_once(
 }
 
 impl Server {
-    fn spawn(cluster: &Cluster) -> anyhow::Result<(Self, Log)> {
-        let mut command = tokio::process::Command::from(cluster.server());
+    fn spawn(cluster: &Cluster, listen: Option<Listen>) -> anyhow::Result<(Self, Log)> {
+        let mut command = tokio::process::Command::from(cluster.server(listen));
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command
             .spawn()

@@ -22,6 +22,7 @@ mod log_walk;
 pub mod messages;
 pub mod old;
 mod page;
+pub mod readers;
 pub mod search;
 pub mod sessions;
 mod sqlstate;

@@ -1,6 +1,7 @@
 //! The private `PostgreSQL`, against the machine's real server binaries.
 
 use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,11 +10,14 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use verbatim::config::DatabaseSettings;
 use verbatim::postgres::{Database, migrate, read_pool};
+
+use crate::support::command::{command, stdout};
 
 /// How long anything here may take on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -32,7 +36,8 @@ impl Folder {
     }
 
     fn settings(&self) -> DatabaseSettings {
-        DatabaseSettings { data_dir: self.0.path().join("data"), url: None }
+        let data_dir = self.0.path().join("data");
+        DatabaseSettings { data_dir, url: None, postgres_listen: None }
     }
 
     fn cluster(&self) -> PathBuf {
@@ -57,8 +62,13 @@ impl Folder {
 
     /// The process id that the cluster's pid file names.
     fn server(&self) -> Pid {
-        let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).unwrap();
-        Pid::from_raw(text.lines().next().unwrap().trim().parse().unwrap())
+        self.starting_server().unwrap()
+    }
+
+    /// The same while a server starts, which makes the file and then fills it.
+    fn starting_server(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).ok()?;
+        Some(Pid::from_raw(text.lines().next()?.trim().parse().ok()?))
     }
 
     /// Writes a pid file as a crashed server with this process id would have left it.
@@ -153,7 +163,7 @@ async fn holds_a_folder_for_another_test() {
     let Some(data_dir) = std::env::var_os(HELD_FOLDER) else {
         return;
     };
-    let settings = DatabaseSettings { data_dir: data_dir.into(), url: None };
+    let settings = DatabaseSettings { data_dir: data_dir.into(), url: None, postgres_listen: None };
     let _database = Database::open(&settings).await.unwrap();
     std::future::pending::<()>().await;
 }
@@ -236,8 +246,7 @@ async fn a_killed_server_is_started_again_with_its_data() {
     let killed = folder.server();
     kill(killed, Signal::SIGKILL).unwrap();
     until("the pool reads again", async || {
-        folder.cluster().join("postmaster.pid").exists()
-            && folder.server() != killed
+        folder.starting_server().is_some_and(|server| server != killed)
             && sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.is_ok()
     })
     .await;
@@ -388,5 +397,102 @@ async fn a_database_that_is_newer_than_the_binary_is_left_alone_with_advice() {
     .unwrap();
     let error = migrate(&database.connect_options()).await.unwrap_err().to_string();
     assert!(error.contains("99991231235959") && error.contains("newer"), "{error}");
+    database.stop().await.unwrap();
+}
+
+/// An address on which nobody listens.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Folder {
+    /// Opens it with an address for readers.
+    async fn open_listening(&self, address: SocketAddr) -> Database {
+        let settings = DatabaseSettings { postgres_listen: Some(address), ..self.settings() };
+        let database = Database::open(&settings).await.unwrap();
+        tokio::time::timeout(LIMIT, database.wait_ready()).await.unwrap().unwrap();
+        database
+    }
+
+    /// Creates a reader while the database is open, and returns its URL.
+    async fn reader(&self, name: &str) -> String {
+        let created = command(&["readers", "create", "--name", name])
+            .env("VERBATIM_DATA_DIR", self.settings().data_dir)
+            .env_remove("DATABASE_URL")
+            .output()
+            .await
+            .unwrap();
+        assert!(created.status.success(), "{created:?}");
+        let text = stdout(&created);
+        text.lines().find_map(|line| line.strip_prefix("url")).unwrap().trim().to_owned()
+    }
+}
+
+async fn refusal(options: PgConnectOptions) -> String {
+    options.connect().await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
+    let folder = Folder::new();
+    let address = free_address();
+    let database = folder.open_listening(address).await;
+    migrate(&database.connect_options()).await.unwrap();
+    let url = folder.reader("bi").await;
+    assert!(url.ends_with(&format!("@{address}/verbatim")), "{url}");
+    let as_reader: PgConnectOptions = url.parse().unwrap();
+    let mut reader = as_reader.connect().await.unwrap();
+    assert_eq!(show(&mut reader, "SELECT count(*)::text FROM sessions").await, "0");
+    let mut ours = connect(&database).await;
+    let password = "SELECT rolpassword FROM pg_authid WHERE rolname = 'bi'";
+    assert!(show(&mut ours, password).await.starts_with("SCRAM-SHA-256$"));
+    let temporary = "BEGIN READ WRITE; CREATE TEMPORARY TABLE t ()";
+    let error = sqlx::raw_sql(temporary).execute(&mut reader).await.unwrap_err().to_string();
+    assert!(error.contains("permission denied to create temporary tables"), "{error}");
+
+    sqlx::raw_sql("CREATE ROLE somebody LOGIN PASSWORD 'a'; ALTER ROLE verbatim PASSWORD 'a'")
+        .execute(&mut ours)
+        .await
+        .unwrap();
+    let error = refusal(as_reader.clone().password("wrong")).await;
+    assert!(error.contains("password authentication failed"), "{error}");
+    for options in [
+        as_reader.clone().username("verbatim").password("a"),
+        as_reader.clone().username("somebody").password("a"),
+        as_reader.clone().username("nobody").password("a"),
+        as_reader.clone().database("postgres"),
+    ] {
+        let error = refusal(options).await;
+        assert!(error.contains("pg_hba.conf rejects connection"), "{error}");
+    }
+
+    // Whoever looks for the socket where it always is finds it.
+    let socket = folder.0.path().join("data/postgres/socket/.s.PGSQL.5432");
+    assert_eq!(
+        std::fs::read_link(&socket).unwrap(),
+        Path::new(&format!(".s.PGSQL.{}", address.port()))
+    );
+    let command = Database::attach(&folder.settings()).await.unwrap();
+    assert_eq!(show(&mut connect(&command).await, "SHOW port").await, address.port().to_string());
+    command.stop().await.unwrap();
+    database.stop().await.unwrap();
+
+    // Without the address it is closed again, and the reader is still there.
+    let database = folder.open().await;
+    assert_eq!(show(&mut connect(&database).await, "SHOW listen_addresses").await, "");
+    assert_eq!(show(&mut connect(&database).await, "SHOW port").await, "5432");
+    as_reader.connect().await.unwrap_err();
+    database.stop().await.unwrap();
+    let database = folder.open_listening(address).await;
+    as_reader.connect().await.unwrap();
+    database.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_keeps_no_delivery_waiting() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = folder.open_listening(taken.local_addr().unwrap()).await;
+    assert_eq!(show(&mut connect(&database).await, "SHOW listen_addresses").await, "");
     database.stop().await.unwrap();
 }

@@ -27,6 +27,7 @@ mod metrics;
 mod openapi;
 mod projection;
 mod proxies;
+mod readers;
 mod readiness;
 mod redaction;
 mod restart;

@@ -33,6 +33,8 @@ mod search_long;
 mod sessions;
 mod shared;
 mod sides;
+mod sql;
+mod sql_pages;
 mod stream;
 mod talk;
 mod times;

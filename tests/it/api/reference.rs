@@ -46,7 +46,7 @@ fn at(seconds: u64) -> DateTime<Utc> {
 
 /// Deliveries of five weeks in which many zones shift their clocks: late, doubled, undated, from
 /// clocks that are ahead, and in any order.
-fn deliveries() -> Vec<Arrival> {
+pub(super) fn deliveries() -> Vec<Arrival> {
     let mut numbers = Numbers(7);
     let mut all = Vec::new();
     for session in 0..SESSIONS {
@@ -125,7 +125,7 @@ fn add(all: &mut Vec<Arrival>, numbers: &mut Numbers, source: &str, body: &Value
 }
 
 /// Time zone, range of local dates, and bucket.
-const RANGES: [(&str, &str, &str, &str); 11] = [
+pub(super) const RANGES: [(&str, &str, &str, &str); 11] = [
     ("UTC", "2026-10-01", "2026-11-09", "week"),
     ("UTC", "2026-10-10", "2026-10-12", "15m"),
     ("Europe/Berlin", "2026-10-24", "2026-10-27", "hour"),

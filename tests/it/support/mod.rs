@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod prometheus;
+pub(crate) mod reader;
 pub(crate) mod samples;
 pub(crate) mod schema;
 pub(crate) mod wire;
