@@ -2,6 +2,7 @@
 //!
 //! A flag beats its environment variable, which beats the TOML file, which beats the default.
 
+mod alerts;
 mod cors;
 mod credentials;
 mod data_dir;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
+pub use alerts::{AlertSettings, Receiver};
 pub use cors::CorsOrigins;
 pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
@@ -87,6 +89,8 @@ pub struct Settings {
     pub roles: Roles,
     /// How long conversations and the log of deliveries are kept.
     pub keep: Keep,
+    /// Alerts, and where their notifications go.
+    pub alerts: Vec<AlertSettings>,
     /// Bring the schema up to date at start.
     pub migrate: bool,
     /// How log lines look.
@@ -233,6 +237,12 @@ impl Settings {
                 args.keep_deliveries.as_deref(),
                 &file,
             )?,
+            alerts: alerts::resolve(
+                args.alert_url.as_deref(),
+                args.alert_secret.as_deref(),
+                args.alert_secret_file.as_ref(),
+                &file,
+            )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             database: DatabaseSettings::merge(&args.database, &file)?
@@ -355,5 +365,6 @@ mod tests {
         assert_eq!(settings.log_format, LogFormat::Pretty);
         assert!(settings.migrate && settings.trusted_proxies.is_empty());
         assert!(settings.api_key.is_none() && settings.sources[0].is_open());
+        assert!(settings.alerts.is_empty());
     }
 }

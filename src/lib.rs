@@ -21,6 +21,7 @@ pub mod drain;
 
 pub mod search;
 
+pub mod alerts;
 pub mod analytics;
 
 pub mod postgres;

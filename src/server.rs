@@ -23,10 +23,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::Rule;
 use crate::api::health::Health;
 use crate::api::{self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads};
 use crate::clock::Clock;
-use crate::config::{Ack, Settings, SourceSettings};
+use crate::config::{Ack, AlertSettings, Settings, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::attempts::Attempts;
 use crate::drain::direct::{Direct, Otherwise};
@@ -34,6 +35,7 @@ use crate::drain::worker::Worker;
 use crate::gate::{Cors, Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::agent_journal;
+use crate::jobs::alerts::{self, Alerts, OwnState};
 use crate::jobs::facts::FactsFollower;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
@@ -41,7 +43,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::postgres::{self, Connector, Database, SchemaState};
 use crate::store::Store;
-use crate::store::facts::FactRules;
+use crate::store::facts::{FactRules, FactsLag};
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
@@ -127,7 +129,7 @@ impl Server {
         let (search, search_seen) = watch::channel(None);
         let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
         life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
-        start_facts(&settings, connector.clone(), &backlog, &schema, &life);
+        let figures = start_facts(&settings, connector.clone(), &backlog, &schema, &life);
 
         let gate = gate(&settings, &clock, &life);
         let otherwise = otherwise(settings.ack);
@@ -151,12 +153,14 @@ impl Server {
             is_first_start: database.is_new(),
             schema: schema_seen,
             search: search_seen,
+            figures,
             metrics,
             clock: clock.clone(),
         };
         let store = Store::new(pool).with_roles(roles.clone());
         let job_store = Store::new(job_pool).with_roles(roles.clone());
         life.spawn("journal by agent", follow(job_store.clone(), schema.clone(), life.clone()));
+        let alerts = start_alerts(&settings, &job_store, &clock, &health, &life)?;
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
@@ -168,6 +172,7 @@ impl Server {
             store,
             cursors,
             clock,
+            alerts,
             silence: settings.silence,
             visit_gaps: Arc::new(settings.visit_gaps.clone()),
             reads: SharedReads::default(),
@@ -287,9 +292,10 @@ fn start_facts(
     backlog: &Backlog,
     schema: &CancellationToken,
     life: &Lifecycle,
-) {
+) -> watch::Receiver<Option<FactsLag>> {
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
     let facts = FactsFollower::new(connector, rules, backlog.watch_depth());
+    let lag = facts.watch_lag();
     let (schema, stopping) = (schema.clone(), life.clone());
     life.spawn("facts", async move {
         tokio::select! {
@@ -298,6 +304,28 @@ fn start_facts(
             () = schema.cancelled() => facts.run(stopping.clone()).await,
         }
     });
+    lag
+}
+
+/// Evaluates alerts, where there are any; returns their rules. It does not wait for the schema:
+/// without the database it watches what this service knows itself.
+fn start_alerts(
+    settings: &Settings,
+    store: &Store,
+    clock: &Clock,
+    health: &Health,
+    life: &Lifecycle,
+) -> anyhow::Result<Arc<[Rule]>> {
+    let all: Arc<[AlertSettings]> = settings.alerts.clone().into();
+    if !all.is_empty() {
+        let client = alerts::Client::new(all.iter().map(|alert| &alert.receiver))?;
+        let metrics = health.metrics.clone();
+        let depth = health.depth.clone();
+        let own = OwnState { depth, metrics: metrics.clone(), started_at: clock.now() };
+        let job = Alerts::new(all.clone(), store.clone(), clock.clone(), client, own, metrics);
+        life.spawn("alerts", job.run(life.clone()));
+    }
+    Ok(all.iter().map(|alert| alert.rule.clone()).collect())
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {

@@ -206,13 +206,21 @@ fn moved(
     calendar.at(to(local.date()).and_time(local.time()))
 }
 
+/// Days of a week.
+const WEEK: u64 = 7;
+
+/// Returns the range of the same weekdays and local times so many weeks before.
+#[must_use]
+pub fn weeks_before(calendar: Calendar, range: Span, weeks: u64) -> Span {
+    let earlier = |at| moved(calendar, at, |date| date - Days::new(weeks * WEEK));
+    Span { from: earlier(range.from), to: earlier(range.to) }
+}
+
 fn weeks_earlier(calendar: Calendar, range: Span) -> Span {
-    const WEEK: u64 = 7;
     let weeks_at_least = (range.to - range.from).num_days().unsigned_abs() / WEEK;
     let mut weeks = weeks_at_least.max(1);
     loop {
-        let earlier = |at| moved(calendar, at, |date| date - Days::new(weeks * WEEK));
-        let span = Span { from: earlier(range.from), to: earlier(range.to) };
+        let span = weeks_before(calendar, range, weeks);
         if span.to <= range.from {
             return span;
         }

@@ -13,6 +13,7 @@ use crate::drain::attempts::Attempts;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
 use crate::postgres::SchemaState;
+use crate::store::facts::FactsLag;
 use crate::store::search::{IndexStanding, Rebuild};
 use crate::telemetry::Metrics;
 
@@ -39,6 +40,8 @@ pub struct Health {
     pub schema: watch::Receiver<SchemaState>,
     /// How far search is behind; `None` before the indexer first looked.
     pub search: watch::Receiver<Option<IndexStanding>>,
+    /// How far figures are behind; `None` before the first batch.
+    pub figures: watch::Receiver<Option<FactsLag>>,
     /// Tells what came last, and what Postgres took last.
     pub metrics: Arc<Metrics>,
     /// Tells ages.
@@ -55,6 +58,7 @@ pub(super) struct Standing {
     pub(super) takes_writes: bool,
     pub(super) schema: SchemaState,
     pub(super) search: Option<SearchState>,
+    pub(super) figures: Option<FiguresState>,
 }
 
 impl Health {
@@ -87,6 +91,13 @@ impl Health {
                     }
                 },
             ),
+            figures: self.figures.borrow().map(|lag| {
+                let waiting = lag.waiting_since.map(|since| (now - since).as_seconds_f64());
+                FiguresState {
+                    lag_entries: lag.entries,
+                    lag_seconds: waiting.unwrap_or(0.0).max(0.0),
+                }
+            }),
         }
     }
 }
@@ -131,6 +142,17 @@ struct Ready {
     deliveries: LastDeliveries,
     /// Null before it was first looked at.
     search: Option<SearchState>,
+    /// Null before the first batch.
+    figures: Option<FiguresState>,
+}
+
+/// Distance of figures from what is stored. They catch up by themselves.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct FiguresState {
+    /// Transactions of the drain that are not reflected yet.
+    pub(super) lag_entries: i64,
+    /// Seconds since the arrival of the oldest of them; 0 without any.
+    pub(super) lag_seconds: f64,
 }
 
 /// How far search is behind what is stored. It catches up by itself.
@@ -212,8 +234,16 @@ pub(super) async fn alive() -> HttpResponse {
 pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
     let standing = health.standing();
     let is_starting = standing.is_starting(health.is_first_start);
-    let Standing { writable, depth, oldest_age_seconds, pulse, takes_writes, schema, search } =
-        standing;
+    let Standing {
+        writable,
+        depth,
+        oldest_age_seconds,
+        pulse,
+        takes_writes,
+        schema,
+        search,
+        figures,
+    } = standing;
     let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, takes_writes) {
         (false, false) => Readiness::Unavailable,
@@ -241,6 +271,7 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
             last_test_at: webhook.last_test_at().map(Timestamp),
         },
         search,
+        figures,
     };
     match status {
         Readiness::Starting | Readiness::Unavailable => {

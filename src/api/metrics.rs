@@ -43,6 +43,8 @@ pub(super) async fn show(
             .and_then(|search| search.rebuild)
             .map(|rebuild| rebuild.of_entries - rebuild.done_entries),
         search_lag_seconds: standing.search.map(|search| search.lag_seconds),
+        figures_lag_entries: standing.figures.map(|figures| figures.lag_entries),
+        figures_lag_seconds: standing.figures.map(|figures| figures.lag_seconds),
         connections: state.store.connections(),
         last_received_at: metrics.webhook.last_received_at(),
         last_test_at: metrics.webhook.last_test_at(),

@@ -3,6 +3,7 @@
 
 mod access_log;
 mod agents;
+mod alerts;
 mod analytics;
 mod answer;
 mod caller;
@@ -55,6 +56,7 @@ pub use stream::event_text;
 
 use std::sync::Arc;
 
+use crate::alerts::Rule;
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
@@ -77,6 +79,8 @@ pub struct ApiState {
     pub cursors: CursorKeys,
     /// What time it is.
     pub clock: Clock,
+    /// Rules of the alerts that are set.
+    pub alerts: Arc<[Rule]>,
     /// When silence makes a session idle, and when it ends it.
     pub silence: SilenceLimits,
     /// When silence says that the next visitor speaks.

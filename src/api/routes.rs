@@ -10,8 +10,8 @@ use actix_web::{
 
 use super::held::hold_large_answers;
 use super::{
-    agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
-    metrics, openapi, search, sessions, stream, transcript, visits,
+    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, keys,
+    messages, metrics, openapi, search, sessions, stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -29,6 +29,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/analytics/catalog").get(analytics::catalog))
         .service(at("/v1/analytics/summary").get(analytics::summary))
         .service(at("/v1/analytics/timeseries").get(analytics::timeseries))
+        .service(at("/v1/alerts").get(alerts::list))
+        .service(at("/v1/alerts/history").get(alerts::history))
         .service(at("/v1/changes").get(changes::list))
         .service(at("/v1/stream").get(stream::listen))
         .service(at("/v1/search").get(search::list))

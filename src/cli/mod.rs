@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod alerts;
 mod analytics;
 mod api_key;
 mod doctor;
@@ -41,6 +42,8 @@ enum Command {
     Doctor(Box<doctor::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
+    /// List alerts, and try their receivers
+    Alerts(alerts::Args),
     /// Create, list and drop database roles that may read figures with SQL
     Readers(readers::Args),
     /// Compute figures anew, or check them
@@ -100,6 +103,7 @@ impl Cli {
                     migrate::run(args).await
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
+                Command::Alerts(args) => alerts::run(args).await,
                 Command::Analytics(args) => analytics::run(args).await,
                 Command::Retention(args) => retention::run(*args).await,
                 Command::Export(args) => export::run(*args).await,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::credentials::environment;
 use super::{Ack, LogFormat, Secret};
+use crate::alerts::Amount;
 use crate::redact::Kind;
 
 /// Where the data is: for every command that touches it.
@@ -93,6 +94,9 @@ pub struct ServeArgs {
     /// phone and card, comma-separated [default: none]
     #[arg(long, env = "VERBATIM_REDACT", value_name = "KINDS")]
     pub redact: Option<String>,
+    /// Receiver of notifications, for alerts that name none of their own [default: none]
+    #[arg(long, env = "VERBATIM_ALERT_URL", value_name = "URL", hide_env_values = true)]
+    pub alert_url: Option<String>,
     /// Leave the database's schema as it is
     #[arg(long)]
     pub no_migrate: bool,
@@ -109,6 +113,9 @@ pub struct ServeArgs {
     /// File that holds the API key with every scope
     #[arg(long, env = "VERBATIM_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// File that holds the secrets that sign notifications of alerts, one a line
+    #[arg(long, env = "VERBATIM_ALERT_SECRET_FILE", value_name = "FILE")]
+    pub alert_secret_file: Option<PathBuf>,
 
     // Secrets come from the environment or files, never from a command line that others read.
     #[arg(skip = environment("VERBATIM_WEBHOOK_SECRET"))]
@@ -120,6 +127,9 @@ pub struct ServeArgs {
     #[arg(skip = environment("VERBATIM_API_KEY"))]
     #[expect(missing_docs, reason = "clap would print it")]
     pub api_key: Option<String>,
+    #[arg(skip = environment("VERBATIM_ALERT_SECRET"))]
+    #[expect(missing_docs, reason = "clap would print it")]
+    pub alert_secret: Option<String>,
 }
 
 /// The TOML file. A key that it does not know is an error that names it.
@@ -154,6 +164,11 @@ pub(super) struct File {
     pub(super) keep_deliveries: Option<String>,
     pub(super) redact: Option<Vec<Kind>>,
     pub(super) log_format: Option<LogFormat>,
+    pub(super) alert_url: Option<String>,
+    pub(super) alert_secrets: Option<Vec<Secret>>,
+    pub(super) alert_secrets_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) alerts: Vec<FileAlert>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,
     /// By agent's id.
@@ -186,6 +201,29 @@ pub(super) struct FileSource {
     pub(super) keep_deliveries: Option<String>,
     #[serde(default)]
     pub(super) redact: Vec<Kind>,
+}
+
+/// Alert, and where its notifications go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileAlert {
+    pub(super) name: String,
+    pub(super) metric: String,
+    pub(super) stat: Option<String>,
+    pub(super) window: Option<String>,
+    #[serde(default)]
+    pub(super) agents: Vec<String>,
+    pub(super) above: Option<Amount>,
+    pub(super) below: Option<Amount>,
+    pub(super) above_normal: Option<f64>,
+    pub(super) below_normal: Option<f64>,
+    pub(super) weeks: Option<u32>,
+    pub(super) tz: Option<String>,
+    #[serde(rename = "for")]
+    pub(super) hold: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) secrets: Option<Vec<Secret>>,
+    pub(super) secrets_file: Option<PathBuf>,
 }
 
 impl File {

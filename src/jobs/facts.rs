@@ -11,8 +11,8 @@ use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
 use crate::store::BEFORE_ALL;
 use crate::store::facts::{
-    CheckReport, FactRules, Followed, Step, check, follow_next, is_unfollowed, rebuild_activity,
-    rebuild_sessions,
+    CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, is_unfollowed, read_lag,
+    rebuild_activity, rebuild_sessions,
 };
 
 /// How often it looks for new entries: figures are this far behind when little happens.
@@ -38,6 +38,7 @@ pub struct FactsFollower {
     open: Option<PgConnection>,
     /// It has begun to keep facts under its rules.
     adopted: bool,
+    lag: watch::Sender<Option<FactsLag>>,
 }
 
 impl FactsFollower {
@@ -48,7 +49,14 @@ impl FactsFollower {
         rules: FactRules,
         depth: watch::Receiver<Depth>,
     ) -> Self {
-        Self { connector: connector.into(), rules, depth, open: None, adopted: false }
+        let (lag, _) = watch::channel(None);
+        Self { connector: connector.into(), rules, depth, open: None, adopted: false, lag }
+    }
+
+    /// Returns how far facts are behind the journal, after each batch; `None` before the first.
+    #[must_use]
+    pub fn watch_lag(&self) -> watch::Receiver<Option<FactsLag>> {
+        self.lag.subscribe()
     }
 
     /// Follows the journal until the service stops.
@@ -101,10 +109,12 @@ impl FactsFollower {
                 None => connect(&self.connector).await?,
             };
             let followed = follow_next(&mut connection, &self.rules, adopt).await?;
-            Ok::<_, sqlx::Error>((connection, followed))
+            let lag = read_lag(&mut connection).await?;
+            Ok::<_, sqlx::Error>((connection, followed, lag))
         };
         let done = tokio::time::timeout(DEADLINE, step).await;
-        let (connection, followed) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let (connection, followed, lag) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        self.lag.send_replace(Some(lag));
         self.open = Some(connection);
         self.adopted |= followed != Followed::Elsewhere;
         Ok(followed)

@@ -1,6 +1,7 @@
 //! Background jobs: each is a loop and a `run_once` that tests call.
 
 pub mod agent_journal;
+pub mod alerts;
 pub mod facts;
 pub mod indexer;
 pub mod partitions;

@@ -3,6 +3,7 @@
 
 mod agent_journal;
 pub mod agents;
+pub mod alerts;
 pub mod changes;
 pub mod completeness;
 pub mod continuations;
@@ -124,6 +125,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// No answer in time.
+    pub(crate) fn late() -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     /// What to do about it, for a log.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

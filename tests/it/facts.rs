@@ -18,7 +18,7 @@ use verbatim::domain::{Arrival, Roles, SessionId, SourceName};
 use verbatim::inbox::Depth;
 use verbatim::jobs::facts::{FactsFollower, Rebuilt, compare, rebuild};
 use verbatim::store::erase::{Begun, NewErasure, Target};
-use verbatim::store::facts::{CheckReport, FactRules, Followed, check, follow_next};
+use verbatim::store::facts::{CheckReport, FactRules, FactsLag, Followed, check, follow_next};
 use verbatim::store::old::Limits;
 use verbatim::store::sessions::{Found, SessionKey};
 use verbatim::store::{Order, PageRequest, Store};
@@ -393,4 +393,23 @@ async fn the_command_checks_with_its_exit_status_and_rebuilds() {
     let other = run(&["--check", "--visit-gap", "1m"]).await;
     assert!(!other.status.success());
     assert!(stderr(&other).contains("other visit gaps"), "{other:?}");
+}
+
+#[tokio::test]
+async fn the_follower_reports_how_far_it_is_behind_the_journal() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.options().connect().await.unwrap();
+    let talk = (0..6).fold(Talk::new(), |talk, number| talk.say("mute", 30 + number, "user"));
+    for one in talk.0 {
+        write_all(&mut connection, &[one]).await;
+    }
+    let (_, depth) = watch::channel(Depth::default());
+    let mut follower = FactsFollower::new(database.options(), rules(), depth);
+    let lag = follower.watch_lag();
+    assert_eq!(*lag.borrow(), None);
+    follower.run_once().await.unwrap();
+    let behind = lag.borrow().unwrap();
+    assert!(behind.entries > 0 && behind.waiting_since.is_some(), "{behind:?}");
+    while follower.run_once().await.unwrap() != Followed::Nothing {}
+    assert_eq!(*lag.borrow(), Some(FactsLag::default()));
 }

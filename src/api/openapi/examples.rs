@@ -50,7 +50,7 @@ fn by_name(name: &str) -> Option<Value> {
         "body_base64" => json!("eyJldmVudF90eXBlIjoiY2hhdC5wdXNoIn0="),
         "name" => json!("dashboard"),
         "scopes" => json!(["read"]),
-        "agents" => json!(["A80HVD8577"]),
+        "agents" | "agent_ids" => json!(["A80HVD8577"]),
         "key" => json!("vb_4f6uXq0mJ7yR2cV9tB1nK8sD3hL5wE6a"),
         "schema" => json!("current"),
         "format" => json!("txt"),

@@ -22,8 +22,8 @@ pub(super) use shared::{
 };
 
 use crate::api::{
-    agents, analytics, changes, deliveries, docs, erase, export, health, holds, keys, messages,
-    metrics, search, sessions, stream, transcript, visits,
+    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, keys,
+    messages, metrics, search, sessions, stream, transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -39,6 +39,7 @@ use crate::webhook::handler;
     tags(
         (name = "Conversations", description = "Who spoke with whom, when, and what was said."),
         (name = "Analytics", description = "How many, how long, and when: figures without any text."),
+        (name = "Alerts", description = "What fires, and what has fired."),
         (name = "Export", description = "All of it as files."),
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
@@ -61,6 +62,8 @@ use crate::webhook::handler;
         analytics::catalog,
         analytics::summary,
         analytics::timeseries,
+        alerts::list,
+        alerts::history,
         changes::list,
         stream::listen,
         export::messages,

@@ -1,3 +1,4 @@
 //! JSON shapes of answers, apart from the handlers that fill them.
 
+pub(super) mod alerts;
 pub(super) mod analytics;

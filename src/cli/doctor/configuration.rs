@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 
+use url::Host;
+
 use super::report::{Area, Report, chain};
-use crate::config::{Secret, Settings, SourceSettings};
+use crate::config::{AlertSettings, Receiver, Secret, Settings, SourceSettings};
 use crate::server::check_certificate;
 
 const AREA: Area = Area::Configuration;
@@ -27,6 +29,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
     check_key(settings, report);
     check_address(settings, report);
     check_tls(settings, report);
+    check_alerts(settings, report);
 }
 
 fn check_source(source: &SourceSettings, settings: &Settings, report: &mut Report) {
@@ -172,6 +175,37 @@ fn check_tls(settings: &Settings, report: &mut Report) {
         );
     } else {
         report.ok(AREA, "TLS", format!("certificate {} and its key", pair.cert.display()));
+    }
+}
+
+fn check_alerts(settings: &Settings, report: &mut Report) {
+    if settings.alerts.is_empty() {
+        return;
+    }
+    report.ok(AREA, "alerts", count(settings.alerts.len(), "alert"));
+    for AlertSettings { rule, receiver } in &settings.alerts {
+        if receiver.url.scheme() == "http" && !is_private(receiver) {
+            report.warn(
+                AREA,
+                "alerts",
+                format!("notifications of alert {} go to {} over HTTP", rule.name, receiver.host()),
+                "give it an https URL: others on the way can read which agents are quiet, though \
+                 not change a notification",
+            );
+        }
+    }
+}
+
+/// The receiver is this machine, an address of a private network, or a name without a domain, as
+/// containers have.
+fn is_private(receiver: &Receiver) -> bool {
+    match receiver.url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+        Some(Host::Domain(name)) => !name.contains('.'),
+        None => true,
     }
 }
 

@@ -83,6 +83,34 @@ pub async fn is_unfollowed(connection: &mut PgConnection) -> Result<bool, sqlx::
     Ok(settings.await?.is_empty())
 }
 
+/// Distance of facts from the end of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FactsLag {
+    /// Entries of the journal that are not reflected yet.
+    pub entries: i64,
+    /// Arrival of the oldest of them; `None` without any.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+/// Reads how far facts are behind the journal.
+pub async fn read_lag(connection: &mut PgConnection) -> Result<FactsLag, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT
+             head.seq - position.seq AS "entries!",
+             (
+                 SELECT received_at
+                 FROM journal
+                 WHERE journal.seq > position.seq
+                 ORDER BY journal.seq
+                 LIMIT 1
+             ) AS waiting_since
+         FROM journal_head AS head, facts_position AS position"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(FactsLag { entries: row.entries.max(0), waiting_since: row.waiting_since })
+}
+
 /// Some entries of the journal together.
 struct Batch {
     entries: usize,

@@ -100,6 +100,10 @@ families! {
         "Transactions of the drain whose messages search does not find yet";
     SEARCH_REBUILD Kind::Gauge, "verbatim_search_rebuild_entries",
         "Transactions of the drain that a rebuild of the search index has yet to reach";
+    FIGURES_LAG Kind::Gauge, "verbatim_figures_lag_seconds",
+        "Age of the oldest delivery that is stored and that figures do not reflect yet; 0 without any";
+    FIGURES_LAG_ENTRIES Kind::Gauge, "verbatim_figures_lag_entries",
+        "Transactions of the drain that figures do not reflect yet";
 
     HTTP_DURATION Kind::Histogram(ANSWERS), "verbatim_http_request_duration_seconds",
         "Answers other than the webhook's, by route, method and class of status";
@@ -116,4 +120,9 @@ families! {
         "Open file descriptors";
     MAX_FDS Kind::Gauge, "process_max_fds",
         "The most that may be open";
+
+    ALERTS_FIRING Kind::Gauge, "verbatim_alerts_firing",
+        "Alerts that fire, as this service knows";
+    ALERT_ATTEMPTS Kind::Counter, "verbatim_alert_notifications_total",
+        "Attempts to send notifications of alerts, by outcome";
 }

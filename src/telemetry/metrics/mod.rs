@@ -6,6 +6,7 @@
 //!
 //! A label is a name of ours or of the configuration. Nothing that a caller chooses becomes one.
 
+mod alerts;
 mod drain;
 mod family;
 mod http;
@@ -25,6 +26,7 @@ use crate::domain::SourceName;
 use crate::lifecycle::Lifecycle;
 use family::{Family, Kind};
 
+pub use alerts::AlertMetrics;
 pub use drain::{DrainFailure, DrainMetrics, DrainSeries, Way};
 pub use http::HttpMetrics;
 pub use inbox::InboxMetrics;
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub drain: DrainMetrics,
     /// The way out.
     pub http: HttpMetrics,
+    /// Alerts and their notifications.
+    pub alerts: AlertMetrics,
     /// What is looked at when somebody asks.
     pub state: StateMetrics,
 }
@@ -66,6 +70,7 @@ impl Metrics {
             webhook: WebhookMetrics::new(&register, &sources),
             inbox: InboxMetrics::new(&register),
             drain: DrainMetrics::new(&register, &sources, clock.clone()),
+            alerts: AlertMetrics::new(&register),
             state: StateMetrics::new(&register, clock),
             http: HttpMetrics::new(register),
         }))

@@ -30,6 +30,10 @@ pub struct State {
     pub search_rebuild_entries: Option<i64>,
     /// Seconds since the oldest of them came.
     pub search_lag_seconds: Option<f64>,
+    /// Transactions that figures do not reflect yet.
+    pub figures_lag_entries: Option<i64>,
+    /// Seconds since the arrival of the oldest of them.
+    pub figures_lag_seconds: Option<f64>,
     /// Connections that the API reads through.
     pub connections: Connections,
     /// When the last delivery was taken.
@@ -62,6 +66,8 @@ pub struct StateMetrics {
     search_entries: Gauge,
     search_rebuild: Gauge,
     search_lag: Gauge,
+    figures_entries: Gauge,
+    figures_lag: Gauge,
     busy: Gauge,
     idle: Gauge,
     limit: Gauge,
@@ -86,6 +92,8 @@ impl StateMetrics {
             search_entries: gauge(family::SEARCH_LAG_ENTRIES),
             search_rebuild: gauge(family::SEARCH_REBUILD),
             search_lag: gauge(family::SEARCH_LAG),
+            figures_entries: gauge(family::FIGURES_LAG_ENTRIES),
+            figures_lag: gauge(family::FIGURES_LAG),
             busy: connections("busy"),
             idle: connections("idle"),
             limit: gauge(family::CONNECTIONS_LIMIT),
@@ -109,6 +117,8 @@ impl StateMetrics {
         self.search_entries.set(state.search_lag_entries.map_or(0.0, lossy));
         self.search_rebuild.set(state.search_rebuild_entries.map_or(0.0, lossy));
         self.search_lag.set(state.search_lag_seconds.unwrap_or(0.0));
+        self.figures_entries.set(state.figures_lag_entries.map_or(0.0, lossy));
+        self.figures_lag.set(state.figures_lag_seconds.unwrap_or(0.0));
         self.busy.set(size(state.connections.busy));
         self.idle.set(size(state.connections.idle));
         self.limit.set(size(state.connections.limit));

@@ -8,6 +8,7 @@ use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::sync::watch;
+use verbatim::alerts::Rule;
 use verbatim::api::{
     ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads, access_log, event_text,
     routes,
@@ -59,15 +60,21 @@ impl TestApi {
 
     /// With other silences between visits.
     pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
-        Self::start_at(database, gaps, Clock::fixed(now()))
+        Self::start_at(database, gaps, Clock::fixed(now()), &[])
     }
 
     /// Another service on the same database, with a clock of its own.
     pub(crate) fn beside(&self, at: DateTime<Utc>) -> Self {
-        Self::start_at(self.database.shared(), VisitGaps::default(), Clock::fixed(at))
+        Self::start_at(self.database.shared(), VisitGaps::default(), Clock::fixed(at), &[])
     }
 
-    fn start_at(database: TestDatabase, gaps: VisitGaps, clock: Clock) -> Self {
+    /// With alerts that are set.
+    pub(crate) fn start_with_alerts(database: TestDatabase, alerts: &[Rule]) -> Self {
+        Self::start_at(database, VisitGaps::default(), Clock::fixed(now()), alerts)
+    }
+
+    fn start_at(database: TestDatabase, gaps: VisitGaps, clock: Clock, alerts: &[Rule]) -> Self {
+        let alerts = Arc::from(alerts);
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let lifecycle = Lifecycle::new();
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
@@ -85,6 +92,7 @@ impl TestApi {
             keyring: keyring.clone(),
             cursors,
             clock: clock.clone(),
+            alerts,
             silence,
             visit_gaps: Arc::new(gaps),
             reads: SharedReads::default(),

@@ -195,7 +195,8 @@ fn allowed(route: &str) -> Vec<String> {
         "/v1/agents" | "/v1/keys" | "/v1/holds" | "/v1/erasures" => {
             plain(&["", "?limit=1", "?order=asc"])
         }
-        "/v1/analytics/catalog" => plain(&[""]),
+        "/v1/alerts/history" => plain(&["", "?limit=1&order=asc", "?alert=drain"]),
+        "/v1/alerts" | "/v1/analytics/catalog" => plain(&[""]),
         "/v1/analytics/summary" => with_agents(&["?from=2026-09-01&to=2026-10-15"]),
         "/v1/analytics/timeseries" => with_agents(&[
             "?from=2026-09-01&to=2026-10-15",

@@ -1,6 +1,7 @@
 //! The read API over HTTP, on a database of the test's own.
 
 mod agents;
+mod alerts;
 mod analytics;
 mod app;
 mod background;

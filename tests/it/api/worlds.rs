@@ -279,6 +279,7 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "limit" if ["/v1/changes", "/v1/search"].contains(&route) => &["40", "500"],
         "limit" => &["1", "2", "500"],
         "order" => &["asc", "desc"],
+        "alert" => &["drain"],
         "agent_id" => &["mine", "theirs", "mine&agent_id=theirs"],
         "source" => &["default", "other"],
         "session_id" => &["shared", "hidden", "own%202"],

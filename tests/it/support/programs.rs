@@ -17,15 +17,31 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = format!("{path}:{ADMIN_FOLDERS}");
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.is_file());
     if found.is_none() {
-        let is_set = |name, value| std::env::var(name).is_ok_and(|set| set == value);
-        let must = is_set("STRICT", "1") || is_set("CI", "true");
-        assert!(!must, "{name} is not installed: scripts/prerequisites --tests");
-        #[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
-        {
-            eprintln!("skipped: {name} is not installed (scripts/prerequisites --tests)");
-        }
+        skip(&format!("{name} is not installed (scripts/prerequisites --tests)"));
     }
     found
+}
+
+/// A Python that has a package of `PyPI`. Where it cannot be had, the test is skipped or fails as it
+/// does without a program.
+pub(crate) fn python_with(package: &str) -> Option<PathBuf> {
+    let script = Command::new("scripts/python-with").arg(package).stderr(Stdio::inherit()).output();
+    let found = script.ok().filter(|output| output.status.success());
+    if found.is_none() {
+        skip(&format!("{package} cannot be installed (scripts/python-with {package})"));
+    }
+    Some(String::from_utf8(found?.stdout).unwrap().trim().into())
+}
+
+/// Reports that a test is skipped, or fails it where everything has to be there.
+fn skip(why: &str) {
+    let is_set = |name, value| std::env::var(name).is_ok_and(|set| set == value);
+    let must = is_set("STRICT", "1") || is_set("CI", "true");
+    assert!(!must, "{why}");
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+    {
+        eprintln!("skipped: {why}");
+    }
 }
 
 /// A port that nobody uses at the moment.

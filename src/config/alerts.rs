@@ -1,0 +1,225 @@
+//! Alerts as they are set: their rules, and where notifications of them go.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use url::Url;
+
+use super::Secret;
+use super::credentials::{self, Written};
+use super::raw::{File, FileAlert};
+use crate::alerts::{Draft, MOST_ALERTS, Rule, SigningKey};
+
+/// Most secrets that sign one notification: the new one, and those that are being replaced.
+const MOST_SECRETS: usize = 4;
+
+/// Alert, and where notifications of it go.
+#[derive(Clone, Debug)]
+pub struct AlertSettings {
+    /// When it fires.
+    pub rule: Rule,
+    /// Receiver of its notifications.
+    pub receiver: Receiver,
+}
+
+/// Receiver of notifications. Its URL may hold a token, so it prints its host alone.
+#[derive(Clone)]
+pub struct Receiver {
+    /// URL that notifications are posted to.
+    pub url: Url,
+    /// Keys that sign them; several while one is replaced.
+    pub keys: Vec<SigningKey>,
+}
+
+impl Receiver {
+    /// Host of the URL.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("host", &self.host()).finish_non_exhaustive()
+    }
+}
+
+/// Receiver of alerts that name none, as far as it is set.
+struct Usual {
+    url: Option<Url>,
+    keys: Vec<SigningKey>,
+}
+
+/// Alerts of the file.
+pub(super) fn resolve(
+    url: Option<&str>,
+    secret: Option<&str>,
+    secret_file: Option<&PathBuf>,
+    file: &File,
+) -> anyhow::Result<Vec<AlertSettings>> {
+    let name = "VERBATIM_ALERT_SECRET";
+    let given = secrets(name, secret.map(credentials::secrets), secret_file)?;
+    let given = match given {
+        Some(given) => given,
+        None => {
+            let listed = file.alert_secrets.clone();
+            secrets("alert_secrets", listed, file.alert_secrets_file.as_ref())?.unwrap_or_default()
+        }
+    };
+    let url = url.or(file.alert_url.as_deref());
+    let url = url.map(|text| parse_url("alert-url", text)).transpose()?;
+    let usual = Usual { url, keys: keys(&given)? };
+    ensure!(
+        file.alerts.len() <= MOST_ALERTS,
+        "there are {} alerts, and {MOST_ALERTS} at most are possible",
+        file.alerts.len()
+    );
+    let mut alerts: Vec<AlertSettings> = Vec::new();
+    for written in &file.alerts {
+        let rule = Rule::new(&draft(written))?;
+        ensure!(
+            alerts.iter().all(|known| known.rule.name != rule.name),
+            "alert {:?} is configured twice: give one of them another name",
+            rule.name
+        );
+        let receiver = receiver(written, &usual).with_context(|| format!("alert {:?}", rule.name));
+        alerts.push(AlertSettings { rule, receiver: receiver? });
+    }
+    Ok(alerts)
+}
+
+fn draft(alert: &FileAlert) -> Draft {
+    let alert = alert.clone();
+    Draft {
+        name: alert.name,
+        metric: alert.metric,
+        stat: alert.stat,
+        window: alert.window,
+        agents: alert.agents,
+        above: alert.above,
+        below: alert.below,
+        above_normal: alert.above_normal,
+        below_normal: alert.below_normal,
+        weeks: alert.weeks,
+        tz: alert.tz,
+        hold: alert.hold,
+    }
+}
+
+fn receiver(alert: &FileAlert, usual: &Usual) -> anyhow::Result<Receiver> {
+    let own = secrets("secrets", alert.secrets.clone(), alert.secrets_file.as_ref())?;
+    let own = own.map(|own| keys(&own)).transpose()?;
+    let url = match &alert.url {
+        Some(text) => parse_url("url", text)?,
+        None => usual.url.clone().context("it has no `url`, and `alert_url` is not set either")?,
+    };
+    let keys = own.unwrap_or_else(|| usual.keys.clone());
+    ensure!(
+        !keys.is_empty(),
+        "it has no `secrets`, and `alert_secrets` is not set either: `echo \"whsec_$(openssl rand \
+         -base64 32)\"` makes one, for the receiver, too"
+    );
+    Ok(Receiver { url, keys })
+}
+
+fn secrets(
+    name: &str,
+    value: Option<Vec<Secret>>,
+    file: Option<&PathBuf>,
+) -> anyhow::Result<Option<Vec<Secret>>> {
+    let value = value.filter(|listed| !listed.is_empty());
+    Written { name, value, file }.read(credentials::secrets)
+}
+
+fn keys(secrets: &[Secret]) -> anyhow::Result<Vec<SigningKey>> {
+    ensure!(
+        secrets.len() <= MOST_SECRETS,
+        "there are {} secrets of alerts, and {MOST_SECRETS} at most sign one notification",
+        secrets.len()
+    );
+    secrets.iter().map(|secret| Ok(SigningKey::parse(secret.expose())?)).collect()
+}
+
+/// Reads a URL. No message quotes it: its path may hold a token.
+fn parse_url(name: &str, text: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
+    let Some(url) = url else {
+        bail!("`{name}` is a URL such as https://example.com/hooks/verbatim, and it is not");
+    };
+    ensure!(
+        url.username().is_empty() && url.password().is_none(),
+        "`{name}` holds a user name or a password: leave them out, the signature is the proof"
+    );
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const ALERT: &str = "[[alerts]]\nname = 'a'\nmetric = 'quiet'\nabove = '10m'\n";
+
+    fn of(text: &str) -> anyhow::Result<Vec<AlertSettings>> {
+        let file: File = toml::from_str(text).unwrap();
+        resolve(None, None, None, &file)
+    }
+
+    fn usual() -> String {
+        format!("alert_url = 'https://example.com/token-1'\nalert_secrets = ['{SECRET}']\n")
+    }
+
+    #[test]
+    fn alert_takes_the_usual_receiver_or_its_own() {
+        let own = format!("url = 'http://10.0.0.7:9000/'\nsecrets = ['{SECRET}', '{SECRET}']\n");
+        let second = ALERT.replace("'a'", "'b'");
+        let alerts = of(&format!("{}{ALERT}{second}{own}", usual())).unwrap();
+        let told: Vec<_> = alerts
+            .iter()
+            .map(|alert| {
+                (alert.rule.name.as_str(), alert.receiver.host(), alert.receiver.keys.len())
+            })
+            .collect();
+        assert_eq!(told, [("a", "example.com", 1), ("b", "10.0.0.7", 2)]);
+        let shown = format!("{alerts:?}");
+        assert!(!shown.contains("token-1") && !shown.contains("MfKQ"), "{shown}");
+    }
+
+    #[test]
+    fn environment_beats_the_file() {
+        let file: File = toml::from_str(&format!("{}{ALERT}", usual())).unwrap();
+        let two = format!("{SECRET},{SECRET}");
+        let alerts = resolve(Some("http://localhost:1/x"), Some(&two), None, &file).unwrap();
+        assert_eq!(alerts[0].receiver.host(), "localhost");
+        assert_eq!(alerts[0].receiver.keys.len(), 2);
+    }
+
+    #[test]
+    fn invalid_alerts_are_refused_and_no_secret_is_quoted() {
+        let with = |more: &str| format!("{}{ALERT}{more}", usual());
+        let many: String =
+            (0..=MOST_ALERTS).map(|number| ALERT.replace("'a'", &format!("'a{number}'"))).collect();
+        for (text, said) in [
+            (ALERT.to_owned(), "alert \"a\": it has no `url`"),
+            (
+                format!("alert_url = 'https://a/'\n{ALERT}"),
+                "alert \"a\": it has no `secrets`, and `alert_secrets` is not set",
+            ),
+            (with("url = 'ftp://example.com/hunter2'"), "alert \"a\": `url` is a URL such as"),
+            (with("url = 'example.com/hunter2'"), "`url` is a URL such as"),
+            (with("url = 'https://me:hunter2@example.com/'"), "a user name or a password"),
+            (with("secrets = ['whsec_hunter2']"), "alert \"a\": a secret of alerts"),
+            (with(ALERT), "alert \"a\" is configured twice"),
+            (with("tz = 'Berlin'"), "alert \"a\": `tz` is a time zone"),
+            (format!("{}{many}", usual()), "there are 101 alerts, and 100 at most"),
+            (with(&format!("secrets = {:?}", [SECRET; 5])), "4 at most sign"),
+            (with("secrets = ['x']\nsecrets_file = '/no/such'"), "are both set"),
+        ] {
+            let error = format!("{:#}", of(&text).unwrap_err());
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Evaluates alerts and sends notifications of their changes.
+//!
+//! Of several services the one that takes a round evaluates it. States and notifications are in the
+//! database; while that is away, each service evaluates alone what it knows itself, and keeps states
+//! and notifications in memory until they can be stored. `docs/design/alerts.md` has the reasons.
+
+mod decide;
+mod measure;
+mod own;
+mod send;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+pub use own::OwnState;
+pub use send::{Client, GIVE_UP_AFTER, NotSent, Outgoing};
+
+use crate::alerts::{Measured, Missing, Rule, Status};
+use crate::clock::Clock;
+use crate::config::AlertSettings;
+use crate::domain::DeliveryId;
+use crate::lifecycle::Lifecycle;
+use crate::store::alerts::{NewEvent, Progress, StateRow, StateWrite};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use decide::decide;
+use measure::Round;
+
+/// Time between two evaluations.
+pub const INTERVAL: TimeDelta = TimeDelta::seconds(15);
+/// A round counts as due this much earlier, so that a service whose timer is early does not miss it.
+const SLACK: TimeDelta = TimeDelta::seconds(1);
+/// Time between two looks at what is due to be sent.
+const TICK: Duration = Duration::from_secs(1);
+/// Longest evaluation. A half-open connection would wait for ever.
+const DEADLINE: Duration = Duration::from_mins(1);
+/// Time between two deletions of what is too old.
+const TIDY_INTERVAL: TimeDelta = TimeDelta::hours(1);
+/// Most notifications that are kept in memory while the database is away.
+const MOST_IN_MEMORY: usize = 1_000;
+
+/// Outcome of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluated {
+    /// All alerts were evaluated here.
+    Here,
+    /// The round is another service's, or not due yet.
+    Elsewhere,
+    /// The database is away: what this service knows itself was evaluated.
+    Alone,
+}
+
+/// Evaluates alerts and sends notifications.
+pub struct Alerts {
+    alerts: Arc<[AlertSettings]>,
+    names: Vec<String>,
+    store: Store,
+    clock: Clock,
+    client: Client,
+    own: OwnState,
+    metrics: Arc<Metrics>,
+    /// Number of this service among those that report.
+    service: Uuid,
+    /// States as they are in the database, or were decided since it went away.
+    known: BTreeMap<String, StateRow>,
+    /// Alerts whose state was decided while the database was away.
+    decided_alone: BTreeSet<String>,
+    /// Notifications that are not in the database.
+    in_memory: Vec<NewEvent>,
+    tidied_at: Option<DateTime<Utc>>,
+    is_alone: bool,
+}
+
+impl std::fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alerts").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl Alerts {
+    /// Makes an evaluator of these alerts.
+    #[must_use]
+    pub fn new(
+        alerts: Arc<[AlertSettings]>,
+        store: Store,
+        clock: Clock,
+        client: Client,
+        own: OwnState,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            names: alerts.iter().map(|alert| alert.rule.name.clone()).collect(),
+            service: DeliveryId::new(clock.now()).0,
+            alerts,
+            store,
+            clock,
+            client,
+            own,
+            metrics,
+            known: BTreeMap::new(),
+            decided_alone: BTreeSet::new(),
+            in_memory: Vec::new(),
+            tidied_at: None,
+            is_alone: false,
+        }
+    }
+
+    /// Evaluates and sends until the service stops.
+    pub async fn run(mut self, life: Lifecycle) {
+        tokio::select! {
+            // A notification under way is sent again by the next start, under the same id.
+            () = life.stopping() => {}
+            () = self.keep_up() => {}
+        }
+    }
+
+    async fn keep_up(&mut self) {
+        let interval = INTERVAL.to_std().unwrap_or(TICK);
+        let mut evaluated = None;
+        loop {
+            let began = Instant::now();
+            if evaluated.is_none_or(|at| began.duration_since(at) >= interval) {
+                evaluated = Some(began);
+                if let Err(error) = self.evaluate().await {
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    tracing::warn!(error, "alerts not evaluated");
+                }
+            }
+            let sent = timeout(DEADLINE, self.send_due()).await;
+            if let Err(error) = sent.unwrap_or_else(|_| Err(StoreError::late())) {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::warn!(error, "alert notifications not sent");
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Evaluates all alerts, if the round is this service's; without the database those that need
+    /// none.
+    pub async fn evaluate(&mut self) -> Result<Evaluated, StoreError> {
+        let now = self.clock.now();
+        let evaluated = timeout(DEADLINE, self.evaluate_together(now)).await;
+        let evaluated = evaluated.unwrap_or_else(|_| Err(StoreError::late()));
+        let evaluated = match evaluated {
+            Err(StoreError::Unavailable(cause)) => {
+                if !std::mem::replace(&mut self.is_alone, true) {
+                    tracing::warn!(error = %cause, "alerts evaluated without the database");
+                }
+                self.evaluate_alone(now);
+                Ok(Evaluated::Alone)
+            }
+            other => {
+                self.is_alone = false;
+                other
+            }
+        };
+        let firing = Status::Firing.as_str();
+        let firing = self.known.values().filter(|state| state.status == firing).count();
+        self.metrics.alerts.set_firing(firing);
+        evaluated
+    }
+
+    async fn evaluate_together(&mut self, now: DateTime<Utc>) -> Result<Evaluated, StoreError> {
+        self.catch_up().await?;
+        self.store.report_undrained(self.service, self.own.undrained_since(), now).await?;
+        let mine = self.store.take_alert_round(now, now + INTERVAL - SLACK).await?;
+        self.load().await?;
+        if !mine {
+            return Ok(Evaluated::Elsewhere);
+        }
+        let mut round = Round::begin(&self.store, &self.own, now).await?;
+        let mut writes = Vec::new();
+        for AlertSettings { rule, .. } in self.alerts.iter() {
+            let measured = round.measure(rule).await;
+            writes.push(self.decided(rule, measured, now));
+        }
+        self.store.write_alert_states(&writes).await?;
+        log_changes(&writes);
+        self.load().await?;
+        if self.tidied_at.is_none_or(|at| now - at >= TIDY_INTERVAL) {
+            self.store.tidy_alerts(now, now - GIVE_UP_AFTER).await?;
+            self.tidied_at = Some(now);
+        }
+        Ok(Evaluated::Here)
+    }
+
+    /// Evaluates what this service knows itself, and keeps the outcome in memory.
+    fn evaluate_alone(&mut self, now: DateTime<Utc>) {
+        let alerts = Arc::clone(&self.alerts);
+        for AlertSettings { rule, .. } in alerts.iter() {
+            let measured = if rule.subject.is_known_without_database() {
+                self.own.measure(&rule.subject, now)
+            } else {
+                Measured::Missing(Missing::Database)
+            };
+            let write = self.decided(rule, measured, now);
+            log_changes(std::slice::from_ref(&write));
+            if rule.subject.is_known_without_database() {
+                self.decided_alone.insert(rule.name.clone());
+            }
+            self.known.insert(rule.name.clone(), write.state);
+            self.in_memory.extend(write.events);
+        }
+        let excess = self.in_memory.len().saturating_sub(MOST_IN_MEMORY);
+        if excess > 0 {
+            tracing::error!(excess, "alert notifications dropped: too many wait for the database");
+            self.in_memory.drain(..excess);
+        }
+    }
+
+    /// Stores what was decided while the database was away.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        if self.decided_alone.is_empty() && self.in_memory.is_empty() {
+            return Ok(());
+        }
+        let mut states: Vec<_> =
+            self.decided_alone.iter().filter_map(|name| self.known.get(name).cloned()).collect();
+        let stored = self.store.alert_states(&self.names).await?;
+        let firing = Status::Firing.as_str();
+        // After a start without the database nothing is known of what is stored. That an alert fires
+        // already is kept, so that its end is reported.
+        for state in states.iter_mut().filter(|state| state.version == 0) {
+            let stored = stored.iter().find(|stored| stored.name == state.name);
+            let stored = stored.filter(|stored| stored.status != firing);
+            state.version = stored.map_or(0, |stored| stored.version);
+        }
+        self.store.catch_up_alerts(&states, &self.in_memory).await?;
+        self.decided_alone.clear();
+        self.in_memory.clear();
+        Ok(())
+    }
+
+    async fn load(&mut self) -> Result<(), StoreError> {
+        let states = self.store.alert_states(&self.names).await?;
+        self.known = states.into_iter().map(|state| (state.name.clone(), state)).collect();
+        Ok(())
+    }
+
+    fn decided(&self, rule: &Rule, measured: Measured, now: DateTime<Utc>) -> StateWrite {
+        let (state, message) = decide(rule, self.known.get(&rule.name), measured, now);
+        let events = message.into_iter().map(|message| NewEvent {
+            id: DeliveryId::new(now).0,
+            name: rule.name.clone(),
+            kind: message.kind.as_str(),
+            at: message.at,
+            since: message.since,
+            value: message.reading.value,
+            normal: message.reading.normal,
+            threshold: message.limit,
+            body: message.body(rule),
+            summary: message.summary,
+            agent_ids: rule.agents.clone(),
+            progress: Progress { next_attempt_at: Some(now), ..Progress::default() },
+        });
+        StateWrite { state, events: events.collect() }
+    }
+}
+
+fn log_changes(writes: &[StateWrite]) {
+    for event in writes.iter().flat_map(|write| &write.events) {
+        tracing::info!(alert = event.name, kind = event.kind, id = %event.id, "alert changed");
+    }
+}

@@ -1,0 +1,299 @@
+//! Sends notifications: signs them, posts them, and decides when to try again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use rustls::{ClientConfig, RootCertStore, crypto};
+use uuid::Uuid;
+
+use super::Alerts;
+use crate::alerts::signatures;
+use crate::config::Receiver;
+use crate::store::StoreError;
+use crate::store::alerts::{Attempt, DueEvent, Progress};
+
+/// Longest wait for a connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Longest wait for the head of an answer, the connection included.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// Notifications that are sent at the same time.
+const AT_ONCE: usize = 8;
+/// A notification that was taken to be sent is due again after this, whatever became of it: longer
+/// than an answer may take.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// Waits after failed attempts, in seconds; the last one from then on.
+const WAITS_S: [i64; 7] = [10, 30, 60, 300, 900, 1_800, 3_600];
+/// Longest wait that a receiver can ask for, in seconds.
+const LONGEST_WAIT_S: i64 = 3_600;
+/// No attempt is made after this.
+pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
+/// The receiver says that it wants no more: 410 Gone.
+const GONE: u16 = 410;
+
+/// HTTP client for notifications.
+#[derive(Clone, Debug)]
+pub struct Client {
+    plain: reqwest::Client,
+    /// For HTTPS; `None` where no receiver needs it.
+    secure: Option<reqwest::Client>,
+    /// Longest wait for the head of an answer, the connection included.
+    deadline: Duration,
+}
+
+/// Notification as it goes out.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Id, the same for each attempt.
+    pub id: Uuid,
+    /// Time of the attempt.
+    pub at: DateTime<Utc>,
+    /// Body.
+    pub body: &'a str,
+}
+
+/// Why a notification was not taken. No text of it holds the receiver's URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// The receiver answered with a status that is no success.
+    #[error("the receiver answered {status}")]
+    Status {
+        /// Status.
+        status: u16,
+        /// Seconds for which it asks to be left alone.
+        retry_after_s: Option<i64>,
+    },
+    /// No answer came in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// There is no connection, or it broke.
+    #[error("no connection: {0}")]
+    NoConnection(String),
+}
+
+impl Client {
+    /// Makes a client for these receivers. It follows no redirect and asks no proxy.
+    pub fn new<'a>(receivers: impl IntoIterator<Item = &'a Receiver>) -> anyhow::Result<Self> {
+        let builder = || {
+            reqwest::ClientBuilder::new()
+                .http1_only()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_DEADLINE)
+                .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")))
+        };
+        let secure = if receivers.into_iter().any(|receiver| receiver.url.scheme() == "https") {
+            // Refused when there is one already, and then that one serves.
+            let _ = crypto::ring::default_provider().install_default();
+            let made = builder().build();
+            Some(made.context("HTTPS to the receivers of alerts cannot be set up")?)
+        } else {
+            None
+        };
+        // It needs no certificates, and the system may have none.
+        let tls = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let plain = builder().tls_backend_preconfigured(tls).build();
+        let plain = plain.context("HTTP to the receivers of alerts cannot be set up")?;
+        Ok(Self { plain, secure, deadline: ANSWER_DEADLINE })
+    }
+
+    /// The same with another limit for answers.
+    #[must_use]
+    pub fn answered_within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Signs a notification and posts it once; returns the status.
+    pub async fn send(&self, receiver: &Receiver, outgoing: Outgoing<'_>) -> Result<u16, NotSent> {
+        let (id, timestamp) = (outgoing.id.to_string(), outgoing.at.timestamp());
+        let signature = signatures(&receiver.keys, &id, timestamp, outgoing.body);
+        let secure = self.secure.as_ref().filter(|_| receiver.url.scheme() == "https");
+        let request = secure
+            .unwrap_or(&self.plain)
+            .post(receiver.url.clone())
+            .timeout(self.deadline)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature)
+            .body(outgoing.body.to_owned());
+        // The answer's body is not read: the connection ends with it.
+        let response = request.send().await.map_err(|error| {
+            if error.is_timeout() {
+                return NotSent::TimedOut;
+            }
+            let error = anyhow::Error::new(error.without_url());
+            NotSent::NoConnection(format!("{error:#}"))
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(status.as_u16());
+        }
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        Err(NotSent::Status { status: status.as_u16(), retry_after_s })
+    }
+}
+
+/// Returns how far a notification has come after its attempt number `attempts`.
+fn progress(
+    outcome: &Result<u16, NotSent>,
+    attempts: i32,
+    created_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Progress {
+    let Err(error) = outcome else {
+        return Progress { attempts, delivered_at: Some(now), ..Progress::default() };
+    };
+    let place = usize::try_from(attempts).unwrap_or_default().saturating_sub(1);
+    let wait = WAITS_S[place.min(WAITS_S.len() - 1)];
+    let (wait, is_gone) = match error {
+        NotSent::Status { status: GONE, .. } => (wait, true),
+        NotSent::Status { retry_after_s: Some(asked), .. } => {
+            (wait.max((*asked).min(LONGEST_WAIT_S)), false)
+        }
+        _ => (wait, false),
+    };
+    let next = now + TimeDelta::seconds(wait);
+    let give_up = is_gone || next - created_at > GIVE_UP_AFTER;
+    Progress {
+        attempts,
+        next_attempt_at: (!give_up).then_some(next),
+        delivered_at: None,
+        given_up_at: give_up.then_some(now),
+        last_error: Some(error.to_string()),
+    }
+}
+
+impl Alerts {
+    /// Sends the notifications that are due, each once; returns how many were tried.
+    pub async fn send_due(&mut self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let from_memory = self.due_in_memory(now);
+        let mut tried = from_memory.len();
+        for attempt in self.attempt_all(from_memory).await {
+            // Nobody but this task changes them.
+            if let Some(event) = self.in_memory.iter_mut().find(|event| event.id == attempt.id) {
+                event.progress = attempt.progress;
+            }
+        }
+        let most = i64::try_from(AT_ONCE).unwrap_or(1);
+        let due = match self.store.take_due_alerts(&self.names, now, now + LEASE, most).await {
+            // They are sent once it is back.
+            Err(StoreError::Unavailable(_)) => return Ok(tried),
+            due => due?,
+        };
+        tried += due.len();
+        for attempt in self.attempt_all(due).await {
+            self.store.record_alert_attempt(&attempt).await?;
+        }
+        Ok(tried)
+    }
+
+    /// Notifications in memory that are due, the first one of each alert.
+    fn due_in_memory(&mut self, now: DateTime<Utc>) -> Vec<DueEvent> {
+        let mut waiting = BTreeSet::new();
+        let mut due = Vec::new();
+        for event in &mut self.in_memory {
+            let Some(next) = event.progress.next_attempt_at else { continue };
+            if waiting.insert(&event.name) && next <= now && due.len() < AT_ONCE {
+                event.progress.attempts += 1;
+                due.push(DueEvent {
+                    id: event.id,
+                    name: event.name.clone(),
+                    at: event.at,
+                    body: event.body.clone(),
+                    attempts: event.progress.attempts,
+                });
+            }
+        }
+        due
+    }
+
+    async fn attempt_all(&self, due: Vec<DueEvent>) -> Vec<Attempt> {
+        stream::iter(due).map(|event| self.attempt(event)).buffer_unordered(AT_ONCE).collect().await
+    }
+
+    async fn attempt(&self, event: DueEvent) -> Attempt {
+        let settings = self.alerts.iter().find(|alert| alert.rule.name == event.name);
+        let outcome = match settings {
+            Some(settings) => {
+                let at = self.clock.now();
+                let outgoing = Outgoing { id: event.id, at, body: &event.body };
+                self.client.send(&settings.receiver, outgoing).await
+            }
+            // Only those of known alerts are taken.
+            None => Err(NotSent::NoConnection("the alert has no receiver any more".into())),
+        };
+        let progress = progress(&outcome, event.attempts, event.at, self.clock.now());
+        self.metrics.alerts.attempted(outcome.is_ok(), progress.given_up_at.is_some());
+        let DueEvent { id, name, attempts, .. } = event;
+        match (&outcome, progress.given_up_at) {
+            (Ok(status), _) => {
+                tracing::info!(%id, alert = name, status, attempts, "alert notification delivered");
+            }
+            (Err(error), Some(_)) => {
+                tracing::error!(%id, alert = name, %error, attempts, "alert notification given up");
+            }
+            (Err(error), None) if attempts.unsigned_abs().is_power_of_two() => {
+                tracing::warn!(%id, alert = name, %error, attempts, "alert notification not delivered");
+            }
+            (Err(_), None) => {}
+        }
+        Attempt { id, progress }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, retry_after_s: Option<i64>) -> Result<u16, NotSent> {
+        Err(NotSent::Status { status, retry_after_s })
+    }
+
+    #[test]
+    fn waits_grow_to_an_hour_and_end_after_three_days() {
+        let created = DateTime::UNIX_EPOCH;
+        let (mut now, mut attempts, mut waits) = (created, 0, Vec::new());
+        loop {
+            attempts += 1;
+            let progress = progress(&refused(500, None), attempts, created, now);
+            assert_eq!(progress.last_error.as_deref(), Some("the receiver answered 500"));
+            let Some(next) = progress.next_attempt_at else {
+                assert_eq!(progress.given_up_at, Some(now));
+                break;
+            };
+            assert_eq!(progress.given_up_at, None);
+            waits.push((next - now).num_seconds());
+            now = next;
+        }
+        assert_eq!(waits[..8], [10, 30, 60, 300, 900, 1_800, 3_600, 3_600]);
+        assert_eq!((now - created).num_days(), 2, "the next hour would be past three days");
+        assert_eq!(attempts, 78);
+    }
+
+    #[test]
+    fn receiver_can_ask_for_a_longer_wait_or_for_none_at_all() {
+        let now = DateTime::UNIX_EPOCH;
+        let next = |outcome| progress(&outcome, 1, now, now).next_attempt_at;
+        assert_eq!(next(refused(429, Some(120))), Some(now + TimeDelta::seconds(120)));
+        assert_eq!(next(refused(503, Some(1))), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(refused(503, Some(86_400))), Some(now + TimeDelta::hours(1)));
+        assert_eq!(next(refused(503, Some(-5))), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(refused(301, None)), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(Err(NotSent::TimedOut)), Some(now + TimeDelta::seconds(10)));
+        let gone = progress(&refused(410, None), 1, now, now);
+        assert_eq!((gone.next_attempt_at, gone.given_up_at), (None, Some(now)));
+        let taken = progress(&Ok(204), 3, now, now);
+        assert_eq!((taken.delivered_at, taken.attempts), (Some(now), 3));
+    }
+}
