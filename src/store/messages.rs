@@ -90,8 +90,9 @@ impl MessageFilter {
 /// less than an answer of fifty. Of messages that there is no room for, the text stays behind.
 macro_rules! read_messages {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $filter:ident, $page:ident) => {{
-        let start = $page.start();
-        let (from, to) = $filter.bounds($session, $page.order, start.at);
+        // The first page has no position to compare with, which takes a quarter of the query's time.
+        let after = $page.after.as_ref();
+        let (from, to) = $filter.bounds($session, $page.order, $page.start().at);
         let roles = $filter.role.as_deref().map(|role| $store.roles.named(role));
         let mut lane = $store.lanes.take().await?;
         let columns = query_as!(
@@ -126,9 +127,12 @@ macro_rules! read_messages {
                     WHERE session_id = $1
                         AND occurred_at >= $2
                         AND occurred_at <= $3
-                        AND (occurred_at, COALESCE(sent_at, occurred_at), received_at, id) "#
+                        AND (
+                            $4::timestamptz IS NULL
+                            OR (occurred_at, COALESCE(sent_at, occurred_at), received_at, id) "#
                 + $beyond
                 + r#" ($4, $9, $10, $5)
+                        )
                         AND ($6::text[] IS NULL OR lower(role COLLATE "C") = ANY ($6))
                     ORDER BY occurred_at "#
                 + $order
@@ -146,13 +150,13 @@ macro_rules! read_messages {
             $session.id,
             from,
             to,
-            start.at,
-            start.key.id,
+            after.map(|after| after.at),
+            after.map(|after| after.key.id),
             roles.as_deref(),
             i64::from($page.limit),
             PAGE_BYTES,
-            start.key.sent_at,
-            start.key.received_at
+            after.map(|after| after.key.sent_at),
+            after.map(|after| after.key.received_at)
         )
         .fetch_one(lane.connection())
         .await?;
