@@ -1,7 +1,9 @@
 //! `verbatim simulate`: plays the sender.
 
+mod agents;
 mod body;
 mod contract;
+mod history;
 pub(super) mod ledger;
 mod pacing;
 mod phrases;
@@ -23,6 +25,7 @@ use super::sender::{Sender, Target};
 use super::stop;
 use crate::clock::Clock;
 use contract::Contract;
+use history::History;
 use ledger::Ledger;
 use pacing::Pacer;
 use report::{Report, Tally};
@@ -30,6 +33,9 @@ use stage::{Stage, play};
 
 /// Sessions of a run that is told neither how many nor how long.
 const DEFAULT_SESSIONS: u64 = 100;
+/// Bounds of `--since`: a rhythm needs a day, and the plan of each hour is in memory.
+const SHORTEST_HISTORY: Duration = Duration::from_hours(24);
+const LONGEST_HISTORY: Duration = Duration::from_hours(5 * 366 * 24);
 /// How often the progress bar shows that time passes.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -37,9 +43,15 @@ const TICK: Duration = Duration::from_millis(200);
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
-    /// Conversations to play [default: 100, or as many as --duration has time for]
+    /// Conversations to play [default: 100; with --since 32 a day; or as many as --duration has time
+    /// for]
     #[arg(long, value_name = "N")]
     sessions: Option<u64>,
+    /// Spread the conversations over this time up to now, such as 90d (1d to 5y): by day and by
+    /// night, weekdays and weekends, in several time zones, with kiosks, silent and abandoned
+    /// sessions. Fills dashboards [default: conversations take place now]
+    #[arg(long, value_name = "AGE", value_parser = since)]
+    since: Option<Duration>,
     /// Deliveries a second over all sessions; latencies are then measured from the moment that a
     /// delivery was scheduled for [default: as fast as they are answered]
     #[arg(long, value_name = "R", value_parser = rate)]
@@ -51,7 +63,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "C", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(1..=10_000))]
     concurrency: u16,
-    /// The same seed plays the same conversations [default: a new one each time]
+    /// The same seed plays the same conversations; with --since, at the same time [default: a new
+    /// one each time]
     #[arg(long, value_name = "K")]
     seed: Option<u64>,
     /// File that gets a JSON line for each delivery that was answered with success; `verify` reads
@@ -70,9 +83,21 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn since(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(age) if (SHORTEST_HISTORY..=LONGEST_HISTORY).contains(&age) => Ok(age),
+        Ok(_) => Err("it must be between 1d and 5y".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let sessions = args.sessions.or(args.duration.is_none().then_some(DEFAULT_SESSIONS));
-    let seed = args.seed.unwrap_or_else(rand::random);
+    let (clock, seed) = (Clock::system(), args.seed.unwrap_or_else(rand::random));
+    let history = args.since.map(|since| History::new(seed, clock.now(), since, args.sessions));
+    let sessions = match &history {
+        Some(history) => Some(history.sessions()),
+        None => args.sessions.or(args.duration.is_none().then_some(DEFAULT_SESSIONS)),
+    };
     let connections = usize::from(args.concurrency);
     let sender = args.target.sender(args.contract.time_limit(), connections)?;
     let sender = if args.contract.signs() { sender } else { sender.unsigned() };
@@ -84,7 +109,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         sender,
         contract: args.contract,
         seed,
-        clock: Clock::system(),
+        history,
+        clock,
         pacer: Pacer::new(args.rate, args.duration),
         seats: Arc::new(Semaphore::new(connections)),
         tally: Mutex::new(Tally::new()?),

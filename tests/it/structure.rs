@@ -291,6 +291,22 @@ fn every_file_begins_with_what_it_is() {
 }
 
 #[test]
+fn migrations_have_numbers_of_their_own() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some((number, _)) = name.split_once('_') else { continue };
+        if let Some(other) = numbers.insert(number.to_owned(), name.clone()) {
+            broken.push(format!("{name} has the number of {other}"));
+        }
+    }
+    assert!(!numbers.is_empty());
+    assert_none(&broken);
+}
+
+#[test]
 fn these_tests_see_what_they_look_for() {
     assert!(names("use sqlx::PgPool;", "sqlx"));
     assert!(!names("SELECT FROM _sqlx_migrations", "sqlx"));

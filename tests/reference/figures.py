@@ -52,6 +52,8 @@ def buckets(start, end, zone, unit):
             shown, anew = (now.date(), now.hour), now.minute == 0
         elif unit == "day":
             shown = latest
+        elif unit == "month":
+            shown = (latest.year, latest.month)
         else:
             shown = latest.isocalendar()[:2]
         if before is not None and (shown != before or anew):
@@ -328,4 +330,5 @@ def main():
     json.dump(answers, sys.stdout)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use uuid::Uuid;
 
+use super::agents::{AGENTS, Agent};
 use super::phrases::{Details, Language, Topic, pick};
 
 /// One conversation, told in full before its first delivery is sent.
@@ -36,22 +37,6 @@ pub(super) enum Event {
     Said { role: &'static str, message: String },
 }
 
-struct Agent {
-    id: &'static str,
-    name: &'static str,
-    topic: Topic,
-}
-
-const AGENTS: &[Agent] = &[
-    Agent { id: "A80HVD8577", name: "Pip", topic: Topic::Museum },
-    Agent { id: "A91XMB7113", name: "Clara", topic: Topic::Orders },
-    Agent { id: "A27QKT4402", name: "Mateo", topic: Topic::Travel },
-    Agent { id: "A63JWN9058", name: "Ada", topic: Topic::Support },
-    Agent { id: "A15BRC3316", name: "Lumi", topic: Topic::Kiosk },
-    Agent { id: "A48ZFP6120", name: "Noor", topic: Topic::Orders },
-    Agent { id: "A72GYS2945", name: "Kenji", topic: Topic::Travel },
-];
-
 /// A session that restarts in mid-conversation gets a new id and no new `room.join`.
 const RESTARTED: f64 = 0.04;
 /// A reply that the visitor interrupts arrives as far as it got.
@@ -62,23 +47,20 @@ impl Conversation {
     pub(super) fn new(seed: u64, index: u64, ends_at_micros: i64) -> Self {
         let mut rng = rng_of(seed, index);
         let agent = AGENTS.choose(&mut rng).unwrap_or(&AGENTS[0]);
-        let session_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
-        let room_name = room_name(agent.id, &mut rng);
-        let participant_count = rng.random_range(1..=3);
-        let mut told = Telling { agent, rng, now_micros: 0, lines: Vec::new() };
-        told.tell();
-        let mut lines = told.lines;
-        let shift = ends_at_micros - lines.last().map_or(0, |line| line.at_micros);
-        for line in &mut lines {
+        let mut telling = Telling::new(agent, rng, 0);
+        telling.tell();
+        let mut conversation = telling.end();
+        let shift = ends_at_micros - conversation.lines.last().map_or(0, |line| line.at_micros);
+        for line in &mut conversation.lines {
             line.at_micros += shift;
         }
-        Self { agent_id: agent.id, session_id, room_name, participant_count, lines }
+        conversation
     }
 }
 
 /// Each conversation has a generator of its own, so that the order in which they are played
 /// changes none of them.
-fn rng_of(seed: u64, index: u64) -> StdRng {
+pub(super) fn rng_of(seed: u64, index: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&index.to_le_bytes());
@@ -86,7 +68,7 @@ fn rng_of(seed: u64, index: u64) -> StdRng {
 }
 
 /// Such as `room-A80HVD8577-qtrJ-cOFR`.
-fn room_name(agent_id: &str, rng: &mut StdRng) -> String {
+pub(super) fn room_name(agent_id: &str, rng: &mut StdRng) -> String {
     let mut part = || -> String {
         (0..4).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect()
     };
@@ -94,14 +76,36 @@ fn room_name(agent_id: &str, rng: &mut StdRng) -> String {
 }
 
 /// A conversation while it is being made.
-struct Telling {
-    agent: &'static Agent,
-    rng: StdRng,
-    now_micros: i64,
+pub(super) struct Telling {
+    pub(super) agent: &'static Agent,
+    pub(super) rng: StdRng,
+    pub(super) now_micros: i64,
+    session_id: Uuid,
+    pub(super) room_name: String,
+    participant_count: u8,
     lines: Vec<Line>,
 }
 
 impl Telling {
+    /// Begins a conversation at `now_micros`.
+    pub(super) fn new(agent: &'static Agent, mut rng: StdRng, now_micros: i64) -> Self {
+        let session_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
+        let room_name = room_name(agent.id, &mut rng);
+        let participant_count = rng.random_range(1..=3);
+        Self { agent, rng, now_micros, session_id, room_name, participant_count, lines: Vec::new() }
+    }
+
+    /// Returns the conversation.
+    pub(super) fn end(self) -> Conversation {
+        Conversation {
+            agent_id: self.agent.id,
+            session_id: self.session_id,
+            room_name: self.room_name,
+            participant_count: self.participant_count,
+            lines: self.lines,
+        }
+    }
+
     fn tell(&mut self) {
         let restarted = self.rng.random_bool(RESTARTED);
         if !restarted {
@@ -114,34 +118,54 @@ impl Telling {
             if visitor > 0 {
                 self.pause(20.0..400.0);
             }
-            self.visit(restarted);
+            let length = self.length();
+            self.visit(!restarted, length);
         }
     }
 
-    fn visit(&mut self, restarted: bool) {
+    /// Adds a visit with this number of questions, and in most cases a farewell.
+    pub(super) fn visit(&mut self, greets: bool, questions: usize) {
         let language = Language::pick(&mut self.rng);
         let mut details = Details::new(self.agent.name, &mut self.rng);
-        if !restarted {
-            let greeting = details.fill(pick(language.greetings, &mut self.rng));
-            self.say("assistant", greeting, language);
+        if greets {
+            self.greet(language, &details);
         }
-        let questions = language.questions(self.agent.topic, &mut self.rng);
-        let length = self.length();
-        for exchange in questions.iter().cycle().take(length) {
+        let asked = language.questions(self.agent.topic, &mut self.rng);
+        for exchange in asked.iter().cycle().take(questions) {
             let (question, answer) = language.say(*exchange, &mut details, &mut self.rng);
             self.say("user", question, language);
             let answer = self.interrupted(answer);
             self.say("assistant", answer, language);
         }
-        if self.rng.random_bool(0.6) {
+        if questions > 1 && self.rng.random_bool(0.6) {
             let (goodbye, answer) = language.farewell(&details, &mut self.rng);
             self.say("user", goodbye, language);
             self.say("assistant", answer, language);
         }
     }
 
+    /// Adds a greeting that nobody answers.
+    pub(super) fn greet_nobody(&mut self) {
+        let language = Language::pick(&mut self.rng);
+        let details = Details::new(self.agent.name, &mut self.rng);
+        self.greet(language, &details);
+    }
+
+    /// Adds one question; the visitor leaves after the answer, or before it.
+    pub(super) fn ask_once(&mut self, answered: bool) {
+        self.visit(true, 1);
+        if !answered {
+            self.lines.pop();
+        }
+    }
+
+    fn greet(&mut self, language: &Language, details: &Details) {
+        let greeting = details.fill(pick(language.greetings, &mut self.rng));
+        self.say("assistant", greeting, language);
+    }
+
     /// How many questions somebody asks: mostly a few, sometimes very many.
-    fn length(&mut self) -> usize {
+    pub(super) fn length(&mut self) -> usize {
         match self.rng.random_range(0..100) {
             0..50 => self.rng.random_range(1..=3),
             50..88 => self.rng.random_range(3..=9),
@@ -160,26 +184,38 @@ impl Telling {
     }
 
     /// A message arrives when it is finished: a person thinks and then types, the agent thinks
-    /// quickly and then speaks.
+    /// and then speaks.
     fn say(&mut self, role: &'static str, message: String, language: &Language) {
-        let (thinking, pace) = match role {
-            "user" => (0.8..9.0, 0.5),
-            _ => (0.4..1.6, 1.0),
+        let (median, spread, pace) = match role {
+            "user" => (3.0, 0.7, 0.5),
+            _ => (self.agent.reply_seconds, 0.5, 1.0),
         };
         let characters = u32::try_from(message.chars().count()).unwrap_or(u32::MAX);
         let seconds = f64::from(characters) / (language.chars_per_second * pace);
-        self.pause(thinking);
+        self.wait(median, spread);
         self.pause(seconds * 0.8..seconds * 1.2);
         self.add(Event::Said { role, message });
     }
 
-    fn pause(&mut self, seconds: std::ops::Range<f64>) {
-        #[expect(clippy::cast_possible_truncation, reason = "minutes, in microseconds")]
-        let micros = (self.rng.random_range(seconds) * 1e6) as i64;
-        self.now_micros += micros;
+    /// Waits for a time from a log-normal distribution, as people and services take theirs.
+    pub(super) fn wait(&mut self, median_seconds: f64, spread: f64) {
+        // Box and Muller's transformation; 0 has no logarithm.
+        let radius = (-2.0 * (1.0 - self.rng.random::<f64>()).ln()).sqrt();
+        let normal = radius * (std::f64::consts::TAU * self.rng.random::<f64>()).cos();
+        self.advance(median_seconds * (spread * normal).exp());
     }
 
-    fn add(&mut self, event: Event) {
+    fn pause(&mut self, seconds: std::ops::Range<f64>) {
+        let seconds = self.rng.random_range(seconds);
+        self.advance(seconds);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "hours, in microseconds")]
+    fn advance(&mut self, seconds: f64) {
+        self.now_micros += ((seconds * 1e6) as i64).max(1);
+    }
+
+    pub(super) fn add(&mut self, event: Event) {
         let nanos = self.rng.random_range(0..1_000);
         self.lines.push(Line { at_micros: self.now_micros, nanos, event });
     }

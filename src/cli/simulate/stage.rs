@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::Delivery;
 use super::contract::Contract;
+use super::history::History;
 use super::ledger::Record;
 use super::pacing::Pacer;
 use super::report::Tally;
@@ -41,6 +42,8 @@ pub(super) struct Stage<P> {
     pub(super) sender: P,
     pub(super) contract: Contract,
     pub(super) seed: u64,
+    /// Conversations of the past, where they are asked for; otherwise they take place now.
+    pub(super) history: Option<History>,
     pub(super) clock: Clock,
     pub(super) pacer: Pacer,
     /// One for each request that may be in flight.
@@ -86,8 +89,10 @@ async fn session<P: Post>(
     seat: OwnedSemaphorePermit,
 ) -> anyhow::Result<()> {
     let mut seat = Some(seat);
-    let ends_at = stage.clock.now().timestamp_micros();
-    let conversation = Conversation::new(stage.seed, index, ends_at);
+    let conversation = match &stage.history {
+        Some(history) => history.conversation(index),
+        None => Conversation::new(stage.seed, index, stage.clock.now().timestamp_micros()),
+    };
     for (line_index, line) in conversation.lines.iter().enumerate() {
         let Some(due) = stage.pacer.next() else { break };
         if !stage.wait(sleep_until(due)).await {
@@ -224,6 +229,7 @@ mod tests {
             sender: Fake { answer, takes, requests: Mutex::default(), in_flight: Mutex::default() },
             contract,
             seed: 5,
+            history: None,
             clock: Clock::fixed(now),
             pacer: Pacer::new(None, None),
             seats: Arc::new(Semaphore::new(4)),

@@ -69,7 +69,7 @@ async fn shown(api: &TestApi, name: &str) -> Value {
 #[actix_web::test]
 async fn metric_of_the_catalogue_is_compared_over_its_window() {
     let few = Draft { below: Some(Amount::Number(3.0)), ..Draft::default() };
-    let slow = Draft { stat: Some("max".into()), ..above(5.0) };
+    let slow = Draft { stat: Some("avg".into()), ..above(5.0) };
     let rules = [
         rule("few", "messages", &["A"], few),
         rule("slow", "reply_gap", &[], slow.clone()),
@@ -97,7 +97,7 @@ async fn metric_of_the_catalogue_is_compared_over_its_window() {
     assert_eq!(few["history"][0]["delivery"], "waiting");
     let slow = shown(&api, "slow").await;
     assert_eq!((&slow["state"], &slow["value"]), (&json!("firing"), &json!(10.0)));
-    assert_eq!((&slow["stat"], &slow["unit"]), (&json!("max"), &json!("seconds")));
+    assert_eq!((&slow["stat"], &slow["unit"]), (&json!("avg"), &json!("seconds")));
     let none = shown(&api, "slow-b").await;
     assert_eq!(none["not_evaluated"], "there is nothing to compute the value from");
     assert_eq!((&none["state"], &none["value"]), (&json!("ok"), &Value::Null));

@@ -25,6 +25,7 @@ mod makers;
 mod messages;
 mod order;
 mod reference;
+mod reference_large;
 mod rows;
 mod sealed;
 mod search;
