@@ -291,7 +291,7 @@ async fn the_bytes_of_a_damaged_delivery_are_kept_beside_the_inbox() {
 #[actix_web::test]
 async fn damage_that_shows_while_it_runs_holds_up_nobody() {
     let (database, data) = deep_inbox(200).await;
-    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();
@@ -316,7 +316,7 @@ async fn damage_that_shows_while_it_runs_holds_up_nobody() {
 #[actix_web::test]
 async fn a_file_that_somebody_removes_is_saved_under_another_name() {
     let (database, data) = deep_inbox(40).await;
-    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();
@@ -345,7 +345,7 @@ async fn an_earlier_file_that_comes_into_its_place_is_brought_over() {
     let (_, earlier) = deep_inbox(3).await;
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     let url = format!("{}&application_name=unmigrated", database.url());
-    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();

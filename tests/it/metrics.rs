@@ -256,7 +256,7 @@ async fn readyz_tells_a_schema_that_is_pending_or_newer() {
         }
         assert_eq!(app.deliver(event("chat.push", &json!({}))).await.status, 200);
         if state == "pending" {
-            sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
                 .execute(app.database.pool())
                 .await
                 .unwrap();

@@ -51,7 +51,7 @@ async fn a_schema_that_lacks_a_migration_is_told_with_advice() {
 #[actix_web::test]
 async fn the_inbox_keeps_what_comes_before_somebody_migrates() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
-    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();
