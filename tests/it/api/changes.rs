@@ -344,7 +344,10 @@ async fn the_journal_of_a_database_that_had_rows_tells_all_of_them() {
     static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
     let database = TestDatabase::create().await;
     let pool = database.pool();
-    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public").execute(pool).await.unwrap();
+    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
+        .execute(pool)
+        .await
+        .unwrap();
     let mut migrations = MIGRATOR.iter();
     let first = migrations.next().unwrap();
     sqlx::raw_sql(first.sql.clone()).execute(pool).await.unwrap();
