@@ -172,7 +172,7 @@ async fn figures_by_sql_are_those_of_the_api() {
         }
     }
     assert_eq!(something.len(), METRICS.len());
-    assert!(something.values().all(|count| *count > 5), "{something:?}");
+    assert!(something.values().all(|count| *count > 2), "{something:?}");
 }
 
 /// The value over the range of the summaries.
