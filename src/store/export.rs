@@ -331,7 +331,7 @@ impl Store {
                         ORDER BY
                             s.place,
                             m.occurred_at,
-                            COALESCE(m.sent_at, m.occurred_at),
+                            m.said_at,
                             m.received_at,
                             m.id
                         ROWS UNBOUNDED PRECEDING
@@ -341,7 +341,7 @@ impl Store {
                     $8::timestamptz[], $9::timestamptz[]
                 ) WITH ORDINALITY AS s (id, from_at, to_at, beyond, sent_at, received_at, place)
                 CROSS JOIN LATERAL (
-                    SELECT *
+                    SELECT *, COALESCE(messages.sent_at, occurred_at) AS said_at
                     FROM messages
                     WHERE session_id = s.id
                         AND occurred_at BETWEEN s.from_at AND s.to_at
@@ -355,7 +355,7 @@ impl Store {
                 ) AS m
             ) AS page
             WHERE bytes_before < $7
-            ORDER BY place, occurred_at, COALESCE(sent_at, occurred_at), received_at, id
+            ORDER BY place, occurred_at, said_at, received_at, id
             LIMIT $6
             "#,
             &asked.ids,

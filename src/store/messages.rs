@@ -113,7 +113,7 @@ macro_rules! read_messages {
                     sum(octet_length(message)) OVER (
                         ORDER BY occurred_at "#
                 + $order
-                + r#", COALESCE(sent_at, occurred_at) "#
+                + r#", said_at "#
                 + $order
                 + r#", received_at "#
                 + $order
@@ -122,7 +122,8 @@ macro_rules! read_messages {
                 + r#" ROWS UNBOUNDED PRECEDING
                     ) - octet_length(message) AS before
                 FROM (
-                    SELECT *
+                    -- As a column, so that the window is known to be sorted already.
+                    SELECT *, COALESCE(sent_at, occurred_at) AS said_at
                     FROM messages
                     WHERE session_id = $1
                         AND occurred_at >= $2
@@ -254,7 +255,7 @@ impl Store {
                         ORDER BY
                             s.place,
                             m.occurred_at,
-                            COALESCE(m.sent_at, m.occurred_at),
+                            m.said_at,
                             m.received_at,
                             m.id
                         ROWS UNBOUNDED PRECEDING
@@ -262,7 +263,7 @@ impl Store {
                 FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
                     WITH ORDINALITY AS s (id, started_at, last_event_at, place)
                 CROSS JOIN LATERAL (
-                    SELECT *
+                    SELECT *, COALESCE(sent_at, occurred_at) AS said_at
                     FROM messages
                     WHERE session_id = s.id
                         AND occurred_at BETWEEN s.started_at AND s.last_event_at
@@ -271,7 +272,7 @@ impl Store {
                 ) AS m
             ) AS measured
             WHERE before < $5
-            ORDER BY place, occurred_at, COALESCE(sent_at, occurred_at), received_at, id
+            ORDER BY place, occurred_at, said_at, received_at, id
             "#,
             &ids,
             &from,

@@ -95,6 +95,7 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
     let metric = plan.metric;
     let wanted: Vec<_> =
         metric.statistics.iter().map(|stat| Wanted { metric, stat: *stat }).collect();
+    plan.frame.refuse_dear(&mut snapshot, &selection, &wanted, false).await?;
     let figures = Figures::read(&mut snapshot, &selection, &wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
     if groups.len().saturating_mul(plan.bins.len()) > MOST_ROWS {

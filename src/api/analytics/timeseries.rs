@@ -80,6 +80,7 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
     let (mut snapshot, header) = plan.frame.open().await?;
     let starts: Vec<_> = plan.parts.iter().map(|part| part.span.from).collect();
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, plan.grouping);
+    plan.frame.refuse_dear(&mut snapshot, &selection, &plan.wanted, true).await?;
     let figures = Figures::read(&mut snapshot, &selection, &plan.wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
     if groups.len().saturating_mul(plan.parts.len()) > MOST_ROWS {

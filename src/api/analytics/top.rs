@@ -139,6 +139,8 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
         TopBy::Room | TopBy::FirstMessage => None,
     };
     let selection = plan.frame.select(&starts, span.to, grouping);
+    let has_sums = grouping.is_some();
+    plan.frame.refuse_dear(&mut snapshot, &selection, &[plan.wanted], has_sums).await?;
     if plan.by == TopBy::FirstMessage {
         let counts = snapshot.session_counts(&selection).await?;
         if counts.values().map(|counts| counts.sessions).sum::<i64>() > MOST_FIRST_MESSAGES {

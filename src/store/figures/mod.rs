@@ -2,6 +2,7 @@
 //! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business;
 //! [`Figures`] computes the catalogue's metrics from what is read.
 
+mod cost;
 mod counts;
 mod distribution;
 mod metrics;

@@ -274,3 +274,36 @@ async fn an_answer_is_known_by_its_figures_and_not_by_its_time() {
     assert_eq!(api.send("GET", &target, &headers).await.status, 200);
     assert!(now() < at(30));
 }
+
+#[actix_web::test]
+async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
+    let api = TestApi::start().await;
+    sqlx::raw_sql(
+        "INSERT INTO activity VALUES (0, '', '2026-09-28T08:00Z', 'default',
+             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20000000, 0, 0, 0, 0, 0, 0)",
+    )
+    .execute(api.database.pool())
+    .await
+    .unwrap();
+    let range = "from=2026-09-28&to=2026-09-29";
+    for dear in [
+        format!("timeseries?metric=active_sessions&{range}"),
+        format!("timeseries?metric=messages&bucket=minute&{range}"),
+        format!("timeseries?metric=messages&room_name=r&{range}"),
+        format!("distribution?metric=reply_gap&{range}"),
+        format!("summary?{range}"),
+    ] {
+        let refused = api.get(&format!("/v1/analytics/{dear}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_parameter"), "{dear}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("20000000") && detail.contains("shorter range"), "{detail}");
+    }
+    for cheap in [
+        format!("timeseries?metric=messages&bucket=hour&{range}"),
+        format!("timeseries?metric=reply_gap&stat=p90&{range}"),
+        "timeseries?metric=active_sessions&from=2026-09-29&to=2026-09-30".to_owned(),
+    ] {
+        let answer = api.get(&format!("/v1/analytics/{cheap}")).await;
+        assert_eq!(answer.status, 200, "{cheap}: {}", answer.text());
+    }
+}
