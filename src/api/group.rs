@@ -76,7 +76,8 @@ where
     {
         let (sender, receiver) = oneshot::channel();
         if let Some(flight) = self.wait(key, sender)? {
-            let run = flight.run(reading);
+            // A reading's future takes many kilobytes, and spawning copies it a dozen times.
+            let run = Box::pin(flight.run(reading));
             // What it logs belongs to the request that began it.
             match REQUEST_ID.try_with(Clone::clone) {
                 Ok(id) => tokio::spawn(REQUEST_ID.scope(id, run)),

@@ -128,7 +128,9 @@ pub(super) async fn hold_large_answers(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // What is compressed takes less room.
-    let response = compress(next.call(req).await?.map_into_boxed_body()).await;
+    let response = next.call(req).await?.map_into_boxed_body();
+    // Boxed, so that it takes no room in the future of every request.
+    let response = Box::pin(compress(response)).await;
     let is_large = match response.response().body().size() {
         BodySize::Sized(bytes) => bytes > FREE_BYTES as u64,
         BodySize::None | BodySize::Stream => false,
