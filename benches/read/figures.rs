@@ -13,7 +13,7 @@ use super::measure::Question;
 
 /// Zones in turn, so that answers are not all shared.
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"];
-/// How often plain SQL is run; the middle of the times counts.
+/// Runs of each question in plain SQL, of which the median is printed.
 const RUNS: usize = 3;
 
 /// Computes the facts of everything that was loaded.

@@ -16,7 +16,7 @@ use crate::api::views::analytics::{Distribution, Row, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{self, Figures, Grouping, Wanted};
 
-/// What a distribution is requested by.
+/// Parameters of a distribution.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DistributionQuery {

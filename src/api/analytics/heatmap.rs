@@ -21,7 +21,7 @@ const HOURS: usize = 24;
 /// Longest range in days: a year, and a month for those who are late.
 const MOST_DAYS: usize = 400;
 
-/// What a heatmap is requested by.
+/// Parameters of a heatmap.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HeatmapQuery {

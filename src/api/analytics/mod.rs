@@ -29,7 +29,7 @@ const MOST_ROWS: usize = 5_000;
 /// Media type of rows alone.
 const CSV: &str = "text/csv; charset=utf-8; header=present";
 
-/// What the catalogue is requested by: nothing.
+/// Parameters of the catalogue: none.
 #[derive(Deserialize)]
 struct CatalogQuery {}
 
