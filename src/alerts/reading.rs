@@ -36,6 +36,8 @@ pub enum Missing {
     Behind,
     /// No event has arrived yet, of these agents or at all.
     NeverSeen,
+    /// The value would be computed from too many messages or sessions.
+    TooExpensive,
     /// The database does not answer.
     Database,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Missing {
             Self::Nothing => f.write_str("there is nothing to compute the value from"),
             Self::Behind => f.write_str("figures do not yet reflect what has arrived"),
             Self::NeverSeen => f.write_str("no event has arrived yet"),
+            Self::TooExpensive => f.write_str("the window holds too many messages or sessions"),
             Self::Database => f.write_str("the database did not answer"),
         }
     }

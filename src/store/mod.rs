@@ -122,6 +122,12 @@ pub enum StoreError {
     /// It answered with an error: a fault of ours.
     #[error("the database refused a query")]
     Refused(#[source] sqlx::Error),
+    /// It was not asked: the answer would be computed from too many facts.
+    #[error("figures of {facts} facts were not computed")]
+    TooExpensive {
+        /// Messages and sessions that it would be computed from.
+        facts: i64,
+    },
 }
 
 impl StoreError {
@@ -133,7 +139,7 @@ impl StoreError {
     /// What to do about it, for a log.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        let (Self::Unavailable(cause) | Self::Refused(cause)) = self;
+        let (Self::Unavailable(cause) | Self::Refused(cause)) = self else { return None };
         sqlstate::hint(&cause.as_database_error()?.code()?)
     }
 }

@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
+use verbatim::analytics::bins::bin;
 use verbatim::clock::Clock;
 use verbatim::domain::completeness::examine;
 use verbatim::domain::visits::VisitGaps;
@@ -412,4 +413,21 @@ async fn the_follower_reports_how_far_it_is_behind_the_journal() {
     assert!(behind.entries > 0 && behind.waiting_since.is_some(), "{behind:?}");
     while follower.run_once().await.unwrap() != Followed::Nothing {}
     assert_eq!(*lag.borrow(), Some(FactsLag::default()));
+}
+
+#[tokio::test]
+async fn bins_of_the_database_are_those_of_the_code() {
+    let database = TestDatabase::create().await;
+    let around = |us: i64| [us - 1, us, us + 1];
+    let powers = (0..52).flat_map(|power| around(1 << power));
+    let lengths: Vec<i64> =
+        powers.chain((0..52).flat_map(|power| around((127 << power) / 64))).collect();
+    let bins: Vec<i32> = sqlx::query_scalar(
+        "SELECT reply_gap_bin(us) FROM UNNEST($1::bigint[]) WITH ORDINALITY AS l (us, place) ORDER BY place",
+    )
+    .bind(&lengths)
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    assert_eq!(bins, lengths.iter().map(|us| bin(*us)).collect::<Vec<_>>());
 }

@@ -14,7 +14,7 @@ use crate::api::answer::Answer;
 use crate::api::params::invalid;
 use crate::api::views::analytics::{Distribution, Row, csv};
 use crate::problem::{Code, Problem};
-use crate::store::figures::{self, Figures, Grouping, Wanted};
+use crate::store::figures::{Figures, Grouping, Wanted};
 
 /// Parameters of a distribution.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -95,7 +95,6 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
     let metric = plan.metric;
     let wanted: Vec<_> =
         metric.statistics.iter().map(|stat| Wanted { metric, stat: *stat }).collect();
-    plan.frame.refuse_dear(&mut snapshot, &selection, &wanted, false).await?;
     let figures = Figures::read(&mut snapshot, &selection, &wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
     if groups.len().saturating_mul(plan.bins.len()) > MOST_ROWS {
@@ -105,10 +104,7 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
         );
         return Err(Problem::new(Code::TooManyBuckets, detail));
     }
-    let Some(value) = figures::value_of(metric) else {
-        return Err(Problem::internal(anyhow::anyhow!("{} has no values", metric.name)));
-    };
-    let counts = snapshot.distribution(value, &plan.edges.stored(), &selection).await?;
+    let counts = snapshot.distribution(metric, &plan.edges.stored(), &selection).await?;
     let (mut rows, mut statistics) = (Vec::new(), Vec::new());
     for group in groups {
         let begin = || {

@@ -12,13 +12,9 @@ use crate::analytics::calendar::Calendar;
 use crate::api::query;
 use crate::api::timestamp::Timestamp;
 use crate::api::views::analytics::Header;
-use crate::problem::{Code, Problem};
-use crate::store::figures::{Grouping, Selection, Snapshot, Wanted};
+use crate::problem::Problem;
+use crate::store::figures::{Grouping, Selection, Snapshot};
 use crate::store::keys::Scope;
-
-/// Most facts that one answer is computed from, the others being sums: what PostgreSQL reads within the
-/// time that a query may take.
-const MOST_FACTS: i64 = 10_000_000;
 
 /// Range, zone and filters of figures.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -86,27 +82,6 @@ impl Frame {
             complete_until: complete_until.map(Timestamp),
         };
         Ok((snapshot, header))
-    }
-
-    /// Refuses figures that are computed from more facts than can be read in time. `has_sums` is false
-    /// where the answer needs each value.
-    pub(super) async fn refuse_dear(
-        &self,
-        snapshot: &mut Snapshot,
-        selection: &Selection<'_>,
-        wanted: &[Wanted],
-        has_sums: bool,
-    ) -> Result<(), Problem> {
-        let facts = snapshot.facts_to_read(selection, wanted, has_sums).await?;
-        if facts <= MOST_FACTS {
-            return Ok(());
-        }
-        let detail = format!(
-            "These figures are computed from each message or session, and the range has {facts} of \
-             them; {MOST_FACTS} are read at the most. Choose a shorter range or fewer agents, or \
-             metrics that add up, which cost the same over any range."
-        );
-        Err(Problem::new(Code::InvalidParameter, detail))
     }
 
     /// Selects what the filters and the caller's key leave, in buckets.

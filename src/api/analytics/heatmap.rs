@@ -95,7 +95,6 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
     let (mut snapshot, header) = plan.frame.open().await?;
     let starts: Vec<_> = plan.parts.iter().map(|part| part.span.from).collect();
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, None);
-    plan.frame.refuse_dear(&mut snapshot, &selection, &[plan.wanted], true).await?;
     let figures = Figures::read(&mut snapshot, &selection, &[plan.wanted], None).await?;
     let metric = plan.wanted.metric;
     let empty = HourOfWeek { figure: Figure::of_nothing(metric), length: TimeDelta::zero() };

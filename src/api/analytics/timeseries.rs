@@ -15,7 +15,7 @@ use crate::api::views::analytics::{Row, Timeseries, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{Figures, Grouping, Wanted};
 
-/// What a time series is requested by.
+/// Parameters of a time series.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TimeseriesQuery {
@@ -80,7 +80,6 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
     let (mut snapshot, header) = plan.frame.open().await?;
     let starts: Vec<_> = plan.parts.iter().map(|part| part.span.from).collect();
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, plan.grouping);
-    plan.frame.refuse_dear(&mut snapshot, &selection, &plan.wanted, true).await?;
     let figures = Figures::read(&mut snapshot, &selection, &plan.wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
     if groups.len().saturating_mul(plan.parts.len()) > MOST_ROWS {

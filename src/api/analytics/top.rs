@@ -24,7 +24,7 @@ const MOST_GROUPS: usize = 100;
 /// them have to fit into the time that a query of figures may take.
 const MOST_FIRST_MESSAGES: i64 = 100_000;
 
-/// What the largest groups are requested by.
+/// Parameters of the largest groups.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TopQuery {
@@ -139,8 +139,6 @@ async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
         TopBy::Room | TopBy::FirstMessage => None,
     };
     let selection = plan.frame.select(&starts, span.to, grouping);
-    let has_sums = grouping.is_some();
-    plan.frame.refuse_dear(&mut snapshot, &selection, &[plan.wanted], has_sums).await?;
     if plan.by == TopBy::FirstMessage {
         let counts = snapshot.session_counts(&selection).await?;
         if counts.values().map(|counts| counts.sessions).sum::<i64>() > MOST_FIRST_MESSAGES {

@@ -59,6 +59,9 @@ impl<'a> Round<'a> {
         match self.read(rule).await {
             Ok(measured) => measured,
             Err(Failure::Missing(missing)) => Measured::Missing(missing),
+            Err(Failure::Store(StoreError::TooExpensive { .. })) => {
+                Measured::Missing(Missing::TooExpensive)
+            }
             Err(Failure::Store(error)) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::debug!(alert = rule.name, error, "figure of an alert not read");

@@ -8,6 +8,9 @@ use super::{Selection, Snapshot, Split};
 use crate::analytics::catalog::{Attribution, Stat};
 use crate::store::StoreError;
 
+/// Most facts that one answer is computed from, the others being sums: as many as PostgreSQL is expected
+/// to read within the time that a query may take.
+pub const MOST_FACTS: i64 = 10_000_000;
 /// Longest row of `activity`: a range is widened by it.
 const WIDEST: TimeDelta = TimeDelta::hours(1);
 
@@ -40,9 +43,20 @@ impl Read {
 }
 
 impl Snapshot {
-    /// Returns about how many facts some metrics would be computed from. `has_sums` is false where the
-    /// answer needs each value.
-    pub async fn facts_to_read(
+    /// Fails where some metrics would be computed from more than [`MOST_FACTS`]. `has_sums` is false
+    /// where the answer needs each value.
+    pub(super) async fn check_cost(
+        &mut self,
+        selection: &Selection<'_>,
+        wanted: &[Wanted],
+        has_sums: bool,
+    ) -> Result<(), StoreError> {
+        let facts = self.facts_to_read(selection, wanted, has_sums).await?;
+        if facts > MOST_FACTS { Err(StoreError::TooExpensive { facts }) } else { Ok(()) }
+    }
+
+    /// Returns about how many facts some metrics would be computed from.
+    async fn facts_to_read(
         &mut self,
         selection: &Selection<'_>,
         wanted: &[Wanted],

@@ -32,6 +32,10 @@ pub struct MessageCounts {
     pub assistant: i64,
     /// The first ones of user turns.
     pub turns: i64,
+    /// Replies to a user message.
+    pub replies: i64,
+    /// Their gaps together, in microseconds.
+    pub reply_gap_us: i64,
 }
 
 impl SessionCounts {
@@ -124,7 +128,9 @@ impl Snapshot {
                  sum(c.messages)::bigint AS "messages!",
                  sum(c.user_messages)::bigint AS "user!",
                  sum(c.assistant_messages)::bigint AS "assistant!",
-                 sum(c.turns)::bigint AS "turns!"
+                 sum(c.turns)::bigint AS "turns!",
+                 sum(c.replies)::bigint AS "replies!",
+                 sum(c.reply_gap_us)::bigint AS "reply_gap_us!"
              FROM counted_between(
                  'message', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
                  $7::text[]
@@ -151,6 +157,8 @@ impl Snapshot {
                 user: row.user,
                 assistant: row.assistant,
                 turns: row.turns,
+                replies: row.replies,
+                reply_gap_us: row.reply_gap_us,
             };
             ((place(row.bucket), row.split), counts)
         });

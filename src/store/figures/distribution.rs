@@ -1,18 +1,23 @@
 //! Distributions: numbers of values between edges.
 
-use super::{Cells, Selection, Snapshot, Value};
+use super::metrics::value_of;
+use super::{Cells, Selection, Snapshot, Value, Wanted};
+use crate::analytics::catalog::{Metric, Stat};
 use crate::store::StoreError;
 
 impl Snapshot {
     /// Counts values by bin and group, over all buckets of the selection. A cell's place is the
     /// number of edges that its values reach: 0 below the first edge. Edges are ascending, and in the
-    /// unit of the stored value.
+    /// unit of the stored value. A metric that is no spread has no values.
     pub async fn distribution(
         &mut self,
-        value: Value,
+        metric: &'static Metric,
         edges: &[f64],
         selection: &Selection<'_>,
     ) -> Result<Cells<i64>, StoreError> {
+        let Some(value) = value_of(metric) else { return Ok(Cells::new()) };
+        let wanted = Wanted { metric, stat: Stat::Count };
+        self.check_cost(selection, &[wanted], false).await?;
         match value {
             Value::ReplyGap => self.distribution_of_messages(edges, selection).await,
             Value::SessionDuration => {

@@ -108,8 +108,7 @@ fn basis(metric: &Metric) -> Option<Basis> {
 }
 
 /// Returns the value whose spread a metric is; `None` for a metric of another kind.
-#[must_use]
-pub fn value_of(metric: &Metric) -> Option<Of> {
+pub(super) fn value_of(metric: &Metric) -> Option<Of> {
     match basis(metric) {
         Some(Basis::Spread(value)) => Some(value),
         _ => None,
@@ -198,13 +197,15 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Reads what the metrics need, each table once. The selection is split as `grouping` says.
+    /// Reads what the metrics need, each table once. The selection is split as `grouping` says. Fails
+    /// before anything is read where that would be too expensive.
     pub async fn read(
         snapshot: &mut Snapshot,
         selection: &Selection<'_>,
         wanted: &[Wanted],
         grouping: Option<Grouping>,
     ) -> Result<Self, StoreError> {
+        snapshot.check_cost(selection, wanted, true).await?;
         let mut all = Self { by_flag: grouping == Some(Grouping::Flag), ..Self::default() };
         for basis in wanted.iter().filter_map(|one| basis(one.metric)) {
             match basis {

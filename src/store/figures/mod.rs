@@ -17,8 +17,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+pub use cost::MOST_FACTS;
 pub use counts::{MessageCounts, SessionCounts};
-pub use metrics::{Figure, Figures, Grouping, Number, Wanted, value_of};
+pub use metrics::{Figure, Figures, Grouping, Number, Wanted};
 pub use presence::{Concurrency, Distinct};
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;

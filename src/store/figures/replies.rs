@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::rolled::Rolled;
-use super::{Cell, Cells, Selection, Snapshot, Spread, place};
+use super::{Cell, Cells, MessageCounts, Selection, Snapshot, Spread, place};
 use crate::analytics::bins::{middle, percentile};
 use crate::store::StoreError;
 
@@ -20,17 +20,18 @@ impl Snapshot {
         let rolled = Rolled::of(selection);
         let mut bins = self.rolled_gaps(selection, &rolled).await?;
         self.add_gaps_of_facts(selection, &rolled, &mut bins).await?;
-        let sums = self.reply_sums(selection, &rolled).await?;
-        let spread = |(cell, (count, sum))| {
+        let counts = self.message_counts(selection).await?;
+        let spread = |(cell, counts): (Cell, MessageCounts)| {
             let bins: Vec<(i32, i64)> =
                 bins.get(&cell)?.iter().map(|(bin, n)| (*bin, *n)).collect();
             let at = |fraction| percentile(&bins, fraction);
             #[expect(clippy::cast_possible_truncation, reason = "a length of time")]
             let max = middle(bins.last()?.0) as i64;
             let percentiles = [at(0.5)?, at(0.9)?, at(0.99)?];
+            let (count, sum) = (counts.replies, counts.reply_gap_us);
             Some((cell, Spread { count, sum, percentiles, max }))
         };
-        Ok(sums.into_iter().filter_map(spread).collect())
+        Ok(counts.into_iter().filter_map(spread).collect())
     }
 
     /// Counts by bin of the rows that lie in the range as a whole.
@@ -118,42 +119,5 @@ impl Snapshot {
             *bins.entry(row.bin).or_default() += row.count;
         }
         Ok(())
-    }
-
-    /// Number of replies, and their gaps together in microseconds.
-    async fn reply_sums(
-        &mut self,
-        selection: &Selection<'_>,
-        rolled: &Rolled,
-    ) -> Result<Cells<(i64, i64)>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN c.agent_id WHEN 'source' THEN c.source END AS split,
-                 sum(c.replies)::bigint AS "replies!",
-                 sum(c.reply_gap_us)::bigint AS "sum!"
-             FROM counted_between(
-                 'message', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
-                 $7::text[]
-             ) AS c
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            rolled.level,
-            rolled.from,
-            rolled.to,
-            rolled.agents.as_deref() as _,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter();
-        let cells = cells.map(|row| ((place(row.bucket), row.split), (row.replies, row.sum)));
-        Ok(cells.filter(|(_, (replies, _))| *replies > 0).collect())
     }
 }

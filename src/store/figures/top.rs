@@ -86,6 +86,7 @@ impl Snapshot {
         limit: usize,
         selection: &Selection<'_>,
     ) -> Result<Top, StoreError> {
+        self.check_cost(selection, &[wanted], false).await?;
         let ranked = self.ranked_sessions(wanted, by, limit, selection).await?;
         let (mut other_groups, mut rest) = ranked
             .first()
