@@ -64,7 +64,6 @@ use crate::gate::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::problem::{Code, Problem};
-use crate::store::figures::MOST_FACTS;
 use crate::store::{Store, StoreError};
 
 /// All that the handlers need. Cheap to clone.
@@ -100,10 +99,10 @@ pub struct ApiState {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::TooExpensive { facts } = error {
+        if let StoreError::TooExpensive { facts, most } = error {
             let detail = format!(
                 "These figures are computed from each message or session, and the range has {facts} \
-                 of them; {MOST_FACTS} are read at the most. Choose a shorter range or fewer agents, \
+                 of them; {most} are read at the most. Choose a shorter range or fewer agents, \
                  or metrics that add up, which cost the same over any range."
             );
             return Self::new(Code::InvalidParameter, detail);

@@ -2,13 +2,12 @@
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, guard, web};
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::held::hold_large_answers;
+use super::held::hold_large_answer;
 use super::{
     agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, keys,
     messages, metrics, openapi, search, sessions, stream, transcript, visits,
@@ -78,7 +77,7 @@ impl At {
         F::Output: Responder + 'static,
     {
         let reads = guard::Any(guard::Get()).or(guard::Head());
-        self.with(&["GET", "HEAD"], web::route().guard(reads).to(handler))
+        self.with(&["GET", "HEAD"], web::route().guard(reads).to(held(handler)))
     }
 
     fn post<F, Args>(self, handler: F) -> Self
@@ -87,7 +86,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["POST"], web::post().to(handler))
+        self.with(&["POST"], web::post().to(held(handler)))
     }
 
     fn put<F, Args>(self, handler: F) -> Self
@@ -96,7 +95,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["PUT"], web::put().to(handler))
+        self.with(&["PUT"], web::put().to(held(handler)))
     }
 
     fn delete<F, Args>(self, handler: F) -> Self
@@ -105,7 +104,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["DELETE"], web::delete().to(handler))
+        self.with(&["DELETE"], web::delete().to(held(handler)))
     }
 
     fn with(mut self, methods: &[&'static str], route: Route) -> Self {
@@ -121,8 +120,24 @@ impl HttpServiceFactory for At {
             let refused = refuse_method(&req, &allowed);
             async move { refused }
         });
-        let resource = self.resource.default_service(refuse);
-        resource.wrap(from_fn(hold_large_answers)).register(config);
+        self.resource.default_service(refuse).register(config);
+    }
+}
+
+/// Adds the holding of large answers to a handler. As a middleware it would take one more boxed
+/// future for each request, of many kilobytes.
+fn held<F, Args>(handler: F) -> impl Handler<(HttpRequest, Args), Output = HttpResponse>
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    move |req: HttpRequest, args: Args| {
+        let handler = handler.clone();
+        async move {
+            let answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
+            hold_large_answer(&req, answer).await
+        }
     }
 }
 

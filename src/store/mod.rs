@@ -125,8 +125,10 @@ pub enum StoreError {
     /// It was not asked: the answer would be computed from too many facts.
     #[error("figures of {facts} facts were not computed")]
     TooExpensive {
-        /// Messages and sessions that it would be computed from.
+        /// Messages or sessions that it would be computed from.
         facts: i64,
+        /// Most of them that an answer is computed from.
+        most: i64,
     },
 }
 
