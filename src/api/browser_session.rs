@@ -75,7 +75,7 @@ pub(super) async fn create(
         Err(problem) => return Err(counted(&state.gate, client, problem)),
     };
     req.extensions_mut().insert(Trusted);
-    // A new token at each sign-in: one that somebody else may know is never taken over.
+    // Always a new token: one that somebody else may know is never adopted.
     let token = SessionToken::generate();
     let now = state.clock.now();
     let key = if state.keyring.is_bootstrap(key) {
@@ -110,7 +110,7 @@ pub(super) async fn show(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     if Credential::of(&req, &state.gate).is_none() {
-        // A page asks before it shows the sign-in: that is no failed attempt.
+        // The page asks at its start: no failed attempt, so it is not counted.
         return Err(missing_credentials());
     }
     let caller = Caller::extract(&req).await?;
@@ -138,17 +138,20 @@ pub(super) async fn delete(
     state.store.delete_browser_session(session.hash).await?;
     state.keyring.forget_session(session.hash);
     tracing::info!(key = caller.key_id().map(tracing::field::display), "browser signed out");
-    let cookie = cookie::clear(state.gate.is_https(req.head())).map_err(Problem::internal)?;
+    let is_https = state.gate.is_https(req.head());
     let mut answer = HttpResponse::NoContent();
-    // Answers that the browser kept: the next one to sign in may see less.
-    answer.insert_header((SET_COOKIE, cookie));
-    answer.insert_header(("Clear-Site-Data", HeaderValue::from_static("\"cache\"")));
+    answer.insert_header((SET_COOKIE, cookie::clear(is_https).map_err(Problem::internal)?));
+    if is_https {
+        // Removes kept answers: the next person to sign in may have fewer rights. Browsers report an
+        // error over plain HTTP.
+        answer.insert_header(("Clear-Site-Data", HeaderValue::from_static("\"cache\"")));
+    }
     Ok(answer.finish())
 }
 
 impl SignIn {
     fn parse(body: &[u8]) -> Result<Self, Problem> {
-        // The error of the parser is left out: it quotes what may be a part of a key.
+        // Without the parser's error, which may quote a part of a key.
         let body: Option<Body> = serde_json::from_slice(body).ok();
         match body {
             Some(Body { key: Some(key), token: None }) => Ok(Self::Key(key)),

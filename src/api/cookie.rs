@@ -4,15 +4,15 @@ use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, InvalidHeaderValue
 
 use crate::store::browser_sessions::SessionToken;
 
-/// Name under HTTPS. By its prefix a browser takes it from this very host over HTTPS alone, so that
-/// neither a sibling domain nor somebody on the network can plant one.
+/// Name under HTTPS. Because of the prefix, a browser accepts it from this exact host over HTTPS only:
+/// neither a sibling domain nor somebody on the network can set one.
 const SECURE_NAME: &str = "__Host-verbatim_session";
-/// Name under plain HTTP, where browsers refuse the prefix.
+/// Name under plain HTTP, where browsers reject the prefix.
 const PLAIN_NAME: &str = "verbatim_session";
 /// Most cookies of a request that are read. Browsers keep 180 of a site at the most.
 const MOST_COOKIES: usize = 200;
 
-/// Returns the token that a request's cookie holds; of several the first.
+/// Returns the token in a request's cookie; the first one if there are several.
 pub(super) fn token(headers: &HeaderMap, is_https: bool) -> Option<SessionToken> {
     let lines = headers.get_all(COOKIE).filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(|line| line.split(';')).take(MOST_COOKIES);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn under_https_a_cookie_that_others_could_have_planted_is_ignored() {
+    fn a_cookie_without_the_prefix_is_ignored_under_https() {
         let token = SessionToken::generate().expose().to_owned();
         let (plain, prefixed) =
             (format!("verbatim_session={token}"), format!("__Host-verbatim_session={token}"));

@@ -14,10 +14,10 @@ use crate::store::StoreError;
 use crate::store::browser_sessions::{BrowserSessionRow, SessionKey, SessionToken};
 use crate::store::keys::KeyHash;
 
-/// Detail of an answer to a cookie whose session is over, or never was.
-const OVER: &str = "This browser session is over. Sign in again.";
+/// Detail of the answer to a cookie whose session has ended or never existed.
+const OVER: &str = "This browser session has ended. Sign in again.";
 
-/// What a request carries to be let in.
+/// Credential of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Credential {
     /// An API key, in a header.
@@ -39,9 +39,9 @@ impl Credential {
 /// A caller whose credential is valid.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
-    /// What its key allows.
+    /// Rights of the key.
     pub(super) grant: Arc<Grant>,
-    /// The session, where it came by a cookie.
+    /// Session of the cookie; `None` for a key in a header.
     pub(super) session: Option<Arc<Session>>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Identity {
 pub(super) struct Session {
     /// Hash of its token.
     pub(super) hash: KeyHash,
-    /// As it is stored.
+    /// Stored row.
     pub(super) row: BrowserSessionRow,
 }
 
@@ -60,11 +60,11 @@ impl Session {
     }
 }
 
-/// Sessions that were found, each believed for as long as a key is.
+/// Cache of sessions, with the lifetimes of the cache of keys.
 #[derive(Clone, Debug)]
 pub(super) struct SessionCache {
     found: Cache<KeyHash, Arc<Session>>,
-    /// For as long as the database does not answer.
+    /// Used while the database does not answer.
     remembered: Cache<KeyHash, Arc<Session>>,
 }
 
@@ -88,13 +88,13 @@ impl SessionCache {
 }
 
 impl Keyring {
-    /// Returns the identity that a credential shows, where that is known without the database.
+    /// Returns the identity that a credential shows, if it is cached.
     pub(super) fn recall(&self, credential: &Credential) -> Option<Result<Identity, Problem>> {
         match credential {
             Credential::Key(key) => self.recall_key(*key).map(|grant| grant.map(of_key)),
             Credential::Session(token) => {
                 let session = self.sessions.found.get(&token.hash())?;
-                // The database may know of a later use.
+                // The database may have a later use.
                 if session.is_over(self.clock.now()) {
                     return None;
                 }
@@ -107,8 +107,8 @@ impl Keyring {
         }
     }
 
-    /// Looks up the identity that a credential shows. To be `wary`, since wrong ones come in numbers,
-    /// is to look for it together with others first, and by itself only where it is there.
+    /// Looks up the identity that a credential shows. With `wary`, for an address that failed often,
+    /// one query checks the credentials of many requests first.
     pub(super) async fn look_up(
         &self,
         credential: &Credential,
@@ -120,7 +120,7 @@ impl Keyring {
         }
     }
 
-    /// Ends a session in this process: it is deleted already.
+    /// Removes a deleted session from the cache.
     pub(super) fn forget_session(&self, hash: KeyHash) {
         self.sessions.forget(hash);
     }
@@ -155,7 +155,7 @@ impl Keyring {
         Ok(Identity { grant, session: Some(session) })
     }
 
-    /// Returns the grant of the settings' key, where one of them is the session's. All are compared.
+    /// Returns the grant of the settings' key, if the session belongs to one of them. Compares all.
     fn settings_grant(&self, token: &SessionToken, row: &BrowserSessionRow) -> Option<Arc<Grant>> {
         let SessionKey::Settings(mac) = row.key else { return None };
         let matches = |found, key: &KeyHash| found | token.mac(*key).matches(&mac);

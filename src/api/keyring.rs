@@ -40,11 +40,11 @@ pub struct Keyring {
     pub(super) clock: Clock,
 }
 
-/// A key as a request shows it.
+/// Key of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PresentedKey {
     pub(super) hash: KeyHash,
-    /// It has the shape of a key that is stored.
+    /// True for the shape of a stored key.
     has_shape: bool,
 }
 
@@ -126,7 +126,7 @@ impl Keyring {
         self.remembered.invalidate_all();
     }
 
-    /// What a key allows, where that is known without asking the database.
+    /// Returns the grant of a key, if it is cached or of the settings.
     pub(super) fn recall_key(&self, key: PresentedKey) -> Option<Result<Arc<Grant>, Problem>> {
         if self.is_bootstrap(key.hash) {
             return Some(Ok(Grant::of_settings()));
@@ -137,13 +137,13 @@ impl Keyring {
         self.recall_stored(key.hash)
     }
 
-    /// What the stored key of this hash allows, where that is known without asking the database.
+    /// Returns the grant of the stored key with this hash, if it is cached.
     pub(super) fn recall_stored(&self, hash: KeyHash) -> Option<Result<Arc<Grant>, Problem>> {
         self.found.get(&hash).map(|grant| self.still_valid(grant))
     }
 
-    /// What a key in the database allows. To be `wary`, since wrong keys come in numbers, is to look
-    /// for it together with others first, and by itself only where it is there.
+    /// Looks up the grant of a key in the database. With `wary`, for an address that failed often, one
+    /// query checks the credentials of many requests first.
     pub(super) async fn look_up_key(
         &self,
         key: PresentedKey,
@@ -155,7 +155,7 @@ impl Keyring {
         self.look_up_stored(key.hash).await
     }
 
-    /// What the stored key of this hash allows.
+    /// Looks up the grant of the stored key with this hash.
     pub(super) async fn look_up_stored(&self, hash: KeyHash) -> Result<Arc<Grant>, Problem> {
         let row = match self.store.find_key(hash).await {
             Ok(row) => row,
@@ -210,7 +210,7 @@ impl Keyring {
     }
 }
 
-/// A cache of what was found, for so long.
+/// Makes a cache whose entries live for `live_for`.
 pub(super) fn cache<T: Send + Sync + 'static>(live_for: Duration) -> Cache<KeyHash, Arc<T>> {
     Cache::builder().max_capacity(MOST_KEYS).time_to_live(live_for).build()
 }
@@ -229,7 +229,7 @@ impl From<KeyRow> for Grant {
     }
 }
 
-/// A key, session or link that is not let in.
+/// Answer to a wrong, revoked or expired credential.
 pub(super) fn refused(detail: &'static str) -> Problem {
     Problem::new(Code::InvalidKey, detail)
 }

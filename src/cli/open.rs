@@ -25,10 +25,10 @@ const FILE_NAME: &str = "open.html";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// URL at which your browser reaches the service [default: the address it listens on]
+    /// URL of the service for your browser [default: the address that it listens on]
     #[arg(long, value_parser = http::parse_url)]
     url: Option<Url>,
-    /// Print the link, and open no browser
+    /// Print the link without opening a browser
     #[arg(long)]
     no_browser: bool,
     #[command(flatten)]
@@ -62,14 +62,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let folder = &settings.database.data_dir;
         let folder = if folder.is_dir() { folder.clone() } else { std::env::temp_dir() };
         if let Err(error) = open(&folder, &link) {
-            note(&format!("No browser was opened: {error:#}. Open the link yourself."));
+            note(&format!("Cannot open a browser: {error:#}. Open the link yourself."));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the link of a token. The token stands behind `#`, which a browser keeps to itself, so that
-/// no log of a server or proxy has it.
+/// Returns the link for a token. A browser does not send the part after `#`, so no log of a server or
+/// proxy contains the token.
 pub(super) fn link(base: &Url, token: &str) -> anyhow::Result<Url> {
     let mut link = base.join("sign-in").context("the URL cannot have a path")?;
     link.set_fragment(Some(&format!("token={token}")));
@@ -86,7 +86,8 @@ fn has_desktop() -> bool {
     cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }
 
-/// Opens a link by a file that leads to it: other accounts can read a command line, and not the file.
+/// Opens a link through a file that redirects to it: other accounts can read a command line, but not
+/// the file.
 fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
     let file = write(folder, link)?;
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
@@ -99,7 +100,7 @@ fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
 
 fn write(folder: &Path, link: &Url) -> anyhow::Result<PathBuf> {
     let path = std::path::absolute(folder.join(FILE_NAME))?;
-    // That of an earlier run, whose link is over.
+    // The file of an earlier run.
     let _ = fs::remove_file(&path);
     let mut file = fs::OpenOptions::new()
         .write(true)
@@ -116,12 +117,12 @@ fn write(folder: &Path, link: &Url) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "for the person who typed, not for what reads our output")]
+#[expect(clippy::print_stderr, reason = "hints for a person, not for a pipe")]
 fn note(text: &str) {
     eprintln!("{text}");
 }

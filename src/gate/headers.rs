@@ -29,7 +29,7 @@ pub fn secure(headers: &mut HeaderMap, is_delivery: bool, strict_transport: bool
         add(headers, CACHE_CONTROL, NO_STORE);
     }
     if headers.get(CACHE_CONTROL).is_some_and(|value| value.as_bytes().starts_with(b"private")) {
-        // A cookie may be what shows who asks.
+        // The answer may depend on the cookie.
         headers.append(VARY, COOKIE);
     }
     if strict_transport {

@@ -38,8 +38,7 @@ use crate::problem::{Code, Problem};
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;
 
-/// Among a request's extensions: one of many that a browser makes for each view of the page. The
-/// log has them at level `debug`.
+/// Among a request's extensions: marks a file of the page, which is logged at level `debug`.
 #[derive(Clone, Copy, Debug)]
 pub struct Routine;
 

@@ -51,12 +51,12 @@ impl Proxies {
         client
     }
 
-    /// Returns true where a listed proxy says in `X-Forwarded-Proto` that the client came by HTTPS.
+    /// Returns true if a listed proxy reports HTTPS in `X-Forwarded-Proto`.
     #[must_use]
     pub fn forward_https(&self, head: &RequestHead) -> bool {
         let is_listed = head.peer_addr.is_some_and(|peer| self.lists(peer.ip().to_canonical()));
         let scheme = head.headers().get(X_FORWARDED_PROTO).map(|value| {
-            // Proxies in a row each add theirs; the first one took the client's connection.
+            // Each proxy appends its own scheme: the first one is the client's.
             value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii()
         });
         is_listed && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))

@@ -1,8 +1,8 @@
-//! Origin of a request, by what the browser says of it, and the scheme that the browser used.
+//! Origin of the page that made a request, and the scheme that its browser used.
 //!
-//! A browser adds a cookie to a request whichever page makes it. Of a page's own scripts it says
-//! `Sec-Fetch-Site: same-origin`, which no page can write; over plain HTTP, and in old browsers, there
-//! is `Origin` alone.
+//! A browser adds a cookie to a request whichever page makes it. It sends `Sec-Fetch-Site:
+//! same-origin` with requests of our own page, and no page can set that header. Over plain HTTP, and
+//! from old browsers, there is only `Origin`.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
@@ -19,12 +19,12 @@ pub enum PageOrigin {
     Same,
     /// Another one.
     Other,
-    /// Not known: the request has neither header, as those of programs.
+    /// Not known: the request has neither header, as from a program.
     Unknown,
 }
 
 impl Gate {
-    /// Returns true where the client came by HTTPS: to this service, or to a listed proxy.
+    /// Returns true if the client uses HTTPS to this service or to a listed proxy.
     #[must_use]
     pub fn is_https(&self, head: &RequestHead) -> bool {
         self.strict_transport || self.proxies.forward_https(head)
@@ -45,8 +45,8 @@ impl Gate {
     }
 }
 
-/// Compares an origin with a host. Of the scheme only the origin tells: a proxy that is not listed
-/// may have taken HTTPS.
+/// Compares an origin with a host, on the scheme of the origin: a proxy that is not listed may
+/// terminate HTTPS.
 fn is_at(origin: &str, host: &str) -> bool {
     let Ok(page) = Url::parse(origin) else { return false };
     if !matches!(page.scheme(), "http" | "https") {

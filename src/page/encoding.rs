@@ -11,7 +11,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// All of them. Of those that a client likes alike, the first is sent.
+    /// All codings. Among equal weights the first one wins.
     pub(super) const ALL: [Self; 3] = [Self::Brotli, Self::Gzip, Self::Identity];
 
     /// Returns its name in `Content-Encoding`.
@@ -23,8 +23,8 @@ impl Coding {
         }
     }
 
-    /// Chooses the coding that a client likes best among those that a file has. A client that likes
-    /// none of them gets the file as it is.
+    /// Chooses the coding with the highest weight among those that a file has; `Identity` if the
+    /// client accepts none of them.
     pub(super) fn choose(headers: &HeaderMap, has: impl Fn(Self) -> bool) -> Self {
         let mut best = (Self::Identity, 0);
         for coding in Self::ALL.into_iter().filter(|coding| has(*coding)) {
@@ -51,12 +51,12 @@ fn weight(headers: &HeaderMap, coding: Coding) -> u32 {
             any = any.or(Some(weight));
         }
     }
-    // Without a word on it, a file as it is will do, after all that the client names.
+    // Unless it is excluded, the plain form is acceptable, with the lowest weight.
     let default = u32::from(coding == Coding::Identity);
     named.or(any).unwrap_or(default)
 }
 
-/// Reads `q=0.8`; a weight that is malformed is none.
+/// Parses `q=0.8`; a malformed weight counts as 0.
 fn thousandths(params: &str) -> u32 {
     let param = params.split(';').find_map(|param| {
         let (name, value) = param.split_once('=')?;

@@ -16,14 +16,14 @@ use super::encoding::Coding;
 
 /// Folder of files whose names hold a hash of their content.
 pub(super) const IMMUTABLE_FOLDER: &str = "assets/";
-/// A year: a file that changes gets another name.
+/// One year: a changed file has another name.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Kept, and compared with the service each time.
+/// A browser keeps it, and asks each time if it is current.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// Bytes of a SHA-256 in a tag: enough that no two files share one.
 const TAG_BYTES: usize = 16;
 
-/// Files by path, without those that hold another one compressed.
+/// Files by path. Compressed forms have no entry of their own.
 pub(super) struct Files(BTreeMap<String, File>);
 
 /// A file.
@@ -41,7 +41,7 @@ struct Coded {
 }
 
 impl Files {
-    /// Groups files: `x.br` and `x.gz` are `x`, compressed.
+    /// Groups files: `x.br` and `x.gz` are compressed forms of `x`.
     pub(super) fn new(all: &BTreeMap<String, Bytes>) -> Self {
         let is_coded = |path: &str| {
             let plain = path.strip_suffix(".br").or_else(|| path.strip_suffix(".gz"));
@@ -78,12 +78,12 @@ impl Files {
 }
 
 impl File {
-    /// Answers in the coding that the client likes best, or says that it has these very bytes.
+    /// Returns the file in the coding that the client prefers, or 304 if it has these bytes.
     pub(super) fn answer(&self, req: &HttpRequest) -> HttpResponse {
         let has = |coding| self.codings.iter().any(|coded| coded.coding == coding);
         let chosen = Coding::choose(req.headers(), has);
         let Some(coded) = self.codings.iter().find(|coded| coded.coding == chosen) else {
-            // Each file is there as it is.
+            // Each file has its plain form.
             return HttpResponse::NotFound().finish();
         };
         let is_known = match IfNoneMatch::parse(req) {

@@ -1,8 +1,7 @@
 //! The web page: files of `web/dist`, built into the binary, and the paths at which it opens.
 //!
-//! The page is a client of the public API like any other. Nothing here depends on who asks, and
-//! nothing is redirected: a browser gets the same `index.html` at each path, and the page reads the
-//! rest of the path itself.
+//! The page is a client of the public API like any other. Its files are the same for everybody, and
+//! nothing is redirected: each path returns `index.html`, and the router of the page reads the path.
 
 mod encoding;
 mod file;
@@ -22,7 +21,7 @@ use crate::gate::Routine;
 use crate::problem::{Code, Problem};
 use file::{Files, IMMUTABLE_FOLDER};
 
-/// What Vite writes: each file, with `.br` and `.gz` beside it where that is smaller.
+/// Output of Vite: each file, with `.br` and `.gz` beside it if that is smaller.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 struct Dist;
@@ -47,8 +46,8 @@ const PATHS: [&str; 14] = [
     "/gallery",
 ];
 
-/// Headers of each file. Scripts and styles come from this origin alone, none is inline, and no other
-/// page shows this one in a frame.
+/// Headers of each file. They allow scripts and styles from this origin only, none inline, and no
+/// frame on another page.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -71,12 +70,12 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static(
             "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), \
-             midi=(), display-capture=(), browsing-topics=()",
+             midi=(), display-capture=()",
         ),
     ),
 ];
 
-/// Files of the page. They are read once, and are the same in every process of this version.
+/// Files of the page, read once.
 static FILES: LazyLock<Files> = LazyLock::new(|| {
     let files = Dist::iter().filter_map(|path| {
         let bytes = match Dist::get(&path)?.data {
@@ -102,7 +101,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     }
 }
 
-/// A path that can be read, and the file there.
+/// Resource that returns a file.
 fn resource(
     path: &str,
     file: impl Fn(&HttpRequest) -> String + Clone + 'static,

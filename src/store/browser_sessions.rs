@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use sqlx::{Connection as _, query, query_as};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 use super::keys::{KeyHash, generate, has_shape};
 use super::{Store, StoreError};
@@ -15,13 +16,16 @@ use super::{Store, StoreError};
 pub const IDLE_LIMIT: TimeDelta = TimeDelta::hours(12);
 /// Longest time that a session lasts.
 pub const LONGEST_SESSION: TimeDelta = TimeDelta::days(7);
-/// Sessions of one key, and of all keys of settings together. Sign-in ends the one that was unused
-/// for longest: 1,000 screens can share a key.
+/// Most sessions of one key, and of all keys of settings together. Sign-in ends the least recently
+/// used one. 1,000 screens can share a key.
 const MOST_BY_KEY: i64 = 1_000;
-/// First characters of each session's token, unlike those of a key: neither passes for the other.
+/// First characters of each session's token. Keys have others, so that neither works as the other.
 const PREFIX: &str = "vbs_";
-/// Lets one sign-in at a time write: two that delete the same rows in different orders deadlock.
+/// Serialises sign-ins: two that delete the same rows in different orders would deadlock.
 const SIGNING_IN: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim browser sessions'))";
+
+/// Bounds the connections that wait for it: they are outside of the pool.
+static SEAT: Semaphore = Semaphore::const_new(1);
 
 /// Token of a browser session: 256 random bits, as text.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +56,7 @@ impl SessionToken {
         KeyHash::of(&self.0)
     }
 
-    /// Returns what ties the session to a key of the settings.
+    /// Returns the MAC that ties the session to a key of the settings.
     #[must_use]
     pub fn mac(&self, key: KeyHash) -> SettingsKeyMac {
         SettingsKeyMac(hmac(self.0.as_bytes(), &key.0))
@@ -135,12 +139,15 @@ struct Row {
 }
 
 impl Store {
-    /// Stores a session, and deletes those that are over or one too many.
+    /// Stores a session. Deletes ended sessions, and the least recently used ones of a key that has too
+    /// many.
     pub async fn insert_browser_session(&self, new: &NewBrowserSession) -> Result<(), StoreError> {
         let (stored, mac) = match &new.key {
             SessionKey::Stored(hash) => (Some(&hash.0[..]), None),
             SessionKey::Settings(mac) => (None, Some(&mac.0[..])),
         };
+        // Never closed, so this is always a permit.
+        let _seat = SEAT.acquire().await;
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql(SIGNING_IN).execute(&mut *transaction).await?;
@@ -213,7 +220,7 @@ impl Store {
             let key = match (hash, mac) {
                 (Some(hash), _) => SessionKey::Stored(KeyHash(hash)),
                 (None, Some(mac)) => SessionKey::Settings(SettingsKeyMac(mac)),
-                // The table's constraints allow no such row.
+                // Excluded by the table's constraints.
                 (None, None) => return None,
             };
             let Row { last_used_at, expires_at, .. } = row;

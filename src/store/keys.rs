@@ -77,7 +77,7 @@ pub fn generate_key() -> String {
     generate(KEY_PREFIX)
 }
 
-/// Makes a text from 256 random bits, after a prefix.
+/// Returns a prefix and 256 random bits as text.
 pub(super) fn generate(prefix: &str) -> String {
     let bytes: [u8; KEY_BYTES] = rand::random();
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
@@ -258,8 +258,7 @@ impl Store {
         Ok(row)
     }
 
-    /// Of these hashes, those of keys that were not revoked, of browser sessions and of sign-in
-    /// links.
+    /// Returns those of these hashes that a valid key, a browser session or a sign-in link has.
     pub async fn find_key_hashes(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
         let wanted: Vec<_> = hashes.iter().map(|hash| hash.0.to_vec()).collect();
         let found = query_scalar!(

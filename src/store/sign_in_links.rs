@@ -1,7 +1,7 @@
 //! One-time links that sign a browser in: their tokens, of which only the SHA-256 is stored.
 //!
-//! Sessions of links belong to a key of their own, which is made with the first link. It has every
-//! scope and a random hash, so nobody can send it; it is listed and revoked like any other key.
+//! Sessions of links belong to a key that is made with the first link. It has every scope and a
+//! random hash, so nobody can send it. It is listed and revoked like any other key.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection as _, query, query_scalar};
@@ -13,7 +13,7 @@ use super::{Store, StoreError};
 
 /// Time within which a link is to be used.
 pub const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(5);
-/// Time for which a link that is over can be told from one that never was.
+/// Time for which an ended link is kept, so that the answer can say why it does not work.
 const REMEMBERED_FOR: TimeDelta = TimeDelta::days(1);
 /// First characters of each link's token.
 const PREFIX: &str = "vbl_";
@@ -35,19 +35,19 @@ pub fn looks_like_link_token(text: &str) -> bool {
 /// Outcome of the use of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
-    /// It was valid, and is used up: the session belongs to the key of this hash.
+    /// Valid, and used up now: the session belongs to the key of this hash.
     ByKey(KeyHash),
-    /// It was used before.
+    /// Used before.
     Used,
-    /// It was not used in time.
+    /// Not used within its lifetime.
     Expired,
-    /// There is no such link.
+    /// Not found.
     Unknown,
 }
 
 impl Store {
-    /// Stores a link that is valid for [`LINK_LIFETIME`]. `key_id` becomes the ID of the key that
-    /// sessions of links belong to, where there is none.
+    /// Stores a link that is valid for [`LINK_LIFETIME`]. Makes the key that sessions of links belong
+    /// to, with the ID `key_id`, if there is none.
     pub async fn insert_sign_in_link(
         &self,
         token: KeyHash,
@@ -107,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Uses a link up, if it is valid.
+    /// Uses up a link, if it is valid.
     pub async fn redeem_sign_in_link(
         &self,
         token: KeyHash,

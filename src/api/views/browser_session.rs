@@ -14,6 +14,7 @@ use crate::store::keys::Scope;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct BrowserSession {
     /// ID of the key that signed in; null for the key of the settings.
+    #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     key_id: Option<Uuid>,
     /// Name of the key; null for the key of the settings.
     #[schema(example = "dashboard")]
