@@ -141,7 +141,7 @@ pub(super) async fn hold_large_answer(req: &HttpRequest, answer: HttpResponse) -
     let state = req.app_data::<web::Data<ApiState>>();
     let (held, watch) = match caller.as_ref().zip(state) {
         Some((caller, state)) => match state.held.hold(caller.key_id(), &bytes) {
-            Ok(held) => (Some(held), Some(Watch::new(req, caller, state, &[]))),
+            Ok(held) => (Some(held), Some(Watch::new(caller, state, &[]))),
             Err(problem) => {
                 let mut refused = HttpResponse::from_error(problem);
                 // Whoever holds too much is not to hold this connection as well.

@@ -9,8 +9,8 @@ use actix_web::{
 
 use super::held::hold_large_answer;
 use super::{
-    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, keys,
-    messages, metrics, openapi, search, sessions, stream, transcript, visits,
+    agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
+    holds, keys, messages, metrics, openapi, search, sessions, stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -50,6 +50,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         )
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
+        .service(
+            at("/v1/browser-session")
+                .get(browser_session::show)
+                .post(browser_session::create)
+                .delete(browser_session::delete),
+        )
         .service(at("/healthz").get(health::alive))
         .service(at("/readyz").get(health::ready))
         .service(at("/metrics").get(metrics::show))

@@ -4,6 +4,7 @@
 mod agent_journal;
 pub mod agents;
 pub mod alerts;
+pub mod browser_sessions;
 pub mod changes;
 pub mod completeness;
 pub mod continuations;
@@ -26,6 +27,7 @@ mod page;
 pub mod readers;
 pub mod search;
 pub mod sessions;
+pub mod sign_in_links;
 mod sqlstate;
 pub mod survey;
 pub mod visits;

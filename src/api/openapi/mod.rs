@@ -22,8 +22,8 @@ pub(super) use shared::{
 };
 
 use crate::api::{
-    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, keys,
-    messages, metrics, search, sessions, stream, transcript, visits,
+    agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
+    holds, keys, messages, metrics, search, sessions, stream, transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -44,6 +44,7 @@ use crate::webhook::handler;
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
         (name = "Keys", description = "Who may ask for what."),
+        (name = "Browser sessions", description = "Sign-in of a browser with a key, for a cookie."),
         (name = "Webhook", description = "The way in."),
         (name = "Service", description = "For machines and their keepers."),
     ),
@@ -86,6 +87,9 @@ use crate::webhook::handler;
         keys::list,
         keys::create,
         keys::revoke,
+        browser_session::create,
+        browser_session::show,
+        browser_session::delete,
         handler::receive,
         health::alive,
         health::ready,
