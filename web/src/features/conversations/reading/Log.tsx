@@ -7,6 +7,7 @@ import { Announcer } from './Announcer';
 import { LogRow } from './LogRow';
 import styles from './Reading.module.css';
 import { estimateHeight, type Row } from './rows';
+import { usePresses } from './use-presses';
 import type { ConversationWindow } from './use-window';
 import { firstPosition, type LoadedWindow } from './window';
 
@@ -24,7 +25,7 @@ interface Props {
 
 /** What was said: draws the rows in sight, loads both ways, follows what is live at the end only. */
 export function Log({ loaded, window, rows, session, message }: Props) {
-  const { conversations } = useTexts();
+  const { common, conversations } = useTexts();
   const scroll = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(640);
   const virtualizer = useVirtualizer({
@@ -40,6 +41,7 @@ export function Log({ loaded, window, rows, session, message }: Props) {
     paddingStart: 12,
     paddingEnd: 24,
   });
+  const presses = usePresses(window);
   const items = virtualizer.getVirtualItems();
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
@@ -84,7 +86,12 @@ export function Log({ loaded, window, rows, session, message }: Props) {
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
       >
-        <div className={styles.rows} style={{ height: virtualizer.getTotalSize() }}>
+        <div
+          role="presentation"
+          onClick={presses.onClick}
+          className={styles.rows}
+          style={{ height: virtualizer.getTotalSize() }}
+        >
           {items.map((item) => {
             const row = rows[item.index];
             return (
@@ -110,6 +117,9 @@ export function Log({ loaded, window, rows, session, message }: Props) {
       </div>
       <LogEnd unseen={unseen} atEnd={atEnd} onEnd={toEnd} />
       <Announcer count={unseen} />
+      <p role="status" className="visually-hidden">
+        {presses.copied ? common.copied : ''}
+      </p>
     </div>
   );
 }
