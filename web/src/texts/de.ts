@@ -1,4 +1,5 @@
 import type { Texts } from './en';
+import { overview, wall } from './overview/de';
 
 /** Every text of the page in German. */
 export const de: Texts = {
@@ -99,9 +100,7 @@ export const de: Texts = {
   conversations: {
     title: 'Gespräche',
   },
-  overview: {
-    title: 'Überblick',
-  },
+  overview,
   deliveries: {
     title: 'Zustellungen',
   },
@@ -120,9 +119,7 @@ export const de: Texts = {
   gallery: {
     title: 'Bausteine',
   },
-  wall: {
-    title: 'Wandanzeige',
-  },
+  wall,
   dateRange: {
     label: 'Zeit',
     any: 'Jederzeit',

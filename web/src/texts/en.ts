@@ -1,3 +1,5 @@
+import { overview, wall } from './overview/en';
+
 /** Every text of the page in English. A section for what all share, then one for each feature. */
 export const en = {
   common: {
@@ -93,9 +95,7 @@ export const en = {
   conversations: {
     title: 'Conversations',
   },
-  overview: {
-    title: 'Overview',
-  },
+  overview,
   deliveries: {
     title: 'Deliveries',
   },
@@ -114,9 +114,7 @@ export const en = {
   gallery: {
     title: 'Components',
   },
-  wall: {
-    title: 'Wall',
-  },
+  wall,
   dateRange: {
     label: 'Time',
     any: 'Any time',
