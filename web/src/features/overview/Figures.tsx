@@ -3,7 +3,7 @@ import { useTexts } from '../../texts';
 import type { Metric, Summary } from '../../api/generated';
 import { useTimeseries } from './api';
 import { numberIn, type AnalyticsQuery, type MetricName } from './query';
-import { groupFigures, mainStat } from './figures';
+import { groupFigures, mainStat, shapeBucket } from './figures';
 import styles from './overview.module.css';
 import { Tile } from './Tile';
 
@@ -53,13 +53,20 @@ function useShapes(catalog: readonly Metric[], query: AnalyticsQuery) {
   const medians = catalog.filter((metric) => mainStat(metric) === 'p50');
   const others = catalog.filter((metric) => mainStat(metric) !== 'p50');
   const names = (metrics: Metric[]) => metrics.map((metric) => metric.name as MetricName);
+  const bucket = shapeBucket(query);
   const ofMedians = useTimeseries({
     query,
+    bucket,
     metrics: names(medians),
     stat: 'p50',
     enabled: medians.length > 0,
   });
-  const ofOthers = useTimeseries({ query, metrics: names(others), enabled: others.length > 0 });
+  const ofOthers = useTimeseries({
+    query,
+    bucket,
+    metrics: names(others),
+    enabled: others.length > 0,
+  });
   return (metric: Metric) => {
     const rows = (mainStat(metric) === 'p50' ? ofMedians : ofOthers).data?.data;
     // What is not over yet would draw a fall that is none.

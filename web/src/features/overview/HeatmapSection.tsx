@@ -9,7 +9,7 @@ import { useFormat, type Format } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { useHeatmap } from './api';
 import { formatValue } from './figures';
-import { busiest, heatRows, hourName, weekdayName, type HeatRow } from './heat';
+import { busiest, heatRows, hourName, hourTick, weekdayName, type HeatRow } from './heat';
 import type { MetricName } from './query';
 import { heatmapSql, type SqlScope } from './sql';
 import { SqlDialog } from './SqlDialog';
@@ -92,7 +92,7 @@ export default function HeatmapSection({
             describedBy={describedBy}
             max={best?.value ?? 0}
             columnLabel={hourRange}
-            columnTick={(hour) => hourName(hour, format.language)}
+            columnTick={(hour) => hourTick(hour, format.language)}
             rows={rows.map((row) => ({
               label: weekdayName(row.weekday, format.language, 'long'),
               short: weekdayName(row.weekday, format.language, 'short'),

@@ -1,7 +1,7 @@
 import { Select } from '../../components/Field';
 import type { Metric } from '../../api/generated';
 import { useTexts } from '../../texts';
-import { GROUPS } from './search';
+import { BUCKETS, GROUPS } from './search';
 import { useMetricTexts, useOverview } from './use-overview';
 import type { ChosenSeries } from './use-series';
 
@@ -15,7 +15,7 @@ export function SeriesControls({
 }) {
   const { overview } = useTexts();
   const textsOf = useMetricTexts();
-  const { change } = useOverview();
+  const { search, change } = useOverview();
   const { metric, stat, group } = chosen;
   const groups = GROUPS.filter((one) => one === 'none' || metric.group_by.some((by) => by === one));
   return (
@@ -51,6 +51,15 @@ export function SeriesControls({
           }}
         />
       )}
+      <Select
+        label={overview.series.bucket}
+        labelHidden
+        value={search.bucket ?? 'auto'}
+        options={BUCKETS.map((one) => ({ value: one, label: overview.series.byBucket[one] }))}
+        onChange={(value) => {
+          change({ bucket: value === 'auto' ? undefined : value });
+        }}
+      />
     </>
   );
 }

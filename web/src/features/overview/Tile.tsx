@@ -35,10 +35,9 @@ export function Tile({ metric, data, values, compared, onOpen }: Props) {
       <span className={styles.tileLabel}>{label}</span>
       <span className={styles.tileValue}>
         {value}
-        <span className={styles.tileStat}>{overview.statShort[stat]}</span>
-      </span>
-      <span className={styles.tileMore}>
-        <More figure={figure} data={data ?? []} metric={metric} />
+        <span className={styles.tileStat}>
+          <More figure={figure} data={data ?? []} metric={metric} />
+        </span>
       </span>
       {compared && (
         <span className={styles.tileChange}>
@@ -60,13 +59,13 @@ function PendingTile({ label, compared }: { label: string; compared: boolean }) 
       <span className={styles.tileValue}>
         <span className={styles.tilePending} />
       </span>
-      <span className={styles.tileMore}>{'\u00a0'}</span>
       {compared && <span className={styles.tileChange}>{'\u00a0'}</span>}
       <span className={styles.tileSpark} />
     </div>
   );
 }
 
+/** What stands beside a figure: the parts of a rate, or which statistic it is and another one. */
 function More({
   figure,
   data,
@@ -81,7 +80,8 @@ function More({
   if (figure.numerator != null && figure.denominator != null) {
     return overview.of(format.count(figure.numerator), format.count(figure.denominator));
   }
+  const stat = overview.statShort[figure.stat];
   const p90 = findFigure(data, metric.name, 'p90');
-  if (p90 === undefined) return '\u00a0';
-  return `${overview.statShort.p90} ${formatValue(p90.value, p90, format)}`;
+  if (p90 === undefined) return stat;
+  return `${stat} · ${overview.statShort.p90} ${formatValue(p90.value, p90, format)}`;
 }

@@ -1,6 +1,7 @@
 import type { Metric, SummaryFigure } from '../../api/generated';
 import type { Format } from '../../format/use-format';
-import type { MetricName } from './query';
+import type { Bucket } from './buckets';
+import type { AnalyticsQuery, MetricName } from './query';
 
 /** Figures that belong together, in the order of the page. Those of the catalogue that are nowhere come last. */
 export const FIGURE_GROUPS = [
@@ -102,4 +103,19 @@ export function changeOf(figure: SummaryFigure): Change {
 function moved(kind: 'fraction' | 'points', by: number): Change {
   if (Math.abs(by) < LEAST_CHANGE) return { kind: 'same' };
   return { kind, up: by > 0, by: Math.abs(by) };
+}
+
+const DAY_MS = 86_400_000;
+/** Longest ranges, in days, whose shape is drawn by hour and by day. */
+const BY_HOUR_DAYS = 3;
+const BY_DAY_DAYS = 120;
+
+/** Returns the buckets of a shape: few enough to be one at the size of a word. */
+export function shapeBucket({ period, from, to }: AnalyticsQuery): Bucket {
+  if (period === 'today' || period === 'yesterday' || period === 'last_24h') return 'hour';
+  if (period === 'this_year') return 'week';
+  if (period !== undefined || from === undefined) return 'day';
+  const days = ((to === undefined ? Date.now() : Date.parse(to)) - Date.parse(from)) / DAY_MS;
+  if (days <= BY_HOUR_DAYS) return 'hour';
+  return days <= BY_DAY_DAYS ? 'day' : 'week';
 }

@@ -4,6 +4,7 @@ const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'satur
 /** 4 January 1970 was a Sunday, so its weekdays start on 5 January. */
 const A_MONDAY = Date.UTC(1970, 0, 5);
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 export interface HeatRow {
   weekday: number;
@@ -32,14 +33,21 @@ export function weekdayName(weekday: number, language: string, style: 'long' | '
   return format.format(A_MONDAY + weekday * DAY_MS);
 }
 
-/** Returns the name of an hour of the clock. */
+/** Returns the short name of an hour of the clock. */
+export function hourTick(hour: number, language: string): string {
+  return new Intl.DateTimeFormat(language, { hour: 'numeric', timeZone: 'UTC' }).format(
+    hour * HOUR_MS,
+  );
+}
+
+/** Returns the time at which an hour of the clock starts. */
 export function hourName(hour: number, language: string): string {
   const format = new Intl.DateTimeFormat(language, {
     hour: 'numeric',
     minute: '2-digit',
     timeZone: 'UTC',
   });
-  return format.format(hour * 3_600_000);
+  return format.format(hour * HOUR_MS);
 }
 
 export interface HeatPlace {

@@ -7,6 +7,8 @@ export const GROUPS = ['none', 'agent', 'source'] as const;
 export type Group = (typeof GROUPS)[number];
 export const TOPS = ['agent', 'room', 'source', 'first_message'] as const;
 export type TopBy = (typeof TOPS)[number];
+export const BUCKETS = ['auto', '15m', 'hour', 'day', 'week', 'month'] as const;
+export type BucketChoice = (typeof BUCKETS)[number];
 /** Hours that "unusual quiet" compares. */
 export const QUIET_HOURS = ['1', '6', '24'] as const;
 
@@ -26,10 +28,11 @@ export interface OverviewSearch {
   compare?: Comparison;
   /** Metric whose definition is open. */
   figure?: string;
-  /** Metric, statistic and groups over time. */
+  /** Metric, statistic, groups and buckets over time. */
   metric?: string;
   stat?: string;
   group?: Group;
+  bucket?: BucketChoice;
   /** Metrics of the heatmap and the distribution. */
   heat?: string;
   dist?: string;
@@ -57,6 +60,7 @@ export function parseOverviewSearch(search: Record<string, unknown>): OverviewSe
     metric: textParam(search, 'metric'),
     stat: textParam(search, 'stat'),
     group: choiceParam(search, 'group', GROUPS),
+    bucket: choiceParam(search, 'bucket', BUCKETS),
     heat: textParam(search, 'heat'),
     dist: textParam(search, 'dist'),
     top: choiceParam(search, 'top', TOPS),

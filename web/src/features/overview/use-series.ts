@@ -28,6 +28,7 @@ export function useChosenSeries(catalog: readonly Metric[]) {
       metrics: [metric.name as MetricName],
       stat,
       group: group === 'none' ? undefined : group,
+      bucket: search.bucket === undefined || search.bucket === 'auto' ? undefined : search.bucket,
     };
     return { metric, stat, group, request };
   }, [catalog, search, query]);
