@@ -13,6 +13,8 @@ export default tseslint.config(
   {
     languageOptions: { globals: { ...globals.browser } },
     rules: {
+      // It warns of the React Compiler, which does not build this page.
+      'react-hooks/incompatible-library': 'off',
       'max-lines': ['error', { max: 200, skipBlankLines: true, skipComments: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       'jsx-a11y/label-has-associated-control': ['error', { assert: 'either', depth: 3 }],

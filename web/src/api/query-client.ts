@@ -5,6 +5,9 @@ const MAX_RETRIES = 2;
 /** What was loaded is shown again without a request for this long. */
 const STALE_AFTER_MS = 10_000;
 
+/** What failed for a reason that may pass is tried again this often. */
+export const RECOVERY_MS = 5_000;
+
 /** Makes the cache of what was read; requests that cannot succeed are not repeated. */
 export function makeQueryClient(): QueryClient {
   return new QueryClient({
@@ -13,6 +16,9 @@ export function makeQueryClient(): QueryClient {
         staleTime: STALE_AFTER_MS,
         retry: (failures, error) => failures < MAX_RETRIES && toApiError(error).transient,
         refetchOnWindowFocus: true,
+        // A view that says that the service is away comes back by itself.
+        refetchInterval: ({ state }) =>
+          state.status === 'error' && toApiError(state.error).transient ? RECOVERY_MS : false,
       },
       mutations: { retry: false },
     },
