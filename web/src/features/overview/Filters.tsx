@@ -51,19 +51,23 @@ export function Filters() {
         }}
       />
       {((sources.data?.length ?? 0) > 1 || search.source !== undefined) && (
-        <NamesFilter
+        <Select
           label={overview.sources}
-          all={overview.allSources}
-          some={(count) => overview.sourceCount(format.count(count))}
-          names={sources.data ?? []}
-          value={search.source ?? []}
+          labelHidden
+          value={search.source ?? ''}
+          options={[
+            { value: '', label: overview.allSources },
+            ...[...new Set([...(sources.data ?? []), search.source ?? ''])]
+              .filter((name) => name !== '')
+              .map((name) => ({ value: name, label: name })),
+          ]}
           onChange={(value) => {
-            change({ source: value });
+            change({ source: value === '' ? undefined : value });
           }}
         />
       )}
       {search.room !== undefined && (
-        <span className={styles.muted}>{overview.rooms(search.room.join(', '))}</span>
+        <span className={styles.muted}>{overview.rooms(search.room)}</span>
       )}
       {filtered !== undefined && (
         <Button

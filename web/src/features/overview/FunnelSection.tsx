@@ -187,8 +187,8 @@ function useFunnel(summary: Summary | undefined) {
       from: summary.from,
       to: summary.to,
       agents: search.agent,
-      source: search.source?.[0],
-      room: search.room?.[0],
+      source: search.source,
+      room: search.room,
     },
     byVisit,
   );

@@ -27,12 +27,11 @@ export function conversationsSearch(
   behind: Behind = {},
 ): ConversationSearch {
   const range = behind.from === undefined ? rangeOf(search) : {};
-  const only = <T>(list: T[] | undefined) => (list?.length === 1 ? list[0] : undefined);
   const all = {
     ...range,
     agent: search.agent,
-    source: only(search.source),
-    room: only(search.room),
+    source: search.source,
+    room: search.room,
     ...behind,
   };
   // The list knows these names; what it cannot filter by yet, it leaves out.

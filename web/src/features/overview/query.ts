@@ -31,8 +31,8 @@ export function analyticsQuery(search: OverviewSearch, zone: string): AnalyticsQ
 export function filtersOf(search: OverviewSearch): AnalyticsQuery {
   return {
     ...(search.agent !== undefined && { agent_id: search.agent }),
-    ...(search.source !== undefined && { source: search.source }),
-    ...(search.room !== undefined && { room_name: search.room }),
+    ...(search.source !== undefined && { source: [search.source] }),
+    ...(search.room !== undefined && { room_name: [search.room] }),
   };
 }
 

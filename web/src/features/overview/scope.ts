@@ -12,7 +12,7 @@ export function scopeOf(
     to: summary.to,
     tz: summary.tz,
     agents: search.agent ?? [],
-    sources: search.source ?? [],
-    rooms: search.room ?? [],
+    sources: search.source === undefined ? [] : [search.source],
+    rooms: search.room === undefined ? [] : [search.room],
   };
 }

@@ -23,8 +23,8 @@ export interface OverviewSearch {
   /** Zone of dates and buckets; the page's own where it is left out. */
   tz?: string;
   agent?: string[];
-  source?: string[];
-  room?: string[];
+  source?: string;
+  room?: string;
   compare?: Comparison;
   /** Metric whose definition is open. */
   figure?: string;
@@ -53,8 +53,8 @@ export function parseOverviewSearch(search: Record<string, unknown>): OverviewSe
     to: isDate(to) ? to : undefined,
     tz: textParam(search, 'tz'),
     agent: listParam(search, 'agent'),
-    source: listParam(search, 'source'),
-    room: listParam(search, 'room'),
+    source: textParam(search, 'source'),
+    room: textParam(search, 'room'),
     compare: choiceParam(search, 'compare', COMPARISONS),
     figure: textParam(search, 'figure'),
     metric: textParam(search, 'metric'),

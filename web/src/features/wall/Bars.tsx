@@ -1,9 +1,9 @@
 import styles from './wall.module.css';
 
 export interface WallBar {
-  label: string;
+  key: string;
+  /** Empty where there is no room for one. */
   tick: string;
-  mark: boolean;
   value: number;
   /** The time that is now. */
   here: boolean;
@@ -25,7 +25,7 @@ export function Bars({ title, bars, format }: Props) {
       <figcaption>{title}</figcaption>
       <div role="img" aria-label={`${title}: ${format(total)}`} className={styles.bars}>
         {bars.map((bar, index) => (
-          <div key={bar.label} className={styles.slot}>
+          <div key={bar.key} className={styles.slot}>
             <span className={styles.barValue}>
               {index === highest || (bar.here && bar.value > 0) ? format(bar.value) : '\u00a0'}
             </span>
@@ -35,7 +35,7 @@ export function Bars({ title, bars, format }: Props) {
                 style={{ height: `${String(max === 0 ? 0 : (bar.value / max) * 100)}%` }}
               />
             </span>
-            <span className={styles.tick}>{bar.mark ? bar.tick : '\u00a0'}</span>
+            <span className={styles.tick}>{bar.tick === '' ? '\u00a0' : bar.tick}</span>
           </div>
         ))}
       </div>

@@ -2,7 +2,8 @@ import { addDays } from '../../components/DateRange/range';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { useSummary, useTimeseries } from '../overview/api';
-import { pointsOf, spansOf, type Bucket } from '../overview/buckets';
+import { spansOf, type Bucket } from '../overview/buckets';
+import { currentSpan, wallTick } from './ticks';
 import { findFigure } from '../overview/figures';
 import { numberIn, type AnalyticsQuery, type Row } from '../overview/query';
 import { useNow } from '../overview/use-now';
@@ -84,22 +85,17 @@ function SessionBars({ title, loaded, now }: SessionBarsProps) {
   const { language, zone, count } = useFormat();
   const rows = loaded?.data ?? [];
   const spans = spansOf(rows);
-  const points = loaded === undefined ? [] : pointsOf(spans, loaded.bucket, { language, zone });
+  const current = currentSpan(spans, now);
   return (
     <Bars
       title={title}
       format={count}
-      bars={points.map((point, index) => ({
-        label: point.label,
-        tick: point.tick,
-        mark: point.mark === true,
+      bars={spans.map((span, index) => ({
+        key: span.start,
+        tick: wallTick(span, loaded?.bucket ?? 'day', index, { language, zone }),
         value: numberIn(rows[index], 'sessions') ?? 0,
-        here: isNow(spans[index], now),
+        here: index === current,
       }))}
     />
   );
-}
-
-function isNow(span: { start: string; end: string } | undefined, now: number): boolean {
-  return span !== undefined && Date.parse(span.start) <= now && now < Date.parse(span.end);
 }

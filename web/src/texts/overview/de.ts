@@ -9,7 +9,6 @@ export const overview: typeof Overview = {
   agentCount: (count) => `${count} Agenten`,
   sources: 'Quellen',
   allSources: 'Alle Quellen',
-  sourceCount: (count) => `${count} Quellen`,
   find: 'Suchen',
   noMatch: 'Nichts passt',
   rooms: (rooms) => `Raum: ${rooms}`,

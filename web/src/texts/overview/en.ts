@@ -7,7 +7,6 @@ export const overview = {
   agentCount: (count: string) => `${count} agents`,
   sources: 'Sources',
   allSources: 'All sources',
-  sourceCount: (count: string) => `${count} sources`,
   find: 'Find',
   noMatch: 'Nothing matches',
   rooms: (rooms: string) => `Room: ${rooms}`,
