@@ -1,4 +1,5 @@
 import type { Texts } from './en';
+import { overview, wall } from './overview/de';
 
 /** Every text of the page in German. */
 export const de: Texts = {
@@ -257,9 +258,7 @@ export const de: Texts = {
         `Nur die ersten ${n} Nachrichten werden gezeigt. Laden Sie das Gespräch herunter, um den Rest zu lesen.`,
     },
   },
-  overview: {
-    title: 'Überblick',
-  },
+  overview,
   deliveries: {
     title: 'Zustellungen',
   },
@@ -278,9 +277,7 @@ export const de: Texts = {
   gallery: {
     title: 'Bausteine',
   },
-  wall: {
-    title: 'Wandanzeige',
-  },
+  wall,
   dateRange: {
     label: 'Zeit',
     any: 'Jederzeit',

@@ -1,3 +1,5 @@
+import { overview, wall } from './overview/en';
+
 /** Every text of the page in English. A section for what all share, then one for each feature. */
 export const en = {
   common: {
@@ -250,9 +252,7 @@ export const en = {
         `Only the first ${n} messages are shown. Download the conversation for the rest.`,
     },
   },
-  overview: {
-    title: 'Overview',
-  },
+  overview,
   deliveries: {
     title: 'Deliveries',
   },
@@ -271,9 +271,7 @@ export const en = {
   gallery: {
     title: 'Components',
   },
-  wall: {
-    title: 'Wall',
-  },
+  wall,
   dateRange: {
     label: 'Time',
     any: 'Any time',

@@ -20,6 +20,9 @@ test('periods are half-open ranges of local dates', () => {
   expect(bounds({ period: 'last_24h' }, '2026-11-30', now)).toEqual({
     from: '2026-11-29T12:00:00.000Z',
   });
+  expect(bounds({ period: 'last_7d' }, '2026-11-30', now)).toEqual({
+    from: '2026-11-23T12:00:00.000Z',
+  });
 });
 
 test('the last day of an own range is in it', () => {

@@ -59,14 +59,15 @@ export function bounds(range: Range, today: string, now: number): Bounds {
       return { from: today };
     case 'yesterday':
       return { from: addDays(today, -1), to: today };
+    // As the service computes figures: multiples of 24 hours up to now.
     case 'last_24h':
-      return { from: new Date(now - DAY_MS).toISOString() };
+      return { from: daysBefore(now, 1) };
     case 'last_7d':
-      return { from: addDays(today, -6) };
+      return { from: daysBefore(now, 7) };
     case 'last_30d':
-      return { from: addDays(today, -29) };
+      return { from: daysBefore(now, 30) };
     case 'last_90d':
-      return { from: addDays(today, -89) };
+      return { from: daysBefore(now, 90) };
     case 'this_week':
       return { from: monday };
     case 'last_week':
@@ -78,4 +79,8 @@ export function bounds(range: Range, today: string, now: number): Bounds {
     case 'this_year':
       return { from: `${today.slice(0, 4)}-01-01` };
   }
+}
+
+function daysBefore(now: number, days: number): string {
+  return new Date(now - days * DAY_MS).toISOString();
 }
