@@ -1,3 +1,4 @@
+import { deliveries } from './de/deliveries';
 import type { Texts } from './en';
 
 /** Every text of the page in German. */
@@ -102,9 +103,7 @@ export const de: Texts = {
   overview: {
     title: 'Überblick',
   },
-  deliveries: {
-    title: 'Zustellungen',
-  },
+  deliveries,
   setup: {
     title: 'Einrichtung',
   },

@@ -1,3 +1,5 @@
+import { deliveries } from './en/deliveries';
+
 /** Every text of the page in English. A section for what all share, then one for each feature. */
 export const en = {
   common: {
@@ -96,9 +98,7 @@ export const en = {
   overview: {
     title: 'Overview',
   },
-  deliveries: {
-    title: 'Deliveries',
-  },
+  deliveries,
   setup: {
     title: 'Set-up',
   },
