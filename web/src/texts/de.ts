@@ -1,4 +1,5 @@
 import { deliveries } from './de/deliveries';
+import { setup } from './de/setup';
 import type { Texts } from './en';
 
 /** Every text of the page in German. */
@@ -104,9 +105,7 @@ export const de: Texts = {
     title: 'Überblick',
   },
   deliveries,
-  setup: {
-    title: 'Einrichtung',
-  },
+  setup,
   health: {
     title: 'Zustand',
   },

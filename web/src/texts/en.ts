@@ -1,4 +1,5 @@
 import { deliveries } from './en/deliveries';
+import { setup } from './en/setup';
 
 /** Every text of the page in English. A section for what all share, then one for each feature. */
 export const en = {
@@ -99,9 +100,7 @@ export const en = {
     title: 'Overview',
   },
   deliveries,
-  setup: {
-    title: 'Set-up',
-  },
+  setup,
   health: {
     title: 'Health',
   },

@@ -39,7 +39,6 @@ export function RetryMany({ filters, onStarted }: Props) {
   return (
     <>
       <Button
-        icon="retry"
         onClick={() => {
           start.reset();
           setOpen(true);

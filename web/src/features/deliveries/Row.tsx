@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { Delivery } from '../../api/generated';
 import { Time } from '../../components/Time';
+import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import styles from './deliveries.module.css';
 import { OutcomeBadge } from './Outcome';
@@ -8,6 +9,8 @@ import { OutcomeBadge } from './Outcome';
 /** One delivery in the list: event, time, outcome, and its agent or the reason. */
 export function Row({ delivery }: { delivery: Delivery }) {
   const { deliveries } = useTexts();
+  const { localDate } = useFormat();
+  const today = localDate(delivery.received_at) === localDate(new Date());
   return (
     <Link
       to="/deliveries/$id"
@@ -19,7 +22,7 @@ export function Row({ delivery }: { delivery: Delivery }) {
     >
       <span className={styles.rowHead}>
         <span className={styles.event}>{delivery.event_type ?? deliveries.noEvent}</span>
-        <Time value={delivery.received_at} />
+        <Time value={delivery.received_at} shape={today ? 'clock' : 'short'} />
       </span>
       <span className={styles.rowDetail}>
         <OutcomeBadge outcome={delivery.outcome} />
