@@ -13,6 +13,8 @@ export default tseslint.config(
   {
     languageOptions: { globals: { ...globals.browser } },
     rules: {
+      // It warns of the React Compiler, which does not build this page.
+      'react-hooks/incompatible-library': 'off',
       'max-lines': ['error', { max: 200, skipBlankLines: true, skipComments: true }],
       // It warns of hooks that the React compiler leaves alone; the page is built without it.
       'react-hooks/incompatible-library': 'off',

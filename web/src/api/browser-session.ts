@@ -5,7 +5,9 @@ export type Scope = 'read' | 'analytics' | 'export' | 'erase' | 'admin';
 
 /** What the signed-in browser may do. */
 export interface BrowserSession {
-  name?: string | null;
+  key_id: string | null;
+  /** null: the key of the service's settings. */
+  key_name: string | null;
   scopes: Scope[];
   agents: string[] | null;
   expires_at: string | null;

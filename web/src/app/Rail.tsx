@@ -20,7 +20,7 @@ export function Rail() {
       <ul>
         {places.map((place) => (
           <li key={place.name}>
-            <Link to={place.path} className={styles.place} activeProps={{ 'aria-current': 'page' }}>
+            <Link to={place.path} className={styles.place}>
               <Icon name={place.icon} />
               <span className={styles.label}>{shell[place.name]}</span>
             </Link>

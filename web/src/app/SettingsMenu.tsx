@@ -45,7 +45,7 @@ export function SettingsMenu({ className, labelClassName, label, places }: Props
         </ul>
         <SettingsFields />
         <a href="/docs">{shell.apiReference}</a>
-        {session?.name != null && <p className={styles.name}>{session.name}</p>}
+        {session?.key_name != null && <p className={styles.name}>{session.key_name}</p>}
         <Button onClick={() => void end()}>{shell.signOut}</Button>
       </div>
     </Popover>

@@ -1,6 +1,7 @@
 import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
 import { Suspense } from 'react';
 import { ErrorNotice } from '../components/Notice';
+import { useLiveConnection } from '../live/use-live';
 import { useTexts } from '../texts';
 import { CommandPalette } from './CommandPalette';
 import { Rail } from './Rail';
@@ -11,10 +12,11 @@ import { useShortcuts } from './use-shortcuts';
 
 /** The frame of every signed-in view: rail, skip link, dialogs that any view may open. */
 export function Shell() {
-  const { session, loading, error, refresh } = useSession();
+  const { session, loading, error, refresh, can } = useSession();
   const { common, shell } = useTexts();
   const { pathname, searchStr } = useLocation();
   useShortcuts();
+  useLiveConnection(can('read'));
 
   if (loading) return <p className="visually-hidden">{common.loading}</p>;
   if (session === null && error !== null) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { duration } from './duration';
 import { bytes, count, percent } from './number';
+import { regional } from './use-format';
 import { clockTime, exactTime, isZone, localDate, relativeTime, shortDateTime } from './time';
 
 const berlin = { language: 'en-GB', zone: 'Europe/Berlin' };
@@ -61,4 +62,9 @@ describe('numbers', () => {
     expect(bytes(1_536_000, 'en')).toBe('1.5 MB');
     expect(bytes(12, 'en')).toBe('12 B');
   });
+});
+
+test('formats are those of the region of the reader', () => {
+  expect(regional('en', ['de-DE', 'en-GB', 'en'])).toBe('en-GB');
+  expect(regional('en', ['fr'])).toBe('en');
 });

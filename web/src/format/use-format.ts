@@ -14,9 +14,15 @@ import {
   type Instant,
 } from './time';
 
+/** Returns the language with the reader's region: English is not written the same everywhere. */
+export function regional(language: string, wanted: readonly string[]): string {
+  return wanted.find((tag) => tag.split('-')[0] === language) ?? language;
+}
+
 /** Returns the formatters for the language and the zone of the page. */
 export function useFormat() {
-  const { language, zone } = useSettings();
+  const { language: chosen, zone } = useSettings();
+  const language = regional(chosen, navigator.languages);
   return useMemo(() => {
     const locale = { language, zone };
     return {
