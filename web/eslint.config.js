@@ -16,8 +16,6 @@ export default tseslint.config(
       // It warns of the React Compiler, which does not build this page.
       'react-hooks/incompatible-library': 'off',
       'max-lines': ['error', { max: 200, skipBlankLines: true, skipComments: true }],
-      // It warns of hooks that the React compiler leaves alone; the page is built without it.
-      'react-hooks/incompatible-library': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
       'jsx-a11y/label-has-associated-control': ['error', { assert: 'either', depth: 3 }],
     },

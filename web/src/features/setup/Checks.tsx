@@ -1,46 +1,43 @@
 import type { Setup, SetupSource } from '../../api/setup';
-import { StatusDot, type Tone } from '../../components/Badge';
+import type { Tone } from '../../components/Badge';
+import { StatusList } from '../../components/StatusList';
 import { useFormat, type Format } from '../../format/use-format';
 import { useNow } from '../../format/use-now';
 import { useTexts, type Texts } from '../../texts';
 import { lastRefusal, sourceChecks, type Check, type CheckStatus } from './checks';
-import styles from './setup.module.css';
 
-const TONES: Record<CheckStatus, Tone> = { ok: 'success', warn: 'warning', fail: 'danger' };
+export const CHECK_TONES: Record<CheckStatus, Tone> = {
+  ok: 'success',
+  warn: 'warning',
+  fail: 'danger',
+};
 
 /** Does the source work? Each check in a line, with what to do where it fails. */
 export function Checks({ source, setup }: { source: SetupSource; setup: Setup }) {
   const texts = useTexts().setup;
   const format = useFormat();
   useNow(1_000);
-  return (
-    <ul className={styles.checks}>
-      {sourceChecks(source, setup).map((check) => (
-        <li key={check.name}>
-          <StatusDot tone={TONES[check.status]} label={texts.status[check.status]} labelHidden />
-          <div>
-            <p>{headline(check, source, texts, format)}</p>
-            {check.advice !== undefined && (
-              <p className={styles.muted}>{advice(check, source, setup, texts, format)}</p>
-            )}
-          </div>
-        </li>
-      ))}
-    </ul>
-  );
+  const items = sourceChecks(source, setup).map((check) => ({
+    key: check.name,
+    tone: CHECK_TONES[check.status],
+    status: texts.status[check.status],
+    text: headline(check, source, texts, format),
+    help: advice(check, source, setup, texts, format),
+  }));
+  return <StatusList items={items} />;
 }
 
 function headline(
-  check: Check,
-  source: SetupSource,
+  { name, status }: Check,
+  { last_delivery_at: last, last_test_at: test }: SetupSource,
   texts: Texts['setup'],
   format: Format,
 ): string {
-  if (check.name !== 'receiving') return texts.checks[check.name];
-  const last = source.last_delivery_at;
-  return typeof last === 'string'
-    ? texts.lastDelivery(format.relativeTime(last))
-    : texts.noDelivery;
+  if (status !== 'ok') return texts.problems[name];
+  if (name !== 'receiving' || typeof last !== 'string') return texts.checks[name];
+  const tested =
+    typeof test === 'string' ? texts.lastTest(format.relativeTime(test)) : texts.noTest;
+  return `${texts.lastDelivery(format.relativeTime(last))} · ${tested}`;
 }
 
 function advice(
@@ -57,16 +54,13 @@ function advice(
       return texts.noDeliveryHelp;
     case 'refused': {
       const count = refusals.reduce((sum, one) => sum + one.count, 0);
-      return texts.advice.refused(
-        format.count(count),
-        format.relativeTime(lastRefusal(refusals) ?? Date.now()),
-      );
+      const last = format.relativeTime(lastRefusal(refusals) ?? Date.now());
+      return texts.advice.refused(format.count(count), last);
     }
-    case 'unknownName':
-      return texts.advice.unknownName(
-        format.count(unknown_source?.count ?? 0),
-        format.relativeTime(unknown_source?.last_at ?? Date.now()),
-      );
+    case 'unknownName': {
+      const last = format.relativeTime(unknown_source?.last_at ?? Date.now());
+      return texts.advice.unknownName(format.count(unknown_source?.count ?? 0), last);
+    }
     default:
       return texts.advice[name];
   }

@@ -45,6 +45,7 @@ export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
           columns={columns}
           rows={refusals}
           rowKey={({ reason }) => reason}
+          stacked
         />
       )}
     </section>

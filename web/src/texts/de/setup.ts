@@ -6,7 +6,6 @@ export const setup: Texts['setup'] = {
   sources: 'Quelle',
   state: 'Funktioniert es?',
   lastDelivery: (age) => `Letzte echte Zustellung ${age}`,
-  noDelivery: 'Noch keine echte Zustellung',
   noDeliveryHelp:
     'Tragen Sie die URL unten bei bitHuman ein und drücken Sie dort „Test“, oder senden Sie von dieser Seite eine Testzustellung.',
   lastTest: (age) => `Letzter Test ${age}`,
@@ -20,6 +19,15 @@ export const setup: Texts['setup'] = {
     inbox: 'Zustellungen können aufbewahrt werden',
     database: 'Zustellungen erreichen die Datenbank',
   },
+  problems: {
+    receiving: 'Noch keine echte Zustellung',
+    address: 'Der Absender kann diese Adresse nicht benutzen',
+    credentials: 'Jeder könnte Zustellungen senden',
+    refusals: 'Zustellungen werden abgewiesen',
+    names: 'Zustellungen gehen an einen Namen, den keine Quelle hat',
+    inbox: 'Zustellungen können nicht aufbewahrt werden',
+    database: 'Zustellungen erreichen die Datenbank nicht',
+  },
   status: { ok: 'funktioniert', warn: 'bitte ansehen', fail: 'funktioniert nicht' },
   advice: {
     addressLocal:
@@ -29,7 +37,7 @@ export const setup: Texts['setup'] = {
     addressUnknown:
       'Die Anfrage nach dieser Seite nannte keinen Host. Die URL ist Ihre öffentliche Adresse, gefolgt vom Pfad unten.',
     refused: (count, age) =>
-      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Tabelle unten sagt, warum.`,
+      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Tabelle auf dieser Seite sagt, warum.`,
     unknownName: (count, age) =>
       `${count} Zustellungen gingen an einen Namen, den keine Quelle hat, die letzte ${age}. Vergleichen Sie die URL beim Absender mit den Pfaden hier.`,
     inbox:

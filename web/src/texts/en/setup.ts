@@ -4,7 +4,6 @@ export const setup = {
   sources: 'Source',
   state: 'Does it work?',
   lastDelivery: (age: string) => `Last real delivery ${age}`,
-  noDelivery: 'No real delivery yet',
   noDeliveryHelp:
     'Enter the URL below at bitHuman and press Test there, or send a test delivery from this page.',
   lastTest: (age: string) => `Last test ${age}`,
@@ -18,6 +17,15 @@ export const setup = {
     inbox: 'Deliveries can be kept',
     database: 'Deliveries reach the database',
   },
+  problems: {
+    receiving: 'No real delivery yet',
+    address: 'The sender cannot use this address',
+    credentials: 'Anybody could send deliveries',
+    refusals: 'Deliveries are refused',
+    names: 'Deliveries go to a name that no source has',
+    inbox: 'Deliveries cannot be kept',
+    database: 'Deliveries do not reach the database',
+  },
   status: { ok: 'works', warn: 'look at this', fail: 'does not work' },
   advice: {
     addressLocal:
@@ -27,7 +35,7 @@ export const setup = {
     addressUnknown:
       'The request for this page named no host. The URL is your public address, followed by the path below.',
     refused: (count: string, age: string) =>
-      `${count} refused in the last 24 hours, the last one ${age}. The table below says why.`,
+      `${count} refused in the last 24 hours, the last one ${age}. The table on this page says why.`,
     unknownName: (count: string, age: string) =>
       `${count} deliveries went to a name that no source has, the last one ${age}. Compare the URL at the sender with the paths here.`,
     inbox:
