@@ -1,4 +1,5 @@
 import { deliveries } from './de/deliveries';
+import { health } from './de/health';
 import { setup } from './de/setup';
 import type { Texts } from './en';
 
@@ -264,9 +265,7 @@ export const de: Texts = {
   },
   deliveries,
   setup,
-  health: {
-    title: 'Zustand',
-  },
+  health,
   keys: {
     title: 'Schlüssel',
   },

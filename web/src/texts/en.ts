@@ -1,4 +1,5 @@
 import { deliveries } from './en/deliveries';
+import { health } from './en/health';
 import { setup } from './en/setup';
 
 /** Every text of the page in English. A section for what all share, then one for each feature. */
@@ -258,9 +259,7 @@ export const en = {
   },
   deliveries,
   setup,
-  health: {
-    title: 'Health',
-  },
+  health,
   keys: {
     title: 'Keys',
   },

@@ -1,7 +1,7 @@
-import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { getDeliveries } from '../../api/generated';
 import { queryKeys } from '../../api/keys';
+import { usePages } from '../../api/use-pages';
 import { useFormat } from '../../format/use-format';
 import { useNow } from '../../format/use-now';
 import { deliveryFilters, type DeliveriesSearch, type DeliveryFilters } from './search';
@@ -30,18 +30,12 @@ export function useFilters(): DeliveryFilters {
   return deliveryFilters(search, { zone, today: localDate(now), now });
 }
 
-/** Loads deliveries page by page; the first page is kept up to date while it is the only one. */
+/** Loads deliveries page by page. */
 export function useDeliveries(filters: DeliveryFilters) {
-  const query = useInfiniteQuery({
+  return usePages({
     queryKey: queryKeys.deliveryList(filters),
-    queryFn: async ({ pageParam, signal }) => {
-      const page = { limit: PAGE_ROWS, ...(pageParam !== null && { cursor: pageParam }) };
-      return (await getDeliveries({ query: { ...filters, ...page }, signal })).data;
-    },
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => (last.has_more ? last.next_cursor : null),
-    placeholderData: keepPreviousData,
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : REFRESH_MS),
+    load: async (page, signal) =>
+      (await getDeliveries({ query: { ...filters, ...page, limit: PAGE_ROWS }, signal })).data,
+    refreshMs: REFRESH_MS,
   });
-  return { query, rows: query.data?.pages.flatMap((page) => page.data) ?? [] };
 }
