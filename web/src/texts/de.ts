@@ -1,4 +1,5 @@
 import { deliveries } from './de/deliveries';
+import { keys } from './de/keys';
 import { health } from './de/health';
 import { setup } from './de/setup';
 import type { Texts } from './en';
@@ -266,9 +267,7 @@ export const de: Texts = {
   deliveries,
   setup,
   health,
-  keys: {
-    title: 'Schlüssel',
-  },
+  keys,
   retention: {
     title: 'Behalten und löschen',
   },

@@ -1,4 +1,5 @@
 import { deliveries } from './en/deliveries';
+import { keys } from './en/keys';
 import { health } from './en/health';
 import { setup } from './en/setup';
 
@@ -260,9 +261,7 @@ export const en = {
   deliveries,
   setup,
   health,
-  keys: {
-    title: 'Keys',
-  },
+  keys,
   retention: {
     title: 'Keep and erase',
   },
