@@ -1,4 +1,5 @@
 import { deliveries } from './de/deliveries';
+import { retention } from './de/retention';
 import { keys } from './de/keys';
 import { health } from './de/health';
 import { setup } from './de/setup';
@@ -268,9 +269,7 @@ export const de: Texts = {
   setup,
   health,
   keys,
-  retention: {
-    title: 'Behalten und löschen',
-  },
+  retention,
   gallery: {
     title: 'Bausteine',
   },

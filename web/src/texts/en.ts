@@ -1,4 +1,5 @@
 import { deliveries } from './en/deliveries';
+import { retention } from './en/retention';
 import { keys } from './en/keys';
 import { health } from './en/health';
 import { setup } from './en/setup';
@@ -262,9 +263,7 @@ export const en = {
   setup,
   health,
   keys,
-  retention: {
-    title: 'Keep and erase',
-  },
+  retention,
   gallery: {
     title: 'Components',
   },

@@ -7,6 +7,8 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   /** Figures stand at the end. */
   numeric?: boolean;
+  /** The header is for screen readers alone, as above buttons. */
+  headerHidden?: boolean;
 }
 
 interface Props<Row> {
@@ -44,7 +46,9 @@ export function Table<Row>({
                 scope="col"
                 className={column.numeric === true ? styles.numeric : undefined}
               >
-                {column.header}
+                <span className={column.headerHidden === true ? 'visually-hidden' : undefined}>
+                  {column.header}
+                </span>
               </th>
             ))}
           </tr>
@@ -55,7 +59,7 @@ export function Table<Row>({
               {columns.map((column) => (
                 <td
                   key={column.key}
-                  data-label={column.header}
+                  data-label={column.headerHidden === true ? '' : column.header}
                   className={[styles.cell, column.numeric === true && styles.numeric]
                     .filter(Boolean)
                     .join(' ')}

@@ -39,7 +39,8 @@ export function KeyTable({ rows }: { rows: readonly Key[] }) {
     },
     {
       key: 'revoke',
-      header: '',
+      header: keys.revoke,
+      headerHidden: true,
       cell: (key) => keyState(key, now) === 'active' && <RevokeKey value={key} />,
     },
   ];
