@@ -43,7 +43,10 @@ const conversation = createRoute({
   getParentRoute: () => conversations,
   path: '$id',
   validateSearch: parseMessageSearch,
-  component: lazyRouteComponent(() => import('../features/conversations'), 'ConversationPane'),
+  component: lazyRouteComponent(
+    () => import('../features/conversations/reading'),
+    'ConversationPane',
+  ),
 });
 const print = createRoute({
   getParentRoute: () => shell,

@@ -8,6 +8,7 @@ import {
   type Scope,
 } from '../api/browser-session';
 import { queryKeys } from '../api/keys';
+import { RECOVERY_MS } from '../api/query-client';
 import { onUnauthorized } from '../api/unauthorized';
 
 interface SessionState {
@@ -42,7 +43,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     queryKey: queryKeys.session,
     queryFn: ({ signal }) => fetchSession(signal),
     staleTime: CHECK_EVERY_MS,
-    refetchInterval: CHECK_EVERY_MS,
+    refetchInterval: ({ state }) => (state.status === 'error' ? RECOVERY_MS : CHECK_EVERY_MS),
   });
   const session = query.data ?? null;
 

@@ -12,13 +12,14 @@ export type LiveStatus = 'off' | 'connecting' | 'open' | 'retrying';
 
 export const EVENT_NAMES = ['message', 'session', 'erasure', 'gap'] as const;
 
-/** Parses the data of an event; null where it is none of those above. */
+/** Parses the data of an event, which is the thing itself; null where it is none of those above. */
 export function parseEvent(name: string, data: string): LiveEvent | null {
   if (name === 'gap') return { type: 'gap' };
+  if (!EVENT_NAMES.some((one) => one === name)) return null;
   try {
-    const value = JSON.parse(data) as Record<string, unknown>;
-    const known = EVENT_NAMES.some((one) => one === name) && typeof value[name] === 'object';
-    return known ? ({ type: name, [name]: value[name] } as unknown as LiveEvent) : null;
+    const value: unknown = JSON.parse(data);
+    const isObject = typeof value === 'object' && value !== null;
+    return isObject ? ({ type: name, [name]: value } as unknown as LiveEvent) : null;
   } catch {
     return null;
   }

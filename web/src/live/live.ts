@@ -9,7 +9,7 @@ const NAME = 'verbatim.live';
 /** What the tabs of a browser say to each other. */
 type Note =
   | { kind: 'event'; event: LiveEvent; id: string }
-  | { kind: 'status'; status: LiveStatus }
+  | { kind: 'status'; status: LiveStatus; id: string | null }
   | { kind: 'hello' };
 
 type EventListener = (event: LiveEvent) => void;
@@ -61,15 +61,16 @@ class Live {
 
   private async lead(signal: AbortSignal): Promise<void> {
     this.leading = true;
+    // The tab before had the stream, and nobody knows where it was: something may have been missed.
+    if (this.status === 'open' && this.lastId === null) this.pass({ type: 'gap' }, '');
     await stayConnected(signal, {
       lastId: () => this.lastId,
       onEvent: (event, id) => {
-        this.send({ kind: 'event', event, id });
-        this.emit(event, id);
+        this.pass(event, id);
       },
       onStatus: (status) => {
-        this.send({ kind: 'status', status });
         this.setStatus(status);
+        this.sendStatus();
       },
       mayRetry: async () => {
         const session = await fetchSession().catch(() => undefined);
@@ -82,8 +83,19 @@ class Live {
 
   private receive(note: Note): void {
     if (note.kind === 'event') this.emit(note.event, note.id);
-    else if (note.kind === 'status') this.setStatus(note.status);
-    else if (this.leading) this.send({ kind: 'status', status: this.status });
+    else if (note.kind === 'status') {
+      this.lastId = note.id ?? this.lastId;
+      this.setStatus(note.status);
+    } else if (this.leading) this.sendStatus();
+  }
+
+  private pass(event: LiveEvent, id: string): void {
+    this.send({ kind: 'event', event, id });
+    this.emit(event, id);
+  }
+
+  private sendStatus(): void {
+    this.send({ kind: 'status', status: this.status, id: this.lastId });
   }
 
   private emit(event: LiveEvent, id: string): void {

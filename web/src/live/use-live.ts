@@ -26,3 +26,23 @@ export function useLiveEvents(listener: (event: LiveEvent) => void): void {
 export function useLiveStatus(): LiveStatus {
   return useSyncExternalStore(live.onStatus, live.currentStatus);
 }
+
+/** Calls `listener` when the stream is back after it had been away. */
+export function useReconnected(listener: () => void): void {
+  const latest = useRef(listener);
+  const before = useRef<LiveStatus>('off');
+  useEffect(() => {
+    latest.current = listener;
+  });
+  useEffect(
+    () =>
+      live.onStatus(() => {
+        const status = live.currentStatus();
+        if (status === 'retrying') before.current = 'retrying';
+        if (status !== 'open') return;
+        if (before.current === 'retrying') latest.current();
+        before.current = 'open';
+      }),
+    [],
+  );
+}

@@ -9,8 +9,6 @@ import { MatchList } from './list/MatchList';
 import { SessionList } from './list/SessionList';
 import { parseConversationSearch } from './search';
 
-export { ConversationPane } from './reading/Pane';
-
 /** The list and the reading pane: side by side from 1,000 px, one at a time below. */
 export default function ConversationsView() {
   return (

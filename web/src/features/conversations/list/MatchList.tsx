@@ -10,6 +10,7 @@ import { useClock } from '../clock';
 import { matchesQuery, type ConversationSearch } from '../search';
 import styles from './List.module.css';
 import { MatchRow } from './MatchRow';
+import { useStep } from './use-step';
 import { VirtualList } from './VirtualList';
 
 /** The messages that a text is found in, best first. */
@@ -26,6 +27,8 @@ export function MatchList({ search }: { search: ConversationSearch }) {
   const matches = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
   const { message } = useSearch({ strict: false });
   const first = list.data?.pages[0];
+  const selected = matches.findIndex((match) => match.message.id === message);
+  useStep(matches, selected, (match) => ({ id: match.session.id, message: match.message.id }));
 
   if (list.isPending) return <Skeleton rows={6} height={56} />;
   if (first === undefined) {
@@ -47,7 +50,7 @@ export function MatchList({ search }: { search: ConversationSearch }) {
         loadingMore={list.isFetchingNextPage}
         onMore={() => void list.fetchNextPage()}
         endText={conversations.endOfHits}
-        selected={matches.findIndex((match) => match.message.id === message)}
+        selected={selected}
       />
     </>
   );

@@ -1,6 +1,7 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { useRef } from 'react';
-import { useCommand } from '../../../app/commands';
+import { useState } from 'react';
+import { toApiError } from '../../../api/error';
+import { outageOf } from '../../../api/outage';
 import { useSession } from '../../../app/session';
 import { Button } from '../../../components/Button';
 import { ErrorNotice, Notice, StaleNotice } from '../../../components/Notice';
@@ -11,6 +12,7 @@ import type { ConversationSearch } from '../search';
 import styles from './List.module.css';
 import { SessionRow } from './SessionRow';
 import { useSessions } from './use-sessions';
+import { useStep } from './use-step';
 import { VirtualList } from './VirtualList';
 
 /** The conversations that the filters let through, latest activity first. */
@@ -19,14 +21,11 @@ export function SessionList({ search }: { search: ConversationSearch }) {
   const list = useSessions(search, true);
   const { id } = useParams({ strict: false });
   const selected = list.sessions.findIndex((session) => session.id === id);
-  const atTop = useRef(true);
-  useStep(
-    list.sessions.map((session) => session.id),
-    selected,
-  );
+  const [atTop, setAtTop] = useState(true);
+  useStep(list.sessions, selected, (session) => ({ id: session.id, message: undefined }));
   useLiveEvents((event) => {
     // Whoever looks at the top sees what is new; whoever has scrolled is not disturbed.
-    if (event.type === 'session' && atTop.current) list.refreshSoon();
+    if (event.type === 'session' && atTop) list.refreshSoon();
   });
 
   if (list.isPending) return <Skeleton rows={10} height={44} />;
@@ -35,10 +34,10 @@ export function SessionList({ search }: { search: ConversationSearch }) {
   }
   return (
     <>
-      {list.error !== null && !list.isFetching && (
+      {list.error !== null && outageOf(toApiError(list.error)) === null && (
         <StaleNotice since={list.dataUpdatedAt} error={list.error} />
       )}
-      {list.newer > 0 && (
+      {list.newer > 0 && !atTop && (
         <button type="button" className={styles.newer} onClick={() => void list.refresh()}>
           {conversations.newer(list.newer)}
         </button>
@@ -56,7 +55,7 @@ export function SessionList({ search }: { search: ConversationSearch }) {
           onMore={() => void list.fetchNextPage()}
           endText={conversations.endOfList}
           selected={selected}
-          onTop={(top) => (atTop.current = top)}
+          onTop={setAtTop}
         />
       )}
     </>
@@ -81,24 +80,4 @@ function Empty({ filtered }: { filtered: boolean }) {
       {can('admin') && <Link to="/setup">{conversations.emptyNext}</Link>}
     </Notice>
   );
-}
-
-/** Goes to the next and the previous conversation by `j` and `k`. */
-function useStep(ids: readonly string[], selected: number): void {
-  const navigate = useNavigate();
-  const step = (by: number) => {
-    const id = ids[Math.max(0, Math.min(ids.length - 1, selected + by))];
-    if (id === undefined) return;
-    void navigate({
-      to: '/conversations/$id',
-      params: { id },
-      search: (previous) => ({ ...previous, message: undefined }),
-    });
-  };
-  useCommand('next', () => {
-    step(1);
-  });
-  useCommand('previous', () => {
-    step(-1);
-  });
 }

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQueryClient, type InfiniteData } from '@tanstack/r
 import { useCallback, useMemo, useRef, useState } from 'react';
 import type { Session } from '../../../api/generated';
 import { queryKeys } from '../../../api/keys';
-import { useLiveEvents } from '../../../live/use-live';
+import { useLiveEvents, useReconnected } from '../../../live/use-live';
 import { fetchSessions, type ListedSession, type Page } from '../api';
 import { useClock } from '../clock';
 import { sessionsQuery, type ConversationSearch } from '../search';
@@ -54,5 +54,6 @@ export function useSessions(search: ConversationSearch, enabled: boolean) {
     if (event.type === 'session') onSession(event.session);
     else if (event.type === 'erasure' || event.type === 'gap') refreshSoon();
   });
+  useReconnected(refreshSoon);
   return { ...result, sessions, newer: newer.size, refresh, refreshSoon };
 }

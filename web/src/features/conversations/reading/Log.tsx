@@ -1,12 +1,12 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Session } from '../../../api/generated';
-import { useLiveStatus } from '../../../live/use-live';
 import { useTexts } from '../../../texts';
 import { Announcer } from './Announcer';
 import { LogRow } from './LogRow';
 import styles from './Reading.module.css';
 import { estimateHeight, type Row } from './rows';
+import { usePresses } from './use-presses';
 import type { ConversationWindow } from './use-window';
 import { firstPosition, type LoadedWindow } from './window';
 
@@ -24,7 +24,7 @@ interface Props {
 
 /** What was said: draws the rows in sight, loads both ways, follows what is live at the end only. */
 export function Log({ loaded, window, rows, session, message }: Props) {
-  const { conversations } = useTexts();
+  const { common, conversations } = useTexts();
   const scroll = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(640);
   const virtualizer = useVirtualizer({
@@ -40,6 +40,7 @@ export function Log({ loaded, window, rows, session, message }: Props) {
     paddingStart: 12,
     paddingEnd: 24,
   });
+  const presses = usePresses(window);
   const items = virtualizer.getVirtualItems();
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
@@ -84,7 +85,12 @@ export function Log({ loaded, window, rows, session, message }: Props) {
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
       >
-        <div className={styles.rows} style={{ height: virtualizer.getTotalSize() }}>
+        <div
+          role="presentation"
+          onClick={presses.onClick}
+          className={styles.rows}
+          style={{ height: virtualizer.getTotalSize() }}
+        >
           {items.map((item) => {
             const row = rows[item.index];
             return (
@@ -108,34 +114,26 @@ export function Log({ loaded, window, rows, session, message }: Props) {
           })}
         </div>
       </div>
-      <LogEnd unseen={unseen} atEnd={atEnd} onEnd={toEnd} />
+      {!atEnd && <ToEnd unseen={unseen} onEnd={toEnd} />}
       <Announcer count={unseen} />
+      <p role="status" className="visually-hidden">
+        {presses.copied ? common.copied : ''}
+      </p>
     </div>
   );
 }
 
 interface EndProps {
   unseen: number;
-  atEnd: boolean;
   onEnd: () => void;
 }
 
-/** Below the log: how many messages are new, and how the live connection stands. */
-function LogEnd({ unseen, atEnd, onEnd }: EndProps) {
+/** Leads to the newest message, and says how many are new. */
+function ToEnd({ unseen, onEnd }: EndProps) {
   const { conversations } = useTexts();
-  const status = useLiveStatus();
   return (
-    <>
-      {status === 'retrying' && (
-        <p role="status" className={styles.strip}>
-          {conversations.reading.retrying}
-        </p>
-      )}
-      {!atEnd && (
-        <button type="button" className={styles.toEnd} data-new={unseen > 0} onClick={onEnd}>
-          {unseen > 0 ? conversations.reading.newMessages(unseen) : conversations.reading.toEnd} ↓
-        </button>
-      )}
-    </>
+    <button type="button" className={styles.toEnd} data-new={unseen > 0} onClick={onEnd}>
+      {unseen > 0 ? conversations.reading.newMessages(unseen) : conversations.reading.toEnd} ↓
+    </button>
   );
 }

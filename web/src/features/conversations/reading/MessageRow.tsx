@@ -1,8 +1,7 @@
-import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { Message } from '../../../api/generated';
 import { Badge } from '../../../components/Badge';
-import { CopyButton } from '../../../components/CopyButton';
+import { Icon } from '../../../components/Icon';
 import { Time } from '../../../components/Time';
 import { useFormat } from '../../../format/use-format';
 import { useTexts } from '../../../texts';
@@ -48,20 +47,24 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           {message.undated === true && <Note label={texts.undated} help={texts.undatedHelp} />}
         </div>
         <span className={styles.aside}>
-          <Link
-            to="/conversations/$id"
-            from="/conversations/$id"
-            params={(previous) => previous}
-            search={(previous) => ({ ...previous, message: message.id })}
-            replace
+          {/* Hundreds of rows come and go as one scrolls: the log handles the presses for all. */}
+          <a
+            href={`?message=${message.id}`}
+            data-link={message.id}
             className={styles.permalink}
             aria-label={texts.linkTo(format.clockTime(message.timestamp))}
           >
             <Time value={message.timestamp} shape="clock" />
-          </Link>
-          <span className={styles.tools}>
-            <CopyButton text={message.message} label={texts.copyMessage} iconOnly />
-          </span>
+          </a>
+          <button
+            type="button"
+            data-copy={message.id}
+            className={styles.copy}
+            aria-label={texts.copyMessage}
+            title={texts.copyMessage}
+          >
+            <Icon name="copy" size={14} />
+          </button>
         </span>
       </div>
     </article>

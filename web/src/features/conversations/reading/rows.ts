@@ -113,4 +113,4 @@ export function estimateHeight(row: Row | undefined, width: number): number {
 }
 
 /** A longer message shows this much until it is opened. */
-export const SHOWN_CHARACTERS = 4_000;
+export const SHOWN_CHARACTERS = 2_000;
