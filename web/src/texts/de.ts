@@ -1,4 +1,5 @@
 import { deliveries } from './de/deliveries';
+import { gallery } from './de/gallery';
 import { retention } from './de/retention';
 import { keys } from './de/keys';
 import { health } from './de/health';
@@ -270,9 +271,7 @@ export const de: Texts = {
   health,
   keys,
   retention,
-  gallery: {
-    title: 'Bausteine',
-  },
+  gallery,
   wall: {
     title: 'Wandanzeige',
   },

@@ -1,4 +1,5 @@
 import { deliveries } from './en/deliveries';
+import { gallery } from './en/gallery';
 import { retention } from './en/retention';
 import { keys } from './en/keys';
 import { health } from './en/health';
@@ -264,9 +265,7 @@ export const en = {
   health,
   keys,
   retention,
-  gallery: {
-    title: 'Components',
-  },
+  gallery,
   wall: {
     title: 'Wall',
   },

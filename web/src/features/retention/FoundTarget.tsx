@@ -65,41 +65,35 @@ export function FoundTarget({ target, onChoose }: Props) {
 function FoundFacts({ found }: { found: Found }) {
   const { retention } = useTexts();
   const format = useFormat();
-  if (found.kind === 'agent') {
-    const { agent_id, session_count, message_count, last_activity_at } = found.agent;
-    return (
+  const row = found.kind === 'agent' ? found.agent : found.session;
+  const session = found.kind === 'session' ? found.session : null;
+  return (
+    <>
       <Facts
         facts={[
-          { name: retention.ids.agent, value: <bdi>{agent_id}</bdi> },
+          { name: retention.ids.session, value: session && <bdi>{session.session_id}</bdi> },
+          { name: retention.ids.agent, value: <bdi>{row.agent_id}</bdi> },
           {
-            name: retention.rows,
-            value: retention.foundAgent(format.count(session_count), format.count(message_count)),
+            name: retention.conversations,
+            value: found.kind === 'agent' ? format.count(found.agent.session_count) : null,
           },
-          { name: retention.lastActivity, value: <Time value={last_activity_at} shape="full" /> },
+          { name: retention.messages, value: format.count(row.message_count) },
+          {
+            name: retention.started,
+            value: session && <Time value={session.started_at} shape="full" />,
+          },
+          {
+            name: retention.lastActivity,
+            value: <Time value={row.last_activity_at} shape="full" />,
+          },
         ]}
       />
-    );
-  }
-  const { id, session_id, agent_id, message_count, started_at } = found.session;
-  return (
-    <Facts
-      facts={[
-        { name: retention.ids.session, value: <bdi>{session_id}</bdi> },
-        {
-          name: retention.what,
-          value: retention.foundSession(agent_id, format.count(message_count)),
-        },
-        { name: retention.started, value: <Time value={started_at} shape="full" /> },
-        {
-          name: retention.conversations,
-          value: (
-            <Link to="/conversations/$id" params={{ id }}>
-              {retention.openConversation}
-            </Link>
-          ),
-        },
-      ]}
-    />
+      {session !== null && (
+        <Link to="/conversations/$id" params={{ id: session.id }}>
+          {retention.openConversation}
+        </Link>
+      )}
+    </>
   );
 }
 

@@ -39,9 +39,7 @@ export const retention = {
   },
   find: 'Find',
   found: 'Found',
-  foundAgent: (sessions: string, messages: string) =>
-    `${sessions} conversations with ${messages} messages`,
-  foundSession: (agent: string, messages: string) => `Agent ${agent}, ${messages} messages`,
+  messages: 'Messages',
   started: 'Started',
   lastActivity: 'Last activity',
   openConversation: 'Open the conversation',
