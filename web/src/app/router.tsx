@@ -9,6 +9,7 @@ import { parseConversationSearch, parseMessageSearch } from '../features/convers
 import { parseDeliveriesSearch } from '../features/deliveries/search';
 import { parseOverviewSearch } from '../features/overview/search';
 import { parseRetentionSearch } from '../features/retention/search';
+import { parseSetupSearch } from '../features/setup/search';
 import { NotFound, RouteError } from './route-states';
 import { parseSearch, stringifySearch } from './search-params';
 import { Shell } from './Shell';
@@ -72,6 +73,7 @@ const delivery = createRoute({
 const setup = createRoute({
   getParentRoute: () => shell,
   path: '/setup',
+  validateSearch: parseSetupSearch,
   component: lazyRouteComponent(() => import('../features/setup')),
 });
 const health = createRoute({

@@ -1,5 +1,11 @@
+import { deliveries } from './de/deliveries';
+import { gallery } from './de/gallery';
+import { retention } from './de/retention';
+import { keys } from './de/keys';
+import { health } from './de/health';
+import { setup } from './de/setup';
 import type { Texts } from './en';
-import { overview, wall } from './overview/de';
+import { overview, wall } from './de/overview';
 
 /** Every text of the page in German. */
 export const de: Texts = {
@@ -259,24 +265,12 @@ export const de: Texts = {
     },
   },
   overview,
-  deliveries: {
-    title: 'Zustellungen',
-  },
-  setup: {
-    title: 'Einrichtung',
-  },
-  health: {
-    title: 'Zustand',
-  },
-  keys: {
-    title: 'Schlüssel',
-  },
-  retention: {
-    title: 'Behalten und löschen',
-  },
-  gallery: {
-    title: 'Bausteine',
-  },
+  deliveries,
+  setup,
+  health,
+  keys,
+  retention,
+  gallery,
   wall,
   dateRange: {
     label: 'Zeit',

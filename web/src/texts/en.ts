@@ -1,4 +1,10 @@
-import { overview, wall } from './overview/en';
+import { overview, wall } from './en/overview';
+import { deliveries } from './en/deliveries';
+import { gallery } from './en/gallery';
+import { retention } from './en/retention';
+import { keys } from './en/keys';
+import { health } from './en/health';
+import { setup } from './en/setup';
 
 /** Every text of the page in English. A section for what all share, then one for each feature. */
 export const en = {
@@ -253,24 +259,12 @@ export const en = {
     },
   },
   overview,
-  deliveries: {
-    title: 'Deliveries',
-  },
-  setup: {
-    title: 'Set-up',
-  },
-  health: {
-    title: 'Health',
-  },
-  keys: {
-    title: 'Keys',
-  },
-  retention: {
-    title: 'Keep and erase',
-  },
-  gallery: {
-    title: 'Components',
-  },
+  deliveries,
+  setup,
+  health,
+  keys,
+  retention,
+  gallery,
   wall,
   dateRange: {
     label: 'Time',

@@ -30,6 +30,7 @@ const PATHS = {
 } as const;
 
 export type IconName = keyof typeof PATHS;
+export const ICON_NAMES = Object.keys(PATHS) as IconName[];
 
 /** A line icon, 20 × 20; it never carries the meaning alone. */
 export function Icon({ name, size = 18 }: { name: IconName; size?: number }) {

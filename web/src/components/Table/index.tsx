@@ -7,6 +7,8 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   /** Figures stand at the end. */
   numeric?: boolean;
+  /** The header is for screen readers alone, as above buttons. */
+  headerHidden?: boolean;
 }
 
 interface Props<Row> {
@@ -16,15 +18,25 @@ interface Props<Row> {
   columns: readonly Column<Row>[];
   rows: readonly Row[];
   rowKey: (row: Row) => string;
+  /** On a phone, shows the cells of a row below each other, each with its header. */
+  stacked?: boolean;
 }
 
 /** A table that scrolls sideways by itself where it is too wide. */
-export function Table<Row>({ caption, captionHidden = true, columns, rows, rowKey }: Props<Row>) {
+export function Table<Row>({
+  caption,
+  captionHidden = true,
+  columns,
+  rows,
+  rowKey,
+  stacked = false,
+}: Props<Row>) {
+  const classes = [styles.table, stacked && styles.stacked].filter(Boolean).join(' ');
   return (
     // A region that scrolls has to be reachable by keyboard.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className={styles.scroll} tabIndex={0} role="region" aria-label={caption}>
-      <table className={styles.table}>
+      <table className={classes}>
         <caption className={captionHidden ? 'visually-hidden' : styles.caption}>{caption}</caption>
         <thead>
           <tr>
@@ -34,7 +46,9 @@ export function Table<Row>({ caption, captionHidden = true, columns, rows, rowKe
                 scope="col"
                 className={column.numeric === true ? styles.numeric : undefined}
               >
-                {column.header}
+                <span className={column.headerHidden === true ? 'visually-hidden' : undefined}>
+                  {column.header}
+                </span>
               </th>
             ))}
           </tr>
@@ -45,7 +59,10 @@ export function Table<Row>({ caption, captionHidden = true, columns, rows, rowKe
               {columns.map((column) => (
                 <td
                   key={column.key}
-                  className={column.numeric === true ? styles.numeric : undefined}
+                  data-label={column.headerHidden === true ? '' : column.header}
+                  className={[styles.cell, column.numeric === true && styles.numeric]
+                    .filter(Boolean)
+                    .join(' ')}
                 >
                   {column.cell(row)}
                 </td>

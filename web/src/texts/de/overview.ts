@@ -1,4 +1,4 @@
-import type { overview as Overview, wall as Wall } from './en';
+import type { overview as Overview, wall as Wall } from '../en/overview';
 
 /** Texts of the overview and the wall in German. */
 export const overview: typeof Overview = {
