@@ -11,6 +11,7 @@ export const de: Texts = {
   common: {
     product: 'Verbatim',
     loading: 'Lädt …',
+    failed: 'Das ging nicht',
     retry: 'Noch einmal versuchen',
     close: 'Schließen',
     cancel: 'Abbrechen',

@@ -10,6 +10,7 @@ export const en = {
   common: {
     product: 'Verbatim',
     loading: 'Loading …',
+    failed: 'This could not be done',
     retry: 'Try again',
     close: 'Close',
     cancel: 'Cancel',
