@@ -138,7 +138,7 @@ function QuietTable({ agents }: { agents: readonly QuietAgent[] }) {
   const open = useOpenConversations(search);
   return (
     <Table
-      caption={overview.quiet.title}
+      caption={overview.chart.tableOf(overview.quiet.title)}
       rows={agents}
       rowKey={(row) => row.agent}
       columns={[
