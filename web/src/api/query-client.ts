@@ -1,7 +1,8 @@
 import { QueryClient } from '@tanstack/react-query';
 import { toApiError } from './error';
+import { outages } from './outage';
 
-const MAX_RETRIES = 2;
+const MAX_RETRIES = 1;
 /** What was loaded is shown again without a request for this long. */
 const STALE_AFTER_MS = 10_000;
 
@@ -10,7 +11,7 @@ export const RECOVERY_MS = 5_000;
 
 /** Makes the cache of what was read; requests that cannot succeed are not repeated. */
 export function makeQueryClient(): QueryClient {
-  return new QueryClient({
+  const client = new QueryClient({
     defaultOptions: {
       queries: {
         staleTime: STALE_AFTER_MS,
@@ -23,4 +24,6 @@ export function makeQueryClient(): QueryClient {
       mutations: { retry: false },
     },
   });
+  outages.watch(client.getQueryCache());
+  return client;
 }

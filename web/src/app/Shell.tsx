@@ -4,6 +4,7 @@ import { ErrorNotice } from '../components/Notice';
 import { useLiveConnection } from '../live/use-live';
 import { useTexts } from '../texts';
 import { CommandPalette } from './CommandPalette';
+import { OutageBanner } from './OutageBanner';
 import { Rail } from './Rail';
 import { useSession } from './session';
 import styles from './Shell.module.css';
@@ -33,9 +34,12 @@ export function Shell() {
       </a>
       <Rail />
       <main id="main" tabIndex={-1} className={styles.main}>
-        <Suspense fallback={<p className="visually-hidden">{common.loading}</p>}>
-          <Outlet />
-        </Suspense>
+        <OutageBanner />
+        <div className={styles.content}>
+          <Suspense fallback={<p className="visually-hidden">{common.loading}</p>}>
+            <Outlet />
+          </Suspense>
+        </div>
       </main>
       <CommandPalette />
       <ShortcutsDialog />

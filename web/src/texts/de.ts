@@ -60,6 +60,7 @@ export const de: Texts = {
     databaseAwayHelp:
       'Zustellungen werden weiter angenommen und aufbewahrt; sie erscheinen hier, sobald die Datenbank wieder da ist. Die Seite versucht es von selbst wieder.',
     stale: (age) => `Nicht aktuell: Stand ${age}`,
+    reconnecting: 'Die Live-Verbindung ist abgebrochen und wird neu aufgebaut …',
     rateLimited: 'Zu viele Anfragen. Warten Sie kurz, und versuchen Sie es dann noch einmal.',
   },
   commands: {
@@ -218,7 +219,6 @@ export const de: Texts = {
       toEnd: 'Zur neuesten',
       toStart: 'Zum Anfang',
       live: 'Läuft',
-      retrying: 'Die Live-Verbindung ist abgebrochen und wird neu aufgebaut …',
       gapReloaded: 'Live-Nachrichten wurden verpasst; das Gespräch wurde neu geladen.',
       erased: 'Dieses Gespräch wurde gelöscht',
       erasedHelp:

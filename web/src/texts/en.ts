@@ -58,6 +58,7 @@ export const en = {
     databaseAwayHelp:
       'Deliveries are still accepted and kept; they appear here when the database is back. The page tries again by itself.',
     stale: (age: string) => `Not up to date: as of ${age}`,
+    reconnecting: 'The live connection broke; reconnecting …',
     rateLimited: 'Too many requests. Wait a moment, then try again.',
   },
   commands: {
@@ -213,7 +214,6 @@ export const en = {
       toEnd: 'Go to the newest',
       toStart: 'Go to the beginning',
       live: 'Live',
-      retrying: 'The live connection broke; reconnecting …',
       gapReloaded: 'Live messages were missed; the conversation was loaded again.',
       erased: 'This conversation has been erased',
       erasedHelp: 'Its messages are gone for good. The receipt is under “Keep and erase”.',

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { ApiError } from '../../api/error';
 import { toApiError } from '../../api/error';
+import { outageOf } from '../../api/outage';
 import { useFormat } from '../../format/use-format';
 import { useTexts, type Texts } from '../../texts';
 import { Button } from '../Button';
@@ -29,8 +30,9 @@ export function Notice({ heading, text, children, level = 2, tone = 'plain' }: P
 
 /** Returns heading and help for an error, in the reader's words. */
 export function errorTexts(error: ApiError, { states }: Texts): { heading: string; text: string } {
-  if (error.code === 'network') return { heading: states.offline, text: states.offlineHelp };
-  if (error.code === 'unavailable') {
+  const outage = outageOf(error);
+  if (outage === 'service') return { heading: states.offline, text: states.offlineHelp };
+  if (outage === 'database') {
     return { heading: states.databaseAway, text: states.databaseAwayHelp };
   }
   if (error.code === 'not_found') return { heading: states.notFound, text: error.detail };

@@ -1,5 +1,7 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
+import { toApiError } from '../../../api/error';
+import { outageOf } from '../../../api/outage';
 import { useSession } from '../../../app/session';
 import { Button } from '../../../components/Button';
 import { ErrorNotice, Notice, StaleNotice } from '../../../components/Notice';
@@ -32,7 +34,7 @@ export function SessionList({ search }: { search: ConversationSearch }) {
   }
   return (
     <>
-      {list.error !== null && !list.isFetching && (
+      {list.error !== null && outageOf(toApiError(list.error)) === null && (
         <StaleNotice since={list.dataUpdatedAt} error={list.error} />
       )}
       {list.newer > 0 && !atTop && (

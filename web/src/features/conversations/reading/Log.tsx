@@ -1,7 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Session } from '../../../api/generated';
-import { useLiveStatus } from '../../../live/use-live';
 import { useTexts } from '../../../texts';
 import { Announcer } from './Announcer';
 import { LogRow } from './LogRow';
@@ -115,7 +114,7 @@ export function Log({ loaded, window, rows, session, message }: Props) {
           })}
         </div>
       </div>
-      <LogEnd unseen={unseen} atEnd={atEnd} onEnd={toEnd} />
+      {!atEnd && <ToEnd unseen={unseen} onEnd={toEnd} />}
       <Announcer count={unseen} />
       <p role="status" className="visually-hidden">
         {presses.copied ? common.copied : ''}
@@ -126,26 +125,15 @@ export function Log({ loaded, window, rows, session, message }: Props) {
 
 interface EndProps {
   unseen: number;
-  atEnd: boolean;
   onEnd: () => void;
 }
 
-/** Below the log: how many messages are new, and how the live connection stands. */
-function LogEnd({ unseen, atEnd, onEnd }: EndProps) {
+/** Leads to the newest message, and says how many are new. */
+function ToEnd({ unseen, onEnd }: EndProps) {
   const { conversations } = useTexts();
-  const status = useLiveStatus();
   return (
-    <>
-      {status === 'retrying' && (
-        <p role="status" className={styles.strip}>
-          {conversations.reading.retrying}
-        </p>
-      )}
-      {!atEnd && (
-        <button type="button" className={styles.toEnd} data-new={unseen > 0} onClick={onEnd}>
-          {unseen > 0 ? conversations.reading.newMessages(unseen) : conversations.reading.toEnd} ↓
-        </button>
-      )}
-    </>
+    <button type="button" className={styles.toEnd} data-new={unseen > 0} onClick={onEnd}>
+      {unseen > 0 ? conversations.reading.newMessages(unseen) : conversations.reading.toEnd} ↓
+    </button>
   );
 }
