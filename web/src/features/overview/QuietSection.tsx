@@ -116,6 +116,7 @@ function useQuiet(hours: number) {
               ]),
             ),
         ),
+        (numberIn(results[0]?.data?.other, 'groups') ?? 0) === 0,
       ).filter((one) => one.now > 0 || one.usual > 0);
   return {
     agents,

@@ -384,6 +384,7 @@ export const overview: typeof Overview = {
 export const wall: typeof Wall = {
   title: 'Wandanzeige',
   today: 'Heute',
+  compared: 'Verglichen mit gestern bis zur selben Zeit',
   perHour: 'Sitzungen heute je Stunde',
   perDay: 'Sitzungen je Tag',
   updated: (time) => `Geprüft ${time}`,

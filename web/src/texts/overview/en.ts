@@ -281,6 +281,7 @@ export const overview = {
 export const wall = {
   title: 'Wall',
   today: 'Today',
+  compared: 'Compared with yesterday until the same time',
   perHour: 'Sessions today by hour',
   perDay: 'Sessions by day',
   updated: (time: string) => `Checked ${time}`,
