@@ -229,6 +229,7 @@ export const de: Texts = {
       toStart: 'Zum Anfang',
       live: 'Läuft',
       gapReloaded: 'Live-Nachrichten wurden verpasst; das Gespräch wurde neu geladen.',
+      messageGone: 'Die Nachricht dieses Links gibt es nicht oder nicht mehr.',
       erased: 'Dieses Gespräch wurde gelöscht',
       erasedHelp:
         'Seine Nachrichten sind endgültig fort. Der Beleg steht unter „Behalten und löschen“.',

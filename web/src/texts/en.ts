@@ -224,6 +224,7 @@ export const en = {
       toStart: 'Go to the beginning',
       live: 'Live',
       gapReloaded: 'Live messages were missed; the conversation was loaded again.',
+      messageGone: 'The message of this link does not exist, or no longer.',
       erased: 'This conversation has been erased',
       erasedHelp: 'Its messages are gone for good. The receipt is under “Keep and erase”.',
       continues: 'Continues',
