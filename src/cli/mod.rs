@@ -5,6 +5,7 @@ mod analytics;
 mod api_key;
 mod doctor;
 mod export;
+mod healthcheck;
 mod http;
 mod import;
 mod keys;
@@ -43,6 +44,11 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Look at everything that a service needs, and say what to do about each fault
     Doctor(Box<doctor::Args>),
+    /// Ask a service on this machine whether it takes deliveries, for containers
+    ///
+    /// Prints what `GET /readyz` answers. The exit status is 1 if that is not 200, or if nothing answers in
+    /// time.
+    Healthcheck(Box<healthcheck::Args>),
     /// Make, list and revoke API keys
     Keys(keys::Args),
     /// List alerts, and try their receivers
@@ -111,6 +117,7 @@ impl Cli {
                 Command::Retention(args) => retention::run(*args).await,
                 Command::Export(args) => export::run(*args).await,
                 Command::Import(args) => import::run(*args).await,
+                Command::Healthcheck(args) => healthcheck::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
                 Command::Open(args) => open::run(*args).await,
                 Command::Readers(args) => readers::run(args).await,

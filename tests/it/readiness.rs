@@ -10,6 +10,7 @@ use verbatim::config::Secret;
 
 use crate::support::app::{App, KEY, client};
 use crate::support::database::TestDatabase;
+use crate::support::process::verbatim;
 
 /// A port that nobody listens on.
 const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
@@ -158,4 +159,22 @@ async fn a_first_start_that_waits_for_its_schema_is_not_ready_and_a_later_one_is
     .await;
     let ready = readyz(&app, "degraded", false).await;
     assert_eq!(ready["postgres"]["reachable"], false, "what arrives is kept meanwhile");
+}
+
+#[actix_web::test]
+async fn the_healthcheck_of_containers_tells_a_service_that_answers_from_none() {
+    let app = App::start().await;
+    let check = async |listen: &str| {
+        let mut command = tokio::process::Command::from(verbatim());
+        command.args(["healthcheck", "--listen", listen]).kill_on_drop(true).output().await.unwrap()
+    };
+    let well = check(app.address.trim_start_matches("http://")).await;
+    assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
+    let said: Value = serde_json::from_slice(&well.stdout).unwrap();
+    assert_eq!(said["status"], "ready");
+
+    let nobody = check("127.0.0.1:1").await;
+    assert_eq!(nobody.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(said.contains("does not answer at http://127.0.0.1:1/readyz"), "{said}");
 }

@@ -103,6 +103,19 @@ async fn the_senders_own_tools_trust_a_certificate_that_they_are_shown() {
 }
 
 #[actix_web::test]
+async fn the_healthcheck_accepts_a_certificate_for_another_name() {
+    let pair = Pair::new();
+    let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
+    let TlsSettings { cert, key } = pair.files();
+    let mut command = tokio::process::Command::from(verbatim());
+    command.args(["healthcheck", "--listen", app.address.trim_start_matches("https://")]);
+    command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
+    let well = command.kill_on_drop(true).output().await.unwrap();
+    assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
+    assert!(String::from_utf8_lossy(&well.stdout).contains("\"ready\""));
+}
+
+#[actix_web::test]
 async fn connections_that_never_shake_hands_keep_no_delivery_waiting() {
     let pair = Pair::new();
     let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;

@@ -1,0 +1,53 @@
+//! `verbatim healthcheck`: asks a service on this machine whether it takes deliveries.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::Url;
+
+use super::http;
+use crate::config::{ServeArgs, Settings};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// URL of the service [default: the address that it listens on]
+    #[arg(long, value_parser = http::parse_url)]
+    url: Option<Url>,
+    /// Time that the answer may take
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let base = match args.url {
+        Some(url) => url,
+        None => own_url(args.serve)?,
+    };
+    let url = base.join("/readyz").context("the URL cannot have a path")?;
+    // A certificate for a domain does not hold for an address of this machine, and nothing that is
+    // secret is sent or believed.
+    let client = http::client(&url, None)?.tls_danger_accept_invalid_certs(url.scheme() == "https");
+    let client = http::build(client.timeout(args.timeout))?;
+    let answer = client.get(url.clone()).send().await;
+    let answer = answer.map_err(reqwest::Error::without_url);
+    let answer = answer.with_context(|| format!("the service does not answer at {url}"))?;
+    let status = answer.status();
+    let body = answer.text().await.map_err(reqwest::Error::without_url)?;
+    say(&body);
+    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns the URL under which the service of the settings answers on this machine.
+fn own_url(serve: ServeArgs) -> anyhow::Result<Url> {
+    let settings = Settings::resolve(serve)?;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    Ok(Url::parse(&format!("{scheme}://{}/", http::reachable(settings.listen)))?)
+}
+
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn say(text: &str) {
+    println!("{text}");
+}
