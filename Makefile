@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test deb page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -37,6 +37,22 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	else \
 		set -x; scripts/with-postgres cargo test --locked; \
 	fi
+
+CARGO_DEB_VERSION := 3.8.0
+PACKAGING := $(TARGET_DIR)/packaging
+
+# Manual pages and completions come from the program, without what the environment here sets.
+deb: prerequisites ## Build the Debian package into target/debian
+	cargo build --release --locked
+	rm -rf $(PACKAGING) && mkdir -p $(PACKAGING)/bash $(PACKAGING)/zsh $(PACKAGING)/fish
+	env -i $(TARGET_DIR)/release/verbatim manual $(PACKAGING)/man
+	env -i $(TARGET_DIR)/release/verbatim completions bash >$(PACKAGING)/bash/verbatim
+	env -i $(TARGET_DIR)/release/verbatim completions zsh >$(PACKAGING)/zsh/_verbatim
+	env -i $(TARGET_DIR)/release/verbatim completions fish >$(PACKAGING)/fish/verbatim.fish
+	[[ "$$(cargo deb --version 2>/dev/null)" == $(CARGO_DEB_VERSION) ]] || \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+		cargo install --locked cargo-deb --version $(CARGO_DEB_VERSION)
+	cargo deb --no-build --locked
 
 # Installed again only where the lock file has changed.
 web/node_modules/.package-lock.json: web/package-lock.json

@@ -3,12 +3,14 @@
 mod alerts;
 mod analytics;
 mod api_key;
+mod completions;
 mod doctor;
 mod export;
 mod healthcheck;
 mod http;
 mod import;
 mod keys;
+mod manual;
 mod migrate;
 mod open;
 mod readers;
@@ -77,6 +79,11 @@ enum Command {
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
     Verify(verify::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+    /// Write the manual pages to a folder
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 /// Has every variable of the environment count without the white space around it, and not at all
@@ -123,6 +130,8 @@ impl Cli {
                 Command::Readers(args) => readers::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
+                Command::Completions(args) => completions::run(args),
+                Command::Manual(args) => manual::run(&args),
             }
         })
     }

@@ -303,6 +303,41 @@ fn explain(text: &str, start: usize, message: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Returns the keys that a struct expects.
+    fn expected_keys<T: serde::de::DeserializeOwned>() -> std::collections::BTreeSet<String> {
+        let error = toml::from_str::<T>("no_such_key = 1").err().unwrap().to_string();
+        let (_, expected) = error.split_once("expected one of ").unwrap();
+        expected.lines().next().unwrap().split(", ").map(|key| key.replace('`', "")).collect()
+    }
+
+    #[test]
+    fn the_packaged_file_names_every_setting() {
+        let packaged = include_str!("../../deploy/debian/verbatim.toml");
+        let is_setting =
+            |line: &&str| line.starts_with('#') && !line.starts_with("# ") && *line != "#";
+        let settings: Vec<&str> =
+            packaged.lines().filter(is_setting).map(|line| &line[1..]).collect();
+        let table: toml::Table = settings.join("\n").parse().unwrap();
+        File::deserialize(table.clone()).unwrap();
+        let keys = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
+        assert!(expected_keys::<File>().into_iter().eq(sorted(keys(&table))));
+        for (list, expected) in
+            [("sources", expected_keys::<FileSource>()), ("alerts", expected_keys::<FileAlert>())]
+        {
+            let entries = table[list].as_array().unwrap();
+            let named = entries.iter().flat_map(|entry| keys(entry.as_table().unwrap())).collect();
+            assert!(expected.into_iter().eq(sorted(named)), "{list}");
+        }
+        // With every line a comment, it changes nothing.
+        assert!(packaged.parse::<toml::Table>().unwrap().is_empty());
+    }
+
+    fn sorted(mut keys: Vec<String>) -> Vec<String> {
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
     #[test]
     fn a_value_of_the_wrong_type_is_told_by_line_and_key_and_never_quoted() {
         let strings = "a list, such as";

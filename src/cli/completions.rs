@@ -1,0 +1,24 @@
+//! `verbatim completions`: prints what a shell completes the command line with.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Shell to complete in
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(
+        args.shell,
+        &mut super::Cli::command(),
+        "verbatim",
+        &mut std::io::stdout(),
+    );
+    Ok(ExitCode::SUCCESS)
+}

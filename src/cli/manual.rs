@@ -1,0 +1,21 @@
+//! `verbatim manual`: writes the manual pages, one for each command, for packages.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder, which is created
+    folder: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let folder = args.folder.display();
+    std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot create {folder}"))?;
+    clap_mangen::generate_to(super::Cli::command(), &args.folder)
+        .with_context(|| format!("cannot write to {folder}"))?;
+    Ok(ExitCode::SUCCESS)
+}
