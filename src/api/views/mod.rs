@@ -2,3 +2,6 @@
 
 pub(super) mod alerts;
 pub(super) mod analytics;
+pub(super) mod jobs;
+pub(super) mod saved_views;
+pub(super) mod setup;
