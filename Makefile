@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -37,6 +37,16 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	else \
 		set -x; scripts/with-postgres cargo test --locked; \
 	fi
+
+# Installed again only where the lock file has changed.
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-fund --no-audit
+
+page: web/node_modules/.package-lock.json ## Build the page into web/dist, from which the binary takes it
+	cd web && npm run build
+
+check-page: web/node_modules/.package-lock.json ## Check the page: types, lints, format, tests, build, size
+	cd web && npm run check
 
 # The short form is for every submission, so it takes the build that the tests have made; figures of
 # times mean something in a release build only.

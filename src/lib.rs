@@ -30,6 +30,7 @@ pub mod store;
 pub mod api;
 pub mod jobs;
 pub mod live;
+pub mod page;
 
 pub mod cli;
 pub mod server;

@@ -30,7 +30,7 @@ use crate::api::{
 };
 use crate::clock::Clock;
 use crate::config::{Ack, AlertSettings, Settings, SourceSettings};
-use crate::domain::SourceName;
+use crate::domain::{DeliveryId, SourceName};
 use crate::drain::attempts::Attempts;
 use crate::drain::direct::{Direct, Otherwise};
 use crate::drain::worker::Worker;
@@ -45,8 +45,10 @@ use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::postgres::{self, Connector, Database, SchemaState};
-use crate::store::Store;
 use crate::store::facts::{FactRules, FactsLag};
+use crate::store::keys::KeyHash;
+use crate::store::sign_in_links::generate_link_token;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
@@ -74,6 +76,7 @@ pub struct Server {
     schema: CancellationToken,
     http: Http,
     inbox: Inbox,
+    store: Store,
     workers: TaskTracker,
     give_up: CancellationToken,
     life: Lifecycle,
@@ -175,7 +178,7 @@ impl Server {
             gate,
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             live: Live::start(job_store, render, held.shares().clone(), commits, &life),
-            store,
+            store: store.clone(),
             cursors,
             clock,
             alerts,
@@ -190,12 +193,20 @@ impl Server {
         let setup = setup(&settings, address, &state.clock)?;
         let parts = Parts { webhook, health, api: state, setup };
         let http = Http::open(listener, tls, connections, parts, &life)?;
-        Ok(Self { address, backlog, database, schema, http, inbox, workers, give_up, life })
+        Ok(Self { address, backlog, database, schema, http, inbox, store, workers, give_up, life })
     }
 
     /// Resolves once the database is up and its schema is what this version needs.
     pub async fn ready(&self) {
         self.schema.cancelled().await;
+    }
+
+    /// Makes a one-time link that signs a browser in, and returns its token.
+    pub async fn make_sign_in_link(&self, clock: &Clock) -> Result<String, StoreError> {
+        let (token, now) = (generate_link_token(), clock.now());
+        let key_id = DeliveryId::new(now).0;
+        self.store.insert_sign_in_link(KeyHash::of(&token), key_id, now).await?;
+        Ok(token)
     }
 
     /// Runs until the service is asked to stop, then finishes what is open, drains, and closes: in

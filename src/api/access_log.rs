@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::DeliveryId;
 use crate::gate::CorsAnswer;
 use crate::gate::headers::secure;
-use crate::gate::{Failures, Trusted};
+use crate::gate::{Failures, Routine, Trusted};
 use crate::problem::{Code, Problem, REQUEST_ID};
 use crate::telemetry::{Metrics, Span};
 
@@ -112,8 +112,9 @@ impl Line {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         let extensions = response.request().extensions();
         let trusted = extensions.contains::<Trusted>() || extensions.contains::<Caller>();
+        let routine = extensions.contains::<Routine>() || is_routine(self.uri.path());
         drop(extensions);
-        self.write(response.status(), problem, trusted);
+        self.write(response.status(), problem, trusted, routine);
         self.count(Some(response.request()), response.status());
         self.dress(response.headers_mut());
         response
@@ -123,7 +124,7 @@ impl Line {
     fn wrap(mut self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
         // A panic, or a fault of the framework's: nothing that should be passed over.
-        self.write(status, error.as_error::<Problem>(), true);
+        self.write(status, error.as_error::<Problem>(), true, is_routine(self.uri.path()));
         self.count(None, status);
         Unanswered { error, line: self }.into()
     }
@@ -162,11 +163,11 @@ impl Line {
 
     /// The formatter adds the request's id, as it does to every line that belongs to one.
     /// Lines that anybody can cause are counted beyond a number of them.
-    fn write(&self, status: StatusCode, problem: Option<&Problem>, trusted: bool) {
+    fn write(&self, status: StatusCode, problem: Option<&Problem>, trusted: bool, routine: bool) {
         // Of those that are one too many the log tells the number, elsewhere.
         let passed_over =
             !trusted && problem.is_some_and(|problem| problem.code() == Code::RateLimited);
-        let quiet = passed_over || is_routine(self.uri.path()) && status.is_success();
+        let quiet = passed_over || routine && status < StatusCode::BAD_REQUEST;
         if !quiet && !trusted && self.is_one_too_many() {
             return;
         }

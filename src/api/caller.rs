@@ -1,7 +1,6 @@
-//! Who asks: the key that a request carries, and what it allows.
+//! Who asks: the key or browser session that a request carries, and what it allows.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -12,14 +11,18 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use uuid::Uuid;
 
 use super::ApiState;
+use super::identity::{Credential, Identity, Session};
 use super::keyring::Grant;
-use crate::gate::Gate;
+use crate::gate::{Gate, PageOrigin};
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
 
 /// Somebody whose key is valid.
 #[derive(Clone, Debug)]
-pub struct Caller(Arc<Grant>);
+pub struct Caller {
+    identity: Identity,
+    credential: Credential,
+}
 
 impl Caller {
     /// Refuses a caller whose key lacks the scope.
@@ -29,7 +32,7 @@ impl Caller {
 
     /// Refuses a caller whose key has none of the scopes.
     pub fn require_any(&self, scopes: &[Scope]) -> Result<(), Problem> {
-        if scopes.iter().any(|scope| self.0.allows(*scope)) {
+        if scopes.iter().any(|scope| self.grant().allows(*scope)) {
             return Ok(());
         }
         let names: Vec<_> = scopes.iter().map(|scope| format!("`{}`", scope.as_str())).collect();
@@ -41,7 +44,7 @@ impl Caller {
     /// every agent.
     #[must_use]
     pub fn agents(&self) -> Option<&[String]> {
-        self.0.agents()
+        self.grant().agents()
     }
 
     /// Whether the key is bound to agents.
@@ -53,13 +56,28 @@ impl Caller {
     /// The key's id; `None` is the one of the settings.
     #[must_use]
     pub fn key_id(&self) -> Option<Uuid> {
-        self.0.id()
+        self.grant().id()
     }
 
     /// When the key stops to be valid.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.expires_at()
+        self.grant().expires_at()
+    }
+
+    /// What the key allows.
+    pub(super) fn grant(&self) -> &Grant {
+        &self.identity.grant
+    }
+
+    /// The browser session, where the request came with its cookie.
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.identity.session.as_deref()
+    }
+
+    /// What the request carries to be let in.
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Notes with the request whose it is.
@@ -86,30 +104,51 @@ impl FromRequest for Caller {
             return Either::Left(ready(Err(Problem::internal(cause))));
         };
         let client = state.gate.client(req.head());
-        let Some(key) = key_of(req.headers()) else {
-            let missing = Problem::new(
-                Code::MissingCredentials,
-                "Send an API key, as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.",
-            );
-            return Either::Left(ready(Err(refused(&state.gate, client, missing))));
+        let Some(credential) = Credential::of(req, &state.gate) else {
+            return Either::Left(ready(Err(refused(&state.gate, client, missing_credentials()))));
         };
-        if let Some(known) = state.keyring.recall(key) {
-            let caller = known.map(|grant| Self(grant).noted(req));
+        if let Err(problem) = check_origin(req, &credential, &state.gate) {
+            return Either::Left(ready(Err(problem)));
+        }
+        let known = state.keyring.recall(&credential);
+        if let Some(known) = known {
+            let caller = known.map(|identity| Self { identity, credential }.noted(req));
             return Either::Left(ready(caller.map_err(|it| refused(&state.gate, client, it))));
         }
-        let (keyring, gate, key) = (state.keyring.clone(), state.gate.clone(), key.to_owned());
+        let (keyring, gate) = (state.keyring.clone(), state.gate.clone());
         let req = req.clone();
         let found = async move {
-            let grant = keyring.look_up(&key, gate.failures.is_wary_of(client)).await;
-            let caller = grant.map(|grant| Self(grant).noted(&req));
+            let found = keyring.look_up(&credential, gate.failures.is_wary_of(client)).await;
+            let caller = found.map(|identity| Self { identity, credential }.noted(&req));
             caller.map_err(|problem| refused(&gate, client, problem))
         };
         Either::Right(found.boxed_local())
     }
 }
 
+/// A request without a credential.
+pub(super) fn missing_credentials() -> Problem {
+    Problem::new(
+        Code::MissingCredentials,
+        "Send an API key, as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.",
+    )
+}
+
+/// Refuses a change that comes with a cookie unless a page of this origin made the request: a
+/// browser adds the cookie whoever asks it to.
+fn check_origin(req: &HttpRequest, credential: &Credential, gate: &Gate) -> Result<(), Problem> {
+    let by_key = matches!(credential, Credential::Key(_));
+    if by_key || req.method().is_safe() || gate.page_origin(req.head()) == PageOrigin::Same {
+        return Ok(());
+    }
+    let detail = "A request that changes something and comes with a cookie must have \
+                  `Sec-Fetch-Site: same-origin` or the `Origin` of this service. Send an API key \
+                  instead, or make it from the page.";
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
 /// Counts a failure that is the caller's; that a key could not be looked up is not.
-fn refused(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
+pub(super) fn refused(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
     if problem.code() == Code::Unavailable || problem.code() == Code::Internal {
         return problem;
     }

@@ -3,18 +3,15 @@
 
 use std::io::{self, Write as _};
 
-use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody as _};
-use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AcceptEncoding, CONTENT_ENCODING, CONTENT_TYPE, Encoding, Header as _, HeaderValue, VARY,
 };
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-use super::access_log::is_delivery;
 
 /// Smallest answer that is compressed: a smaller one takes a single packet in any case.
 const SMALLEST_BYTES: u64 = 1 << 10;
@@ -42,19 +39,17 @@ enum Coding {
 }
 
 /// Compresses an answer, where its client can read it so.
-pub(super) async fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    // The webhook's answers are short, and there are many.
-    if is_delivery(response.request().path()) || !can_vary(response.response()) {
-        return response;
+pub(super) async fn compress(req: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
+    if !can_vary(&answer) {
+        return answer;
     }
-    let coding = match response.response().body().size() {
-        BodySize::Sized(size) if size >= SMALLEST_BYTES => Coding::wanted(&response),
+    let coding = match answer.body().size() {
+        BodySize::Sized(size) if size >= SMALLEST_BYTES => Coding::wanted(req),
         _ => None,
     };
-    let (req, mut response) = response.into_parts();
-    response.headers_mut().append(VARY, ACCEPT_ENCODING);
-    let Some(coding) = coding else { return ServiceResponse::new(req, response) };
-    let (mut head, body) = response.into_parts();
+    answer.headers_mut().append(VARY, ACCEPT_ENCODING);
+    let Some(coding) = coding else { return answer };
+    let (mut head, body) = answer.into_parts();
     let body = match body.try_into_bytes() {
         Ok(bytes) => match coding.compress(bytes.clone()).await {
             Some(compressed) => {
@@ -65,7 +60,7 @@ pub(super) async fn compress(response: ServiceResponse<BoxBody>) -> ServiceRespo
         },
         Err(body) => body,
     };
-    ServiceResponse::new(req, head.set_body(body))
+    head.set_body(body)
 }
 
 /// Whether the answer could also come compressed, or says that the one of before is still right.
@@ -88,10 +83,10 @@ fn can_vary(response: &HttpResponse) -> bool {
 
 impl Coding {
     /// What the request asks for. Of those that it likes alike, the first.
-    fn wanted(response: &ServiceResponse<BoxBody>) -> Option<Self> {
+    fn wanted(req: &HttpRequest) -> Option<Self> {
         let known = [Encoding::identity(), Encoding::zstd(), Encoding::brotli(), Encoding::gzip()];
         // A header that is malformed is as good as none.
-        let accepted = AcceptEncoding::parse(response.request()).ok()?;
+        let accepted = AcceptEncoding::parse(req).ok()?;
         let chosen = accepted.negotiate(known.iter())?;
         [Self::Zstd, Self::Brotli, Self::Gzip].into_iter().find(|each| each.encoding() == chosen)
     }

@@ -243,7 +243,7 @@ async fn answer(
     let encoder = Encoder::new(format, rows.columns, rows.name, with_cursor, sheet);
     let encoder = encoder.map_err(Problem::internal)?;
     let squeeze = Packer::new(packed.packing).map_err(Problem::internal)?;
-    let watch = Watch::new(req, caller, state, &[Scope::Export]);
+    let watch = Watch::new(caller, state, &[Scope::Export]);
     if with_cursor {
         rows.sealer = Some(state.cursors.sealer().await?);
     }

@@ -8,11 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody, SizedStream};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BodySize, BoxBody, MessageBody as _, SizedStream};
 use actix_web::http::{ConnectionType, Method};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
@@ -121,40 +119,34 @@ fn no_room(short: Short) -> Problem {
 )]
 struct NoRoom;
 
-/// Middleware for `from_fn`, around each resource: holds a large answer and sends it in pieces. What
-/// compresses answers belongs around it, so that it is handed pieces.
-pub(super) async fn hold_large_answers(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    // What is compressed takes less room.
-    let response = next.call(req).await?.map_into_boxed_body();
-    // Boxed, so that it takes no room in the future of every request.
-    let response = Box::pin(compress(response)).await;
-    let is_large = match response.response().body().size() {
+/// Compresses an answer as its client asks, holds it where it is large, and sends it in pieces.
+pub(super) async fn hold_large_answer(req: &HttpRequest, answer: HttpResponse) -> HttpResponse {
+    // What is compressed takes less room. Boxed, so that it takes no room in the future of every
+    // request.
+    let answer = Box::pin(compress(req, answer)).await;
+    let is_large = match answer.body().size() {
         BodySize::Sized(bytes) => bytes > FREE_BYTES as u64,
         BodySize::None | BodySize::Stream => false,
     };
     // Of a HEAD the server leaves the body out.
-    if !is_large || response.request().method() == Method::HEAD {
-        return Ok(response);
+    if !is_large || req.method() == Method::HEAD {
+        return answer;
     }
-    let (req, response) = response.into_parts();
-    let (response, body) = response.into_parts();
+    let (answer, body) = answer.into_parts();
     let bytes = match body.try_into_bytes() {
         Ok(bytes) => bytes,
-        Err(body) => return Ok(ServiceResponse::new(req, response.set_body(body))),
+        Err(body) => return answer.set_body(body),
     };
     let caller = req.extensions().get::<Caller>().cloned();
     let state = req.app_data::<web::Data<ApiState>>();
     let (held, watch) = match caller.as_ref().zip(state) {
         Some((caller, state)) => match state.held.hold(caller.key_id(), &bytes) {
-            Ok(held) => (Some(held), Some(Watch::new(&req, caller, state, &[]))),
+            Ok(held) => (Some(held), Some(Watch::new(caller, state, &[]))),
             Err(problem) => {
                 let mut refused = HttpResponse::from_error(problem);
                 // Whoever holds too much is not to hold this connection as well.
                 refused.head_mut().set_connection_type(ConnectionType::Close);
-                return Ok(ServiceResponse::new(req, refused));
+                return refused;
             }
         },
         // What needs no key lies in memory once for all.
@@ -162,8 +154,7 @@ pub(super) async fn hold_large_answers(
     };
     let size = bytes.len() as u64;
     let sending = Sending { held, watch, rest: bytes.clone(), bytes };
-    let body = SizedStream::new(size, sending.into_stream());
-    Ok(ServiceResponse::new(req, response.set_body(BoxBody::new(body))))
+    answer.set_body(BoxBody::new(SizedStream::new(size, sending.into_stream())))
 }
 
 /// An answer on its way.

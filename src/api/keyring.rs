@@ -1,4 +1,4 @@
-//! Which keys are let in, and what each allows.
+//! Which keys are let in, and what each allows. Browser sessions stand for keys: `identity` has them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::identity::SessionCache;
 use super::key_hashes::KeyHashes;
 use crate::clock::Clock;
 use crate::config::Secret;
@@ -16,26 +17,42 @@ use crate::store::keys::{KeyHash, KeyRow, Scope, each_once, looks_like_key};
 use crate::store::{Store, StoreError};
 
 /// How long a key that was found is believed: so long may a key that was revoked elsewhere live.
-const BELIEVED_FOR: Duration = Duration::from_secs(5);
+pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(5);
 /// How long a key that was found is believed while the database does not answer, so that an outage
 /// can be watched with the key for figures. Whatever else a key is for needs the database anyway.
-const BELIEVED_IN_AN_OUTAGE: Duration = Duration::from_hours(1);
+pub(super) const BELIEVED_IN_AN_OUTAGE: Duration = Duration::from_hours(1);
 /// Most keys that are remembered.
 const MOST_KEYS: u64 = 10_000;
 /// The use of a key is noted to the minute: a write for each read would cost more than the read.
-const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+pub(super) const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// The keys that are let in: those of the settings, which work without the database, and those
 /// in it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Keyring {
-    bootstrap: Arc<[KeyHash]>,
+    pub(super) bootstrap: Arc<[KeyHash]>,
     found: Cache<KeyHash, Arc<Grant>>,
-    hashes: KeyHashes,
+    pub(super) hashes: KeyHashes,
     /// For as long as the database does not answer.
     remembered: Cache<KeyHash, Arc<Grant>>,
-    store: Store,
-    clock: Clock,
+    pub(super) sessions: SessionCache,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+}
+
+/// Key of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PresentedKey {
+    pub(super) hash: KeyHash,
+    /// True for the shape of a stored key.
+    has_shape: bool,
+}
+
+impl PresentedKey {
+    /// Hashes a key.
+    pub(super) fn of(key: &str) -> Self {
+        Self { hash: KeyHash::of(key), has_shape: looks_like_key(key) }
+    }
 }
 
 /// What a key allows.
@@ -43,12 +60,30 @@ pub struct Keyring {
 pub(super) struct Grant {
     /// `None` is the key of the settings.
     id: Option<Uuid>,
+    /// What its owner calls it; `None` is the key of the settings.
+    name: Option<String>,
     scopes: Vec<Scope>,
     agents: Option<Vec<String>>,
     expires_at: Option<DateTime<Utc>>,
 }
 
 impl Grant {
+    /// Returns the grant of a key of the settings.
+    pub(super) fn of_settings() -> Arc<Self> {
+        let scopes = vec![Scope::Admin];
+        Arc::new(Self { id: None, name: None, scopes, agents: None, expires_at: None })
+    }
+
+    /// The name of the key; `None` is the key of the settings.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The scopes of the key.
+    pub(super) fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
     /// `admin` is all of it.
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
@@ -78,6 +113,7 @@ impl Keyring {
             bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
             found: cache(BELIEVED_FOR),
             remembered: cache(BELIEVED_IN_AN_OUTAGE),
+            sessions: SessionCache::new(),
             hashes: KeyHashes::new(store.clone()),
             store,
             clock,
@@ -90,27 +126,37 @@ impl Keyring {
         self.remembered.invalidate_all();
     }
 
-    /// What a key allows, where that is known without asking the database.
-    pub(super) fn recall(&self, key: &str) -> Option<Result<Arc<Grant>, Problem>> {
-        let hash = KeyHash::of(key);
-        if self.is_bootstrap(hash) {
-            let grant =
-                Grant { id: None, scopes: vec![Scope::Admin], agents: None, expires_at: None };
-            return Some(Ok(Arc::new(grant)));
+    /// Returns the grant of a key, if it is cached or of the settings.
+    pub(super) fn recall_key(&self, key: PresentedKey) -> Option<Result<Arc<Grant>, Problem>> {
+        if self.is_bootstrap(key.hash) {
+            return Some(Ok(Grant::of_settings()));
         }
-        if !looks_like_key(key) {
+        if !key.has_shape {
             return Some(Err(refused("This is no key of ours.")));
         }
+        self.recall_stored(key.hash)
+    }
+
+    /// Returns the grant of the stored key with this hash, if it is cached.
+    pub(super) fn recall_stored(&self, hash: KeyHash) -> Option<Result<Arc<Grant>, Problem>> {
         self.found.get(&hash).map(|grant| self.still_valid(grant))
     }
 
-    /// What a key in the database allows. To be `wary`, since wrong keys come in numbers, is to look
-    /// for it together with others first, and by itself only where it is there.
-    pub(super) async fn look_up(&self, key: &str, wary: bool) -> Result<Arc<Grant>, Problem> {
-        let hash = KeyHash::of(key);
-        if wary && !self.hashes.hold(hash).await? {
+    /// Looks up the grant of a key in the database. With `wary`, for an address that failed often, one
+    /// query checks the credentials of many requests first.
+    pub(super) async fn look_up_key(
+        &self,
+        key: PresentedKey,
+        wary: bool,
+    ) -> Result<Arc<Grant>, Problem> {
+        if wary && !self.hashes.hold(key.hash).await? {
             return Err(refused("There is no such key."));
         }
+        self.look_up_stored(key.hash).await
+    }
+
+    /// Looks up the grant of the stored key with this hash.
+    pub(super) async fn look_up_stored(&self, hash: KeyHash) -> Result<Arc<Grant>, Problem> {
         let row = match self.store.find_key(hash).await {
             Ok(row) => row,
             Err(error) => {
@@ -134,7 +180,7 @@ impl Keyring {
 
     // A hash tells nothing of its key, so comparing hashes in constant time is a second lock on
     // the same door. All are compared, whichever fits.
-    fn is_bootstrap(&self, hash: KeyHash) -> bool {
+    pub(super) fn is_bootstrap(&self, hash: KeyHash) -> bool {
         self.bootstrap.iter().fold(false, |found, key| found | bool::from(key.0.ct_eq(&hash.0)))
     }
 
@@ -164,7 +210,8 @@ impl Keyring {
     }
 }
 
-fn cache(live_for: Duration) -> Cache<KeyHash, Arc<Grant>> {
+/// Makes a cache whose entries live for `live_for`.
+pub(super) fn cache<T: Send + Sync + 'static>(live_for: Duration) -> Cache<KeyHash, Arc<T>> {
     Cache::builder().max_capacity(MOST_KEYS).time_to_live(live_for).build()
 }
 
@@ -172,6 +219,7 @@ impl From<KeyRow> for Grant {
     fn from(row: KeyRow) -> Self {
         Self {
             id: Some(row.id),
+            name: Some(row.name),
             // A scope of a later version means nothing to this one.
             scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             // Whatever a row says: earlier versions kept an agent as often as it was named.
@@ -181,7 +229,8 @@ impl From<KeyRow> for Grant {
     }
 }
 
-fn refused(detail: &'static str) -> Problem {
+/// Answer to a wrong, revoked or expired credential.
+pub(super) fn refused(detail: &'static str) -> Problem {
     Problem::new(Code::InvalidKey, detail)
 }
 
@@ -200,21 +249,23 @@ mod tests {
         let clock = Clock::fixed(DateTime::UNIX_EPOCH);
         let ring = Keyring::new(store, clock.clone(), &[]);
         let (known, stranger) = (generate_key(), generate_key());
+        let (known, stranger) = (PresentedKey::of(&known), PresentedKey::of(&stranger));
         let grant = Grant {
             id: None,
+            name: None,
             scopes: vec![Scope::Analytics],
             agents: None,
             expires_at: Some(DateTime::UNIX_EPOCH + TimeDelta::minutes(1)),
         };
-        ring.remembered.insert(KeyHash::of(&known), Arc::new(grant));
+        ring.remembered.insert(known.hash, Arc::new(grant));
         assert!(
-            ring.look_up(&known, false).await.is_ok_and(|grant| grant.allows(Scope::Analytics))
+            ring.look_up_key(known, false).await.is_ok_and(|grant| grant.allows(Scope::Analytics))
         );
-        assert!(ring.look_up(&stranger, false).await.is_err(), "nobody knows it");
+        assert!(ring.look_up_key(stranger, false).await.is_err(), "nobody knows it");
         clock.set(DateTime::UNIX_EPOCH + TimeDelta::minutes(1));
-        assert!(ring.look_up(&known, false).await.is_err(), "it has expired");
+        assert!(ring.look_up_key(known, false).await.is_err(), "it has expired");
         clock.set(DateTime::UNIX_EPOCH);
         ring.forget();
-        assert!(ring.look_up(&known, false).await.is_err(), "it is forgotten");
+        assert!(ring.look_up_key(known, false).await.is_err(), "it is forgotten");
     }
 }

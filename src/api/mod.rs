@@ -6,11 +6,13 @@ mod agents;
 mod alerts;
 mod analytics;
 mod answer;
+mod browser_session;
 mod caller;
 mod changes;
 mod completeness;
 mod compress;
 mod continuation;
+mod cookie;
 pub mod cursor;
 mod cursor_keys;
 mod deliveries;
@@ -21,6 +23,7 @@ mod group;
 pub mod health;
 mod held;
 mod holds;
+mod identity;
 mod jobs;
 mod key_hashes;
 mod keyring;
@@ -68,7 +71,6 @@ use crate::gate::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::problem::{Code, Problem};
-use crate::store::figures::MOST_FACTS;
 use crate::store::{Store, StoreError};
 
 /// All that the handlers need. Cheap to clone.
@@ -104,10 +106,10 @@ pub struct ApiState {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::TooExpensive { facts } = error {
+        if let StoreError::TooExpensive { facts, most } = error {
             let detail = format!(
                 "These figures are computed from each message or session, and the range has {facts} \
-                 of them; {MOST_FACTS} are read at the most. Choose a shorter range or fewer agents, \
+                 of them; {most} are read at the most. Choose a shorter range or fewer agents, \
                  or metrics that add up, which cost the same over any range."
             );
             return Self::new(Code::InvalidParameter, detail);

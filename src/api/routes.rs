@@ -2,16 +2,16 @@
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, guard, web};
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
 };
 
-use super::held::hold_large_answers;
+use super::held::hold_large_answer;
 use super::{
-    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, jobs, keys,
-    messages, metrics, openapi, saved_views, search, sessions, setup, stream, transcript, visits,
+    agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
+    holds, jobs, keys, messages, metrics, openapi, saved_views, search, sessions, setup, stream,
+    transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -58,6 +58,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/views/{name}").put(saved_views::save).delete(saved_views::delete))
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
+        .service(
+            at("/v1/browser-session")
+                .get(browser_session::show)
+                .post(browser_session::create)
+                .delete(browser_session::delete),
+        )
         .service(at("/healthz").get(health::alive))
         .service(at("/readyz").get(health::ready))
         .service(at("/metrics").get(metrics::show))
@@ -85,7 +91,7 @@ impl At {
         F::Output: Responder + 'static,
     {
         let reads = guard::Any(guard::Get()).or(guard::Head());
-        self.with(&["GET", "HEAD"], web::route().guard(reads).to(handler))
+        self.with(&["GET", "HEAD"], web::route().guard(reads).to(held(handler)))
     }
 
     fn post<F, Args>(self, handler: F) -> Self
@@ -94,7 +100,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["POST"], web::post().to(handler))
+        self.with(&["POST"], web::post().to(held(handler)))
     }
 
     fn put<F, Args>(self, handler: F) -> Self
@@ -103,7 +109,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["PUT"], web::put().to(handler))
+        self.with(&["PUT"], web::put().to(held(handler)))
     }
 
     fn delete<F, Args>(self, handler: F) -> Self
@@ -112,7 +118,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["DELETE"], web::delete().to(handler))
+        self.with(&["DELETE"], web::delete().to(held(handler)))
     }
 
     fn with(mut self, methods: &[&'static str], route: Route) -> Self {
@@ -128,8 +134,24 @@ impl HttpServiceFactory for At {
             let refused = refuse_method(&req, &allowed);
             async move { refused }
         });
-        let resource = self.resource.default_service(refuse);
-        resource.wrap(from_fn(hold_large_answers)).register(config);
+        self.resource.default_service(refuse).register(config);
+    }
+}
+
+/// Adds the holding of large answers to a handler. As a middleware it would take one more boxed
+/// future for each request, of many kilobytes.
+fn held<F, Args>(handler: F) -> impl Handler<(HttpRequest, Args), Output = HttpResponse>
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    move |req: HttpRequest, args: Args| {
+        let handler = handler.clone();
+        async move {
+            let answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
+            hold_large_answer(&req, answer).await
+        }
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) async fn listen(
     let start = last.clone().flatten().map_or(Start::Now, Start::After);
     let Joined { listener, gap } = state.live.join(caller.key_id(), filter, start).await?;
     let gap = gap || last.is_some_and(|position| position.is_none());
-    let watch = Watch::new(&req, &caller, &state, &[Scope::Read]);
+    let watch = Watch::new(&caller, &state, &[Scope::Read]);
     let (cursors, held) = (state.cursors.clone(), state.held.clone());
     let body = Body::new(listener, gap, cursors, watch, held, caller.key_id());
     Ok(response.streaming(body.into_stream()))

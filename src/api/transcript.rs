@@ -113,7 +113,7 @@ pub(super) async fn show(
     let writer = wanted.writer(&session, within, &state).map_err(Problem::internal)?;
     let filter = MessageFilter { within, ..MessageFilter::default() };
     let walk = MessageWalk::of_session(state.store.clone(), session, filter);
-    let watch = Watch::new(&req, &caller, &state, &[Scope::Read]);
+    let watch = Watch::new(&caller, &state, &[Scope::Read]);
     // The first part is read before it is said that all is well.
     let body = Body::begin(walk, writer, watch, &state.held, caller.key_id()).await?;
     Ok(response.streaming(body.into_stream()))

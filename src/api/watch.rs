@@ -1,15 +1,15 @@
-//! What a long answer needs to go on: the key that it was asked for with, and the service.
+//! What a long answer needs to go on: the key or browser session that it was asked for with, and
+//! the service.
 //!
 //! A page is sent within moments, an export or a stream within hours. Whatever takes longer ends
-//! with its key, be it revoked or expired.
+//! with its key, be it revoked or expired, and with its session.
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::caller::key_of;
+use super::identity::Credential;
 use super::{ApiState, Caller, Keyring};
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
@@ -26,7 +26,7 @@ pub(super) struct Watch {
     life: Lifecycle,
     keyring: Keyring,
     clock: Clock,
-    key: String,
+    credential: Credential,
     expires_at: Option<DateTime<Utc>>,
     /// Any one of these lets it go on; where there are none, any key does.
     scopes: &'static [Scope],
@@ -39,23 +39,18 @@ pub(super) struct Watch {
 pub(super) enum Ended {
     #[error("the service stops")]
     Stopping,
-    #[error("the key is no longer valid")]
+    #[error("the key or browser session is no longer valid")]
     KeyEnded,
 }
 
 impl Watch {
-    /// For an answer to this request, which needs one of the scopes.
-    pub(super) fn new(
-        req: &HttpRequest,
-        caller: &Caller,
-        state: &ApiState,
-        scopes: &'static [Scope],
-    ) -> Self {
+    /// For an answer to this caller, which needs one of the scopes.
+    pub(super) fn new(caller: &Caller, state: &ApiState, scopes: &'static [Scope]) -> Self {
         Self {
             life: state.life.clone(),
             keyring: state.keyring.clone(),
             clock: state.clock.clone(),
-            key: key_of(req.headers()).unwrap_or_default().to_owned(),
+            credential: caller.credential().clone(),
             expires_at: caller.expires_at(),
             scopes,
             unknown_until: None,
@@ -76,14 +71,14 @@ impl Watch {
         if self.expires_at.is_some_and(|at| at <= self.clock.now()) {
             return Err(Ended::KeyEnded);
         }
-        let known = match self.keyring.recall(&self.key) {
+        let known = match self.keyring.recall(&self.credential) {
             Some(known) => known,
             None if self.unknown_until.is_some_and(|until| Instant::now() < until) => return Ok(()),
-            None => self.keyring.look_up(&self.key, false).await,
+            None => self.keyring.look_up(&self.credential, false).await,
         };
         match known {
             Ok(_) if self.scopes.is_empty() => {}
-            Ok(grant) if self.scopes.iter().any(|scope| grant.allows(*scope)) => {}
+            Ok(known) if self.scopes.iter().any(|scope| known.grant.allows(*scope)) => {}
             Err(problem) if problem.code() != Code::InvalidKey => {
                 self.unknown_until = Some(Instant::now() + KEY_CHECK);
             }
@@ -107,7 +102,15 @@ impl Watch {
     /// One for a test's own answer.
     #[cfg(test)]
     pub(super) fn of_key(keyring: Keyring, key: &str, life: Lifecycle, clock: Clock) -> Self {
-        let key = key.to_owned();
-        Self { life, keyring, clock, key, expires_at: None, scopes: &[], unknown_until: None }
+        let credential = Credential::Key(super::keyring::PresentedKey::of(key));
+        Self {
+            life,
+            keyring,
+            clock,
+            credential,
+            expires_at: None,
+            scopes: &[],
+            unknown_until: None,
+        }
     }
 }

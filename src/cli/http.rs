@@ -1,6 +1,7 @@
 //! The HTTP client of the commands that talk to a service, and what they read from its answers.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,16 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     } else {
         Err("it must begin with http:// or https:// and name a host".into())
     }
+}
+
+/// Where a service that listens on every address is asked.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment. With
@@ -104,6 +115,14 @@ pub(super) fn detail(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_on_every_address_is_asked_on_this_machine() {
+        let asked = |listen: &str| reachable(listen.parse().unwrap()).to_string();
+        assert_eq!(asked("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(asked("[::]:8080"), "[::1]:8080");
+        assert_eq!(asked("192.0.2.7:80"), "192.0.2.7:80");
+    }
 
     #[test]
     fn a_url_that_no_request_can_go_to_is_refused() {

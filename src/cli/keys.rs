@@ -124,8 +124,15 @@ async fn with_store<T>(
     args: &DatabaseArgs,
     work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
 ) -> anyhow::Result<T> {
-    let settings = DatabaseSettings::resolve(args)?;
-    let database = Database::attach(&settings).await?;
+    with_store_of(&DatabaseSettings::resolve(args)?, work).await
+}
+
+/// Does something in the database of these settings, and leaves it as it was found.
+pub(super) async fn with_store_of<T>(
+    settings: &DatabaseSettings,
+    work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    let database = Database::attach(settings).await?;
     let pool = read_pool(database.connector());
     let outcome = work(Store::new(pool.clone())).await;
     // A private server that was started for this waits for its connections to close.

@@ -9,6 +9,7 @@ mod http;
 mod import;
 mod keys;
 mod migrate;
+mod open;
 mod readers;
 mod retention;
 mod sender;
@@ -34,8 +35,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything: webhook, API, background jobs
+    /// Run everything: webhook, API, web page, background jobs
     Serve(Box<ServeArgs>),
+    /// Print a one-time link that signs a browser in to the page, and open it on a desktop
+    Open(Box<open::Args>),
     /// Bring the database's schema up to date
     Migrate(DatabaseArgs),
     /// Look at everything that a service needs, and say what to do about each fault
@@ -109,6 +112,7 @@ impl Cli {
                 Command::Export(args) => export::run(*args).await,
                 Command::Import(args) => import::run(*args).await,
                 Command::Keys(args) => keys::run(args).await,
+                Command::Open(args) => open::run(*args).await,
                 Command::Readers(args) => readers::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::open;
 use crate::clock::Clock;
 use crate::config::{ServeArgs, Settings};
 use crate::lifecycle::Lifecycle;
@@ -25,11 +26,12 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     life.stop_on_signals()?;
     let generated = settings.complete()?;
     let banner = Banner::new(&settings, &generated);
-    let server = Server::start(settings, Clock::system(), life.clone()).await?;
+    let clock = Clock::system();
+    let server = Server::start(settings, clock.clone(), life.clone()).await?;
     // Deliveries are taken from here on, whether the database is there or not.
     tell_systemd(NotifyState::Ready);
     tokio::select! {
-        () = print_banner(&server, &banner) => {}
+        () = print_banner(&server, &banner, generated.is_first_start.then_some(&clock)) => {}
         () = life.stopping() => {}
     }
     let stopping = async {
@@ -51,14 +53,30 @@ fn tell_systemd(state: NotifyState<'_>) {
     }
 }
 
+/// Makes a one-time link to the page. A start without one is a start all the same.
+async fn sign_in_link(server: &Server, banner: &Banner, clock: &Clock) -> Option<String> {
+    let link = async {
+        let token = server.make_sign_in_link(clock).await?;
+        open::link(&banner.url(server.address)?, &token)
+    };
+    let link: anyhow::Result<_> = link.await;
+    link.inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "no sign-in link"))
+        .ok()
+        .map(String::from)
+}
+
 /// Where things are, at once; how to try them, when the database is there to be read from.
-async fn print_banner(server: &Server, banner: &Banner) {
+async fn print_banner(server: &Server, banner: &Banner, first_start: Option<&Clock>) {
     print(&banner.places(server.address));
     if tokio::time::timeout(WORTH_A_WORD, server.ready()).await.is_err() {
         print("\nWaiting for the database. Deliveries are taken meanwhile, and kept.\n");
         server.ready().await;
     }
-    print(&banner.commands(server.address));
+    let link = match first_start {
+        Some(clock) => sign_in_link(server, banner, clock).await,
+        None => None,
+    };
+    print(&banner.commands(server.address, link.as_deref()));
 }
 
 fn print(text: &str) {

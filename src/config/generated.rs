@@ -18,6 +18,8 @@ pub struct Generated {
     pub webhook_secret: Option<PathBuf>,
     /// An API key with every scope.
     pub api_key: Option<PathBuf>,
+    /// The key was made by this start.
+    pub is_first_start: bool,
 }
 
 impl Settings {
@@ -34,12 +36,18 @@ impl Settings {
         if let Some(default) = default {
             self.database.make_data_dir()?;
             let kept = folder.canonicalize()?.join("webhook-secret");
-            default.secrets.push(read_or_make(&kept, "whsec_")?);
+            default.secrets.push(read_or_make(&kept, "whsec_")?.0);
             generated.webhook_secret = Some(kept);
         }
         if self.api_key.is_none() {
             let kept = folder.canonicalize().unwrap_or(folder).join("api-key");
-            self.api_key = if is_open { Some(read_or_make(&kept, "vb_")?) } else { read(&kept)? };
+            self.api_key = if is_open {
+                let (key, is_new) = read_or_make(&kept, "vb_")?;
+                generated.is_first_start = is_new;
+                Some(key)
+            } else {
+                read(&kept)?
+            };
             generated.api_key = self.api_key.is_some().then_some(kept);
         }
         Ok(generated)
@@ -59,13 +67,14 @@ fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
     }
 }
 
-fn read_or_make(path: &Path, prefix: &str) -> anyhow::Result<Secret> {
+/// Returns a secret, and whether it was made just now.
+fn read_or_make(path: &Path, prefix: &str) -> anyhow::Result<(Secret, bool)> {
     if let Some(secret) = read(path)? {
-        return Ok(secret);
+        return Ok((secret, false));
     }
     let secret = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     write(path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Secret::new(secret))
+    Ok((Secret::new(secret), true))
 }
 
 /// Beside its place first, so that it is never there in part.
@@ -105,7 +114,8 @@ mod tests {
         let data = folder.path().join("data");
         let mut first = settings(&data, None, None);
         let made = first.complete().unwrap();
-        assert!(made.webhook_secret.is_some());
+        assert!(made.webhook_secret.is_some() && made.is_first_start);
+        assert!(!settings(&data, None, None).complete().unwrap().is_first_start);
 
         let mut secured = settings(&data, Some("s"), None);
         let kept = secured.complete().unwrap();

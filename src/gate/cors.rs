@@ -1,7 +1,8 @@
 //! Cross-origin requests: which other origins' pages may read answers in a browser.
 //!
-//! A key comes in a header that a page has to set, never by itself as a cookie does, so an origin
-//! that is allowed gains nothing without a key; and credentials of the browser's are never allowed.
+//! A key comes in a header that a page has to set, so an origin that is allowed gains nothing without
+//! a key. Credentials of the browser's are never allowed: the cookie of a browser session opens
+//! nothing to another origin.
 
 use std::sync::Arc;
 

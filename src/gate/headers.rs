@@ -3,7 +3,7 @@
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 
 /// A JSON answer loads nothing and is shown in nobody's frame.
@@ -14,8 +14,9 @@ const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A year. Without subdomains, which need not be ours.
 const BY_TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 /// Most headers that are added.
-const MOST: usize = 5;
+const MOST: usize = 6;
 
 /// Adds what an answer lacks. Nobody caches what the webhook answers, so it goes without a word
 /// on that.
@@ -26,6 +27,10 @@ pub fn secure(headers: &mut HeaderMap, is_delivery: bool, strict_transport: bool
     add(headers, CONTENT_SECURITY_POLICY, NOTHING);
     if !is_delivery {
         add(headers, CACHE_CONTROL, NO_STORE);
+    }
+    if headers.get(CACHE_CONTROL).is_some_and(|value| value.as_bytes().starts_with(b"private")) {
+        // The answer may depend on the cookie.
+        headers.append(VARY, COOKIE);
     }
     if strict_transport {
         headers.insert(STRICT_TRANSPORT_SECURITY, BY_TLS_ONLY);
@@ -54,6 +59,16 @@ mod tests {
         assert_eq!(headers.get(CONTENT_SECURITY_POLICY), Some(&own));
         assert_eq!(headers.get(CACHE_CONTROL), Some(&cached));
         assert_eq!(headers.len(), 4);
+    }
+
+    #[test]
+    fn an_answer_that_one_browser_may_keep_varies_with_its_cookie() {
+        for (policy, varies) in [("private, no-cache", true), ("no-cache", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(policy));
+            secure(&mut headers, false, false);
+            assert_eq!(headers.get(VARY).is_some_and(|value| value == "Cookie"), varies);
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What holds for every request, on the way in and on the way out: whose it is ([`Proxies`]),
 //! whether its address has failed too often ([`Failures`]), how much memory bodies may take
 //! ([`Bodies`]) and how they are read ([`body`]), how a limited amount is shared ([`Shares`]), how
-//! quick the other end has to be ([`Pace`]), which other origins may read answers ([`Cors`]), and the
-//! headers that keep a browser from harm ([`headers`]).
+//! quick the other end has to be ([`Pace`]), which other origins may read answers ([`Cors`]), which
+//! origin's page made it ([`PageOrigin`]), and the headers that keep a browser from harm
+//! ([`headers`]).
 //!
 //! It never refuses what is right: a good delivery or key passes whatever others do behind the
 //! same address.
@@ -14,6 +15,7 @@ mod failures;
 pub mod headers;
 mod pace;
 mod proxies;
+mod same_origin;
 mod shares;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,6 +28,7 @@ pub use cors::{Cors, CorsAnswer};
 pub use failures::{Failures, TooMany};
 pub use pace::Pace;
 pub use proxies::Proxies;
+pub use same_origin::PageOrigin;
 pub use shares::{Share, Shares, Short};
 
 use crate::clock::Clock;
@@ -34,6 +37,10 @@ use crate::problem::{Code, Problem};
 /// Among a request's extensions: its credentials were found right. The log tells of it in full.
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;
+
+/// Among a request's extensions: marks a file of the page, which is logged at level `debug`.
+#[derive(Clone, Copy, Debug)]
+pub struct Routine;
 
 /// Whose something is that is shared among keys: the key's id, and nothing for the one of the
 /// settings.

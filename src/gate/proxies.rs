@@ -1,4 +1,5 @@
-//! Who sent a request: the other end of the connection, or whom a listed proxy says it speaks for.
+//! Who sent a request: the other end of the connection, or whom a listed proxy says it speaks for,
+//! and by which scheme.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Most proxies that are followed. Nobody has as many in a row; it bounds the work that a header
 /// full of listed addresses makes.
 const MOST_HOPS: usize = 32;
@@ -47,6 +49,17 @@ impl Proxies {
             }
         }
         client
+    }
+
+    /// Returns true if a listed proxy reports HTTPS in `X-Forwarded-Proto`.
+    #[must_use]
+    pub fn forward_https(&self, head: &RequestHead) -> bool {
+        let is_listed = head.peer_addr.is_some_and(|peer| self.lists(peer.ip().to_canonical()));
+        let scheme = head.headers().get(X_FORWARDED_PROTO).map(|value| {
+            // Each proxy appends its own scheme: the first one is the client's.
+            value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii()
+        });
+        is_listed && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
     }
 
     fn lists(&self, address: IpAddr) -> bool {
@@ -91,6 +104,26 @@ mod tests {
         }
         assert_eq!(client(&[], "10.0.0.1", &["198.51.100.1"]), "10.0.0.1");
         assert_eq!(client(&LISTED, "192.0.2.8", &["198.51.100.1"]), "192.0.2.8");
+    }
+
+    #[test]
+    fn the_scheme_is_believed_of_a_listed_proxy() {
+        let https = |peer: &str, value: Option<&str>| {
+            let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+            let mut request = TestRequest::default().peer_addr(peer);
+            if let Some(value) = value {
+                request = request.insert_header(("X-Forwarded-Proto", value));
+            }
+            let listed: Vec<IpNet> = LISTED.iter().map(|net| net.parse().unwrap()).collect();
+            Proxies::new(&listed).forward_https(request.to_request().head())
+        };
+        for value in ["https", "HTTPS", " https , http"] {
+            assert!(https("10.0.0.1", Some(value)), "{value}");
+            assert!(!https("203.0.113.5", Some(value)), "{value}");
+        }
+        for value in [None, Some(""), Some("http"), Some("http, https"), Some("httpsx")] {
+            assert!(!https("10.0.0.1", value), "{value:?}");
+        }
     }
 
     #[test]

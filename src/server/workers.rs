@@ -28,6 +28,7 @@ use crate::api::health::Health;
 use crate::api::{self, ApiState, SetupState};
 use crate::gate::Gate;
 use crate::lifecycle::Lifecycle;
+use crate::page;
 use crate::telemetry::Metrics;
 use crate::webhook::handler::{self, Webhook};
 
@@ -140,6 +141,7 @@ impl Serving {
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))
             .configure(handler::routes)
+            .configure(page::routes)
             .configure(api::routes)
     }
 }

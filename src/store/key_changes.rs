@@ -8,7 +8,7 @@ use super::keys::{NewKey, Scope, each_once};
 use super::{Store, StoreError};
 
 /// One at a time makes or revokes keys: so none is made by a key that is being revoked.
-const CHANGING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim keys'))";
+pub(super) const CHANGING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim keys'))";
 
 /// A request to revoke a key.
 #[derive(Clone, Copy, Debug)]

@@ -74,15 +74,25 @@ impl KeyHash {
 /// Makes a key from 256 random bits.
 #[must_use]
 pub fn generate_key() -> String {
+    generate(KEY_PREFIX)
+}
+
+/// Returns a prefix and 256 random bits as text.
+pub(super) fn generate(prefix: &str) -> String {
     let bytes: [u8; KEY_BYTES] = rand::random();
-    format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Whether a text has the shape of a key that [`generate_key`] makes.
 #[must_use]
 pub fn looks_like_key(text: &str) -> bool {
+    has_shape(text, KEY_PREFIX)
+}
+
+/// Returns true for a text of the shape that [`generate`] makes with this prefix.
+pub(super) fn has_shape(text: &str, prefix: &str) -> bool {
     const CHARACTERS: usize = (KEY_BYTES * 8).div_ceil(6);
-    text.strip_prefix(KEY_PREFIX).is_some_and(|rest| {
+    text.strip_prefix(prefix).is_some_and(|rest| {
         rest.len() == CHARACTERS
             && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     })
@@ -248,15 +258,24 @@ impl Store {
         Ok(row)
     }
 
-    /// Of these hashes, those of keys that were not revoked.
+    /// Returns those of these hashes that a valid key, a browser session or a sign-in link has.
     pub async fn find_key_hashes(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
         let wanted: Vec<_> = hashes.iter().map(|hash| hash.0.to_vec()).collect();
         let found = query_scalar!(
             r#"
-            SELECT key_sha256
-            FROM (SELECT DISTINCT unnest($1::bytea[]) AS hash) AS wanted
+            WITH wanted AS MATERIALIZED (SELECT DISTINCT unnest($1::bytea[]) AS hash)
+            SELECT hash AS "hash!"
+            FROM wanted
             JOIN api_keys ON key_sha256 = hash
             WHERE revoked_at IS NULL
+            UNION ALL
+            SELECT hash
+            FROM wanted
+            JOIN browser_sessions ON token_sha256 = hash
+            UNION ALL
+            SELECT hash
+            FROM wanted
+            JOIN sign_in_links ON token_sha256 = hash
             "#,
             &wanted
         )

@@ -5,6 +5,7 @@ mod agent_journal;
 pub mod agents;
 pub mod alerts;
 pub mod around;
+pub mod browser_sessions;
 pub mod changes;
 pub mod completeness;
 pub mod continuations;
@@ -30,6 +31,7 @@ pub mod saved_views;
 pub mod search;
 pub mod sessions;
 pub mod setup;
+pub mod sign_in_links;
 mod sqlstate;
 pub mod survey;
 pub mod visits;
@@ -129,8 +131,10 @@ pub enum StoreError {
     /// It was not asked: the answer would be computed from too many facts.
     #[error("figures of {facts} facts were not computed")]
     TooExpensive {
-        /// Messages and sessions that it would be computed from.
+        /// Messages or sessions that it would be computed from.
         facts: i64,
+        /// Most of them that an answer is computed from.
+        most: i64,
     },
 }
 

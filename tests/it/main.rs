@@ -5,6 +5,7 @@
 mod alerts;
 mod api;
 mod backup;
+mod browser_sessions;
 mod connecting;
 mod corpus;
 mod cors;
@@ -26,6 +27,7 @@ mod lines;
 mod logs;
 mod metrics;
 mod openapi;
+mod page;
 mod projection;
 mod proxies;
 mod readers;

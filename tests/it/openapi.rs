@@ -189,7 +189,7 @@ fn each_scope_that_will_do_is_told() {
     let text = changes["description"].as_str().unwrap();
     assert!(text.ends_with("Needs the scope `read` or `export`."), "{text}");
     let ways = changes["security"].to_string();
-    assert_eq!(ways.matches("read").count() + ways.matches("export").count(), 4, "{ways}");
+    assert_eq!(ways.matches("read").count() + ways.matches("export").count(), 6, "{ways}");
 }
 
 #[tokio::test]

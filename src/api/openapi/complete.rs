@@ -76,6 +76,14 @@ fn security_schemes() -> Value {
             "name": "X-API-Key",
             "description": "The same key, where `Authorization` is taken by a proxy.",
         },
+        "browser_session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-verbatim_session",
+            "description": "Cookie that `POST /v1/browser-session` sets; without HTTPS its name is \
+                `verbatim_session`. A key in a header beats it. A request that changes something and \
+                comes with it needs `Sec-Fetch-Site: same-origin` or the `Origin` of this service.",
+        },
         "signature": {
             "type": "apiKey",
             "in": "header",
@@ -88,7 +96,7 @@ fn security_schemes() -> Value {
     })
 }
 
-/// A key can be sent in two ways; its scopes, of which any will do, stand in the text, too.
+/// A key can be sent in two ways, and by a cookie that stands for it; its scopes, of which any will do, stand in the text, too.
 fn security(operation: &mut Value) {
     let any = operation["security"].as_array().into_iter().flatten();
     let any: Vec<Value> = any.filter_map(|one| one.get("key").cloned()).collect();
@@ -99,11 +107,14 @@ fn security(operation: &mut Value) {
         return;
     }
     let ways = |scopes: &Value| {
-        [json!({ "bearer": scopes.clone() }), json!({ "api_key": scopes.clone() })]
+        ["bearer", "api_key", "browser_session"].map(|way| json!({ way: scopes.clone() }))
     };
     operation["security"] = any.iter().flat_map(ways).collect();
     let names = any.iter().filter_map(|scopes| scopes[0].as_str()).map(|name| format!("`{name}`"));
     let names = names.collect::<Vec<_>>().join(" or ");
+    if names.is_empty() {
+        return;
+    }
     let before = operation["description"].as_str().map(|text| format!("{text}\n\n"));
     let text = format!("{}Needs the scope {names}.", before.unwrap_or_default());
     operation["description"] = Value::from(text);

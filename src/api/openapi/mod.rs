@@ -23,8 +23,9 @@ pub(super) use shared::{
 };
 
 use crate::api::{
-    agents, alerts, analytics, changes, deliveries, docs, erase, export, health, holds, jobs, keys,
-    messages, metrics, saved_views, search, sessions, setup, stream, transcript, visits,
+    agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
+    holds, jobs, keys, messages, metrics, saved_views, search, sessions, setup, stream, transcript,
+    visits,
 };
 use crate::webhook::handler;
 
@@ -47,6 +48,7 @@ use crate::webhook::handler;
         (name = "Set-up", description = "How sources are set up, and whether it works."),
         (name = "Views", description = "Filters that a key has saved."),
         (name = "Keys", description = "Who may ask for what."),
+        (name = "Browser sessions", description = "Sign-in of a browser with a key, for a cookie."),
         (name = "Webhook", description = "The way in."),
         (name = "Service", description = "For machines and their keepers."),
     ),
@@ -98,6 +100,9 @@ use crate::webhook::handler;
         keys::list,
         keys::create,
         keys::revoke,
+        browser_session::create,
+        browser_session::show,
+        browser_session::delete,
         handler::receive,
         health::alive,
         health::ready,

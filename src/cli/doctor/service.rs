@@ -1,6 +1,6 @@
 //! A service that runs on the address, if one does.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
@@ -40,7 +40,7 @@ struct PostgresState {
 pub(super) struct Running;
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Running> {
-    let address = reachable(settings.listen);
+    let address = http::reachable(settings.listen);
     match ask(address, settings.tls.is_some(), report).await {
         Ok(running) => running,
         Err(error) => {
@@ -57,16 +57,6 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Ru
             None
         }
     }
-}
-
-/// Where a service that listens on every address is asked.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 async fn ask(
@@ -136,18 +126,5 @@ fn judge(address: SocketAddr, ready: &Ready, report: &mut Report) {
             format!("{says}; neither inbox nor Postgres takes a delivery, so all are answered 503"),
             "see inbox, disk and database below; either of them back is enough to take deliveries",
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_on_every_address_is_asked_on_this_machine() {
-        let asked = |listen: &str| reachable(listen.parse().unwrap()).to_string();
-        assert_eq!(asked("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(asked("[::]:8080"), "[::1]:8080");
-        assert_eq!(asked("192.0.2.7:80"), "192.0.2.7:80");
     }
 }

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use reqwest::Url;
+
+use crate::cli::http;
 use crate::config::{Generated, Origin, Settings};
 
 /// The first of the variable's secrets without the spaces around it, as the service takes it.
@@ -93,6 +96,11 @@ impl Banner {
         }
     }
 
+    /// The URL of the page for a browser on this machine.
+    pub(super) fn url(&self, address: SocketAddr) -> anyhow::Result<Url> {
+        Ok(Url::parse(&format!("{}://{}/", self.scheme(), http::reachable(address)))?)
+    }
+
     /// The first part, which is true before the database is there.
     pub(super) fn places(&self, address: SocketAddr) -> String {
         let version = env!("CARGO_PKG_VERSION");
@@ -103,6 +111,7 @@ impl Banner {
 Verbatim {version}
 
   database        {database}
+  page            {scheme}://{address}/ (`verbatim open` signs in)
   webhook         {scheme}://{address}/webhook
   webhook secret  {}
   API key         {}
@@ -112,8 +121,15 @@ Verbatim {version}
     }
 
     /// The second part, for once a message can be read back.
-    pub(super) fn commands(&self, address: SocketAddr) -> String {
-        let mut text = "\nSend it a message, and read it back:\n\n".to_owned();
+    pub(super) fn commands(&self, address: SocketAddr, link: Option<&str>) -> String {
+        let mut text = String::new();
+        if let Some(link) = link {
+            let _ = write!(
+                text,
+                "\nOpen the page, signed in (this link works once, within 5 minutes):\n\n  {link}\n"
+            );
+        }
+        text.push_str("\nSend it a message, and read it back:\n\n");
         let first = [&self.secret, &self.key].into_iter().filter_map(|one| one.first.as_ref());
         for line in first {
             let _ = writeln!(text, "  {line}");
@@ -238,7 +254,7 @@ mod tests {
         }
         let banner = Banner::new(&settings, generated);
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let text = banner.places(address) + &banner.commands(address);
+        let text = banner.places(address) + &banner.commands(address, None);
         assert!(!text.contains("hunter"), "no secret is printed: {text}");
         text.replace(&toml.path().display().to_string(), "/etc/verbatim.toml")
             .replace(env!("CARGO_PKG_VERSION"), "VERSION")
@@ -249,6 +265,7 @@ mod tests {
         let generated = Generated {
             webhook_secret: Some("/srv/o'brien/data/webhook-secret".into()),
             api_key: Some("/srv/o'brien/data/api-key".into()),
+            is_first_start: true,
         };
         insta::assert_snapshot!(banner(None, None, None, &generated));
     }

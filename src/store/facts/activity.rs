@@ -1,4 +1,4 @@
-//! Activity: sums of facts by quarter hour and by hour. Whoever changes facts collects the difference
+//! Activity: sums of facts by quarter hour, hour and day. Whoever changes facts collects the difference
 //! and adds it in the same transaction, so that sums and facts are of one moment.
 
 use std::collections::BTreeMap;
@@ -12,12 +12,27 @@ use super::gaps::Gaps;
 use super::sessions::SessionFact;
 use crate::analytics::facts::MessageFact;
 
-/// Sums by quarter hours over all agents, by quarter hours and agent, and by hours and agent.
-const LEVELS: [(i16, bool, TimeDelta); 3] = [
-    (0, false, TimeDelta::minutes(15)),
-    (1, true, TimeDelta::minutes(15)),
-    (2, true, TimeDelta::hours(1)),
+/// Kinds of rows: by quarter hours, hours and days, each over all agents and by agent.
+const LEVELS: [Level; 6] = [
+    Level { number: 0, by_agent: false, width: TimeDelta::minutes(15), has_gaps: true },
+    Level { number: 1, by_agent: true, width: TimeDelta::minutes(15), has_gaps: true },
+    Level { number: 2, by_agent: true, width: TimeDelta::hours(1), has_gaps: true },
+    Level { number: 3, by_agent: false, width: TimeDelta::hours(1), has_gaps: true },
+    Level { number: 4, by_agent: false, width: TimeDelta::days(1), has_gaps: false },
+    Level { number: 5, by_agent: true, width: TimeDelta::days(1), has_gaps: false },
 ];
+
+/// Kind of rows.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    /// Number in the tables.
+    number: i16,
+    by_agent: bool,
+    /// Length of time of each row.
+    width: TimeDelta,
+    /// `reply_gaps` has it, too.
+    has_gaps: bool,
+}
 
 macro_rules! sums {
     ($($column:ident),+ $(,)?) => {
@@ -99,12 +114,12 @@ impl Counted<'_> {
 pub(super) type Place<'a> = (DateTime<Utc>, &'a str, &'a str);
 
 /// Rows that have a part in it, one a level.
-fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = RowKey> {
-    LEVELS.into_iter().map(move |(level, by_agent, width)| {
-        let agent_id = if by_agent { agent_id } else { "" };
+fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = (Level, RowKey)> {
+    LEVELS.into_iter().map(move |level| {
+        let agent_id = if level.by_agent { agent_id } else { "" };
         // It fails for times that no calendar has, which no fact has either.
-        let starts_at = at.duration_trunc(width).unwrap_or(at);
-        (level, agent_id.to_owned(), starts_at, source.to_owned())
+        let starts_at = at.duration_trunc(level.width).unwrap_or(at);
+        (level, (level.number, agent_id.to_owned(), starts_at, source.to_owned()))
     })
 }
 
@@ -140,7 +155,7 @@ impl Difference {
         let place = (message.occurred_at, agent_id, source);
         self.add(place, signed(message.sums()));
         if let Some(gap_us) = message.reply_gap_us() {
-            for key in rows_of(place) {
+            for (_, key) in rows_of(place).filter(|(level, _)| level.has_gaps) {
                 self.gaps.add(key, gap_us, gaps);
             }
         }
@@ -160,7 +175,7 @@ impl Difference {
     }
 
     fn add(&mut self, place: Place<'_>, sums: Sums) {
-        for key in rows_of(place) {
+        for (_, key) in rows_of(place) {
             *self.sums.entry(key).or_default() += sums;
         }
     }

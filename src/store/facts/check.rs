@@ -108,6 +108,7 @@ async fn compare(
     let computed = said::compute(connection, rules, &sessions, &mut windows, &joins).await?;
     let stored = rows::read(connection, &windows).await?;
     let facts = sessions::read_facts(connection, ids).await?;
+    let mut events = sessions::read_events(connection, ids).await?;
     for (id, session) in &sessions {
         let of_session = |facts: &rows::Facts| {
             let all = facts.range((*id, chrono::DateTime::<chrono::Utc>::MIN_UTC, Uuid::nil())..);
@@ -123,7 +124,8 @@ async fn compare(
             let all = presences.range((*id, Uuid::nil())..=(*id, Uuid::max()));
             all.map(|(key, presence)| (*key, *presence)).collect::<Vec<_>>()
         };
-        let fact = SessionFact::of(session, SessionTotals::of(&messages));
+        let totals = SessionTotals::of(&messages);
+        let fact = SessionFact::of(session, totals, events.remove(id));
         let same = messages == of_session(&stored)
             && present(&presences) == present(&presence_facts)
             && facts.get(id) == Some(&fact);

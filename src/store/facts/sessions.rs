@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -11,6 +11,12 @@ use crate::analytics::facts::SessionTotals;
 
 /// Attributes of sessions by their ids.
 pub(super) type Sessions = BTreeMap<Uuid, Session>;
+
+/// Times of the first and the last event.
+type Events = (DateTime<Utc>, DateTime<Utc>);
+
+/// A session that lasts longer reaches into ranges that begin more than this after its start.
+const LONG: TimeDelta = TimeDelta::days(1);
 
 /// What facts take over from a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +111,30 @@ async fn read_totals(
     Ok(totals.collect())
 }
 
+/// Times of the first and last event of sessions: messages, joins and ends.
+pub(super) async fn read_events(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, Events>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT
+             session_id AS "session_id!",
+             min(occurred_at) AS "first!",
+             max(occurred_at) AS "last!"
+         FROM (
+             SELECT session_id, occurred_at FROM message_facts
+             UNION ALL
+             SELECT session_id, occurred_at FROM presence_facts
+         ) AS events
+         WHERE session_id IN (SELECT UNNEST($1::uuid[]))
+         GROUP BY session_id"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.session_id, (row.first, row.last))).collect())
+}
+
 /// Sessions of agents that have facts.
 pub(super) async fn of_agents(
     connection: &mut PgConnection,
@@ -129,10 +159,12 @@ pub(super) struct SessionFact {
     no_join: bool,
     one_sided: bool,
     totals: SessionTotals,
+    /// Of what is stored; `None` without any.
+    events: Option<Events>,
 }
 
 impl SessionFact {
-    pub(super) fn of(session: &Session, totals: SessionTotals) -> Self {
+    pub(super) fn of(session: &Session, totals: SessionTotals, events: Option<Events>) -> Self {
         Self {
             agent_id: session.agent_id.clone(),
             source: session.source.clone(),
@@ -142,7 +174,14 @@ impl SessionFact {
             no_join: !session.joined,
             one_sided: totals.one_sided(),
             totals,
+            events,
         }
+    }
+
+    /// Whether it lasts for longer than [`LONG`].
+    fn is_long(&self) -> bool {
+        let last = self.events.map_or(self.last_activity_at, |(_, last)| last);
+        self.last_activity_at.max(last) - self.started_at > LONG
     }
 
     /// Time, agent and source under which it counts.
@@ -188,9 +227,11 @@ pub(super) async fn refresh_totals(
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = sessions.keys().copied().collect();
     let mut totals = read_totals(connection, &ids).await?;
+    let mut events = read_events(connection, &ids).await?;
     let old = read_facts(connection, &ids).await?;
     let new = sessions.iter().map(|(id, session)| {
-        (*id, SessionFact::of(session, totals.remove(id).unwrap_or_default()))
+        let (totals, events) = (totals.remove(id).unwrap_or_default(), events.remove(id));
+        (*id, SessionFact::of(session, totals, events))
     });
     let changed: Vec<_> = new.filter(|(id, fact)| old.get(id) != Some(fact)).collect();
     for (id, fact) in &changed {
@@ -235,6 +276,7 @@ pub(super) async fn read_facts(
             no_join: row.no_join,
             one_sided: row.one_sided,
             totals,
+            events: row.first_event_at.zip(row.last_event_at),
         };
         (row.session_id, fact)
     });
@@ -257,7 +299,8 @@ async fn upsert(
         "INSERT INTO session_facts (
              session_id, agent_id, source, room_name, started_at, last_activity_at, messages,
              user_messages, assistant_messages, turns, first_reply_gap_us, longest_silence_us,
-             no_join, one_sided, repeated_user_turn, altered, out_of_order, undated
+             no_join, one_sided, repeated_user_turn, altered, out_of_order, undated,
+             first_event_at, last_event_at, is_long
          )
          SELECT
              UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::text[]),
@@ -265,7 +308,8 @@ async fn upsert(
              UNNEST($8::bigint[]), UNNEST($9::bigint[]), UNNEST($10::bigint[]),
              UNNEST($11::bigint[]), UNNEST($12::bigint[]), UNNEST($13::boolean[]),
              UNNEST($14::boolean[]), UNNEST($15::boolean[]), UNNEST($16::boolean[]),
-             UNNEST($17::boolean[]), UNNEST($18::boolean[])
+             UNNEST($17::boolean[]), UNNEST($18::boolean[]), UNNEST($19::timestamptz[]),
+             UNNEST($20::timestamptz[]), UNNEST($21::boolean[])
          ON CONFLICT (session_id) DO UPDATE SET
              room_name = excluded.room_name,
              started_at = excluded.started_at,
@@ -281,7 +325,10 @@ async fn upsert(
              repeated_user_turn = excluded.repeated_user_turn,
              altered = excluded.altered,
              out_of_order = excluded.out_of_order,
-             undated = excluded.undated",
+             undated = excluded.undated,
+             first_event_at = excluded.first_event_at,
+             last_event_at = excluded.last_event_at,
+             is_long = excluded.is_long",
         &facts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
         &column!(|one| one.agent_id.as_str()) as _,
         &column!(|one| one.source.as_str()) as _,
@@ -300,6 +347,9 @@ async fn upsert(
         &column!(|one| one.totals.altered),
         &column!(|one| one.totals.out_of_order),
         &column!(|one| one.totals.undated),
+        &column!(|one| one.events.map(|(first, _)| first)) as _,
+        &column!(|one| one.events.map(|(_, last)| last)) as _,
+        &column!(SessionFact::is_long),
     )
     .execute(connection)
     .await?;

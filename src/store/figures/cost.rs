@@ -2,15 +2,17 @@
 
 use chrono::TimeDelta;
 
+use super::cover::{Cover, Stored};
 use super::metrics::Wanted;
-use super::rolled::Rolled;
 use super::{Selection, Snapshot, Split};
 use crate::analytics::catalog::{Attribution, Stat};
 use crate::store::StoreError;
 
-/// Most facts that one answer is computed from, the others being sums: as many as PostgreSQL is expected
-/// to read within the time that a query may take.
-pub const MOST_FACTS: i64 = 10_000_000;
+/// Most messages that one answer is computed from, where sums do not tell: as many as PostgreSQL is
+/// expected to read within the time that a query may take.
+const MOST_MESSAGES: i64 = 10_000_000;
+/// Most sessions that are read one by one: each is held in memory, in up to 100 bytes.
+const MOST_SESSIONS: i64 = 2_000_000;
 /// Longest row of `activity`: a range is widened by it.
 const WIDEST: TimeDelta = TimeDelta::hours(1);
 
@@ -25,10 +27,11 @@ impl Read {
     /// Facts that a metric needs where sums do not tell, or where there are none for the selection.
     fn of(wanted: Wanted, has_sums: bool) -> Self {
         let of_session = wanted.metric.attribution == Attribution::SessionStart;
-        let spread = wanted.metric.statistics.contains(&Stat::P50);
+        let spread = !matches!(wanted.stat, Stat::Avg | Stat::Count | Stat::Ratio);
         match wanted.metric.attribution {
-            Attribution::EachEvent => Self { messages: true, sessions: false },
-            Attribution::EachInstant => Self { messages: false, sessions: true },
+            Attribution::EachEvent | Attribution::EachInstant => {
+                Self { messages: false, sessions: true }
+            }
             _ if of_session => Self { messages: false, sessions: spread || !has_sums },
             _ => Self { messages: !has_sums, sessions: false },
         }
@@ -43,35 +46,39 @@ impl Read {
 }
 
 impl Snapshot {
-    /// Fails where some metrics would be computed from more than [`MOST_FACTS`]. `has_sums` is false
-    /// where the answer needs each value.
+    /// Fails where some metrics would be computed from more than [`MOST_MESSAGES`] or
+    /// [`MOST_SESSIONS`]. `has_sums` is false where the answer needs each value.
     pub(super) async fn check_cost(
         &mut self,
         selection: &Selection<'_>,
         wanted: &[Wanted],
         has_sums: bool,
     ) -> Result<(), StoreError> {
-        let facts = self.facts_to_read(selection, wanted, has_sums).await?;
-        if facts > MOST_FACTS { Err(StoreError::TooExpensive { facts }) } else { Ok(()) }
+        let (messages, sessions) = self.facts_to_read(selection, wanted, has_sums).await?;
+        for (facts, most) in [(messages, MOST_MESSAGES), (sessions, MOST_SESSIONS)] {
+            if facts > most {
+                return Err(StoreError::TooExpensive { facts, most });
+            }
+        }
+        Ok(())
     }
 
-    /// Returns about how many facts some metrics would be computed from.
+    /// Returns about how many messages and sessions some metrics would be computed from.
     async fn facts_to_read(
         &mut self,
         selection: &Selection<'_>,
         wanted: &[Wanted],
         has_sums: bool,
-    ) -> Result<i64, StoreError> {
-        let rolled = Rolled::of(selection);
-        let has_sums = has_sums && rolled.from < rolled.to;
+    ) -> Result<(i64, i64), StoreError> {
+        let has_sums = has_sums && !Cover::of(selection, Stored::Sums).is_of_facts();
         let read = wanted.iter().map(|one| Read::of(*one, has_sums));
         let read = read.fold(Read::default(), Read::and);
         if read == Read::default() {
-            return Ok(0);
+            return Ok((0, 0));
         }
         let agents = selection.seen();
         let by_agent = agents.is_some() || selection.split == Some(Split::Agent);
-        let level: i16 = if by_agent { 2 } else { 0 };
+        let level: i16 = if by_agent { 2 } else { 3 };
         let agents = if by_agent { agents } else { Some(vec![String::new()]) };
         let found = sqlx::query!(
             r#"SELECT
@@ -93,7 +100,7 @@ impl Snapshot {
         .await?;
         let messages = if read.messages { found.messages } else { 0 };
         let sessions = if read.sessions { found.sessions } else { 0 };
-        Ok(messages + sessions)
+        Ok((messages, sessions))
     }
 }
 
@@ -114,8 +121,10 @@ mod tests {
             assert_eq!(read(name, true), (false, false), "{name}");
             assert_ne!(read(name, false), (false, false), "{name}");
         }
-        assert_eq!(read("session_duration", true), (false, true));
         assert_eq!(read("concurrent_sessions", true), (false, true));
-        assert_eq!(read("active_sessions", true), (true, false));
+        assert_eq!(read("active_sessions", true), (false, true));
+        let metric = Metric::find("session_duration").unwrap();
+        let cost = |stat| Read::of(Wanted { metric, stat }, true).sessions;
+        assert_eq!((cost(Stat::Avg), cost(Stat::P90)), (false, true));
     }
 }

@@ -1,7 +1,9 @@
-//! Numbers of sessions, visits and messages.
+//! Numbers of sessions, visits and messages, and sums of sessions' values.
 
-use super::rolled::Rolled;
-use super::{Cells, Selection, Snapshot, place};
+use std::ops::AddAssign;
+
+use super::cover::{Cover, Parts, Stored};
+use super::{Cell, Cells, Selection, Snapshot, Value, place};
 use crate::store::StoreError;
 
 /// Sessions that started.
@@ -19,6 +21,16 @@ pub struct SessionCounts {
     pub incomplete: i64,
     /// With each flag, in the order of [`SessionCounts::FLAGS`].
     pub flags: [i64; 6],
+    /// Their durations together, in microseconds.
+    pub duration_us: i64,
+    /// Their messages.
+    pub messages: i64,
+    /// Their user turns.
+    pub turns: i64,
+    /// With a reply, and their first reply gaps together, in microseconds.
+    pub first_replies: (i64, i64),
+    /// With a silence, and their longest silences together, in microseconds.
+    pub silences: (i64, i64),
 }
 
 /// Messages.
@@ -44,19 +56,142 @@ impl SessionCounts {
         ["no_join", "one_sided", "repeated_user_turn", "altered", "out_of_order", "undated"];
 }
 
+/// Kinds of facts that are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds {
+    pub(super) sessions: bool,
+    pub(super) messages: bool,
+    pub(super) visits: bool,
+}
+
+impl Kinds {
+    /// Returns whether there is something of these kinds.
+    pub(super) fn has(self, counts: &Counts) -> bool {
+        self.sessions && counts.sessions.sessions > 0
+            || self.messages && counts.messages.messages > 0
+            || self.visits && counts.visits > 0
+    }
+
+    fn names(self) -> Vec<String> {
+        let all = [("session", self.sessions), ("message", self.messages), ("visit", self.visits)];
+        all.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+/// Numbers of one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions by their starts.
+    pub sessions: SessionCounts,
+    /// Messages by their times, and turns by their first messages'.
+    pub messages: MessageCounts,
+    /// Visits by their starts.
+    pub visits: i64,
+}
+
+impl Counts {
+    /// Returns how many values there are, and their sum.
+    pub(super) fn count_and_sum(&self, value: Value) -> (i64, i64) {
+        let Self { sessions, messages, .. } = self;
+        match value {
+            Value::SessionDuration => (sessions.sessions, sessions.duration_us),
+            Value::Messages => (sessions.sessions, sessions.messages),
+            Value::Turns => (sessions.sessions, sessions.turns),
+            Value::FirstReplyGap => sessions.first_replies,
+            Value::LongestSilence => sessions.silences,
+            Value::ReplyGap => (messages.replies, messages.reply_gap_us),
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.messages += other.messages;
+        self.visits += other.visits;
+    }
+}
+
+impl AddAssign for SessionCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.engaged += other.engaged;
+        self.silent += other.silent;
+        self.single_turn += other.single_turn;
+        self.incomplete += other.incomplete;
+        for (sum, flag) in self.flags.iter_mut().zip(other.flags) {
+            *sum += flag;
+        }
+        self.duration_us += other.duration_us;
+        self.messages += other.messages;
+        self.turns += other.turns;
+        self.first_replies.0 += other.first_replies.0;
+        self.first_replies.1 += other.first_replies.1;
+        self.silences.0 += other.silences.0;
+        self.silences.1 += other.silences.1;
+    }
+}
+
+impl AddAssign for MessageCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.user += other.user;
+        self.assistant += other.assistant;
+        self.turns += other.turns;
+        self.replies += other.replies;
+        self.reply_gap_us += other.reply_gap_us;
+    }
+}
+
 impl Snapshot {
     /// Counts sessions by their starts.
     pub async fn session_counts(
         &mut self,
         selection: &Selection<'_>,
     ) -> Result<Cells<SessionCounts>, StoreError> {
-        let rolled = Rolled::of(selection);
-        let rows = sqlx::query!(
+        let kinds = Kinds { sessions: true, ..Kinds::default() };
+        let cells = self.counts(kinds, selection).await?.into_iter();
+        let cells = cells.map(|(cell, counts)| (cell, counts.sessions));
+        Ok(cells.filter(|(_, counts)| counts.sessions > 0).collect())
+    }
+
+    /// Counts facts of some kinds; the numbers of the others are not to be used. Cells without
+    /// anything are left out.
+    pub(super) async fn counts(
+        &mut self,
+        kinds: Kinds,
+        selection: &Selection<'_>,
+    ) -> Result<Cells<Counts>, StoreError> {
+        let cover = Cover::of(selection, Stored::Sums);
+        let mut cells = Cells::<Counts>::new();
+        for (level, parts) in &cover.parts {
+            let agents = cover.agents.as_deref();
+            for (cell, counts) in self.counts_of(kinds, selection, *level, parts, agents).await? {
+                *cells.entry(cell).or_default() += counts;
+            }
+        }
+        // What was erased may have left rows of nothing; rows of stored sums know every kind.
+        cells.retain(|_, counts| kinds.has(counts));
+        Ok(cells)
+    }
+
+    /// Counts what lies in some parts: rows of a level, or facts.
+    async fn counts_of(
+        &mut self,
+        kinds: Kinds,
+        selection: &Selection<'_>,
+        level: Option<i16>,
+        parts: &Parts,
+        agents: Option<&[String]>,
+    ) -> Result<Vec<(Cell, Counts)>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
             r#"SELECT
                  width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text
+                 CASE $6::text
                      WHEN 'agent' THEN c.agent_id
                      WHEN 'source' THEN c.source
+                     WHEN 'role' THEN c.role
                  END AS split,
                  sum(c.sessions)::bigint AS "sessions!",
                  sum(c.engaged)::bigint AS "engaged!",
@@ -68,138 +203,105 @@ impl Snapshot {
                  sum(c.repeated_user_turn)::bigint AS "repeated_user_turn!",
                  sum(c.altered)::bigint AS "altered!",
                  sum(c.out_of_order)::bigint AS "out_of_order!",
-                 sum(c.undated)::bigint AS "undated!"
-             FROM counted_between(
-                 'session', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
-                 $7::text[]
-             ) AS c
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            rolled.level,
-            rolled.from,
-            rolled.to,
-            rolled.agents.as_deref() as _,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter().map(|row| {
-            let counts = SessionCounts {
-                sessions: row.sessions,
-                engaged: row.engaged,
-                silent: row.silent,
-                single_turn: row.single_turn,
-                incomplete: row.incomplete,
-                flags: [
-                    row.no_join,
-                    row.one_sided,
-                    row.repeated_user_turn,
-                    row.altered,
-                    row.out_of_order,
-                    row.undated,
-                ],
-            };
-            ((place(row.bucket), row.split), counts)
-        });
-        // What was erased may have left rows of nothing.
-        Ok(cells.filter(|(_, counts)| counts.sessions > 0).collect())
-    }
-
-    /// Counts messages by their times, and turns by their first messages'.
-    pub async fn message_counts(
-        &mut self,
-        selection: &Selection<'_>,
-    ) -> Result<Cells<MessageCounts>, StoreError> {
-        let rolled = Rolled::of(selection);
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text
-                     WHEN 'agent' THEN c.agent_id
-                     WHEN 'source' THEN c.source
-                     WHEN 'role' THEN c.role
-                 END AS split,
+                 sum(c.undated)::bigint AS "undated!",
+                 sum(c.duration_us)::bigint AS "duration_us!",
+                 sum(c.session_messages)::bigint AS "session_messages!",
+                 sum(c.session_turns)::bigint AS "session_turns!",
+                 sum(c.first_replies)::bigint AS "first_replies!",
+                 sum(c.first_reply_gap_us)::bigint AS "first_reply_gap_us!",
+                 sum(c.silences)::bigint AS "silences!",
+                 sum(c.longest_silence_us)::bigint AS "longest_silence_us!",
                  sum(c.messages)::bigint AS "messages!",
-                 sum(c.user_messages)::bigint AS "user!",
-                 sum(c.assistant_messages)::bigint AS "assistant!",
+                 sum(c.user_messages)::bigint AS "user_messages!",
+                 sum(c.assistant_messages)::bigint AS "assistant_messages!",
                  sum(c.turns)::bigint AS "turns!",
                  sum(c.replies)::bigint AS "replies!",
-                 sum(c.reply_gap_us)::bigint AS "reply_gap_us!"
-             FROM counted_between(
-                 'message', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
-                 $7::text[]
-             ) AS c
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            rolled.level,
-            rolled.from,
-            rolled.to,
-            rolled.agents.as_deref() as _,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter().map(|row| {
-            let counts = MessageCounts {
-                messages: row.messages,
-                user: row.user,
-                assistant: row.assistant,
-                turns: row.turns,
-                replies: row.replies,
-                reply_gap_us: row.reply_gap_us,
-            };
-            ((place(row.bucket), row.split), counts)
-        });
-        Ok(cells.filter(|(_, counts)| counts.messages > 0).collect())
-    }
-
-    /// Counts visits by their starts.
-    pub async fn visit_counts(
-        &mut self,
-        selection: &Selection<'_>,
-    ) -> Result<Cells<i64>, StoreError> {
-        let rolled = Rolled::of(selection);
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text
-                     WHEN 'agent' THEN c.agent_id
-                     WHEN 'source' THEN c.source
-                 END AS split,
+                 sum(c.reply_gap_us)::bigint AS "reply_gap_us!",
                  sum(c.visits)::bigint AS "visits!"
              FROM counted_between(
-                 'visit', $9, $2, $10, $11, $3, $4::text[], $5::text[], $12::text[], $6::text[],
-                 $7::text[]
+                 $7::text[], $8::smallint, $9::timestamptz[], $10::timestamptz[], $2::text[],
+                 $3::text[], $11::text[], $4::text[], $5::text[]
              ) AS c
              GROUP BY 1, 2"#,
             selection.starts,
-            selection.from(),
-            selection.to,
             selection.visible as _,
             selection.agents as _,
             selection.sources as _,
             selection.rooms as _,
             selection.split(),
-            rolled.level,
-            rolled.from,
-            rolled.to,
-            rolled.agents.as_deref() as _,
+            &kinds.names(),
+            level,
+            &parts.starts,
+            &parts.ends,
+            agents as _,
         )
         .fetch_all(&mut *self.transaction)
         .await?;
-        let cells = rows.into_iter().map(|row| ((place(row.bucket), row.split), row.visits));
-        Ok(cells.filter(|(_, visits)| *visits > 0).collect())
+        Ok(rows.into_iter().map(Row::cell).collect())
+    }
+}
+
+/// Row of sums.
+struct Row {
+    bucket: i32,
+    split: Option<String>,
+    sessions: i64,
+    engaged: i64,
+    silent: i64,
+    single_turn: i64,
+    incomplete: i64,
+    no_join: i64,
+    one_sided: i64,
+    repeated_user_turn: i64,
+    altered: i64,
+    out_of_order: i64,
+    undated: i64,
+    duration_us: i64,
+    session_messages: i64,
+    session_turns: i64,
+    first_replies: i64,
+    first_reply_gap_us: i64,
+    silences: i64,
+    longest_silence_us: i64,
+    messages: i64,
+    user_messages: i64,
+    assistant_messages: i64,
+    turns: i64,
+    replies: i64,
+    reply_gap_us: i64,
+    visits: i64,
+}
+
+impl Row {
+    fn cell(self) -> (Cell, Counts) {
+        let sessions = SessionCounts {
+            sessions: self.sessions,
+            engaged: self.engaged,
+            silent: self.silent,
+            single_turn: self.single_turn,
+            incomplete: self.incomplete,
+            flags: [
+                self.no_join,
+                self.one_sided,
+                self.repeated_user_turn,
+                self.altered,
+                self.out_of_order,
+                self.undated,
+            ],
+            duration_us: self.duration_us,
+            messages: self.session_messages,
+            turns: self.session_turns,
+            first_replies: (self.first_replies, self.first_reply_gap_us),
+            silences: (self.silences, self.longest_silence_us),
+        };
+        let messages = MessageCounts {
+            messages: self.messages,
+            user: self.user_messages,
+            assistant: self.assistant_messages,
+            turns: self.turns,
+            replies: self.replies,
+            reply_gap_us: self.reply_gap_us,
+        };
+        ((place(self.bucket), self.split), Counts { sessions, messages, visits: self.visits })
     }
 }

@@ -1,7 +1,7 @@
 //! Distributions: numbers of values between edges.
 
 use super::metrics::value_of;
-use super::{Cells, Selection, Snapshot, Value, Wanted};
+use super::{Cells, Selection, Snapshot, Wanted};
 use crate::analytics::catalog::{Metric, Stat};
 use crate::store::StoreError;
 
@@ -18,19 +18,9 @@ impl Snapshot {
         let Some(value) = value_of(metric) else { return Ok(Cells::new()) };
         let wanted = Wanted { metric, stat: Stat::Count };
         self.check_cost(selection, &[wanted], false).await?;
-        match value {
-            Value::ReplyGap => self.distribution_of_messages(edges, selection).await,
-            Value::SessionDuration => {
-                self.distribution_of_sessions("duration", edges, selection).await
-            }
-            Value::Messages => self.distribution_of_sessions("messages", edges, selection).await,
-            Value::Turns => self.distribution_of_sessions("turns", edges, selection).await,
-            Value::FirstReplyGap => {
-                self.distribution_of_sessions("first_reply_gap", edges, selection).await
-            }
-            Value::LongestSilence => {
-                self.distribution_of_sessions("longest_silence", edges, selection).await
-            }
+        match value.of_session() {
+            Some(name) => self.distribution_of_sessions(name, edges, selection).await,
+            None => self.distribution_of_messages(edges, selection).await,
         }
     }
 
@@ -46,16 +36,7 @@ impl Snapshot {
                  CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
                  count(*) AS "count!"
              FROM session_facts AS f
-             CROSS JOIN LATERAL (
-                 SELECT CASE $9::text
-                     WHEN 'duration' THEN
-                         (extract(epoch FROM f.last_activity_at - f.started_at) * 1000000)::bigint
-                     WHEN 'messages' THEN f.messages
-                     WHEN 'turns' THEN f.turns
-                     WHEN 'first_reply_gap' THEN f.first_reply_gap_us
-                     WHEN 'longest_silence' THEN f.longest_silence_us
-                 END AS value
-             ) AS v
+             CROSS JOIN LATERAL (SELECT session_value(f, $9) AS value) AS v
              WHERE f.started_at >= $2
                  AND f.started_at < $3
                  AND v.value IS NOT NULL

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::counts::Kinds;
+use super::presence::concurrency;
+use super::sessions::{Columns, spread_of_sessions};
 use super::{
-    Cell, Cells, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Split, Spread,
-    Value as Of,
+    Cell, Cells, Counts, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Split,
+    Spread, Value as Of,
 };
 use crate::analytics::catalog::{Dimension, Metric, Stat, Unit};
 use crate::store::StoreError;
@@ -188,12 +191,44 @@ impl Number {
 #[derive(Debug, Default)]
 pub struct Figures {
     by_flag: bool,
-    sessions: Option<Cells<SessionCounts>>,
-    messages: Option<Cells<MessageCounts>>,
-    visits: Option<Cells<i64>>,
+    /// Kinds that are counted, and values whose averages are computed from counts.
+    counted: (Kinds, Vec<Of>),
+    counts: Option<Cells<Counts>>,
     distinct: Option<Cells<Distinct>>,
     concurrency: Option<Cells<i64>>,
     spreads: HashMap<Of, Cells<Spread>>,
+}
+
+/// What has to be read for some metrics.
+#[derive(Debug, Default)]
+struct Needs {
+    kinds: Kinds,
+    averages: Vec<Of>,
+    sessions: Columns,
+    reply_gaps: bool,
+}
+
+impl Needs {
+    fn of(wanted: &[Wanted]) -> Self {
+        let mut needs = Self::default();
+        for one in wanted {
+            match basis(one.metric) {
+                Some(Basis::Sessions(_) | Basis::Share(_)) => needs.kinds.sessions = true,
+                Some(Basis::Messages(_)) => needs.kinds.messages = true,
+                Some(Basis::Visits) => needs.kinds.visits = true,
+                Some(Basis::Distinct(_)) => needs.sessions.events = true,
+                Some(Basis::Concurrency) => needs.sessions.activity = true,
+                // An average is a sum over a count.
+                Some(Basis::Spread(of)) if one.stat == Stat::Avg => needs.averages.push(of),
+                Some(Basis::Spread(Of::ReplyGap)) => needs.reply_gaps = true,
+                Some(Basis::Spread(of)) if !needs.sessions.values.contains(&of) => {
+                    needs.sessions.values.push(of);
+                }
+                Some(Basis::Spread(_)) | None => {}
+            }
+        }
+        needs
+    }
 }
 
 impl Figures {
@@ -206,28 +241,32 @@ impl Figures {
         grouping: Option<Grouping>,
     ) -> Result<Self, StoreError> {
         snapshot.check_cost(selection, wanted, true).await?;
+        let needs = Needs::of(wanted);
         let mut all = Self { by_flag: grouping == Some(Grouping::Flag), ..Self::default() };
-        for basis in wanted.iter().filter_map(|one| basis(one.metric)) {
-            match basis {
-                Basis::Sessions(_) | Basis::Share(_) if all.sessions.is_none() => {
-                    all.sessions = Some(snapshot.session_counts(selection).await?);
-                }
-                Basis::Messages(_) if all.messages.is_none() => {
-                    all.messages = Some(snapshot.message_counts(selection).await?);
-                }
-                Basis::Visits if all.visits.is_none() => {
-                    all.visits = Some(snapshot.visit_counts(selection).await?);
-                }
-                Basis::Distinct(_) if all.distinct.is_none() => {
-                    all.distinct = Some(snapshot.distinct(selection).await?);
-                }
-                Basis::Concurrency if all.concurrency.is_none() => {
-                    all.concurrency = Some(snapshot.concurrency(selection).await?);
-                }
-                Basis::Spread(of) if !all.spreads.contains_key(&of) => {
-                    all.spreads.insert(of, snapshot.spread(of, selection).await?);
-                }
-                _ => {}
+        let of_replies = |of: &Of| *of == Of::ReplyGap;
+        let kinds = Kinds {
+            messages: needs.kinds.messages || needs.averages.iter().any(of_replies),
+            sessions: needs.kinds.sessions || !needs.averages.iter().all(of_replies),
+            visits: needs.kinds.visits,
+        };
+        if kinds != Kinds::default() {
+            all.counts = Some(snapshot.counts(kinds, selection).await?);
+        }
+        all.counted = (needs.kinds, needs.averages);
+        if needs.reply_gaps {
+            let spread = snapshot.spread_of_replies(selection).await?;
+            all.spreads.insert(Of::ReplyGap, spread);
+        }
+        if needs.sessions != Columns::default() {
+            let sessions = snapshot.sessions(&needs.sessions, selection).await?;
+            if needs.sessions.events {
+                all.distinct = Some(snapshot.distinct(&sessions, selection).await?);
+            }
+            if needs.sessions.activity {
+                all.concurrency = Some(concurrency(&sessions, selection));
+            }
+            for value in needs.sessions.values {
+                all.spreads.insert(value, spread_of_sessions(&sessions, value, selection));
             }
         }
         Ok(all)
@@ -244,9 +283,12 @@ impl Figures {
             Some(Grouping::By(_)) => {}
         }
         let mut groups = BTreeSet::new();
-        groups.extend(self.sessions.iter().flat_map(names));
-        groups.extend(self.messages.iter().flat_map(names));
-        groups.extend(self.visits.iter().flat_map(names));
+        let counted = |counts: &Counts| {
+            let (kinds, averages) = &self.counted;
+            kinds.has(counts) || averages.iter().any(|of| counts.count_and_sum(*of).0 > 0)
+        };
+        let counts = self.counts.iter().flatten().filter(|(_, counts)| counted(counts));
+        groups.extend(counts.filter_map(|((_, group), _)| group.clone()));
         groups.extend(self.distinct.iter().flat_map(names));
         groups.extend(self.concurrency.iter().flat_map(names));
         groups.extend(self.spreads.values().flat_map(names));
@@ -258,18 +300,24 @@ impl Figures {
     #[must_use]
     pub fn figure(&self, wanted: Wanted, cell: &Cell) -> Figure {
         let count = Figure::count;
+        let counts = || find(self.counts.as_ref(), cell).copied().unwrap_or_default();
         match basis(wanted.metric) {
             Some(Basis::Sessions(_)) if self.by_flag => count(self.flagged(cell)),
-            Some(Basis::Sessions(of)) => count(find(self.sessions.as_ref(), cell).map_or(0, of)),
-            Some(Basis::Messages(of)) => count(find(self.messages.as_ref(), cell).map_or(0, of)),
-            Some(Basis::Visits) => count(find(self.visits.as_ref(), cell).copied().unwrap_or(0)),
+            Some(Basis::Sessions(of)) => count(of(&counts().sessions)),
+            Some(Basis::Messages(of)) => count(of(&counts().messages)),
+            Some(Basis::Visits) => count(counts().visits),
             Some(Basis::Distinct(of)) => count(find(self.distinct.as_ref(), cell).map_or(0, of)),
             Some(Basis::Concurrency) => {
                 count(find(self.concurrency.as_ref(), cell).copied().unwrap_or(0))
             }
             Some(Basis::Share(of)) => {
-                let counts = find(self.sessions.as_ref(), cell).copied().unwrap_or_default();
+                let counts = counts().sessions;
                 Figure::ratio(of(&counts), counts.sessions)
+            }
+            Some(Basis::Spread(of)) if wanted.stat == Stat::Avg => {
+                let (number, sum) = counts().count_and_sum(of);
+                let value = (number > 0).then(|| average(number, sum, wanted));
+                Figure { value, parts: None }
             }
             Some(Basis::Spread(of)) => {
                 let spread = self.spreads.get(&of).and_then(|cells| cells.get(cell));
@@ -283,8 +331,8 @@ impl Figures {
     /// Sessions with the flag that a cell's group names.
     fn flagged(&self, (bucket, flag): &Cell) -> i64 {
         let place = SessionCounts::FLAGS.iter().position(|one| Some(*one) == flag.as_deref());
-        let counts = find(self.sessions.as_ref(), &(*bucket, None));
-        place.zip(counts).map_or(0, |(place, counts)| counts.flags[place])
+        let counts = find(self.counts.as_ref(), &(*bucket, None));
+        place.zip(counts).map_or(0, |(place, counts)| counts.sessions.flags[place])
     }
 }
 
@@ -309,20 +357,28 @@ pub(super) fn figure_of_values(values: &Spread, wanted: Wanted) -> Figure {
 /// Statistic of a spread, in the metric's unit.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
 fn statistic(spread: &Spread, wanted: Wanted) -> Number {
-    const MICROS: f64 = 1e6;
     let [p50, p90, p99] = spread.percentiles;
-    let seconds = wanted.metric.unit == Unit::Seconds;
-    let scaled = |value: f64| Number::Real(if seconds { value / MICROS } else { value });
     match wanted.stat {
-        Stat::P50 => scaled(p50),
-        Stat::P90 => scaled(p90),
-        Stat::P99 => scaled(p99),
-        Stat::Max if seconds => scaled(spread.max as f64),
+        Stat::P50 => scaled(p50, wanted),
+        Stat::P90 => scaled(p90, wanted),
+        Stat::P99 => scaled(p99, wanted),
+        Stat::Max if wanted.metric.unit == Unit::Seconds => scaled(spread.max as f64, wanted),
         Stat::Max => Number::Whole(spread.max),
         Stat::Avg | Stat::Count | Stat::Distinct | Stat::Ratio => {
-            scaled(spread.sum as f64 / spread.count as f64)
+            average(spread.count, spread.sum, wanted)
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+fn average(count: i64, sum: i64, wanted: Wanted) -> Number {
+    scaled(sum as f64 / count as f64, wanted)
+}
+
+/// Lengths of time are stored in microseconds.
+fn scaled(value: f64, wanted: Wanted) -> Number {
+    const MICROS: f64 = 1e6;
+    Number::Real(if wanted.metric.unit == Unit::Seconds { value / MICROS } else { value })
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 
 mod cost;
 mod counts;
+mod cover;
 mod distribution;
 mod metrics;
 mod presence;
 mod replies;
-mod rolled;
+mod sessions;
 mod snapshot;
 mod spreads;
 mod top;
@@ -17,10 +18,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-pub use cost::MOST_FACTS;
-pub use counts::{MessageCounts, SessionCounts};
+pub use counts::{Counts, MessageCounts, SessionCounts};
 pub use metrics::{Figure, Figures, Grouping, Number, Wanted};
-pub use presence::{Concurrency, Distinct};
+pub use presence::Distinct;
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
 pub use spreads::{Spread, Value};
@@ -65,6 +65,12 @@ impl Selection<'_> {
     /// Start of the first bucket.
     fn from(&self) -> DateTime<Utc> {
         self.starts.first().copied().unwrap_or(self.to)
+    }
+
+    /// Returns the place of the bucket that a time falls into; `None` outside of the range.
+    fn bucket(&self, at: DateTime<Utc>) -> Option<usize> {
+        let after = self.starts.partition_point(|start| *start <= at);
+        after.checked_sub(1).filter(|_| at < self.to)
     }
 
     /// Agents that are visible and chosen; `None` is all.

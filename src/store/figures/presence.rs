@@ -1,8 +1,12 @@
 //! Numbers of different sessions and agents, and of sessions at one instant.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
-use super::{Cells, Selection, Snapshot, place};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::sessions::Sessions;
+use super::{Cells, Selection, Snapshot};
 use crate::store::StoreError;
 
 /// Different ones with at least one event.
@@ -14,124 +18,197 @@ pub struct Distinct {
     pub agents: i64,
 }
 
-/// Largest numbers of sessions at one instant, by bucket and group.
-pub type Concurrency = Cells<i64>;
+/// Sessions by group, agent and bucket.
+#[derive(Default)]
+struct Present<'a>(HashMap<(&'a Option<String>, &'a str, usize), i64>);
+
+impl<'a> Present<'a> {
+    fn add(&mut self, some: &'a Sessions, bucket: usize) {
+        *self.0.entry((&some.group, &some.agent_id, bucket)).or_default() += 1;
+    }
+}
 
 impl Snapshot {
-    /// Counts sessions and agents with joins, messages or ends.
-    pub async fn distinct(
+    /// Counts sessions and agents with joins, messages or ends. A session has events in the buckets of
+    /// its first and its last one; only what lies in buckets between them is looked for.
+    pub(super) async fn distinct(
         &mut self,
+        sessions: &[Sessions],
         selection: &Selection<'_>,
     ) -> Result<Cells<Distinct>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(f.occurred_at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
-                 count(DISTINCT f.session_id) AS "sessions!",
-                 count(DISTINCT f.agent_id) AS "agents!"
-             FROM (
-                 SELECT occurred_at, session_id, agent_id, source
-                 FROM message_facts
-                 WHERE occurred_at >= $2 AND occurred_at < $3
-                 UNION ALL
-                 SELECT occurred_at, session_id, agent_id, source
-                 FROM presence_facts
-                 WHERE occurred_at >= $2 AND occurred_at < $3
-             ) AS f
-             WHERE ($4::text[] IS NULL OR f.agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
-                 AND ($7::text[] IS NULL OR f.session_id IN (
-                     SELECT s.session_id FROM session_facts AS s WHERE s.room_name = ANY ($7)
-                 ))
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter().map(|row| {
-            let distinct = Distinct { sessions: row.sessions, agents: row.agents };
-            ((place(row.bucket), row.split), distinct)
-        });
-        Ok(cells.collect())
-    }
-
-    /// Finds the largest number of sessions at one instant of each bucket. A session counts from its
-    /// start to its last activity, both included.
-    pub async fn concurrency(
-        &mut self,
-        selection: &Selection<'_>,
-    ) -> Result<Concurrency, StoreError> {
-        let rows = sqlx::query!(
-            r#"WITH chosen AS (
-                 SELECT
-                     CASE $7::text WHEN 'agent' THEN agent_id WHEN 'source' THEN source END AS split,
-                     started_at,
-                     last_activity_at
-                 FROM session_facts
-                 WHERE started_at < $2
-                     AND last_activity_at >= $8
-                     AND ($3::text[] IS NULL OR agent_id = ANY ($3))
-                     AND ($4::text[] IS NULL OR agent_id = ANY ($4))
-                     AND ($5::text[] IS NULL OR source = ANY ($5))
-                     AND ($6::text[] IS NULL OR room_name = ANY ($6))
-             ),
-             steps AS (
-                 SELECT split, started_at AS at, 1 AS step FROM chosen
-                 UNION ALL
-                 SELECT split, last_activity_at, -1 FROM chosen WHERE last_activity_at < $2
-             ),
-             levels AS (
-                 SELECT
-                     split,
-                     at,
-                     step,
-                     sum(step) OVER (
-                         PARTITION BY split ORDER BY at, step DESC ROWS UNBOUNDED PRECEDING
-                     ) AS level
-                 FROM steps
-             )
-             SELECT
-                 width_bucket(at, $1::timestamptz[]) AS "bucket!",
-                 split,
-                 sum(step) AS "net!",
-                 max(level) FILTER (WHERE step = 1) AS peak
-             FROM levels
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            selection.from(),
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let mut groups: HashMap<Option<String>, BTreeMap<usize, (i64, i64)>> = HashMap::new();
-        for row in rows {
-            // 0 is what began before the first bucket.
-            let number = usize::try_from(row.bucket).unwrap_or_default();
-            let bucket = (row.net, row.peak.unwrap_or(0));
-            groups.entry(row.split).or_default().insert(number, bucket);
-        }
-        let mut cells = Concurrency::new();
-        for (group, buckets) in groups {
-            let mut open = buckets.get(&0).map_or(0, |(net, _)| *net);
-            for bucket in 1..=selection.starts.len() {
-                let (net, peak) = buckets.get(&bucket).copied().unwrap_or((0, 0));
-                cells.insert((bucket - 1, group.clone()), open.max(peak));
-                open += net;
+        let mut present = Present::default();
+        let mut between = HashMap::new();
+        for some in sessions {
+            let events = some.first_event_at.iter().zip(&some.last_event_at).zip(&some.ids);
+            for ((first, last), id) in events {
+                let Some((first, last)) = first.zip(*last) else { continue };
+                let begun = Edge::of(first, selection);
+                let ended = Edge::of(last, selection);
+                for edge in [Some(begun), Some(ended).filter(|_| ended != begun)] {
+                    if let Some(Edge::Within(bucket)) = edge {
+                        present.add(some, bucket);
+                    }
+                }
+                if begun.number(selection) + 1 < ended.number(selection) {
+                    between.insert(*id, (some, begun, ended));
+                }
             }
         }
+        let ids: Vec<Uuid> = between.keys().copied().collect();
+        for (id, bucket) in self.buckets_with_events(&ids, selection).await? {
+            if let Some((some, begun, ended)) = between.get(&id)
+                && Edge::Within(bucket) != *begun
+                && Edge::Within(bucket) != *ended
+            {
+                present.add(some, bucket);
+            }
+        }
+        let mut cells = Cells::<Distinct>::new();
+        for ((group, _, bucket), sessions) in present.0 {
+            let cell = cells.entry((bucket, group.clone())).or_default();
+            cell.sessions += sessions;
+            cell.agents += 1;
+        }
         Ok(cells)
+    }
+
+    /// Buckets in which sessions have events.
+    async fn buckets_with_events(
+        &mut self,
+        ids: &[Uuid],
+        selection: &Selection<'_>,
+    ) -> Result<HashSet<(Uuid, usize)>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows = sqlx::query!(
+            r#"SELECT DISTINCT
+                 e.session_id AS "session_id!",
+                 width_bucket(e.occurred_at, $1::timestamptz[]) AS "bucket!"
+             FROM (
+                 SELECT session_id, occurred_at FROM message_facts
+                 UNION ALL
+                 SELECT session_id, occurred_at FROM presence_facts
+             ) AS e
+             WHERE e.session_id = ANY ($4)
+                 AND e.occurred_at >= $2
+                 AND e.occurred_at < $3"#,
+            selection.starts,
+            selection.from(),
+            selection.to,
+            ids,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.session_id, super::place(row.bucket))).collect())
+    }
+}
+
+/// Where a time lies among buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    Before,
+    Within(usize),
+    Behind,
+}
+
+impl Edge {
+    fn of(at: DateTime<Utc>, selection: &Selection<'_>) -> Self {
+        match selection.bucket(at) {
+            Some(bucket) => Self::Within(bucket),
+            None if at < selection.from() => Self::Before,
+            None => Self::Behind,
+        }
+    }
+
+    /// Number of the bucket, from 1; 0 is before all of them.
+    fn number(self, selection: &Selection<'_>) -> usize {
+        match self {
+            Self::Before => 0,
+            Self::Within(bucket) => bucket + 1,
+            Self::Behind => selection.starts.len() + 1,
+        }
+    }
+}
+
+/// Finds the largest number of sessions at one instant of each bucket. A session counts from its
+/// start to its last activity, both included.
+pub(super) fn concurrency(sessions: &[Sessions], selection: &Selection<'_>) -> Cells<i64> {
+    let mut groups: HashMap<&Option<String>, (Vec<_>, Vec<_>)> = HashMap::new();
+    for some in sessions {
+        let (starts, ends) = groups.entry(&some.group).or_default();
+        for (started_at, last_activity_at) in some.started_at.iter().zip(&some.last_activity_at) {
+            if *last_activity_at >= selection.from() {
+                starts.push(*started_at);
+                ends.push(*last_activity_at);
+            }
+        }
+    }
+    let mut cells = Cells::new();
+    for (group, (mut starts, mut ends)) in groups {
+        starts.sort_unstable();
+        ends.sort_unstable();
+        let peaks = peaks(&starts, &ends, selection);
+        let peaks = peaks.into_iter().enumerate();
+        cells.extend(peaks.map(|(bucket, peak)| ((bucket, group.clone()), peak)));
+    }
+    cells
+}
+
+/// Largest number of intervals at one instant of each bucket, from their sorted starts and ends.
+fn peaks(starts: &[DateTime<Utc>], ends: &[DateTime<Utc>], selection: &Selection<'_>) -> Vec<i64> {
+    let (mut starts, mut ends) = (starts.iter().peekable(), ends.iter().peekable());
+    let mut open = 0;
+    let bucket_ends = selection.starts.iter().skip(1).chain([&selection.to]);
+    let buckets = selection.starts.iter().zip(bucket_ends);
+    let mut peaks = Vec::with_capacity(selection.starts.len());
+    for (bucket_start, bucket_end) in buckets {
+        while starts.next_if(|at| *at < bucket_start).is_some() {
+            open += 1;
+        }
+        while ends.next_if(|at| *at < bucket_start).is_some() {
+            open -= 1;
+        }
+        let mut peak = open;
+        while let Some(start) = starts.next_if(|at| *at < bucket_end) {
+            while ends.next_if(|at| *at < start).is_some() {
+                open -= 1;
+            }
+            open += 1;
+            peak = peak.max(open);
+        }
+        peaks.push(peak);
+    }
+    peaks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(minute * 60, 0).unwrap()
+    }
+
+    #[test]
+    fn an_instant_at_which_one_ends_and_another_begins_has_both() {
+        let buckets = [at(0), at(10), at(20), at(30)];
+        let selection = Selection {
+            starts: &buckets,
+            to: at(40),
+            visible: None,
+            agents: None,
+            sources: None,
+            rooms: None,
+            split: None,
+        };
+        // -5 to 5, 5 to 12, 6 to 25, and 20 to 20.
+        let starts = [at(-5), at(5), at(6), at(20)];
+        let ends = [at(5), at(12), at(20), at(25)];
+        assert_eq!(peaks(&starts, &ends, &selection), [2, 2, 2, 0]);
+        assert_eq!(peaks(&[], &[], &selection), [0; 4]);
+        assert_eq!(Edge::of(at(-1), &selection).number(&selection), 0);
+        assert_eq!(Edge::of(at(39), &selection).number(&selection), 4);
+        assert_eq!(Edge::of(at(40), &selection).number(&selection), 5);
     }
 }

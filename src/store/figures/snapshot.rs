@@ -10,9 +10,11 @@ use tokio::time::timeout;
 
 use crate::store::{Store, StoreError};
 
-/// A query that runs for longer is given up: it holds a connection and a processor.
-const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '8s'";
+/// A query that runs for longer is given up: it holds a connection and a processor. Plans depend on
+/// what is asked: without it, they would read all levels of sums and all kinds of facts.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL statement_timeout = '8s'; \
+    SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// Snapshots at once, over all callers: a query over months keeps a processor busy, and the pool has
 /// other readers.

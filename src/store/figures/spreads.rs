@@ -1,8 +1,5 @@
 //! Spreads: average, percentiles and largest of a value of each session or message.
 
-use super::{Cells, Selection, Snapshot, place};
-use crate::store::StoreError;
-
 /// Value whose spread is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -33,82 +30,67 @@ pub struct Spread {
     pub max: i64,
 }
 
-impl Snapshot {
-    /// Reads the spread of a value. Buckets without any value have no cell.
-    pub async fn spread(
-        &mut self,
-        value: Value,
-        selection: &Selection<'_>,
-    ) -> Result<Cells<Spread>, StoreError> {
-        match value {
-            Value::ReplyGap => self.spread_of_replies(selection).await,
-            Value::SessionDuration => self.spread_of_sessions("duration", selection).await,
-            Value::Messages => self.spread_of_sessions("messages", selection).await,
-            Value::Turns => self.spread_of_sessions("turns", selection).await,
-            Value::FirstReplyGap => self.spread_of_sessions("first_reply_gap", selection).await,
-            Value::LongestSilence => self.spread_of_sessions("longest_silence", selection).await,
+impl Value {
+    /// Name of the metric for the function `session_value`; `None` for a value of messages.
+    pub(super) fn of_session(self) -> Option<&'static str> {
+        match self {
+            Self::SessionDuration => Some("session_duration"),
+            Self::Messages => Some("messages_per_session"),
+            Self::Turns => Some("turns_per_session"),
+            Self::FirstReplyGap => Some("first_reply_gap"),
+            Self::LongestSilence => Some("longest_silence"),
+            Self::ReplyGap => None,
         }
     }
+}
 
-    async fn spread_of_sessions(
-        &mut self,
-        value: &str,
-        selection: &Selection<'_>,
-    ) -> Result<Cells<Spread>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT
-                 width_bucket(f.started_at, $1::timestamptz[]) AS "bucket!",
-                 CASE $8::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
-                 count(v.value) AS "count!",
-                 sum(v.value)::bigint AS "sum!",
-                 percentile_cont(ARRAY[0.5, 0.9, 0.99])
-                     WITHIN GROUP (ORDER BY v.value::double precision) AS "percentiles!",
-                 max(v.value) AS "max!"
-             FROM session_facts AS f
-             CROSS JOIN LATERAL (
-                 SELECT CASE $9::text
-                     WHEN 'duration' THEN
-                         (extract(epoch FROM f.last_activity_at - f.started_at) * 1000000)::bigint
-                     WHEN 'messages' THEN f.messages
-                     WHEN 'turns' THEN f.turns
-                     WHEN 'first_reply_gap' THEN f.first_reply_gap_us
-                     WHEN 'longest_silence' THEN f.longest_silence_us
-                 END AS value
-             ) AS v
-             WHERE f.started_at >= $2
-                 AND f.started_at < $3
-                 AND v.value IS NOT NULL
-                 AND ($4::text[] IS NULL OR f.agent_id = ANY ($4))
-                 AND ($5::text[] IS NULL OR f.agent_id = ANY ($5))
-                 AND ($6::text[] IS NULL OR f.source = ANY ($6))
-                 AND ($7::text[] IS NULL OR f.room_name = ANY ($7))
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.from(),
-            selection.to,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            value,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        let cells = rows.into_iter().map(|row| {
-            let spread = Spread {
-                count: row.count,
-                sum: row.sum,
-                percentiles: three(&row.percentiles),
-                max: row.max,
-            };
-            ((place(row.bucket), row.split), spread)
-        });
-        Ok(cells.collect())
+impl Spread {
+    /// Computes the spread of some values; `None` without any. Percentiles are those of PostgreSQL's
+    /// `percentile_cont`.
+    pub(super) fn of(mut values: Vec<i64>) -> Option<Self> {
+        values.sort_unstable();
+        let max = *values.last()?;
+        let percentiles = [0.5, 0.9, 0.99].map(|fraction| interpolated(&values, fraction));
+        Some(Self {
+            count: i64::try_from(values.len()).unwrap_or(i64::MAX),
+            sum: values.iter().sum(),
+            percentiles,
+            max,
+        })
     }
+}
+
+/// Returns a percentile of sorted values, interpolated linearly between neighbours.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks are below 2^53 and not negative"
+)]
+fn interpolated(values: &[i64], fraction: f64) -> f64 {
+    let rank = fraction * values.len().saturating_sub(1) as f64;
+    let value = |rank: f64| values.get(rank as usize).map_or(0.0, |value| *value as f64);
+    let low = value(rank.floor());
+    low + (value(rank.ceil()) - low) * (rank - rank.floor())
 }
 
 pub(super) fn three(percentiles: &[f64]) -> [f64; 3] {
     let one = |place: usize| percentiles.get(place).copied().unwrap_or_default();
     [one(0), one(1), one(2)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_lie_between_neighbours() {
+        assert_eq!(Spread::of(Vec::new()), None);
+        let spread = Spread::of(vec![40, 10, 20, 30]).unwrap();
+        assert_eq!((spread.count, spread.sum, spread.max), (4, 100, 40));
+        let expected = [25.0, 37.0, 39.7];
+        for (percentile, expected) in spread.percentiles.iter().zip(expected) {
+            assert!((percentile - expected).abs() < 1e-9, "{percentile}");
+        }
+    }
 }

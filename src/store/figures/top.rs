@@ -110,7 +110,6 @@ impl Snapshot {
 
     /// Reads the largest groups. Every figure is a statistic over values of sessions: of a count and
     /// a ratio each value is 0 or 1.
-    #[expect(clippy::too_many_lines, reason = "one query, which names every metric of sessions")]
     async fn ranked_sessions(
         &mut self,
         wanted: Wanted,
@@ -144,23 +143,7 @@ impl Snapshot {
                              ) AS said
                          )
                      END AS name,
-                     CASE
-                         WHEN $8::text = 'sessions' THEN 1
-                         WHEN $8 IN ('engaged_sessions', 'engagement_rate') THEN
-                             (f.user_messages > 0)::integer
-                         WHEN $8 IN ('silent_sessions', 'silent_rate') THEN
-                             (f.user_messages = 0 AND (NOT f.no_join OR f.assistant_messages > 0))::integer
-                         WHEN $8 IN ('single_turn_sessions', 'single_turn_rate') THEN
-                             (f.turns = 1)::integer
-                         WHEN $8 = 'incomplete_sessions' THEN
-                             (f.no_join OR f.one_sided OR f.repeated_user_turn OR f.altered)::integer
-                         WHEN $8 = 'session_duration' THEN
-                             (extract(epoch FROM f.last_activity_at - f.started_at) * 1000000)::bigint
-                         WHEN $8 = 'messages_per_session' THEN f.messages
-                         WHEN $8 = 'turns_per_session' THEN f.turns
-                         WHEN $8 = 'first_reply_gap' THEN f.first_reply_gap_us
-                         WHEN $8 = 'longest_silence' THEN f.longest_silence_us
-                     END AS value
+                     session_value(f, $8) AS value
                  FROM session_facts AS f
                  WHERE f.started_at >= $1
                      AND f.started_at < $2

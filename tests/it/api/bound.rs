@@ -222,7 +222,9 @@ fn allowed(route: &str) -> Vec<String> {
             plain(&["", "?limit=1", "?order=asc"])
         }
         "/v1/alerts/history" => plain(&["", "?limit=1&order=asc", "?alert=drain"]),
-        "/v1/alerts" | "/v1/analytics/catalog" | "/v1/views" => plain(&[""]),
+        "/v1/alerts" | "/v1/analytics/catalog" | "/v1/browser-session" | "/v1/views" => {
+            plain(&[""])
+        }
         "/v1/analytics/summary" | "/v1/analytics/heatmap" => {
             with_agents(&["?from=2026-09-01&to=2026-10-15"])
         }

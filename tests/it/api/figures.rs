@@ -279,8 +279,8 @@ async fn an_answer_is_known_by_its_figures_and_not_by_its_time() {
 async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
     let api = TestApi::start().await;
     sqlx::raw_sql(
-        "INSERT INTO activity VALUES (0, '', '2026-09-28T08:00Z', 'default',
-             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20000000, 0, 0, 0, 0, 0, 0)",
+        "INSERT INTO activity VALUES (3, '', '2026-09-28T08:00Z', 'default',
+             20000000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20000000, 0, 0, 0, 0, 0, 0)",
     )
     .execute(api.database.pool())
     .await
@@ -301,6 +301,7 @@ async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
     for cheap in [
         format!("timeseries?metric=messages&bucket=hour&{range}"),
         format!("timeseries?metric=reply_gap&stat=p90&{range}"),
+        format!("timeseries?metric=session_duration&stat=avg&{range}"),
         "timeseries?metric=active_sessions&from=2026-09-29&to=2026-09-30".to_owned(),
     ] {
         let answer = api.get(&format!("/v1/analytics/{cheap}")).await;

@@ -1,0 +1,250 @@
+//! Parts of a range whose sums are stored, and those that are read from facts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+
+use super::{Selection, Split};
+
+/// Level of stored rows, and the length of time that each row covers.
+type Level = (i16, TimeDelta);
+
+const QUARTER: TimeDelta = TimeDelta::minutes(15);
+const HOUR: TimeDelta = TimeDelta::hours(1);
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// Most parts of a cover. A range that falls into more, as with buckets that start on no quarter hour,
+/// is read from facts as a whole.
+const MOST_PARTS: usize = 2_000;
+
+/// Table of stored rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// `activity`.
+    Sums,
+    /// `reply_gaps`.
+    ReplyGaps,
+}
+
+impl Stored {
+    /// Levels of the table, the longest first.
+    fn levels(self, by_agent: bool) -> &'static [Level] {
+        match (self, by_agent) {
+            (Self::Sums, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
+            (Self::Sums, true) => &[(5, DAY), (2, HOUR), (1, QUARTER)],
+            (Self::ReplyGaps, false) => &[(3, HOUR), (0, QUARTER)],
+            (Self::ReplyGaps, true) => &[(2, HOUR), (1, QUARTER)],
+        }
+    }
+}
+
+/// Parts of a range whose sums are read from rows of one level, or from facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) starts: Vec<DateTime<Utc>>,
+    pub(super) ends: Vec<DateTime<Utc>>,
+}
+
+/// Parts of a range by level; `None` is facts. Together they are the range, and none overlaps another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cover {
+    pub(super) parts: BTreeMap<Option<i16>, Parts>,
+    /// Agents of the rows; `None` is all.
+    pub(super) agents: Option<Vec<String>>,
+}
+
+impl Cover {
+    /// Covers the range of a selection with as few rows as fit into its buckets. Where rows do not
+    /// know what is selected, all of it is read from facts.
+    pub(super) fn of(selection: &Selection<'_>, stored: Stored) -> Self {
+        let by_agent = selection.visible.is_some()
+            || selection.agents.is_some()
+            || selection.split == Some(Split::Agent);
+        let known = selection.rooms.is_none() && selection.split != Some(Split::Role);
+        let levels = if known { stored.levels(by_agent) } else { &[] };
+        let agents = if by_agent { selection.seen() } else { Some(vec![String::new()]) };
+        let mut cover = Self { agents, parts: BTreeMap::new() };
+        let ends = selection.starts.iter().skip(1).chain([&selection.to]);
+        for (start, end) in selection.starts.iter().zip(ends) {
+            cover.add(*start, *end, levels);
+        }
+        if cover.parts.values().map(|parts| parts.starts.len()).sum::<usize>() > MOST_PARTS {
+            cover.parts.clear();
+            cover.add(selection.from(), selection.to, &[]);
+        }
+        cover
+    }
+
+    /// Returns whether all of it is read from facts.
+    pub(super) fn is_of_facts(&self) -> bool {
+        self.parts.keys().all(Option::is_none)
+    }
+
+    /// Adds a bucket, or a part of one.
+    fn add(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, levels: &[Level]) {
+        if start >= end {
+            return;
+        }
+        let Some(((level, width), shorter)) = levels.split_first() else {
+            self.parts.entry(None).or_default().add(start, end);
+            return;
+        };
+        match whole_rows(start, end, *width) {
+            Some((from, to)) => {
+                self.add(start, from, shorter);
+                self.parts.entry(Some(*level)).or_default().add(from, to);
+                self.add(to, end, shorter);
+            }
+            None => self.add(start, end, shorter),
+        }
+    }
+}
+
+impl Parts {
+    /// Adds a part, or lengthens the last one where it begins at its end.
+    fn add(&mut self, start: DateTime<Utc>, end: DateTime<Utc>) {
+        match self.ends.last_mut() {
+            Some(last) if *last == start => *last = end,
+            _ => {
+                self.starts.push(start);
+                self.ends.push(end);
+            }
+        }
+    }
+}
+
+/// Bounds of the rows that lie within two times; `None` without any, and for times that are far away
+/// from everything that is stored.
+fn whole_rows(
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    width: TimeDelta,
+) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let floor = |at: DateTime<Utc>| at.duration_trunc(width).ok();
+    let below = floor(start)?;
+    let from = if below < start { below.checked_add_signed(width)? } else { below };
+    let to = floor(end)?;
+    (from < to).then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-10-{text}:00Z").parse().unwrap()
+    }
+
+    fn selection<'a>(starts: &'a [DateTime<Utc>], to: &str) -> Selection<'a> {
+        Selection {
+            starts,
+            to: at(to),
+            visible: None,
+            agents: None,
+            sources: None,
+            rooms: None,
+            split: None,
+        }
+    }
+
+    /// Parts in the order of time, as text; level 9 stands for facts.
+    fn parts(cover: &Cover) -> Vec<String> {
+        let each = cover.parts.iter().flat_map(|(level, parts)| {
+            let bounds = parts.starts.iter().zip(&parts.ends);
+            bounds.map(move |(from, to)| (*from, *to, level.unwrap_or(9)))
+        });
+        let mut all: Vec<_> = each.collect();
+        all.sort();
+        let show = |(from, to, level): (DateTime<Utc>, DateTime<Utc>, i16)| {
+            format!("{level} {} {}", from.format("%dT%H:%M"), to.format("%dT%H:%M"))
+        };
+        all.into_iter().map(show).collect()
+    }
+
+    fn sums(selection: &Selection<'_>) -> Vec<String> {
+        parts(&Cover::of(selection, Stored::Sums))
+    }
+
+    #[test]
+    fn longest_rows_that_fit_into_the_buckets_are_read() {
+        let starts = [at("01T08:10")];
+        let all = selection(&starts, "03T10:50");
+        assert_eq!(
+            sums(&all),
+            [
+                "9 01T08:10 01T08:15",
+                "0 01T08:15 01T09:00",
+                "3 01T09:00 02T00:00",
+                "4 02T00:00 03T00:00",
+                "3 03T00:00 03T10:00",
+                "0 03T10:00 03T10:45",
+                "9 03T10:45 03T10:50",
+            ]
+        );
+        let agents = ["A".to_owned()];
+        let one = Selection { agents: Some(&agents), ..all.clone() };
+        assert_eq!(
+            sums(&one)[2..5],
+            ["2 01T09:00 02T00:00", "5 02T00:00 03T00:00", "2 03T00:00 03T10:00"]
+        );
+        assert_eq!(Cover::of(&one, Stored::Sums).agents, Some(agents.to_vec()));
+        let gaps = parts(&Cover::of(&all, Stored::ReplyGaps));
+        assert_eq!(gaps[2], "3 01T09:00 03T10:00");
+    }
+
+    #[test]
+    fn rows_of_neighbouring_buckets_are_one_part() {
+        let hours = [at("01T08:00"), at("01T09:00"), at("01T10:00")];
+        assert_eq!(sums(&selection(&hours, "01T11:00")), ["3 01T08:00 01T11:00"]);
+        let halves = [at("01T08:30"), at("01T09:30")];
+        assert_eq!(sums(&selection(&halves, "01T10:30")), ["0 01T08:30 01T10:30"]);
+        let days = [at("01T22:30"), at("02T22:30")];
+        let cut = ["0 01T22:30 01T23:00", "3 01T23:00 02T22:00", "0 02T22:00 02T23:00"];
+        assert_eq!(sums(&selection(&days, "03T22:30"))[..3], cut);
+    }
+
+    #[test]
+    fn what_rows_do_not_know_is_read_from_facts() {
+        let starts = [at("01T08:00"), at("01T09:00")];
+        let all = selection(&starts, "01T10:00");
+        assert!(!Cover::of(&all, Stored::Sums).is_of_facts());
+        let rooms = ["r".to_owned()];
+        let minutes = [at("01T08:00"), at("01T08:01")];
+        for facts in [
+            Selection { rooms: Some(&rooms), ..all.clone() },
+            Selection { split: Some(Split::Role), ..all.clone() },
+            selection(&minutes, "01T08:02"),
+            selection(&starts[..1], "01T08:10"),
+        ] {
+            let cover = Cover::of(&facts, Stored::Sums);
+            assert!(cover.is_of_facts(), "{facts:?}");
+            let whole = Parts { starts: vec![facts.from()], ends: vec![facts.to] };
+            assert_eq!(cover.parts[&None], whole);
+        }
+    }
+
+    #[test]
+    fn a_range_of_too_many_parts_is_read_from_facts() {
+        let starts: Vec<_> =
+            (0..3_000).map(|n| at("01T00:07") + TimeDelta::minutes(90) * n).collect();
+        let cover = Cover::of(
+            &Selection { to: starts[2_999], ..selection(&starts, "01T00:00") },
+            Stored::Sums,
+        );
+        assert!(cover.is_of_facts());
+        assert_eq!(cover.parts[&None].starts, [starts[0]]);
+    }
+
+    #[test]
+    fn agents_are_those_that_are_visible_and_chosen() {
+        let starts = [at("01T08:00")];
+        let (visible, agents) =
+            (["A".to_owned(), "B".to_owned()], ["B".to_owned(), "C".to_owned()]);
+        let chosen = Selection {
+            visible: Some(&visible),
+            agents: Some(&agents),
+            ..selection(&starts, "01T10:00")
+        };
+        assert_eq!(Cover::of(&chosen, Stored::Sums).agents, Some(vec!["B".to_owned()]));
+    }
+}

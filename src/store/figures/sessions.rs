@@ -1,0 +1,158 @@
+//! Sessions of a range, read once for all figures that need each of them. They are kept in columns:
+//! an answer may be computed from millions.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt as _;
+use uuid::Uuid;
+
+use super::{Cells, Selection, Snapshot, Split, Spread, Value};
+use crate::store::StoreError;
+
+/// A session that lasts for longer is marked: one that began earlier than this before a range, and
+/// reaches into it, has the mark.
+const LONG: TimeDelta = TimeDelta::days(1);
+
+/// What is read of each session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Values of sessions that started in the range.
+    pub(super) values: Vec<Value>,
+    /// Ids, and first and last event.
+    pub(super) events: bool,
+    /// Last activity.
+    pub(super) activity: bool,
+}
+
+/// Column of times; `None` where a session has none.
+type Times = Vec<Option<DateTime<Utc>>>;
+
+/// Sessions of one agent and source: the nth entry of each column is the nth session's.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    /// Group of figures.
+    pub(super) group: Option<String>,
+    pub(super) agent_id: String,
+    pub(super) started_at: Vec<DateTime<Utc>>,
+    /// Empty where it is not asked for; so are the next ones.
+    pub(super) last_activity_at: Vec<DateTime<Utc>>,
+    pub(super) ids: Vec<Uuid>,
+    pub(super) first_event_at: Times,
+    pub(super) last_event_at: Times,
+    values: HashMap<Value, Vec<Option<i64>>>,
+}
+
+impl Snapshot {
+    /// Reads the sessions that started in the range of a selection and, for events and activity,
+    /// those that reach into it.
+    pub(super) async fn sessions(
+        &mut self,
+        columns: &Columns,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Sessions>, StoreError> {
+        let lasting = columns.events || columns.activity;
+        let earliest = if lasting {
+            selection.from().checked_sub_signed(LONG).unwrap_or(DateTime::<Utc>::MIN_UTC)
+        } else {
+            selection.from()
+        };
+        let wants = |value| columns.values.contains(&value);
+        let mut rows = sqlx::query!(
+            r#"SELECT
+                 agent_id,
+                 source,
+                 array_agg(started_at) AS "started_at!",
+                 array_agg(last_activity_at) FILTER (WHERE $9) AS last_activity_at,
+                 array_agg(session_id) FILTER (WHERE $8) AS ids,
+                 array_agg(first_event_at) FILTER (WHERE $8)
+                     AS "first_event_at: Times",
+                 array_agg(last_event_at) FILTER (WHERE $8)
+                     AS "last_event_at: Times",
+                 array_agg(duration_us) FILTER (WHERE $10)
+                     AS "duration_us: Vec<Option<i64>>",
+                 array_agg(messages) FILTER (WHERE $11) AS "messages: Vec<Option<i64>>",
+                 array_agg(turns) FILTER (WHERE $12) AS "turns: Vec<Option<i64>>",
+                 array_agg(first_reply_gap_us) FILTER (WHERE $13)
+                     AS "first_reply_gap_us: Vec<Option<i64>>",
+                 array_agg(longest_silence_us) FILTER (WHERE $14)
+                     AS "longest_silence_us: Vec<Option<i64>>"
+             FROM session_facts
+             WHERE (started_at >= $1 OR is_long AND $7)
+                 AND started_at < $2
+                 AND (started_at >= $15 OR GREATEST(last_activity_at, last_event_at) >= $15)
+                 AND ($3::text[] IS NULL OR agent_id = ANY ($3))
+                 AND ($4::text[] IS NULL OR agent_id = ANY ($4))
+                 AND ($5::text[] IS NULL OR source = ANY ($5))
+                 AND ($6::text[] IS NULL OR room_name = ANY ($6))
+             GROUP BY agent_id, source"#,
+            earliest,
+            selection.to,
+            selection.visible as _,
+            selection.agents as _,
+            selection.sources as _,
+            selection.rooms as _,
+            lasting,
+            columns.events,
+            columns.activity,
+            wants(Value::SessionDuration),
+            wants(Value::Messages),
+            wants(Value::Turns),
+            wants(Value::FirstReplyGap),
+            wants(Value::LongestSilence),
+            selection.from(),
+        )
+        .fetch(&mut *self.transaction);
+        let mut all = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let group = match selection.split {
+                Some(Split::Agent) => Some(row.agent_id.clone()),
+                Some(Split::Source) => Some(row.source),
+                Some(Split::Role) | None => None,
+            };
+            let values = [
+                (Value::SessionDuration, row.duration_us),
+                (Value::Messages, row.messages),
+                (Value::Turns, row.turns),
+                (Value::FirstReplyGap, row.first_reply_gap_us),
+                (Value::LongestSilence, row.longest_silence_us),
+            ];
+            let values = values.into_iter().filter_map(|(of, column)| Some((of, column?)));
+            all.push(Sessions {
+                group,
+                agent_id: row.agent_id,
+                started_at: row.started_at,
+                last_activity_at: row.last_activity_at.unwrap_or_default(),
+                ids: row.ids.unwrap_or_default(),
+                first_event_at: row.first_event_at.unwrap_or_default(),
+                last_event_at: row.last_event_at.unwrap_or_default(),
+                values: values.collect(),
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// Computes the spread of a value over sessions that started in the range.
+pub(super) fn spread_of_sessions(
+    sessions: &[Sessions],
+    value: Value,
+    selection: &Selection<'_>,
+) -> Cells<Spread> {
+    let mut found: HashMap<&Option<String>, BTreeMap<usize, Vec<i64>>> = HashMap::new();
+    for some in sessions {
+        let Some(values) = some.values.get(&value) else { continue };
+        let buckets = found.entry(&some.group).or_default();
+        for (started_at, value) in some.started_at.iter().zip(values) {
+            if let Some((bucket, value)) = selection.bucket(*started_at).zip(*value) {
+                buckets.entry(bucket).or_default().push(value);
+            }
+        }
+    }
+    let cells = found.into_iter().flat_map(|(group, buckets)| {
+        buckets.into_iter().filter_map(move |(bucket, values)| {
+            Some(((bucket, group.clone()), Spread::of(values)?))
+        })
+    });
+    cells.collect()
+}

@@ -1,0 +1,1 @@
+function e(e,t){return{loading:e.isPending,error:e.data===void 0?e.error:null,empty:e.data!==void 0&&t(e.data),outdated:e.isPlaceholderData,retry:()=>void e.refetch()}}export{e as t};

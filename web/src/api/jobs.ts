@@ -1,0 +1,37 @@
+import { requestJson, type Query } from './request';
+
+/** A job of the service: retries of all deliveries that match. */
+export interface Job {
+  id: string;
+  state: 'running' | 'finished' | 'cancelled' | 'failed';
+  /** Deliveries that the job is about; null while they are counted. */
+  total: number | null;
+  done: number;
+  stored: number;
+  still_quarantined: number;
+  started_at: string;
+  finished_at?: string | null;
+  last_error?: string | null;
+}
+
+/** Returns the number of quarantined deliveries that match. */
+export async function planRetry(filters: Query, signal?: AbortSignal): Promise<number> {
+  const query = { ...filters, plan: true };
+  const options = { method: 'POST', query, signal } as const;
+  const plan = await requestJson<{ matches: number }>('/v1/deliveries/retry', options);
+  return plan.matches;
+}
+
+/** Begins to retry all quarantined deliveries that match. */
+export function startRetry(filters: Query): Promise<Job> {
+  return requestJson<Job>('/v1/deliveries/retry', { method: 'POST', query: filters });
+}
+
+export function fetchJob(id: string, signal?: AbortSignal): Promise<Job> {
+  return requestJson<Job>(`/v1/jobs/${encodeURIComponent(id)}`, { signal });
+}
+
+/** Stops a job; what it has done stays done. */
+export async function cancelJob(id: string): Promise<void> {
+  await requestJson(`/v1/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });
+}

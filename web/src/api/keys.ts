@@ -1,0 +1,23 @@
+/** Keys of the query cache, so that what a change makes outdated can be found. */
+export const queryKeys = {
+  session: ['session'] as const,
+  agents: ['agents'] as const,
+  sessions: (filters: unknown) => ['sessions', filters] as const,
+  conversation: (id: string) => ['conversation', id] as const,
+  search: (filters: unknown) => ['search', filters] as const,
+  views: ['views'] as const,
+  deliveries: ['deliveries'] as const,
+  deliveryList: (filters: unknown) => ['deliveries', 'list', filters] as const,
+  delivery: (id: string) => ['deliveries', 'one', id] as const,
+  deliveredMessage: (id: string) => ['deliveries', 'message', id] as const,
+  retryPlan: (filters: unknown) => ['deliveries', 'plan', filters] as const,
+  job: (id: string) => ['job', id] as const,
+  setup: ['setup'] as const,
+  ready: ['ready'] as const,
+  alerts: ['alerts'] as const,
+  alertHistory: ['alerts', 'history'] as const,
+  keys: ['keys'] as const,
+  holds: ['holds'] as const,
+  erasures: ['erasures'] as const,
+  retention: ['retention'] as const,
+};

@@ -1,0 +1,48 @@
+import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
+import { Suspense } from 'react';
+import { ErrorNotice } from '../components/Notice';
+import { useLiveConnection } from '../live/use-live';
+import { useTexts } from '../texts';
+import { CommandPalette } from './CommandPalette';
+import { OutageBanner } from './OutageBanner';
+import { Rail } from './Rail';
+import { useSession } from './session';
+import styles from './Shell.module.css';
+import { ShortcutsDialog } from './ShortcutsDialog';
+import { useShortcuts } from './use-shortcuts';
+
+/** The frame of every signed-in view: rail, skip link, dialogs that any view may open. */
+export function Shell() {
+  const { session, loading, error, refresh, can } = useSession();
+  const { common, shell } = useTexts();
+  const { pathname, searchStr } = useLocation();
+  useShortcuts();
+  useLiveConnection(can('read'));
+
+  if (loading) return <p className="visually-hidden">{common.loading}</p>;
+  if (session === null && error !== null) {
+    return <ErrorNotice error={error} onRetry={() => void refresh()} />;
+  }
+  if (session === null) {
+    const next = `${pathname}${searchStr}`;
+    return <Navigate to="/sign-in" search={next === '/' ? {} : { next }} replace />;
+  }
+  return (
+    <div className={styles.shell}>
+      <a href="#main" className={styles.skip}>
+        {shell.skip}
+      </a>
+      <Rail />
+      <main id="main" tabIndex={-1} className={styles.main}>
+        <OutageBanner />
+        <div className={styles.content}>
+          <Suspense fallback={<p className="visually-hidden">{common.loading}</p>}>
+            <Outlet />
+          </Suspense>
+        </div>
+      </main>
+      <CommandPalette />
+      <ShortcutsDialog />
+    </div>
+  );
+}

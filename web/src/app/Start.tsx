@@ -1,0 +1,16 @@
+import { Navigate } from '@tanstack/react-router';
+import { Notice } from '../components/Notice';
+import { useTexts } from '../texts';
+import { visiblePlaces } from './places';
+import { useSession } from './session';
+
+/** Leads to the first place that the key may see. */
+export function Start() {
+  const { can } = useSession();
+  const { states } = useTexts();
+  const first = visiblePlaces(can)[0];
+  if (first === undefined) {
+    return <Notice heading={states.noRights} text={states.noRightsHelp('read')} level={1} />;
+  }
+  return <Navigate to={first.path} replace />;
+}

@@ -1,0 +1,136 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+} from '@tanstack/react-router';
+import { parseConversationSearch, parseMessageSearch } from '../features/conversations/search';
+import { parseDeliveriesSearch } from '../features/deliveries/search';
+import { parseOverviewSearch } from '../features/overview/search';
+import { parseRetentionSearch } from '../features/retention/search';
+import { parseSetupSearch } from '../features/setup/search';
+import { NotFound, RouteError } from './route-states';
+import { parseSearch, stringifySearch } from './search-params';
+import { Shell } from './Shell';
+import { Start } from './Start';
+
+// Every route of the page, on one screen. Each feature is loaded when it is first visited.
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  component: lazyRouteComponent(() => import('../features/signin')),
+});
+const wall = createRoute({
+  getParentRoute: () => root,
+  path: '/wall',
+  component: lazyRouteComponent(() => import('../features/wall')),
+});
+
+/** Everything below needs a session and has the rail. */
+const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
+
+const start = createRoute({ getParentRoute: () => shell, path: '/', component: Start });
+const conversations = createRoute({
+  getParentRoute: () => shell,
+  path: '/conversations',
+  validateSearch: parseConversationSearch,
+  component: lazyRouteComponent(() => import('../features/conversations')),
+});
+const conversation = createRoute({
+  getParentRoute: () => conversations,
+  path: '$id',
+  validateSearch: parseMessageSearch,
+  component: lazyRouteComponent(
+    () => import('../features/conversations/reading'),
+    'ConversationPane',
+  ),
+});
+const print = createRoute({
+  getParentRoute: () => shell,
+  path: '/conversations/$id/print',
+  component: lazyRouteComponent(() => import('../features/conversations/print')),
+});
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: '/overview',
+  validateSearch: parseOverviewSearch,
+  component: lazyRouteComponent(() => import('../features/overview')),
+});
+const deliveries = createRoute({
+  getParentRoute: () => shell,
+  path: '/deliveries',
+  validateSearch: parseDeliveriesSearch,
+  component: lazyRouteComponent(() => import('../features/deliveries')),
+});
+const delivery = createRoute({
+  getParentRoute: () => deliveries,
+  path: '$id',
+  component: lazyRouteComponent(() => import('../features/deliveries'), 'DeliveryPane'),
+});
+const setup = createRoute({
+  getParentRoute: () => shell,
+  path: '/setup',
+  validateSearch: parseSetupSearch,
+  component: lazyRouteComponent(() => import('../features/setup')),
+});
+const health = createRoute({
+  getParentRoute: () => shell,
+  path: '/health',
+  component: lazyRouteComponent(() => import('../features/health')),
+});
+const keys = createRoute({
+  getParentRoute: () => shell,
+  path: '/keys',
+  component: lazyRouteComponent(() => import('../features/keys')),
+});
+const retention = createRoute({
+  getParentRoute: () => shell,
+  path: '/retention',
+  validateSearch: parseRetentionSearch,
+  component: lazyRouteComponent(() => import('../features/retention')),
+});
+const gallery = createRoute({
+  getParentRoute: () => shell,
+  path: '/gallery',
+  component: lazyRouteComponent(() => import('../features/gallery')),
+});
+
+/** Whatever is not a route is still shown with the rail. */
+const unknown = createRoute({ getParentRoute: () => shell, path: '$', component: NotFound });
+
+const tree = root.addChildren([
+  signIn,
+  wall,
+  shell.addChildren([
+    start,
+    conversations.addChildren([conversation]),
+    print,
+    overview,
+    deliveries.addChildren([delivery]),
+    setup,
+    health,
+    keys,
+    retention,
+    gallery,
+    unknown,
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree: tree,
+  parseSearch,
+  stringifySearch,
+  defaultPreload: 'intent',
+  scrollRestoration: false,
+  defaultErrorComponent: RouteError,
+  defaultNotFoundComponent: NotFound,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,123 @@
+import {
+  getAgents,
+  getSearch,
+  getSessionsSessionId,
+  getSessionsSessionIdVisits,
+  type Matches,
+  type Message,
+  type Session,
+  type Visit,
+} from '../../api/generated';
+import { requestJson, type Query } from '../../api/request';
+
+/** A session as the list shows it. */
+export interface ListedSession extends Session {
+  first_user_message?: { message: string } | null;
+  flags?: string[] | null;
+}
+
+export interface Page<T> {
+  data: T[];
+  next_cursor?: string | null;
+  has_more: boolean;
+}
+
+/** A page of messages; one around a message leads both ways. */
+export interface MessagePage extends Page<Message> {
+  previous_cursor?: string | null;
+  has_previous?: boolean;
+}
+
+const LIST_PAGE = 50;
+const MATCHES_PAGE = 50;
+/** With 500 messages a page, the longest conversations load quickly and no page is slow to draw. */
+export const MESSAGES_PAGE = 200;
+const LARGEST_PAGE = 500;
+
+export function fetchSessions(query: Query, cursor: string | null, signal?: AbortSignal) {
+  return requestJson<Page<ListedSession>>('/v1/sessions', {
+    query: { ...query, include: 'messages', limit: LIST_PAGE, cursor },
+    signal,
+  });
+}
+
+/** Returns a conversation with its flags and its continuations. */
+export async function fetchConversation(id: string, signal?: AbortSignal): Promise<Session> {
+  const { data } = await getSessionsSessionId({
+    path: { session_id: id },
+    query: { include: 'completeness,continues' },
+    signal: signal ?? null,
+  });
+  return data;
+}
+
+export function fetchMessages(id: string, query: Query, signal?: AbortSignal) {
+  return requestJson<MessagePage>(`/v1/sessions/${encodeURIComponent(id)}/messages`, {
+    query: { limit: MESSAGES_PAGE, ...query },
+    signal,
+  });
+}
+
+/** Calls `onPage` with all messages of a conversation in order, a page at a time. */
+export async function eachMessagePage(
+  id: string,
+  signal: AbortSignal,
+  onPage: (messages: Message[]) => boolean,
+): Promise<void> {
+  let cursor: string | null | undefined = null;
+  do {
+    const query: Query = { order: 'asc', limit: LARGEST_PAGE, cursor };
+    const page: MessagePage = await fetchMessages(id, query, signal);
+    if (!onPage(page.data)) return;
+    cursor = page.has_more ? page.next_cursor : null;
+  } while (cursor != null && !signal.aborted);
+}
+
+/** Returns the visits of a conversation: the first 500, and no conversation has had more yet. */
+export async function fetchVisits(id: string, signal?: AbortSignal): Promise<Visit[]> {
+  const { data } = await getSessionsSessionIdVisits({
+    path: { session_id: id },
+    query: { limit: LARGEST_PAGE, order: 'asc' },
+    signal: signal ?? null,
+  });
+  return data.data;
+}
+
+export async function fetchMatches(
+  query: Query,
+  cursor: string | null,
+  signal?: AbortSignal,
+): Promise<Matches> {
+  const { data } = await getSearch({
+    query: { ...query, limit: MATCHES_PAGE, cursor: cursor ?? undefined } as Query as {
+      q: string;
+    },
+    signal: signal ?? null,
+  });
+  return data;
+}
+
+export async function fetchAgentIds(signal?: AbortSignal): Promise<string[]> {
+  const { data } = await getAgents({ query: { limit: LARGEST_PAGE }, signal: signal ?? null });
+  return data.data.map((agent) => agent.agent_id);
+}
+
+/** A saved view: the filters of the list, as search params. */
+export interface SavedView {
+  name: string;
+  query: string;
+}
+
+const viewPath = (name: string) => `/v1/views/${encodeURIComponent(name)}`;
+
+export async function fetchViews(signal?: AbortSignal): Promise<SavedView[]> {
+  return (await requestJson<{ data: SavedView[] }>('/v1/views', { signal })).data;
+}
+
+export function saveView({ name, query }: SavedView): Promise<unknown> {
+  return requestJson(viewPath(name), { method: 'PUT', body: { query } });
+}
+
+export function deleteView(name: string): Promise<unknown> {
+  return requestJson(viewPath(name), { method: 'DELETE' });
+}

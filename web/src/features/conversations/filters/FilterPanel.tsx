@@ -1,0 +1,139 @@
+import { useQuery } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+import { queryKeys } from '../../../api/keys';
+import { Checkbox, Field, Select } from '../../../components/Field';
+import { useTexts } from '../../../texts';
+import { fetchAgentIds } from '../api';
+import { FLAGS, OPENINGS, SORTS, STATUSES, type ConversationSearch } from '../search';
+import styles from './Filters.module.css';
+
+export interface FilterProps {
+  search: ConversationSearch;
+  onChange: (change: Partial<ConversationSearch>) => void;
+}
+
+/** All filters but text and time. */
+export function FilterPanel({ search, onChange }: FilterProps) {
+  const { conversations } = useTexts();
+  const texts = conversations.filters;
+  const any = { value: '', label: texts.any } as const;
+  return (
+    <div className={styles.panel}>
+      <AgentField search={search} onChange={onChange} />
+      <Select
+        label={texts.status}
+        value={search.status ?? ''}
+        options={[any, ...STATUSES.map((value) => ({ value, label: conversations.status[value] }))]}
+        onChange={(value) => {
+          onChange({ status: value === '' ? undefined : value });
+        }}
+      />
+      <Select
+        label={texts.openedBy}
+        value={search.opened ?? ''}
+        options={[
+          any,
+          ...OPENINGS.map((value) => ({ value, label: conversations.openedBy[value] })),
+        ]}
+        onChange={(value) => {
+          onChange({ opened: value === '' ? undefined : value });
+        }}
+      />
+      <Select
+        label={texts.flag}
+        value={search.flag?.[0] ?? ''}
+        options={[any, ...FLAGS.map((value) => ({ value, label: conversations.flags[value] }))]}
+        onChange={(value) => {
+          onChange({ flag: value === '' ? undefined : [value] });
+        }}
+      />
+      <Select
+        label={texts.sort}
+        value={search.sort ?? 'activity'}
+        options={SORTS.map((value) => ({ value, label: texts.sorts[value] }))}
+        onChange={(value) => {
+          onChange({ sort: value === 'activity' ? undefined : value });
+        }}
+      />
+      <LateField label={texts.source} name="source" search={search} onChange={onChange} />
+      <LateField label={texts.room} name="room" search={search} onChange={onChange} />
+      <LateField label={texts.min} name="min" search={search} onChange={onChange} />
+      <LateField label={texts.max} name="max" search={search} onChange={onChange} />
+      <LateField label={texts.longer} name="longer" search={search} onChange={onChange} />
+      <LateField label={texts.shorter} name="shorter" search={search} onChange={onChange} />
+      <Checkbox
+        label={texts.silent}
+        checked={search.silent === true}
+        onChange={(checked) => {
+          onChange({ silent: checked || undefined });
+        }}
+      />
+    </div>
+  );
+}
+
+function AgentField({ search, onChange }: FilterProps) {
+  const { conversations } = useTexts();
+  const id = useId();
+  const agents = useQuery({
+    queryKey: queryKeys.agents,
+    queryFn: ({ signal }) => fetchAgentIds(signal),
+  });
+  const chosen = search.agent ?? [];
+  const add = (agent: string) => {
+    if (!chosen.includes(agent)) onChange({ agent: [...chosen, agent] });
+  };
+  return (
+    <div className={styles.wide}>
+      <Field
+        key={chosen.length}
+        label={conversations.filters.agent}
+        list={id}
+        placeholder={chosen.length === 0 ? conversations.filters.anyAgent : chosen.join(', ')}
+        onChange={(event) => {
+          const agent = event.target.value;
+          if (agents.data?.includes(agent) === true) add(agent);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter' && event.currentTarget.value !== '') {
+            add(event.currentTarget.value);
+          }
+        }}
+      />
+      <datalist id={id}>
+        {agents.data?.map((agent) => (
+          <option key={agent} value={agent} />
+        ))}
+      </datalist>
+    </div>
+  );
+}
+
+interface LateProps extends FilterProps {
+  label: string;
+  name: 'source' | 'room' | 'min' | 'max' | 'longer' | 'shorter';
+}
+
+/** A field that counts once it is left or Enter is pressed. */
+function LateField({ label, name, search, onChange }: LateProps) {
+  const [text, setText] = useState(String(search[name] ?? ''));
+  const numeric = name !== 'source' && name !== 'room';
+  const apply = () => {
+    const value = text.trim() === '' ? undefined : numeric ? Number(text) : text.trim();
+    if (value !== search[name]) onChange({ [name]: value });
+  };
+  return (
+    <Field
+      label={label}
+      value={text}
+      {...(numeric && { type: 'number', min: 0, inputMode: 'numeric' })}
+      onChange={(event) => {
+        setText(event.target.value);
+      }}
+      onBlur={apply}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') apply();
+      }}
+    />
+  );
+}

@@ -1,0 +1,45 @@
+import { Outlet, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { useCommand } from '../../app/commands';
+import { Requires } from '../../app/Requires';
+import { Notice } from '../../components/Notice';
+import { useTexts } from '../../texts';
+import styles from './Conversations.module.css';
+import { FilterBar } from './filters/FilterBar';
+import { MatchList } from './list/MatchList';
+import { SessionList } from './list/SessionList';
+import { parseConversationSearch } from './search';
+
+/** The list and the reading pane: side by side from 1,000 px, one at a time below. */
+export default function ConversationsView() {
+  return (
+    <Requires scope="read">
+      <Conversations />
+    </Requires>
+  );
+}
+
+function Conversations() {
+  const { conversations } = useTexts();
+  const search = parseConversationSearch(useSearch({ strict: false }));
+  const { id } = useParams({ strict: false });
+  const navigate = useNavigate();
+  useCommand('back', () => {
+    if (id !== undefined) void navigate({ to: '/conversations', search });
+  });
+  return (
+    <div className={styles.split} data-reading={id !== undefined}>
+      <section className={styles.list} aria-label={conversations.listLabel}>
+        <h1 className={styles.title}>{conversations.title}</h1>
+        <FilterBar search={search} />
+        {search.q === undefined ? <SessionList search={search} /> : <MatchList search={search} />}
+      </section>
+      <section className={styles.pane} aria-label={conversations.reading.label}>
+        {id === undefined ? (
+          <Notice heading={conversations.choose} text={conversations.chooseHelp} />
+        ) : (
+          <Outlet />
+        )}
+      </section>
+    </div>
+  );
+}

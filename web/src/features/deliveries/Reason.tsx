@@ -1,0 +1,42 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { postDeliveriesIdRetry, type WholeDelivery } from '../../api/generated';
+import { toApiError } from '../../api/error';
+import { queryKeys } from '../../api/keys';
+import { Button } from '../../components/Button';
+import { ErrorNotice } from '../../components/Notice';
+import { useTexts } from '../../texts';
+import styles from './deliveries.module.css';
+
+/** Why a delivery is in quarantine, and a button to retry it. */
+export function Reason({ delivery }: { delivery: WholeDelivery }) {
+  const { deliveries } = useTexts();
+  const client = useQueryClient();
+  const retry = useMutation({
+    mutationFn: () => postDeliveriesIdRetry({ path: { id: delivery.id } }),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.deliveries }),
+  });
+  const error = retry.isError ? toApiError(retry.error) : null;
+  const stillUnreadable = error?.code === 'unreadable_delivery';
+  return (
+    <section className={styles.reason}>
+      <h3>{deliveries.reason}</h3>
+      <p dir="auto">{delivery.reason}</p>
+      <p className={styles.muted}>{deliveries.reasonHelp}</p>
+      <Button
+        icon="retry"
+        busy={retry.isPending}
+        onClick={() => {
+          retry.mutate();
+        }}
+      >
+        {retry.isPending ? deliveries.retrying : deliveries.retry}
+      </Button>
+      {stillUnreadable && (
+        <p role="alert">
+          <strong>{deliveries.retryFailed}.</strong> {error.detail}
+        </p>
+      )}
+      {error !== null && !stillUnreadable && <ErrorNotice error={error} level={3} />}
+    </section>
+  );
+}

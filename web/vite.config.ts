@@ -1,0 +1,34 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig, type Plugin } from 'vitest/config';
+import { precompress } from './scripts/precompress.ts';
+import { developmentSession } from './scripts/development-session.ts';
+
+// The service that the development server forwards to, and the key it signs in with. Both stay in
+// this process: nothing of them is in the bundle.
+const service = process.env['VERBATIM_URL'] ?? 'http://127.0.0.1:8080';
+const key = process.env['VERBATIM_API_KEY'];
+const headers = key === undefined ? undefined : { authorization: `Bearer ${key}` };
+
+export default defineConfig({
+  plugins: [react(), developmentSession(key) as Plugin, precompress() as Plugin],
+  build: {
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    manifest: true,
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: Object.fromEntries(
+      ['/v1', '/healthz', '/readyz', '/openapi.json', '/docs', '/webhook'].map((path) => [
+        path,
+        { target: service, ...(headers === undefined ? {} : { headers }) },
+      ]),
+    ),
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.test.{ts,tsx}'],
+    setupFiles: ['src/test-setup.ts'],
+  },
+});
