@@ -4,12 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::Url;
 use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use super::{http, keys};
 use crate::clock::Clock;
@@ -20,6 +21,8 @@ use crate::store::sign_in_links::generate_link_token;
 
 /// Time that a connection to the service may take.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
+/// Time within which a browser that cannot start is reported.
+const START_LIMIT: Duration = Duration::from_secs(3);
 /// Name of the file that the browser opens.
 const FILE_NAME: &str = "open.html";
 
@@ -61,7 +64,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.no_browser && has_desktop() {
         let folder = &settings.database.data_dir;
         let folder = if folder.is_dir() { folder.clone() } else { std::env::temp_dir() };
-        if let Err(error) = open(&folder, &link) {
+        if let Err(error) = open(&folder, &link).await {
             note(&format!("Cannot open a browser: {error:#}. Open the link yourself."));
         }
     }
@@ -88,13 +91,19 @@ fn has_desktop() -> bool {
 
 /// Opens a link through a file that redirects to it: other accounts can read a command line, but not
 /// the file.
-fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
+async fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
     let file = write(folder, link)?;
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
     command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().with_context(|| format!("{program} cannot be run"))?;
-    anyhow::ensure!(status.success(), "{program} failed ({status})");
+    // Ctrl-C in the terminal does not reach the browser.
+    let child = command.process_group(0).spawn();
+    let mut child = child.with_context(|| format!("cannot run {program}"))?;
+    // It may run for as long as the browser does.
+    if let Ok(status) = tokio::time::timeout(START_LIMIT, child.wait()).await {
+        let status = status?;
+        anyhow::ensure!(status.success(), "{program} failed ({status})");
+    }
     Ok(())
 }
 

@@ -747,6 +747,37 @@ async fn the_command_prints_a_link_that_signs_in() {
 }
 
 #[tokio::test]
+async fn on_a_desktop_the_command_opens_a_file_that_leads_to_the_link() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (app, folder) = (App::start().await, TempDir::new().unwrap());
+    let program = folder.path().join("xdg-open");
+    std::fs::write(&program, "#!/bin/sh\nprintf %s \"$*\" > \"$(dirname \"$0\")/opened\"\n")
+        .unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let data = folder.path().to_str().unwrap();
+    let listen = app.address.strip_prefix("http://").unwrap();
+    let open = async |display: &str, path: &str| {
+        let mut command = command::command(&["open", "--listen", listen, "--data-dir", data]);
+        command.env("DATABASE_URL", app.database.url()).env_remove("WAYLAND_DISPLAY");
+        command.env("DISPLAY", display).env("PATH", path).output().await.unwrap()
+    };
+    assert!(open("", &path).await.status.success());
+    assert!(!folder.path().join("opened").exists(), "there is no desktop");
+
+    let printed = open(":0", &path).await;
+    assert!(printed.status.success(), "{printed:?}");
+    let opened = std::fs::read_to_string(folder.path().join("opened")).unwrap();
+    assert_eq!(opened, folder.path().join("open.html").to_str().unwrap(), "the token is not in it");
+    let file = std::fs::read_to_string(opened).unwrap();
+    assert!(file.contains(command::stdout(&printed).trim()), "{file}");
+
+    let none = open(":0", "/nowhere").await;
+    assert!(none.status.success() && command::stdout(&none).contains("/sign-in#token="));
+    assert!(command::stderr(&none).contains("Cannot open a browser"), "{none:?}");
+}
+
+#[tokio::test]
 async fn a_first_start_prints_a_link_and_a_later_one_does_not() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     for is_first in [true, false] {

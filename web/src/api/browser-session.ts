@@ -18,7 +18,11 @@ const PATH = '/v1/browser-session';
 /** Returns the session of this browser, or null where nobody is signed in. */
 export async function fetchSession(signal?: AbortSignal): Promise<BrowserSession | null> {
   try {
-    return await requestJson<BrowserSession>(PATH, { signal, expectUnauthorized: true });
+    const session = await requestJson<BrowserSession | undefined>(PATH, {
+      signal,
+      expectUnauthorized: true,
+    });
+    return session ?? null;
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return null;
     throw error;

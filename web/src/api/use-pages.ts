@@ -7,6 +7,11 @@ export interface Page<Row> {
   next_cursor?: string | null;
 }
 
+interface State<Row> {
+  status: string;
+  data?: { pages: Page<Row>[] } | undefined;
+}
+
 interface Options<Row> {
   queryKey: readonly unknown[];
   /** Loads the page at the cursor; without one, the first. */
@@ -24,8 +29,11 @@ export function usePages<Row>({ queryKey, load, refreshMs }: Options<Row>) {
     initialPageParam: null as string | null,
     getNextPageParam: (last) => (last.has_more ? last.next_cursor : null),
     placeholderData: keepPreviousData,
-    refetchInterval: ({ state }) =>
-      refreshMs === undefined || (state.data?.pages.length ?? 0) > 1 ? false : refreshMs,
+    ...(refreshMs !== undefined && {
+      // Bringing many pages up to date is many requests, so only what failed is asked for again.
+      refetchInterval: ({ state }: { state: State<Row> }) =>
+        state.status !== 'error' && (state.data?.pages.length ?? 0) > 1 ? false : refreshMs,
+    }),
   });
   return { query, rows: query.data?.pages.flatMap((page) => page.data) ?? [] };
 }

@@ -1,5 +1,5 @@
 import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
-import { Suspense } from 'react';
+import { Suspense, useEffect, useRef } from 'react';
 import { ErrorNotice } from '../components/Notice';
 import { useLiveConnection } from '../live/use-live';
 import { useTexts } from '../texts';
@@ -17,6 +17,7 @@ export function Shell() {
   const { common, shell } = useTexts();
   const { pathname, searchStr } = useLocation();
   useShortcuts();
+  useFocusOnPlace(pathname);
   useLiveConnection(can('read'));
 
   if (loading) return <p className="visually-hidden">{common.loading}</p>;
@@ -45,4 +46,16 @@ export function Shell() {
       <ShortcutsDialog />
     </div>
   );
+}
+
+/** Moves the focus to the content when another place is opened, so that it is read from there. */
+function useFocusOnPlace(pathname: string): void {
+  const place = pathname.split('/')[1] ?? '';
+  const before = useRef(place);
+  useEffect(() => {
+    if (before.current === place) return;
+    const started = before.current === '';
+    before.current = place;
+    if (!started) document.getElementById('main')?.focus();
+  }, [place]);
 }

@@ -12,6 +12,7 @@ export const de: Texts = {
   common: {
     product: 'Verbatim',
     loading: 'Lädt …',
+    failed: 'Das ging nicht',
     retry: 'Noch einmal versuchen',
     close: 'Schließen',
     cancel: 'Abbrechen',
@@ -54,7 +55,7 @@ export const de: Texts = {
   },
   states: {
     notFound: 'Nicht gefunden',
-    notFoundHelp: 'Diese Seite gibt es nicht, oder Ihr Schlüssel darf sie nicht sehen.',
+    notFoundHelp: 'Das gibt es nicht oder nicht mehr, oder Ihr Schlüssel darf es nicht sehen.',
     noRights: 'Ihr Schlüssel erlaubt das nicht',
     noRightsHelp: (scope) =>
       `Diese Ansicht braucht das Recht „${scope}“. Melden Sie sich mit einem anderen Schlüssel an, oder fragen Sie, wer Ihren ausgestellt hat.`,
@@ -73,7 +74,7 @@ export const de: Texts = {
     title: 'Befehle',
     placeholder: 'Zu einer Seite gehen oder einen Befehl ausführen',
     empty: 'Kein Befehl passt',
-    goTo: (place) => `Gehe zu ${place}`,
+    goTo: (place) => `${place} öffnen`,
   },
   shortcuts: {
     title: 'Tastenkürzel',
@@ -82,7 +83,7 @@ export const de: Texts = {
     search: 'Suchen',
     commands: 'Befehle',
     help: 'Diese Liste',
-    goTo: (place) => `Gehe zu ${place}`,
+    goTo: (place) => `${place} öffnen`,
     find: 'Im Gespräch suchen',
     escape: 'Schließen, oder zurück zur Liste',
     then: 'dann',
@@ -163,6 +164,8 @@ export const de: Texts = {
       flag: 'Hinweis',
       silent: 'Nur stille Ankünfte',
       silentShort: 'Stille Ankünfte',
+      engagedShort: 'Der Nutzer sprach',
+      singleShort: 'Nur ein Beitrag des Nutzers',
       min: 'Mindestens … Nachrichten',
       max: 'Höchstens … Nachrichten',
       longer: 'Mindestens … Sekunden',
@@ -226,6 +229,7 @@ export const de: Texts = {
       toStart: 'Zum Anfang',
       live: 'Läuft',
       gapReloaded: 'Live-Nachrichten wurden verpasst; das Gespräch wurde neu geladen.',
+      messageGone: 'Die Nachricht dieses Links gibt es nicht oder nicht mehr.',
       erased: 'Dieses Gespräch wurde gelöscht',
       erasedHelp:
         'Seine Nachrichten sind endgültig fort. Der Beleg steht unter „Behalten und löschen“.',

@@ -11,6 +11,7 @@ export const en = {
   common: {
     product: 'Verbatim',
     loading: 'Loading …',
+    failed: 'This could not be done',
     retry: 'Try again',
     close: 'Close',
     cancel: 'Cancel',
@@ -53,7 +54,7 @@ export const en = {
   },
   states: {
     notFound: 'Not found',
-    notFoundHelp: 'There is no such page, or your key cannot see it.',
+    notFoundHelp: 'It does not exist, or no longer, or your key cannot see it.',
     noRights: 'Your key does not allow this',
     noRightsHelp: (scope: string) =>
       `This view needs the scope “${scope}”. Sign in with another key, or ask whoever made yours.`,
@@ -159,6 +160,8 @@ export const en = {
       flag: 'Flag',
       silent: 'Silent arrivals only',
       silentShort: 'Silent arrivals',
+      engagedShort: 'The user spoke',
+      singleShort: 'One user turn',
       min: 'At least … messages',
       max: 'At most … messages',
       longer: 'At least … seconds',
@@ -221,6 +224,7 @@ export const en = {
       toStart: 'Go to the beginning',
       live: 'Live',
       gapReloaded: 'Live messages were missed; the conversation was loaded again.',
+      messageGone: 'The message of this link does not exist, or no longer.',
       erased: 'This conversation has been erased',
       erasedHelp: 'Its messages are gone for good. The receipt is under “Keep and erase”.',
       continues: 'Continues',

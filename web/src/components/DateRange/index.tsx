@@ -1,11 +1,12 @@
 import { useState } from 'react';
-import { useTexts } from '../../texts';
+import { useFormat } from '../../format/use-format';
+import { useTexts, type Texts } from '../../texts';
 import { Button } from '../Button';
 import { Field } from '../Field';
 import { Icon } from '../Icon';
 import { Popover } from '../Popover';
 import styles from './DateRange.module.css';
-import { PERIODS, type Period, type Range } from './range';
+import { isDate, isInstant, PERIODS, type Period, type Range } from './range';
 
 interface Props {
   value: Range;
@@ -18,7 +19,10 @@ interface Props {
 /** Chooses a period or own dates, in the zone of the page. */
 export function DateRange({ value, onChange, periods = PERIODS, optional = true }: Props) {
   const { dateRange } = useTexts();
-  const text = rangeText(value, dateRange);
+  const format = useFormat();
+  const text = rangeText(value, dateRange, (bound) =>
+    isInstant(bound) ? format.shortDateTime(bound) : (bound ?? '…'),
+  );
   return (
     <Popover
       label={`${dateRange.label}: ${text}`}
@@ -74,8 +78,8 @@ export function DateRange({ value, onChange, periods = PERIODS, optional = true 
 
 function OwnRange({ value, onApply }: { value: Range; onApply: (range: Range) => void }) {
   const { common, dateRange } = useTexts();
-  const [from, setFrom] = useState(value.from ?? '');
-  const [to, setTo] = useState(value.to ?? '');
+  const [from, setFrom] = useState(isDate(value.from) ? value.from : '');
+  const [to, setTo] = useState(isDate(value.to) ? value.to : '');
   return (
     <form
       className={styles.own}
@@ -107,8 +111,12 @@ function OwnRange({ value, onApply }: { value: Range; onApply: (range: Range) =>
   );
 }
 
-function rangeText(value: Range, texts: ReturnType<typeof useTexts>['dateRange']): string {
+function rangeText(
+  value: Range,
+  texts: Texts['dateRange'],
+  boundText: (bound: string | undefined) => string,
+): string {
   if (value.period !== undefined) return texts[value.period];
   if (value.from === undefined && value.to === undefined) return texts.any;
-  return `${value.from ?? '…'} – ${value.to ?? '…'}`;
+  return `${boundText(value.from)} – ${boundText(value.to)}`;
 }

@@ -30,6 +30,10 @@ test('the last day of an own range is in it', () => {
     from: '2026-02-01',
     to: '2026-03-01',
   });
+  expect(bounds({ from: '2026-02-01T10:00:00Z', to: '2026-02-01T11:00:00Z' }, '', now)).toEqual({
+    from: '2026-02-01T10:00:00Z',
+    to: '2026-02-01T11:00:00Z',
+  });
   expect(bounds({ from: 'soon' }, '2026-11-30', now)).toEqual({});
 });
 

@@ -13,7 +13,10 @@ export const PERIODS = [
 ] as const;
 export type Period = (typeof PERIODS)[number];
 
-/** A range of time: a period by name, or local dates, both inclusive; nothing at all is any time. */
+/**
+ * A range of time: a period by name, or local dates, both inclusive; an exact time instead of a date
+ * is exclusive as the end. Nothing at all is any time.
+ */
 export interface Range {
   period?: Period | undefined;
   from?: string | undefined;
@@ -24,6 +27,12 @@ const DATE = /^\d{4}-\d{2}-\d{2}$/;
 
 export function isDate(text: string | undefined): text is string {
   return text !== undefined && DATE.test(text) && !Number.isNaN(Date.parse(text));
+}
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/;
+
+export function isInstant(text: string | undefined): text is string {
+  return text !== undefined && INSTANT.test(text) && !Number.isNaN(Date.parse(text));
 }
 
 /** Returns the date `days` later. */
@@ -45,9 +54,11 @@ const DAY_MS = 86_400_000;
 /** Returns the half-open bounds of a range; `today` is the local date in the zone of the page. */
 export function bounds(range: Range, today: string, now: number): Bounds {
   if (range.period === undefined) {
+    const { from, to } = range;
     return {
-      ...(isDate(range.from) && { from: range.from }),
-      ...(isDate(range.to) && { to: addDays(range.to, 1) }),
+      ...((isDate(from) || isInstant(from)) && { from }),
+      ...(isDate(to) && { to: addDays(to, 1) }),
+      ...(isInstant(to) && { to }),
     };
   }
   const weekday = (new Date(`${today}T00:00:00Z`).getUTCDay() + 6) % 7;

@@ -35,7 +35,9 @@ export function errorTexts(error: ApiError, { states }: Texts): { heading: strin
   if (outage === 'database') {
     return { heading: states.databaseAway, text: states.databaseAwayHelp };
   }
-  if (error.code === 'not_found') return { heading: states.notFound, text: error.detail };
+  if (error.code === 'not_found') {
+    return { heading: states.notFound, text: states.notFoundHelp };
+  }
   if (error.code === 'forbidden') return { heading: states.noRights, text: error.detail };
   if (error.code === 'rate_limited') return { heading: states.error, text: states.rateLimited };
   return { heading: states.error, text: error.detail };
@@ -54,10 +56,12 @@ export function ErrorNotice({ error, onRetry, level = 2 }: ErrorProps) {
   const { heading, text } = errorTexts(known, texts);
   return (
     <Notice heading={heading} text={text} level={level} tone="danger">
-      {known.requestId !== null && (
+      {known.requestId !== null && known.code !== 'not_found' && (
         <p className={styles.request}>{texts.common.requestId(known.requestId)}</p>
       )}
-      {onRetry !== undefined && <Button onClick={onRetry}>{texts.common.retry}</Button>}
+      {onRetry !== undefined && known.transient && (
+        <Button onClick={onRetry}>{texts.common.retry}</Button>
+      )}
     </Notice>
   );
 }

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { useTitle } from '../../app/use-title';
 import styles from './Page.module.css';
 
 interface Props {
@@ -10,6 +11,7 @@ interface Props {
 
 /** The frame of a view that scrolls as a whole: heading, controls, content. */
 export function Page({ title, actions, children }: Props) {
+  useTitle(title);
   return (
     <div className={styles.page}>
       <header className={styles.header}>

@@ -36,7 +36,7 @@ const LARGEST_PAGE = 500;
 
 export function fetchSessions(query: Query, cursor: string | null, signal?: AbortSignal) {
   return requestJson<Page<ListedSession>>('/v1/sessions', {
-    query: { ...query, include: 'messages', limit: LIST_PAGE, cursor },
+    query: { ...query, include: 'first_user_message,flags', limit: LIST_PAGE, cursor },
     signal,
   });
 }
@@ -105,17 +105,22 @@ export async function fetchAgentIds(signal?: AbortSignal): Promise<string[]> {
 /** A saved view: the filters of the list, as search params. */
 export interface SavedView {
   name: string;
+  place?: string | null;
   query: string;
 }
+
+/** Other places of the page may save views, too. */
+const PLACE = 'conversations';
 
 const viewPath = (name: string) => `/v1/views/${encodeURIComponent(name)}`;
 
 export async function fetchViews(signal?: AbortSignal): Promise<SavedView[]> {
-  return (await requestJson<{ data: SavedView[] }>('/v1/views', { signal })).data;
+  const { data } = await requestJson<{ data: SavedView[] }>('/v1/views', { signal });
+  return data.filter((view) => view.place === PLACE && typeof view.query === 'string');
 }
 
 export function saveView({ name, query }: SavedView): Promise<unknown> {
-  return requestJson(viewPath(name), { method: 'PUT', body: { query } });
+  return requestJson(viewPath(name), { method: 'PUT', body: { place: PLACE, query } });
 }
 
 export function deleteView(name: string): Promise<unknown> {

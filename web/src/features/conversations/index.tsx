@@ -1,6 +1,7 @@
 import { Outlet, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useCommand } from '../../app/commands';
 import { Requires } from '../../app/Requires';
+import { useTitle } from '../../app/use-title';
 import { Notice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import styles from './Conversations.module.css';
@@ -22,6 +23,7 @@ function Conversations() {
   const { conversations } = useTexts();
   const search = parseConversationSearch(useSearch({ strict: false }));
   const { id } = useParams({ strict: false });
+  useTitle(conversations.title);
   const navigate = useNavigate();
   useCommand('back', () => {
     if (id !== undefined) void navigate({ to: '/conversations', search });

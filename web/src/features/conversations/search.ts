@@ -6,7 +6,7 @@ import {
   numberParam,
   textParam,
 } from '../../app/search-params';
-import { bounds, isDate, PERIODS, type Period } from '../../components/DateRange/range';
+import { bounds, isDate, isInstant, PERIODS, type Period } from '../../components/DateRange/range';
 
 export const STATUSES = ['live', 'idle', 'ended'] as const;
 export const OPENINGS = ['room.join', 'chat.push'] as const;
@@ -32,6 +32,8 @@ export interface ConversationSearch {
   opened?: (typeof OPENINGS)[number];
   flag?: FlagName[];
   silent?: true;
+  engaged?: true;
+  single?: true;
   min?: number;
   max?: number;
   longer?: number;
@@ -56,14 +58,16 @@ export function parseConversationSearch(search: Record<string, unknown>): Conver
     opened: choiceParam(search, 'opened', OPENINGS),
     flag: flags?.length === 0 ? undefined : (flags as FlagName[] | undefined),
     silent: flagParam(search, 'silent'),
+    engaged: flagParam(search, 'engaged'),
+    single: flagParam(search, 'single'),
     min: numberParam(search, 'min'),
     max: numberParam(search, 'max'),
     longer: numberParam(search, 'longer'),
     shorter: numberParam(search, 'shorter'),
     sort: choiceParam(search, 'sort', SORTS),
     period: choiceParam(search, 'period', PERIODS),
-    from: isDate(from) ? from : undefined,
-    to: isDate(to) ? to : undefined,
+    from: isDate(from) || isInstant(from) ? from : undefined,
+    to: isDate(to) || isInstant(to) ? to : undefined,
   });
 }
 
@@ -92,6 +96,8 @@ export function sessionsQuery(search: ConversationSearch, clock: Clock) {
     opened_by: search.opened,
     flag: search.flag,
     silent: search.silent,
+    engaged: search.engaged,
+    single_turn: search.single,
     min_messages: search.min,
     max_messages: search.max,
     min_duration: search.longer,

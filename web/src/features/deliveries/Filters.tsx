@@ -57,6 +57,7 @@ function MoreFilters({ search, change }: MoreProps) {
   const label = set === 0 ? deliveries.filters : deliveries.filtersSet(set);
   return (
     <Popover
+      label={label}
       className={styles.trigger ?? ''}
       trigger={
         <>

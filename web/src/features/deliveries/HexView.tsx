@@ -6,8 +6,12 @@ import styles from './deliveries.module.css';
 
 const ROW_PX = 20;
 const PADDING_PX = 8;
-/** A row of 16 bytes is 75 characters; where there is no room for it, a row has 8. */
-const WIDE_FROM_PX = 640;
+/** Bytes in a row, by the width from which they have room. */
+const ROW_BYTES = [
+  { fromPx: 640, bytes: 16 },
+  { fromPx: 360, bytes: 8 },
+  { fromPx: 0, bytes: 4 },
+];
 
 /** Offset, bytes in hexadecimal and printable ASCII, row by row; only rows in sight are drawn. */
 export function HexView({ bytes }: { bytes: Uint8Array }) {
@@ -54,16 +58,17 @@ export function HexView({ bytes }: { bytes: Uint8Array }) {
 }
 
 function useRowBytes(element: RefObject<HTMLElement | null>): number {
-  const [wide, setWide] = useState(true);
+  const [bytes, setBytes] = useState(16);
   useEffect(() => {
     if (element.current === null) return;
     const observer = new ResizeObserver(([entry]) => {
-      if (entry !== undefined) setWide(entry.contentRect.width >= WIDE_FROM_PX);
+      const width = entry?.contentRect.width ?? 0;
+      setBytes(ROW_BYTES.find(({ fromPx }) => width >= fromPx)?.bytes ?? 4);
     });
     observer.observe(element.current);
     return () => {
       observer.disconnect();
     };
   }, [element]);
-  return wide ? 16 : 8;
+  return bytes;
 }

@@ -2,8 +2,8 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { postDeliveriesIdRetry, type WholeDelivery } from '../../api/generated';
 import { toApiError } from '../../api/error';
 import { queryKeys } from '../../api/keys';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import styles from './deliveries.module.css';
 
@@ -36,7 +36,7 @@ export function Reason({ delivery }: { delivery: WholeDelivery }) {
           <strong>{deliveries.retryFailed}.</strong> {error.detail}
         </p>
       )}
-      {error !== null && !stillUnreadable && <ErrorNotice error={error} level={3} />}
+      {error !== null && !stillUnreadable && <ActionError error={error} />}
     </section>
   );
 }

@@ -2,6 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { planRetry, startRetry } from '../../api/jobs';
 import { queryKeys } from '../../api/keys';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Dialog } from '../../components/Dialog';
 import { ErrorNotice } from '../../components/Notice';
@@ -35,7 +36,6 @@ export function RetryMany({ filters, onStarted }: Props) {
     },
   });
   const matches = plan.isFetching ? undefined : plan.data;
-  const error = plan.error ?? start.error;
   return (
     <>
       <Button
@@ -75,10 +75,12 @@ export function RetryMany({ filters, onStarted }: Props) {
           </>
         }
       >
-        {error !== null && (
-          <ErrorNotice error={error} onRetry={() => void plan.refetch()} level={3} />
+        {plan.isError ? (
+          <ErrorNotice error={plan.error} onRetry={() => void plan.refetch()} level={3} />
+        ) : (
+          <Plan matches={matches} />
         )}
-        {error === null && <Plan matches={matches} />}
+        {start.isError && <ActionError error={start.error} />}
       </Dialog>
     </>
   );

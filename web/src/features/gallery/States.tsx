@@ -1,4 +1,5 @@
 import { ApiError } from '../../api/error';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { ErrorNotice, Notice, StaleNotice } from '../../components/Notice';
 import { Skeleton } from '../../components/Skeleton';
@@ -32,6 +33,7 @@ export function States() {
         {errors.map((error) => (
           <ErrorNotice key={error.code} error={error} onRetry={nothing} level={3} />
         ))}
+        <ActionError error={errors[5]} />
         <StaleNotice since={now - 2 * MINUTE_MS} error={errors[0]} />
       </Section>
       <Section title={gallery.loading}>

@@ -97,7 +97,7 @@ function Overlays() {
         >
           {gallery.openDialog}
         </Button>
-        <Popover className={styles.trigger ?? ''} trigger={gallery.popover}>
+        <Popover label={gallery.popover} className={styles.trigger ?? ''} trigger={gallery.popover}>
           <p className={styles.panel}>{gallery.emptyText}</p>
         </Popover>
         <Menu

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Field, Select } from '../../components/Field';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import { EMPTY_FORM, EXPIRIES, formErrors, toggleScope, type KeyForm } from './form';
 import styles from './keys.module.css';
@@ -82,7 +82,7 @@ export function KeyFields({ busy, error, onCancel, onSubmit }: Props) {
           }}
         />
       )}
-      {error !== null && <ErrorNotice error={error} level={3} />}
+      {error !== null && <ActionError error={error} />}
       <div className={styles.actions}>
         <Button onClick={onCancel}>{common.cancel}</Button>
         <Button kind="primary" type="submit" busy={busy}>

@@ -2,10 +2,10 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { deleteKeysId, type Key } from '../../api/generated';
 import { queryKeys } from '../../api/keys';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Dialog } from '../../components/Dialog';
 import { Checkbox } from '../../components/Field';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import styles from './keys.module.css';
 
@@ -61,7 +61,7 @@ export function RevokeKey({ value }: { value: Key }) {
           <Checkbox label={keys.keepMade} checked={keepMade} onChange={setKeepMade} />
           <p className={styles.muted}>{keys.keepMadeHelp}</p>
         </div>
-        {revoke.isError && <ErrorNotice error={revoke.error} level={3} />}
+        {revoke.isError && <ActionError error={revoke.error} />}
       </Dialog>
     </>
   );

@@ -1,4 +1,3 @@
-import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import type { Metric, Summary } from '../../api/generated';
 import { useTimeseries } from './api';
@@ -72,32 +71,4 @@ function useShapes(catalog: readonly Metric[], query: AnalyticsQuery) {
     // What is not over yet would draw a fall that is none.
     return rows?.filter((row) => row['complete'] === true).map((row) => numberIn(row, metric.name));
   };
-}
-
-/** How current the figures are, in the words of the page's clock. */
-export function Freshness({ summary, checkedAt }: { summary: Summary; checkedAt: number }) {
-  const { overview } = useTexts();
-  const format = useFormat();
-  const lag = lagSeconds(summary);
-  if (summary.complete_until == null) return <p className={styles.fresh}>{overview.recomputing}</p>;
-  return (
-    <p className={styles.fresh}>
-      <time dateTime={summary.complete_until} title={format.exactTime(summary.complete_until)}>
-        {overview.upTo(format.clockTime(summary.complete_until))}
-      </time>
-      {` · ${overview.checked(format.clockTime(checkedAt))} · ${format.zone}`}
-      {lag > LAG_SECONDS && (
-        <strong className={styles.lag}> {overview.behind(format.duration(lag))}</strong>
-      )}
-    </p>
-  );
-}
-
-/** Figures that are this far behind are said to be. */
-const LAG_SECONDS = 60;
-
-function lagSeconds(summary: Summary): number {
-  return summary.complete_until == null
-    ? 0
-    : (Date.parse(summary.as_of) - Date.parse(summary.complete_until)) / 1000;
 }

@@ -6,7 +6,7 @@ import { Icon } from '../../components/Icon';
 import { Popover } from '../../components/Popover';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
-import { useNames } from './api';
+import { NAMES_LIMIT, useNames } from './api';
 import styles from './overview.module.css';
 import { COMPARISONS, rangeOf } from './search';
 import { useOverview } from './use-overview';
@@ -126,7 +126,13 @@ function NamesList({
   const { overview } = useTexts();
   const [text, setText] = useState('');
   const known = [...new Set([...value, ...names])];
-  const shown = known.filter((name) => name.toLowerCase().includes(text.toLowerCase()));
+  const found = known.filter((name) => name.toLowerCase().includes(text.toLowerCase()));
+  // There may be more names than the list holds: any can be typed.
+  const typed = text.trim();
+  const shown =
+    names.length >= NAMES_LIMIT && typed !== '' && !known.includes(typed)
+      ? [...found, typed]
+      : found;
   return (
     <fieldset className={styles.names}>
       <legend className="visually-hidden">{label}</legend>

@@ -66,6 +66,7 @@ export default function FunnelSection({ summary, scope }: Props) {
     byVisit && (sample.data?.cut ?? 0) > 0
       ? overview.funnel.cut(format.count(sample.data?.cut ?? 0))
       : '',
+    overview.funnel.shares,
     mayTry ? '' : overview.funnel.needsRead,
   ];
   return (
@@ -102,7 +103,7 @@ export default function FunnelSection({ summary, scope }: Props) {
       }
       table={
         <Table
-          caption={overview.funnel.title}
+          caption={overview.chart.tableOf(overview.funnel.title)}
           rows={rows}
           rowKey={(row) => row.step}
           columns={[
@@ -144,7 +145,8 @@ export default function FunnelSection({ summary, scope }: Props) {
             <GapField
               value={gap}
               onChange={(value) => {
-                change({ gap: value });
+                // Each step of the slider is no place to go back to.
+                change({ gap: value }, { replace: true });
               }}
             />
           )}
@@ -157,7 +159,7 @@ export default function FunnelSection({ summary, scope }: Props) {
               value: row.value ?? 0,
               text: row.value === null ? overview.funnel.unknown : format.count(row.value),
               ...(row.ofPrevious !== null && {
-                more: overview.funnel.share(percent(row.ofPrevious)),
+                more: percent(row.ofPrevious),
               }),
             }))}
           />

@@ -116,6 +116,7 @@ function useQuiet(hours: number) {
               ]),
             ),
         ),
+        (numberIn(results[0]?.data?.other, 'groups') ?? 0) === 0,
       ).filter((one) => one.now > 0 || one.usual > 0);
   return {
     agents,
@@ -138,7 +139,7 @@ function QuietTable({ agents }: { agents: readonly QuietAgent[] }) {
   const open = useOpenConversations(search);
   return (
     <Table
-      caption={overview.quiet.title}
+      caption={overview.chart.tableOf(overview.quiet.title)}
       rows={agents}
       rowKey={(row) => row.agent}
       columns={[

@@ -1,5 +1,6 @@
 import { lazy, Suspense } from 'react';
 import type { Metric, Summary } from '../../api/generated';
+import { WhenNear } from '../../components/charts/WhenNear';
 import styles from './overview.module.css';
 import type { SqlScope } from './sql';
 
@@ -11,6 +12,11 @@ const TopSection = lazy(() => import('./TopSection'));
 const FunnelSection = lazy(() => import('./FunnelSection'));
 const SilentSection = lazy(() => import('./SilentSection'));
 const QuietSection = lazy(() => import('./QuietSection'));
+
+/** Heights that sections keep until they come near the window. */
+const TOP_PX = 340;
+const SILENT_PX = 300;
+const QUIET_PX = 420;
 
 interface Props {
   catalog: readonly Metric[];
@@ -30,13 +36,19 @@ export function Sections({ catalog, summary, scope }: Props) {
         <DistributionSection catalog={catalog} scope={scope} />
       </div>
       <div className={styles.pair}>
-        <TopSection catalog={catalog} scope={scope} />
+        <WhenNear height={TOP_PX}>
+          <TopSection catalog={catalog} scope={scope} />
+        </WhenNear>
         <div className={styles.stack}>
           <FunnelSection summary={summary} scope={scope} />
-          <SilentSection scope={scope} />
+          <WhenNear height={SILENT_PX}>
+            <SilentSection scope={scope} />
+          </WhenNear>
         </div>
       </div>
-      <QuietSection />
+      <WhenNear height={QUIET_PX}>
+        <QuietSection />
+      </WhenNear>
     </Suspense>
   );
 }

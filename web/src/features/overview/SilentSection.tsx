@@ -54,7 +54,7 @@ export default function SilentSection({ scope }: { scope: SqlScope | undefined }
       }
       table={
         <Table
-          caption={overview.silent.title}
+          caption={overview.chart.tableOf(overview.silent.title)}
           rows={rows}
           rowKey={(row) => row.agent}
           columns={[

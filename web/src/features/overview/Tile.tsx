@@ -21,18 +21,19 @@ export function Tile({ metric, data, values, compared, onOpen }: Props) {
   const format = useFormat();
   const { label } = useMetricTexts()(metric);
   const stat = mainStat(metric);
+  const name = [label, overview.statShort[stat]].filter((part) => part !== '').join(' · ');
   const figure = findFigure(data ?? [], metric.name, stat);
-  if (figure === undefined) return <PendingTile label={label} compared={compared} />;
+  if (figure === undefined) return <PendingTile label={name} compared={compared} />;
   const value = formatValue(figure.value, figure, format);
   return (
     <button
       type="button"
       className={styles.tile}
-      aria-label={overview.figure.open(label, value)}
+      aria-label={overview.figure.open(name, value)}
       aria-haspopup="dialog"
       onClick={onOpen}
     >
-      <span className={styles.tileLabel}>{label}</span>
+      <span className={styles.tileLabel}>{name}</span>
       <span className={styles.tileValue}>
         {value}
         <span className={styles.tileStat}>
@@ -65,7 +66,7 @@ function PendingTile({ label, compared }: { label: string; compared: boolean }) 
   );
 }
 
-/** What stands beside a figure: the parts of a rate, or which statistic it is and another one. */
+/** What stands beside a figure: the parts of a rate, or another statistic. */
 function More({
   figure,
   data,
@@ -80,8 +81,7 @@ function More({
   if (figure.numerator != null && figure.denominator != null) {
     return overview.of(format.count(figure.numerator), format.count(figure.denominator));
   }
-  const stat = overview.statShort[figure.stat];
   const p90 = findFigure(data, metric.name, 'p90');
-  if (p90 === undefined) return stat;
-  return `${stat} · ${overview.statShort.p90} ${formatValue(p90.value, p90, format)}`;
+  if (p90 === undefined) return '';
+  return `${overview.statShort.p90} ${formatValue(p90.value, p90, format)}`;
 }

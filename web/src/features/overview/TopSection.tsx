@@ -17,7 +17,7 @@ import { stateOf } from './state';
 import { useMetricTexts } from './use-overview';
 import { TOP_LIMIT, useTopChoice } from './use-top-choice';
 
-const HEIGHT_PX = 320;
+const HEIGHT_PX = 240;
 const COLUMNS = {
   agent: 'agent_id',
   source: 'source',

@@ -19,6 +19,9 @@ export const REFRESH_MS = 30_000;
 /** Names to choose from, and definitions, change rarely. */
 const SLOW_MS = 10 * 60_000;
 
+/** Names to choose from at most: what `top` gives at once. */
+export const NAMES_LIMIT = 100;
+
 const figures = { refetchInterval: REFRESH_MS, placeholderData: keepPreviousData } as const;
 
 /** Every metric with its definition. */
@@ -137,7 +140,12 @@ function withRows<T extends { data: unknown }>(answer: T): Omit<T, 'data'> & { d
 /** Agents or sources of the last 90 days, to choose from. */
 export function useNames(by: 'agent' | 'source', zone: string) {
   return useQuery({
-    ...topOptions({ query: { period: 'last_90d', tz: zone }, by, metric: 'sessions', limit: 100 }),
+    ...topOptions({
+      query: { period: 'last_90d', tz: zone },
+      by,
+      metric: 'sessions',
+      limit: NAMES_LIMIT,
+    }),
     staleTime: SLOW_MS,
     select: (top) =>
       top.data

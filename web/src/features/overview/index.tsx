@@ -4,12 +4,13 @@ import { Requires } from '../../app/Requires';
 import { useSession } from '../../app/session';
 import { Announcer } from '../../components/charts/announcer';
 import { Button } from '../../components/Button';
-import { ErrorNotice, Notice, StaleNotice } from '../../components/Notice';
+import { ErrorNotice, Notice } from '../../components/Notice';
 import { Page } from '../../components/Page';
 import { useTexts } from '../../texts';
 import { useCatalog, useSummary } from './api';
 import { FigureDialog } from './FigureDialog';
-import { Figures, Freshness } from './Figures';
+import { Figures } from './Figures';
+import { Freshness } from './Freshness';
 import { Filters } from './Filters';
 import { findFigure } from './figures';
 import styles from './overview.module.css';
@@ -89,15 +90,18 @@ function Content() {
   const { data } = summary;
   const empty = data !== undefined && isEmpty(data.data);
   const scope = data && scopeOf(data, search);
+  if (empty) return <Empty />;
   return (
     <>
-      <div className={styles.freshLine}>
-        {data !== undefined && <Freshness summary={data} checkedAt={summary.dataUpdatedAt} />}
-        {data !== undefined && summary.error !== null && (
-          <StaleNotice since={summary.dataUpdatedAt} error={summary.error} />
-        )}
-      </div>
-      {empty && <Empty />}
+      {data === undefined ? (
+        <p className={styles.fresh} />
+      ) : (
+        <Freshness
+          summary={data}
+          checkedAt={summary.dataUpdatedAt}
+          failed={summary.error !== null}
+        />
+      )}
       <Figures
         catalog={catalog.data}
         summary={data}

@@ -309,6 +309,13 @@ describe('unusual quiet', () => {
     ]);
   });
 
+  test('says nothing about agents that the current window may have and does not name', () => {
+    const before = new Map([['unnamed', 50]]);
+    const windows = [new Map([['named', 60]]), before, before, before, before];
+    expect(compareWindows(windows, false).map((one) => one.agent)).toEqual(['named']);
+    expect(compareWindows(windows).map((one) => one.agent)).toContain('unnamed');
+  });
+
   test('looks at the same local hours across a shift of the clock', () => {
     // Berlin set its clock back on 25 October 2026.
     const now = Date.parse('2026-10-28T11:00:00Z');

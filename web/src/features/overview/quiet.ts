@@ -54,10 +54,17 @@ export interface QuietAgent {
   state: QuietState;
 }
 
-/** Returns each agent of any window, the most unusual first. */
-export function compareWindows(windows: readonly ReadonlyMap<string, number>[]): QuietAgent[] {
+/**
+ * Returns each agent of any window, the most unusual first. Where the current window has more agents
+ * than are known (`complete` is false), those that it does not name are left out.
+ */
+export function compareWindows(
+  windows: readonly ReadonlyMap<string, number>[],
+  complete = true,
+): QuietAgent[] {
   const [current, ...before] = windows;
-  const names = new Set(windows.flatMap((window) => [...window.keys()]));
+  const known = complete ? windows : windows.slice(0, 1);
+  const names = new Set(known.flatMap((window) => [...window.keys()]));
   return [...names]
     .map((agent): QuietAgent => {
       const now = current?.get(agent) ?? 0;

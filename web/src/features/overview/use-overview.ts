@@ -7,6 +7,8 @@ import type { Metric } from '../../api/generated';
 import { analyticsQuery } from './query';
 import { parseOverviewSearch, type OverviewSearch } from './search';
 
+type Changed = { [K in keyof OverviewSearch]?: OverviewSearch[K] | undefined };
+
 /** Returns what the address chooses, the parameters of requests, and how to choose otherwise. */
 export function useOverview() {
   const raw: Record<string, unknown> = useSearch({ strict: false });
@@ -14,11 +16,12 @@ export function useOverview() {
   const { zone } = useSettings();
   const navigate = useNavigate();
   const change = useCallback(
-    (changed: { [K in keyof OverviewSearch]?: OverviewSearch[K] | undefined }) =>
+    (changed: Changed, { replace = false } = {}) =>
       void navigate({
         to: '.',
         search: (before: Record<string, unknown>) => ({ ...before, ...changed }),
         resetScroll: false,
+        replace,
       } as never),
     [navigate],
   );
@@ -39,7 +42,7 @@ export function useZoneInAddress(): void {
     if (first.current && wanted !== undefined && isZone(wanted) && wanted !== settings.zone) {
       settings.change({ zone: wanted });
     } else if (wanted !== settings.zone && (!first.current || wanted !== undefined)) {
-      change({ tz: settings.zone });
+      change({ tz: settings.zone }, { replace: true });
     }
     first.current = false;
   }, [search.tz, settings, change]);

@@ -2,10 +2,10 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { Receipt } from '../../api/generated';
 import { queryKeys } from '../../api/keys';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Dialog } from '../../components/Dialog';
 import { Field } from '../../components/Field';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import { eraseTarget } from './requests';
 import styles from './retention.module.css';
@@ -64,7 +64,7 @@ export function EraseDialog({ target, onErased }: Props) {
               setTyped(event.target.value);
             }}
           />
-          {erase.isError && <ErrorNotice error={erase.error} level={3} />}
+          {erase.isError && <ActionError error={erase.error} />}
           <div className={styles.actions}>
             <Button onClick={close}>{common.cancel}</Button>
             <Button

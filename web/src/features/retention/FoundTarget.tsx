@@ -5,6 +5,7 @@ import { toApiError } from '../../api/error';
 import type { Receipt } from '../../api/generated';
 import { queryKeys } from '../../api/keys';
 import { useSession } from '../../app/session';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Facts } from '../../components/Facts';
 import { ErrorNotice } from '../../components/Notice';
@@ -118,7 +119,7 @@ function Actions({ target, onErased }: { target: Target; onErased: (receipt: Rec
         <EraseDialog target={target} onErased={onErased} />
       </div>
       <p role="status">{hold.isSuccess && retention.held}</p>
-      {hold.isError && <ErrorNotice error={hold.error} level={3} />}
+      {hold.isError && <ActionError error={hold.error} />}
     </>
   );
 }

@@ -2,9 +2,9 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Hold } from '../../api/generated';
 import { queryKeys } from '../../api/keys';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Dialog } from '../../components/Dialog';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import { releaseHold } from './requests';
 import { whatText } from './what';
@@ -59,7 +59,7 @@ export function ReleaseHold({ hold }: { hold: Hold }) {
           </strong>
         </p>
         <p>{retention.releaseHelp}</p>
-        {release.isError && <ErrorNotice error={release.error} level={3} />}
+        {release.isError && <ActionError error={release.error} />}
       </Dialog>
     </>
   );

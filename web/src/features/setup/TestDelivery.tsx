@@ -3,9 +3,9 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { queryKeys } from '../../api/keys';
 import { sendTest, TEST_EVENTS, type TestEvent, type TestResult } from '../../api/setup';
+import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { Select } from '../../components/Field';
-import { ErrorNotice } from '../../components/Notice';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import styles from './setup.module.css';
@@ -46,7 +46,7 @@ export function TestDelivery({ source }: { source: string }) {
         </Button>
       </div>
       <div role="status">{test.isSuccess && <Result result={test.data} />}</div>
-      {test.isError && <ErrorNotice error={test.error} level={3} />}
+      {test.isError && <ActionError error={test.error} />}
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { signIn } from '../../api/browser-session';
 import { toApiError } from '../../api/error';
 import { useSession } from '../../app/session';
+import { useTitle } from '../../app/use-title';
 import { Button } from '../../components/Button';
 import { CopyButton } from '../../components/CopyButton';
 import { Field } from '../../components/Field';
@@ -24,6 +25,7 @@ export default function SignInView() {
 
 function SignIn({ next, token, ended }: { next: string; token: string | null; ended: boolean }) {
   const { common, signin } = useTexts();
+  useTitle(signin.title);
   const submit = useSignIn(next, token);
   const [key, setKey] = useState('');
   const onSubmit = (event: FormEvent) => {

@@ -61,6 +61,7 @@ export function Wall() {
         <SessionBars title={wall.perDay} loaded={days.data} now={now} />
       </section>
       <footer className={styles.footer}>
+        <p>{wall.compared}</p>
         {summary.data === undefined && <p role="status">{wall.waiting}</p>}
         {summary.data !== undefined &&
           (stale ? (

@@ -75,7 +75,7 @@ export const deliveries: Texts['deliveries'] = {
   retrying: 'Versucht …',
   retried: (outcome) => `Noch einmal versucht. Ergebnis: ${outcome}.`,
   retryFailed: 'Noch immer nicht lesbar',
-  retryAll: 'Alle passenden noch einmal versuchen',
+  retryAll: 'Alle passenden wiederholen',
   planTitle: 'Noch einmal versuchen, was in Quarantäne ist',
   planning: 'Zählt …',
   planCount: (count) => `${count} Zustellungen in Quarantäne passen zu den Filtern.`,

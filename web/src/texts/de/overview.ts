@@ -190,6 +190,7 @@ export const overview: typeof Overview = {
     keys: 'Pfeiltasten lesen die Werte',
     keysOpen: 'Pfeiltasten lesen die Werte, Enter öffnet die Gespräche',
     showTable: 'Tabelle',
+    tableOf: (title) => `${title}: Tabelle`,
     showChart: 'Diagramm',
     more: 'CSV und SQL',
     csv: 'CSV herunterladen',
@@ -300,7 +301,7 @@ export const overview: typeof Overview = {
     number: 'Anzahl',
     ofFirst: 'Vom ersten Schritt',
     ofPrevious: 'Vom Schritt davor',
-    share: (share) => `${share} vom Schritt davor`,
+    shares: 'Anteile gelten vom Schritt davor.',
     bySession: 'Nach Sitzung, über den ganzen Zeitraum.',
     byVisit: (visits, sessions, gap) =>
       `${visits} Besuche in ${sessions} Sitzungen, geteilt, wo länger als ${gap} niemand spricht.`,
@@ -383,6 +384,7 @@ export const overview: typeof Overview = {
 export const wall: typeof Wall = {
   title: 'Wandanzeige',
   today: 'Heute',
+  compared: 'Verglichen mit gestern bis zur selben Zeit',
   perHour: 'Sitzungen heute je Stunde',
   perDay: 'Sitzungen je Tag',
   updated: (time) => `Geprüft ${time}`,

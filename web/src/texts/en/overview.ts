@@ -105,6 +105,7 @@ export const overview = {
     keys: 'Arrow keys read the values',
     keysOpen: 'Arrow keys read the values, Enter opens the conversations',
     showTable: 'Table',
+    tableOf: (title: string) => `${title}: table`,
     showChart: 'Chart',
     more: 'CSV and SQL',
     csv: 'Download CSV',
@@ -211,7 +212,7 @@ export const overview = {
     number: 'Number',
     ofFirst: 'Of the first step',
     ofPrevious: 'Of the step before',
-    share: (share: string) => `${share} of the step before`,
+    shares: 'Shares are of the step before.',
     bySession: 'By session, over the whole range.',
     byVisit: (visits: string, sessions: string, gap: string) =>
       `${visits} visits in ${sessions} sessions, divided where nobody speaks for more than ${gap}.`,
@@ -280,6 +281,7 @@ export const overview = {
 export const wall = {
   title: 'Wall',
   today: 'Today',
+  compared: 'Compared with yesterday until the same time',
   perHour: 'Sessions today by hour',
   perDay: 'Sessions by day',
   updated: (time: string) => `Checked ${time}`,

@@ -56,8 +56,13 @@ export function chipsOf(
   add(search.opened && `${filters.openedBy}: ${texts.openedBy[search.opened]}`, {
     opened: undefined,
   });
-  for (const flag of search.flag ?? []) add(texts.flags[flag], { flag: undefined });
+  for (const flag of search.flag ?? []) {
+    const rest = search.flag?.filter((one) => one !== flag);
+    add(texts.flags[flag], { flag: rest?.length === 0 ? undefined : rest });
+  }
   add(search.silent && filters.silentShort, { silent: undefined });
+  add(search.engaged && filters.engagedShort, { engaged: undefined });
+  add(search.single && filters.singleShort, { single: undefined });
   add(search.source && `${filters.source}: ${search.source}`, { source: undefined });
   add(search.room && `${filters.room}: ${search.room}`, { room: undefined });
   if (search.min !== undefined) add(filters.minChip(search.min), { min: undefined });

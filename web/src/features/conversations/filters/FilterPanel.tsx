@@ -4,7 +4,14 @@ import { queryKeys } from '../../../api/keys';
 import { Checkbox, Field, Select } from '../../../components/Field';
 import { useTexts } from '../../../texts';
 import { fetchAgentIds } from '../api';
-import { FLAGS, OPENINGS, SORTS, STATUSES, type ConversationSearch } from '../search';
+import {
+  FLAGS,
+  OPENINGS,
+  SORTS,
+  STATUSES,
+  type ConversationSearch,
+  type FlagName,
+} from '../search';
 import styles from './Filters.module.css';
 
 export interface FilterProps {
@@ -39,28 +46,23 @@ export function FilterPanel({ search, onChange }: FilterProps) {
           onChange({ opened: value === '' ? undefined : value });
         }}
       />
-      <Select
-        label={texts.flag}
-        value={search.flag?.[0] ?? ''}
-        options={[any, ...FLAGS.map((value) => ({ value, label: conversations.flags[value] }))]}
-        onChange={(value) => {
-          onChange({ flag: value === '' ? undefined : [value] });
-        }}
-      />
-      <Select
-        label={texts.sort}
-        value={search.sort ?? 'activity'}
-        options={SORTS.map((value) => ({ value, label: texts.sorts[value] }))}
-        onChange={(value) => {
-          onChange({ sort: value === 'activity' ? undefined : value });
-        }}
-      />
+      <div className={styles.wide}>
+        <Select
+          label={texts.sort}
+          value={search.sort ?? 'activity'}
+          options={SORTS.map((value) => ({ value, label: texts.sorts[value] }))}
+          onChange={(value) => {
+            onChange({ sort: value === 'activity' ? undefined : value });
+          }}
+        />
+      </div>
       <LateField label={texts.source} name="source" search={search} onChange={onChange} />
       <LateField label={texts.room} name="room" search={search} onChange={onChange} />
       <LateField label={texts.min} name="min" search={search} onChange={onChange} />
       <LateField label={texts.max} name="max" search={search} onChange={onChange} />
       <LateField label={texts.longer} name="longer" search={search} onChange={onChange} />
       <LateField label={texts.shorter} name="shorter" search={search} onChange={onChange} />
+      <FlagFields search={search} onChange={onChange} />
       <Checkbox
         label={texts.silent}
         checked={search.silent === true}
@@ -69,6 +71,30 @@ export function FilterPanel({ search, onChange }: FilterProps) {
         }}
       />
     </div>
+  );
+}
+
+function FlagFields({ search, onChange }: FilterProps) {
+  const { conversations } = useTexts();
+  const chosen = search.flag ?? [];
+  const toggle = (flag: FlagName, checked: boolean) => {
+    const next = checked ? [...chosen, flag] : chosen.filter((one) => one !== flag);
+    onChange({ flag: next.length === 0 ? undefined : next });
+  };
+  return (
+    <fieldset className={styles.flags}>
+      <legend>{conversations.filters.flag}</legend>
+      {FLAGS.map((flag) => (
+        <Checkbox
+          key={flag}
+          label={conversations.flags[flag]}
+          checked={chosen.includes(flag)}
+          onChange={(checked) => {
+            toggle(flag, checked);
+          }}
+        />
+      ))}
+    </fieldset>
   );
 }
 

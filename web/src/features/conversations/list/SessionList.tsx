@@ -12,8 +12,12 @@ import type { ConversationSearch } from '../search';
 import styles from './List.module.css';
 import { SessionRow } from './SessionRow';
 import { useSessions } from './use-sessions';
+import { useEvery } from './use-every';
 import { useStep } from './use-step';
 import { VirtualList } from './VirtualList';
+
+/** A conversation that is silent becomes idle, and ends, without an event. */
+const MINUTE_MS = 60_000;
 
 /** The conversations that the filters let through, latest activity first. */
 export function SessionList({ search }: { search: ConversationSearch }) {
@@ -23,6 +27,9 @@ export function SessionList({ search }: { search: ConversationSearch }) {
   const selected = list.sessions.findIndex((session) => session.id === id);
   const [atTop, setAtTop] = useState(true);
   useStep(list.sessions, selected, (session) => ({ id: session.id, message: undefined }));
+  useEvery(MINUTE_MS, () => {
+    if (atTop && document.visibilityState === 'visible') list.refreshSoon();
+  });
   useLiveEvents((event) => {
     // Whoever looks at the top sees what is new; whoever has scrolled is not disturbed.
     if (event.type === 'session' && atTop) list.refreshSoon();

@@ -79,6 +79,11 @@ export function Conversation({ session, visits, message }: Props) {
           }}
         />
       )}
+      {loaded.missing && (
+        <p role="status" className={styles.strip}>
+          {conversations.reading.messageGone}
+        </p>
+      )}
       {missed && (
         <p role="status" className={styles.strip}>
           {conversations.reading.gapReloaded}

@@ -1,15 +1,12 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useParams, useSearch } from '@tanstack/react-router';
-import { useState } from 'react';
-import { toApiError } from '../../../api/error';
-import { queryKeys } from '../../../api/keys';
+import { Link, useParams, useSearch } from '@tanstack/react-router';
+import { toApiError, type ApiError } from '../../../api/error';
+import { useTitle } from '../../../app/use-title';
 import { ErrorNotice, Notice } from '../../../components/Notice';
 import { Skeleton } from '../../../components/Skeleton';
-import { useLiveEvents } from '../../../live/use-live';
 import { useTexts } from '../../../texts';
-import { fetchConversation, fetchVisits } from '../api';
 import { parseMessageSearch } from '../search';
 import { Conversation } from './Conversation';
+import { useConversation } from './use-conversation';
 
 /** One conversation: its facts, then what was said. */
 export function ConversationPane() {
@@ -20,42 +17,39 @@ export function ConversationPane() {
 
 function Loaded({ id, message }: { id: string; message: string | undefined }) {
   const { conversations } = useTexts();
-  const client = useQueryClient();
-  const [erased, setErased] = useState(false);
-  const session = useQuery({
-    queryKey: [...queryKeys.conversation(id), 'facts'],
-    queryFn: ({ signal }) => fetchConversation(id, signal),
-  });
-  const visits = useQuery({
-    queryKey: [...queryKeys.conversation(id), 'visits'],
-    queryFn: ({ signal }) => fetchVisits(id, signal),
-  });
-  useLiveEvents((event) => {
-    if (event.type === 'session' && event.session.id === id) {
-      void client.invalidateQueries({ queryKey: [...queryKeys.conversation(id), 'facts'] });
-      void client.invalidateQueries({ queryKey: [...queryKeys.conversation(id), 'visits'] });
-    }
-    if (event.type === 'erasure') {
-      const { erasure } = event;
-      const whole = erasure.session == null && erasure.agent_id === session.data?.agent_id;
-      if (whole || (erasure.session?.id === id && erasure.before == null)) setErased(true);
-    }
-  });
+  const { session, visits, erased } = useConversation(id);
+  useTitle(session.data?.agent_id ?? '…', conversations.title);
 
   if (erased) {
     return (
       <Notice heading={conversations.reading.erased} text={conversations.reading.erasedHelp} />
     );
   }
-  if (session.data === undefined) {
-    return session.isPending ? (
-      <Skeleton rows={8} height={36} />
-    ) : (
+  const gone = session.error !== null && toApiError(session.error).code === 'not_found';
+  if (session.data !== undefined && !gone) {
+    return <Conversation session={session.data} visits={visits.data ?? []} message={message} />;
+  }
+  if (session.isPending) return <Skeleton rows={8} height={36} />;
+  return (
+    <>
       <ErrorNotice error={session.error} onRetry={() => void session.refetch()} />
-    );
-  }
-  if (session.error !== null && toApiError(session.error).code === 'not_found') {
-    return <ErrorNotice error={session.error} />;
-  }
-  return <Conversation session={session.data} visits={visits.data ?? []} message={message} />;
+      <Choices error={toApiError(session.error)} />
+    </>
+  );
+}
+
+/** The sessions that share an ID of the sender, where the address has that. */
+function Choices({ error }: { error: ApiError }) {
+  if (error.problem.sessions === undefined) return null;
+  return (
+    <ul>
+      {error.problem.sessions.map((session) => (
+        <li key={session.id}>
+          <Link to="/conversations/$id" params={{ id: session.id }}>
+            <bdi>{session.agent_id}</bdi> ({session.source})
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
 }

@@ -2,6 +2,8 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { Message } from '../../../api/generated';
 import type { Query } from '../../../api/request';
+import { RECOVERY_MS } from '../../../api/query-client';
+import { toApiError } from '../../../api/error';
 import { fetchMessages } from '../api';
 import {
   appendPage,
@@ -20,12 +22,14 @@ export function useWindow(id: string, initial: Anchor) {
   const client = useQueryClient();
   const [window, setWindow] = useState<LoadedWindow | null>(null);
   const [error, setError] = useState<unknown>(null);
+  /** The message that was asked for is not there. */
+  const [missing, setMissing] = useState(false);
   const [anchor, setAnchor] = useState(initial);
   /** Counts openings, so that the view knows when to scroll to the anchor. */
   const [opened, setOpened] = useState(0);
   const busy = useRef<Busy>(null);
   const latest = useRef<LoadedWindow | null>(null);
-  /** Live messages that came before the first page did. */
+  /** Live messages that came while a page was read. */
   const early = useRef<Message[]>([]);
 
   const put = useCallback((next: LoadedWindow) => {
@@ -45,7 +49,7 @@ export function useWindow(id: string, initial: Anchor) {
   );
 
   const open = useCallback(
-    async (next: Anchor) => {
+    async (next: Anchor, keepMissing = false) => {
       busy.current = 'open';
       early.current = [];
       try {
@@ -53,8 +57,11 @@ export function useWindow(id: string, initial: Anchor) {
         put(early.current.reduce(receiveMessage, openWindow(next, page)));
         setAnchor(next);
         setOpened((count) => count + 1);
+        if (!keepMissing) setMissing(false);
       } catch (thrown) {
-        setError(thrown);
+        const gone = next.at === 'message' && toApiError(thrown).code === 'not_found';
+        if (gone) setMissing(true);
+        else setError(thrown);
       } finally {
         busy.current = null;
       }
@@ -68,12 +75,15 @@ export function useWindow(id: string, initial: Anchor) {
       const query = current?.[direction] ?? null;
       if (current === null || query === null || busy.current !== null) return;
       busy.current = direction;
+      early.current = [];
       try {
         const page = await read(query);
         const add = direction === 'before' ? prependPage : appendPage;
-        // Live messages may have come meanwhile.
-        put(add(latest.current ?? current, page));
+        put(early.current.reduce(receiveMessage, add(current, page)));
       } catch (thrown) {
+        // Asked for again once this is drawn; not at once, since the service may be away.
+        await new Promise((resolve) => setTimeout(resolve, RECOVERY_MS));
+        put(early.current.reduce(receiveMessage, latest.current ?? current));
         setError(thrown);
       } finally {
         busy.current = null;
@@ -84,7 +94,7 @@ export function useWindow(id: string, initial: Anchor) {
 
   const receive = useCallback(
     (message: Message) => {
-      if (busy.current === 'open') early.current.push(message);
+      if (busy.current !== null) early.current.push(message);
       else if (latest.current !== null) put(receiveMessage(latest.current, message));
     },
     [put],
@@ -94,8 +104,19 @@ export function useWindow(id: string, initial: Anchor) {
   useEffect(() => {
     void open(first.current);
   }, [open]);
+  useEffect(() => {
+    if (error === null || latest.current !== null || !toApiError(error).transient) return;
+    const timer = setTimeout(() => void open(first.current), RECOVERY_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [error, open]);
+  useEffect(() => {
+    // The message of a permalink is gone: the conversation is still there.
+    if (missing && latest.current === null) void open({ at: 'start' }, true);
+  }, [missing, open]);
 
-  return { window, error, anchor, opened, open, load, receive };
+  return { window, error, missing, anchor, opened, open, load, receive };
 }
 
 export type ConversationWindow = ReturnType<typeof useWindow>;

@@ -61,12 +61,13 @@ test('around a message, pages lead both ways', () => {
       previous_cursor: 'p',
     },
   );
-  expect(opened.before).toEqual({ cursor: 'p' });
-  expect(opened.after).toEqual({ cursor: 'n' });
+  expect(opened.before).toEqual({ cursor: 'p', order: 'desc' });
+  expect(opened.after).toEqual({ cursor: 'n', order: 'asc' });
   expect(firstPosition(opened, 10)).toBeNull();
-  const grown = prependPage(opened, { data: [message(3)], has_more: true, next_cursor: 'x' });
-  expect(ids(grown)).toEqual(['m3', 'm4', 'm5']);
-  expect(grown.before).toBeNull();
+  const page = { data: [message(3), message(2)], has_more: true, next_cursor: 'x' };
+  const grown = prependPage(opened, page);
+  expect(ids(grown)).toEqual(['m2', 'm3', 'm4', 'm5']);
+  expect(grown.before).toEqual({ cursor: 'x', order: 'desc' });
 });
 
 test('live messages come at their place, once', () => {

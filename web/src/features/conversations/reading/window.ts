@@ -25,36 +25,33 @@ export function openQuery(anchor: Anchor): Query {
 
 /** Returns the window of the first page. */
 export function openWindow(anchor: Anchor, page: MessagePage): LoadedWindow {
-  const next = nextQuery(page);
-  const order = openQuery(anchor)['order'];
-  const onward = next === null ? null : { ...next, ...(order !== undefined && { order }) };
   const messages = inOrder(page.data, openQuery(anchor));
   const rest = { messages, change: 'opened', arrived: 0 } as const;
-  if (anchor.at === 'end') return { ...rest, before: onward, after: null };
-  return { ...rest, before: previousQuery(page), after: onward };
+  const onward = nextQuery(page);
+  if (anchor.at === 'end') return { ...rest, before: withOrder(onward, 'desc'), after: null };
+  return {
+    ...rest,
+    before: withOrder(previousQuery(page), 'desc'),
+    after: withOrder(onward, 'asc'),
+  };
 }
 
-/** Adds the page before the window. */
+/** Adds the page before the window; it was read backwards. */
 export function prependPage(window: LoadedWindow, page: MessagePage): LoadedWindow {
-  const onward =
-    previousQuery(page) ?? (window.before?.['order'] === 'desc' ? nextQuery(page) : null);
-  const order = window.before?.['order'];
   return {
     ...window,
     messages: [...without(inOrder(page.data, window.before), window.messages), ...window.messages],
-    before: onward === null ? null : { ...onward, ...(order !== undefined && { order }) },
+    before: withOrder(nextQuery(page), 'desc'),
     change: 'page',
   };
 }
 
 /** Adds the page after the window. */
 export function appendPage(window: LoadedWindow, page: MessagePage): LoadedWindow {
-  const next = nextQuery(page);
-  const order = window.after?.['order'];
   return {
     ...window,
     messages: [...window.messages, ...without(inOrder(page.data, window.after), window.messages)],
-    after: next === null ? null : { ...next, ...(order !== undefined && { order }) },
+    after: withOrder(nextQuery(page), 'asc'),
     change: 'page',
   };
 }
@@ -99,12 +96,13 @@ function previousQuery(page: MessagePage): Query | null {
     : null;
 }
 
+function withOrder(query: Query | null, order: 'asc' | 'desc'): Query | null {
+  return query === null ? null : { ...query, order };
+}
+
 /** Returns a page in the order of the conversation, whichever way it was read. */
 function inOrder(messages: Message[], query: Query | null): Message[] {
-  const first = messages[0];
-  const last = messages.at(-1);
-  const backwards = first !== undefined && last !== undefined && first.timestamp > last.timestamp;
-  return query?.['order'] === 'desc' || backwards ? messages.toReversed() : messages;
+  return query?.['order'] === 'desc' ? messages.toReversed() : messages;
 }
 
 /** Leaves out messages that are loaded already: pages overlap where messages arrived between them. */

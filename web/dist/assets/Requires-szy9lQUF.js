@@ -1,1 +1,0 @@
-import{Nt as e,a as t,h as n,w as r}from"./index-DZoPk8tu.js";var i=e();function a({scope:e,children:a}){let{can:o}=t(),{states:s}=r();return o(e)?a:(0,i.jsx)(n,{heading:s.noRights,text:s.noRightsHelp(e),level:1})}export{a as t};

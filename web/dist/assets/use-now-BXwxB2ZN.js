@@ -1,1 +1,0 @@
-import{Bt as e,Ht as t}from"./index-DZoPk8tu.js";var n=t(e(),1);function r(e){let[t,r]=(0,n.useState)(()=>Date.now());return(0,n.useEffect)(()=>{let t=setInterval(()=>{r(Date.now())},e);return()=>{clearInterval(t)}},[e]),t}export{r as t};

@@ -1,0 +1,49 @@
+import { fireEvent, render, screen } from '@testing-library/react';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { TestProviders } from '../../../test-support';
+import { en } from '../../../texts/en';
+import { chipsOf } from './Chips';
+import { SearchField } from './SearchField';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('typing is searched for once it pauses', () => {
+  const onChange = vi.fn();
+  render(
+    <TestProviders>
+      <SearchField value="" onChange={onChange} />
+    </TestProviders>,
+  );
+  const field = screen.getByRole('searchbox');
+  fireEvent.change(field, { target: { value: 'ope' } });
+  vi.advanceTimersByTime(100);
+  fireEvent.change(field, { target: { value: ' opening ' } });
+  expect(onChange).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(250);
+  expect(onChange.mock.calls).toEqual([['opening']]);
+});
+
+test('each filter has a chip that takes it alone away', () => {
+  const format = { duration: (seconds: number) => `${seconds} s` };
+  const chips = chipsOf(
+    { agent: ['a', 'b'], flag: ['no_join', 'altered'], silent: true, longer: 60, q: 'x' },
+    en.conversations,
+    format,
+  );
+  expect(chips.map((chip) => chip.label)).toEqual([
+    'a',
+    'b',
+    'No join',
+    'Altered text',
+    'Silent arrivals',
+    '≥ 60 s',
+  ]);
+  expect(chips[0]?.without).toEqual({ agent: ['b'] });
+  expect(chips[2]?.without).toEqual({ flag: ['altered'] });
+  expect(chips[4]?.without).toEqual({ silent: undefined });
+});

@@ -1,0 +1,50 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { render } from '@testing-library/react';
+import type { ReactNode } from 'react';
+import { vi } from 'vitest';
+import { configureClient } from '../api/client';
+import { SettingsProvider } from '../app/settings';
+
+/** Draws a part of the page with settings and an empty cache. */
+export function renderPart(part: ReactNode) {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  return render(
+    <SettingsProvider>
+      <QueryClientProvider client={client}>{part}</QueryClientProvider>
+    </SettingsProvider>,
+  );
+}
+
+export interface Answer {
+  status?: number;
+  body?: unknown;
+}
+
+/** Answers requests by `METHOD path?query`; returns those that came, in order. */
+export function mockService(answers: Record<string, Answer | (() => Answer)>): string[] {
+  const came: string[] = [];
+  configureClient();
+  vi.stubGlobal('fetch', (input: RequestInfo | URL, options?: RequestInit) => {
+    const request =
+      input instanceof Request ? input : new Request(new URL(input, location.href), options);
+    const { pathname, search } = new URL(request.url);
+    const name = `${request.method} ${pathname}${search}`;
+    came.push(name);
+    const found = answers[name];
+    const { status = 200, body } = typeof found === 'function' ? found() : (found ?? NOT_FOUND);
+    return Promise.resolve(Response.json(body ?? null, { status }));
+  });
+  return came;
+}
+
+const NOT_FOUND: Answer = { status: 404, body: { code: 'not_found', detail: 'Nothing is there.' } };
+
+/** jsdom has no modal dialogs. */
+export function mockDialogs(): void {
+  HTMLDialogElement.prototype.showModal = function showModal() {
+    this.open = true;
+  };
+  HTMLDialogElement.prototype.close = function close() {
+    this.open = false;
+  };
+}

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { de } from './de';
+import { en } from './en';
+
+/** Returns each text with its path. */
+function leaves(value: unknown, path = ''): [string, unknown][] {
+  if (typeof value !== 'object' || value === null) return [[path, value]];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, `${path}/${name}`));
+}
+
+test('both languages have the same texts, and none is empty', () => {
+  const names = (texts: unknown) => leaves(texts).map(([path]) => path);
+  expect(names(de)).toEqual(names(en));
+  const empty = [...leaves(en), ...leaves(de)].filter(([, text]) => text === '');
+  expect(empty).toEqual([]);
+});
