@@ -172,7 +172,8 @@ impl Server {
         let alerts = start_alerts(&settings, &job_store, &clock, &health, &life)?;
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
+        let (silence, words) = (settings.silence, roles.clone());
+        let render = api::event_text(words, silence, clock.clone(), cursors.clone());
         let held = HeldAnswers::default();
         let state = ApiState {
             gate,

@@ -132,7 +132,7 @@ impl<'a> WholeDelivery<'a> {
 /// Deliveries, the latest first.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "Deliveries",
     params(Paging, InZone,
-        ("outcome" = Vec<String>, Query, description = "What became of it; may repeat."),
+        ("outcome" = Vec<String>, Query, description = "What became of it; may repeat, or have commas between."),
         ("source" = Option<String>, Query, description = "Let in by this source."),
         ("event_type" = Option<String>, Query, description = "The sender's name for the event."),
         ("agent_id" = Vec<String>, Query, description = "Naming one of these agents; may repeat."),

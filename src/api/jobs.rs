@@ -71,7 +71,7 @@ pub(super) async fn retry_all(
     }
     let wanted = RetryFilter::from(wanted);
     if params.flag("plan")?.unwrap_or(false) {
-        let matches = state.store.count_quarantined(&wanted, MOST_COUNTED).await?;
+        let matches = state.store.count_quarantined(&wanted, None, MOST_COUNTED).await?;
         return Ok(HttpResponse::Ok().json(Plan { matches }));
     }
     let now = state.clock.now();

@@ -15,6 +15,7 @@ use super::params::{Params, invalid, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller, visits};
+use crate::domain::{Roles, Side};
 use crate::problem::{Code, Problem};
 use crate::store::around::Around;
 use crate::store::keys::Scope;
@@ -41,8 +42,15 @@ pub(super) struct Message<'a> {
     session_id: &'a str,
     /// Whose conversation.
     agent_id: &'a str,
+    /// Our id of the session, in `/v1/changes` and the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "01999a2c-3f0b-5d51-9c55-3a1c8e0f2b64")]
+    session: Option<Uuid>,
     /// Who: `user`, `assistant`, or what the sender calls it.
     role: &'a str,
+    /// The side that speaks, where `role` is another word than `user` and `assistant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<Side>,
     /// What.
     message: &'a str,
     /// When; it orders the conversation. Messages of one time come as they were sent, then as they
@@ -62,12 +70,19 @@ pub(super) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// What a row of this session means.
-    pub(super) fn new(row: &'a MessageRow, session_id: &'a str, agent_id: &'a str) -> Self {
+    pub(super) fn new(
+        row: &'a MessageRow,
+        session_id: &'a str,
+        agent_id: &'a str,
+        roles: &Roles,
+    ) -> Self {
         Self {
             id: row.id,
             session_id,
             agent_id,
+            session: None,
             role: &row.role,
+            side: roles.unnamed_side_of(&row.role),
             message: &row.message,
             timestamp: Timestamp(row.occurred_at),
             sent_at: row.sent_at.map(Timestamp),
@@ -75,6 +90,11 @@ impl<'a> Message<'a> {
             altered: row.altered,
             undated: row.undated,
         }
+    }
+
+    /// Adds our id of its session.
+    pub(super) fn of_session(self, session: Uuid) -> Self {
+        Self { session: Some(session), ..self }
     }
 }
 
@@ -180,7 +200,7 @@ async fn read_page(
     let Rows { mut rows, more } = state.store.read_messages(session, filter, &page).await?;
     let next_cursor = list.cut_short(&mut rows, more, MessageRow::position);
     let page = MessagePage {
-        data: shown(&rows, session),
+        data: shown(&rows, session, state),
         has_more: next_cursor.is_some(),
         next_cursor: next_cursor.clone(),
         previous_cursor: None,
@@ -206,7 +226,7 @@ async fn read_around(
     let next = more_after.then(|| list.seal(&end(rows.last())));
     let back = |position| list.seal_back(uri.path(), params, caller, &position);
     let page = MessagePage {
-        data: shown(&rows, session),
+        data: shown(&rows, session, state),
         next_cursor: next.clone(),
         has_more: more_after,
         previous_cursor: Some(more_before.then(|| back(end(rows.first())))),
@@ -215,6 +235,12 @@ async fn read_around(
     list::linked_answer(uri, &page, next.as_deref())
 }
 
-fn shown<'a>(rows: &'a [MessageRow], session: &'a SessionRow) -> Vec<Message<'a>> {
-    rows.iter().map(|row| Message::new(row, &session.session_id, &session.agent_id)).collect()
+fn shown<'a>(
+    rows: &'a [MessageRow],
+    session: &'a SessionRow,
+    state: &ApiState,
+) -> Vec<Message<'a>> {
+    let (session_id, agent_id, roles) =
+        (&session.session_id, &session.agent_id, state.store.roles());
+    rows.iter().map(|row| Message::new(row, session_id, agent_id, roles)).collect()
 }

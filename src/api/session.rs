@@ -12,6 +12,7 @@ use super::continuation::Continuation;
 use super::messages::Message;
 use super::params::Params;
 use super::timestamp::Timestamp;
+use crate::domain::Roles;
 use crate::domain::session::{SilenceLimits, Status};
 use crate::problem::{Code, Problem};
 use crate::store::messages::MessageRow;
@@ -140,8 +141,13 @@ impl<'a> Session<'a> {
     }
 
     /// The same with its first messages.
-    pub(super) fn with_messages(mut self, row: &'a SessionRow, messages: &'a [MessageRow]) -> Self {
-        let show = |message| Message::new(message, &row.session_id, &row.agent_id);
+    pub(super) fn with_messages(
+        mut self,
+        row: &'a SessionRow,
+        messages: &'a [MessageRow],
+        roles: &Roles,
+    ) -> Self {
+        let show = |message| Message::new(message, &row.session_id, &row.agent_id, roles);
         self.messages = Some(messages.iter().map(show).collect());
         self
     }

@@ -210,7 +210,7 @@ async fn respond(
     let data = rows.iter().enumerate().map(|(place, row)| {
         let session = Session::new(row, state.silence, now);
         let session = match messages.as_ref().and_then(|all| all.get(place)) {
-            Some(messages) => session.with_messages(row, messages),
+            Some(messages) => session.with_messages(row, messages, state.store.roles()),
             None => session,
         };
         let first = first.as_ref().map(|all| all.get(&row.id));

@@ -16,9 +16,9 @@ use super::health::{Health, Standing};
 use super::params::{Params, invalid};
 use super::timestamp::Timestamp;
 use super::views::setup::{
-    Credential, Disk, Drain, Inbox, Latency, NewTest, Refusal, Setup, SetupHealth, Source,
-    TestResult, Versions,
+    Credential, Disk, Drain, Inbox, Latency, Refusal, Setup, SetupHealth, Source, Versions,
 };
+use super::views::test_delivery::{NewTest, TestResult};
 use super::{ApiState, Caller};
 use crate::config::SourceSettings;
 use crate::gate::body::{self, BodyLimit};

@@ -109,11 +109,9 @@ impl BulkRetry {
         // What arrives meanwhile would make it endless.
         let until = job.created_at + TimeDelta::microseconds(1);
         wanted.received_before = Some(wanted.received_before.map_or(until, |at| at.min(until)));
-        if progress.total.is_none() {
-            progress.total = Some(self.store.count_quarantined(&wanted, MOST_COUNTED).await?);
-            if !self.report(job.id, progress).await? {
-                return Ok(false);
-            }
+        self.count(&wanted, progress).await?;
+        if !self.report(job.id, progress).await? {
+            return Ok(false);
         }
         let filter = DeliveryFilter::from(wanted);
         let mut reported = Instant::now();
@@ -135,6 +133,23 @@ impl BulkRetry {
                 }
             }
         }
+    }
+
+    /// Counts what matches; of a job that goes on, what was retried after its last report.
+    async fn count(&self, wanted: &RetryFilter, progress: &mut Progress) -> Result<(), StoreError> {
+        let reached = progress.reached.as_ref();
+        let left = self.store.count_quarantined(wanted, reached, MOST_COUNTED).await?;
+        match progress.total {
+            None => progress.total = Some(left),
+            // Of more the total is not known.
+            Some(total) if total < MOST_COUNTED => {
+                // What stayed in quarantine after the report is among what is left.
+                progress.done = progress.done.max(total - left);
+                progress.stored = progress.stored.max(progress.done - progress.still_quarantined);
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// Retries a delivery as it is listed. An error is the database's; the delivery is then retried

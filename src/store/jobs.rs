@@ -168,10 +168,12 @@ macro_rules! select_jobs {
 }
 
 impl Store {
-    /// Counts the deliveries in quarantine that a filter lets through, up to `most`.
+    /// Counts the deliveries in quarantine that a filter lets through and that arrived `after`
+    /// another one, up to `most`.
     pub async fn count_quarantined(
         &self,
         filter: &RetryFilter,
+        after: Option<&Position>,
         most: i64,
     ) -> Result<i64, StoreError> {
         let sessions = match &filter.session_id {
@@ -193,6 +195,7 @@ impl Store {
                     AND ($5::text IS NULL OR event_type = $5)
                     AND ($6::text IS NULL OR position($6 IN reason) > 0)
                     AND ($7::uuid[] IS NULL OR session_id = ANY ($7))
+                    AND ($9::timestamptz IS NULL OR (received_at, id) > ($9, $10))
                 LIMIT $8
             ) AS counted
             "#,
@@ -203,7 +206,9 @@ impl Store {
             filter.event_type.as_deref(),
             filter.reason.as_deref(),
             sessions.as_deref(),
-            most
+            most,
+            after.map(|after| after.at),
+            after.map(|after| after.key)
         );
         Ok(count.fetch_one(&self.pool).await?)
     }

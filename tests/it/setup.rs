@@ -1,5 +1,7 @@
 //! `GET /v1/setup` and `POST /v1/setup/test`: how sources are set up, and a delivery to try it.
 
+use std::time::Duration;
+
 use rcgen::generate_simple_self_signed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,6 +15,8 @@ use crate::support::app::{Answer, App, KEY, SECRET, now, sign};
 
 /// The value of a header that a source requires.
 const TOKEN: &str = "Bearer the header's value";
+/// That of another source.
+const DOOR: &str = "open sesame";
 
 /// A source with everything that a source can require.
 fn kiosk() -> SourceSettings {
@@ -29,8 +33,22 @@ fn kiosk() -> SourceSettings {
     }
 }
 
+/// A source with headers alone: whoever calls it does not sign.
+fn door() -> SourceSettings {
+    SourceSettings {
+        name: SourceName::parse("door").unwrap(),
+        secrets: Vec::new(),
+        headers: vec![RequiredHeader { name: "x-door".into(), value: Secret::new(DOOR.into()) }],
+        strict_timestamps: false,
+        redaction: Redaction::default(),
+    }
+}
+
+/// What no answer may hold.
+const VALUES: [&str; 7] = [SECRET, "new secret", "old secret", TOKEN, DOOR, "an older value", KEY];
+
 async fn start() -> App {
-    App::start_with(|settings: &mut Settings| settings.sources.push(kiosk())).await
+    App::start_with(|settings: &mut Settings| settings.sources.extend([kiosk(), door()])).await
 }
 
 async fn test(app: &App, body: &Value) -> Answer {
@@ -45,7 +63,7 @@ async fn post_as(app: &App, key: &str, body: &Value) -> Answer {
 async fn setup(app: &App) -> Value {
     let answer = app.get("/v1/setup").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    for secret in [SECRET, "new secret", "old secret", TOKEN, "an older value", KEY] {
+    for secret in VALUES {
         assert!(!answer.text.contains(secret), "{}", answer.text);
     }
     answer.json()
@@ -74,7 +92,8 @@ async fn each_source_is_shown_with_what_it_requires_and_never_with_a_value() {
     let body = setup(&app).await;
     let address = app.address.strip_prefix("http://").unwrap();
     let sources = body["sources"].as_array().unwrap();
-    assert_eq!(sources.len(), 2);
+    let names: Vec<_> = sources.iter().map(|source| source["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default", "door", "kiosk"], "the default one first");
     assert_eq!(
         sources[0],
         json!({
@@ -87,19 +106,25 @@ async fn each_source_is_shown_with_what_it_requires_and_never_with_a_value() {
     assert_eq!(
         sources[1]["credentials"],
         json!([
+            { "kind": "header", "header": "x-door", "accepted": 1, "needs_timestamp": false },
+        ])
+    );
+    assert_eq!(
+        sources[2]["credentials"],
+        json!([
             { "kind": "signature", "header": "x-bithuman-signature", "accepted": 2,
                 "needs_timestamp": true },
             { "kind": "header", "header": "authorization", "accepted": 2, "needs_timestamp": false },
         ])
     );
-    assert_eq!(sources[1]["url"], format!("http://{address}/webhook/kiosk"));
+    assert_eq!(sources[2]["url"], format!("http://{address}/webhook/kiosk"));
     assert_eq!(body["unknown_source"], Value::Null);
 }
 
 #[actix_web::test]
 async fn test_delivery_of_each_kind_goes_through_every_check_of_its_source() {
     let app = start().await;
-    for source in ["default", "kiosk"] {
+    for (source, is_signed) in [("default", true), ("kiosk", true), ("door", false)] {
         for event in ["test", "room.join", "chat.push"] {
             let answer = test(&app, &json!({ "source": source, "event": event })).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
@@ -114,9 +139,9 @@ async fn test_delivery_of_each_kind_goes_through_every_check_of_its_source() {
             let id = result["delivery_id"].as_str().unwrap();
             let delivery = app.get(&format!("/v1/deliveries/{id}")).await.json();
             assert_eq!(delivery["event_type"], event);
-            assert_eq!((&delivery["source"], &delivery["signed"]), (&json!(source), &json!(true)));
-            assert_eq!(delivery["test"], true);
-            assert!(!answer.text.contains("secret") && !answer.text.contains(TOKEN));
+            assert_eq!(delivery["source"], source);
+            assert_eq!((&delivery["signed"], &delivery["test"]), (&json!(is_signed), &json!(true)));
+            assert!(VALUES.iter().all(|value| !answer.text.contains(value)), "{}", answer.text);
         }
     }
     let sessions = app.get("/v1/sessions").await.json();
@@ -149,7 +174,7 @@ async fn real_one_is_stored_as_a_conversation_and_the_answer_says_so() {
 async fn what_cannot_be_sent_is_rejected() {
     let app = start().await;
     for (body, says) in [
-        (json!({ "source": "nobody" }), "`source` is one of: default, kiosk."),
+        (json!({ "source": "nobody" }), "`source` is one of: default, door, kiosk."),
         (json!({ "event": "agent.ready" }), "unknown variant"),
         (json!({ "url": "http://elsewhere" }), "unknown field"),
         (json!([]), "this is not"),
@@ -208,7 +233,8 @@ async fn refusals_are_counted_by_reason_with_what_to_do() {
         named("wrong_signature", 3),
     ];
     assert_eq!(reasons(0), expected, "the latest first");
-    assert_eq!(reasons(1), [named("missing_header", 1)]);
+    assert_eq!(reasons(1), [], "what was sent to others is theirs");
+    assert_eq!(reasons(2), [named("missing_header", 1)]);
     assert_eq!(shown["unknown_source"]["count"], 1);
 
     app.clock.set(now() + chrono::TimeDelta::hours(25));
@@ -293,23 +319,47 @@ async fn test_delivery_goes_by_https_where_that_is_served() {
     assert_eq!(setup(&app).await["sources"][0]["url"], format!("{}/webhook", app.address));
 }
 
-#[actix_web::test]
-async fn service_does_the_jobs_that_are_asked_for() {
-    let app = start().await;
-    assert_eq!(app.deliver("no JSON").await.status, 422);
+/// Puts some deliveries into quarantine, and begins to retry them all; returns the job's path.
+async fn begin_job(app: &App, deliveries: usize) -> String {
+    for number in 0..deliveries {
+        assert_eq!(app.deliver(format!("no JSON {number}")).await.status, 422);
+    }
     app.drained().await;
     let begun = app.ask("POST", "/v1/deliveries/retry").await;
     assert_eq!(begun.status, 202, "{}", begun.text);
-    let path = format!("/v1/jobs/{}", begun.json()["id"].as_str().unwrap());
+    format!("/v1/jobs/{}", begun.json()["id"].as_str().unwrap())
+}
+
+async fn finished(app: &App, path: &str) -> Value {
     let finished = async {
         loop {
-            let job = app.get(&path).await.json();
+            let job = app.get(path).await.json();
             if job["state"] == "finished" {
                 return job;
             }
             tokio::task::yield_now().await;
         }
     };
-    let job = tokio::time::timeout(std::time::Duration::from_secs(30), finished).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), finished).await.unwrap()
+}
+
+#[actix_web::test]
+async fn service_does_the_jobs_that_are_asked_for() {
+    let app = start().await;
+    let path = begin_job(&app, 1).await;
+    let job = finished(&app, &path).await;
     assert_eq!((&job["done"], &job["still_quarantined"]), (&json!(1), &json!(1)));
+}
+
+#[actix_web::test]
+async fn job_goes_on_after_a_restart() {
+    let app = start().await;
+    let path = begin_job(&app, 60).await;
+    let (database, data) = app.stop().await;
+    let app = App::start_on(database, data, |settings| settings.sources.push(kiosk())).await;
+    let job = finished(&app, &path).await;
+    let counts = ["total", "done", "stored", "still_quarantined"].map(|name| job[name].as_i64());
+    assert_eq!(counts, [60, 60, 0, 60].map(Some), "{job}");
+    let jobs = app.get("/v1/jobs").await.json();
+    assert_eq!(jobs["data"], json!([job]), "there is one, and it is over");
 }

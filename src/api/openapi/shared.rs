@@ -79,7 +79,7 @@ pub(in crate::api) struct SessionFilters {
     engaged: Option<bool>,
     /// With exactly one user turn, as `single_turn_sessions` counts them; `false` is all others.
     single_turn: Option<bool>,
-    /// With one of these completeness flags; may repeat.
+    /// With one of these completeness flags; may repeat, or have commas between.
     flag: Vec<String>,
     /// What each session is shown with, separated by commas: `messages` are its first 200,
     /// `first_user_message` is the beginning of what its user said first, and `flags` names what

@@ -6,3 +6,4 @@ pub(super) mod browser_session;
 pub(super) mod jobs;
 pub(super) mod saved_views;
 pub(super) mod setup;
+pub(super) mod test_delivery;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::app::{TestApi, at};
+use super::app::{BOOTSTRAP, TestApi, at};
 use super::rows::{Row, say};
 
 /// The texts of an answer's messages.
@@ -122,6 +122,39 @@ async fn filters_apply_on_both_sides_of_the_message() {
     assert!(texts(&body).ends_with("6 8"), "{body}");
     let body = api.get(&around("after=2030-01-01")).await.json();
     assert_eq!((texts(&body), &body["has_more"]), (String::new(), &false.into()));
+}
+
+#[actix_web::test]
+async fn deleted_messages_leave_no_gap_and_cursors_beside_them_hold() {
+    let api = TestApi::start().await;
+    let ids = conversation(&api).await;
+    let all = api.walk("/v1/sessions/s/messages", "message").await;
+    let list = "/v1/sessions/s/messages?limit=4";
+    let page = api.get(&format!("{list}&around={}", ids[5])).await.json();
+    assert_eq!(texts(&page), all[3..7].join(" "));
+    // The page's ends, at which its cursors are, and the message itself.
+    let gone: Vec<uuid::Uuid> = [3, 5, 6].map(|place: usize| ids[place].parse().unwrap()).into();
+    sqlx::query("DELETE FROM messages WHERE id = ANY ($1)")
+        .bind(gone)
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    let follow = |name: &str, order: &str| {
+        format!("{list}&order={order}&cursor={}", page[name].as_str().unwrap())
+    };
+    let before = api.get(&follow("previous_cursor", "desc")).await.json();
+    assert_eq!(texts(&before), [2, 1, 0].map(|place: usize| all[place].as_str()).join(" "));
+    let after = api.get(&follow("next_cursor", "asc")).await.json();
+    assert_eq!(texts(&after), all[7..].join(" "));
+
+    let answer = api.get(&format!("{list}&around={}", ids[5])).await;
+    assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    let page = api.get(&format!("{list}&around={}", ids[4])).await.json();
+    assert_eq!(texts(&page), [1, 2, 4, 7].map(|place: usize| all[place].as_str()).join(" "));
+
+    let erased = api.send("DELETE", "/v1/sessions/s", &[("X-API-Key", BOOTSTRAP)]).await;
+    assert_eq!(erased.status, 200, "{}", erased.text());
+    assert_eq!(api.get(&format!("{list}&around={}", ids[4])).await.status, 404);
 }
 
 #[actix_web::test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use verbatim::domain::Arrival;
 use verbatim::jobs::bulk_retry::BulkRetry;
+use verbatim::store::Position;
 use verbatim::store::jobs::Progress;
 use verbatim::store::keys::Scope;
 
@@ -170,7 +171,7 @@ async fn one_service_does_a_job_and_another_goes_on_where_that_ended() {
     let id: Uuid = begin(&api, "").await.parse().unwrap();
     let gone = Uuid::new_v4();
     let taken = api.store.take_job(gone, now()).await.unwrap().unwrap();
-    let reached = verbatim::store::Position { at: arrivals[2].received_at, key: arrivals[2].id.0 };
+    let reached = Position { at: arrivals[2].received_at, key: arrivals[2].id.0 };
     let progress = Progress {
         total: Some(5),
         done: 3,
@@ -197,6 +198,34 @@ async fn one_service_does_a_job_and_another_goes_on_where_that_ended() {
     api.store.leave_jobs(gone).await.unwrap();
     assert!(worker(&api).run_once().await.unwrap());
     assert_eq!(job(&api, &id.to_string()).await["state"], "finished");
+}
+
+#[actix_web::test]
+async fn what_was_retried_and_not_reported_counts() {
+    let api = TestApi::start().await;
+    let arrivals = quarantined(&api).await;
+    let id: Uuid = begin(&api, "").await.parse().unwrap();
+    let gone = Uuid::new_v4();
+    api.store.take_job(gone, now()).await.unwrap().unwrap();
+    let reached = Position { at: arrivals[0].received_at, key: arrivals[0].id.0 };
+    let progress = Progress {
+        total: Some(5),
+        done: 1,
+        stored: 1,
+        reached: Some(reached),
+        ..Progress::default()
+    };
+    assert!(api.store.report_progress(id, gone, &progress, now()).await.unwrap());
+    // As far as it came, and killed before its next report.
+    for arrival in &arrivals[..2] {
+        let target = format!("/v1/deliveries/{}/retry", arrival.id.0);
+        assert_eq!(send(&api, "POST", &target).await.status, 200);
+    }
+    api.clock.set(now() + TimeDelta::seconds(61));
+    assert!(worker(&api).run_once().await.unwrap());
+    let done = job(&api, &id.to_string()).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("finished"), [5, 5, 4, 1]), "{done}");
+    assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["0", "1", "3", "4"]);
 }
 
 #[actix_web::test]

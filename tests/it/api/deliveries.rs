@@ -134,6 +134,7 @@ async fn deliveries_are_found_by_outcome_source_type_and_time() {
         ("outcome=stored", &[3_i64, 0] as &[i64]),
         ("outcome=quarantined", &[1]),
         ("outcome=quarantined&outcome=test&outcome=duplicate", &[4, 2, 1]),
+        ("outcome=quarantined,test&outcome=duplicate", &[4, 2, 1]),
         ("outcome=quarantined&outcome=test&order=asc", &[1, 4]),
         ("outcome=quarantined&outcome=stored&order=asc", &[0, 1, 3]),
         ("outcome=unhandled", &[]),

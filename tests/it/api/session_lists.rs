@@ -71,6 +71,8 @@ async fn sessions_are_filtered_by_what_was_said_in_them() {
         ("flag=no_join", "talk"),
         ("flag=one_sided", "twice silent"),
         ("flag=repeated_user_turn&flag=no_join", "twice talk"),
+        ("flag=repeated_user_turn,no_join", "twice talk"),
+        ("flag=repeated_user_turn,no_join&flag=one_sided", "twice talk silent"),
         ("flag=undated&order=asc", ""),
         ("flag=one_sided&silent=true&agent_id=A", "silent"),
         ("flag=one_sided&agent_id=B", ""),
@@ -85,7 +87,7 @@ async fn sessions_are_filtered_by_what_was_said_in_them() {
             assert_eq!(pages, expected, "{path}?{query}, page by page");
         }
     }
-    for query in ["flag=odd", "silent=yes", "min_duration=-1", "max_duration=1.5", "sort=size"] {
+    for query in ["flag=odd", "flag=no_join,", "silent=yes", "min_duration=-1", "max_duration=1.5", "sort=size"] {
         let answer = api.get(&format!("/v1/sessions?{query}")).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{query}");
     }
