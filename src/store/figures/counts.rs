@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use super::cover::{Cover, Parts, Stored};
+use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Selection, Snapshot, Value, place};
 use crate::store::StoreError;
 
@@ -164,9 +164,9 @@ impl Snapshot {
     ) -> Result<Cells<Counts>, StoreError> {
         let cover = Cover::of(selection, Stored::Sums);
         let mut cells = Cells::<Counts>::new();
-        for (level, parts) in &cover.parts {
+        for extent in cover.extents() {
             let agents = cover.agents.as_deref();
-            for (cell, counts) in self.counts_of(kinds, selection, *level, parts, agents).await? {
+            for (cell, counts) in self.counts_of(kinds, selection, &extent, agents).await? {
                 *cells.entry(cell).or_default() += counts;
             }
         }
@@ -175,15 +175,15 @@ impl Snapshot {
         Ok(cells)
     }
 
-    /// Counts what lies in some parts: rows of a level, or facts.
+    /// Counts what lies in some parts of a range.
     async fn counts_of(
         &mut self,
         kinds: Kinds,
         selection: &Selection<'_>,
-        level: Option<i16>,
-        parts: &Parts,
+        extent: &Extent,
         agents: Option<&[String]>,
     ) -> Result<Vec<(Cell, Counts)>, StoreError> {
+        let [first, second] = extent.ranges;
         let rows = sqlx::query_as!(
             Row,
             r#"SELECT
@@ -219,8 +219,9 @@ impl Snapshot {
                  sum(c.reply_gap_us)::bigint AS "reply_gap_us!",
                  sum(c.visits)::bigint AS "visits!"
              FROM counted_between(
-                 $7::text[], $8::smallint, $9::timestamptz[], $10::timestamptz[], $2::text[],
-                 $3::text[], $11::text[], $4::text[], $5::text[]
+                 $7::text[], $8::smallint, $9::timestamptz[], $10::timestamptz, $11::timestamptz,
+                 $12::timestamptz, $13::timestamptz, $2::text[], $3::text[], $14::text[], $4::text[],
+                 $5::text[]
              ) AS c
              GROUP BY 1, 2"#,
             selection.starts,
@@ -230,9 +231,12 @@ impl Snapshot {
             selection.rooms as _,
             selection.split(),
             &kinds.names(),
-            level,
-            &parts.starts,
-            &parts.ends,
+            extent.level,
+            extent.starts.as_deref() as _,
+            first.0,
+            first.1,
+            second.0,
+            second.1,
             agents as _,
         )
         .fetch_all(&mut *self.transaction)

@@ -1,6 +1,7 @@
 //! Parts of a range whose sums are stored, and those that are read from facts.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
@@ -13,9 +14,10 @@ const QUARTER: TimeDelta = TimeDelta::minutes(15);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const DAY: TimeDelta = TimeDelta::days(1);
 
-/// Most parts of a cover. A range that falls into more, as with buckets that start on no quarter hour,
-/// is read from facts as a whole.
+/// Most parts of a cover, and most of them that are read from facts. A range that falls into more, as
+/// with buckets that start on no quarter hour, is read from facts as a whole.
 const MOST_PARTS: usize = 2_000;
+const MOST_FACT_PARTS: usize = 16;
 
 /// Table of stored rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,18 @@ pub(super) struct Parts {
     pub(super) ends: Vec<DateTime<Utc>>,
 }
 
+/// Parts that one query reads. Two ranges are what a range's edges need; many parts are named by the
+/// starts of their rows, since PostgreSQL estimates constants well, and a join with ranges badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Level of the rows; `None` is facts.
+    pub(super) level: Option<i16>,
+    /// Starts of the rows; `None` where the ranges say which they are.
+    pub(super) starts: Option<Vec<DateTime<Utc>>>,
+    /// The second one is empty where there is one part.
+    pub(super) ranges: [(DateTime<Utc>, DateTime<Utc>); 2],
+}
+
 /// Parts of a range by level; `None` is facts. Together they are the range, and none overlaps another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cover {
@@ -68,7 +82,9 @@ impl Cover {
         for (start, end) in selection.starts.iter().zip(ends) {
             cover.add(*start, *end, levels);
         }
-        if cover.parts.values().map(|parts| parts.starts.len()).sum::<usize>() > MOST_PARTS {
+        let of_facts = cover.parts.get(&None).map_or(0, |parts| parts.starts.len());
+        let all: usize = cover.parts.values().map(|parts| parts.starts.len()).sum();
+        if all > MOST_PARTS || of_facts > MOST_FACT_PARTS {
             cover.parts.clear();
             cover.add(selection.from(), selection.to, &[]);
         }
@@ -78,6 +94,11 @@ impl Cover {
     /// Returns whether all of it is read from facts.
     pub(super) fn is_of_facts(&self) -> bool {
         self.parts.keys().all(Option::is_none)
+    }
+
+    /// Returns the parts as queries read them.
+    pub(super) fn extents(&self) -> Vec<Extent> {
+        self.parts.iter().flat_map(|(level, parts)| parts.extents(*level)).collect()
     }
 
     /// Adds a bucket, or a part of one.
@@ -101,6 +122,26 @@ impl Cover {
 }
 
 impl Parts {
+    fn extents(&self, level: Option<i16>) -> Vec<Extent> {
+        let parts: Vec<_> = self.starts.iter().copied().zip(self.ends.iter().copied()).collect();
+        if let Some(stored) = level
+            && parts.len() > 2
+        {
+            let width = width(stored);
+            let starts = parts.iter().flat_map(|(from, to)| {
+                iter::successors(Some(*from), move |start| start.checked_add_signed(width))
+                    .take_while(move |start| start < to)
+            });
+            return vec![Extent { level, starts: Some(starts.collect()), ranges: [parts[0]; 2] }];
+        }
+        let extent = |some: &[_]| {
+            let empty = (self.starts[0], self.starts[0]);
+            let ranges = [some[0], some.get(1).copied().unwrap_or(empty)];
+            Extent { level, starts: None, ranges }
+        };
+        parts.chunks(2).map(extent).collect()
+    }
+
     /// Adds a part, or lengthens the last one where it begins at its end.
     fn add(&mut self, start: DateTime<Utc>, end: DateTime<Utc>) {
         match self.ends.last_mut() {
@@ -111,6 +152,12 @@ impl Parts {
             }
         }
     }
+}
+
+/// Returns the length of time that each row of a level covers.
+fn width(level: i16) -> TimeDelta {
+    let all = [true, false].into_iter().flat_map(|by_agent| Stored::Sums.levels(by_agent));
+    all.copied().find(|(known, _)| *known == level).map_or(QUARTER, |(_, width)| width)
 }
 
 /// Bounds of the rows that lie within two times; `None` without any, and for times that are far away
@@ -233,6 +280,33 @@ mod tests {
         );
         assert!(cover.is_of_facts());
         assert_eq!(cover.parts[&None].starts, [starts[0]]);
+    }
+
+    #[test]
+    fn few_parts_are_read_as_ranges_and_many_by_the_starts_of_rows() {
+        let one = [at("01T08:10")];
+        let cover = Cover::of(&selection(&one, "03T10:50"), Stored::Sums);
+        let extents = cover.extents();
+        assert_eq!(extents.len(), 4);
+        assert_eq!(
+            extents[0],
+            Extent {
+                level: None,
+                starts: None,
+                ranges: [(one[0], at("01T08:15")), (at("03T10:45"), at("03T10:50"))],
+            }
+        );
+        let days = extents.iter().find(|extent| extent.level == Some(4)).unwrap();
+        let [first, second] = days.ranges;
+        assert_eq!(first, (at("02T00:00"), at("03T00:00")));
+        assert_eq!(second.0, second.1, "nothing");
+
+        let halves: Vec<_> = (1..5).map(|day| at(&format!("0{day}T22:30"))).collect();
+        let cover = Cover::of(&selection(&halves, "05T22:30"), Stored::Sums);
+        let hours = cover.extents().into_iter().find(|extent| extent.level == Some(3)).unwrap();
+        let starts = hours.starts.unwrap();
+        assert_eq!(starts.len(), 4 * 23);
+        assert_eq!((starts[0], starts[91]), (at("01T23:00"), at("05T21:00")));
     }
 
     #[test]

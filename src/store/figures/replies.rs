@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 
 use super::counts::Kinds;
-use super::cover::{Cover, Parts, Stored};
+use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Counts, Selection, Snapshot, Spread, place};
 use crate::analytics::bins::{middle, percentile};
 use crate::store::StoreError;
@@ -22,13 +22,12 @@ impl Snapshot {
     ) -> Result<Cells<Spread>, StoreError> {
         let cover = Cover::of(selection, Stored::ReplyGaps);
         let mut all = BinsOf::new();
-        for (level, parts) in &cover.parts {
-            match level {
-                Some(level) => {
-                    let agents = cover.agents.as_deref();
-                    self.add_stored_gaps(selection, *level, parts, agents, &mut all).await?;
-                }
-                None => self.add_gaps_of_facts(selection, parts, &mut all).await?,
+        for extent in cover.extents() {
+            if extent.level.is_some() {
+                let agents = cover.agents.as_deref();
+                self.add_stored_gaps(selection, &extent, agents, &mut all).await?;
+            } else {
+                self.add_gaps_of_facts(selection, &extent, &mut all).await?;
             }
         }
         let kinds = Kinds { messages: true, ..Kinds::default() };
@@ -49,27 +48,35 @@ impl Snapshot {
     async fn add_stored_gaps(
         &mut self,
         selection: &Selection<'_>,
-        level: i16,
-        parts: &Parts,
+        extent: &Extent,
         agents: Option<&[String]>,
         all: &mut BinsOf,
     ) -> Result<(), StoreError> {
+        let [first, second] = extent.ranges;
         let mut rows = sqlx::query!(
             r#"SELECT
                  width_bucket(g.starts_at, $1::timestamptz[]) AS "bucket!",
                  CASE $2::text WHEN 'agent' THEN g.agent_id WHEN 'source' THEN g.source END AS split,
                  g.bins,
                  g.counts
-             FROM UNNEST($4::timestamptz[], $5::timestamptz[]) AS part (from_at, to_at)
-             JOIN reply_gaps AS g ON g.starts_at >= part.from_at AND g.starts_at < part.to_at
+             FROM reply_gaps AS g
              WHERE g.level = $3
-                 AND ($6::text[] IS NULL OR g.agent_id = ANY ($6))
-                 AND ($7::text[] IS NULL OR g.source = ANY ($7))"#,
+                 AND ($4::timestamptz[] IS NULL OR g.starts_at = ANY ($4))
+                 AND (
+                     $4 IS NOT NULL
+                     OR g.starts_at >= $5 AND g.starts_at < $6
+                     OR g.starts_at >= $7 AND g.starts_at < $8
+                 )
+                 AND ($9::text[] IS NULL OR g.agent_id = ANY ($9))
+                 AND ($10::text[] IS NULL OR g.source = ANY ($10))"#,
             selection.starts,
             selection.split(),
-            level,
-            &parts.starts,
-            &parts.ends,
+            extent.level,
+            extent.starts.as_deref() as _,
+            first.0,
+            first.1,
+            second.0,
+            second.1,
             agents as _,
             selection.sources as _,
         )
@@ -85,19 +92,22 @@ impl Snapshot {
     async fn add_gaps_of_facts(
         &mut self,
         selection: &Selection<'_>,
-        parts: &Parts,
+        extent: &Extent,
         all: &mut BinsOf,
     ) -> Result<(), StoreError> {
+        let [first, second] = extent.ranges;
         let mut rows = sqlx::query!(
             r#"SELECT
                  width_bucket(f.occurred_at, $1::timestamptz[]) AS "bucket!",
                  CASE $6::text WHEN 'agent' THEN f.agent_id WHEN 'source' THEN f.source END AS split,
                  reply_gap_bin(f.silence_us) AS "bin!",
                  count(*) AS "count!"
-             FROM UNNEST($7::timestamptz[], $8::timestamptz[]) AS part (from_at, to_at)
-             JOIN message_facts AS f
-                 ON f.occurred_at >= part.from_at AND f.occurred_at < part.to_at
+             FROM message_facts AS f
              WHERE f.is_reply
+                 AND (
+                     f.occurred_at >= $7 AND f.occurred_at < $8
+                     OR f.occurred_at >= $9 AND f.occurred_at < $10
+                 )
                  AND ($2::text[] IS NULL OR f.agent_id = ANY ($2))
                  AND ($3::text[] IS NULL OR f.agent_id = ANY ($3))
                  AND ($4::text[] IS NULL OR f.source = ANY ($4))
@@ -111,8 +121,10 @@ impl Snapshot {
             selection.sources as _,
             selection.rooms as _,
             selection.split(),
-            &parts.starts,
-            &parts.ends,
+            first.0,
+            first.1,
+            second.0,
+            second.1,
         )
         .fetch(&mut *self.transaction);
         while let Some(row) = rows.try_next().await? {
