@@ -15,7 +15,7 @@ use super::page::{Order, PageRequest, Position};
 use super::{Store, StoreError};
 use crate::domain::Outcome;
 
-/// Most jobs that wait or run.
+/// Most jobs that wait or run, of those that a key sees.
 pub const MOST_OPEN: i64 = 10;
 
 /// Which deliveries in quarantine a job retries.
@@ -213,7 +213,8 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Stores a job that is to be done; `false` where as many are open as may be.
+    /// Stores a job that is to be done; `false` where as many are open as may be. Those that its key
+    /// does not see are not counted: it would learn of them.
     pub async fn insert_job(&self, job: &NewJob) -> Result<bool, StoreError> {
         let filter = serde_json::to_string(&job.filter).unwrap_or_default();
         let mut connection = self.pool.acquire().await?.detach();
@@ -225,7 +226,12 @@ impl Store {
         let done = query!(
             "INSERT INTO jobs (id, kind, key_id, agents, filter, created_at, state)
              SELECT $1, 'retry_deliveries', $2, $3, $4, $5, 'waiting'
-             WHERE (SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running')) < $6",
+             WHERE (
+                 SELECT count(*)
+                 FROM jobs
+                 WHERE state IN ('waiting', 'running')
+                     AND ($3::text[] IS NULL OR agents <@ $3)
+             ) < $6",
             job.id,
             job.key_id,
             job.agents.as_deref() as _,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::json_body::read_object;
 use crate::problem::{Code, Problem};
 use crate::store::setup::Became;
 use crate::webhook::front_door::{Sent, TestEvent};
@@ -61,7 +62,7 @@ impl From<Event> for TestEvent {
 impl NewTest {
     /// Reads a request's body.
     pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(body).map_err(|error| {
+        read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"source\":\"default\",\"event\":\"test\"}}, and this is \
                  not: {error}."
