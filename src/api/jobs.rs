@@ -41,7 +41,7 @@ const RETRY_PARAMS: [&str; 10] = [
 /// Retries all deliveries in quarantine that the filters let through.
 ///
 /// The filters are those of `/v1/deliveries`. The answer is a job, whose progress is at
-/// `/v1/jobs/{id}`; it goes on after a restart. Up to 10 jobs wait or run at a time.
+/// `/v1/jobs/{id}`; it continues after a restart. Up to 10 jobs wait or run at a time.
 #[utoipa::path(post, path = "/v1/deliveries/retry", tag = "Deliveries",
     params(InZone,
         ("plan" = Option<bool>, Query, example = true, description = "`true` counts what matches and retries nothing."),

@@ -314,12 +314,8 @@ mod tests {
         let (clock, life) = (Clock::system(), Lifecycle::new());
         let (_commits, committed) = watch::channel(());
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let render = event_text(
-            Roles::default(),
-            SilenceLimits::default(),
-            clock.clone(),
-            cursors.clone(),
-        );
+        let render =
+            event_text(Roles::default(), SilenceLimits::default(), clock.clone(), cursors.clone());
         let (room, held) = (crate::gate::Shares::new(1 << 20), HeldAnswers::default());
         let stream = Live::start(store.clone(), render, room, committed, &life);
         let keyring = Keyring::new(store, clock.clone(), &[Secret::new("key".into())]);

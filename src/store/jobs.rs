@@ -82,16 +82,16 @@ pub struct NewJob {
     pub created_at: DateTime<Utc>,
 }
 
-/// How far a job has come.
+/// Progress of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Deliveries that matched when it began; `None` before that.
     pub total: Option<i64>,
     /// Deliveries that were retried.
     pub done: i64,
-    /// Those of them that are out of quarantine.
+    /// Retried deliveries that are out of quarantine.
     pub stored: i64,
-    /// Those of them that stayed.
+    /// Retried deliveries that stayed in quarantine.
     pub still_quarantined: i64,
     /// Why the last one stayed.
     pub last_error: Option<String>,
@@ -104,7 +104,7 @@ pub struct Progress {
 pub struct JobRow {
     /// Its id.
     pub id: Uuid,
-    /// What it does.
+    /// Kind of the work.
     pub kind: String,
     /// `waiting`, `running`, `finished` or `cancelled`.
     pub state: String,
@@ -140,12 +140,12 @@ impl JobRow {
     }
 }
 
-/// What became of the wish to cancel a job.
+/// Result of a cancellation.
 #[derive(Clone, Debug)]
 pub enum Cancelled {
-    /// It is cancelled.
+    /// Cancelled now.
     Yes(JobRow),
-    /// It was over.
+    /// Ended before.
     Over(JobRow),
     /// There is none that the caller sees.
     NotFound,

@@ -37,7 +37,7 @@ fn default_source() -> String {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[schema(as = TestEvent)]
 pub(in crate::api) enum Event {
-    /// What the dashboard's Test button sends.
+    /// Delivery of the dashboard's Test button.
     #[default]
     #[serde(rename = "test")]
     Test,
@@ -72,7 +72,7 @@ impl NewTest {
     }
 }
 
-/// What became of a test delivery.
+/// Result of a test delivery.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct TestResult {
     /// Name of the source.
@@ -83,7 +83,7 @@ pub(in crate::api) struct TestResult {
     /// Status of the answer, which is 200 where all is well; null without an answer.
     #[schema(example = 200)]
     status: Option<u16>,
-    /// Why there was no answer.
+    /// Reason why there was no answer.
     error: Option<&'static str>,
     /// Time until the answer was complete.
     #[schema(example = 2.1)]
@@ -94,10 +94,10 @@ pub(in crate::api) struct TestResult {
     /// Our id of the delivery. Null where it was refused, and while it waits in the inbox.
     #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     delivery_id: Option<Uuid>,
-    /// What became of it: `test`, or another outcome of `/v1/deliveries`.
+    /// Outcome as in `/v1/deliveries`: `test` unless it was `real`.
     #[schema(example = "test")]
     outcome: Option<String>,
-    /// Why it is in quarantine.
+    /// Reason of the quarantine.
     reason: Option<String>,
     /// The agent that it names.
     #[schema(example = "test_agent_123")]
@@ -105,7 +105,7 @@ pub(in crate::api) struct TestResult {
     /// Our id of the session that it is part of now.
     #[schema(example = json!(null))]
     session: Option<Uuid>,
-    /// It is part of a conversation and of figures.
+    /// True where it counts in a conversation and in figures.
     #[schema(example = false)]
     stored_as_real: bool,
 }

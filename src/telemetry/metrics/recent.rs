@@ -1,4 +1,4 @@
-//! What happened lately, for people to read: counts of the last 24 hours, and the latest answers'
+//! Recent events, for people to read: counts of the last 24 hours, and the latest answers'
 //! times. Prometheus' series are counted beside it.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ const HOUR_SECONDS: i64 = 3_600;
 /// Answers whose times are kept: enough for the 99th percentile to mean something.
 const ANSWERS: usize = 1_000;
 
-/// How often something happened in the last 24 hours, by hour of the clock.
+/// Count of the last 24 hours, by hour of the clock.
 #[derive(Debug, Default)]
 pub(super) struct RecentCount(Mutex<Counted>);
 
@@ -24,10 +24,10 @@ struct Counted {
     last_at: Option<DateTime<Utc>>,
 }
 
-/// What was counted.
+/// Count with its latest time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// How often.
+    /// Number of times.
     pub count: u64,
     /// When last.
     pub last_at: DateTime<Utc>,

@@ -128,7 +128,7 @@ async fn filters_choose_what_is_retried() {
 }
 
 #[actix_web::test]
-async fn what_arrives_after_the_request_is_left_alone() {
+async fn delivery_that_arrives_after_the_request_stays() {
     let api = TestApi::start().await;
     quarantined(&api).await;
     let id = begin(&api, "").await;
@@ -165,7 +165,7 @@ async fn cancelled_job_is_not_done() {
 }
 
 #[actix_web::test]
-async fn one_service_does_a_job_and_another_goes_on_where_that_ended() {
+async fn one_service_does_a_job_and_another_continues_it() {
     let api = TestApi::start().await;
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();
@@ -201,7 +201,7 @@ async fn one_service_does_a_job_and_another_goes_on_where_that_ended() {
 }
 
 #[actix_web::test]
-async fn what_was_retried_and_not_reported_counts() {
+async fn delivery_retried_after_the_last_report_counts() {
     let api = TestApi::start().await;
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();

@@ -87,7 +87,14 @@ async fn sessions_are_filtered_by_what_was_said_in_them() {
             assert_eq!(pages, expected, "{path}?{query}, page by page");
         }
     }
-    for query in ["flag=odd", "flag=no_join,", "silent=yes", "min_duration=-1", "max_duration=1.5", "sort=size"] {
+    for query in [
+        "flag=odd",
+        "flag=no_join,",
+        "silent=yes",
+        "min_duration=-1",
+        "max_duration=1.5",
+        "sort=size",
+    ] {
         let answer = api.get(&format!("/v1/sessions?{query}")).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{query}");
     }
