@@ -43,7 +43,7 @@ use crate::jobs::facts::FactsFollower;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
-use crate::live::Live;
+use crate::live::{Live, Render};
 use crate::postgres::{self, Connector, Database, SchemaState};
 use crate::store::facts::{FactRules, FactsLag};
 use crate::store::keys::KeyHash;
@@ -166,14 +166,11 @@ impl Server {
         };
         let store = Store::new(pool).with_roles(roles.clone());
         let job_store = Store::new(job_pool).with_roles(roles.clone());
-        life.spawn("journal by agent", follow(job_store.clone(), schema.clone(), life.clone()));
-        let bulk_retry = BulkRetry::new(job_store.clone(), clock.clone());
-        life.spawn("bulk retry", retry_for_jobs(bulk_retry, schema.clone(), life.clone()));
+        start_jobs(&job_store, &clock, &schema, &life);
         let alerts = start_alerts(&settings, &job_store, &clock, &health, &life)?;
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let (silence, words) = (settings.silence, roles.clone());
-        let render = api::event_text(words, silence, clock.clone(), cursors.clone());
+        let render = render(&settings, &clock, &cursors);
         let held = HeldAnswers::default();
         let state = ApiState {
             gate,
@@ -311,6 +308,18 @@ async fn retry_for_jobs(retry: BulkRetry, schema: CancellationToken, life: Lifec
         () = life.stopping() => {}
         () = schema.cancelled() => retry.run(life.clone()).await,
     }
+}
+
+/// Starts what only reads and writes the database, once there is a schema.
+fn start_jobs(store: &Store, clock: &Clock, schema: &CancellationToken, life: &Lifecycle) {
+    life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
+    let bulk_retry = BulkRetry::new(store.clone(), clock.clone());
+    life.spawn("bulk retry", retry_for_jobs(bulk_retry, schema.clone(), life.clone()));
+}
+
+fn render(settings: &Settings, clock: &Clock, cursors: &CursorKeys) -> Render {
+    let Settings { roles, silence, .. } = settings;
+    api::event_text(roles.clone(), *silence, clock.clone(), cursors.clone())
 }
 
 fn setup(settings: &Settings, address: SocketAddr, clock: &Clock) -> anyhow::Result<SetupState> {

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::caller::{missing_credentials, refused as counted};
 use super::identity::Credential;
+use super::json_body::read_object;
 use super::keyring::{Grant, PresentedKey, refused};
 use super::params::Params;
 use super::views::browser_session::BrowserSession;
@@ -152,7 +153,7 @@ pub(super) async fn delete(
 impl SignIn {
     fn parse(body: &[u8]) -> Result<Self, Problem> {
         // Without the parser's error, which may quote a part of a key.
-        let body: Option<Body> = serde_json::from_slice(body).ok();
+        let body: Option<Body> = read_object(body).ok();
         match body {
             Some(Body { key: Some(key), token: None }) => Ok(Self::Key(key)),
             Some(Body { key: None, token: Some(token) }) => Ok(Self::Link(token)),

@@ -138,7 +138,7 @@ impl<'a> WholeDelivery<'a> {
         ("agent_id" = Vec<String>, Query, description = "Naming one of these agents; may repeat."),
         ("session_id" = Option<String>, Query, description = "Of this conversation, by the sender's \
             id or ours; by ours alone where the conversation itself is gone for its age."),
-        ("reason" = Option<String>, Query, description = "In quarantine, with this text in the reason."),
+        ("reason" = Option<String>, Query, example = "session_id", description = "In quarantine, with this text in the reason."),
         ("received_after" = Option<Time>, Query, description = "Arrived later than this."),
         ("received_before" = Option<Time>, Query, description = "Arrived earlier than this.")),
     responses((status = 200, description = "Deliveries, without their bytes.", body = Page<Delivery>)),

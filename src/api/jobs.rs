@@ -41,7 +41,7 @@ const RETRY_PARAMS: [&str; 10] = [
 /// Retries all deliveries in quarantine that the filters let through.
 ///
 /// The filters are those of `/v1/deliveries`. The answer is a job, whose progress is at
-/// `/v1/jobs/{id}`; it goes on after a restart. Up to 10 jobs wait or run at a time.
+/// `/v1/jobs/{id}`; it continues after a restart. Up to 10 jobs wait or run at a time.
 #[utoipa::path(post, path = "/v1/deliveries/retry", tag = "Deliveries",
     params(InZone,
         ("plan" = Option<bool>, Query, example = true, description = "`true` counts what matches and retries nothing."),
@@ -51,7 +51,7 @@ const RETRY_PARAMS: [&str; 10] = [
         ("agent_id" = Vec<String>, Query, description = "Naming one of these agents; may repeat."),
         ("session_id" = Option<String>, Query, description = "Of this conversation, by the sender's \
             id or ours."),
-        ("reason" = Option<String>, Query, description = "With this text in the reason."),
+        ("reason" = Option<String>, Query, example = "session_id", description = "With this text in the reason."),
         ("received_after" = Option<Time>, Query, description = "Arrived later than this."),
         ("received_before" = Option<Time>, Query, description = "Arrived earlier than this.")),
     responses((status = 200, description = "With `plan`: what matches.", body = Plan),

@@ -101,6 +101,7 @@ impl<'a> Message<'a> {
 
 /// A part of a conversation.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::option_option, reason = "left out, null, or a value")]
 pub(super) struct MessagePage<'a> {
     /// The messages, in the list's order.
     data: Vec<Message<'a>>,

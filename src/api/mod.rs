@@ -25,6 +25,7 @@ mod held;
 mod holds;
 mod identity;
 mod jobs;
+mod json_body;
 mod key_hashes;
 mod keyring;
 mod keys;

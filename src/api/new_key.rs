@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Caller;
+use super::json_body::read_object;
 use super::openapi::{AgentId, Expiry, ScopeName};
 use super::params::invalid;
 use super::zone::{Zone, date};
@@ -55,7 +56,7 @@ pub(super) struct Body {
 impl Wanted {
     /// Reads a request's body.
     pub(super) fn parse(body: &[u8], now: DateTime<Utc>) -> Result<Self, Problem> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| {
+        let body: Body = read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"name\":\"dashboard\",\"scopes\":[\"read\"],\
                  \"agents\":[\"A80HVD8577\"],\"expires\":\"90d\"}}, and this is not: {error}."

@@ -36,7 +36,7 @@ pub(super) async fn list(
     Ok(list::answer(req.uri(), views, None)?.into())
 }
 
-/// Saves a view under a name, in place of one that has it.
+/// Saves a view under a name, and replaces the one that has it.
 ///
 /// A key has 100 views at the most; one more is a 409.
 #[utoipa::path(put, path = "/v1/views/{name}", tag = "Views", request_body = NewView,

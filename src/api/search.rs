@@ -15,15 +15,16 @@ use super::openapi::{InZone, Time};
 use super::params::{Params, invalid};
 use super::session::Session;
 use super::sessions::visible;
-use super::{ApiState, Caller};
+use super::{ApiState, Caller, sessions};
 use crate::domain::Roles;
-use crate::domain::session::SilenceLimits;
+use crate::domain::session::{SilenceLimits, Status};
 use crate::problem::Problem;
 use crate::search::{Forgiven, Highlights, Piece, Query, highlight};
 use crate::store::keys::Scope;
 use crate::store::search::{
     Incomplete, SearchFilter, SearchHit, SearchPage, SearchPlace, SearchRequest, Window,
 };
+use crate::store::sessions::SessionFilter;
 use crate::store::{Order, Position};
 
 const MATCHES: Listing = Listing {
@@ -39,8 +40,13 @@ const MATCHES: Listing = Listing {
         "after",
         "before",
         "tz",
+        "room_name",
+        "status",
+        "opened_by",
+        "silent",
+        "flag",
     ],
-    repeatable: &["agent_id"],
+    repeatable: &["agent_id", "flag"],
     order: Order::Desc,
 };
 
@@ -165,7 +171,14 @@ impl<'a> SearchMatch<'a> {
         ("role" = Option<String>, Query, description = "Said by this role alone, in any case; \
             `assistant` is every word for the assistant."),
         ("after" = Option<Time>, Query, description = "Later than this."),
-        ("before" = Option<Time>, Query, description = "Earlier than this.")),
+        ("before" = Option<Time>, Query, description = "Earlier than this."),
+        ("room_name" = Option<String>, Query, description = "Of sessions in this room."),
+        ("status" = Option<Status>, Query, description = "Of sessions with this status now."),
+        ("opened_by" = Option<String>, Query, description = "Of sessions that were first known by this."),
+        ("silent" = Option<bool>, Query, description = "Of sessions with a join or an assistant message, \
+            and without a user message; `false` is all others."),
+        ("flag" = Vec<String>, Query, description = "Of sessions with one of these completeness flags; \
+            may repeat, or have commas between.")),
     responses((status = 200, description = "Matches.", body = Matches)),
     security(("key" = ["read"])))]
 pub(super) async fn list(
@@ -185,6 +198,7 @@ pub(super) async fn list(
         sessions,
         source: params.text("source").map(str::to_owned),
         roles: params.text("role").map(|role| state.store.roles().named(role).into_owned()),
+        about: about(&params, &state)?,
         after: params.time("after")?,
         before: params.time("before")?,
     };
@@ -222,6 +236,13 @@ fn answer(
         incomplete: found.incomplete.iter().copied().map(Reason::from).collect(),
     };
     list::linked_answer(uri, &body, next.as_deref())
+}
+
+/// Reads the filters on the sessions of messages, where there are any.
+fn about(params: &Params, state: &ApiState) -> Result<Option<SessionFilter>, Problem> {
+    let is_there = |name: &&str| params.text(name).is_some();
+    let any = ["room_name", "status", "opened_by", "silent", "flag"].iter().any(is_there);
+    any.then(|| sessions::filter(params, state, None)).transpose()
 }
 
 fn query(params: &Params) -> Result<Query, Problem> {

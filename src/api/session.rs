@@ -20,6 +20,7 @@ use crate::store::sessions::{Candidate, FirstMessage, Found, SessionKey, Session
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::option_option, reason = "left out, null, or a value")]
 pub(super) struct Session<'a> {
     /// Ours: it never changes, and is unique over all agents and sources.
     id: Uuid,
@@ -128,6 +129,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same with the first message of its user and its flags, where the list is asked for them.
+    #[expect(clippy::option_option, reason = "left out, null, or a value")]
     pub(super) fn with_extras(
         self,
         first: Option<Option<&'a FirstMessage>>,

@@ -30,12 +30,12 @@ use crate::webhook::front_door::{FrontDoor, Sent, path};
 
 /// A test has a few words.
 const BODY: BodyLimit = BodyLimit { max_bytes: 4 << 10, name: "A test", hint: "" };
-/// How long a test delivery is waited for on its way to PostgreSQL.
+/// Longest wait for a test delivery on its way to PostgreSQL.
 const DRAINED_WITHIN: Duration = Duration::from_secs(3);
-/// How often it is looked for.
+/// Time between two reads of the log for it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 
-/// What the handlers need beside the API's state.
+/// State of the handlers beside the API's.
 #[derive(Clone)]
 pub struct SetupState {
     /// Sends test deliveries, and knows the sources.

@@ -40,21 +40,21 @@ pub struct BulkRetry {
 }
 
 impl BulkRetry {
-    /// Makes a worker with a number of its own.
+    /// Returns a worker with its own service number.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         let service = DeliveryId::new(clock.now()).0;
         Self { store, clock, service }
     }
 
-    /// Works until the service stops; what is not finished then goes on elsewhere, or at the next
-    /// start.
+    /// Works until the service stops. Another service, or the next start, continues what is not
+    /// finished.
     pub async fn run(self, life: Lifecycle) {
         tokio::select! {
             () = life.stopping() => {}
             () = self.keep_up() => {}
         }
-        // Without it another service goes on when the last report is old.
+        // Without it another service continues when the last report is old.
         let _ = timeout(LEAVE_DEADLINE, self.store.leave_jobs(self.service)).await;
     }
 
@@ -82,7 +82,7 @@ impl BulkRetry {
     }
 
     /// Does the oldest job that nobody does; `false` where there is none. A job whose database fails
-    /// stays where it has come to, and the next call goes on with it.
+    /// keeps its progress, and the next call continues it.
     pub async fn run_once(&self) -> Result<bool, StoreError> {
         let Some(job) = self.store.take_job(self.service, self.clock.now()).await? else {
             return Ok(false);
@@ -135,7 +135,7 @@ impl BulkRetry {
         }
     }
 
-    /// Counts what matches; of a job that goes on, what was retried after its last report.
+    /// Counts the deliveries that match; of a continued job, those retried after its last report.
     async fn count(&self, wanted: &RetryFilter, progress: &mut Progress) -> Result<(), StoreError> {
         let reached = progress.reached.as_ref();
         let left = self.store.count_quarantined(wanted, reached, MOST_COUNTED).await?;

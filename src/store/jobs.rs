@@ -15,7 +15,7 @@ use super::page::{Order, PageRequest, Position};
 use super::{Store, StoreError};
 use crate::domain::Outcome;
 
-/// Most jobs that wait or run.
+/// Most jobs that wait or run, of those that a key sees.
 pub const MOST_OPEN: i64 = 10;
 
 /// Which deliveries in quarantine a job retries.
@@ -82,16 +82,16 @@ pub struct NewJob {
     pub created_at: DateTime<Utc>,
 }
 
-/// How far a job has come.
+/// Progress of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Deliveries that matched when it began; `None` before that.
     pub total: Option<i64>,
     /// Deliveries that were retried.
     pub done: i64,
-    /// Those of them that are out of quarantine.
+    /// Retried deliveries that are out of quarantine.
     pub stored: i64,
-    /// Those of them that stayed.
+    /// Retried deliveries that stayed in quarantine.
     pub still_quarantined: i64,
     /// Why the last one stayed.
     pub last_error: Option<String>,
@@ -104,7 +104,7 @@ pub struct Progress {
 pub struct JobRow {
     /// Its id.
     pub id: Uuid,
-    /// What it does.
+    /// Kind of the work.
     pub kind: String,
     /// `waiting`, `running`, `finished` or `cancelled`.
     pub state: String,
@@ -140,12 +140,12 @@ impl JobRow {
     }
 }
 
-/// What became of the wish to cancel a job.
+/// Result of a cancellation.
 #[derive(Clone, Debug)]
 pub enum Cancelled {
-    /// It is cancelled.
+    /// Cancelled now.
     Yes(JobRow),
-    /// It was over.
+    /// Ended before.
     Over(JobRow),
     /// There is none that the caller sees.
     NotFound,
@@ -213,7 +213,8 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Stores a job that is to be done; `false` where as many are open as may be.
+    /// Stores a job that is to be done; `false` where as many are open as may be. Those that its key
+    /// does not see are not counted: it would learn of them.
     pub async fn insert_job(&self, job: &NewJob) -> Result<bool, StoreError> {
         let filter = serde_json::to_string(&job.filter).unwrap_or_default();
         let mut connection = self.pool.acquire().await?.detach();
@@ -225,7 +226,12 @@ impl Store {
         let done = query!(
             "INSERT INTO jobs (id, kind, key_id, agents, filter, created_at, state)
              SELECT $1, 'retry_deliveries', $2, $3, $4, $5, 'waiting'
-             WHERE (SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running')) < $6",
+             WHERE (
+                 SELECT count(*)
+                 FROM jobs
+                 WHERE state IN ('waiting', 'running')
+                     AND ($3::text[] IS NULL OR agents <@ $3)
+             ) < $6",
             job.id,
             job.key_id,
             job.agents.as_deref() as _,

@@ -1,11 +1,11 @@
-//! What the set-up of a source needs from the log of deliveries.
+//! Latest deliveries of a source, and the one that a test sent.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// Deliveries that are looked through for the last one of a source: a few tens of milliseconds.
+/// Most deliveries that are read for the last one of a source: a few tens of milliseconds.
 const LOOKED_THROUGH: i64 = 20_000;
 
 /// The latest deliveries of a source.
@@ -19,7 +19,7 @@ pub struct LatestDeliveries {
     pub test_at: Option<DateTime<Utc>>,
 }
 
-/// What a delivery became.
+/// Outcome of a delivery.
 #[derive(Clone, Debug)]
 pub struct Became {
     /// Our id of it.

@@ -43,7 +43,7 @@ pub enum TestEvent {
     Message,
 }
 
-/// What came back for a test delivery.
+/// Answer to a test delivery.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The `X-BitHuman-Delivery` that it carried.
@@ -83,7 +83,7 @@ impl FrontDoor {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(DEADLINE)
-            // A connection of its own, as after a silence of the sender's.
+            // A new connection each time, as after a silence of the sender's.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")))
             // The other end is our own listener, by its address: no certificate names that.

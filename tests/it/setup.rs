@@ -33,7 +33,7 @@ fn kiosk() -> SourceSettings {
     }
 }
 
-/// A source with headers alone: whoever calls it does not sign.
+/// A source with headers alone: nobody signs.
 fn door() -> SourceSettings {
     SourceSettings {
         name: SourceName::parse("door").unwrap(),
@@ -44,7 +44,7 @@ fn door() -> SourceSettings {
     }
 }
 
-/// What no answer may hold.
+/// Values that no answer may hold.
 const VALUES: [&str; 7] = [SECRET, "new secret", "old secret", TOKEN, DOOR, "an older value", KEY];
 
 async fn start() -> App {
@@ -171,7 +171,7 @@ async fn real_one_is_stored_as_a_conversation_and_the_answer_says_so() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_sent_is_rejected() {
+async fn test_delivery_that_cannot_be_sent_is_rejected() {
     let app = start().await;
     for (body, says) in [
         (json!({ "source": "nobody" }), "`source` is one of: default, door, kiosk."),

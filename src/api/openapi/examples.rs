@@ -69,8 +69,7 @@ fn by_name(name: &str) -> Option<Value> {
             json!("2026-09-29T00:00:00Z")
         }
         "has_more" | "has_previous" | "signed" | "writable" | "reachable" | "hit"
-        | "with_cursor" => json!(true),
-        "silent" | "engaged" | "single_turn" => json!(true),
+        | "with_cursor" | "silent" | "engaged" | "single_turn" | "plan" => json!(true),
         "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words"
         | "bom" | "formula_guard" => {
             json!(false)
@@ -100,7 +99,6 @@ fn by_name(name: &str) -> Option<Value> {
         "kind" | "type" => json!("message"),
         "answer" => json!({ "status": "ok" }),
         "place" => json!("conversations"),
-        "plan" => json!(true),
         "error" => json!(null),
         "other" => json!({ "groups": 3, "sessions": 5 }),
         "If-None-Match" => json!("\"kE8Qv0m2Yw1nJ4rT6uXz9A\""),

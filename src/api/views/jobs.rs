@@ -19,13 +19,13 @@ pub(in crate::api) struct Job {
     /// `waiting`, `running`, `finished` or `cancelled`.
     #[schema(example = "running")]
     state: String,
-    /// Which deliveries it retries.
+    /// Deliveries that it retries.
     filter: JobFilter,
-    /// When it was asked for.
+    /// Time of the request.
     created_at: Timestamp,
-    /// When it began; null before that.
+    /// Time of its begin; null before that.
     started_at: Option<Timestamp>,
-    /// When it ended; null before that.
+    /// Time of its end; null before that.
     #[schema(example = json!(null))]
     finished_at: Option<Timestamp>,
     /// Deliveries that matched when it began, counted up to 1,000,000; null before that.
@@ -34,13 +34,13 @@ pub(in crate::api) struct Job {
     /// Deliveries that it has retried.
     #[schema(example = 400)]
     done: i64,
-    /// Those of them that are out of quarantine.
+    /// Retried deliveries that are out of quarantine.
     #[schema(example = 398)]
     stored: i64,
-    /// Those of them that stayed there.
+    /// Retried deliveries that stayed in quarantine.
     #[schema(example = 2)]
     still_quarantined: i64,
-    /// Why the last one stayed.
+    /// Reason why the last of them stayed.
     #[schema(example = "the field data.session_id: it is missing")]
     last_error: Option<String>,
 }
@@ -101,7 +101,7 @@ impl From<JobRow> for Job {
     }
 }
 
-/// What a job would do.
+/// Size of a job before it is begun.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct Plan {
     /// Deliveries in quarantine that match, counted up to 1,000,000.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::api::json_body::read_object;
 use crate::api::openapi::ViewQuery;
 use crate::api::params::invalid;
 use crate::api::timestamp::Timestamp;
@@ -64,7 +65,7 @@ pub(in crate::api) struct NewView {
 impl NewView {
     /// Reads a request's body.
     pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let view: Self = serde_json::from_slice(body).map_err(|error| {
+        let view: Self = read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"place\":\"conversations\",\"query\":\
                  {{\"room_name\":\"hall\"}}}}, and this is not: {error}."

@@ -8,7 +8,7 @@ use crate::api::timestamp::Timestamp;
 use crate::config::SourceSettings;
 use crate::telemetry::metrics::{Recent, Spread};
 
-/// How sources are set up, and how the service is.
+/// Sources as they are set up, and the health of the service.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct Setup {
     /// Time of the answer.
@@ -17,7 +17,7 @@ pub(in crate::api) struct Setup {
     pub(in crate::api) sources: Vec<Source>,
     /// Deliveries to names that no source has, in the last 24 hours; null where there were none.
     pub(in crate::api) unknown_source: Option<Refusal>,
-    /// How the service is.
+    /// Health of the service.
     pub(in crate::api) health: SetupHealth,
 }
 
@@ -33,7 +33,7 @@ pub(in crate::api) struct Source {
     /// URL of that path, by the address that this request was sent to. Null where it names none.
     #[schema(example = "https://verbatim.example.com/webhook")]
     pub(in crate::api) url: Option<String>,
-    /// What each delivery must carry: all of it.
+    /// Credentials that each delivery must carry: all of them.
     pub(in crate::api) credentials: Vec<Credential>,
     /// Arrival of the last delivery, tests aside. Null where none is among the latest.
     #[schema(example = "2026-09-28T14:54:13.945697Z")]
@@ -69,18 +69,18 @@ pub(in crate::api) struct Refusal {
     /// Check that failed, as in `verbatim_webhook_refusals_total`, or code of the answer.
     #[schema(example = "wrong_signature")]
     reason: &'static str,
-    /// How many.
+    /// Number of deliveries.
     #[schema(example = 3)]
     count: u64,
     /// The last of them.
     #[schema(example = "2026-09-28T14:50:00.000000Z")]
     last_at: Timestamp,
-    /// What to do about it.
+    /// Advice to the operator.
     #[schema(example = "Copy the secret from the sender's settings once more.")]
     advice: &'static str,
 }
 
-/// How the service is. What does not depend on the database is here while that is away.
+/// Health of the service. Members that do not depend on the database are known without it.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct SetupHealth {
     /// Deliveries that are not in PostgreSQL yet.
@@ -108,7 +108,7 @@ pub(in crate::api) struct SetupHealth {
 pub(in crate::api) struct Inbox {
     /// New deliveries can be written.
     pub(in crate::api) writable: bool,
-    /// How many there are.
+    /// Number of deliveries.
     #[schema(example = 0)]
     pub(in crate::api) deliveries: usize,
     /// Room that they take.
@@ -161,7 +161,7 @@ pub(in crate::api) struct Latency {
 /// A disk.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct Disk {
-    /// What it is used for: `data`, the data folder.
+    /// Use of the disk: `data`, the data folder.
     #[schema(example = "data")]
     pub(in crate::api) holds: &'static str,
     /// Room that is left for the service.
@@ -240,7 +240,7 @@ impl Refusal {
     }
 }
 
-/// What to do about refusals of one reason.
+/// Returns the advice for refusals of one reason.
 fn advice(reason: &str) -> &'static str {
     match reason {
         "missing_signature" => {

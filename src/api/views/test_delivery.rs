@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::json_body::read_object;
 use crate::problem::{Code, Problem};
 use crate::store::setup::Became;
 use crate::webhook::front_door::{Sent, TestEvent};
@@ -36,7 +37,7 @@ fn default_source() -> String {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[schema(as = TestEvent)]
 pub(in crate::api) enum Event {
-    /// What the dashboard's Test button sends.
+    /// Delivery of the dashboard's Test button.
     #[default]
     #[serde(rename = "test")]
     Test,
@@ -61,7 +62,7 @@ impl From<Event> for TestEvent {
 impl NewTest {
     /// Reads a request's body.
     pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(body).map_err(|error| {
+        read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"source\":\"default\",\"event\":\"test\"}}, and this is \
                  not: {error}."
@@ -71,7 +72,7 @@ impl NewTest {
     }
 }
 
-/// What became of a test delivery.
+/// Result of a test delivery.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct TestResult {
     /// Name of the source.
@@ -82,7 +83,7 @@ pub(in crate::api) struct TestResult {
     /// Status of the answer, which is 200 where all is well; null without an answer.
     #[schema(example = 200)]
     status: Option<u16>,
-    /// Why there was no answer.
+    /// Reason why there was no answer.
     error: Option<&'static str>,
     /// Time until the answer was complete.
     #[schema(example = 2.1)]
@@ -93,10 +94,10 @@ pub(in crate::api) struct TestResult {
     /// Our id of the delivery. Null where it was refused, and while it waits in the inbox.
     #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     delivery_id: Option<Uuid>,
-    /// What became of it: `test`, or another outcome of `/v1/deliveries`.
+    /// Outcome as in `/v1/deliveries`: `test` unless it was `real`.
     #[schema(example = "test")]
     outcome: Option<String>,
-    /// Why it is in quarantine.
+    /// Reason of the quarantine.
     reason: Option<String>,
     /// The agent that it names.
     #[schema(example = "test_agent_123")]
@@ -104,7 +105,7 @@ pub(in crate::api) struct TestResult {
     /// Our id of the session that it is part of now.
     #[schema(example = json!(null))]
     session: Option<Uuid>,
-    /// It is part of a conversation and of figures.
+    /// True where it counts in a conversation and in figures.
     #[schema(example = false)]
     stored_as_real: bool,
 }

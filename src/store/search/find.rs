@@ -12,7 +12,7 @@ use super::windows::Window;
 use crate::search::Query;
 use crate::store::messages::MessageRow;
 use crate::store::page::PAGE_BYTES;
-use crate::store::sessions::SessionRow;
+use crate::store::sessions::{SessionFilter, SessionRow};
 use crate::store::{Store, StoreError};
 
 /// How often a page is filled up after texts did not match what their documents did. What is then
@@ -30,6 +30,9 @@ pub struct SearchFilter {
     pub source: Option<String>,
     /// Only by these roles, in lower case.
     pub roles: Option<Vec<String>>,
+    /// Only of sessions of this room, status, opening, silence and flags; its other members have no
+    /// effect.
+    pub about: Option<SessionFilter>,
     /// Only later than this.
     pub after: Option<DateTime<Utc>>,
     /// Only earlier than this.

@@ -18,6 +18,7 @@ use super::windows::Window;
 use crate::search::{Query, agent_mark};
 use crate::store::StoreError;
 use crate::store::lanes::Lane;
+use crate::store::sessions::SessionFilter;
 
 /// Most documents that are ranked together.
 const RANKED: i64 = 500;
@@ -173,56 +174,148 @@ async fn in_window(
     Ok(Documents { matches, documents })
 }
 
-/// Finds documents by the index of terms.
-///
+/// The newest documents of a window, ranked: those that `$by` finds, and that `$about` lets through.
 /// The texts are read as queries in subqueries of their own, once rather than for every row.
+macro_rules! documents {
+    (
+        $by:tt, $about:tt,
+        $lane:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
+    ) => {
+        query_as!(
+            Match,
+            r#"
+            SELECT
+                session_id,
+                occurred_at AS at,
+                id,
+                parts > 1 AS "long!",
+                (
+                    ts_rank(terms, (SELECT $2::text::tsquery), 1)
+                    * CASE WHEN terms @@ (SELECT $11::text::tsquery) THEN 2 ELSE 1 END
+                )::real AS "score!"
+            FROM (
+                SELECT *
+                FROM search_parts
+                WHERE "# + $by + r#"
+                    AND terms @@ (SELECT $1::text::tsquery)
+                    AND (occurred_at, id) >= ($3, $4)
+                    AND (occurred_at, id) < ($5, $6)
+                    AND ($7::text[] IS NULL OR agent_id = ANY ($7))
+                    AND ($8::text IS NULL OR source = $8)
+                    AND ($9::text[] IS NULL OR lower(role COLLATE "C") = ANY ($9))
+                    AND ("# + $about + r#")
+                ORDER BY occurred_at DESC, id DESC, part
+                LIMIT $10
+            ) AS newest
+            "#,
+            $matching,
+            $search.ranking,
+            $window.from.0,
+            $window.from.1,
+            $window.to.0,
+            $window.to.1,
+            $search.filter.agents.as_deref(),
+            $search.filter.source.as_deref(),
+            $search.filter.roles.as_deref(),
+            $most,
+            $search.in_a_row.as_deref()
+            $(, $more)*
+        )
+        .fetch_all($lane.connection())
+        .await
+    };
+}
+
+/// The same with a filter on their sessions, which are read for each document that matches.
+macro_rules! documents_of_sessions {
+    (
+        $by:tt, $about:ident,
+        $lane:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
+    ) => {
+        documents!(
+            $by,
+            "NOT $12::boolean OR EXISTS (
+                SELECT
+                FROM sessions AS s
+                WHERE s.id = search_parts.session_id
+                    AND ($13::text IS NULL OR s.room_name = $13)
+                    AND ($14::text IS NULL OR $14 = CASE
+                        WHEN GREATEST(s.end_event_at, s.last_end_at) >= s.last_activity_at
+                            OR s.last_activity_at <= $16 THEN 'ended'
+                        WHEN s.last_activity_at <= $15 THEN 'idle'
+                        ELSE 'live'
+                    END)
+                    AND ($17::text IS NULL OR $17 = CASE
+                        WHEN s.joined_at IS NOT NULL THEN 'room.join'
+                        WHEN s.message_count > 0 THEN 'chat.push'
+                    END)
+                    AND ($18::boolean IS NULL OR $18 = (
+                        s.user_message_count = 0
+                        AND (s.joined_at IS NOT NULL OR s.assistant_message_count > 0)
+                    ))
+                    AND ($19::text[] IS NULL OR EXISTS (
+                        SELECT
+                        FROM session_facts AS f
+                        WHERE f.session_id = s.id
+                            AND (
+                                f.no_join AND 'no_join' = ANY ($19)
+                                OR f.one_sided AND 'one_sided' = ANY ($19)
+                                OR f.repeated_user_turn
+                                    AND 'repeated_user_turn' = ANY ($19)
+                                OR f.altered AND 'altered' = ANY ($19)
+                                OR f.out_of_order AND 'out_of_order' = ANY ($19)
+                                OR f.undated AND 'undated' = ANY ($19)
+                            )
+                    ))
+            )",
+            $lane,
+            $search,
+            $matching,
+            $window,
+            $most,
+            $about.is_some(),
+            $about.and_then(|about| about.room_name.as_deref()),
+            $about.and_then(SessionFilter::status),
+            $about.map(|about| about.live_since),
+            $about.map(|about| about.open_since),
+            $about.and_then(|about| about.opened_by),
+            $about.and_then(|about| about.silent),
+            $about.and_then(|about| about.flags.as_deref())
+            $(, $more)*
+        )
+    };
+}
+
+/// Finds documents by the index of terms.
 async fn by_terms(
     lane: &mut Lane<'_>,
     search: &Search<'_>,
     window: Window,
     most: i64,
 ) -> Result<Vec<Match>, sqlx::Error> {
-    let filter = search.filter;
-    query_as!(
-        Match,
-        r#"
-        SELECT
-            session_id,
-            occurred_at AS at,
-            id,
-            parts > 1 AS "long!",
-            (
-                ts_rank(terms, (SELECT $2::text::tsquery), 1)
-                * CASE WHEN terms @@ (SELECT $11::text::tsquery) THEN 2 ELSE 1 END
-            )::real AS "score!"
-        FROM (
-            SELECT *
-            FROM search_parts
-            WHERE terms @@ (SELECT $1::text::tsquery)
-                AND occurred_at BETWEEN $3 AND $5
-                AND (occurred_at, id) >= ($3, $4)
-                AND (occurred_at, id) < ($5, $6)
-                AND ($7::text[] IS NULL OR agent_id = ANY ($7))
-                AND ($8::text IS NULL OR source = $8)
-                AND ($9::text[] IS NULL OR lower(role COLLATE "C") = ANY ($9))
-            ORDER BY occurred_at DESC, id DESC, part
-            LIMIT $10
-        ) AS newest
-        "#,
-        search.matching_within(&window),
-        search.ranking,
-        window.from.0,
-        window.from.1,
-        window.to.0,
-        window.to.1,
-        filter.agents.as_deref(),
-        filter.source.as_deref(),
-        filter.roles.as_deref(),
-        most,
-        search.in_a_row.as_deref()
+    let matching = search.matching_within(&window);
+    let about = search.filter.about.as_ref();
+    // Two queries, so that a search without the filter keeps its plan.
+    if about.is_none() {
+        return documents!(
+            "occurred_at BETWEEN $3 AND $5",
+            "TRUE",
+            lane,
+            search,
+            matching,
+            window,
+            most
+        );
+    }
+    documents_of_sessions!(
+        "occurred_at BETWEEN $3 AND $5",
+        about,
+        lane,
+        search,
+        matching,
+        window,
+        most
     )
-    .fetch_all(lane.connection())
-    .await
 }
 
 /// Finds documents by their session.
@@ -233,48 +326,18 @@ async fn in_sessions(
     most: i64,
     sessions: &[Uuid],
 ) -> Result<Vec<Match>, sqlx::Error> {
-    let filter = search.filter;
-    query_as!(
-        Match,
-        r#"
-        SELECT
-            session_id,
-            occurred_at AS at,
-            id,
-            parts > 1 AS "long!",
-            (
-                ts_rank(terms, (SELECT $2::text::tsquery), 1)
-                * CASE WHEN terms @@ (SELECT $11::text::tsquery) THEN 2 ELSE 1 END
-            )::real AS "score!"
-        FROM (
-            SELECT *
-            FROM search_parts
-            WHERE session_id = ANY ($12)
-                AND terms @@ (SELECT $1::text::tsquery)
-                AND (occurred_at, id) >= ($3, $4)
-                AND (occurred_at, id) < ($5, $6)
-                AND ($7::text[] IS NULL OR agent_id = ANY ($7))
-                AND ($8::text IS NULL OR source = $8)
-                AND ($9::text[] IS NULL OR lower(role COLLATE "C") = ANY ($9))
-            ORDER BY occurred_at DESC, id DESC, part
-            LIMIT $10
-        ) AS newest
-        "#,
-        search.matching,
-        search.ranking,
-        window.from.0,
-        window.from.1,
-        window.to.0,
-        window.to.1,
-        filter.agents.as_deref(),
-        filter.source.as_deref(),
-        filter.roles.as_deref(),
+    let matching = search.matching.as_str();
+    let about = search.filter.about.as_ref();
+    documents_of_sessions!(
+        "session_id = ANY ($20)",
+        about,
+        lane,
+        search,
+        matching,
+        window,
         most,
-        search.in_a_row.as_deref(),
         sessions
     )
-    .fetch_all(lane.connection())
-    .await
 }
 
 impl Search<'_> {

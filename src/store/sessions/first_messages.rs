@@ -1,4 +1,4 @@
-//! What lists of sessions show of each: the first message of a user, and the completeness flags.
+//! First message of the user and completeness flags of sessions, for lists.
 
 use std::collections::HashMap;
 

@@ -51,7 +51,7 @@ pub struct SessionFilter {
     pub flags: Option<Vec<String>>,
 }
 
-/// What a list of sessions is ordered by.
+/// Order of a list of sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// Last activity.

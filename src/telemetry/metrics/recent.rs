@@ -1,4 +1,4 @@
-//! What happened lately, for people to read: counts of the last 24 hours, and the latest answers'
+//! Recent events, for people to read: counts of the last 24 hours, and the latest answers'
 //! times. Prometheus' series are counted beside it.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -8,26 +8,28 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 /// Hours that are counted, the current one included.
-const HOURS: usize = 24;
+const HOURS: i64 = 24;
+/// The same, as places for their counts.
+const PLACES: usize = 24;
 const HOUR_SECONDS: i64 = 3_600;
 /// Answers whose times are kept: enough for the 99th percentile to mean something.
 const ANSWERS: usize = 1_000;
 
-/// How often something happened in the last 24 hours, by hour of the clock.
+/// Count of the last 24 hours, by hour of the clock.
 #[derive(Debug, Default)]
 pub(super) struct RecentCount(Mutex<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
     /// Number of an hour since 1970, and the count in it.
-    hours: [(i64, u64); HOURS],
+    hours: [(i64, u64); PLACES],
     last_at: Option<DateTime<Utc>>,
 }
 
-/// What was counted.
+/// Count with its latest time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// How often.
+    /// Number of times.
     pub count: u64,
     /// When last.
     pub last_at: DateTime<Utc>,
@@ -38,7 +40,7 @@ impl RecentCount {
     pub(super) fn record(&self, at: DateTime<Utc>) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hour = hour_of(at);
-        let slot = usize::try_from(hour.rem_euclid(HOURS as i64)).unwrap_or(0);
+        let slot = usize::try_from(hour.rem_euclid(HOURS)).unwrap_or(0);
         if let Some((of, count)) = counted.hours.get_mut(slot) {
             if *of != hour {
                 (*of, *count) = (hour, 0);
@@ -52,8 +54,7 @@ impl RecentCount {
     pub(super) fn read(&self, now: DateTime<Utc>) -> Option<Recent> {
         let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hour = hour_of(now);
-        let recent =
-            counted.hours.iter().filter(|(of, _)| (hour - HOURS as i64 + 1..=hour).contains(of));
+        let recent = counted.hours.iter().filter(|(of, _)| (hour - HOURS + 1..=hour).contains(of));
         let count = recent.map(|(_, count)| count).sum();
         counted.last_at.filter(|_| count > 0).map(|last_at| Recent { count, last_at })
     }

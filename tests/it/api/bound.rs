@@ -276,7 +276,7 @@ fn allowed(route: &str) -> Vec<String> {
                 )
             })
             .collect(),
-        // A POST alone: tests/it/bulk_retry.rs.
+        // A POST alone: tests/it/api/bulk_retry.rs.
         "/v1/stream" | "/v1/deliveries/retry" => Vec::new(),
         route if route.contains('{') => {
             let own = |id: &str| {

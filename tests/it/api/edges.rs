@@ -29,7 +29,7 @@ async fn a_value_that_is_not_right_is_refused_with_what_would_be() {
         ("order=up", "`order` is one of: asc, desc."),
         ("status=dead", "`status` is one of: live, idle, ended."),
         ("opened_by=me", "`opened_by` is one of: room.join, chat.push."),
-        ("include=all", "`include` is one of: messages."),
+        ("include=all", "`include` is one of: messages, first_user_message, flags."),
         ("agent_id=", "`agent_id` is empty; leave it out instead."),
         ("agent_id=%00", "`agent_id` holds U+0000, which no stored text does."),
         ("room_name=%FF", "`room_name` is not UTF-8."),

@@ -33,6 +33,7 @@ mod saved_views;
 mod sealed;
 mod search;
 mod search_bound;
+mod search_filters;
 mod search_index;
 mod search_long;
 mod session_lists;

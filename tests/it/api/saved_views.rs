@@ -90,6 +90,7 @@ async fn view_that_is_too_large_or_misshapen_is_rejected() {
         ("a", json!({ "place": "x".repeat(51), "query": "" }), "`place` has 1 to 50"),
         ("a", json!({ "place": "p", "query": "", "more": 1 }), "unknown field `more`"),
         ("a", json!({ "place": "p" }), "missing field `query`"),
+        ("a", json!(["p", ""]), "it is not an object"),
         (&"n".repeat(101), json!({ "place": "p", "query": "" }), "`name` has 1 to 100"),
     ] {
         let answer = save(&api, BOOTSTRAP, name, &body).await;

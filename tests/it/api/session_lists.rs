@@ -126,7 +126,7 @@ async fn sessions_are_ordered_by_start_duration_or_messages() {
     assert_eq!(walk[..3], ["talk", "single", "twice"]);
     let whole = api.get(&by_messages("")).await.column("session_id");
     assert_eq!(walk, whole, "sessions with as many messages are ordered by their ids");
-    let filtered = api.get(&by_messages("silent=true&started_after=2026-09-28T14:41:00Z")).await;
+    let filtered = api.get(&by_messages("silent=true&started_after=2026-09-28T14:40:00Z")).await;
     assert_eq!(filtered.column("session_id"), ["silent"]);
 
     // A cursor belongs to its order.
