@@ -6,6 +6,7 @@ import { Notice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import styles from './Conversations.module.css';
 import { FilterBar } from './filters/FilterBar';
+import { SortSelect } from './filters/SortSelect';
 import { MatchList } from './list/MatchList';
 import { SessionList } from './list/SessionList';
 import { parseConversationSearch } from './search';
@@ -31,7 +32,10 @@ function Conversations() {
   return (
     <div className={styles.split} data-reading={id !== undefined}>
       <section className={styles.list} aria-label={conversations.listLabel}>
-        <h1 className={styles.title}>{conversations.title}</h1>
+        <header className={styles.title}>
+          <h1>{conversations.title}</h1>
+          {search.q === undefined && <SortSelect value={search.sort} />}
+        </header>
         <FilterBar search={search} />
         {search.q === undefined ? <SessionList search={search} /> : <MatchList search={search} />}
       </section>
