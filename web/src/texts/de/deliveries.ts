@@ -13,6 +13,11 @@ export const deliveries: Texts['deliveries'] = {
   noMatch: 'Keine Zustellung passt',
   noMatchHelp:
     'Nehmen Sie einen Filter weg. Zustellungen werden begrenzte Zeit aufbewahrt, üblicherweise 30 Tage.',
+  refused: (count) =>
+    count === '1'
+      ? '1 Zustellung wurde in den letzten 24 Stunden abgewiesen und ist nicht in dieser Liste.'
+      : `${count} Zustellungen wurden in den letzten 24 Stunden abgewiesen und sind nicht in dieser Liste.`,
+  whyRefused: 'Warum?',
   clearFilters: 'Filter leeren',
   choose: 'Wählen Sie eine Zustellung, um zu sehen, was ankam',
   back: 'Zurück zur Liste',

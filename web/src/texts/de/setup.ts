@@ -37,9 +37,9 @@ export const setup: Texts['setup'] = {
     addressUnknown:
       'Die Anfrage nach dieser Seite nannte keinen Host. Die URL ist Ihre öffentliche Adresse, gefolgt vom Pfad unten.',
     refused: (count, age) =>
-      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Tabelle auf dieser Seite sagt, warum.`,
+      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Gründe stehen darunter.`,
     unknownName: (count, age) =>
-      `${count} Zustellungen gingen an einen Namen, den keine Quelle hat, die letzte ${age}. Vergleichen Sie die URL beim Absender mit den Pfaden hier.`,
+      `${count === '1' ? '1 Zustellung ging' : `${count} Zustellungen gingen`} an einen Namen, den keine Quelle hat, die letzte ${age}. Vergleichen Sie die URL beim Absender mit den Pfaden hier.`,
     inbox:
       'In den Eingang kann nichts geschrieben werden. Prüfen Sie den Platz auf der Platte und die Rechte am Datenordner; der Fehler steht im Log.',
     database:

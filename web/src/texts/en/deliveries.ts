@@ -9,6 +9,11 @@ export const deliveries = {
   toSetup: 'Go to set-up',
   noMatch: 'No delivery matches',
   noMatchHelp: 'Take a filter away. Deliveries are kept for a limited time, 30 days by default.',
+  refused: (count: string) =>
+    count === '1'
+      ? '1 delivery was refused in the last 24 hours and is not in this list.'
+      : `${count} deliveries were refused in the last 24 hours and are not in this list.`,
+  whyRefused: 'See why',
   clearFilters: 'Clear filters',
   choose: 'Choose a delivery to see what arrived',
   back: 'Back to the list',

@@ -35,9 +35,9 @@ export const setup = {
     addressUnknown:
       'The request for this page named no host. The URL is your public address, followed by the path below.',
     refused: (count: string, age: string) =>
-      `${count} refused in the last 24 hours, the last one ${age}. The table on this page says why.`,
+      `${count} refused in the last 24 hours, the last one ${age}. The reasons are below.`,
     unknownName: (count: string, age: string) =>
-      `${count} deliveries went to a name that no source has, the last one ${age}. Compare the URL at the sender with the paths here.`,
+      `${count === '1' ? '1 delivery' : `${count} deliveries`} went to a name that no source has, the last one ${age}. Compare the URL at the sender with the paths here.`,
     inbox:
       'Nothing can be written to the inbox. Check the room on the disk and the rights on the data folder; the log has the error.',
     database:
