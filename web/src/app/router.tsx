@@ -5,6 +5,7 @@ import {
   lazyRouteComponent,
   Outlet,
 } from '@tanstack/react-router';
+import ConversationsView from '../features/conversations';
 import { parseConversationSearch, parseMessageSearch } from '../features/conversations/search';
 import { parseDeliveriesSearch } from '../features/deliveries/search';
 import { parseOverviewSearch } from '../features/overview/search';
@@ -21,7 +22,8 @@ function withTexts<Module>(load: () => Promise<Module>): () => Promise<Module> {
   return async () => (await Promise.all([load(), loadFeatureTexts()]))[0];
 }
 
-// Every route of the page, on one screen. Each feature is loaded when it is first visited.
+// Every route of the page, on one screen. The list of conversations is the first view; every other
+// feature is loaded when it is first visited.
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 
 const signIn = createRoute({
@@ -43,7 +45,7 @@ const conversations = createRoute({
   getParentRoute: () => shell,
   path: '/conversations',
   validateSearch: parseConversationSearch,
-  component: lazyRouteComponent(() => import('../features/conversations')),
+  component: ConversationsView,
 });
 const conversation = createRoute({
   getParentRoute: () => conversations,

@@ -40,14 +40,22 @@ interface Input {
   dateOf: (instant: string) => string;
 }
 
+/** Of `2026-11-30T12:00:01Z`, as far as the minute. */
+const MINUTE_LENGTH = 16;
+
 /** Returns the rows for messages: days, visits and pauses between them, turns marked. */
 export function buildRows({ messages, visits, fromStart, dateOf }: Input): Row[] {
   const rows: Row[] = [];
   const starts = visitStarts(messages, visits, fromStart);
   let previous: Message | null = null;
   let previousDate = '';
+  let previousMinute = '';
+  let date = '';
   for (const [index, message] of messages.entries()) {
-    const date = dateOf(message.timestamp);
+    // No date changes within a minute, and asking for each would take most of the time here.
+    const minute = message.timestamp.slice(0, MINUTE_LENGTH);
+    if (minute !== previousMinute) date = dateOf(message.timestamp);
+    previousMinute = minute;
     const newDay = date !== previousDate && (previous !== null || fromStart);
     if (newDay) rows.push({ kind: 'day', key: `day:${message.id}`, at: message.timestamp });
     const visit = starts.get(message.id);

@@ -1,1 +1,0 @@
-import{_ as e,l as t,m as n}from"./texts-C2hxAYVp.js";var r=e(n(),1),i={facts:`_facts_1a4g7_1`},a=t();function o({facts:e}){return(0,a.jsx)(`dl`,{className:i.facts,children:e.filter(({value:e})=>e!=null).map(({name:e,value:t})=>(0,a.jsxs)(r.Fragment,{children:[(0,a.jsx)(`dt`,{children:e}),(0,a.jsx)(`dd`,{children:t})]},e))})}export{o as t};

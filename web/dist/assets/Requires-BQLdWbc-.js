@@ -1,1 +1,0 @@
-import{a as e,p as t}from"./index-ByqMnMD4.js";import{l as n,s as r}from"./texts-C2hxAYVp.js";var i=n();function a({scope:n,children:a}){let{can:o}=e(),{states:s}=r();return o(n)?a:(0,i.jsx)(t,{heading:s.noRights,text:s.noRightsHelp(n),level:1})}export{a as t};

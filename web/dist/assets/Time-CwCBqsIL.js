@@ -1,1 +1,0 @@
-import{b as e}from"./index-ByqMnMD4.js";import{l as t}from"./texts-C2hxAYVp.js";var n=t();function r({value:t,shape:r=`short`}){let i=e(),a={short:i.shortDateTime,clock:i.clockTime,full:i.dateTime,relative:e=>i.relativeTime(e)}[r](t);return(0,n.jsx)(`time`,{dateTime:t,title:i.exactTime(t),children:a})}export{r as t};

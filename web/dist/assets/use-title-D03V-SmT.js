@@ -1,1 +1,0 @@
-import{_ as e,m as t,s as n}from"./texts-C2hxAYVp.js";var r=e(t(),1);function i(...e){let{common:t}=n(),i=[...e,t.product].join(` – `);(0,r.useEffect)(()=>{document.title=i},[i])}export{i as t};
