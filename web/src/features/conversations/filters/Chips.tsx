@@ -12,7 +12,15 @@ interface Chip {
 }
 
 /** Filters that a search for a text knows, too. */
-const IN_SEARCH: readonly string[] = ['agent', 'source'];
+const IN_SEARCH: readonly string[] = [
+  'agent',
+  'source',
+  'room',
+  'status',
+  'opened',
+  'flag',
+  'silent',
+];
 
 /** The filters that are set, each with a button that takes it away. */
 export function Chips({ search, onChange }: FilterProps) {

@@ -39,6 +39,7 @@ export function VirtualList<Item>(props: Props<Item>) {
       return item === undefined ? index : keyOf(item);
     },
     overscan: 6,
+    useFlushSync: false,
   });
   const rows = virtualizer.getVirtualItems();
   const last = rows.at(-1)?.index ?? 0;
