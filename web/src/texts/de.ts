@@ -120,7 +120,7 @@ export const de: Texts = {
     noneMatchHelp: 'Nehmen Sie einen Filter weg, oder wählen Sie eine längere Zeit.',
     noHits: 'Nichts gefunden',
     noHitsHelp:
-      'Prüfen Sie die Schreibweise, oder suchen Sie nach weniger Wörtern. Auch Agent, Quelle und Zeit gelten.',
+      'Prüfen Sie die Schreibweise, oder suchen Sie nach weniger Wörtern. Auch die Filter gelten.',
     clearFilters: 'Alle Filter entfernen',
     endOfList: 'Keine weiteren Gespräche',
     endOfHits: 'Keine weiteren Treffer',

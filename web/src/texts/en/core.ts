@@ -106,7 +106,7 @@ export const core = {
     noneMatch: 'No conversation matches',
     noneMatchHelp: 'Take a filter away, or choose a longer time.',
     noHits: 'Nothing found',
-    noHitsHelp: 'Check the spelling, or search for fewer words. Agent, source and time apply, too.',
+    noHitsHelp: 'Check the spelling, or search for fewer words. The filters apply, too.',
     clearFilters: 'Clear all filters',
     endOfList: 'No more conversations',
     endOfHits: 'No more matches',

@@ -52,7 +52,10 @@ test('each filter has a chip that takes it alone away', () => {
 test('a search says which filters it leaves out', () => {
   render(
     <TestProviders>
-      <Chips search={{ q: 'hello', agent: ['a'], single: true, min: 3 }} onChange={vi.fn()} />
+      <Chips
+        search={{ q: 'hello', agent: ['a'], silent: true, single: true, min: 3 }}
+        onChange={vi.fn()}
+      />
     </TestProviders>,
   );
   screen.getByText('A search leaves these filters out: One user turn, ≥ 3 messages');
