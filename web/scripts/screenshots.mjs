@@ -4,8 +4,9 @@
 //     VERBATIM_API_KEY=… npm run screenshots [view]...
 //
 // SIZES=320,2560 adds widths that are looked at and not committed; OUT is another folder.
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { get, launch, signedIn } from './browser.mjs';
+import { withPalette } from './png.mjs';
 
 const OUT = process.env.OUT ?? '../docs/screenshots';
 /** A page that has not changed for so long is complete. */
@@ -71,8 +72,9 @@ for (const { name: kind, ...options } of KINDS) {
     if (view.press !== undefined) await page.getByTitle(view.press, { exact: true }).click();
     await settled(page);
     const path = `${OUT}/${view.name}-${kind}.png`;
-    await page.screenshot({ path });
-    console.log(`${String((await stat(path)).size).padStart(8)} B  ${path}`);
+    const picture = withPalette(await page.screenshot());
+    await writeFile(path, picture);
+    console.log(`${String(picture.length).padStart(8)} B  ${path}`);
   }
   await context.close();
 }
