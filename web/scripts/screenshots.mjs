@@ -28,8 +28,13 @@ const KINDS = [
 
 /** Returns the views: an address each, and what is done there. */
 async function viewsOf(context) {
-  const sessions = await get(context, '/v1/sessions?limit=50&min_messages=8');
-  const session = sessions.data.find((one) => one.message_count < 40) ?? sessions.data[0];
+  const sessions = await get(
+    context,
+    '/v1/sessions?limit=200&min_messages=8&max_messages=40&include=first_user_message',
+  );
+  const isLatin = ({ first_user_message: first }) =>
+    /^[\x20-\x7e]{20,}$/.test(first?.message ?? '');
+  const session = sessions.data.find(isLatin) ?? sessions.data[0];
   const stored = await get(context, '/v1/deliveries?limit=1&outcome=stored&event_type=chat.push');
   const quarantined = await get(context, '/v1/deliveries?limit=1&outcome=quarantined');
   const delivery = quarantined.data[0] ?? stored.data[0];
@@ -46,7 +51,9 @@ async function viewsOf(context) {
     { name: 'keys', path: '/keys' },
     { name: 'retention', path: `/retention?kind=agent&id=${session.agent_id}` },
     { name: 'print', path: `/conversations/${session.id}/print` },
+    { name: 'wall', path: '/wall' },
     { name: 'gallery', path: '/gallery' },
+    { name: 'sign-in', path: '/sign-in', signedOut: true },
   ];
 }
 
@@ -67,6 +74,7 @@ for (const { name: kind, ...options } of KINDS) {
   });
   for (const view of await viewsOf(context)) {
     if (wanted.length > 0 && !wanted.includes(view.name)) continue;
+    if (view.signedOut) await context.clearCookies();
     await page.goto(view.path);
     await page.getByRole('heading').first().waitFor();
     if (view.press !== undefined) await page.getByTitle(view.press, { exact: true }).click();
