@@ -123,6 +123,12 @@ export function saveView({ name, query }: SavedView): Promise<unknown> {
   return requestJson(viewPath(name), { method: 'PUT', body: { place: PLACE, query } });
 }
 
+/** Saves a view under another name, then deletes the one that it had. */
+export async function renameView(view: SavedView, to: string): Promise<void> {
+  await saveView({ ...view, name: to });
+  await deleteView(view.name);
+}
+
 export function deleteView(name: string): Promise<unknown> {
   return requestJson(viewPath(name), { method: 'DELETE' });
 }
