@@ -25,7 +25,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::alerts::Rule;
 use crate::api::health::Health;
-use crate::api::{self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads};
+use crate::api::{
+    self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SetupState, SharedReads,
+};
 use crate::clock::Clock;
 use crate::config::{Ack, AlertSettings, Settings, SourceSettings};
 use crate::domain::{DeliveryId, SourceName};
@@ -36,6 +38,7 @@ use crate::gate::{Cors, Gate, Proxies};
 use crate::inbox::{Backlog, Inbox};
 use crate::jobs::agent_journal;
 use crate::jobs::alerts::{self, Alerts, OwnState};
+use crate::jobs::bulk_retry::BulkRetry;
 use crate::jobs::facts::FactsFollower;
 use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
@@ -49,6 +52,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
+use crate::webhook::front_door::FrontDoor;
 use crate::webhook::handler::Webhook;
 use connections::Connections;
 use http::{Http, Parts};
@@ -163,10 +167,13 @@ impl Server {
         let store = Store::new(pool).with_roles(roles.clone());
         let job_store = Store::new(job_pool).with_roles(roles.clone());
         life.spawn("journal by agent", follow(job_store.clone(), schema.clone(), life.clone()));
+        let bulk_retry = BulkRetry::new(job_store.clone(), clock.clone());
+        life.spawn("bulk retry", retry_for_jobs(bulk_retry, schema.clone(), life.clone()));
         let alerts = start_alerts(&settings, &job_store, &clock, &health, &life)?;
         let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let render = api::event_text(settings.silence, clock.clone(), cursors.clone());
+        let (silence, words) = (settings.silence, roles.clone());
+        let render = api::event_text(words, silence, clock.clone(), cursors.clone());
         let held = HeldAnswers::default();
         let state = ApiState {
             gate,
@@ -184,7 +191,8 @@ impl Server {
             life: life.clone(),
         };
         let connections = Connections::new(settings.max_connections);
-        let parts = Parts { webhook, health, api: state };
+        let setup = setup(&settings, address, &state.clock)?;
+        let parts = Parts { webhook, health, api: state, setup };
         let http = Http::open(listener, tls, connections, parts, &life)?;
         Ok(Self { address, backlog, database, schema, http, inbox, store, workers, give_up, life })
     }
@@ -294,6 +302,23 @@ async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
         () = life.stopping() => {}
         () = schema.cancelled() => agent_journal::run(store, life.clone()).await,
     }
+}
+
+/// Begins once there is a schema to read from.
+async fn retry_for_jobs(retry: BulkRetry, schema: CancellationToken, life: Lifecycle) {
+    tokio::select! {
+        biased;
+        () = life.stopping() => {}
+        () = schema.cancelled() => retry.run(life.clone()).await,
+    }
+}
+
+fn setup(settings: &Settings, address: SocketAddr, clock: &Clock) -> anyhow::Result<SetupState> {
+    Ok(SetupState {
+        front_door: FrontDoor::new(&settings.sources, address, settings.tls.is_some())?,
+        data_dir: settings.database.data_dir.clone(),
+        started_at: clock.now(),
+    })
 }
 
 /// Keeps facts for figures, once there is a schema to read from.

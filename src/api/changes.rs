@@ -17,6 +17,7 @@ use super::session::Session;
 use super::sessions::visible;
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
+use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::problem::{Code, Problem};
 use crate::store::Position;
@@ -91,11 +92,17 @@ struct ErasedSession<'a> {
 
 impl<'a> Row<'a> {
     /// What a change means at `now`.
-    pub(super) fn new(change: &'a Change, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(
+        change: &'a Change,
+        roles: &Roles,
+        silence: SilenceLimits,
+        now: DateTime<Utc>,
+    ) -> Self {
         match change {
             Change::Session(row) => Self::Session(Box::new(Session::new(row, silence, now))),
             Change::Message(session, row) => {
-                Self::Message(Message::new(row, &session.session_id, &session.agent_id))
+                let message = Message::new(row, &session.session_id, &session.agent_id, roles);
+                Self::Message(message.of_session(session.id))
             }
             Change::Erasure(erasure) => Self::Erasure(Erased::from(erasure)),
         }
@@ -174,7 +181,7 @@ pub(super) async fn list(
     let Changes { items, reached, more } = changes.ok_or_else(unknown_position)?;
     let now = state.clock.now();
     let data = items.iter().map(|(position, change)| {
-        let row = Row::new(change, state.silence, now);
+        let row = Row::new(change, state.store.roles(), state.silence, now);
         let seq = (!filter.bound).then_some(position.key.seq);
         Item { kind: row.kind(), seq, row }
     });

@@ -36,6 +36,7 @@ const DELIVERIES: Listing = Listing {
         "event_type",
         "agent_id",
         "session_id",
+        "reason",
         "received_after",
         "received_before",
         "tz",
@@ -86,6 +87,12 @@ struct WholeDelivery<'a> {
     body_base64: String,
     /// The same as text; `null` where they are no UTF-8.
     body: Option<&'a str>,
+    /// Our id of the conversation that it belongs to; `null` where that is gone.
+    #[schema(example = "01999a2c-3f0b-5d51-9c55-3a1c8e0f2b64")]
+    session: Option<Uuid>,
+    /// Id of the message that it became, or that it repeats; `null` where it is none, or is gone.
+    #[schema(example = "f6262f12-ebfc-8b5f-a08f-6549489bb92a")]
+    message_id: Option<Uuid>,
 }
 
 impl<'a> Delivery<'a> {
@@ -110,12 +117,14 @@ impl<'a> Delivery<'a> {
 }
 
 impl<'a> WholeDelivery<'a> {
-    fn new(row: &'a DeliveryRow) -> Self {
+    fn new(row: &'a DeliveryRow, message_id: Option<Uuid>) -> Self {
         let body = row.body.as_deref().unwrap_or_default();
         Self {
             about: Delivery::new(row),
             body_base64: STANDARD.encode(body),
             body: str::from_utf8(body).ok(),
+            session: row.session.filter(|_| row.session_id.is_some()),
+            message_id,
         }
     }
 }
@@ -123,12 +132,13 @@ impl<'a> WholeDelivery<'a> {
 /// Deliveries, the latest first.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "Deliveries",
     params(Paging, InZone,
-        ("outcome" = Vec<String>, Query, description = "What became of it; may repeat."),
+        ("outcome" = Vec<String>, Query, description = "What became of it; may repeat, or have commas between."),
         ("source" = Option<String>, Query, description = "Let in by this source."),
         ("event_type" = Option<String>, Query, description = "The sender's name for the event."),
         ("agent_id" = Vec<String>, Query, description = "Naming one of these agents; may repeat."),
         ("session_id" = Option<String>, Query, description = "Of this conversation, by the sender's \
             id or ours; by ours alone where the conversation itself is gone for its age."),
+        ("reason" = Option<String>, Query, description = "In quarantine, with this text in the reason."),
         ("received_after" = Option<Time>, Query, description = "Arrived later than this."),
         ("received_before" = Option<Time>, Query, description = "Arrived earlier than this.")),
     responses((status = 200, description = "Deliveries, without their bytes.", body = Page<Delivery>)),
@@ -139,17 +149,7 @@ pub(super) async fn list(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = DELIVERIES.read(&req, &caller, &state).await?;
-    let text = |name| params.text(name).map(str::to_owned);
-    let filter = DeliveryFilter {
-        agents: visible(&caller, params.texts("agent_id")),
-        session_id: text("session_id"),
-        until_full: caller.agents().is_some(),
-        outcomes: params.choices("outcome", &Outcome::ALL.map(|each| (each.as_str(), each)))?,
-        source: text("source"),
-        event_type: text("event_type"),
-        received_after: params.time("received_after")?,
-        received_before: params.time("received_before")?,
-    };
+    let filter = filter(&params, &caller)?;
     let DeliveryPage { mut rows, reached } =
         state.store.list_deliveries(&filter, &list.page()).await?;
     let next = match reached {
@@ -157,6 +157,26 @@ pub(super) async fn list(
         None => list.cut(&mut rows, |row| Position { at: row.received_at, key: row.id }),
     };
     Ok(list::answer(req.uri(), rows.iter().map(Delivery::new).collect(), next)?.into())
+}
+
+/// Which deliveries are asked for.
+pub(super) fn filter(params: &Params, caller: &Caller) -> Result<DeliveryFilter, Problem> {
+    let text = |name| params.text(name).map(str::to_owned);
+    let outcomes = params.choices("outcome", &Outcome::ALL.map(|each| (each.as_str(), each)))?;
+    let reason = text("reason");
+    // Nothing else has a reason.
+    let quarantined = reason.is_some().then(|| vec![Outcome::Quarantined]);
+    Ok(DeliveryFilter {
+        agents: visible(caller, params.texts("agent_id")),
+        session_id: text("session_id"),
+        until_full: caller.agents().is_some(),
+        outcomes: outcomes.or(quarantined),
+        source: text("source"),
+        event_type: text("event_type"),
+        reason,
+        received_after: params.time("received_after")?,
+        received_before: params.time("received_before")?,
+    })
 }
 
 /// One delivery with its bytes.
@@ -169,7 +189,8 @@ pub(super) async fn show(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let row = find(&req, &caller, &state).await?;
-    Ok(Answer::of(&WholeDelivery::new(&row))?.tagged(&req))
+    let message_id = state.store.message_of(&row).await?;
+    Ok(Answer::of(&WholeDelivery::new(&row, message_id))?.tagged(&req))
 }
 
 /// Takes a delivery out of quarantine, where it can be stored by now.

@@ -16,7 +16,7 @@ use crate::store::{Order, PageRequest, Position};
 /// What every list can be asked.
 pub(super) const LIST_PARAMS: [&str; 3] = ["limit", "cursor", "order"];
 /// What may change from page to page: it is no filter.
-const CHANGEABLE: [&str; 4] = ["limit", "cursor", "order", "include"];
+const CHANGEABLE: [&str; 5] = ["limit", "cursor", "order", "include", "around"];
 
 /// Rows on a page where nothing is said.
 const DEFAULT_LIMIT: u32 = 50;
@@ -135,6 +135,23 @@ impl<K: Key + Clone> ListRequest<K> {
 }
 
 impl<K: Key> ListRequest<K> {
+    /// Which way the list runs.
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Returns the cursor of the same list in the other order, from behind a position on.
+    pub(super) fn seal_back(
+        &self,
+        path: &str,
+        params: &Params,
+        caller: &Caller,
+        position: &Position<K>,
+    ) -> String {
+        let back = fingerprint(path, params, self.order.reversed()).seen_by(caller.agents());
+        self.sealer.seal(&back, position)
+    }
+
     /// Most rows that are shown.
     pub(super) fn limit(&self) -> usize {
         self.limit as usize

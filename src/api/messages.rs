@@ -9,21 +9,26 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::list::{self, ListRequest, Listing, Page};
+use super::list::{self, ListRequest, Listing};
 use super::openapi::{InZone, Paging, Selectors, Time};
-use super::params::{Params, path_id};
+use super::params::{Params, invalid, path_id};
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller, visits};
-use crate::problem::Problem;
+use crate::domain::Roles;
+use crate::domain::roles::Side;
+use crate::problem::{Code, Problem};
+use crate::store::around::Around;
 use crate::store::keys::Scope;
 use crate::store::messages::{MessageFilter, MessageRow};
+use crate::store::sessions::SessionRow;
 use crate::store::{MessagePlace, Order, Rows};
 
 const MESSAGES: Listing = Listing {
     scope: Scope::Read,
     params: &[
-        "limit", "cursor", "order", "role", "after", "before", "tz", "visit", "agent_id", "source",
+        "limit", "cursor", "order", "role", "after", "before", "tz", "visit", "around", "agent_id",
+        "source",
     ],
     repeatable: &[],
     order: Order::Asc,
@@ -38,8 +43,15 @@ pub(super) struct Message<'a> {
     session_id: &'a str,
     /// Whose conversation.
     agent_id: &'a str,
+    /// Our id of the session, in `/v1/changes` and the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "01999a2c-3f0b-5d51-9c55-3a1c8e0f2b64")]
+    session: Option<Uuid>,
     /// Who: `user`, `assistant`, or what the sender calls it.
     role: &'a str,
+    /// The side that speaks, where `role` is another word than `user` and `assistant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<Side>,
     /// What.
     message: &'a str,
     /// When; it orders the conversation. Messages of one time come as they were sent, then as they
@@ -59,12 +71,19 @@ pub(super) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// What a row of this session means.
-    pub(super) fn new(row: &'a MessageRow, session_id: &'a str, agent_id: &'a str) -> Self {
+    pub(super) fn new(
+        row: &'a MessageRow,
+        session_id: &'a str,
+        agent_id: &'a str,
+        roles: &Roles,
+    ) -> Self {
         Self {
             id: row.id,
             session_id,
             agent_id,
+            session: None,
             role: &row.role,
+            side: roles.unnamed_side_of(&row.role),
             message: &row.message,
             timestamp: Timestamp(row.occurred_at),
             sent_at: row.sent_at.map(Timestamp),
@@ -73,6 +92,30 @@ impl<'a> Message<'a> {
             undated: row.undated,
         }
     }
+
+    /// Adds our id of its session.
+    pub(super) fn of_session(self, session: Uuid) -> Self {
+        Self { session: Some(session), ..self }
+    }
+}
+
+/// A part of a conversation.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessagePage<'a> {
+    /// The messages, in the list's order.
+    data: Vec<Message<'a>>,
+    /// What to ask for the next part with; `null` at the end.
+    next_cursor: Option<String>,
+    /// There is a next part now.
+    has_more: bool,
+    /// Of a page that `around` asks for: the cursor of what comes before it. Send it with the other
+    /// `order`, and the rows come the other way round. `null` at the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    previous_cursor: Option<Option<String>>,
+    /// Of a page that `around` asks for: messages come before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_previous: Option<bool>,
 }
 
 /// The conversation in order.
@@ -82,8 +125,10 @@ impl<'a> Message<'a> {
             `assistant` is every word for the assistant."),
         ("after" = Option<Time>, Query, description = "Later than this."),
         ("before" = Option<Time>, Query, description = "Earlier than this."),
-        ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone.")),
-    responses((status = 200, description = "Messages.", body = Page<Message>)),
+        ("visit" = Option<i64>, Query, minimum = 1, maximum = 1_000_000, description = "Of this visit alone."),
+        ("around" = Option<Uuid>, Query, description = "The page around the message with this id, which has \
+            half of its messages before that one. With `cursor` it has no effect.")),
+    responses((status = 200, description = "Messages.", body = MessagePage)),
     security(("key" = ["read"])))]
 pub(super) async fn list(
     req: HttpRequest,
@@ -99,9 +144,19 @@ pub(super) async fn list(
         within: None,
     };
     let visit = visits::wanted(&params)?;
+    let around = around(&params)?.filter(|_| list.is_first());
     let (uri, session_id, reads) = (req.uri().clone(), path_id(&req)?, state.reads.clone());
-    let caller_too = caller.clone();
-    let asked = Asked { uri, session_id, params, list, filter, visit, caller: caller_too, state };
+    let asked = Asked {
+        uri,
+        session_id,
+        params,
+        list,
+        filter,
+        visit,
+        around,
+        caller: caller.clone(),
+        state,
+    };
     let asked = Arc::new(asked);
     Ok(reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
 }
@@ -114,19 +169,79 @@ struct Asked {
     list: ListRequest<MessagePlace>,
     filter: MessageFilter,
     visit: Option<i64>,
+    around: Option<Uuid>,
     caller: Caller,
     state: web::Data<ApiState>,
 }
 
+fn around(params: &Params) -> Result<Option<Uuid>, Problem> {
+    let wrong = |_| invalid("around", "is the id of a message, a UUID");
+    params.text("around").map(Uuid::try_parse).transpose().map_err(wrong)
+}
+
 async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
-    let Asked { uri, session_id, params, list, filter, visit, caller, state } = &*asked;
+    let Asked { session_id, params, filter, visit, around, caller, state, .. } = &*asked;
     let key = session_key(session_id, params, caller);
     let session = only(state.store.find_session(key).await?)?;
     let within = visits::times(*visit, &session, state).await?;
     let filter = MessageFilter { within, ..filter.clone() };
+    match around {
+        Some(id) => read_around(&asked, &session, &filter, *id).await,
+        None => read_page(&asked, &session, &filter).await,
+    }
+}
+
+async fn read_page(
+    asked: &Asked,
+    session: &SessionRow,
+    filter: &MessageFilter,
+) -> Result<Answer, Problem> {
+    let Asked { uri, list, state, .. } = asked;
     let page = list.page();
-    let Rows { mut rows, more } = state.store.read_messages(&session, &filter, &page).await?;
-    let next = list.cut_short(&mut rows, more, MessageRow::position);
-    let show = |row| Message::new(row, &session.session_id, &session.agent_id);
-    list::answer(uri, rows.iter().map(show).collect(), next)
+    let Rows { mut rows, more } = state.store.read_messages(session, filter, &page).await?;
+    let next_cursor = list.cut_short(&mut rows, more, MessageRow::position);
+    let page = MessagePage {
+        data: shown(&rows, session, state),
+        has_more: next_cursor.is_some(),
+        next_cursor: next_cursor.clone(),
+        previous_cursor: None,
+        has_previous: None,
+    };
+    list::linked_answer(uri, &page, next_cursor.as_deref())
+}
+
+async fn read_around(
+    asked: &Asked,
+    session: &SessionRow,
+    filter: &MessageFilter,
+    id: Uuid,
+) -> Result<Answer, Problem> {
+    let Asked { uri, params, list, caller, state, .. } = asked;
+    let limit = u32::try_from(list.limit()).unwrap_or(u32::MAX);
+    let found = state.store.read_messages_around(session, filter, id, list.order(), limit).await?;
+    let Around { position, rows, more_before, more_after } = found.ok_or_else(|| {
+        let detail = "`around` names no message of this session.";
+        Problem::new(Code::NotFound, detail)
+    })?;
+    let end = |row: Option<&MessageRow>| row.map_or(position.clone(), MessageRow::position);
+    let next = more_after.then(|| list.seal(&end(rows.last())));
+    let back = |position| list.seal_back(uri.path(), params, caller, &position);
+    let page = MessagePage {
+        data: shown(&rows, session, state),
+        next_cursor: next.clone(),
+        has_more: more_after,
+        previous_cursor: Some(more_before.then(|| back(end(rows.first())))),
+        has_previous: Some(more_before),
+    };
+    list::linked_answer(uri, &page, next.as_deref())
+}
+
+fn shown<'a>(
+    rows: &'a [MessageRow],
+    session: &'a SessionRow,
+    state: &ApiState,
+) -> Vec<Message<'a>> {
+    let (session_id, agent_id, roles) =
+        (&session.session_id, &session.agent_id, state.store.roles());
+    rows.iter().map(|row| Message::new(row, session_id, agent_id, roles)).collect()
 }

@@ -150,14 +150,17 @@ impl Params {
         words.map(|word| chosen(name, word, choices)).collect()
     }
 
-    /// Some words of a parameter that may repeat, and what they stand for.
+    /// Some words of a parameter that may repeat or have commas between its words, and what they
+    /// stand for.
     pub(super) fn choices<T: Copy>(
         &self,
         name: &str,
         choices: &[(&str, T)],
     ) -> Result<Option<Vec<T>>, Problem> {
-        let meanings =
-            |texts: Vec<String>| texts.iter().map(|text| chosen(name, text, choices)).collect();
+        let meanings = |texts: Vec<String>| {
+            let words = texts.iter().flat_map(|text| text.split(','));
+            words.map(|word| chosen(name, word, choices)).collect()
+        };
         self.texts(name).map(meanings).transpose()
     }
 }

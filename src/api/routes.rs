@@ -10,7 +10,8 @@ use actix_web::{
 use super::held::hold_large_answer;
 use super::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
-    holds, keys, messages, metrics, openapi, search, sessions, stream, transcript, visits,
+    holds, jobs, keys, messages, metrics, openapi, saved_views, search, sessions, setup, stream,
+    transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -41,13 +42,20 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/erasures").get(erase::list))
         .service(at("/v1/erasures/{id}").get(erase::show))
         .service(at("/v1/deliveries").get(deliveries::list))
+        .service(at("/v1/deliveries/retry").post(jobs::retry_all))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
         .service(at("/v1/deliveries/{id}/retry").post(deliveries::retry_one))
+        .service(at("/v1/jobs").get(jobs::list))
+        .service(at("/v1/jobs/{id}").get(jobs::show).delete(jobs::cancel))
+        .service(at("/v1/setup").get(setup::show))
+        .service(at("/v1/setup/test").post(setup::test))
         .service(at("/v1/holds").get(holds::list))
         .service(at("/v1/agents/{agent_id}/hold").put(holds::agent).delete(holds::release_agent))
         .service(
             at("/v1/sessions/{session_id}/hold").put(holds::session).delete(holds::release_session),
         )
+        .service(at("/v1/views").get(saved_views::list))
+        .service(at("/v1/views/{name}").put(saved_views::save).delete(saved_views::delete))
         .service(at("/v1/keys").get(keys::list).post(keys::create))
         .service(at("/v1/keys/{id}").delete(keys::revoke))
         .service(

@@ -16,6 +16,7 @@ use super::params::{Params, invalid};
 use super::session::Session;
 use super::sessions::visible;
 use super::{ApiState, Caller};
+use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::problem::Problem;
 use crate::search::{Forgiven, Highlights, Piece, Query, highlight};
@@ -130,11 +131,18 @@ pub(super) struct SearchMatch<'a> {
 }
 
 impl<'a> SearchMatch<'a> {
-    fn new(hit: &'a SearchHit, query: &Query, silence: SilenceLimits, now: DateTime<Utc>) -> Self {
-        let Highlights { pieces, excerpt } = highlight(&hit.message.message, query);
+    fn new(
+        hit: &'a SearchHit,
+        query: &Query,
+        roles: &Roles,
+        silence: SilenceLimits,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let SearchHit { session, message, .. } = hit;
+        let Highlights { pieces, excerpt } = highlight(&message.message, query);
         Self {
-            message: Message::new(&hit.message, &hit.session.session_id, &hit.session.agent_id),
-            session: Session::new(&hit.session, silence, now),
+            message: Message::new(message, &session.session_id, &session.agent_id, roles),
+            session: Session::new(session, silence, now),
             highlights: pieces,
             excerpt,
             score: hit.score,
@@ -185,9 +193,9 @@ pub(super) async fn list(
     let request = SearchRequest { filter: &filter, now, after, limit: list.limit() };
     let found = state.store.search(&query, request).await?;
     let next = found.next.map(|place| list.seal(&Position { at: place.at, key: Place(place) }));
-    let (uri, silence) = (req.uri().clone(), state.silence);
+    let (uri, silence, roles) = (req.uri().clone(), state.silence, state.store.roles().clone());
     // Megabytes of text at the most, which other requests need not wait for.
-    let answer = web::block(move || answer(&uri, &found, next, silence, now));
+    let answer = web::block(move || answer(&uri, &found, next, &roles, silence, now));
     Ok(answer.await.map_err(Problem::internal)??.into())
 }
 
@@ -195,10 +203,11 @@ fn answer(
     uri: &Uri,
     found: &SearchPage,
     next_cursor: Option<String>,
+    roles: &Roles,
     silence: SilenceLimits,
     now: DateTime<Utc>,
 ) -> Result<Answer, Problem> {
-    let show = |hit| SearchMatch::new(hit, &found.query, silence, now);
+    let show = |hit| SearchMatch::new(hit, &found.query, roles, silence, now);
     let next = next_cursor.clone();
     let body = Matches {
         data: found.hits.iter().map(show).collect(),

@@ -12,10 +12,11 @@ use super::continuation::Continuation;
 use super::messages::Message;
 use super::params::Params;
 use super::timestamp::Timestamp;
+use crate::domain::Roles;
 use crate::domain::session::{SilenceLimits, Status};
 use crate::problem::{Code, Problem};
 use crate::store::messages::MessageRow;
-use crate::store::sessions::{Candidate, Found, SessionKey, SessionRow};
+use crate::store::sessions::{Candidate, FirstMessage, Found, SessionKey, SessionRow};
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,6 +56,15 @@ pub(super) struct Session<'a> {
     /// Its first messages, where the list was asked to include them.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Message<'a>>>,
+    /// The first message of its user, where the list was asked to include it; `null` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FirstUserMessage>)]
+    first_user_message: Option<Option<FirstUserMessage<'a>>>,
+    /// Names of its completeness flags, where the list was asked to include them; `null` for a moment
+    /// after its first event. `include=completeness` of one session has the reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["no_join"]))]
+    flags: Option<Option<&'a [&'static str]>>,
     /// What it seems to go on from, where one session is asked for that began without a join.
     #[serde(skip_serializing_if = "Option::is_none")]
     continues: Option<Continuation>,
@@ -103,6 +113,8 @@ impl<'a> Session<'a> {
             user_message_count: row.user_message_count,
             assistant_message_count: row.assistant_message_count,
             messages: None,
+            first_user_message: None,
+            flags: None,
             continues: None,
             continued_by: None,
             completeness: None,
@@ -115,11 +127,54 @@ impl<'a> Session<'a> {
         Self { continues, continued_by, completeness, ..self }
     }
 
+    /// The same with the first message of its user and its flags, where the list is asked for them.
+    pub(super) fn with_extras(
+        self,
+        first: Option<Option<&'a FirstMessage>>,
+        flags: Option<Option<&'a Vec<&'static str>>>,
+    ) -> Self {
+        Self {
+            first_user_message: first.map(|first| first.map(FirstUserMessage::from)),
+            flags: flags.map(|flags| flags.map(Vec::as_slice)),
+            ..self
+        }
+    }
+
     /// The same with its first messages.
-    pub(super) fn with_messages(mut self, row: &'a SessionRow, messages: &'a [MessageRow]) -> Self {
-        let show = |message| Message::new(message, &row.session_id, &row.agent_id);
+    pub(super) fn with_messages(
+        mut self,
+        row: &'a SessionRow,
+        messages: &'a [MessageRow],
+        roles: &Roles,
+    ) -> Self {
+        let show = |message| Message::new(message, &row.session_id, &row.agent_id, roles);
         self.messages = Some(messages.iter().map(show).collect());
         self
+    }
+}
+
+/// The beginning of what a session's user said first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FirstUserMessage<'a> {
+    /// The message's id.
+    id: Uuid,
+    /// Its first 200 characters.
+    message: &'a str,
+    /// Its time.
+    timestamp: Timestamp,
+    /// Some of the text could not be stored, and shows U+FFFD in its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    altered: bool,
+}
+
+impl<'a> From<&'a FirstMessage> for FirstUserMessage<'a> {
+    fn from(first: &'a FirstMessage) -> Self {
+        Self {
+            id: first.id,
+            message: &first.text,
+            timestamp: Timestamp(first.occurred_at),
+            altered: first.altered,
+        }
     }
 }
 

@@ -15,19 +15,21 @@ use super::session::{Background, Session, only, session_key};
 use super::{ApiState, Caller};
 use crate::domain::session::Status;
 use crate::problem::Problem;
+use crate::store::Order;
+use crate::store::figures::SessionCounts;
 use crate::store::keys::Scope;
-use crate::store::sessions::{SessionFilter, SessionRow};
-use crate::store::{Order, Position};
+use crate::store::sessions::{SessionFilter, SessionRow, Sort};
 
 /// Messages of each session that `include=messages` brings at the most.
 const INCLUDED_MESSAGES: u32 = 200;
 
 /// What the lists of sessions can be asked; `agent_id` stands last, since one of them has it in
 /// its path.
-const PARAMS: [&str; 15] = [
+const PARAMS: [&str; 23] = [
     "limit",
     "cursor",
     "order",
+    "sort",
     "source",
     "room_name",
     "status",
@@ -38,9 +40,36 @@ const PARAMS: [&str; 15] = [
     "active_before",
     "tz",
     "min_messages",
+    "max_messages",
+    "min_duration",
+    "max_duration",
+    "silent",
+    "engaged",
+    "single_turn",
+    "flag",
     "include",
     "agent_id",
 ];
+
+/// What each session of a list can be shown with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extra {
+    /// Its first messages.
+    Messages,
+    /// The first message of its user.
+    FirstUserMessage,
+    /// Its completeness flags.
+    Flags,
+}
+
+const EXTRAS: [(&str, Extra); 3] = [
+    ("messages", Extra::Messages),
+    ("first_user_message", Extra::FirstUserMessage),
+    ("flags", Extra::Flags),
+];
+
+/// Longest duration that can be asked for, in seconds: a hundred years.
+const LONGEST_SECONDS: i64 = 3_153_600_000;
 
 /// What one session is told with where it is asked for, since it has to be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +83,18 @@ enum Include {
 const BACKGROUND: [(&str, Include); 2] =
     [("completeness", Include::Completeness), ("continues", Include::Continues)];
 
-const SESSIONS: Listing =
-    Listing { scope: Scope::Read, params: &PARAMS, repeatable: &["agent_id"], order: Order::Desc };
+const SESSIONS: Listing = Listing {
+    scope: Scope::Read,
+    params: &PARAMS,
+    repeatable: &["agent_id", "flag"],
+    order: Order::Desc,
+};
 
 /// The same without the filter that is in the path.
 const SESSIONS_OF_AGENT: Listing =
-    Listing { params: PARAMS.split_at(PARAMS.len() - 1).0, repeatable: &[], ..SESSIONS };
+    Listing { params: PARAMS.split_at(PARAMS.len() - 1).0, repeatable: &["flag"], ..SESSIONS };
 
-/// All sessions, the latest active first.
+/// All sessions, the latest active first, or in the order that `sort` names.
 #[utoipa::path(get, path = "/v1/sessions", tag = "Conversations",
     params(Paging, SessionFilters,
         ("agent_id" = Vec<String>, Query, description = "Of these agents alone; may repeat.")),
@@ -74,11 +107,12 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = SESSIONS.read(&req, &caller, &state).await?;
     let filter = filter(&params, &state, visible(&caller, params.texts("agent_id")))?;
-    let rows = state.store.list_sessions(&filter, &list.page()).await?;
-    respond(&req, &params, &state, &list, rows).await
+    let sort = sort(&params)?;
+    let rows = state.store.list_sessions(&filter, sort, &list.page()).await?;
+    respond(&req, &params, &state, &list, sort, rows).await
 }
 
-/// An agent's sessions, the latest active first.
+/// An agent's sessions, the latest active first, or in the order that `sort` names.
 #[utoipa::path(get, path = "/v1/agents/{agent_id}/sessions", tag = "Conversations",
     params(Paging, SessionFilters),
     responses((status = 200, description = "The agent's sessions.", body = Page<Session>)),
@@ -94,12 +128,13 @@ pub(super) async fn list_of_agent(
         return Err(no_such_agent());
     }
     let filter = filter(&params, &state, Some(vec![agent_id.clone()]))?;
-    let rows = state.store.list_sessions(&filter, &list.page()).await?;
+    let sort = sort(&params)?;
+    let rows = state.store.list_sessions(&filter, sort, &list.page()).await?;
     if rows.is_empty() && list.is_first() {
         // An empty list is an answer about an agent that exists.
         state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
     }
-    respond(&req, &params, &state, &list, rows).await
+    respond(&req, &params, &state, &list, sort, rows).await
 }
 
 /// One session.
@@ -142,31 +177,57 @@ async fn read(
     Answer::of(&session.with_background(background))
 }
 
-/// Answers a page of sessions, with their messages where they are to be included.
+/// Answers a page of sessions, with what is to be included of each.
 async fn respond(
     req: &HttpRequest,
     params: &Params,
     state: &ApiState,
     list: &ListRequest<uuid::Uuid>,
+    sort: Sort,
     mut rows: Vec<SessionRow>,
 ) -> Result<HttpResponse, Problem> {
-    let position = |row: &SessionRow| Position { at: row.last_activity_at, key: row.id };
-    let next = list.cut(&mut rows, position);
-    let now = state.clock.now();
-    let show = |row| Session::new(row, state.silence, now);
-    if params.choice("include", &[("messages", ())])?.is_none() {
-        return Ok(list::answer(req.uri(), rows.iter().map(show).collect(), next)?.into());
-    }
-    let messages = state.store.beginnings(&rows, INCLUDED_MESSAGES).await?;
-    let next = if messages.len() < rows.len() {
-        rows.truncate(messages.len());
-        list.cut_short(&mut rows, true, position)
+    let position = |row: &SessionRow| sort.position(row);
+    let mut next = list.cut(&mut rows, position);
+    let extras = params.words("include", &EXTRAS)?;
+    let wants = |extra| extras.contains(&extra);
+    let messages = if wants(Extra::Messages) {
+        Some(state.store.beginnings(&rows, INCLUDED_MESSAGES).await?)
     } else {
-        next
+        None
     };
-    let sessions = rows.iter().zip(&messages);
-    let data = sessions.map(|(row, messages)| show(row).with_messages(row, messages)).collect();
-    Ok(list::answer(req.uri(), data, next)?.into())
+    if let Some(messages) = messages.as_ref().filter(|messages| messages.len() < rows.len()) {
+        rows.truncate(messages.len());
+        next = list.cut_short(&mut rows, true, position);
+    }
+    let first = if wants(Extra::FirstUserMessage) {
+        Some(state.store.first_user_messages(&rows).await?)
+    } else {
+        None
+    };
+    let flags =
+        if wants(Extra::Flags) { Some(state.store.completeness_flags(&rows).await?) } else { None };
+    let now = state.clock.now();
+    let data = rows.iter().enumerate().map(|(place, row)| {
+        let session = Session::new(row, state.silence, now);
+        let session = match messages.as_ref().and_then(|all| all.get(place)) {
+            Some(messages) => session.with_messages(row, messages, state.store.roles()),
+            None => session,
+        };
+        let first = first.as_ref().map(|all| all.get(&row.id));
+        session.with_extras(first, flags.as_ref().map(|all| all.get(&row.id)))
+    });
+    Ok(list::answer(req.uri(), data.collect(), next)?.into())
+}
+
+/// The order that is asked for.
+fn sort(params: &Params) -> Result<Sort, Problem> {
+    let sorts = [
+        ("activity", Sort::Activity),
+        ("started", Sort::Started),
+        ("duration", Sort::Duration),
+        ("messages", Sort::Messages),
+    ];
+    Ok(params.choice("sort", &sorts)?.unwrap_or_default())
 }
 
 /// Of the agents that are asked for, those that the caller may see.
@@ -184,7 +245,12 @@ pub(super) fn filter(
     agents: Option<Vec<String>>,
 ) -> Result<SessionFilter, Problem> {
     // Misspelt, it would be found only after the list was read.
-    params.choice("include", &[("messages", ())])?;
+    params.words("include", &EXTRAS)?;
+    let seconds = |name| {
+        let seconds = params.number(name, 0, LONGEST_SECONDS)?;
+        Ok::<_, Problem>(seconds.map(|seconds| seconds * 1_000_000))
+    };
+    let flags = params.choices("flag", &SessionCounts::FLAGS.map(|name| (name, name)))?;
     let now = state.clock.now();
     let text = |name| params.text(name).map(str::to_owned);
     Ok(SessionFilter {
@@ -204,5 +270,12 @@ pub(super) fn filter(
         active_after: params.time("active_after")?,
         active_before: params.time("active_before")?,
         min_messages: params.number("min_messages", 0, i64::MAX)?,
+        max_messages: params.number("max_messages", 0, i64::MAX)?,
+        min_duration_us: seconds("min_duration")?,
+        max_duration_us: seconds("max_duration")?,
+        silent: params.flag("silent")?,
+        engaged: params.flag("engaged")?,
+        single_turn: params.flag("single_turn")?,
+        flags: flags.map(|names| names.into_iter().map(str::to_owned).collect()),
     })
 }

@@ -21,6 +21,7 @@ use super::sessions::visible;
 use super::watch::{Ended, KEY_CHECK, Watch};
 use super::{ApiState, Caller, CursorKeys, HeldAnswers};
 use crate::clock::Clock;
+use crate::domain::Roles;
 use crate::domain::json_line::escape_separators;
 use crate::domain::session::SilenceLimits;
 use crate::gate::{KeyId, Share};
@@ -43,9 +44,14 @@ const FULL_RETRY_SECONDS: u32 = 10;
 
 /// How an event is written, for all who listen.
 #[must_use]
-pub fn event_text(silence: SilenceLimits, clock: Clock, cursors: CursorKeys) -> Render {
+pub fn event_text(
+    roles: Roles,
+    silence: SilenceLimits,
+    clock: Clock,
+    cursors: CursorKeys,
+) -> Render {
     Box::new(move |position, change| {
-        let row = Row::new(change, silence, clock.now());
+        let row = Row::new(change, &roles, silence, clock.now());
         let id = id_line(&cursors, position);
         let mut text = format!(
             "event: {}
@@ -308,7 +314,12 @@ mod tests {
         let (clock, life) = (Clock::system(), Lifecycle::new());
         let (_commits, committed) = watch::channel(());
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let render = event_text(SilenceLimits::default(), clock.clone(), cursors.clone());
+        let render = event_text(
+            Roles::default(),
+            SilenceLimits::default(),
+            clock.clone(),
+            cursors.clone(),
+        );
         let (room, held) = (crate::gate::Shares::new(1 << 20), HeldAnswers::default());
         let stream = Live::start(store.clone(), render, room, committed, &life);
         let keyring = Keyring::new(store, clock.clone(), &[Secret::new("key".into())]);

@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 /// A side of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The visitor.
     User,
@@ -76,6 +80,12 @@ impl Roles {
         } else {
             Side::Other
         }
+    }
+
+    /// Returns the side that a role speaks for, unless the role is that side's own name.
+    #[must_use]
+    pub fn unnamed_side_of(&self, role: &str) -> Option<Side> {
+        (![Self::USER, Self::ASSISTANT].contains(&role)).then(|| self.side_of(role))
     }
 
     /// Returns `user` or `assistant` for the roles of these sides, and any other role as it is.

@@ -2,6 +2,7 @@
 
 pub mod agent_journal;
 pub mod alerts;
+pub mod bulk_retry;
 pub mod facts;
 pub mod indexer;
 pub mod partitions;

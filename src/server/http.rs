@@ -13,8 +13,8 @@ use super::connections::Connections;
 use super::listener::Listener;
 use super::tls::Pair;
 use super::workers::{Accepted, Serving};
-use crate::api::ApiState;
 use crate::api::health::Health;
+use crate::api::{ApiState, SetupState};
 use crate::lifecycle::Lifecycle;
 use crate::webhook::handler::Webhook;
 
@@ -37,6 +37,7 @@ pub(super) struct Parts {
     pub(super) webhook: Webhook,
     pub(super) health: Health,
     pub(super) api: ApiState,
+    pub(super) setup: SetupState,
 }
 
 /// The server that runs.
@@ -67,6 +68,7 @@ impl Http {
             metrics: web::Data::from(parts.health.metrics.clone()),
             health: web::Data::new(parts.health),
             api: web::Data::new(parts.api),
+            setup: web::Data::new(parts.setup),
             connections: web::Data::from(connections.clone()),
             tls: tls.as_ref().map(Pair::server_config).transpose()?,
             ending: ending.clone(),

@@ -25,7 +25,7 @@ use super::connections::{self, Connections, Open, Work};
 use super::heads::{HEAD_DEADLINE, Timed};
 use super::transport::{Paced, Transport};
 use crate::api::health::Health;
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, SetupState};
 use crate::gate::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::page;
@@ -50,6 +50,7 @@ pub(super) struct Serving {
     pub(super) health: web::Data<Health>,
     pub(super) metrics: web::Data<Metrics>,
     pub(super) api: web::Data<ApiState>,
+    pub(super) setup: web::Data<SetupState>,
     pub(super) connections: web::Data<Connections>,
     pub(super) tls: Option<ServerConfig>,
     /// Ends what is idle and whatever ends its request from then on.
@@ -135,6 +136,7 @@ impl Serving {
             .app_data(self.health.clone())
             .app_data(self.metrics.clone())
             .app_data(self.api.clone())
+            .app_data(self.setup.clone())
             .app_data(self.connections.clone())
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))

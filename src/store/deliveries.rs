@@ -4,7 +4,7 @@ mod list;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, query_as};
+use sqlx::{Connection as _, query_as, query_scalar};
 use uuid::Uuid;
 
 pub use list::{DeliveryFilter, DeliveryPage};
@@ -35,6 +35,8 @@ pub struct DeliveryRow {
     pub agent_id: Option<String>,
     /// The sender's id of its conversation, where it belongs to one that is there.
     pub session_id: Option<String>,
+    /// Our id of its conversation, also where that is gone.
+    pub session: Option<Uuid>,
     /// The sender's id of it, the same on every attempt.
     pub sender_delivery_id: Option<String>,
     /// It carried a signature, which was right.
@@ -97,6 +99,7 @@ impl Store {
                 d.reason,
                 d.agent_id,
                 s.sender_session_id AS "session_id?",
+                d.session_id AS session,
                 d.sender_delivery_id,
                 d.signed,
                 d.stale,
@@ -119,6 +122,27 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row)
+    }
+
+    /// Returns the id of the message that a delivery became, where it became one that is there. The
+    /// delivery is one with its body.
+    pub async fn message_of(&self, row: &DeliveryRow) -> Result<Option<Uuid>, StoreError> {
+        let (Some(session), Some(body)) = (row.session, &row.body) else { return Ok(None) };
+        let Ok(source) = SourceName::parse(&row.source) else { return Ok(None) };
+        let id = row.event_id.unwrap_or_else(|| EventId::of(&source, body).0);
+        let found = query_scalar!(
+            "SELECT m.id
+             FROM sessions AS s
+             JOIN messages AS m ON m.session_id = s.id
+             WHERE s.id = $1
+                 AND m.occurred_at >= s.started_at
+                 AND m.occurred_at <= GREATEST(s.last_activity_at, s.last_event_at)
+                 AND m.id = $2
+             LIMIT 1",
+            session,
+            id
+        );
+        Ok(found.fetch_optional(&self.pool).await?)
     }
 
     /// Stores a delivery that lies in quarantine, as if it had just arrived, and says what became

@@ -125,6 +125,10 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        // Nobody can read them any more, and a filter may hold what somebody said.
+        query!("DELETE FROM saved_views WHERE key_id = ANY ($1)", &ids)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         let _ = connection.close().await;
         Ok(Revoked::Yes(ids.len()))

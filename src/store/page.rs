@@ -13,6 +13,17 @@ pub enum Order {
     Desc,
 }
 
+impl Order {
+    /// Returns the other order.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Asc => Self::Desc,
+            Self::Desc => Self::Asc,
+        }
+    }
+}
+
 /// Where a row stands in a list: its time, and what orders rows of the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position<K = Uuid> {
@@ -79,6 +90,20 @@ const fn year(year: i32) -> DateTime<Utc> {
     match chrono::NaiveDate::from_ymd_opt(year, 1, 1) {
         Some(date) => date.and_time(chrono::NaiveTime::MIN).and_utc(),
         None => DateTime::UNIX_EPOCH,
+    }
+}
+
+impl Position<MessagePlace> {
+    /// Returns the position right before this one, seen in an order: a list that begins behind it
+    /// begins with the message itself. Ids are hashes, so no message has the id beside another's.
+    #[must_use]
+    pub fn just_before(&self, order: Order) -> Self {
+        let id = self.key.id.as_u128();
+        let id = Uuid::from_u128(match order {
+            Order::Asc => id.saturating_sub(1),
+            Order::Desc => id.saturating_add(1),
+        });
+        Self { at: self.at, key: MessagePlace { id, ..self.key } }
     }
 }
 

@@ -83,6 +83,9 @@ pub(crate) async fn receive(
         Ok(source) => take(&request, payload, &webhook, source, &mut seen).await,
         Err(unknown) => Err(unknown.clone()),
     };
+    if let Some(reason) = answer.as_ref().err().and_then(reason_of) {
+        webhook.metrics.webhook.refused(name, reason, webhook.clock.now());
+    }
     let status = answer.as_ref().map_or_else(Problem::status_code, HttpResponse::status);
     webhook.metrics.webhook.answered(name, seen, status.as_u16(), started.elapsed());
     answer
@@ -97,7 +100,8 @@ async fn take(
 ) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
     let refuse = |refusal: Refusal| {
-        webhook.metrics.webhook.refused(&source.name, check_of(&refusal));
+        let at = webhook.clock.now();
+        webhook.metrics.webhook.refused(Some(&source.name), check_of(&refusal), at);
         let client = webhook.gate.client(request.head());
         webhook.gate.refusal(client, || refused(source, client, &refusal))
     };
@@ -129,7 +133,7 @@ async fn take(
         Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
-    webhook.metrics.webhook.kept(*seen, received_at);
+    webhook.metrics.webhook.kept(&source.name, *seen, received_at);
     match intake.fault {
         None => {
             if *seen == Seen::Test {
@@ -191,6 +195,20 @@ fn check_of(refusal: &Refusal) -> &'static str {
         Refusal::MissingTimestamp => "missing_timestamp",
         Refusal::StaleTimestamp => "stale_timestamp",
     }
+}
+
+/// The reason that a refusal counts for, where no check of the credentials has counted it.
+fn reason_of(problem: &Problem) -> Option<&'static str> {
+    Some(match problem.code() {
+        Code::PayloadTooLarge => "payload_too_large",
+        Code::RequestTimeout => "request_timeout",
+        Code::UnreadableDelivery => "unreadable_delivery",
+        Code::NotDurable => "not_durable",
+        Code::Unavailable => "unavailable",
+        Code::InvalidParameter => "invalid_parameter",
+        Code::NotFound => "unknown_source",
+        _ => return None,
+    })
 }
 
 fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {

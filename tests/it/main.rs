@@ -36,6 +36,7 @@ mod redaction;
 mod restart;
 mod retention;
 mod settings;
+mod setup;
 mod simulate;
 mod simulated_history;
 mod start;

@@ -155,6 +155,7 @@ fn about_id(id: &str, path: &str) -> &'static str {
         "agent_id" => "The sender's code for the agent.",
         "session_id" => "The sender's id of the session, or our own `id` of it.",
         "source" => "A source's name, as the settings have it.",
+        "name" => "Its name, of 1 to 100 characters.",
         _ if path.starts_with("/v1/keys") => "The key's `id`.",
         _ => "Its `id`.",
     }

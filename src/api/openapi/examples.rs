@@ -6,6 +6,7 @@ use crate::analytics::calendar::Bucket;
 use crate::analytics::catalog::METRICS;
 use crate::analytics::range::{Comparison, Period};
 use crate::domain::Outcome;
+use crate::store::figures::SessionCounts;
 
 /// Deepest schema that is followed; ours have eight levels, each of up to three steps.
 const DEEPEST: usize = 24;
@@ -16,13 +17,13 @@ fn by_name(name: &str) -> Option<Value> {
     Some(match name {
         "agent_id" => json!("A80HVD8577"),
         "session_id" => json!("A80HVD8577_5f3c1a"),
-        "id" => json!("01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64"),
+        "id" | "around" => json!("01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64"),
         "source" => json!("default"),
         "room_name" => json!("room-5f3c1a"),
         "role" => json!("user"),
         "message" => json!("What are your opening hours?"),
         "limit" => json!(50),
-        "cursor" | "next_cursor" | "last_event_id" | "Last-Event-ID" => {
+        "cursor" | "next_cursor" | "previous_cursor" | "last_event_id" | "Last-Event-ID" => {
             json!("AZmaLD8LfVGcVTocjg8rZA")
         }
         "order" => json!("desc"),
@@ -31,11 +32,15 @@ fn by_name(name: &str) -> Option<Value> {
         "outcome" => json!("stored"),
         "event_type" => json!("chat.push"),
         "generation" => json!("b"),
-        "reason" | "end_reason" | "revoked_at" | "made_by" | "last_test_at" | "ended_at"
-        | "oldest_age_seconds" | "error_bound" => {
+        "reason" | "unknown_source" | "end_reason" | "revoked_at" | "made_by" | "last_test_at"
+        | "ended_at" | "oldest_age_seconds" | "error_bound" => {
             json!(null)
         }
         "min_messages" | "participant_count" => json!(2),
+        "max_messages" => json!(100),
+        "min_duration" => json!(60),
+        "max_duration" => json!(3_600),
+        "sort" => json!("activity"),
         "message_count" | "examined_messages" => json!(8),
         "user_message_count" | "assistant_message_count" => json!(4),
         "session_count" => json!(17),
@@ -63,7 +68,9 @@ fn by_name(name: &str) -> Option<Value> {
         "started_before" | "active_before" | "before" | "received_before" => {
             json!("2026-09-29T00:00:00Z")
         }
-        "has_more" | "signed" | "writable" | "reachable" | "hit" | "with_cursor" => json!(true),
+        "has_more" | "has_previous" | "signed" | "writable" | "reachable" | "hit"
+        | "with_cursor" => json!(true),
+        "silent" | "engaged" | "single_turn" => json!(true),
         "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words"
         | "bom" | "formula_guard" => {
             json!(false)
@@ -91,6 +98,10 @@ fn by_name(name: &str) -> Option<Value> {
             json!("2026-09-28T14:54:13.945697Z")
         }
         "kind" | "type" => json!("message"),
+        "answer" => json!({ "status": "ok" }),
+        "place" => json!("conversations"),
+        "plan" => json!(true),
+        "error" => json!(null),
         "other" => json!({ "groups": 3, "sessions": 5 }),
         "If-None-Match" => json!("\"kE8Qv0m2Yw1nJ4rT6uXz9A\""),
         _ => return None,
@@ -102,7 +113,8 @@ pub(super) fn words(name: &str) -> Option<Vec<&'static str>> {
     Some(match name {
         "order" => vec!["asc", "desc"],
         "opened_by" => vec!["room.join", "chat.push"],
-        "include" => vec!["messages"],
+        "sort" => vec!["activity", "started", "duration", "messages"],
+        "flag" => SessionCounts::FLAGS.to_vec(),
         "outcome" => Outcome::ALL.map(Outcome::as_str).to_vec(),
         "metric" => METRICS.iter().map(|metric| metric.name).collect(),
         "period" => Period::ALL.map(Period::as_str).to_vec(),

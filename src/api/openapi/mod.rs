@@ -19,11 +19,13 @@ use utoipa::OpenApi;
 
 pub(super) use shared::{
     AgentId, Expiry, ForSheets, InZone, Paging, ScopeName, Selectors, SessionFilters, Time,
+    ViewQuery,
 };
 
 use crate::api::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
-    holds, keys, messages, metrics, search, sessions, stream, transcript, visits,
+    holds, jobs, keys, messages, metrics, saved_views, search, sessions, setup, stream, transcript,
+    visits,
 };
 use crate::webhook::handler;
 
@@ -43,6 +45,8 @@ use crate::webhook::handler;
         (name = "Export", description = "All of it as files."),
         (name = "Keeping", description = "What is erased, and what is held."),
         (name = "Deliveries", description = "What arrived, and what became of it."),
+        (name = "Set-up", description = "How sources are set up, and whether it works."),
+        (name = "Views", description = "Filters that a key has saved."),
         (name = "Keys", description = "Who may ask for what."),
         (name = "Browser sessions", description = "Sign-in of a browser with a key, for a cookie."),
         (name = "Webhook", description = "The way in."),
@@ -84,6 +88,15 @@ use crate::webhook::handler;
         deliveries::list,
         deliveries::show,
         deliveries::retry_one,
+        jobs::retry_all,
+        jobs::list,
+        jobs::show,
+        jobs::cancel,
+        setup::show,
+        setup::test,
+        saved_views::list,
+        saved_views::save,
+        saved_views::delete,
         keys::list,
         keys::create,
         keys::revoke,

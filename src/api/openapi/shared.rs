@@ -57,10 +57,37 @@ pub(in crate::api) struct SessionFilters {
     active_before: Option<Time>,
     /// The zone of dates, and of times without an offset; UTC by default.
     tz: Option<String>,
+    /// What orders the list. By `started`, `duration` or `messages` all sessions are looked through
+    /// that the other filters let through.
+    sort: Option<String>,
     /// With so many messages or more.
     #[param(minimum = 0)]
     min_messages: Option<i64>,
-    /// With the first 200 messages of each.
+    /// With so many messages or fewer.
+    #[param(minimum = 0)]
+    max_messages: Option<i64>,
+    /// So many seconds long or longer, as `duration_seconds` has it.
+    #[param(minimum = 0, maximum = 3_153_600_000_i64)]
+    min_duration: Option<i64>,
+    /// So many seconds long or shorter.
+    #[param(minimum = 0, maximum = 3_153_600_000_i64)]
+    max_duration: Option<i64>,
+    /// With a join or an assistant message, and without a user message, as `silent_sessions` counts
+    /// them; `false` is all others.
+    silent: Option<bool>,
+    /// With a user message, as `engaged_sessions` counts them; `false` is all others.
+    engaged: Option<bool>,
+    /// With exactly one user turn, as `single_turn_sessions` counts them; `false` is all others.
+    single_turn: Option<bool>,
+    /// With one of these completeness flags; may repeat, or have commas between.
+    flag: Vec<String>,
+    /// What each session is shown with, separated by commas: `messages` are its first 200,
+    /// `first_user_message` is the beginning of what its user said first, and `flags` names what
+    /// speaks against its being complete.
+    #[param(
+        pattern = "^(messages|first_user_message|flags)(,(messages|first_user_message|flags)){0,2}$",
+        example = "first_user_message,flags"
+    )]
     include: Option<String>,
 }
 
@@ -99,6 +126,8 @@ pub(in crate::api) struct Expiry;
 pub(in crate::api) struct AgentId;
 /// A scope as callers send it.
 pub(in crate::api) struct ScopeName;
+/// The filters of a saved view.
+pub(in crate::api) struct ViewQuery;
 
 /// The month and the day.
 const MONTH_AND_DAY: &str = "((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|\
@@ -111,6 +140,7 @@ impl ToSchema for Time {}
 impl ToSchema for Expiry {}
 impl ToSchema for AgentId {}
 impl ToSchema for ScopeName {}
+impl ToSchema for ViewQuery {}
 
 impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {
@@ -162,6 +192,22 @@ impl PartialSchema for ScopeName {
     fn schema() -> RefOr<Schema> {
         text("What a key allows; `admin` is all of it.")
             .enum_values(Some(Scope::ALL.map(Scope::as_str)))
+            .into()
+    }
+}
+
+impl PartialSchema for ViewQuery {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).build();
+        let object = ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).build();
+        AnyOfBuilder::new()
+            .item(text)
+            .item(object)
+            .description(Some(
+                "Filters as whoever saves them writes them: a string, such as a URL's query, or an \
+                 object; 4,096 bytes as JSON at the most.",
+            ))
+            .examples([json!("room_name=hall&silent=true"), json!({"room_name": "hall"})])
             .into()
     }
 }

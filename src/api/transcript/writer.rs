@@ -13,6 +13,7 @@ use crate::api::messages::Message;
 use crate::api::session::Session;
 use crate::api::zone::Zone;
 use crate::api::{ApiState, visits};
+use crate::domain::Roles;
 use crate::domain::json_line::escape_separators_from;
 use crate::store::export::ExportedMessage;
 use crate::store::sessions::SessionRow;
@@ -41,6 +42,8 @@ pub(super) struct Transcript<'a> {
 pub(super) struct Writer {
     out: Vec<u8>,
     inner: Inner,
+    /// Words for the assistant.
+    roles: Roles,
 }
 
 enum Inner {
@@ -90,7 +93,7 @@ impl Wanted {
                 Inner::Csv { rows, zone }
             }
         };
-        Ok(Writer { out, inner })
+        Ok(Writer { out, inner, roles: state.store.roles().clone() })
     }
 }
 
@@ -98,8 +101,8 @@ impl Writer {
     /// Adds a message.
     pub(super) fn message(&mut self, message: &ExportedMessage) -> anyhow::Result<()> {
         let ExportedMessage { session, row } = message;
-        let out = &mut self.out;
-        let json = || Message::new(row, &session.session_id, &session.agent_id);
+        let (out, roles) = (&mut self.out, &self.roles);
+        let json = || Message::new(row, &session.session_id, &session.agent_id, roles);
         match &mut self.inner {
             Inner::Text(play) => script::message(out, play, row)?,
             Inner::Markdown(play) => markdown::message(out, play, row)?,

@@ -37,6 +37,8 @@ pub struct DeliveryFilter {
     pub source: Option<String>,
     /// Only of this type.
     pub event_type: Option<String>,
+    /// Only in quarantine with this text in the reason.
+    pub reason: Option<String>,
     /// Only later than this.
     pub received_after: Option<DateTime<Utc>>,
     /// Only earlier than this.
@@ -109,6 +111,7 @@ macro_rules! list_deliveries {
                 d.reason,
                 d.agent_id,
                 s.sender_session_id AS "session_id?",
+                d.session_id AS session,
                 d.sender_delivery_id,
                 d.signed AS "signed!",
                 d.stale AS "stale!",
@@ -130,6 +133,7 @@ macro_rules! list_deliveries {
                 AND ($7::text IS NULL OR source = $7)
                 AND ($8::text IS NULL OR event_type = $8)
                 AND ($10::uuid[] IS NULL OR session_id = ANY ($10))
+                AND ($13::text IS NULL OR position($13 IN reason) > 0)
                 ORDER BY received_at "#
                 + $order
                 + r#", id "#
@@ -156,7 +160,8 @@ macro_rules! list_deliveries {
             i64::from($page.limit),
             $sessions.as_deref(),
             $end.at,
-            $end.key
+            $end.key,
+            $filter.reason.as_deref()
         )
         .fetch_all(&$store.pool)
         .await
@@ -312,7 +317,7 @@ impl Store {
 
     /// The sessions of some agents with an id of the sender's; and the one with that id of ours,
     /// whether it is there or not: the log outlives it.
-    async fn sessions_called(
+    pub(in crate::store) async fn sessions_called(
         &self,
         name: &str,
         agents: Option<&[String]>,

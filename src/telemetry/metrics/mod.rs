@@ -12,6 +12,7 @@ mod family;
 mod http;
 mod inbox;
 mod process;
+mod recent;
 mod state;
 mod webhook;
 
@@ -30,6 +31,7 @@ pub use alerts::AlertMetrics;
 pub use drain::{DrainFailure, DrainMetrics, DrainSeries, Way};
 pub use http::HttpMetrics;
 pub use inbox::InboxMetrics;
+pub use recent::{Recent, Spread};
 pub use state::{Connections, State, StateMetrics};
 pub use webhook::{Seen, WebhookMetrics};
 

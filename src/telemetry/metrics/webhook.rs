@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Histogram};
 
+use super::recent::{LatestTimes, Recent, RecentCount, Spread};
 use super::{Register, UNKNOWN_SOURCE, family};
 use crate::domain::SourceName;
 
@@ -32,6 +33,8 @@ pub struct WebhookMetrics {
     unknown: Source,
     join: Histogram,
     other: Histogram,
+    join_times: LatestTimes,
+    other_times: LatestTimes,
     last_received: Latest,
     last_test: Latest,
 }
@@ -52,6 +55,9 @@ pub enum Seen {
 struct Source {
     answers: [Counter; STATUSES.len() + 1],
     refusals: HashMap<&'static str, Counter>,
+    recent_refusals: [RecentCount; REASONS.len()],
+    last_real: Latest,
+    last_test: Latest,
 }
 
 impl Source {
@@ -70,6 +76,9 @@ impl Source {
                     (*check, register.counter(family::WEBHOOK_REFUSALS, &labels))
                 })
                 .collect(),
+            recent_refusals: std::array::from_fn(|_| RecentCount::default()),
+            last_real: Latest::default(),
+            last_test: Latest::default(),
         }
     }
 }
@@ -86,6 +95,25 @@ const CHECKS: [&str; 8] = [
     "stale_timestamp",
 ];
 
+/// Why a delivery may be refused: a check of its credentials, or the code of the answer.
+const REASONS: [&str; 15] = [
+    "missing_signature",
+    "signature_prefix",
+    "signature_form",
+    "wrong_signature",
+    "missing_header",
+    "wrong_header",
+    "missing_timestamp",
+    "stale_timestamp",
+    "payload_too_large",
+    "request_timeout",
+    "unreadable_delivery",
+    "not_durable",
+    "unavailable",
+    "invalid_parameter",
+    "unknown_source",
+];
+
 impl WebhookMetrics {
     pub(super) fn new(register: &Register, sources: &[&SourceName]) -> Self {
         let series =
@@ -96,6 +124,8 @@ impl WebhookMetrics {
             unknown: Source::new(register, UNKNOWN_SOURCE, &[]),
             join: duration("room.join"),
             other: duration("other"),
+            join_times: LatestTimes::default(),
+            other_times: LatestTimes::default(),
             last_received: Latest::default(),
             last_test: Latest::default(),
         }
@@ -107,21 +137,65 @@ impl WebhookMetrics {
         self.source(source).answers[known.unwrap_or(STATUSES.len())].increment(1);
         let histogram = if seen == Seen::Join { &self.join } else { &self.other };
         histogram.record(took);
+        self.times(seen).record(took);
     }
 
-    /// A delivery's credentials were refused by one of [`CHECKS`].
-    pub fn refused(&self, source: &SourceName, check: &'static str) {
-        if let Some(counter) = self.source(Some(source)).refusals.get(check) {
+    /// A delivery was refused for one of [`REASONS`], by a check of its credentials or otherwise.
+    pub fn refused(&self, source: Option<&SourceName>, reason: &'static str, at: DateTime<Utc>) {
+        let source = self.source(source);
+        if let Some(counter) = source.refusals.get(reason) {
             counter.increment(1);
+        }
+        let place = REASONS.iter().position(|known| *known == reason);
+        if let Some(count) = place.and_then(|place| source.recent_refusals.get(place)) {
+            count.record(at);
         }
     }
 
     /// A delivery is durable.
-    pub fn kept(&self, seen: Seen, received_at: DateTime<Utc>) {
+    pub fn kept(&self, source: &SourceName, seen: Seen, received_at: DateTime<Utc>) {
         self.last_received.note(received_at);
+        let source = self.source(Some(source));
         if seen == Seen::Test {
             self.last_test.note(received_at);
+            source.last_test.note(received_at);
+        } else {
+            source.last_real.note(received_at);
         }
+    }
+
+    /// Returns the refusals of a source in the last 24 hours by reason, or those of names that no
+    /// source has.
+    #[must_use]
+    pub fn recent_refusals(
+        &self,
+        source: Option<&SourceName>,
+        now: DateTime<Utc>,
+    ) -> Vec<(&'static str, Recent)> {
+        let counts = REASONS.iter().zip(&self.source(source).recent_refusals);
+        counts.filter_map(|(reason, count)| Some((*reason, count.read(now)?))).collect()
+    }
+
+    /// Returns when this process last took a delivery of a source, tests aside.
+    #[must_use]
+    pub fn last_real_of(&self, source: &SourceName) -> Option<DateTime<Utc>> {
+        self.source(Some(source)).last_real.get()
+    }
+
+    /// Returns when this process last took a test of a source.
+    #[must_use]
+    pub fn last_test_of(&self, source: &SourceName) -> Option<DateTime<Utc>> {
+        self.source(Some(source)).last_test.get()
+    }
+
+    /// Returns the times of the latest answers: to `room.join`, or to anything else.
+    #[must_use]
+    pub fn latest_times(&self, seen: Seen) -> Option<Spread> {
+        self.times(seen).spread()
+    }
+
+    fn times(&self, seen: Seen) -> &LatestTimes {
+        if seen == Seen::Join { &self.join_times } else { &self.other_times }
     }
 
     /// When this process last took a delivery.

@@ -15,6 +15,7 @@ use verbatim::api::{
 };
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
+use verbatim::domain::Roles;
 use verbatim::domain::session::SilenceLimits;
 use verbatim::domain::visits::VisitGaps;
 use verbatim::gate::Gate;
@@ -80,7 +81,7 @@ impl TestApi {
         let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let silence = SilenceLimits::default();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
-        let render = event_text(silence, clock.clone(), cursors.clone());
+        let render = event_text(Roles::default(), silence, clock.clone(), cursors.clone());
         // Nobody tells of commits, as if all of them were another process's.
         let (_, commits) = watch::channel(());
         let held = HeldAnswers::default();

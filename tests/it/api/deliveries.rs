@@ -16,17 +16,17 @@ use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
 
 /// A message of agent `A`, in session `s`.
-fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     event("chat.push", "A", &format!(r#","role":"user","message":"{text}","timestamp":1790607200"#))
 }
 
-fn event(event_type: &str, agent: &str, data: &str) -> String {
+pub(super) fn event(event_type: &str, agent: &str, data: &str) -> String {
     format!(
         r#"{{"event_type":"{event_type}","agent_id":"{agent}","data":{{"session_id":"s"{data}}}}}"#
     )
 }
 
-fn arrival(body: impl Into<Vec<u8>>, received_at: DateTime<Utc>) -> Arrival {
+pub(super) fn arrival(body: impl Into<Vec<u8>>, received_at: DateTime<Utc>) -> Arrival {
     Arrival {
         id: DeliveryId::new(received_at),
         received_at,
@@ -37,14 +37,14 @@ fn arrival(body: impl Into<Vec<u8>>, received_at: DateTime<Utc>) -> Arrival {
 }
 
 /// Writes arrivals as the drain does.
-async fn drain(api: &TestApi, arrivals: &[Arrival]) {
+pub(super) async fn drain(api: &TestApi, arrivals: &[Arrival]) {
     let rows: Vec<_> =
         arrivals.iter().map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) }).collect();
     store(api, &rows).await;
 }
 
 /// Writes an arrival as a drain would that does not know how to read it.
-async fn quarantine(api: &TestApi, arrival: &Arrival) {
+pub(super) async fn quarantine(api: &TestApi, arrival: &Arrival) {
     let read = Err(Unreadable::new("data.message", "it is missing"));
     store(api, &[Row { arrival, read: Cow::Owned(read) }]).await;
 }
@@ -134,6 +134,7 @@ async fn deliveries_are_found_by_outcome_source_type_and_time() {
         ("outcome=stored", &[3_i64, 0] as &[i64]),
         ("outcome=quarantined", &[1]),
         ("outcome=quarantined&outcome=test&outcome=duplicate", &[4, 2, 1]),
+        ("outcome=quarantined,test&outcome=duplicate", &[4, 2, 1]),
         ("outcome=quarantined&outcome=test&order=asc", &[1, 4]),
         ("outcome=quarantined&outcome=stored&order=asc", &[0, 1, 3]),
         ("outcome=unhandled", &[]),
@@ -523,4 +524,28 @@ async fn the_log_is_for_admins_and_the_quarantine_for_those_who_see_everything()
         assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
     }
     assert_eq!(show(&api, &unread).await.json()["outcome"], "quarantined");
+}
+
+#[actix_web::test]
+async fn delivery_names_the_message_that_it_became() {
+    let api = TestApi::start().await;
+    let said = arrival(message("hello"), at(0));
+    let again = arrival(message("hello"), at(1));
+    let joined = arrival(event("room.join", "A", ""), at(2));
+    let test = arrival(event("test", "A", ""), at(3));
+    drain(&api, &[said.clone(), again.clone(), joined.clone(), test.clone()]).await;
+    let message = api.get("/v1/sessions/s/messages").await.json()["data"][0]["id"].clone();
+    let session = api.get("/v1/sessions/s").await.json()["id"].clone();
+    for (arrived, expected) in [
+        (&said, (&session, &message)),
+        (&again, (&session, &message)),
+        (&joined, (&session, &json!(null))),
+        (&test, (&json!(null), &json!(null))),
+    ] {
+        let shown = show(&api, arrived).await.json();
+        assert_eq!((&shown["session"], &shown["message_id"]), expected, "{shown}");
+    }
+    assert_eq!(api.send("DELETE", "/v1/sessions/s", &[("X-API-Key", BOOTSTRAP)]).await.status, 200);
+    let gone = show(&api, &said).await;
+    assert!(gone.status == 404 || gone.json()["message_id"].is_null(), "{}", gone.text());
 }

@@ -53,6 +53,47 @@ async fn other_words_for_the_assistant_count_as_its() {
     assert_eq!(session(&api, "strange").await["completeness"]["flags"][0]["flag"], "one_sided");
 }
 
+/// Roles and sides of an answer's messages.
+fn sides<'a>(messages: impl IntoIterator<Item = &'a Value>) -> Vec<(&'a str, Option<&'a str>)> {
+    let sides = messages.into_iter();
+    sides.map(|one| (one["role"].as_str().unwrap(), one["side"].as_str())).collect()
+}
+
+#[actix_web::test]
+async fn message_names_its_side_where_the_role_is_another_word() {
+    let api = TestApi::start().await;
+    let talk = Talk::new("A", "s").join(0).say(1, "user", "same").say(2, "assistant", "same");
+    let talk = talk.say(3, "USER", "same").say(4, "Bot", "same").say(5, "narrator", "same");
+    talk.store(&api).await;
+    super::search::index(&api).await;
+    let expected = [
+        ("user", None),
+        ("assistant", None),
+        ("USER", Some("user")),
+        ("Bot", Some("assistant")),
+        ("narrator", Some("other")),
+    ];
+    let body = api.get("/v1/sessions/s/messages").await.json();
+    assert_eq!(sides(body["data"].as_array().unwrap()), expected);
+    let list = api.get("/v1/sessions?include=messages").await.json();
+    assert_eq!(sides(list["data"][0]["messages"].as_array().unwrap()), expected);
+    let file = api.get("/v1/sessions/s/transcript?format=json").await.json();
+    assert_eq!(sides(file["messages"].as_array().unwrap()), expected);
+    let found = api.get("/v1/search?q=same").await.json();
+    let mut found = sides(found["data"].as_array().unwrap().iter().map(|one| &one["message"]));
+    found.sort_unstable();
+    let mut sorted = expected;
+    sorted.sort_unstable();
+    assert_eq!(found, sorted);
+
+    let changes = api.get("/v1/changes").await.json();
+    let changes = changes["data"].as_array().unwrap().iter();
+    let said: Vec<_> = changes.filter_map(|change| change.get("message")).collect();
+    assert_eq!(sides(said.iter().copied()), expected);
+    let session = list["data"][0]["id"].as_str().unwrap();
+    assert!(said.iter().all(|message| message["session"] == session), "our id of it: {said:?}");
+}
+
 #[actix_web::test]
 async fn words_for_the_assistant_are_a_setting() {
     let roles = Roles::new(["guide"]).unwrap();

@@ -152,12 +152,15 @@ async fn what_comes_is_told_as_the_other_endpoints_show_it() {
 
     let event = listening.next().await.unwrap();
     let session = api.get("/v1/sessions/s").await.json();
-    assert_eq!(event, Event { name: "session".into(), data: session });
+    assert_eq!(event, Event { name: "session".into(), data: session.clone() });
     let event = listening.next().await.unwrap();
     let messages = api.get("/v1/sessions/s/messages").await.json();
     let said = messages["data"].as_array().unwrap().iter();
     let hello = said.clone().find(|message| message["message"] == "hello\nthere").unwrap();
-    assert_eq!(event, Event { name: "message".into(), data: hello.clone() });
+    // It names its session by our id, too.
+    let mut hello = hello.clone();
+    hello["session"] = session["id"].clone();
+    assert_eq!(event, Event { name: "message".into(), data: hello });
 
     // The ids are positions of the feed.
     let feed = api.get(&format!("/v1/changes?after={}", listening.last_id)).await.json();

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Executor as _, PgPool};
 use uuid::Uuid;
 use verbatim::decode::decode;
-use verbatim::domain::{Arrival, DeliveryId, Evidence, SessionId, SourceName};
+use verbatim::domain::{Arrival, DeliveryId, EventId, Evidence, SessionId, SourceName};
 use verbatim::store::ingest::journal::append_erasures;
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
@@ -30,10 +31,11 @@ const THEIRS: &str = "theirs";
 /// A key, the same in both worlds.
 const KEY: &str = "vb_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 /// Routes that say nothing of any agent, and why they are left out here.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("/healthz", "it says that the process lives"),
     ("/readyz", "it is about the service, and needs no key"),
     ("/metrics", "it refuses every bound key: tests/it/metrics.rs"),
+    ("/v1/setup", "it refuses every bound key: tests/it/setup.rs"),
     ("/v1/browser-session", "it says what the key itself allows"),
     ("/openapi.json", "it is the same for everybody"),
     ("/docs", "it is the same for everybody"),
@@ -183,7 +185,12 @@ async fn keep(api: &TestApi) {
          VALUES ('00000000-0000-4000-8000-000000000003', 'agent', 'mine', '2026-01-01',
              '2026-01-01', '{\"messages\": 2}'),
              ('00000000-0000-4000-8000-000000000004', 'agent', 'mine', '2026-01-02',
-             '2026-01-02', '{}')",
+             '2026-01-02', '{}');
+         INSERT INTO jobs (id, kind, agents, filter, created_at, state)
+         VALUES ('00000000-0000-4000-8000-000000000005', 'retry_deliveries', '{mine}',
+             '{\"agents\": [\"mine\"]}', '2026-01-01', 'cancelled'),
+             ('00000000-0000-4000-8000-000000000006', 'retry_deliveries', '{mine}', '{}',
+             '2026-01-02', 'waiting')",
     )
     .await;
 }
@@ -239,6 +246,17 @@ async fn world(others: bool) -> TestApi {
         assert_eq!(api.send("PUT", &hold, &key).await.status, 200);
         api.key(&[Scope::Admin], Some(&[THEIRS])).await;
         api.key(&[Scope::Admin], None).await;
+        run(
+            api.database.pool(),
+            "INSERT INTO jobs (id, kind, agents, filter, created_at, state)
+             VALUES ('00000000-0000-4000-8000-000000000007', 'retry_deliveries', '{theirs}', '{}',
+                 '2026-01-01', 'waiting'),
+                 ('00000000-0000-4000-8000-000000000008', 'retry_deliveries', '{mine,theirs}', '{}',
+                 '2026-01-01', 'waiting'),
+                 ('00000000-0000-4000-8000-000000000009', 'retry_deliveries', NULL, '{}',
+                 '2026-01-01', 'waiting')",
+        )
+        .await;
         put(&api, &theirs(50)).await;
     }
     search::index(&api).await;
@@ -287,19 +305,25 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "room_name" => &["hall"],
         "status" => &["live", "idle", "ended"],
         "opened_by" => &["room.join", "chat.push"],
-        "min_messages" => &["1", "7"],
+        "min_messages" | "max_messages" => &["1", "7"],
+        "min_duration" | "max_duration" => &["0", "30"],
+        "sort" => &["started", "duration&limit=2", "messages&order=asc&limit=2"],
+        "silent" | "engaged" | "single_turn" => &["true", "false"],
+        "flag" => &["no_join", "one_sided&flag=undated"],
         "include" if route == "/v1/sessions/{session_id}" => {
             &["completeness", "continues", "completeness,continues"]
         }
-        "include" => &["messages", "messages&limit=1"],
+        "include" => &["messages", "messages&limit=1", "first_user_message,flags"],
         "role" => &["user", "agent"],
         "visit" => &["1", "2"],
+        "around" => around(),
         "started_after" | "active_after" | "after" | "received_after" => &["2026-09-26T00:00:00Z"],
         "started_before" | "active_before" | "before" | "received_before" => {
             &["2026-09-27T00:00:00Z"]
         }
         "outcome" => &["stored", "duplicate", "unhandled", "quarantined"],
         "event_type" => &["chat.push", "new.kind"],
+        "reason" => &["is missing", "merger"],
         "q" => &[
             "refund",
             "merger",
@@ -342,6 +366,18 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     }
 }
 
+/// Messages of ours and of theirs, by their ids.
+fn around() -> &'static [&'static str] {
+    static IDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let id = |arrival: &Arrival| EventId::of(&arrival.source, &arrival.body).0.to_string();
+        let ids = [id(&mine()[1][2]), id(&mine()[2][1]), id(&theirs(0)[0]), "no id".into()];
+        let mut words: Vec<&str> = ids.map(|id| &*id.leak()).into();
+        words.push(format!("{}&order=desc&limit=3", words[0]).leak());
+        words
+    });
+    &IDS
+}
+
 /// The paths of a route: those of what is ours, and those of what is theirs or nobody's.
 fn paths(route: &str) -> [Vec<String>; 2] {
     let Some((head, rest)) = route.split_once('{') else {
@@ -360,6 +396,7 @@ fn paths(route: &str) -> [Vec<String>; 2] {
             (vec![mine()[1][0].id.0.to_string()], vec![theirs(0)[0].id.0.to_string(), nobody])
         }
         "erasures" => (vec!["00000000-0000-4000-8000-000000000003".into()], vec![nobody]),
+        "jobs" => (vec!["00000000-0000-4000-8000-000000000005".into()], vec![nobody]),
         other => panic!("{other} is new: say here which ids it has"),
     };
     [ours, not_ours].map(|ids| ids.iter().map(|id| format!("{head}{id}{tail}")).collect())

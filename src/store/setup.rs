@@ -1,0 +1,102 @@
+//! What the set-up of a source needs from the log of deliveries.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// Deliveries that are looked through for the last one of a source: a few tens of milliseconds.
+const LOOKED_THROUGH: i64 = 20_000;
+
+/// The latest deliveries of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestDeliveries {
+    /// Name of the source.
+    pub source: String,
+    /// When its last delivery arrived, tests aside, if that is among the latest 20,000 of all.
+    pub received_at: Option<DateTime<Utc>>,
+    /// When its last test arrived.
+    pub test_at: Option<DateTime<Utc>>,
+}
+
+/// What a delivery became.
+#[derive(Clone, Debug)]
+pub struct Became {
+    /// Our id of it.
+    pub id: Uuid,
+    /// `stored`, `duplicate`, `test`, `unhandled` or `quarantined`.
+    pub outcome: String,
+    /// The agent that it names.
+    pub agent_id: Option<String>,
+    /// Our id of its session.
+    pub session: Option<Uuid>,
+    /// Why it is in quarantine.
+    pub reason: Option<String>,
+}
+
+impl Store {
+    /// Returns when deliveries of some sources arrived last.
+    pub async fn latest_deliveries(
+        &self,
+        sources: &[String],
+    ) -> Result<Vec<LatestDeliveries>, StoreError> {
+        let rows = sqlx::query_as!(
+            LatestDeliveries,
+            r#"
+            SELECT
+                wanted.source AS "source!",
+                seen.received_at,
+                (
+                    SELECT d.received_at
+                    FROM deliveries AS d
+                    WHERE d.outcome = 'test' AND d.outcome <> 'stored' AND d.source = wanted.source
+                    ORDER BY d.received_at DESC
+                    LIMIT 1
+                ) AS test_at
+            FROM unnest($1::text[]) AS wanted (source)
+            LEFT JOIN (
+                SELECT source, max(received_at) AS received_at
+                FROM (
+                    SELECT source, received_at, outcome
+                    FROM deliveries
+                    ORDER BY received_at DESC, id DESC
+                    LIMIT $2
+                ) AS latest
+                WHERE outcome <> 'test'
+                GROUP BY source
+            ) AS seen ON seen.source = wanted.source
+            "#,
+            sources,
+            LOOKED_THROUGH
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Returns what a delivery became that arrived between two times with a sender's id of it;
+    /// `None` while it is not in the log.
+    pub async fn delivery_sent_as(
+        &self,
+        sender_delivery_id: &str,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Option<Became>, StoreError> {
+        let rounding = TimeDelta::milliseconds(1);
+        let found = sqlx::query_as!(
+            Became,
+            "SELECT id, outcome, agent_id, session_id AS session, reason
+             FROM deliveries
+             WHERE received_at BETWEEN $1 AND $2 AND sender_delivery_id = $3
+             LIMIT 1",
+            from - rounding,
+            to + rounding,
+            sender_delivery_id
+        );
+        Ok(found.fetch_optional(&self.pool).await?)
+    }
+
+    /// Returns PostgreSQL's version as it says it.
+    pub async fn server_version(&self) -> Result<String, StoreError> {
+        let version =
+            sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);
+        Ok(version.fetch_one(&self.pool).await?)
+    }
+}
