@@ -16,7 +16,7 @@ test.afterAll(async () => {
   await service.close();
 });
 test.beforeEach(async ({ context }) => {
-  await signIn(context, service.url);
+  await signIn(context, service);
 });
 
 test('a delivery is shown as it arrived, and leads to what it became', async ({ page }) => {

@@ -59,7 +59,7 @@ const EMPTY = [
 
 for (const [path, title, text] of EMPTY) {
   test(`without data, ${path} says what is missing`, async ({ page, context }) => {
-    await signIn(context, service.url);
+    await signIn(context, service);
     await page.goto(`${service.url}${path}`);
     await expect(heading(page, title)).toBeVisible();
     if (text !== null) await expect(page.getByText(text).first()).toBeVisible();
@@ -69,7 +69,7 @@ for (const [path, title, text] of EMPTY) {
 }
 
 test('the test button sends a delivery through the front door', async ({ page, context }) => {
-  await signIn(context, service.url);
+  await signIn(context, service);
   await page.goto(`${service.url}/setup`);
   await loaded(page);
   await audit(page);
@@ -93,7 +93,7 @@ test('the test button sends a delivery through the front door', async ({ page, c
 
 test('refusals are listed with what to do about them', async ({ page, context }) => {
   expect(await service.api.deliver({ event_type: 'test' }, 'another secret')).toBe(401);
-  await signIn(context, service.url);
+  await signIn(context, service);
   await page.goto(`${service.url}/setup`);
   await expect(page.getByText(en.setup.reasons.wrong_signature)).toBeVisible();
   await expect(page.getByText(en.setup.reasonAdvice.wrong_signature)).toBeVisible();

@@ -1,7 +1,7 @@
 import type { Locator, Page } from '@playwright/test';
 import { randomUUID } from 'node:crypto';
 import { settled, tell, turns } from './support/deliveries';
-import { en, expect, heading, KEY, test } from './support/test';
+import { en, expect, heading, test } from './support/test';
 
 // Nothing in this file uses a mouse.
 
@@ -39,7 +39,7 @@ test('everything can be done without a mouse', async ({ page, service }) => {
   await page.goto(`${service.url}/conversations?agent=${agent}`);
   await expect(heading(page, en.signin.title)).toBeVisible();
   await tabTo(page, page.getByLabel(en.signin.key, { exact: true }));
-  await page.keyboard.type(KEY);
+  await page.keyboard.type(service.key);
   await page.keyboard.press('Enter');
   const rows = page.getByRole('list', { name: en.conversations.listLabel }).getByRole('listitem');
   await expect(rows).toHaveCount(2);

@@ -30,7 +30,7 @@ for (const scopes of SCOPES) {
     service,
   }) => {
     const { key } = await service.api.makeKey(`scopes ${randomUUID()}`, scopes);
-    await signIn(context, service.url, key);
+    await signIn(context, service, key);
     // A view that may not be shown asks for nothing either.
     const refused: string[] = [];
     context.on('response', (answer) => {
@@ -73,7 +73,7 @@ test('a key for figures alone gets a useful page, and never any text', async ({
   const told = await tell(service.api, said, { start: Date.now() / 1000 - 60 });
   await settled(service.api);
   const { key } = await service.api.makeKey('figures', ['analytics']);
-  await signIn(context, service.url, key);
+  await signIn(context, service, key);
   const answers: Promise<string>[] = [];
   context.on('response', (answer) => {
     if (answer.url().includes('/v1/')) answers.push(answer.text().catch(() => ''));
@@ -99,7 +99,7 @@ test('a key of one agent sees nothing of any other', async ({ page, context, ser
   const mine = await tell(service.api, [{ role: 'user', text: 'Mine' }], { agent: own });
   await tell(service.api, [{ role: 'user', text: 'Foreign' }], { agent: other });
   const { key } = await service.api.makeKey('one agent', ['read'], [own]);
-  await signIn(context, service.url, key);
+  await signIn(context, service, key);
   await page.goto(`${service.url}/conversations`);
   const rows = page.getByRole('list', { name: en.conversations.listLabel }).getByRole('listitem');
   await expect(rows).toHaveCount(1);
@@ -117,7 +117,7 @@ test('a conversation that the key cannot see is not found', async ({
   faults.expect(/status of 404 .*\/v1\/sessions\//);
   const foreign = await tell(service.api, [{ role: 'user', text: 'Foreign' }], { agent: 'Z9' });
   const { key } = await service.api.makeKey('another agent', ['read'], ['Y9']);
-  await signIn(context, service.url, key);
+  await signIn(context, service, key);
   await page.goto(`${service.url}/conversations/${foreign.id}`);
   await expect(page.getByText(en.states.notFoundHelp)).toBeVisible();
   await expect(page.getByText('Foreign')).toHaveCount(0);
@@ -149,7 +149,7 @@ test('a key is created, shown once, and signs in', async ({ admin: page, service
   await expect(page.getByText(key)).toHaveCount(0);
 
   const context = await newBrowser();
-  await signIn(context, service.url, key);
+  await signIn(context, service, key);
   const other = await context.newPage();
   await other.goto(service.url);
   await expect(heading(other, en.conversations.title)).toBeVisible();

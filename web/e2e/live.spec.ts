@@ -21,7 +21,7 @@ test('eight tabs follow what is said, over one stream', async ({ context, servic
   const streams = countStreams(context);
   const { api } = service;
   const told = await tell(api, turns(2));
-  await signIn(context, service.url);
+  await signIn(context, service);
   const tabs: Page[] = [];
   for (let index = 0; index < TABS; index += 1) {
     const tab = await context.newPage();

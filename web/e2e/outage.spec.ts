@@ -18,7 +18,7 @@ test('the page goes on by itself after the service was restarted', async ({
   test.slow();
   faults.expect(/Failed to load resource: net::ERR_|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED/);
   const told = await tell(service.api, turns(2));
-  await signIn(context, service.url);
+  await signIn(context, service);
   await page.goto(`${service.url}/conversations/${told.id}`);
   await expect(page.getByRole('article')).toHaveCount(2);
 
@@ -47,7 +47,7 @@ test('while the database is away the page says so, and what still works', async 
   faults.expect(/status of 503 /);
   const { api } = service;
   const told = await tell(api, turns(2));
-  await signIn(context, service.url);
+  await signIn(context, service);
   await page.goto(`${service.url}/conversations/${told.id}`);
   await expect(page.getByRole('article')).toHaveCount(2);
   const health = await context.newPage();

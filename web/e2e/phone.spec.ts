@@ -76,7 +76,7 @@ test('what can be pressed on a phone is large enough for a finger', async ({
     hasTouch: true,
     isMobile: true,
   });
-  await signIn(context, service.url);
+  await signIn(context, service);
   const page = await context.newPage();
   await page.goto(`${service.url}/conversations`);
   const places = page.getByRole('navigation').getByRole('link');

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { tell, turns } from './support/deliveries';
-import { audit, en, expect, heading, KEY, signIn, test } from './support/test';
+import { audit, en, expect, heading, signIn, test } from './support/test';
 
 test('a key signs in, and a wrong one is explained', async ({ page, service }) => {
   await page.goto(`${service.url}/conversations?status=ended`);
@@ -11,13 +11,13 @@ test('a key signs in, and a wrong one is explained', async ({ page, service }) =
   await page.getByRole('button', { name: en.signin.submit }).click();
   await expect(page.getByRole('alert')).toHaveText(en.signin.wrongKey);
   await audit(page);
-  await field.fill(KEY);
+  await field.fill(service.key);
   await page.getByRole('button', { name: en.signin.submit }).click();
   await expect(heading(page, en.conversations.title)).toBeVisible();
   await expect(page, 'back to where one wanted to go').toHaveURL(/\/conversations\?status=ended$/);
 
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
-  expect(kept).not.toContain(KEY);
+  expect(kept).not.toContain(service.key);
   expect(await page.evaluate(() => document.cookie), 'scripts see no cookie').toBe('');
 });
 
@@ -32,7 +32,7 @@ for (const next of [
 ]) {
   test(`signing in does not lead to ${JSON.stringify(next)}`, async ({ page, service }) => {
     await page.goto(`${service.url}/sign-in?next=${encodeURIComponent(next)}`);
-    await page.getByLabel(en.signin.key, { exact: true }).fill(KEY);
+    await page.getByLabel(en.signin.key, { exact: true }).fill(service.key);
     await page.getByRole('button', { name: en.signin.submit }).click();
     await expect(heading(page, en.conversations.title)).toBeVisible();
     await expect(page).toHaveURL(`${service.url}/conversations`);
@@ -97,7 +97,7 @@ test('revoking a key ends the views that are open with it', async ({
     turns(2, () => 'Seen by the colleague'),
   );
   const context = await newBrowser();
-  await signIn(context, service.url, key.key);
+  await signIn(context, service, key.key);
   const page = await context.newPage();
   await page.goto(`${service.url}/conversations/${told.id}`);
   await expect(page.getByText('Seen by the colleague').first()).toBeVisible();
@@ -119,7 +119,7 @@ test('a key that expires ends its view at that moment', async ({ page, context, 
     scopes: ['analytics'],
     expires_at,
   });
-  await signIn(context, service.url, key.key);
+  await signIn(context, service, key.key);
   await page.goto(`${service.url}/overview`);
   await expect(heading(page, en.overview.title)).toBeVisible();
   await expect(heading(page, en.signin.title)).toBeVisible();
@@ -133,7 +133,7 @@ test('no other site shows the page in a frame', async ({ page, context, service,
   });
   await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
   const { port } = site.address() as { port: number };
-  await signIn(context, service.url);
+  await signIn(context, service);
   const answer = page.waitForResponse(`${service.url}/conversations`);
   await page.goto(`http://127.0.0.1:${String(port)}/`);
   await answer;

@@ -1,16 +1,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, createWriteStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { Api } from './api';
-
-/** Key with every scope, from the settings. */
-export const KEY = 'key-of-the-settings';
-/** Secret of the source `default`. */
-export const SECRET = 'secret-of-the-webhook';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const run = promisify(execFile);
@@ -37,6 +32,10 @@ export class Service {
   private frozen: (() => void) | null = null;
   /** Text that the last start printed. */
   banner = '';
+  /** Key with every scope, which the first start makes. */
+  key = '';
+  /** Secret of the source `default`, which the first start makes. */
+  secret = '';
 
   private constructor(
     /** Temporary folder; the data folder is in it. */
@@ -47,9 +46,8 @@ export class Service {
   static async start(options: Options = {}): Promise<Service> {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run cargo build`);
     const folder = mkdtempSync('/tmp/verbatim-page-');
-    mkdirSync(join(folder, 'data'));
     // Under root, PostgreSQL runs as another account, which has to pass through.
-    for (const passed of [folder, join(folder, 'data')]) chmodSync(passed, 0o711);
+    chmodSync(folder, 0o711);
     const service = new Service(folder, options);
     await service.serve();
     return service;
@@ -62,7 +60,7 @@ export class Service {
 
   /** The API with every scope. */
   get api(): Api {
-    return new Api(this.url, KEY, SECRET);
+    return new Api(this.url, this.key, this.secret);
   }
 
   private environment(): NodeJS.ProcessEnv {
@@ -72,8 +70,6 @@ export class Service {
     );
     return {
       ...Object.fromEntries(own),
-      VERBATIM_API_KEY: KEY,
-      VERBATIM_WEBHOOK_SECRET: SECRET,
       ...this.options.env,
     };
   }
@@ -115,7 +111,13 @@ export class Service {
       throw new Error(`${String(error)}\n${lines.join('\n')}\n${await this.log()}`);
     });
     this.banner = lines.join('\n');
+    this.key = await this.kept('api-key');
+    this.secret = await this.kept('webhook-secret');
     this.listen = /webhook +http:\/\/(\S+)\/webhook/.exec(this.banner)?.[1] ?? this.listen;
+  }
+
+  private async kept(name: string): Promise<string> {
+    return (await readFile(join(this.dataDir, name), 'utf8')).trim();
   }
 
   private log(): Promise<string> {
@@ -172,7 +174,7 @@ export class Service {
 
   /** Plays conversations. */
   async simulate(...args: readonly string[]): Promise<void> {
-    await this.run('simulate', '--url', `${this.url}/webhook`, '--secret', SECRET, ...args);
+    await this.run('simulate', '--url', `${this.url}/webhook`, '--secret', this.secret, ...args);
   }
 
   /** Runs a statement in the private database: what only the passing of time would bring about. */

@@ -7,10 +7,10 @@ import {
 } from '@playwright/test';
 import { en } from '../../src/texts/en';
 import { Faults } from './faults';
-import { KEY, Service } from './service';
+import { Service } from './service';
 
 export { audit, expectNoSidewaysScroll } from './audit';
-export { KEY, Service } from './service';
+export { Service } from './service';
 export { en, expect };
 
 interface Fixtures {
@@ -67,13 +67,17 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     for (const context of made) await context.close();
   },
   admin: async ({ page, context, service }, use) => {
-    await signIn(context, service.url);
+    await signIn(context, service);
     await use(page);
   },
 });
 
-/** Signs a browser in with a key, without the view for it. */
-export async function signIn(context: BrowserContext, url: string, key = KEY): Promise<void> {
+/** Signs a browser in, without the view for it; with every scope where no key is given. */
+export async function signIn(
+  context: BrowserContext,
+  { url, key: all }: Service,
+  key = all,
+): Promise<void> {
   const answer = await context.request.post(`${url}/v1/browser-session`, { data: { key } });
   expect(answer.status(), await answer.text()).toBe(200);
 }
