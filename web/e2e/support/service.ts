@@ -179,10 +179,36 @@ export class Service {
 
   /** Runs a statement in the private database: what only the passing of time would bring about. */
   async sql(statement: string): Promise<void> {
+    await run(await this.psql(), [...this.place, '-c', statement]);
+  }
+
+  /** Holds rows as another transaction would; returns how to let go of them. */
+  async holdRows(select: string): Promise<() => Promise<void>> {
+    const child = spawn(await this.psql(), this.place, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const reader = createInterface(child.stdout);
+    const held = new Promise<void>((done) => {
+      reader.on('line', (line) => {
+        if (line === 'held') done();
+      });
+    });
+    child.stdin.write(`BEGIN;\n${select};\n\\echo held\n`);
+    await held;
+    return async () => {
+      const ended = once(child, 'exit');
+      child.stdin.end('ROLLBACK;\n');
+      await ended;
+    };
+  }
+
+  private async psql(): Promise<string> {
     const { stdout } = await run(join(ROOT, 'scripts/postgres-bindir'), []);
+    return join(stdout.trim(), 'psql');
+  }
+
+  private get place(): string[] {
     const socket = join(this.dataDir, 'postgres/socket');
-    const place = ['--no-psqlrc', '--host', socket, '--username=verbatim', '--dbname=verbatim'];
-    await run(join(stdout.trim(), 'psql'), [...place, '--set=ON_ERROR_STOP=1', '-c', statement]);
+    const options = ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1'];
+    return [...options, '--host', socket, '--username=verbatim', '--dbname=verbatim'];
   }
 
   /** Holds the database still: it is there, and answers nothing. Returns how to let it go on. */
