@@ -66,7 +66,7 @@ test('a name is shown as text, too, and its direction disturbs nothing around it
   context,
 }) => {
   const agent = `<img src=x onerror=hacked=1>\u202E${randomUUID().slice(0, 6)}`;
-  const session = `"><script>hacked=1</script>${randomUUID()}`;
+  const session = `"><img src=x onerror=hacked=1>${randomUUID()}`;
   const told = await tell(service.api, [{ role: 'user', text: 'needle in hay' }], {
     agent,
     session,

@@ -44,7 +44,7 @@ export async function idOf(api: Api, session: string, messages: number): Promise
   await expect
     .poll(async () => {
       const found = await api
-        .get<{ id: string; message_count: number }>(`/v1/sessions/${session}`)
+        .get<{ id: string; message_count: number }>(`/v1/sessions/${encodeURIComponent(session)}`)
         .catch(() => null);
       id = found?.id ?? '';
       return found?.message_count ?? -1;

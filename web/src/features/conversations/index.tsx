@@ -30,8 +30,12 @@ function Conversations() {
   });
   return (
     <div className={styles.split} data-reading={id !== undefined}>
+      {/* On a phone the list is away while one reads; the heading of the view stays. */}
+      <h1 className="visually-hidden">{conversations.title}</h1>
       <section className={styles.list} aria-label={conversations.listLabel}>
-        <h1 className={styles.title}>{conversations.title}</h1>
+        <p className={styles.title} aria-hidden="true">
+          {conversations.title}
+        </p>
         <FilterBar search={search} />
         {search.q === undefined ? <SessionList search={search} /> : <MatchList search={search} />}
       </section>
