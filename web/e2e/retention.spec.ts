@@ -8,7 +8,10 @@ test('a conversation is erased once its ID is typed, with a receipt', async ({
   admin: page,
   context,
   service,
+  faults,
 }) => {
+  // The reader asks for what is gone.
+  faults.expect(/status of 404 .*\/v1\/sessions\//);
   const told = await tell(service.api, turns(3), { agent: `E${randomUUID().slice(0, 6)}` });
   const reader = await context.newPage();
   await reader.goto(`${service.url}/conversations/${told.id}`);
