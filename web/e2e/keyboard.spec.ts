@@ -11,6 +11,8 @@ const MOST_TABS = 120;
 async function tabTo(page: Page, target: Locator, key = 'Tab'): Promise<void> {
   for (let presses = 0; presses < MOST_TABS; presses += 1) {
     if (await target.evaluate((one) => one === document.activeElement).catch(() => false)) {
+      const isSeen = () => target.evaluate((one) => one.matches(':focus-visible'));
+      expect(await isSeen(), 'the focus can be seen').toBe(true);
       const outline = await target.evaluate((one) => getComputedStyle(one).outlineStyle);
       expect(outline, 'the focus can be seen').not.toBe('none');
       return;
@@ -126,7 +128,7 @@ test('everything can be done without a mouse', async ({ page, service }) => {
   await expect(heading(page, en.overview.title)).toBeVisible();
   await expect(page.locator('#main')).toBeFocused();
   await page.keyboard.press('Control+k');
-  await expect(page.getByRole('combobox')).toBeFocused();
+  await expect(page.getByRole('combobox', { name: en.commands.placeholder })).toBeFocused();
   await page.keyboard.type('keys');
   await page.keyboard.press('Enter');
   await expect(heading(page, en.keys.title)).toBeVisible();
@@ -165,6 +167,7 @@ test('charts read their values by arrow keys', async ({ admin: page, service }) 
   await page.goto(`${service.url}/overview?period=last_30d`);
   const chart = page.locator('[aria-roledescription]').first();
   await expect(chart).toBeVisible();
+  await page.locator('#main').focus();
   await tabTo(page, chart);
   await page.keyboard.press('ArrowRight');
   const read = page.locator('[role=status][aria-live=polite]');

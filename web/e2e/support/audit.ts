@@ -22,16 +22,18 @@ export async function audit(page: Page): Promise<void> {
 
 /** Fails where the page can be scrolled sideways. */
 export async function expectNoSidewaysScroll(page: Page): Promise<void> {
-  const wider = await page.evaluate(() => {
-    const width = document.documentElement.clientWidth;
-    const scrolls = document.documentElement.scrollWidth > width;
-    const main = document.querySelector('#main > *:last-child');
-    const inside = main !== null && main.scrollWidth > main.clientWidth;
-    if (!scrolls && !inside) return [];
-    return [...document.querySelectorAll('body *')]
-      .filter((one) => one.getBoundingClientRect().right > width + 1)
-      .slice(0, 5)
-      .map((one) => one.outerHTML.slice(0, 200));
-  });
-  expect(wider, `wider than the window: ${page.url()}`).toEqual([]);
+  const wider = () =>
+    page.evaluate(() => {
+      const width = document.documentElement.clientWidth;
+      const scrolls = document.documentElement.scrollWidth > width;
+      const main = document.querySelector('#main > *:last-child');
+      const inside = main !== null && main.scrollWidth > main.clientWidth;
+      if (!scrolls && !inside) return [];
+      return [...document.querySelectorAll('body *')]
+        .filter((one) => one.getBoundingClientRect().right > width + 1)
+        .slice(0, 5)
+        .map((one) => one.outerHTML.slice(0, 200));
+    });
+  // What measures itself is drawn anew after the window has changed.
+  await expect.poll(wider, `wider than the window: ${page.url()}`).toEqual([]);
 }
