@@ -74,8 +74,11 @@ test('a conversation grows at its end, and keeps its place when one has scrolled
   await audit(page);
 
   await log.focus();
-  await page.keyboard.press('Home');
-  await expect(log.getByText('Line 0', { exact: true })).toBeInViewport();
+  // What is before the loaded part comes as one scrolls.
+  await expect(async () => {
+    await page.keyboard.press('Home');
+    await expect(log.getByText('Line 0', { exact: true })).toBeInViewport({ timeout: 300 });
+  }).toPass();
   for (const text of ['one', 'two', 'three']) {
     await api.deliver(message(agent, session, { role: 'assistant', text: `New ${text}` }));
   }

@@ -18,7 +18,13 @@ export function developmentSession(key: string | undefined): Plugin {
         }
         response.setHeader('content-type', 'application/json');
         response.end(
-          JSON.stringify({ key_id: null, key_name: 'development', scopes, agents: null, expires_at: null }),
+          JSON.stringify({
+            key_id: null,
+            key_name: 'development',
+            scopes,
+            agents: null,
+            expires_at: null,
+          }),
         );
       });
     },

@@ -1,9 +1,9 @@
 // Lists the JavaScript of the first view, and fails where it is larger than the budget.
-// The first view is the entry, the start page of a key with `read`, and what both import.
+// The first view is the list of conversations, which is part of the entry.
 import { readFile, stat } from 'node:fs/promises';
 
 const BUDGET_BYTES = 150_000;
-const FIRST_VIEW = ['index.html', 'src/features/conversations/index.tsx'];
+const FIRST_VIEW = ['index.html'];
 const FOLDER = 'dist';
 
 const manifest = JSON.parse(await readFile(`${FOLDER}/.vite/manifest.json`, 'utf8'));
@@ -24,6 +24,7 @@ async function compressedSize(file) {
 }
 
 FIRST_VIEW.forEach(visit);
+wanted.add('early.js');
 const rows = await Promise.all(
   [...wanted].map(async (file) => ({ file, bytes: await compressedSize(file) })),
 );

@@ -4,7 +4,11 @@ import { reportUnauthorized } from './unauthorized';
 
 /** Sets the generated client up: same origin, cookie session, errors as `ApiError`. */
 export function configureClient(): void {
-  client.setConfig({ baseUrl: '', credentials: 'same-origin', throwOnError: true });
+  client.setConfig({
+    baseUrl: window.location.origin,
+    credentials: 'same-origin',
+    throwOnError: true,
+  });
   client.interceptors.error.use((error, response) => {
     if (error instanceof DOMException && error.name === 'AbortError') return error;
     // The types say that there is always a response; there is none where the service was not reached.

@@ -3,15 +3,19 @@ import { requestJson, type Query } from './request';
 /** A job of the service: retries of all deliveries that match. */
 export interface Job {
   id: string;
-  state: 'running' | 'finished' | 'cancelled' | 'failed';
-  /** Deliveries that the job is about; null while they are counted. */
-  total: number | null;
+  state: 'waiting' | 'running' | 'finished' | 'cancelled';
+  /** Deliveries that the job is about; null before it begins. */
+  total?: number | null;
   done: number;
   stored: number;
   still_quarantined: number;
-  started_at: string;
-  finished_at?: string | null;
+  /** Why the last one stayed in quarantine. */
   last_error?: string | null;
+}
+
+/** Is the job still to do something? */
+export function isOpen(job: Job | undefined): boolean {
+  return job === undefined || job.state === 'waiting' || job.state === 'running';
 }
 
 /** Returns the number of quarantined deliveries that match. */

@@ -9,7 +9,6 @@ export const queryKeys = {
   deliveries: ['deliveries'] as const,
   deliveryList: (filters: unknown) => ['deliveries', 'list', filters] as const,
   delivery: (id: string) => ['deliveries', 'one', id] as const,
-  deliveredMessage: (id: string) => ['deliveries', 'message', id] as const,
   retryPlan: (filters: unknown) => ['deliveries', 'plan', filters] as const,
   job: (id: string) => ['job', id] as const,
   setup: ['setup'] as const,

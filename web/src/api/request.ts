@@ -1,3 +1,4 @@
+import { takeEarlyAnswer } from './early';
 import { errorFromResponse, toApiError } from './error';
 import { reportUnauthorized } from './unauthorized';
 
@@ -28,7 +29,24 @@ export function urlWith(path: string, query: Query = {}): string {
 /** Sends a request to a route and returns its JSON; throws `ApiError`. */
 export async function requestJson<T>(path: string, options: RequestOptions = {}): Promise<T> {
   const { method = 'GET', query, body, signal, expectUnauthorized = false } = options;
-  const response = await fetch(urlWith(path, query), {
+  const url = urlWith(path, query);
+  const early = method === 'GET' ? await takeEarlyAnswer(url) : null;
+  const response = early ?? (await send(url, method, body, signal));
+  if (!response.ok) {
+    if (response.status === 401 && !expectUnauthorized) reportUnauthorized();
+    throw await errorFromResponse(response);
+  }
+  const text = await response.text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+async function send(
+  url: string,
+  method: string,
+  body: unknown,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
+  return fetch(url, {
     method,
     credentials: 'same-origin',
     headers: body === undefined ? {} : { 'content-type': 'application/json' },
@@ -38,10 +56,4 @@ export async function requestJson<T>(path: string, options: RequestOptions = {})
     if (signal?.aborted === true) throw thrown;
     throw toApiError(thrown);
   });
-  if (!response.ok) {
-    if (response.status === 401 && !expectUnauthorized) reportUnauthorized();
-    throw await errorFromResponse(response);
-  }
-  const text = await response.text();
-  return (text === '' ? undefined : JSON.parse(text)) as T;
 }

@@ -84,8 +84,10 @@ export interface TestResult {
   delivery_id?: string | null;
   outcome?: string | null;
   reason?: string | null;
-  /** Our id of the conversation that it is part of. */
+  /** Our ID of the conversation that it is part of. */
   session?: string | null;
+  /** It is part of a conversation and of figures. */
+  stored_as_real: boolean;
 }
 
 export const TEST_EVENTS = ['test', 'room.join', 'chat.push'] as const;
@@ -95,7 +97,14 @@ export function fetchSetup(signal?: AbortSignal): Promise<Setup> {
   return requestJson<Setup>('/v1/setup', { signal });
 }
 
+/** A delivery to send; `real` leaves the mark of a test out, so it is stored as a conversation. */
+export interface TestRequest {
+  source: string;
+  event: TestEvent;
+  real: boolean;
+}
+
 /** Sends a delivery through the front door, as the sender would. */
-export function sendTest(source: string, event: TestEvent): Promise<TestResult> {
-  return requestJson<TestResult>('/v1/setup/test', { method: 'POST', body: { source, event } });
+export function sendTest(body: TestRequest): Promise<TestResult> {
+  return requestJson<TestResult>('/v1/setup/test', { method: 'POST', body });
 }

@@ -5,6 +5,7 @@ import {
   lazyRouteComponent,
   Outlet,
 } from '@tanstack/react-router';
+import ConversationsView from '../features/conversations';
 import { parseConversationSearch, parseMessageSearch } from '../features/conversations/search';
 import { parseDeliveriesSearch } from '../features/deliveries/search';
 import { parseOverviewSearch } from '../features/overview/search';
@@ -14,8 +15,15 @@ import { NotFound, RouteError } from './route-states';
 import { parseSearch, stringifySearch } from './search-params';
 import { Shell } from './Shell';
 import { Start } from './Start';
+import { loadFeatureTexts } from '../texts';
 
-// Every route of the page, on one screen. Each feature is loaded when it is first visited.
+/** Loads a feature together with the texts that are not part of the first view. */
+function withTexts<Module>(load: () => Promise<Module>): () => Promise<Module> {
+  return async () => (await Promise.all([load(), loadFeatureTexts()]))[0];
+}
+
+// Every route of the page, on one screen. The list of conversations is the first view; every other
+// feature is loaded when it is first visited.
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 
 const signIn = createRoute({
@@ -26,7 +34,7 @@ const signIn = createRoute({
 const wall = createRoute({
   getParentRoute: () => root,
   path: '/wall',
-  component: lazyRouteComponent(() => import('../features/wall')),
+  component: lazyRouteComponent(withTexts(() => import('../features/wall'))),
 });
 
 /** Everything below needs a session and has the rail. */
@@ -37,7 +45,7 @@ const conversations = createRoute({
   getParentRoute: () => shell,
   path: '/conversations',
   validateSearch: parseConversationSearch,
-  component: lazyRouteComponent(() => import('../features/conversations')),
+  component: ConversationsView,
 });
 const conversation = createRoute({
   getParentRoute: () => conversations,
@@ -57,45 +65,48 @@ const overview = createRoute({
   getParentRoute: () => shell,
   path: '/overview',
   validateSearch: parseOverviewSearch,
-  component: lazyRouteComponent(() => import('../features/overview')),
+  component: lazyRouteComponent(withTexts(() => import('../features/overview'))),
 });
 const deliveries = createRoute({
   getParentRoute: () => shell,
   path: '/deliveries',
   validateSearch: parseDeliveriesSearch,
-  component: lazyRouteComponent(() => import('../features/deliveries')),
+  component: lazyRouteComponent(withTexts(() => import('../features/deliveries'))),
 });
 const delivery = createRoute({
   getParentRoute: () => deliveries,
   path: '$id',
-  component: lazyRouteComponent(() => import('../features/deliveries'), 'DeliveryPane'),
+  component: lazyRouteComponent(
+    withTexts(() => import('../features/deliveries')),
+    'DeliveryPane',
+  ),
 });
 const setup = createRoute({
   getParentRoute: () => shell,
   path: '/setup',
   validateSearch: parseSetupSearch,
-  component: lazyRouteComponent(() => import('../features/setup')),
+  component: lazyRouteComponent(withTexts(() => import('../features/setup'))),
 });
 const health = createRoute({
   getParentRoute: () => shell,
   path: '/health',
-  component: lazyRouteComponent(() => import('../features/health')),
+  component: lazyRouteComponent(withTexts(() => import('../features/health'))),
 });
 const keys = createRoute({
   getParentRoute: () => shell,
   path: '/keys',
-  component: lazyRouteComponent(() => import('../features/keys')),
+  component: lazyRouteComponent(withTexts(() => import('../features/keys'))),
 });
 const retention = createRoute({
   getParentRoute: () => shell,
   path: '/retention',
   validateSearch: parseRetentionSearch,
-  component: lazyRouteComponent(() => import('../features/retention')),
+  component: lazyRouteComponent(withTexts(() => import('../features/retention'))),
 });
 const gallery = createRoute({
   getParentRoute: () => shell,
   path: '/gallery',
-  component: lazyRouteComponent(() => import('../features/gallery')),
+  component: lazyRouteComponent(withTexts(() => import('../features/gallery'))),
 });
 
 /** Whatever is not a route is still shown with the rail. */

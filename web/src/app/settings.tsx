@@ -1,7 +1,6 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { isZone } from '../format/time';
-import { en } from '../texts/en';
-import { LANGUAGES, loadTexts, TextsContext, type Language, type Texts } from '../texts';
+import { english, LANGUAGES, loadTexts, TextsContext, type Language, type Texts } from '../texts';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
@@ -115,7 +114,7 @@ export function SettingsProvider({ children }: { children: ReactNode }) {
 }
 
 function useLoadedTexts(language: Language): Texts {
-  const [texts, setTexts] = useState(en);
+  const [texts, setTexts] = useState(english);
   useEffect(() => {
     let current = true;
     void loadTexts(language).then((loaded) => {

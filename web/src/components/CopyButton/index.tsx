@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { useTexts } from '../../texts';
 import { Button } from '../Button';
+import type { IconName } from '../Icon';
 
 const SHOWN_MS = 2_000;
 
@@ -9,10 +10,11 @@ interface Props {
   text: string | (() => string);
   label?: string;
   iconOnly?: boolean;
+  icon?: IconName;
 }
 
 /** Copies a text and says so. */
-export function CopyButton({ text, label, iconOnly = false }: Props) {
+export function CopyButton({ text, label, iconOnly = false, icon = 'copy' }: Props) {
   const { common } = useTexts();
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -32,7 +34,7 @@ export function CopyButton({ text, label, iconOnly = false }: Props) {
     <>
       <Button
         kind="quiet"
-        icon={copied ? 'check' : 'copy'}
+        icon={copied ? 'check' : icon}
         iconOnly={iconOnly}
         onClick={() => void copy()}
       >

@@ -24,6 +24,7 @@ const PATHS = {
   filter: 'M3 5h14M6 10h8M9 15h2',
   warning: 'M10 3l8 14H2zM10 8v4M10 14.5h.01',
   plus: 'M10 4v12M4 10h12',
+  pencil: 'M4 16l1-4 8-8 3 3-8 8zM11 6l3 3',
   trash: 'M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11',
   retry: 'M16 6v4h-4M16 10a6 6 0 1 0-1.5 4',
   external: 'M8 4H4v12h12v-4M11 4h5v5M16 4l-7 7',

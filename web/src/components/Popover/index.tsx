@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
+import { Suspense, useEffect, useId, useRef, useState, type ReactNode } from 'react';
 import { placePopover } from './place';
 import styles from './Popover.module.css';
 
@@ -31,12 +31,11 @@ export function Popover({ label, trigger, className, children, role = 'dialog' }
     };
   }, []);
 
-  useEffect(() => {
-    if (!open || button.current === null || panel.current === null) return;
+  const onShown = () => {
+    if (button.current === null || panel.current === null) return;
     placePopover(panel.current, button.current);
     panel.current.querySelector<HTMLElement>('input, select, button, a[href]')?.focus();
-  }, [open]);
-
+  };
   const close = () => {
     document.getElementById(id)?.hidePopover();
     document.querySelector<HTMLElement>(`[popovertarget="${id}"]`)?.focus();
@@ -63,8 +62,22 @@ export function Popover({ label, trigger, className, children, role = 'dialog' }
         aria-label={label}
         className={styles.popover}
       >
-        {open && (typeof children === 'function' ? children(close) : children)}
+        {open && (
+          <Suspense fallback={null}>
+            {typeof children === 'function' ? children(close) : children}
+            <Shown run={onShown} />
+          </Suspense>
+        )}
       </div>
     </>
   );
+}
+
+/** Calls `run` once what stands before it is drawn, which may have to be loaded. */
+function Shown({ run }: { run: () => void }) {
+  const first = useRef(run);
+  useEffect(() => {
+    first.current();
+  }, []);
+  return null;
 }

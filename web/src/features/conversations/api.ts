@@ -11,10 +11,10 @@ import {
 import { requestJson, type Query } from '../../api/request';
 
 /** A session as the list shows it. */
-export interface ListedSession extends Session {
-  first_user_message?: { message: string } | null;
+export type ListedSession = Session & {
+  first_user_message?: { id: string; message: string; timestamp: string } | null;
   flags?: string[] | null;
-}
+};
 
 export interface Page<T> {
   data: T[];
@@ -121,6 +121,12 @@ export async function fetchViews(signal?: AbortSignal): Promise<SavedView[]> {
 
 export function saveView({ name, query }: SavedView): Promise<unknown> {
   return requestJson(viewPath(name), { method: 'PUT', body: { place: PLACE, query } });
+}
+
+/** Saves a view under another name, then deletes the one that it had. */
+export async function renameView(view: SavedView, to: string): Promise<void> {
+  await saveView({ ...view, name: to });
+  await deleteView(view.name);
 }
 
 export function deleteView(name: string): Promise<unknown> {

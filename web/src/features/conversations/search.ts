@@ -21,6 +21,7 @@ export const FLAGS = [
 export const SORTS = ['activity', 'started', 'duration', 'messages'] as const;
 
 export type FlagName = (typeof FLAGS)[number];
+export type SortName = (typeof SORTS)[number];
 
 /** Filters of the list, as they are in the address. */
 export interface ConversationSearch {
@@ -38,7 +39,8 @@ export interface ConversationSearch {
   max?: number;
   longer?: number;
   shorter?: number;
-  sort?: (typeof SORTS)[number];
+  /** The latest activity first where it is left out. */
+  sort?: SortName;
   period?: Period;
   from?: string;
   to?: string;
@@ -47,6 +49,7 @@ export interface ConversationSearch {
 /** Reads the filters; what makes no sense is left out. */
 export function parseConversationSearch(search: Record<string, unknown>): ConversationSearch {
   const flags = listParam(search, 'flag')?.filter((one) => FLAGS.some((flag) => flag === one));
+  const sort = choiceParam(search, 'sort', SORTS);
   const from = textParam(search, 'from');
   const to = textParam(search, 'to');
   return defined({
@@ -60,15 +63,21 @@ export function parseConversationSearch(search: Record<string, unknown>): Conver
     silent: flagParam(search, 'silent'),
     engaged: flagParam(search, 'engaged'),
     single: flagParam(search, 'single'),
-    min: numberParam(search, 'min'),
-    max: numberParam(search, 'max'),
-    longer: numberParam(search, 'longer'),
-    shorter: numberParam(search, 'shorter'),
-    sort: choiceParam(search, 'sort', SORTS),
+    min: wholeParam(search, 'min'),
+    max: wholeParam(search, 'max'),
+    longer: wholeParam(search, 'longer'),
+    shorter: wholeParam(search, 'shorter'),
+    sort: sort === 'activity' ? undefined : sort,
     period: choiceParam(search, 'period', PERIODS),
     from: isDate(from) || isInstant(from) ? from : undefined,
     to: isDate(to) || isInstant(to) ? to : undefined,
   });
+}
+
+/** Returns a number of messages or seconds. */
+function wholeParam(search: Record<string, unknown>, name: string): number | undefined {
+  const value = numberParam(search, name);
+  return value === undefined ? undefined : Math.round(value);
 }
 
 /** Returns how many filters are set; the text, the time and the order have their own controls. */
@@ -102,7 +111,7 @@ export function sessionsQuery(search: ConversationSearch, clock: Clock) {
     max_messages: search.max,
     min_duration: search.longer,
     max_duration: search.shorter,
-    sort: search.sort === 'activity' ? undefined : search.sort,
+    sort: search.sort,
     started_after: from,
     started_before: to,
     tz: from === undefined && to === undefined ? undefined : clock.zone,
@@ -116,6 +125,11 @@ export function matchesQuery(search: ConversationSearch, clock: Clock) {
     q: search.q,
     agent_id: search.agent,
     source: search.source,
+    room_name: search.room,
+    status: search.status,
+    opened_by: search.opened,
+    flag: search.flag,
+    silent: search.silent,
     after: from,
     before: to,
     tz: from === undefined && to === undefined ? undefined : clock.zone,

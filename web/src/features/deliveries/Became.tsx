@@ -1,14 +1,18 @@
 import { Link } from '@tanstack/react-router';
 import type { WholeDelivery } from '../../api/generated';
-import { Skeleton } from '../../components/Skeleton';
-import { ErrorNotice } from '../../components/Notice';
 import { useTexts } from '../../texts';
 import styles from './deliveries.module.css';
-import { belongsToConversation, messageIn } from './message';
-import { useBecame } from './use-became';
+
+/** A delivery with what it became. */
+export interface DeliveryWithLinks extends WholeDelivery {
+  /** Our ID of the conversation; null where that is gone. */
+  session?: string | null;
+  /** The message that it became or repeats; null where it is none, or is gone. */
+  message_id?: string | null;
+}
 
 /** Links to what the delivery became. */
-export function BecameLinks({ delivery }: { delivery: WholeDelivery }) {
+export function BecameLinks({ delivery }: { delivery: DeliveryWithLinks }) {
   const { deliveries } = useTexts();
   return (
     <section className={styles.section}>
@@ -22,31 +26,29 @@ export function BecameLinks({ delivery }: { delivery: WholeDelivery }) {
   );
 }
 
-function Links({ delivery }: { delivery: WholeDelivery }) {
+/** May the delivery have become part of a conversation? */
+function belongsToConversation({ outcome, session_id }: WholeDelivery): boolean {
+  return (outcome === 'stored' || outcome === 'duplicate') && typeof session_id === 'string';
+}
+
+function Links({ delivery }: { delivery: DeliveryWithLinks }) {
   const { deliveries } = useTexts();
-  const became = useBecame(delivery);
-  if (became.isPending) return <Skeleton rows={1} height={16} />;
-  if (became.isError) {
-    return <ErrorNotice error={became.error} onRetry={() => void became.refetch()} level={3} />;
-  }
-  const { conversation, message } = became.data;
-  const hasMessage = messageIn(delivery.body) !== null;
-  if (conversation === null) return <p className={styles.muted}>{deliveries.noMessage}</p>;
+  const { session, message_id: message, event_type } = delivery;
+  if (session == null) return <p className={styles.muted}>{deliveries.noConversation}</p>;
+  const missing = event_type === 'chat.push' ? deliveries.noMessage : deliveries.eventOnly;
   return (
     <>
       <p className={styles.links}>
-        {message !== null && (
-          <Link to="/conversations/$id" params={{ id: conversation }} search={{ message }}>
+        {message != null && (
+          <Link to="/conversations/$id" params={{ id: session }} search={{ message }}>
             {deliveries.openMessage}
           </Link>
         )}
-        <Link to="/conversations/$id" params={{ id: conversation }}>
+        <Link to="/conversations/$id" params={{ id: session }}>
           {deliveries.openConversation}
         </Link>
       </p>
-      {message === null && (
-        <p className={styles.muted}>{hasMessage ? deliveries.noMessage : deliveries.eventOnly}</p>
-      )}
+      {message == null && <p className={styles.muted}>{missing}</p>}
     </>
   );
 }

@@ -79,7 +79,8 @@ function MoreFilters({ search, change }: MoreProps) {
   );
 }
 
-const FIELDS = ['source', 'event_type', 'agent_id', 'session_id'] as const;
+const FIELDS = ['reason', 'source', 'event_type', 'agent_id', 'session_id'] as const;
+const NO_VALUES = { reason: '', source: '', event_type: '', agent_id: '', session_id: '' };
 
 function FilterForm({
   search,
@@ -90,16 +91,23 @@ function FilterForm({
 }) {
   const { common, deliveries } = useTexts();
   const [values, setValues] = useState(() => ({
+    reason: search.reason ?? '',
     source: search.source ?? '',
     event_type: search.event_type ?? '',
     agent_id: search.agent_id?.join(' ') ?? '',
     session_id: search.session_id ?? '',
   }));
   const labels = {
+    reason: deliveries.reasonFilter,
     source: deliveries.source,
     event_type: deliveries.eventType,
     agent_id: deliveries.agentId,
     session_id: deliveries.sessionId,
+  };
+  const helps: Partial<Values> = {
+    reason: deliveries.reasonFilterHelp,
+    event_type: deliveries.eventTypeHelp,
+    agent_id: deliveries.agentIdHelp,
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -114,7 +122,7 @@ function FilterForm({
           value={values[name]}
           spellCheck={false}
           autoComplete="off"
-          help={name === 'event_type' ? deliveries.eventTypeHelp : undefined}
+          help={helps[name]}
           onChange={(event) => {
             setValues({ ...values, [name]: event.target.value });
           }}
@@ -126,7 +134,7 @@ function FilterForm({
         </Button>
         <Button
           onClick={() => {
-            apply(withFields(search, { source: '', event_type: '', agent_id: '', session_id: '' }));
+            apply(withFields(search, NO_VALUES));
           }}
         >
           {common.clear}
@@ -147,6 +155,7 @@ function withFields(search: DeliveriesSearch, values: Values): DeliveriesSearch 
     from,
     to,
     job,
+    reason: values.reason.trim() || undefined,
     source: values.source.trim() || undefined,
     event_type: values.event_type.trim() || undefined,
     agent_id: agents.length > 0 ? agents : undefined,

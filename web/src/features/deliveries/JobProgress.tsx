@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { toApiError } from '../../api/error';
-import { cancelJob, fetchJob, type Job } from '../../api/jobs';
+import { cancelJob, fetchJob, isOpen, type Job } from '../../api/jobs';
 import { queryKeys } from '../../api/keys';
 import { Button } from '../../components/Button';
 import { errorTexts } from '../../components/Notice';
@@ -20,23 +20,20 @@ export function JobProgress({ id, onClose }: { id: string; onClose: () => void }
   const query = useQuery({
     queryKey: queryKeys.job(id),
     queryFn: ({ signal }) => fetchJob(id, signal),
-    refetchInterval: ({ state }) =>
-      state.data === undefined || state.data.state === 'running' ? POLL_MS : false,
+    refetchInterval: ({ state }) => (isOpen(state.data) && !isGone(state.error) ? POLL_MS : false),
   });
   const cancel = useMutation({
     mutationFn: () => cancelJob(id),
     onSettled: () => client.invalidateQueries({ queryKey: queryKeys.job(id) }),
   });
   const job = query.data;
-  const state = job?.state;
+  const over = !isOpen(job);
   useEffect(() => {
-    if (state !== undefined && state !== 'running') {
-      void client.invalidateQueries({ queryKey: queryKeys.deliveries });
-    }
-  }, [client, state]);
+    if (over) void client.invalidateQueries({ queryKey: queryKeys.deliveries });
+  }, [client, over]);
 
   const failed = query.isError && job === undefined;
-  const running = !failed && (state === undefined || state === 'running');
+  const running = !failed && !over;
   return (
     <section className={styles.job} aria-label={deliveries.job}>
       {running && (
@@ -46,9 +43,14 @@ export function JobProgress({ id, onClose }: { id: string; onClose: () => void }
           value={job?.total ? job.done : undefined}
         />
       )}
-      <p role="status">
-        {failed ? failureText(query.error, texts) : jobText(job, deliveries, format)}
-      </p>
+      <div className={styles.jobText}>
+        <p role="status">
+          {failed ? failureText(query.error, texts) : jobText(job, deliveries, format)}
+        </p>
+        {job?.last_error && (
+          <p className={styles.muted}>{deliveries.jobLastError(job.last_error)}</p>
+        )}
+      </div>
       {running ? (
         <Button
           busy={cancel.isPending}
@@ -69,21 +71,26 @@ export function JobProgress({ id, onClose }: { id: string; onClose: () => void }
 }
 
 function failureText(error: unknown, texts: Texts): string {
-  const known = toApiError(error);
-  return known.code === 'not_found' ? texts.deliveries.jobGone : errorTexts(known, texts).text;
+  return isGone(error) ? texts.deliveries.jobGone : errorTexts(toApiError(error), texts).text;
+}
+
+function isGone(error: unknown): boolean {
+  return error !== null && toApiError(error).code === 'not_found';
 }
 
 function jobText(job: Job | undefined, texts: Texts['deliveries'], format: Format): string {
-  if (job === undefined || job.total === null) return texts.jobCounting;
+  if (job === undefined) return texts.jobWaiting;
   const done = format.count(job.done);
   switch (job.state) {
+    case 'waiting':
+      return texts.jobWaiting;
     case 'running':
-      return texts.jobRunning(done, format.count(job.total));
+      return job.total == null
+        ? texts.jobCounting
+        : texts.jobRunning(done, format.count(job.total));
     case 'finished':
       return texts.jobFinished(format.count(job.stored), format.count(job.still_quarantined));
     case 'cancelled':
       return texts.jobCancelled(done);
-    case 'failed':
-      return [texts.jobFailed(done), job.last_error].filter(Boolean).join(' ');
   }
 }

@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { postDeliveriesIdRetry, type WholeDelivery } from '../../api/generated';
+import { Link } from '@tanstack/react-router';
 import { toApiError } from '../../api/error';
 import { queryKeys } from '../../api/keys';
 import { ActionError } from '../../components/ActionError';
@@ -22,15 +23,22 @@ export function Reason({ delivery }: { delivery: WholeDelivery }) {
       <h3>{deliveries.reason}</h3>
       <p dir="auto">{delivery.reason}</p>
       <p className={styles.muted}>{deliveries.reasonHelp}</p>
-      <Button
-        icon="retry"
-        busy={retry.isPending}
-        onClick={() => {
-          retry.mutate();
-        }}
-      >
-        {retry.isPending ? deliveries.retrying : deliveries.retry}
-      </Button>
+      <div className={styles.links}>
+        <Button
+          icon="retry"
+          busy={retry.isPending}
+          onClick={() => {
+            retry.mutate();
+          }}
+        >
+          {retry.isPending ? deliveries.retrying : deliveries.retry}
+        </Button>
+        {delivery.reason && (
+          <Link to="/deliveries" search={{ outcome: ['quarantined'], reason: delivery.reason }}>
+            {deliveries.sameReason}
+          </Link>
+        )}
+      </div>
       {stillUnreadable && (
         <p role="alert">
           <strong>{deliveries.retryFailed}.</strong> {error.detail}

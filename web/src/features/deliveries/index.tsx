@@ -9,6 +9,7 @@ import styles from './deliveries.module.css';
 import { Filters } from './Filters';
 import { JobProgress } from './JobProgress';
 import { List } from './List';
+import { Refused } from './Refused';
 import { RetryMany } from './RetryMany';
 import { mayHoldQuarantined, type DeliveriesSearch, type DeliveryFilters } from './search';
 import { useDeliveries, useDeliveriesSearch, useFilters } from './use-deliveries';
@@ -52,6 +53,7 @@ function ListPane() {
           }}
         />
       )}
+      <Refused />
       <Content filters={filters} />
     </>
   );

@@ -11,6 +11,7 @@ export interface DeliveriesSearch {
   event_type?: string;
   agent_id?: string[];
   session_id?: string;
+  reason?: string;
   period?: Period;
   from?: string;
   to?: string;
@@ -30,6 +31,7 @@ export function parseDeliveriesSearch(search: Record<string, unknown>): Deliveri
     event_type: textParam(search, 'event_type'),
     agent_id: listParam(search, 'agent_id'),
     session_id: textParam(search, 'session_id'),
+    reason: textParam(search, 'reason'),
     period: choiceParam(search, 'period', PERIODS),
     from: date('from'),
     to: date('to'),
@@ -53,6 +55,7 @@ export function deliveryFilters(search: DeliveriesSearch, { zone, today, now }: 
     event_type: search.event_type,
     agent_id: search.agent_id,
     session_id: search.session_id,
+    reason: search.reason,
     received_after: from,
     received_before: to,
     tz: from === undefined && to === undefined ? undefined : zone,
@@ -72,8 +75,9 @@ export function toggleOutcome(search: DeliveriesSearch, outcome: Outcome): Deliv
 
 /** Returns the number of filters that are set behind the button, which shows no outcome and no time. */
 export function hiddenFilterCount(search: DeliveriesSearch): number {
-  const { source, event_type, agent_id, session_id } = search;
-  return [source, event_type, agent_id, session_id].filter((one) => one !== undefined).length;
+  const { source, event_type, agent_id, session_id, reason } = search;
+  return [source, event_type, agent_id, session_id, reason].filter((one) => one !== undefined)
+    .length;
 }
 
 /** Can there be something in quarantine among what matches? */

@@ -57,12 +57,18 @@ export function CreateKey() {
 
 function MadeKey({ value, onDone }: { value: string; onDone: () => void }) {
   const { keys } = useTexts();
+  const address = `${window.location.origin}/sign-in`;
   return (
     <div className={styles.form}>
       <p role="status">{keys.madeHelp}</p>
       <p className={styles.made}>
         <code aria-label={keys.key}>{value}</code>
         <CopyButton text={value} label={keys.copyKey} />
+      </p>
+      <p>{keys.signInHelp}</p>
+      <p className={styles.made}>
+        <code>{address}</code>
+        <CopyButton text={address} label={keys.copyAddress} />
       </p>
       <div className={styles.actions}>
         <Button kind="primary" onClick={onDone}>

@@ -5,7 +5,7 @@ import { queryKeys } from '../../api/keys';
 import { sendTest, TEST_EVENTS, type TestEvent, type TestResult } from '../../api/setup';
 import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
-import { Select } from '../../components/Field';
+import { Checkbox, Select } from '../../components/Field';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import styles from './setup.module.css';
@@ -17,8 +17,10 @@ export function TestDelivery({ source }: { source: string }) {
   const { setup } = useTexts();
   const client = useQueryClient();
   const [event, setEvent] = useState<TestEvent>('test');
+  const [real, setReal] = useState(false);
+  const mayBeReal = event !== 'test';
   const test = useMutation({
-    mutationFn: () => sendTest(source, event),
+    mutationFn: () => sendTest({ source, event, real: real && mayBeReal }),
     onSettled: async () => {
       await client.invalidateQueries({ queryKey: queryKeys.setup });
       await client.invalidateQueries({ queryKey: queryKeys.deliveries });
@@ -45,6 +47,7 @@ export function TestDelivery({ source }: { source: string }) {
           {test.isPending ? setup.sending : setup.send}
         </Button>
       </div>
+      {mayBeReal && <Checkbox label={setup.real} checked={real} onChange={setReal} />}
       <div role="status">{test.isSuccess && <Result result={test.data} />}</div>
       {test.isError && <ActionError error={test.error} />}
     </section>
@@ -54,7 +57,7 @@ export function TestDelivery({ source }: { source: string }) {
 function Result({ result }: { result: TestResult }) {
   const { setup, deliveries } = useTexts();
   const format = useFormat();
-  const { status, outcome, delivery_id, reason, error } = result;
+  const { status, outcome, delivery_id, reason, error, session } = result;
   const time = format.duration(result.milliseconds / 1000);
   const good = status === OK;
   const outcomes: Record<string, string> = deliveries.outcomes;
@@ -71,10 +74,15 @@ function Result({ result }: { result: TestResult }) {
       {!good && <p>{problemDetail(result.answer)}</p>}
       {good && !delivery_id && <p>{setup.waiting}</p>}
       {delivery_id && (
-        <p>
+        <p className={styles.resultLinks}>
           <Link to="/deliveries/$id" params={{ id: delivery_id }}>
             {setup.openDelivery}
           </Link>
+          {session && (
+            <Link to="/conversations/$id" params={{ id: session }}>
+              {setup.openConversation}
+            </Link>
+          )}
         </p>
       )}
     </div>

@@ -20,11 +20,10 @@ export interface Check {
     | 'database';
 }
 
-/** Returns the checks of a source, those that need a hand first. */
+/** Returns the checks of a source: the last delivery, then those that need a hand first. */
 export function sourceChecks(source: SetupSource, setup: Setup): Check[] {
   const { inbox, drain } = setup.health;
   const checks: Check[] = [
-    receiving(source),
     address(source.url),
     source.credentials.length > 0
       ? { name: 'credentials', status: 'ok' }
@@ -38,7 +37,7 @@ export function sourceChecks(source: SetupSource, setup: Setup): Check[] {
       : { name: 'database', status: 'warn', advice: 'database' },
   ];
   if (setup.unknown_source) checks.push({ name: 'names', status: 'warn', advice: 'unknownName' });
-  return checks.toSorted((a, b) => RANK[a.status] - RANK[b.status]);
+  return [receiving(source), ...checks.toSorted((a, b) => RANK[a.status] - RANK[b.status])];
 }
 
 const RANK: Record<CheckStatus, number> = { fail: 0, warn: 1, ok: 2 };

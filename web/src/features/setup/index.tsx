@@ -77,8 +77,8 @@ function SourceView({ name, setup }: { name: string; setup: Setup }) {
           <h2>{texts.state}</h2>
           <Checks source={source} setup={setup} />
         </section>
-        <TestDelivery source={source.name} />
         <Refusals refusals={source.refusals} />
+        <TestDelivery source={source.name} />
       </div>
       <div>
         <Connect source={source} />

@@ -13,6 +13,11 @@ export const deliveries: Texts['deliveries'] = {
   noMatch: 'Keine Zustellung passt',
   noMatchHelp:
     'Nehmen Sie einen Filter weg. Zustellungen werden begrenzte Zeit aufbewahrt, üblicherweise 30 Tage.',
+  refused: (count) =>
+    count === '1'
+      ? '1 Zustellung wurde in den letzten 24 Stunden abgewiesen und ist nicht in dieser Liste.'
+      : `${count} Zustellungen wurden in den letzten 24 Stunden abgewiesen und sind nicht in dieser Liste.`,
+  whyRefused: 'Warum?',
   clearFilters: 'Filter leeren',
   choose: 'Wählen Sie eine Zustellung, um zu sehen, was ankam',
   back: 'Zurück zur Liste',
@@ -22,6 +27,9 @@ export const deliveries: Texts['deliveries'] = {
   source: 'Quelle',
   eventType: 'Ereignis',
   agentId: 'Agenten-ID',
+  agentIdHelp: 'Mehrere mit Leerzeichen dazwischen',
+  reasonFilter: 'Grund enthält',
+  reasonFilterHelp: 'Was in Quarantäne ist, zum Beispiel session_id',
   sessionId: 'Gesprächs-ID',
   eventTypeHelp: 'Wie es der Absender nennt, zum Beispiel chat.push',
   outcome: 'Ergebnis',
@@ -43,6 +51,7 @@ export const deliveries: Texts['deliveries'] = {
   reason: 'Grund',
   reasonHelp:
     'Der Absender bekam 422 und sendet sie nicht noch einmal. Versuchen Sie es nach einem Update, das sie lesen kann, oder nachdem der Fehler in der Datenbank behoben ist.',
+  sameReason: 'Alle mit diesem Grund',
   receivedAt: 'Empfangen',
   size: 'Größe',
   credentials: 'Nachweis',
@@ -58,6 +67,8 @@ export const deliveries: Texts['deliveries'] = {
   openMessage: 'Nachricht öffnen',
   openConversation: 'Gespräch öffnen',
   noMessage: 'Die Nachricht ist nicht mehr da: gelöscht, oder älter als das, was aufbewahrt wird.',
+  noConversation:
+    'Das Gespräch ist nicht mehr da: gelöscht, oder älter als das, was aufbewahrt wird.',
   eventOnly: 'Ein Ereignis des Gesprächs, ohne Nachricht.',
   inNoConversation: 'Nichts: Sie gehört zu keinem Gespräch.',
   body: 'Inhalt',
@@ -86,10 +97,11 @@ export const deliveries: Texts['deliveries'] = {
   start: (count) => `${count} noch einmal versuchen`,
   job: 'Neuer Versuch von Zustellungen',
   jobRunning: (done, total) => `Versucht noch einmal: ${done} von ${total}`,
+  jobWaiting: 'Der neue Versuch beginnt gleich …',
   jobCounting: 'Versucht noch einmal …',
   jobFinished: (stored, still) => `Fertig: ${stored} gespeichert, ${still} noch in Quarantäne.`,
   jobCancelled: (done) => `Nach ${done} abgebrochen. Was gespeichert wurde, bleibt gespeichert.`,
-  jobFailed: (done) => `Nach ${done} stehen geblieben.`,
+  jobLastError: (reason) => `Warum die letzte dort blieb: ${reason}`,
   jobGone:
     'Der Fortschritt ist nicht mehr bekannt. Die Liste zeigt, was aus jeder Zustellung wurde.',
   cancelJob: 'Abbrechen',

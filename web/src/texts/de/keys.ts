@@ -56,6 +56,9 @@ export const keys: Texts['keys'] = {
     'Der Schlüssel wird nur dieses eine Mal gezeigt: Gespeichert ist nur sein Hash. Geht er verloren, erstellen Sie einen neuen und widerrufen Sie diesen.',
   key: 'Schlüssel',
   copyKey: 'Schlüssel kopieren',
+  signInHelp:
+    'Ein Programm sendet ihn mit jeder Anfrage. Ein Mensch meldet sich auf dieser Seite damit an unter:',
+  copyAddress: 'Adresse kopieren',
   done: 'Ich habe ihn kopiert',
   revoke: 'Widerrufen',
   revokeOf: (name) => `${name} widerrufen`,

@@ -37,9 +37,9 @@ export const setup: Texts['setup'] = {
     addressUnknown:
       'Die Anfrage nach dieser Seite nannte keinen Host. Die URL ist Ihre öffentliche Adresse, gefolgt vom Pfad unten.',
     refused: (count, age) =>
-      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Tabelle auf dieser Seite sagt, warum.`,
+      `${count} in den letzten 24 Stunden abgewiesen, die letzte ${age}. Die Gründe stehen darunter.`,
     unknownName: (count, age) =>
-      `${count} Zustellungen gingen an einen Namen, den keine Quelle hat, die letzte ${age}. Vergleichen Sie die URL beim Absender mit den Pfaden hier.`,
+      `${count === '1' ? '1 Zustellung ging' : `${count} Zustellungen gingen`} an einen Namen, den keine Quelle hat, die letzte ${age}. Vergleichen Sie die URL beim Absender mit den Pfaden hier.`,
     inbox:
       'In den Eingang kann nichts geschrieben werden. Prüfen Sie den Platz auf der Platte und die Rechte am Datenordner; der Fehler steht im Log.',
     database:
@@ -73,6 +73,7 @@ export const setup: Texts['setup'] = {
     'room.join': 'Ein Besucher kommt (room.join)',
     'chat.push': 'Eine Nachricht (chat.push)',
   },
+  real: 'Ohne Kennzeichen eines Tests: gespeichert als Gespräch des Agenten test_agent_123',
   send: 'Test senden',
   sending: 'Sendet …',
   answered: (status, time) => `Mit ${status} beantwortet nach ${time}`,
@@ -80,6 +81,7 @@ export const setup: Texts['setup'] = {
   became: (outcome) => `Ergebnis: ${outcome}`,
   waiting: 'Sie ist sicher im Eingang und erscheint bald bei den Zustellungen.',
   openDelivery: 'Zustellung öffnen',
+  openConversation: 'Gespräch öffnen',
   refusals: 'In den letzten 24 Stunden abgewiesen',
   noRefusals: 'Keine.',
   refusal: { reason: 'Grund', count: 'Anzahl', last: 'Zuletzt', advice: 'Was zu tun ist' },

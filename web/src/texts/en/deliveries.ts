@@ -9,6 +9,11 @@ export const deliveries = {
   toSetup: 'Go to set-up',
   noMatch: 'No delivery matches',
   noMatchHelp: 'Take a filter away. Deliveries are kept for a limited time, 30 days by default.',
+  refused: (count: string) =>
+    count === '1'
+      ? '1 delivery was refused in the last 24 hours and is not in this list.'
+      : `${count} deliveries were refused in the last 24 hours and are not in this list.`,
+  whyRefused: 'See why',
   clearFilters: 'Clear filters',
   choose: 'Choose a delivery to see what arrived',
   back: 'Back to the list',
@@ -18,6 +23,9 @@ export const deliveries = {
   source: 'Source',
   eventType: 'Event',
   agentId: 'Agent ID',
+  agentIdHelp: 'Several with spaces between',
+  reasonFilter: 'Reason contains',
+  reasonFilterHelp: 'Of what is in quarantine, for example session_id',
   sessionId: 'Session ID',
   eventTypeHelp: 'As the sender calls it, for example chat.push',
   outcome: 'Outcome',
@@ -38,6 +46,7 @@ export const deliveries = {
   reason: 'Reason',
   reasonHelp:
     'The sender got 422 and does not send it again. Retry it after an upgrade that can read it, or after the fault in the database is mended.',
+  sameReason: 'All with this reason',
   receivedAt: 'Received',
   size: 'Size',
   credentials: 'Credentials',
@@ -53,6 +62,7 @@ export const deliveries = {
   openMessage: 'Open the message',
   openConversation: 'Open the conversation',
   noMessage: 'The message is no longer there: erased, or older than what is kept.',
+  noConversation: 'The conversation is no longer there: erased, or older than what is kept.',
   eventOnly: 'An event of the conversation, without a message.',
   inNoConversation: 'Nothing: it is part of no conversation.',
   body: 'Body',
@@ -79,11 +89,12 @@ export const deliveries = {
   start: (count: string) => `Retry ${count}`,
   job: 'Retry of deliveries',
   jobRunning: (done: string, total: string) => `Retrying: ${done} of ${total}`,
+  jobWaiting: 'The retry begins in a moment …',
   jobCounting: 'Retrying …',
   jobFinished: (stored: string, still: string) =>
     `Retry finished: ${stored} stored, ${still} still in quarantine.`,
   jobCancelled: (done: string) => `Retry cancelled after ${done}. What was stored stays stored.`,
-  jobFailed: (done: string) => `Retry stopped after ${done}.`,
+  jobLastError: (reason: string) => `Why the last one stayed: ${reason}`,
   jobGone: 'The progress of this retry is no longer known. The list shows what became of each.',
   cancelJob: 'Cancel the retry',
   dismiss: 'Close',

@@ -54,6 +54,8 @@ export const keys = {
     'The key is shown this once: only its hash is stored. If you lose it, create another one and revoke this.',
   key: 'Key',
   copyKey: 'Copy key',
+  signInHelp: 'A program sends it with each request. A person signs in to this page with it at:',
+  copyAddress: 'Copy address',
   done: 'I have copied it',
   revoke: 'Revoke',
   revokeOf: (name: string) => `Revoke ${name}`,

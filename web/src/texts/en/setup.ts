@@ -35,9 +35,9 @@ export const setup = {
     addressUnknown:
       'The request for this page named no host. The URL is your public address, followed by the path below.',
     refused: (count: string, age: string) =>
-      `${count} refused in the last 24 hours, the last one ${age}. The table on this page says why.`,
+      `${count} refused in the last 24 hours, the last one ${age}. The reasons are below.`,
     unknownName: (count: string, age: string) =>
-      `${count} deliveries went to a name that no source has, the last one ${age}. Compare the URL at the sender with the paths here.`,
+      `${count === '1' ? '1 delivery' : `${count} deliveries`} went to a name that no source has, the last one ${age}. Compare the URL at the sender with the paths here.`,
     inbox:
       'Nothing can be written to the inbox. Check the room on the disk and the rights on the data folder; the log has the error.',
     database:
@@ -63,13 +63,14 @@ export const setup = {
     'The newest deliveries of bitHuman are sent once: what is not answered with 200 is gone. The service answers 200 as soon as a delivery is safe on disk, even while the database is away.',
   tryIt: 'Send a test delivery',
   tryHelp:
-    'The service sends it to itself through the front door, with the credentials of the source. It is marked as a test: it is in no conversation and no figure.',
+    'The service sends it to itself through the front door, with the credentials of the source. It is marked as a test, so it is in no conversation and no figure.',
   event: 'Event',
   events: {
     test: 'Test, as the dashboard sends it',
     'room.join': 'A visitor joins (room.join)',
     'chat.push': 'A message (chat.push)',
   },
+  real: 'Without the mark of a test: stored as a conversation of the agent test_agent_123',
   send: 'Send test',
   sending: 'Sending …',
   answered: (status: number, time: string) => `Answered ${status} in ${time}`,
@@ -77,6 +78,7 @@ export const setup = {
   became: (outcome: string) => `Outcome: ${outcome}`,
   waiting: 'It is safe in the inbox and will appear in the deliveries soon.',
   openDelivery: 'Open the delivery',
+  openConversation: 'Open the conversation',
   refusals: 'Refused in the last 24 hours',
   noRefusals: 'None.',
   refusal: { reason: 'Reason', count: 'Count', last: 'Last', advice: 'What to do' },

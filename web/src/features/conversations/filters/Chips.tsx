@@ -11,31 +11,55 @@ interface Chip {
   without: Partial<ConversationSearch>;
 }
 
+/** Filters that a search for a text knows, too. */
+const IN_SEARCH: readonly string[] = [
+  'agent',
+  'source',
+  'room',
+  'status',
+  'opened',
+  'flag',
+  'silent',
+];
+
 /** The filters that are set, each with a button that takes it away. */
 export function Chips({ search, onChange }: FilterProps) {
   const { conversations } = useTexts();
   const chips = chipsOf(search, conversations, useFormat());
   if (chips.length === 0) return null;
+  const ignored = search.q === undefined ? [] : chips.filter(isLeftOut);
   return (
-    <ul className={styles.chips}>
-      {chips.map((chip) => (
-        <li key={chip.label}>
-          <button
-            type="button"
-            className={styles.chip}
-            title={conversations.filters.remove(chip.label)}
-            onClick={() => {
-              onChange(chip.without);
-            }}
-          >
-            <span className="visually-hidden">{conversations.filters.remove('')}</span>
-            <bdi>{chip.label}</bdi>
-            <Icon name="close" size={12} />
-          </button>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={styles.chips}>
+        {chips.map((chip) => (
+          <li key={chip.label}>
+            <button
+              type="button"
+              className={styles.chip}
+              data-left-out={ignored.includes(chip)}
+              title={conversations.filters.remove(chip.label)}
+              onClick={() => {
+                onChange(chip.without);
+              }}
+            >
+              <span className="visually-hidden">{conversations.filters.remove('')}</span>
+              <bdi>{chip.label}</bdi>
+              <Icon name="close" size={12} />
+            </button>
+          </li>
+        ))}
+      </ul>
+      {ignored.length > 0 && (
+        <p className={styles.note}>
+          {conversations.filters.notInSearch(ignored.map((chip) => chip.label).join(', '))}
+        </p>
+      )}
+    </>
   );
+}
+
+function isLeftOut(chip: Chip): boolean {
+  return !Object.keys(chip.without).some((name) => IN_SEARCH.includes(name));
 }
 
 /** Returns a chip for each filter, in the words of the page. */
@@ -73,6 +97,5 @@ export function chipsOf(
   if (search.shorter !== undefined) {
     add(filters.shorterChip(format.duration(search.shorter)), { shorter: undefined });
   }
-  add(search.sort && filters.sorts[search.sort], { sort: undefined });
   return chips;
 }

@@ -1,14 +1,17 @@
 import { useNavigate } from '@tanstack/react-router';
+import { lazy } from 'react';
 import { DateRange } from '../../../components/DateRange';
 import { Icon } from '../../../components/Icon';
 import { Popover } from '../../../components/Popover';
 import { useTexts } from '../../../texts';
 import { filterCount, type ConversationSearch } from '../search';
 import { Chips } from './Chips';
-import { FilterPanel } from './FilterPanel';
 import styles from './Filters.module.css';
-import { SavedViews } from './SavedViews';
 import { SearchField } from './SearchField';
+
+// Loaded when it is opened: the first view does not need it.
+const FilterPanel = lazy(() => import('./FilterPanel'));
+const SavedViews = lazy(() => import('./SavedViews'));
 
 /** Search, time, filters and saved views, all of them in the address. */
 export function FilterBar({ search }: { search: ConversationSearch }) {
@@ -50,7 +53,13 @@ export function FilterBar({ search }: { search: ConversationSearch }) {
         >
           <FilterPanel search={search} onChange={change} />
         </Popover>
-        <SavedViews search={search} />
+        <Popover
+          className={styles.trigger}
+          label={conversations.views.open}
+          trigger={<Icon name="bookmark" size={16} />}
+        >
+          {(close) => <SavedViews search={search} close={close} />}
+        </Popover>
       </div>
       <Chips search={search} onChange={change} />
     </div>

@@ -4,15 +4,11 @@ import { queryKeys } from '../../../api/keys';
 import { Checkbox, Field, Select } from '../../../components/Field';
 import { useTexts } from '../../../texts';
 import { fetchAgentIds } from '../api';
-import {
-  FLAGS,
-  OPENINGS,
-  SORTS,
-  STATUSES,
-  type ConversationSearch,
-  type FlagName,
-} from '../search';
+import { FLAGS, OPENINGS, STATUSES, type ConversationSearch, type FlagName } from '../search';
 import styles from './Filters.module.css';
+
+const SPOKEN = ['silent', 'engaged', 'single'] as const;
+const SECONDS_PER_MINUTE = 60;
 
 export interface FilterProps {
   search: ConversationSearch;
@@ -20,7 +16,7 @@ export interface FilterProps {
 }
 
 /** All filters but text and time. */
-export function FilterPanel({ search, onChange }: FilterProps) {
+export default function FilterPanel({ search, onChange }: FilterProps) {
   const { conversations } = useTexts();
   const texts = conversations.filters;
   const any = { value: '', label: texts.any } as const;
@@ -46,30 +42,26 @@ export function FilterPanel({ search, onChange }: FilterProps) {
           onChange({ opened: value === '' ? undefined : value });
         }}
       />
-      <div className={styles.wide}>
-        <Select
-          label={texts.sort}
-          value={search.sort ?? 'activity'}
-          options={SORTS.map((value) => ({ value, label: texts.sorts[value] }))}
-          onChange={(value) => {
-            onChange({ sort: value === 'activity' ? undefined : value });
-          }}
-        />
-      </div>
       <LateField label={texts.source} name="source" search={search} onChange={onChange} />
       <LateField label={texts.room} name="room" search={search} onChange={onChange} />
       <LateField label={texts.min} name="min" search={search} onChange={onChange} />
       <LateField label={texts.max} name="max" search={search} onChange={onChange} />
       <LateField label={texts.longer} name="longer" search={search} onChange={onChange} />
       <LateField label={texts.shorter} name="shorter" search={search} onChange={onChange} />
+      <fieldset className={styles.flags}>
+        <legend>{texts.who}</legend>
+        {SPOKEN.map((name) => (
+          <Checkbox
+            key={name}
+            label={texts[name]}
+            checked={search[name] === true}
+            onChange={(checked) => {
+              onChange({ [name]: checked || undefined });
+            }}
+          />
+        ))}
+      </fieldset>
       <FlagFields search={search} onChange={onChange} />
-      <Checkbox
-        label={texts.silent}
-        checked={search.silent === true}
-        onChange={(checked) => {
-          onChange({ silent: checked || undefined });
-        }}
-      />
     </div>
   );
 }
@@ -142,17 +134,19 @@ interface LateProps extends FilterProps {
 
 /** A field that counts once it is left or Enter is pressed. */
 function LateField({ label, name, search, onChange }: LateProps) {
-  const [text, setText] = useState(String(search[name] ?? ''));
   const numeric = name !== 'source' && name !== 'room';
+  // Lengths are in seconds in the address, and in minutes here.
+  const unit = name === 'longer' || name === 'shorter' ? SECONDS_PER_MINUTE : 1;
+  const [text, setText] = useState(() => shownValue(search[name], unit));
   const apply = () => {
-    const value = text.trim() === '' ? undefined : numeric ? Number(text) : text.trim();
+    const value = text.trim() === '' ? undefined : numeric ? wholeValue(text, unit) : text.trim();
     if (value !== search[name]) onChange({ [name]: value });
   };
   return (
     <Field
       label={label}
       value={text}
-      {...(numeric && { type: 'number', min: 0, inputMode: 'numeric' })}
+      {...(numeric && { type: 'number', min: 0, step: 'any', inputMode: 'decimal' })}
       onChange={(event) => {
         setText(event.target.value);
       }}
@@ -162,4 +156,14 @@ function LateField({ label, name, search, onChange }: LateProps) {
       }}
     />
   );
+}
+
+function shownValue(value: string | number | undefined, unit: number): string {
+  if (typeof value !== 'number') return value ?? '';
+  return String(Math.round((value / unit) * 100) / 100);
+}
+
+function wholeValue(text: string, unit: number): number | undefined {
+  const value = Math.round(Number(text) * unit);
+  return Number.isFinite(value) && value >= 0 ? value : undefined;
 }

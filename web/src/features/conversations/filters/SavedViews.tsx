@@ -1,35 +1,69 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient, useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
 import { toApiError } from '../../../api/error';
 import { queryKeys } from '../../../api/keys';
-import { parseSearch, stringifySearch } from '../../../app/search-params';
-import { Button } from '../../../components/Button';
-import { Field } from '../../../components/Field';
-import { Icon } from '../../../components/Icon';
-import { Popover } from '../../../components/Popover';
+import { parseSearch } from '../../../app/search-params';
+import { errorTexts } from '../../../components/Notice';
 import { useTexts } from '../../../texts';
-import { deleteView, fetchViews, saveView, type SavedView } from '../api';
+import { deleteView, fetchViews, renameView, saveView, type SavedView } from '../api';
 import { parseConversationSearch, type ConversationSearch } from '../search';
+import { NameForm } from './NameForm';
 import styles from './Filters.module.css';
+import { ViewRow } from './ViewRow';
+import { queryOf } from './view-query';
+
+interface Props {
+  search: ConversationSearch;
+  close: () => void;
+}
 
 /** Views that were saved under a name: a view is the filters of an address. */
-export function SavedViews({ search }: { search: ConversationSearch }) {
-  const { conversations } = useTexts();
+export default function SavedViews({ search, close }: Props) {
+  const all = useTexts();
+  const texts = all.conversations.views;
+  const { views, save, rename, remove, error } = useViews();
+  const navigate = useNavigate();
+  const now = queryOf(search);
+  const names = views.data?.map((view) => view.name) ?? [];
   return (
-    <Popover
-      className={styles.trigger}
-      label={conversations.views.open}
-      trigger={<Icon name="bookmark" size={16} />}
-    >
-      {(close) => <ViewsPanel search={search} close={close} />}
-    </Popover>
+    <div className={styles.views}>
+      {error !== null && <p role="alert">{errorTexts(toApiError(error), all).text}</p>}
+      {names.length === 0 && !views.isPending && <p>{texts.none}</p>}
+      <ul>
+        {views.data?.map((view) => (
+          <ViewRow
+            key={view.name}
+            view={view}
+            current={view.query === now}
+            names={names}
+            onOpen={() => {
+              close();
+              const filters = parseConversationSearch(parseSearch(`?${view.query}`));
+              void navigate({ to: '/conversations', search: filters });
+            }}
+            onRename={(to) => {
+              rename.mutate({ view, to });
+            }}
+            onRemove={() => {
+              remove.mutate(view.name);
+            }}
+          />
+        ))}
+      </ul>
+      {names.length > 0 && <p className={styles.note}>{texts.linkHelp}</p>}
+      <NameForm
+        label={texts.name}
+        help={texts.help}
+        submitText={(name) => (names.includes(name) ? texts.replace : texts.save)}
+        onSubmit={(name) => {
+          save.mutate({ name, query: now });
+        }}
+      />
+    </div>
   );
 }
 
-function ViewsPanel({ search, close }: { search: ConversationSearch; close: () => void }) {
-  const { conversations } = useTexts();
-  const texts = conversations.views;
+function useViews() {
   const client = useQueryClient();
   const views = useQuery({
     queryKey: queryKeys.views,
@@ -38,81 +72,10 @@ function ViewsPanel({ search, close }: { search: ConversationSearch; close: () =
   const settled = { onSettled: () => client.invalidateQueries({ queryKey: queryKeys.views }) };
   const save = useMutation({ mutationFn: saveView, ...settled });
   const remove = useMutation({ mutationFn: deleteView, ...settled });
-  const error = views.error ?? save.error ?? remove.error;
-  return (
-    <div className={styles.views}>
-      {error !== null && <p role="alert">{toApiError(error).detail}</p>}
-      {views.data?.length === 0 && <p>{texts.none}</p>}
-      <ul>
-        {views.data?.map((view) => (
-          <ViewRow
-            key={view.name}
-            view={view}
-            onOpen={close}
-            onRemove={() => {
-              remove.mutate(view.name);
-            }}
-          />
-        ))}
-      </ul>
-      <SaveForm
-        onSave={(name) => {
-          save.mutate({ name, query: stringifySearch({ ...search }).slice(1) });
-        }}
-      />
-    </div>
-  );
-}
-
-interface RowProps {
-  view: SavedView;
-  onOpen: () => void;
-  onRemove: () => void;
-}
-
-function ViewRow({ view, onOpen, onRemove }: RowProps) {
-  const { conversations } = useTexts();
-  const navigate = useNavigate();
-  return (
-    <li>
-      <Button
-        kind="quiet"
-        onClick={() => {
-          onOpen();
-          const search = parseConversationSearch(parseSearch(`?${view.query}`));
-          void navigate({ to: '/conversations', search });
-        }}
-      >
-        <bdi>{view.name}</bdi>
-      </Button>
-      <Button kind="quiet" icon="trash" iconOnly onClick={onRemove}>
-        {conversations.views.remove(view.name)}
-      </Button>
-    </li>
-  );
-}
-
-function SaveForm({ onSave }: { onSave: (name: string) => void }) {
-  const { conversations } = useTexts();
-  const [name, setName] = useState('');
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        onSave(name.trim());
-        setName('');
-      }}
-    >
-      <Field
-        label={conversations.views.name}
-        required
-        maxLength={100}
-        value={name}
-        onChange={(event) => {
-          setName(event.target.value);
-        }}
-      />
-      <Button type="submit">{conversations.views.save}</Button>
-    </form>
-  );
+  const rename = useMutation({
+    mutationFn: ({ view, to }: { view: SavedView; to: string }) => renameView(view, to),
+    ...settled,
+  });
+  const error = save.error ?? remove.error ?? rename.error ?? views.error;
+  return { views, save, rename, remove, error };
 }

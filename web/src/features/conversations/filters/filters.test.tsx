@@ -2,7 +2,8 @@ import { fireEvent, render, screen } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TestProviders } from '../../../test-support';
 import { en } from '../../../texts/en';
-import { chipsOf } from './Chips';
+import { Chips, chipsOf } from './Chips';
+import FilterPanel from './FilterPanel';
 import { SearchField } from './SearchField';
 
 beforeEach(() => {
@@ -46,4 +47,32 @@ test('each filter has a chip that takes it alone away', () => {
   expect(chips[0]?.without).toEqual({ agent: ['b'] });
   expect(chips[2]?.without).toEqual({ flag: ['altered'] });
   expect(chips[4]?.without).toEqual({ silent: undefined });
+});
+
+test('a search says which filters it leaves out', () => {
+  render(
+    <TestProviders>
+      <Chips
+        search={{ q: 'hello', agent: ['a'], silent: true, single: true, min: 3 }}
+        onChange={vi.fn()}
+      />
+    </TestProviders>,
+  );
+  screen.getByText('A search leaves these filters out: One user turn, ≥ 3 messages');
+});
+
+test('lengths are chosen in minutes and kept in seconds', () => {
+  const onChange = vi.fn();
+  render(
+    <TestProviders>
+      <FilterPanel search={{ shorter: 90 }} onChange={onChange} />
+    </TestProviders>,
+  );
+  expect(screen.getByLabelText('At most … minutes long')).toHaveProperty('value', '1.5');
+  const longer = screen.getByLabelText('At least … minutes long');
+  fireEvent.change(longer, { target: { value: '5' } });
+  fireEvent.blur(longer);
+  expect(onChange.mock.calls).toEqual([[{ longer: 300 }]]);
+  fireEvent.click(screen.getByLabelText('One user turn only'));
+  expect(onChange).toHaveBeenLastCalledWith({ single: true });
 });

@@ -28,7 +28,10 @@ export function MatchList({ search }: { search: ConversationSearch }) {
   const { message } = useSearch({ strict: false });
   const first = list.data?.pages[0];
   const selected = matches.findIndex((match) => match.message.id === message);
-  useStep(matches, selected, (match) => ({ id: match.session.id, message: match.message.id }));
+  const go = useStep(matches, selected, (match) => ({
+    id: match.session.id,
+    message: match.message.id,
+  }));
 
   if (list.isPending) return <Skeleton rows={6} height={56} />;
   if (first === undefined) {
@@ -45,12 +48,13 @@ export function MatchList({ search }: { search: ConversationSearch }) {
         label={conversations.searchedAs(first.query.read_as)}
         items={matches}
         keyOf={(match) => match.message.id}
-        render={(match) => <MatchRow match={match} />}
+        render={(match) => <MatchRow match={match} current={match.message.id === message} />}
         hasMore={list.hasNextPage}
         loadingMore={list.isFetchingNextPage}
         onMore={() => void list.fetchNextPage()}
         endText={conversations.endOfHits}
         selected={selected}
+        onOpen={go}
       />
     </>
   );

@@ -1,24 +1,24 @@
-import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { SearchMatch } from '../../../api/generated';
 import { Time } from '../../../components/Time';
 import { useTexts } from '../../../texts';
 import { sideOf } from '../reading/rows';
 import styles from './List.module.css';
+import { RowLink } from './RowLink';
+
+interface Props {
+  match: SearchMatch;
+  current: boolean;
+}
 
 /** A message that was found, with what was searched for marked. */
-export const MatchRow = memo(function MatchRow({ match }: { match: SearchMatch }) {
+export const MatchRow = memo(function MatchRow({ match, current }: Props) {
   const { conversations } = useTexts();
   const { message, session, highlights, excerpt } = match;
   const side = sideOf(message);
   const cutBefore = excerpt && (highlights[0]?.start ?? 0) > 0;
   return (
-    <Link
-      to="/conversations/$id"
-      params={{ id: session.id }}
-      search={(previous) => ({ ...previous, message: message.id })}
-      className={styles.row}
-    >
+    <RowLink id={session.id} message={message.id} current={current}>
       <span className={styles.found} dir="auto">
         {cutBefore && '… '}
         {highlights.map((piece) =>
@@ -37,6 +37,6 @@ export const MatchRow = memo(function MatchRow({ match }: { match: SearchMatch }
           <Time value={message.timestamp} />
         </span>
       </span>
-    </Link>
+    </RowLink>
   );
 });

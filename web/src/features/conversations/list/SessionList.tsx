@@ -26,7 +26,10 @@ export function SessionList({ search }: { search: ConversationSearch }) {
   const { id } = useParams({ strict: false });
   const selected = list.sessions.findIndex((session) => session.id === id);
   const [atTop, setAtTop] = useState(true);
-  useStep(list.sessions, selected, (session) => ({ id: session.id, message: undefined }));
+  const go = useStep(list.sessions, selected, (session) => ({
+    id: session.id,
+    message: undefined,
+  }));
   useEvery(MINUTE_MS, () => {
     if (atTop && document.visibilityState === 'visible') list.refreshSoon();
   });
@@ -56,12 +59,13 @@ export function SessionList({ search }: { search: ConversationSearch }) {
           label={conversations.listLabel}
           items={list.sessions}
           keyOf={(session) => session.id}
-          render={(session) => <SessionRow session={session} />}
+          render={(session) => <SessionRow session={session} current={session.id === id} />}
           hasMore={list.hasNextPage}
           loadingMore={list.isFetchingNextPage}
           onMore={() => void list.fetchNextPage()}
           endText={conversations.endOfList}
           selected={selected}
+          onOpen={go}
           onTop={setAtTop}
         />
       )}

@@ -1,4 +1,3 @@
-import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import { Badge, StatusDot, type Tone } from '../../../components/Badge';
 import { Time } from '../../../components/Time';
@@ -8,6 +7,7 @@ import type { ListedSession } from '../api';
 import type { FlagName } from '../search';
 import styles from './List.module.css';
 import { firstUserLine } from './pages';
+import { RowLink } from './RowLink';
 
 export const STATUS_TONES: Record<string, Tone> = {
   live: 'success',
@@ -15,21 +15,19 @@ export const STATUS_TONES: Record<string, Tone> = {
   ended: 'neutral',
 };
 
+interface Props {
+  session: ListedSession;
+  current: boolean;
+}
+
 /** A conversation in the list: first user line, agent, start, length, messages, status, flags. */
-export const SessionRow = memo(function SessionRow({ session }: { session: ListedSession }) {
+export const SessionRow = memo(function SessionRow({ session, current }: Props) {
   const { conversations } = useTexts();
   const format = useFormat();
   const line = firstUserLine(session);
   const flags = session.flags ?? session.completeness?.flags.map((flag) => flag.flag) ?? [];
   return (
-    <Link
-      to="/conversations/$id"
-      params={{ id: session.id }}
-      search={(previous) => ({ ...previous, message: undefined })}
-      className={styles.row}
-      activeOptions={{ includeSearch: false }}
-      data-session={session.id}
-    >
+    <RowLink id={session.id} current={current}>
       <span className={styles.top}>
         <bdi className={line === null ? styles.noLine : styles.line}>
           {line?.slice(0, 200) ?? conversations.noUserLine}
@@ -53,6 +51,6 @@ export const SessionRow = memo(function SessionRow({ session }: { session: Liste
           {conversations.messagesShort(format.count(session.message_count))}
         </span>
       </span>
-    </Link>
+    </RowLink>
   );
 });

@@ -1,8 +1,9 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef, type ReactNode } from 'react';
+import { useEffect, useRef, type MouseEvent, type ReactNode } from 'react';
 import { Skeleton } from '../../../components/Skeleton';
 import { useTexts } from '../../../texts';
 import styles from './List.module.css';
+import type { Target } from './use-step';
 
 const ROW_HEIGHT = 61;
 const LOAD_AHEAD = 20;
@@ -18,12 +19,15 @@ interface Props<Item> {
   endText: string;
   /** Index of the chosen item, to be kept in sight. */
   selected: number;
+  /** Called for the link in a row that is pressed. */
+  onOpen: (target: Target) => void;
   onTop?: (atTop: boolean) => void;
 }
 
 /** A list that draws what is in sight and loads as it is scrolled; its length is never counted. */
 export function VirtualList<Item>(props: Props<Item>) {
-  const { label, items, keyOf, render, hasMore, loadingMore, onMore, selected, onTop } = props;
+  const { label, items, keyOf, render, hasMore, loadingMore, onMore, selected, onOpen, onTop } =
+    props;
   const { common } = useTexts();
   const scroll = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
@@ -34,7 +38,8 @@ export function VirtualList<Item>(props: Props<Item>) {
       const item = items[index];
       return item === undefined ? index : keyOf(item);
     },
-    overscan: 8,
+    overscan: 6,
+    useFlushSync: false,
   });
   const rows = virtualizer.getVirtualItems();
   const last = rows.at(-1)?.index ?? 0;
@@ -53,6 +58,13 @@ export function VirtualList<Item>(props: Props<Item>) {
     <div
       ref={scroll}
       className={styles.scroll}
+      role="presentation"
+      onClick={(event) => {
+        const target = pressedRow(event);
+        if (target === null) return;
+        event.preventDefault();
+        onOpen(target);
+      }}
       onScroll={(event) => onTop?.(event.currentTarget.scrollTop < ROW_HEIGHT)}
     >
       <div
@@ -86,6 +98,16 @@ export function VirtualList<Item>(props: Props<Item>) {
       </span>
     </div>
   );
+}
+
+/** Returns what the row that was pressed leads to; null where the browser is to open it elsewhere. */
+function pressedRow(event: MouseEvent): Target | null {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
+    return null;
+  }
+  const link = (event.target as Element).closest<HTMLElement>('[data-session]');
+  const { session: id, message } = link?.dataset ?? {};
+  return id === undefined ? null : { id, message };
 }
 
 function keyOfSelected<Item>({ items, keyOf, selected }: Props<Item>): string | null {

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
-import type { Session, Visit } from '../../../api/generated';
+import type { Message, Session, Visit } from '../../../api/generated';
 import { useCommand } from '../../../app/commands';
 import { ErrorNotice, Notice } from '../../../components/Notice';
 import { Skeleton } from '../../../components/Skeleton';
@@ -96,6 +96,9 @@ export function Conversation({ session, visits, message }: Props) {
   );
 }
 
+/** A message of the stream, with our ID of its session. */
+type LiveMessage = Message & { session?: string | null };
+
 interface BodyProps {
   loaded: ReturnType<typeof useWindow>;
   rows: ReturnType<typeof buildRows>;
@@ -146,6 +149,7 @@ function useJump(loaded: ReturnType<typeof useWindow>, message: string | undefin
   }, [message, isLoaded, open]);
 }
 
-function isOf(message: { session_id: string; agent_id: string }, session: Session): boolean {
+function isOf(message: LiveMessage, session: Session): boolean {
+  if (message.session != null) return message.session === session.id;
   return message.session_id === session.session_id && message.agent_id === session.agent_id;
 }

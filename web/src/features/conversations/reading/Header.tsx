@@ -30,10 +30,12 @@ export function Header({ session, onFind }: { session: Session; onFind: () => vo
         <h2 className={styles.agent}>
           <bdi>{session.agent_id}</bdi>
         </h2>
-        <StatusDot
-          tone={STATUS_TONES[session.status] ?? 'neutral'}
-          label={conversations.status[session.status]}
-        />
+        <span className={styles.status}>
+          <StatusDot
+            tone={STATUS_TONES[session.status] ?? 'neutral'}
+            label={conversations.status[session.status]}
+          />
+        </span>
         <span className={styles.headerActions}>
           <Button kind="quiet" icon="search" iconOnly onClick={onFind}>
             {texts.find}

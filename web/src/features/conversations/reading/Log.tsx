@@ -105,7 +105,7 @@ export function Log({ loaded, window, rows, session, message }: Props) {
                   <LogRow
                     row={row}
                     marked={row.key === message}
-                    position={position}
+                    place={placeOf(row, position)}
                     total={Math.max(session.message_count, window.messages.length)}
                   />
                 </div>
@@ -121,6 +121,10 @@ export function Log({ loaded, window, rows, session, message }: Props) {
       </p>
     </div>
   );
+}
+
+function placeOf(row: Row, position: number | null): number | null {
+  return row.kind === 'message' && position !== null ? position + row.index + 1 : null;
 }
 
 interface EndProps {

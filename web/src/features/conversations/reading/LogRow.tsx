@@ -3,19 +3,19 @@ import { useFormat } from '../../../format/use-format';
 import { useTexts } from '../../../texts';
 import { MessageRow } from './MessageRow';
 import styles from './Reading.module.css';
-import type { Row } from './rows';
+import { isSameRow, type Row } from './rows';
 import { VisitRow } from './VisitRow';
 
 interface Props {
   row: Row;
   marked: boolean;
-  /** Place of the first loaded message in the conversation; null where it is not known. */
-  position: number | null;
+  /** Place of the message in the conversation; null where it is not known. */
+  place: number | null;
   total: number;
 }
 
-/** A row of the log. */
-export const LogRow = memo(function LogRow({ row, marked, position, total }: Props) {
+/** A row of the log. A page that was loaded makes all rows anew, so they are compared by content. */
+export const LogRow = memo(function LogRow({ row, marked, place, total }: Props) {
   const format = useFormat();
   const { conversations } = useTexts();
   switch (row.kind) {
@@ -26,7 +26,7 @@ export const LogRow = memo(function LogRow({ row, marked, position, total }: Pro
           side={row.side}
           turnStart={row.turnStart}
           marked={marked}
-          place={position === null ? null : position + row.index + 1}
+          place={place}
           total={total}
         />
       );
@@ -39,4 +39,10 @@ export const LogRow = memo(function LogRow({ row, marked, position, total }: Pro
         <p className={styles.gap}>{conversations.reading.gap(format.duration(row.seconds))}</p>
       );
   }
-});
+}, isSame);
+
+function isSame(before: Props, after: Props): boolean {
+  const { marked, place, total } = after;
+  const same = before.marked === marked && before.place === place && before.total === total;
+  return same && isSameRow(before.row, after.row);
+}

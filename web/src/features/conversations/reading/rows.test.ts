@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Message, Visit } from '../../../api/generated';
-import { buildRows, sideOf, type Row } from './rows';
+import { messageAt } from '../../../test-support';
+import { buildRows, isSameRow, sideOf, type Row } from './rows';
 
 const message = (id: string, timestamp: string, role = 'user'): Message => ({
   id,
@@ -75,4 +76,17 @@ test('sides follow the role, or what the service says', () => {
   expect(sideOf(message('a', '', 'AVATAR'))).toBe('assistant');
   expect(sideOf(message('a', '', 'system'))).toBe('other');
   expect(sideOf({ ...message('a', '', 'host'), side: 'assistant' })).toBe('assistant');
+});
+
+test('rows look the same after a page was added before them', () => {
+  const [one, two] = [messageAt(1), messageAt(2)];
+  const input = { visits: [], fromStart: false, dateOf: () => '2026-11-30' };
+  const last = (messages: Message[]) => buildRows({ ...input, messages }).at(-1);
+  const alone = last([two]);
+  const after = last([messageAt(0, { role: 'assistant' }), two]);
+  const sameRole = last([one, two]);
+  if (alone === undefined || after === undefined || sameRole === undefined)
+    throw new Error('no row');
+  expect(isSameRow(alone, after)).toBe(true);
+  expect(isSameRow(alone, sameRole)).toBe(false);
 });

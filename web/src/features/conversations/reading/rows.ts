@@ -6,8 +6,8 @@ export type Side = 'user' | 'assistant' | 'other';
 /** Words for the assistant that the service knows by default. */
 const ASSISTANT_WORDS = new Set(['assistant', 'agent', 'ai', 'avatar', 'bot', 'chatbot', 'model']);
 
-export function sideOf(message: Message & { side?: Side }): Side {
-  if (message.side !== undefined) return message.side;
+export function sideOf(message: Message & { side?: Side | null }): Side {
+  if (message.side != null) return message.side;
   const role = message.role.toLowerCase();
   if (role === 'user') return 'user';
   return ASSISTANT_WORDS.has(role) ? 'assistant' : 'other';
@@ -40,18 +40,29 @@ interface Input {
   dateOf: (instant: string) => string;
 }
 
+/** Of `2026-11-30T12:00:01Z`, as far as the minute. */
+const MINUTE_LENGTH = 16;
+
 /** Returns the rows for messages: days, visits and pauses between them, turns marked. */
 export function buildRows({ messages, visits, fromStart, dateOf }: Input): Row[] {
   const rows: Row[] = [];
   const starts = visitStarts(messages, visits, fromStart);
   let previous: Message | null = null;
   let previousDate = '';
+  let previousMinute = '';
+  let previousAt = 0;
+  let date = '';
   for (const [index, message] of messages.entries()) {
-    const date = dateOf(message.timestamp);
+    // No date changes within a minute, and asking for each would take most of the time here.
+    const minute = message.timestamp.slice(0, MINUTE_LENGTH);
+    if (minute !== previousMinute) date = dateOf(message.timestamp);
+    previousMinute = minute;
     const newDay = date !== previousDate && (previous !== null || fromStart);
     if (newDay) rows.push({ kind: 'day', key: `day:${message.id}`, at: message.timestamp });
     const visit = starts.get(message.id);
-    const silence = previous === null ? 0 : secondsBetween(previous, message);
+    const at = Date.parse(message.timestamp);
+    const silence = previous === null ? 0 : (at - previousAt) / 1000;
+    previousAt = at;
     if (visit !== undefined) {
       rows.push({ kind: 'visit', key: `visit:${visit.visit}`, visit, only: visits.length === 1 });
     } else if (silence >= GAP_SECONDS) {
@@ -99,8 +110,15 @@ function visitStarts(
   return starts;
 }
 
-function secondsBetween(earlier: Message, later: Message): number {
-  return (Date.parse(later.timestamp) - Date.parse(earlier.timestamp)) / 1000;
+/** Do two rows look the same? A message has moved where another was added before it. */
+export function isSameRow(a: Row, b: Row): boolean {
+  if (a.key !== b.key) return false;
+  if (a.kind === 'message' && b.kind === 'message') {
+    return a.message === b.message && a.side === b.side && a.turnStart === b.turnStart;
+  }
+  if (a.kind === 'visit' && b.kind === 'visit') return a.visit === b.visit && a.only === b.only;
+  if (a.kind === 'gap' && b.kind === 'gap') return a.seconds === b.seconds;
+  return a.kind === b.kind;
 }
 
 /** Estimates the height of a row in pixels before it is drawn. */

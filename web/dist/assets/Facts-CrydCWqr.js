@@ -1,1 +1,0 @@
-import{A as e,D as t,S as n}from"./Notice-CBaJl2Sj.js";var r=e(t(),1),i={facts:`_facts_1a4g7_1`},a=n();function o({facts:e}){return(0,a.jsx)(`dl`,{className:i.facts,children:e.filter(({value:e})=>e!=null).map(({name:e,value:t})=>(0,a.jsxs)(r.Fragment,{children:[(0,a.jsx)(`dt`,{children:e}),(0,a.jsx)(`dd`,{children:t})]},e))})}export{o as t};

@@ -1,1 +1,0 @@
-import{S as e,g as t,n}from"./Notice-CBaJl2Sj.js";import{n as r}from"./session-Q-jNwR5B.js";var i=e();function a({scope:e,children:a}){let{can:o}=r(),{states:s}=t();return o(e)?a:(0,i.jsx)(n,{heading:s.noRights,text:s.noRightsHelp(e),level:1})}export{a as t};

@@ -1,1 +1,0 @@
-import{S as e,l as t}from"./Notice-CBaJl2Sj.js";var n=e();function r({value:e,shape:r=`short`}){let i=t(),a={short:i.shortDateTime,clock:i.clockTime,full:i.dateTime,relative:e=>i.relativeTime(e)}[r](e);return(0,n.jsx)(`time`,{dateTime:e,title:i.exactTime(e),children:a})}export{r as t};

@@ -1,1 +1,0 @@
-import{r as e,t}from"./request-XV8ZkGBP.js";import{r as n}from"./session-Q-jNwR5B.js";var r=[`test`,`room.join`,`chat.push`];function i(e){return t(`/v1/setup`,{signal:e})}function a(e,n){return t(`/v1/setup/test`,{method:`POST`,body:{source:e,event:n}})}var o=5e3;function s(){return e({queryKey:n.setup,queryFn:({signal:e})=>i(e),refetchInterval:o})}export{r as n,a as r,s as t};

@@ -1,1 +1,0 @@
-import{A as e,D as t,g as n}from"./Notice-CBaJl2Sj.js";var r=e(t(),1);function i(...e){let{common:t}=n(),i=[...e,t.product].join(` – `);(0,r.useEffect)(()=>{document.title=i},[i])}export{i as t};

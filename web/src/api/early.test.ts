@@ -1,0 +1,64 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import earlyScript from '../../public/early.js?raw';
+import { fetchSessions } from '../features/conversations/api';
+import { fetchSession } from './browser-session';
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  delete window.earlyAnswers;
+  history.replaceState(null, '', '/');
+});
+
+const SESSION = { scopes: ['read'], agents: null };
+const LIST = { data: [], has_more: false };
+
+function mockFetch(session: unknown, status = 200) {
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', (url: string) => {
+    asked.push(url);
+    const isSession = url === '/v1/browser-session';
+    const answer = isSession ? Response.json(session, { status }) : Response.json(LIST);
+    return Promise.resolve(answer);
+  });
+  return asked;
+}
+
+function runEarly(path: string) {
+  history.replaceState(null, '', path);
+  // The script as the browser runs it.
+  new Function(earlyScript)();
+}
+
+test('the page takes what was asked for early, once', async () => {
+  const asked = mockFetch(SESSION);
+  runEarly('/conversations');
+  await vi.waitFor(() => {
+    expect(asked).toHaveLength(2);
+  });
+  expect(await fetchSession()).toEqual(SESSION);
+  expect(await fetchSessions({}, null)).toEqual(LIST);
+  expect(asked).toHaveLength(2);
+  await fetchSessions({}, null);
+  expect(asked).toHaveLength(3);
+  expect(asked[2]).toBe(asked[1]);
+});
+
+test.each([
+  ['nobody is signed in', '/conversations', null, 401],
+  ['the key reads no text', '/conversations', { scopes: ['analytics'] }, 200],
+  ['there are filters', '/conversations?status=live', SESSION, 200],
+  ['another view is opened', '/overview', SESSION, 200],
+])('the list is not asked for where %s', async (_, path, session, status) => {
+  const asked = mockFetch(session, status);
+  runEarly(path);
+  await window.earlyAnswers?.get('/v1/browser-session');
+  await Promise.resolve();
+  expect(asked).toEqual(['/v1/browser-session']);
+});
+
+test('what failed early is asked for again', async () => {
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')));
+  runEarly('/overview');
+  mockFetch(SESSION);
+  expect(await fetchSession()).toEqual(SESSION);
+});
