@@ -3,7 +3,8 @@ import { message, quarantine, tell } from './support/deliveries';
 import { audit, en, expect, heading, loaded, Service, signIn, test } from './support/test';
 
 const texts = en.deliveries;
-const MANY = 120;
+/** So many that a retry can be cancelled while it runs. */
+const MANY = 2_000;
 
 // Its quarantine is retried as a whole, so no other test may use it.
 let service: Service;
@@ -96,24 +97,19 @@ test('all that match are counted, retried with progress, and the retry can be ca
   const job = page.getByRole('region', { name: texts.job });
 
   await retryAll.click();
-  await expect(dialog).toContainText(/\d+ quarantined deliveries match the filters/);
+  await expect(dialog).toContainText(/[\d,]+ quarantined deliveries match the filters/);
   await audit(page);
   await dialog.getByRole('button', { name: en.common.cancel }).click();
   await expect(dialog, 'nothing is retried').toHaveCount(0);
   await expect(page).not.toHaveURL(/job=/);
 
-  const letGo = await service.holdRows(
-    `SELECT id FROM deliveries WHERE outcome = 'quarantined' FOR UPDATE`,
-  );
   await retryAll.click();
-  await dialog.getByRole('button', { name: /^Retry \d+$/ }).click();
+  await dialog.getByRole('button', { name: /^Retry [\d,]+$/ }).click();
   await expect(page).toHaveURL(/job=/);
-  await expect(job.getByRole('status')).toContainText(/^Retrying: 0 of \d+$/);
+  await expect(job.getByRole('status')).toContainText(/^Retrying: [\d,]+ of [\d,]+$/);
   await expect(job.getByRole('progressbar')).toBeVisible();
-  await audit(page);
   await job.getByRole('button', { name: texts.cancelJob }).click();
-  await expect(job.getByRole('status')).toContainText(/^Retry cancelled after 0\./);
-  await letGo();
+  await expect(job.getByRole('status')).toContainText(/^Retry cancelled after \d/);
   await audit(page);
   await page.reload();
   await expect(job.getByRole('status'), 'its progress has an address').toContainText(/^Retry /);
@@ -121,8 +117,8 @@ test('all that match are counted, retried with progress, and the retry can be ca
   await job.getByRole('button', { name: texts.dismiss }).click();
   await expect(page).not.toHaveURL(/job=/);
   await retryAll.click();
-  await dialog.getByRole('button', { name: /^Retry \d+$/ }).click();
-  await expect(job.getByRole('status')).toContainText(/^Retry finished: 0 stored, \d+ still in/);
+  await dialog.getByRole('button', { name: /^Retry [\d,]+$/ }).click();
+  await expect(job.getByRole('status')).toContainText(/^Retry finished: 0 stored, [\d,]+ still in/);
   await audit(page);
   await expect(heading(page, texts.title)).toBeVisible();
 });

@@ -81,8 +81,15 @@ export function turns(count: number, text = (index: number) => `Line ${String(in
 
 /** Delivers what cannot be read, so that it is kept in quarantine. */
 export async function quarantine(api: Api, count: number, label = 'unreadable'): Promise<void> {
-  for (let index = 0; index < count; index += 1) {
-    expect(await api.deliver(`{"${label}": ${String(index)}`)).toBe(422);
+  const AT_ONCE = 20;
+  for (let first = 0; first < count; first += AT_ONCE) {
+    const size = Math.min(AT_ONCE, count - first);
+    const bodies = Array.from(
+      { length: size },
+      (_, index) => `{"${label}": ${String(first + index)}`,
+    );
+    const statuses = await Promise.all(bodies.map((body) => api.deliver(body)));
+    expect(new Set(statuses)).toEqual(new Set([422]));
   }
 }
 

@@ -182,24 +182,6 @@ export class Service {
     await run(await this.psql(), [...this.place, '-c', statement]);
   }
 
-  /** Holds rows as another transaction would; returns how to let go of them. */
-  async holdRows(select: string): Promise<() => Promise<void>> {
-    const child = spawn(await this.psql(), this.place, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const reader = createInterface(child.stdout);
-    const held = new Promise<void>((done) => {
-      reader.on('line', (line) => {
-        if (line === 'held') done();
-      });
-    });
-    child.stdin.write(`BEGIN;\n${select};\n\\echo held\n`);
-    await held;
-    return async () => {
-      const ended = once(child, 'exit');
-      child.stdin.end('ROLLBACK;\n');
-      await ended;
-    };
-  }
-
   private async psql(): Promise<string> {
     const { stdout } = await run(join(ROOT, 'scripts/postgres-bindir'), []);
     return join(stdout.trim(), 'psql');
