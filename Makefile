@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test deb page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test test-page deb page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -37,6 +37,12 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	else \
 		set -x; scripts/with-postgres cargo test --locked; \
 	fi
+	@$(MAKE) --no-print-directory test-page
+
+# The program is the one that the tests above have built: nothing is compiled again.
+test-page: prerequisites ## … only the page, in Chromium (ARGS="keyboard --headed")
+	cargo test --locked --no-run --test it
+	scripts/page-tests $(ARGS)
 
 CARGO_DEB_VERSION := 3.8.0
 PACKAGING := $(TARGET_DIR)/packaging
@@ -61,7 +67,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 page: web/node_modules/.package-lock.json ## Build the page into web/dist, from which the binary takes it
 	cd web && npm run build
 
-check-page: web/node_modules/.package-lock.json ## Check the page: types, lints, format, tests, build, size
+check-page: web/node_modules/.package-lock.json ## Check the page: types, lints, format, tests, size, web/dist
 	cd web && npm run check
 
 # The short form is for every submission, so it takes the build that the tests have made; figures of

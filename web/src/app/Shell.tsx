@@ -1,4 +1,4 @@
-import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
+import { Outlet, useLocation } from '@tanstack/react-router';
 import { Suspense, useEffect, useRef } from 'react';
 import { ErrorNotice } from '../components/Notice';
 import { useLiveConnection } from '../live/use-live';
@@ -6,6 +6,7 @@ import { useTexts } from '../texts';
 import { CommandPalette } from './CommandPalette';
 import { OutageBanner } from './OutageBanner';
 import { Rail } from './Rail';
+import { Redirect } from './Redirect';
 import { useSession } from './session';
 import styles from './Shell.module.css';
 import { ShortcutsDialog } from './ShortcutsDialog';
@@ -26,7 +27,7 @@ export function Shell() {
   }
   if (session === null) {
     const next = `${pathname}${searchStr}`;
-    return <Navigate to="/sign-in" search={next === '/' ? {} : { next }} replace />;
+    return <Redirect to="/sign-in" search={next === '/' ? {} : { next }} />;
   }
   return (
     <div className={styles.shell}>

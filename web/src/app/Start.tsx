@@ -1,7 +1,7 @@
-import { Navigate } from '@tanstack/react-router';
 import { Notice } from '../components/Notice';
 import { useTexts } from '../texts';
 import { visiblePlaces } from './places';
+import { Redirect } from './Redirect';
 import { useSession } from './session';
 
 /** Leads to the first place that the key may see. */
@@ -12,5 +12,5 @@ export function Start() {
   if (first === undefined) {
     return <Notice heading={states.noRights} text={states.noRightsHelp('read')} level={1} />;
   }
-  return <Navigate to={first.path} replace />;
+  return <Redirect to={first.path} />;
 }

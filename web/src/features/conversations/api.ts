@@ -11,10 +11,10 @@ import {
 import { requestJson, type Query } from '../../api/request';
 
 /** A session as the list shows it. */
-export interface ListedSession extends Session {
-  first_user_message?: { message: string } | null;
+export type ListedSession = Session & {
+  first_user_message?: { id: string; message: string; timestamp: string } | null;
   flags?: string[] | null;
-}
+};
 
 export interface Page<T> {
   data: T[];

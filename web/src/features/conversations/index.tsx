@@ -35,9 +35,11 @@ function Conversations() {
   useReadingPreload();
   return (
     <div className={styles.split} data-reading={id !== undefined}>
+      {/* On a phone the list is away while one reads; the heading of the view stays. */}
+      <h1 className="visually-hidden">{conversations.title}</h1>
       <section className={styles.list} aria-label={conversations.listLabel}>
         <header className={styles.title}>
-          <h1>{conversations.title}</h1>
+          <p aria-hidden="true">{conversations.title}</p>
           {search.q === undefined && <SortSelect value={search.sort} />}
         </header>
         <FilterBar search={search} />

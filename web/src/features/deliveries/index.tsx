@@ -29,6 +29,7 @@ function Deliveries() {
   const { id } = useParams({ strict: false });
   return (
     <Split
+      title={deliveries.title}
       detail={id !== undefined}
       list={<ListPane />}
       pane={id === undefined ? <Notice heading={deliveries.choose} /> : <Outlet />}
@@ -70,7 +71,9 @@ function Header({ search, filters, change }: HeaderProps) {
   return (
     <header className={styles.header}>
       <div className={styles.titleRow}>
-        <h1>{deliveries.title}</h1>
+        <p className={styles.title} aria-hidden="true">
+          {deliveries.title}
+        </p>
         <div>
           {mayHoldQuarantined(search) && (
             <RetryMany

@@ -17,7 +17,7 @@ export function useDeliveriesSearch() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const change = (next: DeliveriesSearch) => {
-    void navigate({ to: '.', search: next, replace: true });
+    void navigate({ to: '.', search: next });
   };
   return { search, change };
 }

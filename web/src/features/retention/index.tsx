@@ -1,4 +1,5 @@
 import { Requires } from '../../app/Requires';
+import { useSession } from '../../app/session';
 import { Page } from '../../components/Page';
 import { useTexts } from '../../texts';
 import { Erasures } from './Erasures';
@@ -9,13 +10,14 @@ import { TargetForm } from './TargetForm';
 
 export default function RetentionView() {
   const { retention } = useTexts();
+  const { can } = useSession();
   return (
     <Requires scope="erase">
       <Page title={retention.title}>
         <div className={styles.columns}>
           <div>
             <TargetForm />
-            <Holds />
+            {can('admin') && <Holds />}
           </div>
           <div>
             <Kept />

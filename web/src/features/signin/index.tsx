@@ -1,7 +1,8 @@
-import { Navigate, useNavigate, useSearch } from '@tanstack/react-router';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { signIn } from '../../api/browser-session';
 import { toApiError } from '../../api/error';
+import { Redirect } from '../../app/Redirect';
 import { useSession } from '../../app/session';
 import { useTitle } from '../../app/use-title';
 import { Button } from '../../components/Button';
@@ -19,7 +20,7 @@ export default function SignInView() {
   const next = localPath(search['next']);
   // The token must not stay in the address or the history.
   const [token] = useState(() => tokenFromHash(window.location.hash));
-  if (session !== null && token === null) return <Navigate to={next} replace />;
+  if (session !== null && token === null) return <Redirect to={next} />;
   return <SignIn next={next} token={token} ended={search['next'] !== undefined} />;
 }
 

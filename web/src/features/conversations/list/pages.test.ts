@@ -16,6 +16,7 @@ const session = (id: string, more: Partial<ListedSession> = {}): ListedSession =
   assistant_message_count: 0,
   ...more,
 });
+const FIRST = { id: 'm', message: 'Hi', timestamp: '2026-11-30T12:00:00Z' };
 const page = (...ids: string[]) => ({ data: ids.map((id) => session(id)), has_more: true });
 const data = { pages: [page('a', 'b'), page('b', 'c')], pageParams: [null, 'x'] };
 
@@ -25,13 +26,13 @@ test('a row in two pages is shown once', () => {
 
 test('a change keeps the place and the first line', () => {
   const pages = {
-    pages: [{ data: [session('a', { first_user_message: { message: 'Hi' } })], has_more: false }],
+    pages: [{ data: [session('a', { first_user_message: FIRST })], has_more: false }],
     pageParams: [null],
   };
   const changed = applySession(pages, session('a', { message_count: 7 }));
   expect(changed.pages[0]?.data[0]).toMatchObject({
     message_count: 7,
-    first_user_message: { message: 'Hi' },
+    first_user_message: FIRST,
   });
 });
 

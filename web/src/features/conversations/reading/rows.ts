@@ -6,8 +6,8 @@ export type Side = 'user' | 'assistant' | 'other';
 /** Words for the assistant that the service knows by default. */
 const ASSISTANT_WORDS = new Set(['assistant', 'agent', 'ai', 'avatar', 'bot', 'chatbot', 'model']);
 
-export function sideOf(message: Message & { side?: Side }): Side {
-  if (message.side !== undefined) return message.side;
+export function sideOf(message: Message & { side?: Side | null }): Side {
+  if (message.side != null) return message.side;
   const role = message.role.toLowerCase();
   if (role === 'user') return 'user';
   return ASSISTANT_WORDS.has(role) ? 'assistant' : 'other';
