@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { DeleteAgentsAgentIdData, DeleteAgentsAgentIdErrors, DeleteAgentsAgentIdHoldData, DeleteAgentsAgentIdHoldErrors, DeleteAgentsAgentIdHoldResponses, DeleteAgentsAgentIdResponses, DeleteKeysIdData, DeleteKeysIdErrors, DeleteKeysIdResponses, DeleteSessionsSessionIdData, DeleteSessionsSessionIdErrors, DeleteSessionsSessionIdHoldData, DeleteSessionsSessionIdHoldErrors, DeleteSessionsSessionIdHoldResponses, DeleteSessionsSessionIdResponses, GetAgentsAgentIdData, GetAgentsAgentIdErrors, GetAgentsAgentIdResponses, GetAgentsAgentIdSessionsData, GetAgentsAgentIdSessionsErrors, GetAgentsAgentIdSessionsResponses, GetAgentsData, GetAgentsErrors, GetAgentsResponses, GetAlertsData, GetAlertsErrors, GetAlertsHistoryData, GetAlertsHistoryErrors, GetAlertsHistoryResponses, GetAlertsResponses, GetAnalyticsCatalogData, GetAnalyticsCatalogErrors, GetAnalyticsCatalogResponses, GetAnalyticsDistributionData, GetAnalyticsDistributionErrors, GetAnalyticsDistributionResponses, GetAnalyticsHeatmapData, GetAnalyticsHeatmapErrors, GetAnalyticsHeatmapResponses, GetAnalyticsSummaryData, GetAnalyticsSummaryErrors, GetAnalyticsSummaryResponses, GetAnalyticsTimeseriesData, GetAnalyticsTimeseriesErrors, GetAnalyticsTimeseriesResponses, GetAnalyticsTopData, GetAnalyticsTopErrors, GetAnalyticsTopResponses, GetChangesData, GetChangesErrors, GetChangesResponses, GetDeliveriesData, GetDeliveriesErrors, GetDeliveriesIdData, GetDeliveriesIdErrors, GetDeliveriesIdResponses, GetDeliveriesResponses, GetDocsData, GetDocsResponses, GetErasuresData, GetErasuresErrors, GetErasuresIdData, GetErasuresIdErrors, GetErasuresIdResponses, GetErasuresResponses, GetExportMessagesData, GetExportMessagesErrors, GetExportMessagesResponses, GetExportSessionsData, GetExportSessionsErrors, GetExportSessionsResponses, GetHealthzData, GetHealthzResponses, GetHoldsData, GetHoldsErrors, GetHoldsResponses, GetKeysData, GetKeysErrors, GetKeysResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiJsonData, GetOpenapiJsonResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetSearchData, GetSearchErrors, GetSearchResponses, GetSessionsData, GetSessionsErrors, GetSessionsResponses, GetSessionsSessionIdData, GetSessionsSessionIdErrors, GetSessionsSessionIdMessagesData, GetSessionsSessionIdMessagesErrors, GetSessionsSessionIdMessagesResponses, GetSessionsSessionIdResponses, GetSessionsSessionIdTranscriptData, GetSessionsSessionIdTranscriptErrors, GetSessionsSessionIdTranscriptResponses, GetSessionsSessionIdVisitsData, GetSessionsSessionIdVisitsErrors, GetSessionsSessionIdVisitsResponses, GetStreamData, GetStreamErrors, GetStreamResponse, GetStreamResponses, PostDeliveriesIdRetryData, PostDeliveriesIdRetryErrors, PostDeliveriesIdRetryResponses, PostKeysData, PostKeysErrors, PostKeysResponses, PostWebhookData, PostWebhookErrors, PostWebhookResponses, PostWebhookSourceData, PostWebhookSourceErrors, PostWebhookSourceResponses, PutAgentsAgentIdHoldData, PutAgentsAgentIdHoldErrors, PutAgentsAgentIdHoldResponses, PutSessionsSessionIdHoldData, PutSessionsSessionIdHoldErrors, PutSessionsSessionIdHoldResponses } from './types.gen';
+import type { DeleteAgentsAgentIdData, DeleteAgentsAgentIdErrors, DeleteAgentsAgentIdHoldData, DeleteAgentsAgentIdHoldErrors, DeleteAgentsAgentIdHoldResponses, DeleteAgentsAgentIdResponses, DeleteBrowserSessionData, DeleteBrowserSessionErrors, DeleteBrowserSessionResponses, DeleteJobsIdData, DeleteJobsIdErrors, DeleteJobsIdResponses, DeleteKeysIdData, DeleteKeysIdErrors, DeleteKeysIdResponses, DeleteSessionsSessionIdData, DeleteSessionsSessionIdErrors, DeleteSessionsSessionIdHoldData, DeleteSessionsSessionIdHoldErrors, DeleteSessionsSessionIdHoldResponses, DeleteSessionsSessionIdResponses, DeleteViewsNameData, DeleteViewsNameErrors, DeleteViewsNameResponses, GetAgentsAgentIdData, GetAgentsAgentIdErrors, GetAgentsAgentIdResponses, GetAgentsAgentIdSessionsData, GetAgentsAgentIdSessionsErrors, GetAgentsAgentIdSessionsResponses, GetAgentsData, GetAgentsErrors, GetAgentsResponses, GetAlertsData, GetAlertsErrors, GetAlertsHistoryData, GetAlertsHistoryErrors, GetAlertsHistoryResponses, GetAlertsResponses, GetAnalyticsCatalogData, GetAnalyticsCatalogErrors, GetAnalyticsCatalogResponses, GetAnalyticsDistributionData, GetAnalyticsDistributionErrors, GetAnalyticsDistributionResponses, GetAnalyticsHeatmapData, GetAnalyticsHeatmapErrors, GetAnalyticsHeatmapResponses, GetAnalyticsSummaryData, GetAnalyticsSummaryErrors, GetAnalyticsSummaryResponses, GetAnalyticsTimeseriesData, GetAnalyticsTimeseriesErrors, GetAnalyticsTimeseriesResponses, GetAnalyticsTopData, GetAnalyticsTopErrors, GetAnalyticsTopResponses, GetBrowserSessionData, GetBrowserSessionErrors, GetBrowserSessionResponses, GetChangesData, GetChangesErrors, GetChangesResponses, GetDeliveriesData, GetDeliveriesErrors, GetDeliveriesIdData, GetDeliveriesIdErrors, GetDeliveriesIdResponses, GetDeliveriesResponses, GetDocsData, GetDocsResponses, GetErasuresData, GetErasuresErrors, GetErasuresIdData, GetErasuresIdErrors, GetErasuresIdResponses, GetErasuresResponses, GetExportMessagesData, GetExportMessagesErrors, GetExportMessagesResponses, GetExportSessionsData, GetExportSessionsErrors, GetExportSessionsResponses, GetHealthzData, GetHealthzResponses, GetHoldsData, GetHoldsErrors, GetHoldsResponses, GetJobsData, GetJobsErrors, GetJobsIdData, GetJobsIdErrors, GetJobsIdResponses, GetJobsResponses, GetKeysData, GetKeysErrors, GetKeysResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiJsonData, GetOpenapiJsonResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetSearchData, GetSearchErrors, GetSearchResponses, GetSessionsData, GetSessionsErrors, GetSessionsResponses, GetSessionsSessionIdData, GetSessionsSessionIdErrors, GetSessionsSessionIdMessagesData, GetSessionsSessionIdMessagesErrors, GetSessionsSessionIdMessagesResponses, GetSessionsSessionIdResponses, GetSessionsSessionIdTranscriptData, GetSessionsSessionIdTranscriptErrors, GetSessionsSessionIdTranscriptResponses, GetSessionsSessionIdVisitsData, GetSessionsSessionIdVisitsErrors, GetSessionsSessionIdVisitsResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetStreamData, GetStreamErrors, GetStreamResponse, GetStreamResponses, GetViewsData, GetViewsErrors, GetViewsResponses, PostBrowserSessionData, PostBrowserSessionErrors, PostBrowserSessionResponses, PostDeliveriesIdRetryData, PostDeliveriesIdRetryErrors, PostDeliveriesIdRetryResponses, PostDeliveriesRetryData, PostDeliveriesRetryErrors, PostDeliveriesRetryResponses, PostKeysData, PostKeysErrors, PostKeysResponses, PostSetupTestData, PostSetupTestErrors, PostSetupTestResponses, PostWebhookData, PostWebhookErrors, PostWebhookResponses, PostWebhookSourceData, PostWebhookSourceErrors, PostWebhookSourceResponses, PutAgentsAgentIdHoldData, PutAgentsAgentIdHoldErrors, PutAgentsAgentIdHoldResponses, PutSessionsSessionIdHoldData, PutSessionsSessionIdHoldErrors, PutSessionsSessionIdHoldResponses, PutViewsNameData, PutViewsNameErrors, PutViewsNameResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -34,7 +34,15 @@ export const getHealthz = <ThrowOnError extends boolean = true>(options?: Option
  * Needs the scope `analytics`.
  */
 export const getMetrics = <ThrowOnError extends boolean = true>(options?: Options<GetMetricsData, ThrowOnError>) => (options?.client ?? client).get<GetMetricsResponses, GetMetricsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/metrics',
     ...options
 });
@@ -59,7 +67,15 @@ export const getReadyz = <ThrowOnError extends boolean = true>(options?: Options
  * Needs the scope `read`.
  */
 export const getAgents = <ThrowOnError extends boolean = true>(options?: Options<GetAgentsData, ThrowOnError>) => (options?.client ?? client).get<GetAgentsResponses, GetAgentsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents',
     ...options
 });
@@ -70,7 +86,15 @@ export const getAgents = <ThrowOnError extends boolean = true>(options?: Options
  * Needs the scope `erase`.
  */
 export const deleteAgentsAgentId = <ThrowOnError extends boolean = true>(options: Options<DeleteAgentsAgentIdData, ThrowOnError>) => (options.client ?? client).delete<DeleteAgentsAgentIdResponses, DeleteAgentsAgentIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents/{agent_id}',
     ...options
 });
@@ -81,7 +105,15 @@ export const deleteAgentsAgentId = <ThrowOnError extends boolean = true>(options
  * Needs the scope `read`.
  */
 export const getAgentsAgentId = <ThrowOnError extends boolean = true>(options: Options<GetAgentsAgentIdData, ThrowOnError>) => (options.client ?? client).get<GetAgentsAgentIdResponses, GetAgentsAgentIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents/{agent_id}',
     ...options
 });
@@ -92,7 +124,15 @@ export const getAgentsAgentId = <ThrowOnError extends boolean = true>(options: O
  * Needs the scope `admin`.
  */
 export const deleteAgentsAgentIdHold = <ThrowOnError extends boolean = true>(options: Options<DeleteAgentsAgentIdHoldData, ThrowOnError>) => (options.client ?? client).delete<DeleteAgentsAgentIdHoldResponses, DeleteAgentsAgentIdHoldErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents/{agent_id}/hold',
     ...options
 });
@@ -103,18 +143,34 @@ export const deleteAgentsAgentIdHold = <ThrowOnError extends boolean = true>(opt
  * Needs the scope `admin`.
  */
 export const putAgentsAgentIdHold = <ThrowOnError extends boolean = true>(options: Options<PutAgentsAgentIdHoldData, ThrowOnError>) => (options.client ?? client).put<PutAgentsAgentIdHoldResponses, PutAgentsAgentIdHoldErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents/{agent_id}/hold',
     ...options
 });
 
 /**
- * An agent's sessions, the latest active first.
+ * An agent's sessions, the latest active first, or in the order that `sort` names.
  *
  * Needs the scope `read`.
  */
 export const getAgentsAgentIdSessions = <ThrowOnError extends boolean = true>(options: Options<GetAgentsAgentIdSessionsData, ThrowOnError>) => (options.client ?? client).get<GetAgentsAgentIdSessionsResponses, GetAgentsAgentIdSessionsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/agents/{agent_id}/sessions',
     ...options
 });
@@ -127,7 +183,15 @@ export const getAgentsAgentIdSessions = <ThrowOnError extends boolean = true>(op
  * Needs the scope `analytics`.
  */
 export const getAlerts = <ThrowOnError extends boolean = true>(options?: Options<GetAlertsData, ThrowOnError>) => (options?.client ?? client).get<GetAlertsResponses, GetAlertsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/alerts',
     ...options
 });
@@ -141,7 +205,15 @@ export const getAlerts = <ThrowOnError extends boolean = true>(options?: Options
  * Needs the scope `analytics`.
  */
 export const getAlertsHistory = <ThrowOnError extends boolean = true>(options?: Options<GetAlertsHistoryData, ThrowOnError>) => (options?.client ?? client).get<GetAlertsHistoryResponses, GetAlertsHistoryErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/alerts/history',
     ...options
 });
@@ -152,7 +224,15 @@ export const getAlertsHistory = <ThrowOnError extends boolean = true>(options?: 
  * Needs the scope `analytics`.
  */
 export const getAnalyticsCatalog = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsCatalogData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsCatalogResponses, GetAnalyticsCatalogErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/catalog',
     ...options
 });
@@ -163,7 +243,15 @@ export const getAnalyticsCatalog = <ThrowOnError extends boolean = true>(options
  * Needs the scope `analytics`.
  */
 export const getAnalyticsDistribution = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsDistributionData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsDistributionResponses, GetAnalyticsDistributionErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/distribution',
     ...options
 });
@@ -179,7 +267,15 @@ export const getAnalyticsDistribution = <ThrowOnError extends boolean = true>(op
  * Needs the scope `analytics`.
  */
 export const getAnalyticsHeatmap = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsHeatmapData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsHeatmapResponses, GetAnalyticsHeatmapErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/heatmap',
     ...options
 });
@@ -190,7 +286,15 @@ export const getAnalyticsHeatmap = <ThrowOnError extends boolean = true>(options
  * Needs the scope `analytics`.
  */
 export const getAnalyticsSummary = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsSummaryData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsSummaryResponses, GetAnalyticsSummaryErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/summary',
     ...options
 });
@@ -201,7 +305,15 @@ export const getAnalyticsSummary = <ThrowOnError extends boolean = true>(options
  * Needs the scope `analytics`.
  */
 export const getAnalyticsTimeseries = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsTimeseriesData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsTimeseriesResponses, GetAnalyticsTimeseriesErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/timeseries',
     ...options
 });
@@ -216,9 +328,63 @@ export const getAnalyticsTimeseries = <ThrowOnError extends boolean = true>(opti
  * Needs the scope `analytics`.
  */
 export const getAnalyticsTop = <ThrowOnError extends boolean = true>(options?: Options<GetAnalyticsTopData, ThrowOnError>) => (options?.client ?? client).get<GetAnalyticsTopResponses, GetAnalyticsTopErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/analytics/top',
     ...options
+});
+
+/**
+ * Signs a browser out: ends its session and removes the cookie.
+ */
+export const deleteBrowserSession = <ThrowOnError extends boolean = true>(options?: Options<DeleteBrowserSessionData, ThrowOnError>) => (options?.client ?? client).delete<DeleteBrowserSessionResponses, DeleteBrowserSessionErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/browser-session',
+    ...options
+});
+
+/**
+ * Rights of the caller, and the end of its browser session.
+ */
+export const getBrowserSession = <ThrowOnError extends boolean = true>(options?: Options<GetBrowserSessionData, ThrowOnError>) => (options?.client ?? client).get<GetBrowserSessionResponses, GetBrowserSessionErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/browser-session',
+    ...options
+});
+
+/**
+ * Signs a browser in: sets its cookie. A session that the browser had ends.
+ */
+export const postBrowserSession = <ThrowOnError extends boolean = true>(options: Options<PostBrowserSessionData, ThrowOnError>) => (options.client ?? client).post<PostBrowserSessionResponses, PostBrowserSessionErrors, ThrowOnError>({
+    url: '/v1/browser-session',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -227,7 +393,15 @@ export const getAnalyticsTop = <ThrowOnError extends boolean = true>(options?: O
  * Needs the scope `read` or `export`.
  */
 export const getChanges = <ThrowOnError extends boolean = true>(options?: Options<GetChangesData, ThrowOnError>) => (options?.client ?? client).get<GetChangesResponses, GetChangesErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/changes',
     ...options
 });
@@ -238,8 +412,38 @@ export const getChanges = <ThrowOnError extends boolean = true>(options?: Option
  * Needs the scope `admin`.
  */
 export const getDeliveries = <ThrowOnError extends boolean = true>(options?: Options<GetDeliveriesData, ThrowOnError>) => (options?.client ?? client).get<GetDeliveriesResponses, GetDeliveriesErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/deliveries',
+    ...options
+});
+
+/**
+ * Retries all deliveries in quarantine that the filters let through.
+ *
+ * The filters are those of `/v1/deliveries`. The answer is a job, whose progress is at
+ * `/v1/jobs/{id}`; it continues after a restart. Up to 10 jobs wait or run at a time.
+ *
+ * Needs the scope `admin`.
+ */
+export const postDeliveriesRetry = <ThrowOnError extends boolean = true>(options?: Options<PostDeliveriesRetryData, ThrowOnError>) => (options?.client ?? client).post<PostDeliveriesRetryResponses, PostDeliveriesRetryErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/deliveries/retry',
     ...options
 });
 
@@ -249,7 +453,15 @@ export const getDeliveries = <ThrowOnError extends boolean = true>(options?: Opt
  * Needs the scope `admin`.
  */
 export const getDeliveriesId = <ThrowOnError extends boolean = true>(options: Options<GetDeliveriesIdData, ThrowOnError>) => (options.client ?? client).get<GetDeliveriesIdResponses, GetDeliveriesIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/deliveries/{id}',
     ...options
 });
@@ -260,7 +472,15 @@ export const getDeliveriesId = <ThrowOnError extends boolean = true>(options: Op
  * Needs the scope `admin`.
  */
 export const postDeliveriesIdRetry = <ThrowOnError extends boolean = true>(options: Options<PostDeliveriesIdRetryData, ThrowOnError>) => (options.client ?? client).post<PostDeliveriesIdRetryResponses, PostDeliveriesIdRetryErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/deliveries/{id}/retry',
     ...options
 });
@@ -271,7 +491,15 @@ export const postDeliveriesIdRetry = <ThrowOnError extends boolean = true>(optio
  * Needs the scope `erase`.
  */
 export const getErasures = <ThrowOnError extends boolean = true>(options?: Options<GetErasuresData, ThrowOnError>) => (options?.client ?? client).get<GetErasuresResponses, GetErasuresErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/erasures',
     ...options
 });
@@ -282,7 +510,15 @@ export const getErasures = <ThrowOnError extends boolean = true>(options?: Optio
  * Needs the scope `erase`.
  */
 export const getErasuresId = <ThrowOnError extends boolean = true>(options: Options<GetErasuresIdData, ThrowOnError>) => (options.client ?? client).get<GetErasuresIdResponses, GetErasuresIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/erasures/{id}',
     ...options
 });
@@ -293,7 +529,15 @@ export const getErasuresId = <ThrowOnError extends boolean = true>(options: Opti
  * Needs the scope `export`.
  */
 export const getExportMessages = <ThrowOnError extends boolean = true>(options?: Options<GetExportMessagesData, ThrowOnError>) => (options?.client ?? client).get<GetExportMessagesResponses, GetExportMessagesErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/export/messages',
     ...options
 });
@@ -304,7 +548,15 @@ export const getExportMessages = <ThrowOnError extends boolean = true>(options?:
  * Needs the scope `export`.
  */
 export const getExportSessions = <ThrowOnError extends boolean = true>(options?: Options<GetExportSessionsData, ThrowOnError>) => (options?.client ?? client).get<GetExportSessionsResponses, GetExportSessionsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/export/sessions',
     ...options
 });
@@ -315,8 +567,73 @@ export const getExportSessions = <ThrowOnError extends boolean = true>(options?:
  * Needs the scope `admin`.
  */
 export const getHolds = <ThrowOnError extends boolean = true>(options?: Options<GetHoldsData, ThrowOnError>) => (options?.client ?? client).get<GetHoldsResponses, GetHoldsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/holds',
+    ...options
+});
+
+/**
+ * Jobs, the latest first. They are kept for 30 days after their end.
+ *
+ * Needs the scope `admin`.
+ */
+export const getJobs = <ThrowOnError extends boolean = true>(options?: Options<GetJobsData, ThrowOnError>) => (options?.client ?? client).get<GetJobsResponses, GetJobsErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/jobs',
+    ...options
+});
+
+/**
+ * Cancels a job. What it has retried by then stays so.
+ *
+ * Needs the scope `admin`.
+ */
+export const deleteJobsId = <ThrowOnError extends boolean = true>(options: Options<DeleteJobsIdData, ThrowOnError>) => (options.client ?? client).delete<DeleteJobsIdResponses, DeleteJobsIdErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/jobs/{id}',
+    ...options
+});
+
+/**
+ * A job and its progress.
+ *
+ * Needs the scope `admin`.
+ */
+export const getJobsId = <ThrowOnError extends boolean = true>(options: Options<GetJobsIdData, ThrowOnError>) => (options.client ?? client).get<GetJobsIdResponses, GetJobsIdErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/jobs/{id}',
     ...options
 });
 
@@ -326,7 +643,15 @@ export const getHolds = <ThrowOnError extends boolean = true>(options?: Options<
  * Needs the scope `admin`.
  */
 export const getKeys = <ThrowOnError extends boolean = true>(options?: Options<GetKeysData, ThrowOnError>) => (options?.client ?? client).get<GetKeysResponses, GetKeysErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/keys',
     ...options
 });
@@ -337,7 +662,15 @@ export const getKeys = <ThrowOnError extends boolean = true>(options?: Options<G
  * Needs the scope `admin`.
  */
 export const postKeys = <ThrowOnError extends boolean = true>(options: Options<PostKeysData, ThrowOnError>) => (options.client ?? client).post<PostKeysResponses, PostKeysErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/keys',
     ...options,
     headers: {
@@ -352,7 +685,15 @@ export const postKeys = <ThrowOnError extends boolean = true>(options: Options<P
  * Needs the scope `admin`.
  */
 export const deleteKeysId = <ThrowOnError extends boolean = true>(options: Options<DeleteKeysIdData, ThrowOnError>) => (options.client ?? client).delete<DeleteKeysIdResponses, DeleteKeysIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/keys/{id}',
     ...options
 });
@@ -363,18 +704,34 @@ export const deleteKeysId = <ThrowOnError extends boolean = true>(options: Optio
  * Needs the scope `read`.
  */
 export const getSearch = <ThrowOnError extends boolean = true>(options?: Options<GetSearchData, ThrowOnError>) => (options?.client ?? client).get<GetSearchResponses, GetSearchErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/search',
     ...options
 });
 
 /**
- * All sessions, the latest active first.
+ * All sessions, the latest active first, or in the order that `sort` names.
  *
  * Needs the scope `read`.
  */
 export const getSessions = <ThrowOnError extends boolean = true>(options?: Options<GetSessionsData, ThrowOnError>) => (options?.client ?? client).get<GetSessionsResponses, GetSessionsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions',
     ...options
 });
@@ -385,7 +742,15 @@ export const getSessions = <ThrowOnError extends boolean = true>(options?: Optio
  * Needs the scope `erase`.
  */
 export const deleteSessionsSessionId = <ThrowOnError extends boolean = true>(options: Options<DeleteSessionsSessionIdData, ThrowOnError>) => (options.client ?? client).delete<DeleteSessionsSessionIdResponses, DeleteSessionsSessionIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}',
     ...options
 });
@@ -396,7 +761,15 @@ export const deleteSessionsSessionId = <ThrowOnError extends boolean = true>(opt
  * Needs the scope `read`.
  */
 export const getSessionsSessionId = <ThrowOnError extends boolean = true>(options: Options<GetSessionsSessionIdData, ThrowOnError>) => (options.client ?? client).get<GetSessionsSessionIdResponses, GetSessionsSessionIdErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}',
     ...options
 });
@@ -407,7 +780,15 @@ export const getSessionsSessionId = <ThrowOnError extends boolean = true>(option
  * Needs the scope `admin`.
  */
 export const deleteSessionsSessionIdHold = <ThrowOnError extends boolean = true>(options: Options<DeleteSessionsSessionIdHoldData, ThrowOnError>) => (options.client ?? client).delete<DeleteSessionsSessionIdHoldResponses, DeleteSessionsSessionIdHoldErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}/hold',
     ...options
 });
@@ -418,7 +799,15 @@ export const deleteSessionsSessionIdHold = <ThrowOnError extends boolean = true>
  * Needs the scope `admin`.
  */
 export const putSessionsSessionIdHold = <ThrowOnError extends boolean = true>(options: Options<PutSessionsSessionIdHoldData, ThrowOnError>) => (options.client ?? client).put<PutSessionsSessionIdHoldResponses, PutSessionsSessionIdHoldErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}/hold',
     ...options
 });
@@ -429,7 +818,15 @@ export const putSessionsSessionIdHold = <ThrowOnError extends boolean = true>(op
  * Needs the scope `read`.
  */
 export const getSessionsSessionIdMessages = <ThrowOnError extends boolean = true>(options: Options<GetSessionsSessionIdMessagesData, ThrowOnError>) => (options.client ?? client).get<GetSessionsSessionIdMessagesResponses, GetSessionsSessionIdMessagesErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}/messages',
     ...options
 });
@@ -448,7 +845,15 @@ export const getSessionsSessionIdMessages = <ThrowOnError extends boolean = true
  * Needs the scope `read`.
  */
 export const getSessionsSessionIdTranscript = <ThrowOnError extends boolean = true>(options: Options<GetSessionsSessionIdTranscriptData, ThrowOnError>) => (options.client ?? client).get<GetSessionsSessionIdTranscriptResponses, GetSessionsSessionIdTranscriptErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}/transcript',
     ...options
 });
@@ -459,9 +864,66 @@ export const getSessionsSessionIdTranscript = <ThrowOnError extends boolean = tr
  * Needs the scope `read`.
  */
 export const getSessionsSessionIdVisits = <ThrowOnError extends boolean = true>(options: Options<GetSessionsSessionIdVisitsData, ThrowOnError>) => (options.client ?? client).get<GetSessionsSessionIdVisitsResponses, GetSessionsSessionIdVisitsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/sessions/{session_id}/visits',
     ...options
+});
+
+/**
+ * How sources are set up, why deliveries are refused, and how the service is.
+ *
+ * It answers without the database, too; what is only known there is then null. Values of
+ * credentials are shown to nobody. A key that is bound to agents is refused.
+ *
+ * Needs the scope `admin`.
+ */
+export const getSetup = <ThrowOnError extends boolean = true>(options?: Options<GetSetupData, ThrowOnError>) => (options?.client ?? client).get<GetSetupResponses, GetSetupErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/setup',
+    ...options
+});
+
+/**
+ * Sends a test delivery to the service's own listener, with the credentials of a source.
+ *
+ * It goes through everything that the sender's deliveries go through, and carries the mark of the
+ * sender's own test unless `real` is true. The answer waits up to 3 seconds until the delivery is
+ * in PostgreSQL.
+ *
+ * Needs the scope `admin`.
+ */
+export const postSetupTest = <ThrowOnError extends boolean = true>(options: Options<PostSetupTestData, ThrowOnError>) => (options.client ?? client).post<PostSetupTestResponses, PostSetupTestErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/setup/test',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -470,9 +932,80 @@ export const getSessionsSessionIdVisits = <ThrowOnError extends boolean = true>(
  * Needs the scope `read`.
  */
 export const getStream = <ThrowOnError extends boolean = true>(options?: Options<GetStreamData, ThrowOnError, GetStreamResponse>) => (options?.client ?? client).sse.get<GetStreamResponses, GetStreamErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }, { name: 'X-API-Key', type: 'apiKey' }],
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
     url: '/v1/stream',
     ...options
+});
+
+/**
+ * The views of the caller's key, by name.
+ *
+ * Needs the scope `read` or `analytics`.
+ */
+export const getViews = <ThrowOnError extends boolean = true>(options?: Options<GetViewsData, ThrowOnError>) => (options?.client ?? client).get<GetViewsResponses, GetViewsErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/views',
+    ...options
+});
+
+/**
+ * Deletes a view.
+ *
+ * Needs the scope `read` or `analytics`.
+ */
+export const deleteViewsName = <ThrowOnError extends boolean = true>(options: Options<DeleteViewsNameData, ThrowOnError>) => (options.client ?? client).delete<DeleteViewsNameResponses, DeleteViewsNameErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/views/{name}',
+    ...options
+});
+
+/**
+ * Saves a view under a name, and replaces the one that has it.
+ *
+ * A key has 100 views at the most; one more is a 409.
+ *
+ * Needs the scope `read` or `analytics`.
+ */
+export const putViewsName = <ThrowOnError extends boolean = true>(options: Options<PutViewsNameData, ThrowOnError>) => (options.client ?? client).put<PutViewsNameResponses, PutViewsNameErrors, ThrowOnError>({
+    security: [
+        { scheme: 'bearer', type: 'http' },
+        { name: 'X-API-Key', type: 'apiKey' },
+        {
+            in: 'cookie',
+            name: '__Host-verbatim_session',
+            type: 'apiKey'
+        }
+    ],
+    url: '/v1/views/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**

@@ -362,6 +362,30 @@ export type Alive = {
 export type Attribution = 'session_start' | 'visit_start' | 'message_time' | 'turn_start' | 'reply' | 'each_event' | 'each_instant';
 
 /**
+ * Rights of a caller, and the end of its browser session.
+ */
+export type BrowserSession = {
+    /**
+     * Agents that the key is bound to; null for every agent.
+     */
+    agents?: Array<string> | null;
+    expires_at?: Timestamp | null;
+    idle_expires_at?: Timestamp | null;
+    /**
+     * ID of the key that signed in; null for the key of the settings.
+     */
+    key_id?: string | null;
+    /**
+     * Name of the key; null for the key of the settings.
+     */
+    key_name?: string | null;
+    /**
+     * Scopes of the key; `admin` includes all others.
+     */
+    scopes: Array<string>;
+};
+
+/**
  * All metrics.
  */
 export type Catalog = {
@@ -472,6 +496,28 @@ export type Continuation = {
      * The sender's.
      */
     session_id: string;
+};
+
+/**
+ * Something that a delivery must carry. Its value is shown to nobody.
+ */
+export type Credential = {
+    /**
+     * Values, or secrets to sign with, of which any one is accepted: several while one is rotated.
+     */
+    accepted: number;
+    /**
+     * Name of the header.
+     */
+    header: string;
+    /**
+     * `signature` or `header`.
+     */
+    kind: string;
+    /**
+     * The signature must cover a timestamp of the last five minutes.
+     */
+    needs_timestamp: boolean;
 };
 
 /**
@@ -617,6 +663,24 @@ export type DeliveryPage = {
 export type Dimension = 'agent' | 'source' | 'role' | 'flag';
 
 /**
+ * A disk.
+ */
+export type Disk = {
+    /**
+     * Room that is left for the service.
+     */
+    free_bytes: number;
+    /**
+     * Use of the disk: `data`, the data folder.
+     */
+    holds: string;
+    /**
+     * All of its room.
+     */
+    total_bytes: number;
+};
+
+/**
  * Histogram of a metric's values.
  */
 export type Distribution = Header & {
@@ -703,6 +767,28 @@ export type FiguresState = {
      * Seconds since the arrival of the oldest of them; 0 without any.
      */
     lag_seconds: number;
+};
+
+/**
+ * The beginning of what a session's user said first.
+ */
+export type FirstUserMessage = {
+    /**
+     * Some of the text could not be stored, and shows U+FFFD in its place.
+     */
+    altered?: boolean;
+    /**
+     * The message's id.
+     */
+    id: string;
+    /**
+     * Its first 200 characters.
+     */
+    message: string;
+    /**
+     * Its time.
+     */
+    timestamp: Timestamp;
 };
 
 /**
@@ -855,6 +941,143 @@ export type InboxState = {
 };
 
 /**
+ * Work that a request began.
+ */
+export type Job = {
+    /**
+     * Time of the request.
+     */
+    created_at: Timestamp;
+    /**
+     * Deliveries that it has retried.
+     */
+    done: number;
+    /**
+     * Deliveries that it retries.
+     */
+    filter: JobFilter;
+    finished_at?: Timestamp | null;
+    /**
+     * Its id.
+     */
+    id: string;
+    /**
+     * `retry_deliveries`.
+     */
+    kind: string;
+    /**
+     * Reason why the last of them stayed.
+     */
+    last_error?: string | null;
+    started_at?: Timestamp | null;
+    /**
+     * `waiting`, `running`, `finished` or `cancelled`.
+     */
+    state: string;
+    /**
+     * Retried deliveries that stayed in quarantine.
+     */
+    still_quarantined: number;
+    /**
+     * Retried deliveries that are out of quarantine.
+     */
+    stored: number;
+    /**
+     * Deliveries that matched when it began, counted up to 1,000,000; null before that.
+     */
+    total?: number | null;
+};
+
+/**
+ * Filters of the request; null where there was none.
+ */
+export type JobFilter = {
+    /**
+     * Naming one of these agents.
+     */
+    agent_ids?: Array<string> | null;
+    /**
+     * The sender's name for the event.
+     */
+    event_type?: string | null;
+    /**
+     * With this text in the reason.
+     */
+    reason?: string | null;
+    received_after?: Timestamp | null;
+    received_before?: Timestamp | null;
+    /**
+     * Of this conversation.
+     */
+    session_id?: string | null;
+    /**
+     * Let in by this source.
+     */
+    source?: string | null;
+};
+
+/**
+ * A part of a list.
+ */
+export type JobPage = {
+    /**
+     * The rows, in the list's order.
+     */
+    data: Array<{
+        /**
+         * Time of the request.
+         */
+        created_at: Timestamp;
+        /**
+         * Deliveries that it has retried.
+         */
+        done: number;
+        /**
+         * Deliveries that it retries.
+         */
+        filter: JobFilter;
+        finished_at?: Timestamp | null;
+        /**
+         * Its id.
+         */
+        id: string;
+        /**
+         * `retry_deliveries`.
+         */
+        kind: string;
+        /**
+         * Reason why the last of them stayed.
+         */
+        last_error?: string | null;
+        started_at?: Timestamp | null;
+        /**
+         * `waiting`, `running`, `finished` or `cancelled`.
+         */
+        state: string;
+        /**
+         * Retried deliveries that stayed in quarantine.
+         */
+        still_quarantined: number;
+        /**
+         * Retried deliveries that are out of quarantine.
+         */
+        stored: number;
+        /**
+         * Deliveries that matched when it began, counted up to 1,000,000; null before that.
+         */
+        total?: number | null;
+    }>;
+    /**
+     * There is a next part now.
+     */
+    has_more: boolean;
+    /**
+     * What to ask for the next part with; `null` at the end, where there is one.
+     */
+    next_cursor?: string | null;
+};
+
+/**
  * A key, without what it is known by.
  */
 export type Key = {
@@ -944,6 +1167,36 @@ export type LastDeliveries = {
 };
 
 /**
+ * Times of answers.
+ */
+export type Latency = {
+    /**
+     * Answers.
+     */
+    count: number;
+    /**
+     * `room.join`, for whose answer the avatar waits, or `other`.
+     */
+    event: string;
+    /**
+     * Longest.
+     */
+    max_ms: number;
+    /**
+     * Median.
+     */
+    p50_ms: number;
+    /**
+     * 90th percentile.
+     */
+    p90_ms: number;
+    /**
+     * 99th percentile.
+     */
+    p99_ms: number;
+};
+
+/**
  * A key that was just made: this once with the key itself.
  */
 export type MadeKey = Key & {
@@ -1013,9 +1266,14 @@ export type Message = {
     role: string;
     sent_at?: Timestamp | null;
     /**
+     * Our id of the session, in `/v1/changes` and the stream.
+     */
+    session?: string | null;
+    /**
      * The sender's id of the session.
      */
     session_id: string;
+    side?: Side | null;
     /**
      * When; it orders the conversation. Messages of one time come as they were sent, then as they
      * arrived.
@@ -1028,60 +1286,30 @@ export type Message = {
 };
 
 /**
- * A part of a list.
+ * A part of a conversation.
  */
 export type MessagePage = {
     /**
-     * The rows, in the list's order.
+     * The messages, in the list's order.
      */
-    data: Array<{
-        /**
-         * Whose conversation.
-         */
-        agent_id: string;
-        /**
-         * Some of the text could not be stored, and shows U+FFFD in its place.
-         */
-        altered?: boolean;
-        /**
-         * The same for every repeat of its delivery.
-         */
-        id: string;
-        /**
-         * What.
-         */
-        message: string;
-        /**
-         * When it first arrived.
-         */
-        received_at: Timestamp;
-        /**
-         * Who: `user`, `assistant`, or what the sender calls it.
-         */
-        role: string;
-        sent_at?: Timestamp | null;
-        /**
-         * The sender's id of the session.
-         */
-        session_id: string;
-        /**
-         * When; it orders the conversation. Messages of one time come as they were sent, then as they
-         * arrived.
-         */
-        timestamp: Timestamp;
-        /**
-         * The sender gave no time that makes sense; `timestamp` is when it arrived.
-         */
-        undated?: boolean;
-    }>;
+    data: Array<Message>;
     /**
      * There is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Of a page that `around` asks for: messages come before it.
+     */
+    has_previous?: boolean | null;
+    /**
+     * What to ask for the next part with; `null` at the end.
      */
     next_cursor?: string | null;
+    /**
+     * Of a page that `around` asks for: the cursor of what comes before it. Send it with the other
+     * `order`, and the rows come the other way round. `null` at the beginning.
+     */
+    previous_cursor?: string | null;
 };
 
 /**
@@ -1156,6 +1384,39 @@ export type NewKey = {
 };
 
 /**
+ * The request's body of a test.
+ */
+export type NewTest = {
+    /**
+     * Kind of the delivery.
+     */
+    event?: TestEvent;
+    /**
+     * Send it without the mark of a test: a `room.join` or `chat.push` is then stored as a
+     * conversation of the agent `test_agent_123`, and counted in figures.
+     */
+    real?: boolean;
+    /**
+     * Name of the source.
+     */
+    source?: string;
+};
+
+/**
+ * The request's body.
+ */
+export type NewView = {
+    /**
+     * The place that the view is for, such as one of the page.
+     */
+    place?: string | null;
+    /**
+     * The filters. They are not checked.
+     */
+    query: ViewQuery;
+};
+
+/**
  * What was passed over in a query.
  */
 export type PassedOver = 'unclosed_quote' | 'stray_star';
@@ -1194,6 +1455,16 @@ export type Place = {
      * Its time.
      */
     timestamp: Timestamp;
+};
+
+/**
+ * Size of a job before it is begun.
+ */
+export type Plan = {
+    /**
+     * Deliveries in quarantine that match, counted up to 1,000,000.
+     */
+    matches: number;
 };
 
 export type PostgresState = {
@@ -1392,6 +1663,28 @@ export type ReceiptPage = {
 };
 
 /**
+ * Refused deliveries of one reason.
+ */
+export type Refusal = {
+    /**
+     * Advice to the operator.
+     */
+    advice: string;
+    /**
+     * Number of deliveries.
+     */
+    count: number;
+    /**
+     * The last of them.
+     */
+    last_at: Timestamp;
+    /**
+     * Check that failed, as in `verbatim_webhook_refusals_total`, or code of the answer.
+     */
+    reason: string;
+};
+
+/**
  * What came or changed, as the other endpoints show it.
  */
 export type Row = {
@@ -1486,6 +1779,12 @@ export type Session = {
      */
     end_reason?: string | null;
     ended_at?: Timestamp | null;
+    first_user_message?: FirstUserMessage | null;
+    /**
+     * Names of its completeness flags, where the list was asked to include them; `null` for a moment
+     * after its first event. `include=completeness` of one session has the reasons.
+     */
+    flags?: Array<string> | null;
     /**
      * Ours: it never changes, and is unique over all agents and sources.
      */
@@ -1567,6 +1866,12 @@ export type SessionPage = {
          */
         end_reason?: string | null;
         ended_at?: Timestamp | null;
+        first_user_message?: FirstUserMessage | null;
+        /**
+         * Names of its completeness flags, where the list was asked to include them; `null` for a moment
+         * after its first event. `include=completeness` of one session has the reasons.
+         */
+        flags?: Array<string> | null;
         /**
          * Ours: it never changes, and is unique over all agents and sources.
          */
@@ -1624,6 +1929,146 @@ export type SessionPage = {
      * What to ask for the next part with; `null` at the end, where there is one.
      */
     next_cursor?: string | null;
+};
+
+/**
+ * Sources as they are set up, and the health of the service.
+ */
+export type Setup = {
+    /**
+     * Time of the answer.
+     */
+    as_of: Timestamp;
+    /**
+     * Health of the service.
+     */
+    health: SetupHealth;
+    /**
+     * Sources, the default one first.
+     */
+    sources: Array<Source>;
+    unknown_source?: Refusal | null;
+};
+
+/**
+ * The way from the inbox to PostgreSQL.
+ */
+export type SetupDrain = {
+    /**
+     * It does not take deliveries: it is away or read-only, or the last attempt failed.
+     */
+    failing: boolean;
+    last_commit_at?: Timestamp | null;
+    /**
+     * PostgreSQL answers.
+     */
+    reachable: boolean;
+};
+
+/**
+ * Health of the service. Members that do not depend on the database are known without it.
+ */
+export type SetupHealth = {
+    /**
+     * The disk that the inbox is on.
+     */
+    disk: Array<Disk>;
+    /**
+     * The way from there to PostgreSQL.
+     */
+    drain: SetupDrain;
+    figures?: FiguresState | null;
+    /**
+     * Deliveries that are not in PostgreSQL yet.
+     */
+    inbox: SetupInbox;
+    /**
+     * Times of the latest answers to deliveries, 1,000 at the most, of this service since its start.
+     */
+    latency: Array<Latency>;
+    search?: SearchState | null;
+    /**
+     * Start of this service.
+     */
+    started_at: Timestamp;
+    /**
+     * Versions of what runs.
+     */
+    versions: Versions;
+};
+
+/**
+ * Deliveries that are not in PostgreSQL yet.
+ */
+export type SetupInbox = {
+    /**
+     * Room that they take.
+     */
+    bytes: number;
+    /**
+     * Number of deliveries.
+     */
+    deliveries: number;
+    /**
+     * Seconds since the oldest of them arrived; null without any.
+     */
+    oldest_age_seconds?: number | null;
+    /**
+     * Room that they may take.
+     */
+    quota_bytes: number;
+    /**
+     * New deliveries can be written.
+     */
+    writable: boolean;
+};
+
+/**
+ * A side of a conversation.
+ */
+export type Side = 'user' | 'assistant' | 'other';
+
+/**
+ * Key or token to sign in with: one of them.
+ */
+export type SignIn = {
+    /**
+     * API key.
+     */
+    key?: string | null;
+    /**
+     * Token of a one-time link, as `verbatim open` prints it after `#token=`.
+     */
+    token?: string | null;
+};
+
+/**
+ * A source of deliveries.
+ */
+export type Source = {
+    /**
+     * Credentials that each delivery must carry: all of them.
+     */
+    credentials: Array<Credential>;
+    last_delivery_at?: Timestamp | null;
+    last_test_at?: Timestamp | null;
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * Path that its deliveries go to.
+     */
+    path: string;
+    /**
+     * Refused deliveries of the last 24 hours, counted by this service since its start; the most
+     * recent first.
+     */
+    refusals: Array<Refusal>;
+    /**
+     * URL of that path, by the address that this request was sent to. Null where it names none.
+     */
+    url?: string | null;
 };
 
 /**
@@ -1709,6 +2154,65 @@ export type SummaryFigure = {
 };
 
 /**
+ * Kind of a test delivery.
+ */
+export type TestEvent = 'test' | 'room.join' | 'chat.push';
+
+/**
+ * Result of a test delivery.
+ */
+export type TestResult = {
+    /**
+     * The agent that it names.
+     */
+    agent_id?: string | null;
+    /**
+     * The answer, as the sender gets it.
+     */
+    answer: unknown;
+    /**
+     * Our id of the delivery. Null where it was refused, and while it waits in the inbox.
+     */
+    delivery_id?: string | null;
+    /**
+     * Reason why there was no answer.
+     */
+    error?: string | null;
+    /**
+     * Kind of the delivery.
+     */
+    event: TestEvent;
+    /**
+     * Time until the answer was complete.
+     */
+    milliseconds: number;
+    /**
+     * Outcome as in `/v1/deliveries`: `test` unless it was `real`.
+     */
+    outcome?: string | null;
+    /**
+     * Reason of the quarantine.
+     */
+    reason?: string | null;
+    /**
+     * Our id of the session that it is part of now.
+     */
+    session?: string | null;
+    /**
+     * Name of the source.
+     */
+    source: string;
+    /**
+     * Status of the answer, which is 200 where all is well; null without an answer.
+     */
+    status?: number | null;
+    /**
+     * True where it counts in a conversation and in figures.
+     */
+    stored_as_real: boolean;
+};
+
+/**
  * A date, RFC 3339, or Unix seconds; between 2010 and 2100. A date is the first instant of that day in `tz`, which `after` and `…_after` then include: from one date to the next is a day.
  */
 export type Time = string | number;
@@ -1777,6 +2281,88 @@ export type Transcript = {
  * Unit of a metric's values.
  */
 export type Unit = 'count' | 'ratio' | 'seconds';
+
+/**
+ * Versions of what runs.
+ */
+export type Versions = {
+    /**
+     * PostgreSQL; null while it is away.
+     */
+    postgresql?: string | null;
+    /**
+     * How the schema stands, as in `/readyz`.
+     */
+    schema: string;
+    /**
+     * Verbatim.
+     */
+    verbatim: string;
+};
+
+/**
+ * Filters that were saved under a name.
+ */
+export type View = {
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * The place that it is for, as it was saved.
+     */
+    place?: string | null;
+    /**
+     * The filters, as they were saved.
+     */
+    query: ViewQuery;
+    /**
+     * When it was saved last.
+     */
+    updated_at: Timestamp;
+};
+
+/**
+ * A part of a list.
+ */
+export type ViewPage = {
+    /**
+     * The rows, in the list's order.
+     */
+    data: Array<{
+        /**
+         * Its name.
+         */
+        name: string;
+        /**
+         * The place that it is for, as it was saved.
+         */
+        place?: string | null;
+        /**
+         * The filters, as they were saved.
+         */
+        query: ViewQuery;
+        /**
+         * When it was saved last.
+         */
+        updated_at: Timestamp;
+    }>;
+    /**
+     * There is a next part now.
+     */
+    has_more: boolean;
+    /**
+     * What to ask for the next part with; `null` at the end, where there is one.
+     */
+    next_cursor?: string | null;
+};
+
+/**
+ * Filters as whoever saves them writes them: a string, such as a URL's query, or an object; 4,096 bytes as JSON at the most.
+ */
+export type ViewQuery = string | {
+    [key: string]: unknown;
+};
 
 /**
  * One visitor's part of a session.
@@ -1950,6 +2536,14 @@ export type WholeDelivery = Delivery & {
      * The exact bytes.
      */
     body_base64: string;
+    /**
+     * Id of the message that it became, or that it repeats; `null` where it is none, or is gone.
+     */
+    message_id?: string | null;
+    /**
+     * Our id of the conversation that it belongs to; `null` where that is gone.
+     */
+    session?: string | null;
 };
 
 /**
@@ -1973,24 +2567,29 @@ export type ActiveBefore = Time;
 export type After = Time;
 
 /**
- * Of these agents alone; may repeat.
+ * Naming one of these agents; may repeat.
  */
 export type AgentId2 = Array<string>;
 
 /**
- * Only these agents.
+ * Of these agents alone; may repeat.
  */
 export type AgentId22 = Array<string>;
 
 /**
+ * Only these agents.
+ */
+export type AgentId3 = Array<string>;
+
+/**
  * The agent, where several share the session's id.
  */
-export type AgentId3 = string;
+export type AgentId4 = string;
 
 /**
  * The sender's code for the agent.
  */
-export type AgentId4 = string;
+export type AgentId5 = string;
 
 /**
  * Earlier than this.
@@ -2016,6 +2615,21 @@ export type Cursor = string;
  * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
  */
 export type Cursor2 = string;
+
+/**
+ * With a user message, as `engaged_sessions` counts them; `false` is all others.
+ */
+export type Engaged = boolean;
+
+/**
+ * The sender's name for the event.
+ */
+export type EventType = string;
+
+/**
+ * With one of these completeness flags; may repeat, or have commas between.
+ */
+export type Flag2 = Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
 
 /**
  * What a file of rows is.
@@ -2045,9 +2659,11 @@ export type From = string;
 export type Id = string;
 
 /**
- * With the first 200 messages of each.
+ * What each session is shown with, separated by commas: `messages` are its first 200,
+ * `first_user_message` is the beginning of what its user said first, and `flags` names what
+ * speaks against its being complete.
  */
-export type Include = 'messages';
+export type Include = string;
 
 /**
  * Rows on a page.
@@ -2061,9 +2677,29 @@ export type Limit = number;
 export type MaxCellChars = number;
 
 /**
+ * So many seconds long or shorter.
+ */
+export type MaxDuration = number;
+
+/**
+ * With so many messages or fewer.
+ */
+export type MaxMessages = number;
+
+/**
+ * So many seconds long or longer, as `duration_seconds` has it.
+ */
+export type MinDuration = number;
+
+/**
  * With so many messages or more.
  */
 export type MinMessages = number;
+
+/**
+ * Its name, of 1 to 100 characters.
+ */
+export type Name = string;
 
 /**
  * What they were first known by.
@@ -2079,6 +2715,16 @@ export type Order = 'asc' | 'desc';
  * Range by its name, in place of `from` and `to`; `last_7d` where nothing is given.
  */
 export type Period = 'today' | 'yesterday' | 'last_24h' | 'last_7d' | 'last_30d' | 'last_90d' | 'this_week' | 'last_week' | 'this_month' | 'last_month' | 'this_year';
+
+/**
+ * Arrived later than this.
+ */
+export type ReceivedAfter = Time;
+
+/**
+ * Arrived earlier than this.
+ */
+export type ReceivedBefore = Time;
 
 /**
  * Said by this role alone, in any case; `assistant` is every word for the assistant.
@@ -2106,19 +2752,41 @@ export type SessionId = string;
 export type SessionId2 = string;
 
 /**
+ * With a join or an assistant message, and without a user message, as `silent_sessions` counts
+ * them; `false` is all others.
+ */
+export type Silent = boolean;
+
+/**
+ * With exactly one user turn, as `single_turn_sessions` counts them; `false` is all others.
+ */
+export type SingleTurn = boolean;
+
+/**
+ * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
+ * that the other filters let through.
+ */
+export type Sort = 'activity' | 'started' | 'duration' | 'messages';
+
+/**
  * Delivered by this source.
  */
-export type Source = string;
+export type Source2 = string;
+
+/**
+ * Let in by this source.
+ */
+export type Source22 = string;
 
 /**
  * Only these sources.
  */
-export type Source2 = Array<string>;
+export type Source3 = Array<string>;
 
 /**
  * The source, where several delivered a session of this id.
  */
-export type Source3 = string;
+export type Source4 = string;
 
 /**
  * Started later than this.
@@ -2630,13 +3298,49 @@ export type GetAgentsAgentIdSessionsData = {
          */
         tz?: string;
         /**
+         * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
+         * that the other filters let through.
+         */
+        sort?: 'activity' | 'started' | 'duration' | 'messages';
+        /**
          * With so many messages or more.
          */
         min_messages?: number;
         /**
-         * With the first 200 messages of each.
+         * With so many messages or fewer.
          */
-        include?: 'messages';
+        max_messages?: number;
+        /**
+         * So many seconds long or longer, as `duration_seconds` has it.
+         */
+        min_duration?: number;
+        /**
+         * So many seconds long or shorter.
+         */
+        max_duration?: number;
+        /**
+         * With a join or an assistant message, and without a user message, as `silent_sessions` counts
+         * them; `false` is all others.
+         */
+        silent?: boolean;
+        /**
+         * With a user message, as `engaged_sessions` counts them; `false` is all others.
+         */
+        engaged?: boolean;
+        /**
+         * With exactly one user turn, as `single_turn_sessions` counts them; `false` is all others.
+         */
+        single_turn?: boolean;
+        /**
+         * With one of these completeness flags; may repeat, or have commas between.
+         */
+        flag?: Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
+        /**
+         * What each session is shown with, separated by commas: `messages` are its first 200,
+         * `first_user_message` is the beginning of what its user said first, and `flags` names what
+         * speaks against its being complete.
+         */
+        include?: string;
     };
     url: '/v1/agents/{agent_id}/sessions';
 };
@@ -3354,6 +4058,153 @@ export type GetAnalyticsTopResponses = {
 
 export type GetAnalyticsTopResponse = GetAnalyticsTopResponses[keyof GetAnalyticsTopResponses];
 
+export type DeleteBrowserSessionData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/browser-session';
+};
+
+export type DeleteBrowserSessionErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type DeleteBrowserSessionError = DeleteBrowserSessionErrors[keyof DeleteBrowserSessionErrors];
+
+export type DeleteBrowserSessionResponses = {
+    /**
+     * The session has ended.
+     */
+    204: void;
+};
+
+export type DeleteBrowserSessionResponse = DeleteBrowserSessionResponses[keyof DeleteBrowserSessionResponses];
+
+export type GetBrowserSessionData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/browser-session';
+};
+
+export type GetBrowserSessionErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetBrowserSessionError = GetBrowserSessionErrors[keyof GetBrowserSessionErrors];
+
+export type GetBrowserSessionResponses = {
+    /**
+     * Rights of the cookie's key, or of the key in the header.
+     */
+    200: BrowserSession;
+};
+
+export type GetBrowserSessionResponse = GetBrowserSessionResponses[keyof GetBrowserSessionResponses];
+
+export type PostBrowserSessionData = {
+    body: SignIn;
+    path?: never;
+    query?: never;
+    url: '/v1/browser-session';
+};
+
+export type PostBrowserSessionErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * The request took too long.
+     */
+    408: Problem;
+    /**
+     * The body is too large.
+     */
+    413: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type PostBrowserSessionError = PostBrowserSessionErrors[keyof PostBrowserSessionErrors];
+
+export type PostBrowserSessionResponses = {
+    /**
+     * Rights of the key, and the end of the session. The cookie is `__Host-verbatim_session` under HTTPS and `verbatim_session` without.
+     */
+    200: BrowserSession;
+};
+
+export type PostBrowserSessionResponse = PostBrowserSessionResponses[keyof PostBrowserSessionResponses];
+
 export type GetChangesData = {
     body?: never;
     path?: never;
@@ -3438,7 +4289,7 @@ export type GetDeliveriesData = {
          */
         tz?: string;
         /**
-         * What became of it; may repeat.
+         * What became of it; may repeat, or have commas between.
          */
         outcome?: Array<'stored' | 'duplicate' | 'test' | 'unhandled' | 'quarantined'>;
         /**
@@ -3457,6 +4308,10 @@ export type GetDeliveriesData = {
          * Of this conversation, by the sender's id or ours; by ours alone where the conversation itself is gone for its age.
          */
         session_id?: string;
+        /**
+         * In quarantine, with this text in the reason.
+         */
+        reason?: string;
         /**
          * Arrived later than this.
          */
@@ -3506,6 +4361,101 @@ export type GetDeliveriesResponses = {
 };
 
 export type GetDeliveriesResponse = GetDeliveriesResponses[keyof GetDeliveriesResponses];
+
+export type PostDeliveriesRetryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
+         * default.
+         */
+        tz?: string;
+        /**
+         * `true` counts what matches and retries nothing.
+         */
+        plan?: boolean;
+        /**
+         * May be left out; only what is `quarantined` is retried.
+         */
+        outcome?: Array<'stored' | 'duplicate' | 'test' | 'unhandled' | 'quarantined'>;
+        /**
+         * Let in by this source.
+         */
+        source?: string;
+        /**
+         * The sender's name for the event.
+         */
+        event_type?: string;
+        /**
+         * Naming one of these agents; may repeat.
+         */
+        agent_id?: Array<string>;
+        /**
+         * Of this conversation, by the sender's id or ours.
+         */
+        session_id?: string;
+        /**
+         * With this text in the reason.
+         */
+        reason?: string;
+        /**
+         * Arrived later than this.
+         */
+        received_after?: Time;
+        /**
+         * Arrived earlier than this.
+         */
+        received_before?: Time;
+    };
+    url: '/v1/deliveries/retry';
+};
+
+export type PostDeliveriesRetryErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * It is not in a state that allows this.
+     */
+    409: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type PostDeliveriesRetryError = PostDeliveriesRetryErrors[keyof PostDeliveriesRetryErrors];
+
+export type PostDeliveriesRetryResponses = {
+    /**
+     * With `plan`: what matches.
+     */
+    200: Plan;
+    /**
+     * The job.
+     */
+    202: Job;
+};
+
+export type PostDeliveriesRetryResponse = PostDeliveriesRetryResponses[keyof PostDeliveriesRetryResponses];
 
 export type GetDeliveriesIdData = {
     body?: never;
@@ -4041,6 +4991,176 @@ export type GetHoldsResponses = {
 
 export type GetHoldsResponse = GetHoldsResponses[keyof GetHoldsResponses];
 
+export type GetJobsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Rows on a page.
+         */
+        limit?: number;
+        /**
+         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         */
+        cursor?: string;
+        /**
+         * Which way the list runs.
+         */
+        order?: 'asc' | 'desc';
+    };
+    url: '/v1/jobs';
+};
+
+export type GetJobsErrors = {
+    /**
+     * A parameter is not valid; or: The cursor is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetJobsError = GetJobsErrors[keyof GetJobsErrors];
+
+export type GetJobsResponses = {
+    /**
+     * Jobs.
+     */
+    200: JobPage;
+};
+
+export type GetJobsResponse = GetJobsResponses[keyof GetJobsResponses];
+
+export type DeleteJobsIdData = {
+    body?: never;
+    path: {
+        /**
+         * Its `id`.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/jobs/{id}';
+};
+
+export type DeleteJobsIdErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * It is not in a state that allows this.
+     */
+    409: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type DeleteJobsIdError = DeleteJobsIdErrors[keyof DeleteJobsIdErrors];
+
+export type DeleteJobsIdResponses = {
+    /**
+     * The job, cancelled.
+     */
+    200: Job;
+};
+
+export type DeleteJobsIdResponse = DeleteJobsIdResponses[keyof DeleteJobsIdResponses];
+
+export type GetJobsIdData = {
+    body?: never;
+    path: {
+        /**
+         * Its `id`.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/jobs/{id}';
+};
+
+export type GetJobsIdErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetJobsIdError = GetJobsIdErrors[keyof GetJobsIdErrors];
+
+export type GetJobsIdResponses = {
+    /**
+     * The job.
+     */
+    200: Job;
+};
+
+export type GetJobsIdResponse = GetJobsIdResponses[keyof GetJobsIdResponses];
+
 export type GetKeysData = {
     body?: never;
     path?: never;
@@ -4256,6 +5376,26 @@ export type GetSearchData = {
          * Earlier than this.
          */
         before?: Time;
+        /**
+         * Of sessions in this room.
+         */
+        room_name?: string;
+        /**
+         * Of sessions with this status now.
+         */
+        status?: Status;
+        /**
+         * Of sessions that were first known by this.
+         */
+        opened_by?: 'room.join' | 'chat.push';
+        /**
+         * Of sessions with a join or an assistant message, and without a user message; `false` is all others.
+         */
+        silent?: boolean;
+        /**
+         * Of sessions with one of these completeness flags; may repeat, or have commas between.
+         */
+        flag?: Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
     };
     url: '/v1/search';
 };
@@ -4351,13 +5491,49 @@ export type GetSessionsData = {
          */
         tz?: string;
         /**
+         * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
+         * that the other filters let through.
+         */
+        sort?: 'activity' | 'started' | 'duration' | 'messages';
+        /**
          * With so many messages or more.
          */
         min_messages?: number;
         /**
-         * With the first 200 messages of each.
+         * With so many messages or fewer.
          */
-        include?: 'messages';
+        max_messages?: number;
+        /**
+         * So many seconds long or longer, as `duration_seconds` has it.
+         */
+        min_duration?: number;
+        /**
+         * So many seconds long or shorter.
+         */
+        max_duration?: number;
+        /**
+         * With a join or an assistant message, and without a user message, as `silent_sessions` counts
+         * them; `false` is all others.
+         */
+        silent?: boolean;
+        /**
+         * With a user message, as `engaged_sessions` counts them; `false` is all others.
+         */
+        engaged?: boolean;
+        /**
+         * With exactly one user turn, as `single_turn_sessions` counts them; `false` is all others.
+         */
+        single_turn?: boolean;
+        /**
+         * With one of these completeness flags; may repeat, or have commas between.
+         */
+        flag?: Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
+        /**
+         * What each session is shown with, separated by commas: `messages` are its first 200,
+         * `first_user_message` is the beginning of what its user said first, and `flags` names what
+         * speaks against its being complete.
+         */
+        include?: string;
         /**
          * Of these agents alone; may repeat.
          */
@@ -4732,6 +5908,10 @@ export type GetSessionsSessionIdMessagesData = {
          * Of this visit alone.
          */
         visit?: number;
+        /**
+         * The page around the message with this id, which has half of its messages before that one. With `cursor` it has no effect.
+         */
+        around?: string;
     };
     url: '/v1/sessions/{session_id}/messages';
 };
@@ -4963,6 +6143,104 @@ export type GetSessionsSessionIdVisitsResponses = {
 
 export type GetSessionsSessionIdVisitsResponse = GetSessionsSessionIdVisitsResponses[keyof GetSessionsSessionIdVisitsResponses];
 
+export type GetSetupData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/setup';
+};
+
+export type GetSetupErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetSetupError = GetSetupErrors[keyof GetSetupErrors];
+
+export type GetSetupResponses = {
+    /**
+     * Sources and health.
+     */
+    200: Setup;
+};
+
+export type GetSetupResponse = GetSetupResponses[keyof GetSetupResponses];
+
+export type PostSetupTestData = {
+    body: NewTest;
+    path?: never;
+    query?: never;
+    url: '/v1/setup/test';
+};
+
+export type PostSetupTestErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * The body is too large.
+     */
+    413: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type PostSetupTestError = PostSetupTestErrors[keyof PostSetupTestErrors];
+
+export type PostSetupTestResponses = {
+    /**
+     * What became of it, also where it was refused.
+     */
+    200: TestResult;
+};
+
+export type PostSetupTestResponse = PostSetupTestResponses[keyof PostSetupTestResponses];
+
 export type GetStreamData = {
     body?: never;
     headers?: {
@@ -5026,6 +6304,167 @@ export type GetStreamResponses = {
 };
 
 export type GetStreamResponse = GetStreamResponses[keyof GetStreamResponses];
+
+export type GetViewsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/views';
+};
+
+export type GetViewsErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetViewsError = GetViewsErrors[keyof GetViewsErrors];
+
+export type GetViewsResponses = {
+    /**
+     * All views of the key; there is no further page.
+     */
+    200: ViewPage;
+};
+
+export type GetViewsResponse = GetViewsResponses[keyof GetViewsResponses];
+
+export type DeleteViewsNameData = {
+    body?: never;
+    path: {
+        /**
+         * Its name, of 1 to 100 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/views/{name}';
+};
+
+export type DeleteViewsNameErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type DeleteViewsNameError = DeleteViewsNameErrors[keyof DeleteViewsNameErrors];
+
+export type DeleteViewsNameResponses = {
+    /**
+     * It is gone.
+     */
+    204: void;
+};
+
+export type DeleteViewsNameResponse = DeleteViewsNameResponses[keyof DeleteViewsNameResponses];
+
+export type PutViewsNameData = {
+    body: NewView;
+    path: {
+        /**
+         * Its name, of 1 to 100 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/views/{name}';
+};
+
+export type PutViewsNameErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Not found.
+     */
+    404: Problem;
+    /**
+     * It is not in a state that allows this.
+     */
+    409: Problem;
+    /**
+     * The body is too large.
+     */
+    413: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type PutViewsNameError = PutViewsNameErrors[keyof PutViewsNameErrors];
+
+export type PutViewsNameResponses = {
+    /**
+     * The view.
+     */
+    200: View;
+};
+
+export type PutViewsNameResponse = PutViewsNameResponses[keyof PutViewsNameResponses];
 
 export type PostWebhookData = {
     /**
