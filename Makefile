@@ -17,11 +17,11 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test test-page deb page check-page faults bench bench-flood bench-read fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test test-page test-stack deb secrets dashboards page check-page faults bench bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prerequisites: ## Check what building and testing need; install it where that can be done
 	@scripts/prerequisites
@@ -38,6 +38,7 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 		set -x; scripts/with-postgres cargo test --locked; \
 	fi
 	@$(MAKE) --no-print-directory test-page
+	@$(MAKE) --no-print-directory test-stack
 
 # The program is the one that the tests above have built: nothing is compiled again.
 test-page: prerequisites ## … only the page, in Chromium (ARGS="keyboard --headed")
@@ -59,6 +60,20 @@ deb: prerequisites ## Build the Debian package into target/debian
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 		cargo install --locked cargo-deb --version $(CARGO_DEB_VERSION)
 	cargo deb --no-build --locked
+
+# What the tests have built is tested.
+test-stack: prerequisites ## … only what runs around it: dashboards, rules, compose, Kubernetes, Caddy (PARTS="queries caddy")
+	cargo build --locked
+	STRICT=$(STRICT) VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/stack-tests $(PARTS)
+
+tests/stack/node_modules/.package-lock.json: tests/stack/package-lock.json
+	cd tests/stack && npm ci --no-fund --no-audit
+
+secrets: ## Make .env for docker-compose.yml, with secrets of its own (DOMAIN=verbatim.example.com)
+	@DOMAIN='$(DOMAIN)' scripts/make-secrets
+
+dashboards: ## Bring deploy/grafana/dashboards up to date after a panel or the metrics catalogue has changed
+	node deploy/grafana/generate.mjs
 
 # Installed again only where the lock file has changed.
 web/node_modules/.package-lock.json: web/package-lock.json
@@ -113,6 +128,12 @@ bench: prerequisites ## Measure the way in
 bench-read: prerequisites ## Measure the way out on 5 million messages, search included (BENCH_MESSAGES, BENCH_SESSIONS)
 	POSTGRES_OPTIONS='-c shared_buffers=2GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
 		scripts/with-postgres cargo bench --locked --bench read
+
+# It takes about 3 GB of disk.
+bench-dashboards: prerequisites tests/stack/node_modules/.package-lock.json ## Measure every query of the dashboards on 5 million messages (MESSAGES, DAYS, AGENTS)
+	cargo build --locked
+	POSTGRES_OPTIONS='-c shared_buffers=1GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
+		VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/with-postgres node tests/stack/measure.mjs
 
 bench-flood: prerequisites ## Measure what a flood of wrong signatures does to good deliveries
 	cargo bench --locked --bench flood

@@ -6,6 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -104,15 +106,20 @@ impl CursorKeys {
         Ok(self.sealer().await?.open(fingerprint, cursor)?)
     }
 
-    async fn load(&self) -> Result<Sealer, Problem> {
-        let at = self.0.clock.now();
-        let ages = CursorKeyAges { seals_after: at - SEALS_FOR, opens_after: at - OPENS_FOR };
-        let keys = self.0.store.cursor_keys(ages, at).await?;
-        let sealer = Sealer::new(&keys)
-            .ok_or_else(|| Problem::internal(anyhow::anyhow!("there is no cursor key")))?;
-        let loaded = Loaded { sealer: sealer.clone(), at };
-        *self.0.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
-        Ok(sealer)
+    /// Reads the keys. Boxed: it is rarely needed, and would take kilobytes of the future of every
+    /// request for a list.
+    fn load(&self) -> BoxFuture<'_, Result<Sealer, Problem>> {
+        let load = async move {
+            let at = self.0.clock.now();
+            let ages = CursorKeyAges { seals_after: at - SEALS_FOR, opens_after: at - OPENS_FOR };
+            let keys = self.0.store.cursor_keys(ages, at).await?;
+            let sealer = Sealer::new(&keys)
+                .ok_or_else(|| Problem::internal(anyhow::anyhow!("there is no cursor key")))?;
+            let loaded = Loaded { sealer: sealer.clone(), at };
+            *self.0.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
+            Ok(sealer)
+        };
+        load.boxed()
     }
 
     fn loaded(&self) -> Option<Loaded> {

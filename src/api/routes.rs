@@ -18,12 +18,13 @@ use crate::problem::{Code, Problem};
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
 /// `/readyz` and `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(at("/v1/agents").get(agents::list))
+    // Paths are tried in this order, so the one that is asked for most comes first.
+    cfg.service(at("/v1/sessions/{session_id}/messages").get(messages::list))
+        .service(at("/v1/agents").get(agents::list))
         .service(at("/v1/agents/{agent_id}").get(agents::show).delete(erase::agent))
         .service(at("/v1/agents/{agent_id}/sessions").get(sessions::list_of_agent))
         .service(at("/v1/sessions").get(sessions::list))
         .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erase::session))
-        .service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
         .service(at("/v1/analytics/catalog").get(analytics::catalog))

@@ -141,8 +141,8 @@ impl Serving {
             .wrap(from_fn(api::access_log))
             .wrap(from_fn(connections::end_with_answer))
             .configure(handler::routes)
-            .configure(page::routes)
             .configure(api::routes)
+            .configure(page::routes)
     }
 }
 

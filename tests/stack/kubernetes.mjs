@@ -1,0 +1,135 @@
+// Manifests, built by kubectl and held against the schemas of Kubernetes (a package of PyPI has them).
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { at, documents, read } from './support/files.mjs';
+import { run } from './support/programs.mjs';
+
+/** Oldest and newest version that the manifests are for, and one between. */
+const VERSIONS = ['1.29', '1.33', '1.37'];
+/** No schema of Kubernetes: the Prometheus Operator defines them. */
+const CUSTOM = ['ServiceMonitor'];
+
+export function kubernetesTests(validate) {
+  describe('manifests of Kubernetes', () => {
+    let folder;
+    const built = {};
+    before(async () => {
+      folder = mkdtempSync(path.join(tmpdir(), 'verbatim-kubernetes-'));
+      for (const name of ['base', 'example']) {
+        const { stdout } = await run('kubectl', ['kustomize', at('deploy', 'kubernetes', name)]);
+        built[name] = documents(stdout);
+      }
+    });
+    after(() => rmSync(folder, { recursive: true }));
+    const only = (name, kind) => built[name].filter((each) => each.kind === kind);
+
+    /** Checks documents against a version; returns what was said. */
+    async function check(list, version) {
+      const files = list.map((document, index) => {
+        const file = path.join(folder, `${index}.yaml`);
+        writeFileSync(file, JSON.stringify(document));
+        return file;
+      });
+      return run(validate, ['--strict', '-k', version, ...files]);
+    }
+
+    for (const version of VERSIONS) {
+      it(`fit the schemas of ${version}`, async () => {
+        for (const list of Object.values(built)) {
+          const known = list.filter(({ kind }) => !CUSTOM.includes(kind));
+          const { stdout, stderr } = await check(known, version);
+          const passed = `${stdout}${stderr}`.match(/ passed for resource /g) ?? [];
+          assert.equal(passed.length, known.length);
+        }
+      });
+    }
+
+    it('would not fit with a key that Kubernetes does not know', async () => {
+      const [wrong] = structuredClone(only('base', 'StatefulSet'));
+      wrong.spec.template.spec.containers[0].readynessProbe = {};
+      await assert.rejects(check([wrong], VERSIONS[0]));
+    });
+
+    it('are what a service with an inbox needs', () => {
+      const kinds = built.base.map((each) => each.kind).sort();
+      assert.deepEqual(kinds, [
+        'ConfigMap',
+        'NetworkPolicy',
+        'PodDisruptionBudget',
+        'Service',
+        'Service',
+        'ServiceAccount',
+        'StatefulSet',
+      ]);
+      const [{ spec }] = only('base', 'StatefulSet');
+      const [container] = spec.template.spec.containers;
+      for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+        assert.equal(container[probe].httpGet.port, 'http', probe);
+      }
+      assert.equal(container.readinessProbe.httpGet.path, '/readyz');
+      assert.equal(container.livenessProbe.httpGet.path, '/healthz');
+      assert.deepEqual(container.securityContext, {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      assert.equal(spec.template.spec.securityContext.runAsNonRoot, true);
+      const mounts = new Set(container.volumeMounts.map((each) => each.name));
+      const volumes = [...spec.volumeClaimTemplates.map((each) => each.metadata.name)];
+      volumes.push(...spec.template.spec.volumes.map((each) => each.name));
+      assert.deepEqual(new Set(volumes), mounts);
+      assert.deepEqual(spec.persistentVolumeClaimRetentionPolicy, {
+        whenDeleted: 'Retain',
+        whenScaled: 'Retain',
+      });
+      const services = only('base', 'Service').map((each) => each.metadata.name);
+      assert.ok(services.includes(spec.serviceName));
+    });
+
+    it('select the pods that there are', () => {
+      const [{ spec }] = only('base', 'StatefulSet');
+      const { labels } = spec.template.metadata;
+      const selectors = [
+        spec.selector.matchLabels,
+        ...only('base', 'Service').map((each) => each.spec.selector),
+        ...only('base', 'PodDisruptionBudget').map((each) => each.spec.selector.matchLabels),
+        ...only('base', 'NetworkPolicy').map((each) => each.spec.podSelector.matchLabels),
+      ];
+      for (const selector of selectors) {
+        assert.ok(Object.keys(selector).length > 0);
+        for (const [name, value] of Object.entries(selector)) assert.equal(labels[name], value);
+      }
+    });
+
+    it('hold no secret, and name every file of one', () => {
+      assert.equal(only('base', 'Secret').length, 0);
+      const settings = read('deploy', 'kubernetes', 'base', 'settings.env');
+      for (const line of settings.trim().split('\n')) {
+        const [name, value] = line.split('=');
+        if (/SECRET|KEY|DATABASE_URL/.test(name)) {
+          assert.match(name, /_FILE$/);
+          assert.ok(value.startsWith('/etc/verbatim/secrets/'), line);
+        }
+      }
+    });
+
+    it('let the ServiceMonitor find the port of each pod', () => {
+      const [monitor] = only('example', 'ServiceMonitor');
+      const { matchLabels } = monitor.spec.selector;
+      const matching = only('example', 'Service').filter(({ metadata }) =>
+        Object.entries(matchLabels).every(([name, value]) => metadata.labels[name] === value),
+      );
+      assert.deepEqual(matching.map((each) => each.metadata.name), ['verbatim-pods']);
+      const ports = matching[0].spec.ports.map((each) => each.name);
+      assert.ok(ports.includes(monitor.spec.endpoints[0].port));
+      // The job of rules and dashboards.
+      assert.equal(matching[0].metadata.labels[monitor.spec.jobLabel], 'verbatim');
+      assert.ok(only('example', 'StatefulSet')[0].spec.template.spec.containers[0].image.startsWith('registry.'));
+    });
+  });
+}
