@@ -326,6 +326,7 @@ fn setup(settings: &Settings, address: SocketAddr, clock: &Clock) -> anyhow::Res
     Ok(SetupState {
         front_door: FrontDoor::new(&settings.sources, address, settings.tls.is_some())?,
         data_dir: settings.database.data_dir.clone(),
+        keep: settings.keep.clone(),
         started_at: clock.now(),
     })
 }

@@ -95,9 +95,11 @@ pub(super) async fn create(
     }
     tracing::info!(key = grant.id().map(tracing::field::display), %client, "browser signed in");
     let row = BrowserSessionRow { key, last_used_at: now, expires_at };
-    let cookie = cookie::set(&token, is_https, (expires_at - now).num_seconds());
+    let seconds = (expires_at - now).num_seconds();
+    let cookie = cookie::set(&token, is_https, seconds).map_err(Problem::internal)?;
+    let mark = cookie::mark(is_https, seconds).map_err(Problem::internal)?;
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((SET_COOKIE, cookie.map_err(Problem::internal)?));
+    answer.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, mark));
     Ok(answer.json(BrowserSession::new(&grant, Some(&row))))
 }
 
@@ -141,7 +143,9 @@ pub(super) async fn delete(
     tracing::info!(key = caller.key_id().map(tracing::field::display), "browser signed out");
     let is_https = state.gate.is_https(req.head());
     let mut answer = HttpResponse::NoContent();
-    answer.insert_header((SET_COOKIE, cookie::clear(is_https).map_err(Problem::internal)?));
+    let cookie = cookie::clear(is_https).map_err(Problem::internal)?;
+    let mark = cookie::mark(is_https, 0).map_err(Problem::internal)?;
+    answer.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, mark));
     if is_https {
         // Removes kept answers: the next person to sign in may have fewer rights. Browsers report an
         // error over plain HTTP.

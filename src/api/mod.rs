@@ -36,6 +36,7 @@ mod new_key;
 mod openapi;
 mod params;
 mod query;
+mod retention;
 mod routes;
 mod saved_views;
 mod search;

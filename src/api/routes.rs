@@ -10,8 +10,8 @@ use actix_web::{
 use super::held::hold_large_answer;
 use super::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
-    holds, jobs, keys, messages, metrics, openapi, saved_views, search, sessions, setup, stream,
-    transcript, visits,
+    holds, jobs, keys, messages, metrics, openapi, retention, saved_views, search, sessions, setup,
+    stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
 
@@ -51,6 +51,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/setup").get(setup::show))
         .service(at("/v1/setup/test").post(setup::test))
         .service(at("/v1/holds").get(holds::list))
+        .service(at("/v1/retention").get(retention::show))
         .service(at("/v1/agents/{agent_id}/hold").put(holds::agent).delete(holds::release_agent))
         .service(
             at("/v1/sessions/{session_id}/hold").put(holds::session).delete(holds::release_session),

@@ -20,7 +20,7 @@ use super::views::setup::{
 };
 use super::views::test_delivery::{NewTest, TestResult};
 use super::{ApiState, Caller};
-use crate::config::SourceSettings;
+use crate::config::{Keep, SourceSettings};
 use crate::gate::body::{self, BodyLimit};
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
@@ -35,13 +35,15 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(3);
 /// Time between two reads of the log for it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 
-/// State of the handlers beside the API's.
+/// State of the handlers beside the API's, from the settings.
 #[derive(Clone)]
 pub struct SetupState {
     /// Sends test deliveries, and knows the sources.
     pub front_door: FrontDoor,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// How long things are kept.
+    pub keep: Keep,
     /// Start of the service.
     pub started_at: DateTime<Utc>,
 }
@@ -121,7 +123,7 @@ pub(super) async fn test(
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(answer))
 }
 
-fn require_unbound_admin(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn require_unbound_admin(caller: &Caller) -> Result<(), Problem> {
     caller.require(Scope::Admin)?;
     if caller.is_bound() {
         let detail = "This is about all agents, and this key is bound to some.";

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use verbatim::config::Ages;
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName, Unreadable};
 use verbatim::drain::retry::retry;
@@ -12,6 +14,7 @@ use verbatim::jobs::partitions;
 use verbatim::jobs::retention::log::{BATCH_ROWS, QUARANTINE_FACTOR, Swept, run_once};
 use verbatim::store::Store;
 use verbatim::store::ingest::{Row, write};
+use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
 use crate::support::app::{App, now};
 use crate::support::command::{stderr, stdout, verbatim};
@@ -293,4 +296,67 @@ async fn the_command_says_what_would_go_and_drops_it_when_it_is_told_to() {
     assert!(text.contains("0 days and 3 strays gone\n"), "{text}");
     assert_eq!(count(database.pool()).await, 0);
     assert!(run(&["--dry-run"]).await.contains("Nothing is over age."));
+}
+
+/// Makes a key, bound to an agent or not.
+async fn key(app: &App, scope: Scope, agent: Option<&str>) -> String {
+    let key = generate_key();
+    let agents = agent.map(|agent| vec![agent.to_owned()]);
+    let new = NewKey {
+        id: DeliveryId::new(now()).0,
+        name: "a test's",
+        hash: KeyHash::of(&key),
+        scopes: &[scope],
+        agent_ids: agents.as_deref(),
+        created_at: now(),
+        expires_at: None,
+        made_by: None,
+    };
+    assert!(Store::new(app.database.pool().clone()).insert_key(&new).await.unwrap());
+    key
+}
+
+#[actix_web::test]
+async fn what_goes_next_is_shown_before_it_goes() {
+    let app = App::start_with(|settings| {
+        settings.keep.messages = Ages { usual: Some(keep()), ..Ages::default() };
+        settings.keep.deliveries = Ages { usual: None, ..Ages::default() };
+    })
+    .await;
+    let said = |at: DateTime<Utc>, session: &str| {
+        json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": at.timestamp(),
+            "data": { "session_id": session, "role": "user", "message": "word" } })
+        .to_string()
+    };
+    // The day that goes next, the day after it, and today.
+    for (days, session) in [(-KEEP_DAYS, "goes"), (1 - KEEP_DAYS, "stays"), (0, "new")] {
+        assert_eq!(app.deliver(said(day(days), session)).await.status, 200);
+    }
+    app.drained().await;
+    let shown = app.get("/v1/retention").await;
+    assert_eq!(shown.status, 200, "{}", shown.text);
+    let shown = shown.json();
+    assert_eq!(shown["keep_messages"], json!([{ "source": "default", "days": KEEP_DAYS }]));
+    assert_eq!(shown["keep_deliveries"], json!([{ "source": "default", "days": null }]));
+    let midnight = day(1).date_naive().to_string();
+    assert!(shown["next_run_at"].as_str().unwrap().starts_with(&format!("{midnight}T00:00:00")));
+    let row = |table: &str| json!({ "table": table, "source": "default", "rows": 1 });
+    assert_eq!(shown["plan"], json!([row("sessions"), row("messages")]));
+    // Nothing went, and what is held does not go.
+    assert_eq!(app.get("/v1/sessions/goes").await.status, 200);
+    assert!((200..300).contains(&app.ask("PUT", "/v1/sessions/goes/hold").await.status));
+    assert_eq!(app.get("/v1/retention").await.json()["plan"], json!([]));
+}
+
+#[actix_web::test]
+async fn only_an_unbound_administrator_sees_what_goes_next() {
+    let app = App::start().await;
+    let kept = app.get("/v1/retention").await.json();
+    assert_eq!(kept["keep_messages"][0]["days"], json!(null));
+    for (scope, agent) in [(Scope::Admin, Some("A")), (Scope::Read, None), (Scope::Erase, None)] {
+        let key = key(&app, scope, agent).await;
+        let refused = app.get_as(&key, "/v1/retention").await;
+        assert_eq!(refused.status, 403, "{scope:?} {agent:?}: {}", refused.text);
+    }
+    assert_eq!(app.get("/v1/retention?x=1").await.status, 400);
 }

@@ -4,6 +4,8 @@
   const SESSION = '/v1/browser-session';
   // As `fetchSessions` asks for the list without filters.
   const LIST = '/v1/sessions?include=first_user_message%2Cflags&limit=50';
+  // Without the service's mark nobody is signed in.
+  if (!/(^|; )verbatim_signed_in=/.test(document.cookie)) return;
   const answers = new Map();
   window.earlyAnswers = answers;
   const ask = (url) => {

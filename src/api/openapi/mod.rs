@@ -24,8 +24,8 @@ pub(super) use shared::{
 
 use crate::api::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
-    holds, jobs, keys, messages, metrics, saved_views, search, sessions, setup, stream, transcript,
-    visits,
+    holds, jobs, keys, messages, metrics, retention, saved_views, search, sessions, setup, stream,
+    transcript, visits,
 };
 use crate::webhook::handler;
 
@@ -85,6 +85,7 @@ use crate::webhook::handler;
         holds::release_session,
         holds::agent,
         holds::release_agent,
+        retention::show,
         deliveries::list,
         deliveries::show,
         deliveries::retry_one,

@@ -39,10 +39,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
     let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    // `/metrics` and the set-up are about no agent, and refuse every bound key: tests/it/metrics.rs
-    // and tests/it/setup.rs.
+    // `/metrics`, set-up and retention are about no agent, and refuse every bound key:
+    // tests/it/metrics.rs, setup.rs, retention.rs.
     let paths = paths.filter(|path| path.starts_with("/v1/"));
-    paths.filter(|path| !path.starts_with("/v1/setup")).collect()
+    let of_none = |path: &str| path.starts_with("/v1/setup") || path == "/v1/retention";
+    paths.filter(|path| !of_none(path)).collect()
 }
 
 fn arrival(second: i64, agent: &str, session: &str, text: &str) -> Arrival {

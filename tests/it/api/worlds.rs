@@ -31,10 +31,11 @@ const THEIRS: &str = "theirs";
 /// A key, the same in both worlds.
 const KEY: &str = "vb_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 /// Routes that say nothing of any agent, and why they are left out here.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("/healthz", "it says that the process lives"),
     ("/readyz", "it is about the service, and needs no key"),
     ("/metrics", "it refuses every bound key: tests/it/metrics.rs"),
+    ("/v1/retention", "it refuses every bound key: tests/it/retention.rs"),
     ("/v1/setup", "it refuses every bound key: tests/it/setup.rs"),
     ("/v1/browser-session", "it says what the key itself allows"),
     ("/openapi.json", "it is the same for everybody"),

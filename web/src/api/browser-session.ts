@@ -15,8 +15,16 @@ export interface BrowserSession {
 
 const PATH = '/v1/browser-session';
 
+/** The service's mark that there may be a session, whose own cookie scripts cannot read. */
+const MARK = 'verbatim_signed_in';
+
+function isMarked(): boolean {
+  return document.cookie.split('; ').some((cookie) => cookie.startsWith(`${MARK}=`));
+}
+
 /** Returns the session of this browser, or null where nobody is signed in. */
 export async function fetchSession(signal?: AbortSignal): Promise<BrowserSession | null> {
+  if (!isMarked()) return null;
   try {
     const session = await requestJson<BrowserSession | undefined>(PATH, {
       signal,
@@ -24,8 +32,10 @@ export async function fetchSession(signal?: AbortSignal): Promise<BrowserSession
     });
     return session ?? null;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
-    throw error;
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    // It has ended; what is asked next would fail, too.
+    document.cookie = `${MARK}=; Path=/; Max-Age=0`;
+    return null;
   }
 }
 

@@ -1,9 +1,16 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import earlyScript from '../../public/early.js?raw';
 import { fetchSessions } from '../features/conversations/api';
 import { fetchSession } from './browser-session';
 
+const MARK = 'verbatim_signed_in';
+
+beforeEach(() => {
+  document.cookie = `${MARK}=1; Path=/`;
+});
+
 afterEach(() => {
+  document.cookie = `${MARK}=; Path=/; Max-Age=0`;
   vi.unstubAllGlobals();
   delete window.earlyAnswers;
   history.replaceState(null, '', '/');
@@ -44,7 +51,7 @@ test('the page takes what was asked for early, once', async () => {
 });
 
 test.each([
-  ['nobody is signed in', '/conversations', null, 401],
+  ['the session has ended', '/conversations', null, 401],
   ['the key reads no text', '/conversations', { scopes: ['analytics'] }, 200],
   ['there are filters', '/conversations?status=live', SESSION, 200],
   ['another view is opened', '/overview', SESSION, 200],
@@ -61,4 +68,19 @@ test('what failed early is asked for again', async () => {
   runEarly('/overview');
   mockFetch(SESSION);
   expect(await fetchSession()).toEqual(SESSION);
+});
+
+test('a browser that is signed out asks for nothing', async () => {
+  document.cookie = `${MARK}=; Path=/; Max-Age=0`;
+  const asked = mockFetch(null, 401);
+  runEarly('/conversations');
+  expect(await fetchSession()).toBeNull();
+  expect(asked).toEqual([]);
+});
+
+test('a session that has ended is asked for once', async () => {
+  const asked = mockFetch(null, 401);
+  expect(await fetchSession()).toBeNull();
+  expect(await fetchSession()).toBeNull();
+  expect(asked).toHaveLength(1);
 });

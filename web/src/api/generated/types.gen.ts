@@ -1078,6 +1078,20 @@ export type JobPage = {
 };
 
 /**
+ * How long things of a source are kept.
+ */
+export type KeptFor = {
+    /**
+     * Whole days; null is for ever.
+     */
+    days?: number | null;
+    /**
+     * The source.
+     */
+    source: string;
+};
+
+/**
  * A key, without what it is known by.
  */
 export type Key = {
@@ -1467,6 +1481,24 @@ export type Plan = {
     matches: number;
 };
 
+/**
+ * Rows of a source that are over age.
+ */
+export type PlannedRows = {
+    /**
+     * Number of rows.
+     */
+    rows: number;
+    /**
+     * The source.
+     */
+    source: string;
+    /**
+     * `sessions`, `messages` or `deliveries`.
+     */
+    table: string;
+};
+
 export type PostgresState = {
     last_commit_at?: Timestamp | null;
     reachable: boolean;
@@ -1682,6 +1714,29 @@ export type Refusal = {
      * Check that failed, as in `verbatim_webhook_refusals_total`, or code of the answer.
      */
     reason: string;
+};
+
+/**
+ * How long things are kept, and what goes next.
+ */
+export type Retention = {
+    /**
+     * Time of the answer.
+     */
+    as_of: Timestamp;
+    /**
+     * The log of deliveries, by source.
+     */
+    keep_deliveries: Array<KeptFor>;
+    /**
+     * Conversations, by source.
+     */
+    keep_messages: Array<KeptFor>;
+    next_run_at?: Timestamp | null;
+    /**
+     * Rows that are over age at `next_run_at`; null where counting them takes too long.
+     */
+    plan?: Array<PlannedRows> | null;
 };
 
 /**
@@ -5330,6 +5385,57 @@ export type DeleteKeysIdResponses = {
 };
 
 export type DeleteKeysIdResponse = DeleteKeysIdResponses[keyof DeleteKeysIdResponses];
+
+export type GetRetentionData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `ETag` of what one has; where it is still right, the answer is 304.
+         */
+        'If-None-Match'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/retention';
+};
+
+export type GetRetentionErrors = {
+    /**
+     * A parameter is not valid.
+     */
+    400: Problem;
+    /**
+     * Credentials are missing; or: The key is not valid.
+     */
+    401: Problem;
+    /**
+     * The key does not allow this.
+     */
+    403: Problem;
+    /**
+     * Too many requests.
+     */
+    429: Problem;
+    /**
+     * Something went wrong on our side.
+     */
+    500: Problem;
+    /**
+     * Temporarily unavailable.
+     */
+    503: Problem;
+};
+
+export type GetRetentionError = GetRetentionErrors[keyof GetRetentionErrors];
+
+export type GetRetentionResponses = {
+    /**
+     * Ages, and rows that go next.
+     */
+    200: Retention;
+};
+
+export type GetRetentionResponse = GetRetentionResponses[keyof GetRetentionResponses];
 
 export type GetSearchData = {
     body?: never;

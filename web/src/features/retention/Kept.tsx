@@ -1,4 +1,3 @@
-import { toApiError } from '../../api/error';
 import { useRetention, type KeptFor, type PlannedRows, type Retention } from '../../api/retention';
 import { CopyButton } from '../../components/CopyButton';
 import { Facts } from '../../components/Facts';
@@ -15,14 +14,12 @@ const COMMAND = 'verbatim retention --dry-run';
 export function Kept() {
   const { retention } = useTexts();
   const query = useRetention();
-  const missing = query.isError && toApiError(query.error).code === 'not_found';
   return (
     <section className={styles.section}>
       <h2>{retention.kept}</h2>
       <p className={styles.muted}>{retention.keptHelp}</p>
       {query.isPending && <Skeleton rows={3} />}
-      {missing && <Command />}
-      {query.isError && !missing && (
+      {query.isError && (
         <ErrorNotice error={query.error} onRetry={() => void query.refetch()} level={3} />
       )}
       {query.data !== undefined && <Limits retention={query.data} />}
@@ -34,7 +31,7 @@ function Command() {
   const { retention } = useTexts();
   return (
     <>
-      <p>{retention.previewCommand}</p>
+      <p>{retention.previewUncounted}</p>
       <p className={styles.command}>
         <code>{COMMAND}</code>
         <CopyButton text={COMMAND} iconOnly />
@@ -60,7 +57,7 @@ function Limits({ retention }: { retention: Retention }) {
           {texts.previewAt(format.relativeTime(retention.next_run_at))}
         </p>
       )}
-      <Plan plan={retention.plan} />
+      {retention.plan ? <Plan plan={retention.plan} /> : <Command />}
     </>
   );
 }

@@ -12,9 +12,8 @@ export const retention: Texts['retention'] = {
   days: (count) => `${count} Tage`,
   preview: 'Was der nächste Lauf entfernt',
   previewAt: (age) => `Nächster Lauf ${age}.`,
+  previewUncounted: 'Die Zeilen waren nicht in fünf Sekunden gezählt. Dieser Befehl zählt sie:',
   previewNone: 'Nichts ist zu alt.',
-  previewCommand:
-    'Dieser Dienst zeigt hier keine Vorschau. Dieser Befehl tut es, und entfernt nichts:',
   table: 'Tabelle',
   rows: 'Zeilen',
   holds: 'Zurückgehaltenes',
