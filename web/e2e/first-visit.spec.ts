@@ -19,7 +19,10 @@ function linkOf({ banner, url }: Service): string {
 test('the link of the first start signs in once, and leads to what to do next', async ({
   page,
   newBrowser,
+  faults,
 }) => {
+  // The second use of the link.
+  faults.expect(/status of 401 .*\/v1\/browser-session\)/);
   await page.goto(linkOf(service));
   await expect(heading(page, en.conversations.title)).toBeVisible();
   await expect(page).toHaveURL(`${service.url}/conversations`);
@@ -35,7 +38,8 @@ test('the link of the first start signs in once, and leads to what to do next', 
   await audit(other);
 });
 
-test('a link that has expired signs nobody in', async ({ page }) => {
+test('a link that has expired signs nobody in', async ({ page, faults }) => {
+  faults.expect(/status of 401 .*\/v1\/browser-session\)/);
   const link = await service.openLink();
   await service.sql(`UPDATE sign_in_links SET expires_at = now() - interval '1 second'`);
   await page.goto(link);

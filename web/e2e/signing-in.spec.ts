@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import { tell, turns } from './support/deliveries';
 import { audit, en, expect, heading, signIn, test } from './support/test';
 
-test('a key signs in, and a wrong one is explained', async ({ page, service }) => {
+test('a key signs in, and a wrong one is explained', async ({ page, service, faults }) => {
+  faults.expect(/status of 401 .*\/v1\/browser-session\)/);
   await page.goto(`${service.url}/conversations?status=ended`);
   await expect(heading(page, en.signin.title)).toBeVisible();
   await audit(page);
@@ -18,7 +19,8 @@ test('a key signs in, and a wrong one is explained', async ({ page, service }) =
 
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   expect(kept).not.toContain(service.key);
-  expect(await page.evaluate(() => document.cookie), 'scripts see no cookie').toBe('');
+  const seen = await page.evaluate(() => document.cookie);
+  expect(seen, 'scripts see the mark alone').toBe('verbatim_signed_in=1');
 });
 
 for (const next of [
@@ -94,7 +96,7 @@ test('revoking a key ends the views that are open with it', async ({
   service,
   faults,
 }) => {
-  faults.expect(/status of 401 .*\/v1\/stream\)/);
+  faults.expect(/status of 401 .*\/v1\/(stream|browser-session)\)/);
   const key = await service.api.makeKey('colleague', ['read']);
   const told = await tell(
     service.api,

@@ -8,7 +8,10 @@ test('a screen gets a link of its own, shows figures without any text, and ends 
   admin: page,
   service,
   newBrowser,
+  faults,
 }) => {
+  // The key of the link is revoked.
+  faults.expect(/status of 401 .*\/v1\/browser-session\)/);
   const text = `Not for the lobby ${randomUUID()}`;
   const agent = `W${randomUUID().slice(0, 6)}`;
   await tell(

@@ -51,10 +51,10 @@ impl Plan {
         let wanted = request::one_stat_each(&query.metric, query.stat.as_deref(), &["sessions"])?;
         let grouping = request::grouping(query.group_by.as_deref(), &wanted)?;
         let csv = request::is_csv(query.format.as_deref())?;
-        if calendar.count(bucket, range.span, MOST_ROWS) > MOST_ROWS {
+        let parts: Vec<_> = calendar.parts(bucket, range.span).take(MOST_ROWS + 1).collect();
+        if parts.len() > MOST_ROWS {
             return Err(too_many(&frame, 1));
         }
-        let parts = calendar.parts(bucket, range.span).collect();
         Ok(Self { frame, bucket, parts, wanted, grouping, csv })
     }
 }

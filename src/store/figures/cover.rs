@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
 use super::{Selection, Split};
 
@@ -160,18 +160,21 @@ fn width(level: i16) -> TimeDelta {
     all.copied().find(|(known, _)| *known == level).map_or(QUARTER, |(_, width)| width)
 }
 
-/// Bounds of the rows that lie within two times; `None` without any, and for times that are far away
-/// from everything that is stored.
+/// Bounds of the rows that lie within two times; `None` without any.
 fn whole_rows(
     start: DateTime<Utc>,
     end: DateTime<Utc>,
     width: TimeDelta,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let floor = |at: DateTime<Utc>| at.duration_trunc(width).ok();
-    let below = floor(start)?;
-    let from = if below < start { below.checked_add_signed(width)? } else { below };
-    let to = floor(end)?;
-    (from < to).then_some((from, to))
+    // Whole numbers: a series has thousands of buckets, and chrono rounds slowly.
+    let width = width.num_microseconds()?;
+    let floor = |at: DateTime<Utc>| at.timestamp_micros().div_euclid(width) * width;
+    let below = floor(start);
+    let is_start = below == start.timestamp_micros() && start.nanosecond() % 1_000 == 0;
+    let from = if is_start { below } else { below.checked_add(width)? };
+    let to = floor(end);
+    let at = DateTime::from_timestamp_micros;
+    (from < to).then_some((at(from)?, at(to)?))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::json;
 use crate::analytics::calendar::{Calendar, Part};
 use crate::analytics::catalog::{Metric, Unit};
 use crate::analytics::histogram::Bin;
+use crate::api::timestamp::Timestamp;
 use crate::store::figures::Figure;
 
 /// One row: names and values, in order.
@@ -24,7 +25,7 @@ impl Row {
 
     /// Begins the row of a bucket.
     pub(in crate::api) fn of_bucket(part: &Part, calendar: Calendar, now: DateTime<Utc>) -> Self {
-        let utc = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
+        let utc = |at: DateTime<Utc>| Timestamp(at).to_text().into();
         let local = part.span.from.with_timezone(&calendar.zone);
         let local = local.to_rfc3339_opts(SecondsFormat::AutoSi, false);
         let complete = part.whole && part.span.to <= now;

@@ -116,38 +116,38 @@ export default function DistributionSection({
           ]}
         />
       }
+      after={
+        <SqlDialog
+          title={label}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {(describedBy) => (
-        <>
-          <ColumnChart
-            label={`${label}: ${overview.distribution.title}`}
-            describedBy={describedBy}
-            formatTick={format.count}
-            valueLabel={overview.distribution.count}
-            columns={bins.map((bin) => ({
-              label: bin.label,
-              tick: bin.tick,
-              value: bin.count,
-              text: text(bin),
-            }))}
-            onOpen={
-              canOpen
-                ? (index) => {
-                    const bin = bins[index];
-                    const behind = bin && behindBin(name, bin.lower, bin.upper);
-                    if (behind != null) open(behind);
-                  }
-                : undefined
-            }
-          />
-          <SqlDialog
-            title={label}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
-          />
-        </>
+        <ColumnChart
+          label={`${label}: ${overview.distribution.title}`}
+          describedBy={describedBy}
+          formatTick={format.count}
+          valueLabel={overview.distribution.count}
+          columns={bins.map((bin) => ({
+            label: bin.label,
+            tick: bin.tick,
+            value: bin.count,
+            text: text(bin),
+          }))}
+          onOpen={
+            canOpen
+              ? (index) => {
+                  const bin = bins[index];
+                  const behind = bin && behindBin(name, bin.lower, bin.upper);
+                  if (behind != null) open(behind);
+                }
+              : undefined
+          }
+        />
       )}
     </ChartFrame>
   );

@@ -138,6 +138,15 @@ export default function FunnelSection({ summary, scope }: Props) {
           ]}
         />
       }
+      after={
+        <SqlDialog
+          title={overview.funnel.title}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {() => (
         <div className={styles.funnel}>
@@ -162,13 +171,6 @@ export default function FunnelSection({ summary, scope }: Props) {
                 more: percent(row.ofPrevious),
               }),
             }))}
-          />
-          <SqlDialog
-            title={overview.funnel.title}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
           />
         </div>
       )}

@@ -84,29 +84,29 @@ export default function HeatmapSection({
         })
       }
       table={<HeatTable rows={rows} say={say} hourRange={hourRange} title={label} />}
+      after={
+        <SqlDialog
+          title={label}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {(describedBy) => (
-        <>
-          <Heatmap
-            label={`${label}: ${overview.heatmap.title}`}
-            describedBy={describedBy}
-            max={best?.value ?? 0}
-            columnLabel={hourRange}
-            columnTick={(hour) => hourTick(hour, format.language)}
-            rows={rows.map((row) => ({
-              label: weekdayName(row.weekday, format.language, 'long'),
-              short: weekdayName(row.weekday, format.language, 'short'),
-              cells: row.cells.map((cell) => ({ value: cell.perHour, text: say.cell(cell) })),
-            }))}
-          />
-          <SqlDialog
-            title={label}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
-          />
-        </>
+        <Heatmap
+          label={`${label}: ${overview.heatmap.title}`}
+          describedBy={describedBy}
+          max={best?.value ?? 0}
+          columnLabel={hourRange}
+          columnTick={(hour) => hourTick(hour, format.language)}
+          rows={rows.map((row) => ({
+            label: weekdayName(row.weekday, format.language, 'long'),
+            short: weekdayName(row.weekday, format.language, 'short'),
+            cells: row.cells.map((cell) => ({ value: cell.perHour, text: say.cell(cell) })),
+          }))}
+        />
       )}
     </ChartFrame>
   );

@@ -86,45 +86,45 @@ export default function SeriesSection({ catalog, scope, compared }: Props) {
           say={say}
         />
       }
+      after={
+        <SqlDialog
+          title={label}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {(describedBy) => (
-        <>
-          <LineChart
-            label={`${label}: ${overview.series.title}`}
-            describedBy={describedBy}
-            unit={metric.unit}
-            points={points}
-            series={[...shown, ...before]}
-            format={say}
-            formatTick={(value) => formatValue(value, { unit: metric.unit, stat: 'max' }, format)}
-            nothing={overview.nothing}
-            onOpen={
-              open &&
-              ((point, key) => {
-                const span = spans[point];
-                if (span === undefined) return;
-                const grouped =
-                  group === 'none' || key === 'before'
-                    ? {}
-                    : group === 'agent'
-                      ? { agent: [key] }
-                      : { source: key };
-                open({
-                  ...behindMetric(metric.name).behind,
-                  ...datesOf(span, format.zone),
-                  ...grouped,
-                });
-              })
-            }
-          />
-          <SqlDialog
-            title={label}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
-          />
-        </>
+        <LineChart
+          label={`${label}: ${overview.series.title}`}
+          describedBy={describedBy}
+          unit={metric.unit}
+          points={points}
+          series={[...shown, ...before]}
+          format={say}
+          formatTick={(value) => formatValue(value, { unit: metric.unit, stat: 'max' }, format)}
+          nothing={overview.nothing}
+          onOpen={
+            open &&
+            ((point, key) => {
+              const span = spans[point];
+              if (span === undefined) return;
+              const grouped =
+                group === 'none' || key === 'before'
+                  ? {}
+                  : group === 'agent'
+                    ? { agent: [key] }
+                    : { source: key };
+              open({
+                ...behindMetric(metric.name).behind,
+                ...datesOf(span, format.zone),
+                ...grouped,
+              });
+            })
+          }
+        />
       )}
     </ChartFrame>
   );

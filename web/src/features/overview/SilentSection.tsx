@@ -80,34 +80,34 @@ export default function SilentSection({ scope }: { scope: SqlScope | undefined }
           ]}
         />
       }
+      after={
+        <SqlDialog
+          title={overview.silent.title}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {() => (
-        <>
-          <BarList
-            label={overview.silent.title}
-            max={Math.max(...rows.map((row) => row.rate ?? 0))}
-            bars={rows.slice(0, MOST_BARS).map((row) => ({
-              key: row.agent,
-              name: row.agent,
-              value: row.rate ?? 0,
-              text: percent(row.rate),
-              more: overview.of(format.count(row.silent), format.count(row.sessions)),
-              open: open && {
-                label: overview.top.open(row.agent),
-                run: () => {
-                  open({ agent: [row.agent], silent: true });
-                },
+        <BarList
+          label={overview.silent.title}
+          max={Math.max(...rows.map((row) => row.rate ?? 0))}
+          bars={rows.slice(0, MOST_BARS).map((row) => ({
+            key: row.agent,
+            name: row.agent,
+            value: row.rate ?? 0,
+            text: percent(row.rate),
+            more: overview.of(format.count(row.silent), format.count(row.sessions)),
+            open: open && {
+              label: overview.top.open(row.agent),
+              run: () => {
+                open({ agent: [row.agent], silent: true });
               },
-            }))}
-          />
-          <SqlDialog
-            title={overview.silent.title}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
-          />
-        </>
+            },
+          }))}
+        />
       )}
     </ChartFrame>
   );

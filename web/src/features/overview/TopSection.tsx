@@ -146,18 +146,18 @@ export default function TopSection({
           ]}
         />
       }
+      after={
+        <SqlDialog
+          title={title}
+          sql={sql}
+          onClose={() => {
+            setSql(null);
+          }}
+        />
+      }
     >
       {() => (
-        <>
-          <BarList label={title} bars={bars} max={Math.max(...rows.map((row) => row.value ?? 0))} />
-          <SqlDialog
-            title={title}
-            sql={sql}
-            onClose={() => {
-              setSql(null);
-            }}
-          />
-        </>
+        <BarList label={title} bars={bars} max={Math.max(...rows.map((row) => row.value ?? 0))} />
       )}
     </ChartFrame>
   );

@@ -10,7 +10,9 @@ import { TargetForm } from './TargetForm';
 
 export default function RetentionView() {
   const { retention } = useTexts();
-  const { can } = useSession();
+  const { can, session } = useSession();
+  // What is kept is about all agents.
+  const seesAll = can('admin') && session?.agents === null;
   return (
     <Requires scope="erase">
       <Page title={retention.title}>
@@ -20,7 +22,7 @@ export default function RetentionView() {
             {can('admin') && <Holds />}
           </div>
           <div>
-            <Kept />
+            {seesAll && <Kept />}
             <Erasures />
           </div>
         </div>
