@@ -13,7 +13,7 @@ pub(super) struct Args {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     clap_complete::generate(
         args.shell,
         &mut super::Cli::command(),

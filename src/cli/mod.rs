@@ -130,7 +130,7 @@ impl Cli {
                 Command::Readers(args) => readers::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
-                Command::Completions(args) => completions::run(args),
+                Command::Completions(args) => completions::run(&args),
                 Command::Manual(args) => manual::run(&args),
             }
         })

@@ -330,3 +330,15 @@ async fn a_server_that_insists_on_tls_with_such_a_certificate_is_told_with_advic
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("X.509 version 3"), "{said}");
 }
+
+#[tokio::test]
+async fn no_connection_compiles_queries() {
+    let database = TestDatabase::create().await;
+    let connector = Connector::from(database.options().clone().options([("jit", "on")]));
+    let mut connection = connector.connect().await.unwrap();
+    let jit: String = sqlx::query_scalar("SHOW jit").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(jit, "off");
+    let pool = verbatim::postgres::read_pool(connector);
+    let jit: String = sqlx::query_scalar("SHOW jit").fetch_one(&pool).await.unwrap();
+    assert_eq!(jit, "off");
+}

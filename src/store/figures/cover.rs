@@ -170,7 +170,7 @@ fn whole_rows(
     let width = width.num_microseconds()?;
     let floor = |at: DateTime<Utc>| at.timestamp_micros().div_euclid(width) * width;
     let below = floor(start);
-    let is_start = below == start.timestamp_micros() && start.nanosecond() % 1_000 == 0;
+    let is_start = below == start.timestamp_micros() && start.nanosecond().is_multiple_of(1_000);
     let from = if is_start { below } else { below.checked_add(width)? };
     let to = floor(end);
     let at = DateTime::from_timestamp_micros;
