@@ -245,18 +245,22 @@ impl Figures {
         let mut all = Self { by_flag: grouping == Some(Grouping::Flag), ..Self::default() };
         let of_replies = |of: &Of| *of == Of::ReplyGap;
         let kinds = Kinds {
-            messages: needs.kinds.messages || needs.averages.iter().any(of_replies),
+            // Bins of reply gaps need the exact counts and sums beside them.
+            messages: needs.kinds.messages
+                || needs.reply_gaps
+                || needs.averages.iter().any(of_replies),
             sessions: needs.kinds.sessions || !needs.averages.iter().all(of_replies),
             visits: needs.kinds.visits,
         };
         if kinds != Kinds::default() {
-            all.counts = Some(snapshot.counts(kinds, selection).await?);
+            let counts = snapshot.counts(kinds, selection).await?;
+            if needs.reply_gaps {
+                let spread = snapshot.spread_of_replies(&counts, selection).await?;
+                all.spreads.insert(Of::ReplyGap, spread);
+            }
+            all.counts = Some(counts);
         }
         all.counted = (needs.kinds, needs.averages);
-        if needs.reply_gaps {
-            let spread = snapshot.spread_of_replies(selection).await?;
-            all.spreads.insert(Of::ReplyGap, spread);
-        }
         if needs.sessions != Columns::default() {
             let sessions = snapshot.sessions(&needs.sessions, selection).await?;
             if needs.sessions.events {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 
-use super::counts::Kinds;
 use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Counts, Selection, Snapshot, Spread, place};
 use crate::analytics::bins::{middle, percentile};
@@ -14,10 +13,11 @@ use crate::store::StoreError;
 type BinsOf = HashMap<Cell, Vec<(i32, i64)>>;
 
 impl Snapshot {
-    /// Reads the spread of reply gaps: count and sum are exact, percentiles and maximum are read from
-    /// bins.
+    /// Reads the spread of reply gaps: percentiles and maximum are read from bins, count and sum are
+    /// those of the counts of messages.
     pub(super) async fn spread_of_replies(
         &mut self,
+        counts: &Cells<Counts>,
         selection: &Selection<'_>,
     ) -> Result<Cells<Spread>, StoreError> {
         let cover = Cover::of(selection, Stored::ReplyGaps);
@@ -30,18 +30,16 @@ impl Snapshot {
                 self.add_gaps_of_facts(selection, &extent, &mut all).await?;
             }
         }
-        let kinds = Kinds { messages: true, ..Kinds::default() };
-        let counts = self.counts(kinds, selection).await?;
-        let spread = |(cell, counts): (Cell, Counts)| {
-            let bins = merged(all.remove(&cell)?);
+        let spread = |(cell, counts): (&Cell, &Counts)| {
+            let bins = merged(all.remove(cell)?);
             let at = |fraction| percentile(&bins, fraction);
             #[expect(clippy::cast_possible_truncation, reason = "a length of time")]
             let max = middle(bins.last()?.0) as i64;
             let percentiles = [at(0.5)?, at(0.9)?, at(0.99)?];
             let (count, sum) = (counts.messages.replies, counts.messages.reply_gap_us);
-            Some((cell, Spread { count, sum, percentiles, max }))
+            Some((cell.clone(), Spread { count, sum, percentiles, max }))
         };
-        Ok(counts.into_iter().filter_map(spread).collect())
+        Ok(counts.iter().filter_map(spread).collect())
     }
 
     /// Adds the counts by bin of stored rows.
