@@ -46,7 +46,8 @@ test-page: prerequisites ## … only the page, in Chromium (ARGS="keyboard --hea
 	scripts/page-tests $(ARGS)
 
 CARGO_DEB_VERSION := 3.8.0
-PACKAGING := $(TARGET_DIR)/packaging
+# Where Cargo.toml expects them, whichever folder cargo builds in.
+PACKAGING := target/packaging
 
 # Manual pages and completions come from the program, without what the environment here sets.
 deb: prerequisites ## Build the Debian package into target/debian
@@ -59,11 +60,11 @@ deb: prerequisites ## Build the Debian package into target/debian
 	[[ "$$(cargo deb --version 2>/dev/null)" == $(CARGO_DEB_VERSION) ]] || \
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 		cargo install --locked cargo-deb --version $(CARGO_DEB_VERSION)
-	cargo deb --no-build --locked
+	cargo deb --no-build --locked --strip
 
 # What the tests have built is tested.
 test-stack: prerequisites ## … only what runs around it: dashboards, rules, compose, Kubernetes, Caddy (PARTS="queries caddy")
-	cargo build --locked
+	cargo test --locked --no-run --test it
 	STRICT=$(STRICT) VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/stack-tests $(PARTS)
 
 tests/stack/node_modules/.package-lock.json: tests/stack/package-lock.json

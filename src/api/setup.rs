@@ -155,7 +155,7 @@ async fn find(
 /// Scheme and host that a request was sent to.
 fn base_url(req: &HttpRequest, state: &ApiState) -> Option<String> {
     let host = req.headers().get(HOST)?.to_str().ok()?;
-    let scheme = if state.gate.strict_transport { "https" } else { "http" };
+    let scheme = if state.gate.is_https(req.head()) { "https" } else { "http" };
     (!host.is_empty()).then(|| format!("{scheme}://{host}"))
 }
 

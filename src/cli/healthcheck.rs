@@ -24,7 +24,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let base = match args.url {
         Some(url) => url,
-        None => own_url(args.serve)?,
+        None => http::own_url(&Settings::resolve(args.serve)?)?,
     };
     let url = base.join("/readyz").context("the URL cannot have a path")?;
     // A certificate for a domain does not hold for an address of this machine, and nothing that is
@@ -38,13 +38,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let body = answer.text().await.map_err(reqwest::Error::without_url)?;
     say(&body);
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Returns the URL under which the service of the settings answers on this machine.
-fn own_url(serve: ServeArgs) -> anyhow::Result<Url> {
-    let settings = Settings::resolve(serve)?;
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    Ok(Url::parse(&format!("{scheme}://{}/", http::reachable(settings.listen)))?)
 }
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]

@@ -1,7 +1,6 @@
 //! The HTTP client of the commands that talk to a service, and what they read from its answers.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,9 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::config::Settings;
+use crate::webhook::front_door::reachable;
 
 /// Waits after attempts that brought nothing, one after the other.
 pub(super) const PAUSES: [Duration; 6] = [
@@ -36,14 +38,10 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Where a service that listens on every address is asked.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
+/// Returns the URL at which the service of the settings answers on this machine.
+pub(super) fn own_url(settings: &Settings) -> anyhow::Result<Url> {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    Ok(Url::parse(&format!("{scheme}://{}/", reachable(settings.listen)))?)
 }
 
 /// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment. With
@@ -115,14 +113,6 @@ pub(super) fn detail(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_service_on_every_address_is_asked_on_this_machine() {
-        let asked = |listen: &str| reachable(listen.parse().unwrap()).to_string();
-        assert_eq!(asked("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(asked("[::]:8080"), "[::1]:8080");
-        assert_eq!(asked("192.0.2.7:80"), "192.0.2.7:80");
-    }
 
     #[test]
     fn a_url_that_no_request_can_go_to_is_refused() {

@@ -18,6 +18,7 @@ use crate::config::{ServeArgs, Settings};
 use crate::domain::DeliveryId;
 use crate::store::keys::KeyHash;
 use crate::store::sign_in_links::generate_link_token;
+use crate::webhook::front_door::reachable;
 
 /// Time that a connection to the service may take.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -40,18 +41,17 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(args.serve)?;
-    let address = http::reachable(settings.listen);
     let base = if let Some(url) = args.url {
         url
     } else {
+        let address = reachable(settings.listen);
         if !answers(address).await {
             note(&format!(
                 "No service answers at {address}. Start it with `verbatim serve`, or give its URL \
                  with --url."
             ));
         }
-        let scheme = if settings.tls.is_some() { "https" } else { "http" };
-        Url::parse(&format!("{scheme}://{address}/"))?
+        http::own_url(&settings)?
     };
     let (token, now) = (generate_link_token(), Clock::system().now());
     let (hash, key_id) = (KeyHash::of(&token), DeliveryId::new(now).0);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EntityTag, Header as _, HeaderValue,
-    IfNoneMatch, VARY,
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ContentEncoding, ETAG,
+    EntityTag, Header as _, HeaderValue, IfNoneMatch, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::encoding::Coding;
+use super::encoding;
 
 /// Folder of files whose names hold a hash of their content.
 pub(super) const IMMUTABLE_FOLDER: &str = "assets/";
@@ -35,7 +35,7 @@ pub(super) struct File {
 
 /// A file in one of its codings.
 struct Coded {
-    coding: Coding,
+    coding: ContentEncoding,
     bytes: Bytes,
     tag: EntityTag,
 }
@@ -49,11 +49,11 @@ impl Files {
         };
         let files = all.keys().filter(|path| !is_coded(path)).map(|path| {
             let beside = [
-                (Coding::Brotli, all.get(&format!("{path}.br"))),
-                (Coding::Gzip, all.get(&format!("{path}.gz"))),
-                (Coding::Identity, all.get(path)),
+                (ContentEncoding::Brotli, all.get(&format!("{path}.br"))),
+                (ContentEncoding::Gzip, all.get(&format!("{path}.gz"))),
+                (ContentEncoding::Identity, all.get(path)),
             ];
-            let coded = |(coding, bytes): (Coding, Option<&Bytes>)| {
+            let coded = |(coding, bytes): (ContentEncoding, Option<&Bytes>)| {
                 Some(Coded { coding, bytes: bytes?.clone(), tag: tag_of(bytes?) })
             };
             let file = File {
@@ -80,8 +80,9 @@ impl Files {
 impl File {
     /// Returns the file in the coding that the client prefers, or 304 if it has these bytes.
     pub(super) fn answer(&self, req: &HttpRequest) -> HttpResponse {
-        let has = |coding| self.codings.iter().any(|coded| coded.coding == coding);
-        let chosen = Coding::choose(req.headers(), has);
+        // A malformed header counts as none.
+        let accepted = AcceptEncoding::parse(req).unwrap_or(AcceptEncoding(Vec::new()));
+        let chosen = encoding::choose(&accepted, self.codings.iter().map(|coded| coded.coding));
         let Some(coded) = self.codings.iter().find(|coded| coded.coding == chosen) else {
             // Each file has its plain form.
             return HttpResponse::NotFound().finish();
@@ -89,7 +90,6 @@ impl File {
         let is_known = match IfNoneMatch::parse(req) {
             Ok(IfNoneMatch::Any) => true,
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&coded.tag)),
-            // A header that is malformed is as good as none.
             Err(_) => false,
         };
         let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -102,8 +102,8 @@ impl File {
 
     fn send(&self, mut response: HttpResponseBuilder, coded: &Coded) -> HttpResponse {
         response.insert_header((CONTENT_TYPE, self.media_type));
-        if coded.coding != Coding::Identity {
-            response.insert_header((CONTENT_ENCODING, coded.coding.name()));
+        if coded.coding != ContentEncoding::Identity {
+            response.insert_header((CONTENT_ENCODING, coded.coding.as_str()));
         }
         response.body(coded.bytes.clone())
     }

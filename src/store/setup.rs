@@ -45,7 +45,18 @@ impl Store {
             r#"
             SELECT
                 wanted.source AS "source!",
-                seen.received_at,
+                (
+                    SELECT latest.received_at
+                    FROM (
+                        SELECT d.source, d.received_at, d.outcome
+                        FROM deliveries AS d
+                        ORDER BY d.received_at DESC, d.id DESC
+                        LIMIT $2
+                    ) AS latest
+                    WHERE latest.source = wanted.source AND latest.outcome <> 'test'
+                    ORDER BY latest.received_at DESC
+                    LIMIT 1
+                ) AS received_at,
                 (
                     SELECT d.received_at
                     FROM deliveries AS d
@@ -54,17 +65,6 @@ impl Store {
                     LIMIT 1
                 ) AS test_at
             FROM unnest($1::text[]) AS wanted (source)
-            LEFT JOIN (
-                SELECT source, max(received_at) AS received_at
-                FROM (
-                    SELECT source, received_at, outcome
-                    FROM deliveries
-                    ORDER BY received_at DESC, id DESC
-                    LIMIT $2
-                ) AS latest
-                WHERE outcome <> 'test'
-                GROUP BY source
-            ) AS seen ON seen.source = wanted.source
             "#,
             sources,
             LOOKED_THROUGH

@@ -169,8 +169,10 @@ pub fn path(source: &SourceName) -> String {
     }
 }
 
-/// A listener on all addresses is reached by the machine's own one.
-fn reachable(address: SocketAddr) -> SocketAddr {
+/// Returns the address at which a listener is reached from this machine: its own one, or the
+/// loopback address for a listener on all addresses.
+#[must_use]
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

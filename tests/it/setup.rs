@@ -122,6 +122,17 @@ async fn each_source_is_shown_with_what_it_requires_and_never_with_a_value() {
 }
 
 #[actix_web::test]
+async fn url_of_a_source_has_the_scheme_that_the_sender_uses() {
+    let by_https = [("X-API-Key", KEY), ("X-Forwarded-Proto", "https")];
+    for (proxies, scheme) in [(vec!["127.0.0.1/32".parse().unwrap()], "https"), (vec![], "http")] {
+        let app = App::start_with(|settings| settings.trusted_proxies = proxies).await;
+        let answer = app.get_with("/v1/setup", &by_https).await;
+        let url = answer.json()["sources"][0]["url"].as_str().unwrap().to_owned();
+        assert!(url.starts_with(&format!("{scheme}://")), "{url}");
+    }
+}
+
+#[actix_web::test]
 async fn test_delivery_of_each_kind_goes_through_every_check_of_its_source() {
     let app = start().await;
     for (source, is_signed) in [("default", true), ("kiosk", true), ("door", false)] {

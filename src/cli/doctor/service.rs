@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::report::{Area, Report, chain};
 use crate::cli::http;
 use crate::config::Settings;
+use crate::webhook::front_door::reachable;
 
 const AREA: Area = Area::Service;
 
@@ -40,7 +41,7 @@ struct PostgresState {
 pub(super) struct Running;
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Running> {
-    let address = http::reachable(settings.listen);
+    let address = reachable(settings.listen);
     match ask(address, settings.tls.is_some(), report).await {
         Ok(running) => running,
         Err(error) => {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use crate::cli::http;
 use crate::config::{Generated, Origin, Settings};
+use crate::webhook::front_door::reachable;
 
 /// The first of the variable's secrets without the spaces around it, as the service takes it.
 const FIRST_SECRET: &str = r#"$(printf %s "$VERBATIM_WEBHOOK_SECRET" | sed 's/^[[:space:],]*//; s/[[:space:]]*,.*//; s/[[:space:]]*$//')"#;
@@ -98,7 +98,7 @@ impl Banner {
 
     /// The URL of the page for a browser on this machine.
     pub(super) fn url(&self, address: SocketAddr) -> anyhow::Result<Url> {
-        Ok(Url::parse(&format!("{}://{}/", self.scheme(), http::reachable(address)))?)
+        Ok(Url::parse(&format!("{}://{}/", self.scheme(), reachable(address)))?)
     }
 
     /// The first part, which is true before the database is there.
