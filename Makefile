@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test test-page test-stack deb secrets dashboards page check-page faults bench bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test test-page test-stack deb secrets dashboards page check-page faults bench bench-answer bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -124,6 +124,9 @@ check-queries: prerequisites ## … the queries, against the schema (needs sqlx-
 
 bench: prerequisites ## Measure the way in
 	cargo bench --locked --bench ingest
+
+bench-answer: prerequisites ## Measure what PostgreSQL at work does to the time of an answer (ARGS="--rate 1000 --rounds 3")
+	cargo bench --locked --bench answer -- $(ARGS)
 
 # It takes about 6 GB of disk.
 bench-read: prerequisites ## Measure the way out on 5 million messages, search included (BENCH_MESSAGES, BENCH_SESSIONS)

@@ -7,12 +7,15 @@
 //! ```
 
 #[path = "ingest/bodies.rs"]
-#[expect(dead_code, reason = "the other benchmark uses the rest")]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod bodies;
 #[path = "ingest/load.rs"]
-#[expect(dead_code, reason = "the other benchmark uses the rest")]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod load;
+#[path = "ingest/schedule.rs"]
+mod schedule;
 #[path = "ingest/service.rs"]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod service;
 
 use std::collections::BTreeMap;
@@ -26,12 +29,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser as _;
-use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use bodies::Deliveries;
 use load::Connection;
+use schedule::{Sent, deliver};
 use service::Service;
 
 /// What is measured.
@@ -57,22 +60,10 @@ struct Args {
     bench: bool,
 }
 
-/// Connections that the good deliveries come by, in turn.
-const GOOD_CONNECTIONS: usize = 20;
 /// Longest flood that there are good deliveries for, in seconds.
 const LONGEST_FLOOD_SECONDS: u32 = 120;
 /// Conversations that everything belongs to.
 const SESSIONS: u32 = 500;
-/// Longest latency that is told apart from longer ones, in microseconds: a minute.
-const LATENCY_MAX_US: u64 = 60_000_000;
-
-/// What came of the good ones, in quiet or during the flood.
-struct Good {
-    sent: usize,
-    not_ok: u64,
-    /// From when each was due until its answer.
-    latencies_us: Histogram<u64>,
-}
 
 /// What came of the others.
 struct Flood {
@@ -106,65 +97,11 @@ fn main() -> anyhow::Result<()> {
         anyhow::Ok((during?, flood.join().ok().context("the flood panicked")??))
     })?;
     // It waits until the API counts these, and fails if it counts others.
-    service.wait_until_queryable(deliveries.messages(..before.sent + during.sent))?;
+    service.wait_until_queryable(deliveries.messages(..before.count + during.count))?;
     service.stop()?;
     print(&args, &before, &during, &flood);
     ensure!(before.not_ok + during.not_ok == 0, "good deliveries were not answered with 200");
     Ok(())
-}
-
-/// Sends good deliveries from `first` on, on schedule, up to `end` or until it is `over`.
-fn deliver(
-    address: SocketAddr,
-    deliveries: &Arc<Deliveries>,
-    first: usize,
-    end: usize,
-    rate: u32,
-    over: &AtomicBool,
-) -> anyhow::Result<Good> {
-    let step = Duration::from_secs(1) / rate;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut idle = Vec::new();
-        for _ in 0..GOOD_CONNECTIONS {
-            idle.push(Connection::open(address).await?);
-        }
-        let latencies_us = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?;
-        let mut good = Good { sent: 0, not_ok: 0, latencies_us };
-        let (mut open, mut due) = (JoinSet::new(), Instant::now());
-        while first + good.sent < end && !over.load(Ordering::Relaxed) {
-            sleep_until(due).await;
-            let mut connection = match idle.pop() {
-                Some(connection) => connection,
-                // All wait for answers: a new one, as another sender would have.
-                None => Connection::open(address).await?,
-            };
-            let (all, index, began) = (deliveries.clone(), first + good.sent, due);
-            open.spawn(async move {
-                let status = connection.exchange(all.request(index)).await?;
-                anyhow::Ok((connection, status, began.elapsed()))
-            });
-            good.sent += 1;
-            due += step;
-            while let Some(answered) = open.try_join_next() {
-                idle.push(good.note(answered??));
-            }
-        }
-        while let Some(answered) = open.join_next().await {
-            good.note(answered??);
-        }
-        Ok(good)
-    })
-}
-
-impl Good {
-    fn note(&mut self, answered: (Connection, u16, Duration)) -> Connection {
-        let (connection, status, took) = answered;
-        self.not_ok += u64::from(status != 200);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
-        self.latencies_us.saturating_record(micros);
-        connection
-    }
 }
 
 /// Sends the deliveries after the good ones, each with a signature of zeros.
@@ -220,7 +157,7 @@ fn forged(request: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
-fn print(args: &Args, before: &Good, during: &Good, flood: &Flood) {
+fn print(args: &Args, before: &Sent, during: &Sent, flood: &Flood) {
     let mut table = format!(
         "{} wrong signatures over {} connections in {:.2} s, {:.0} a second; answered:",
         args.wrong,
@@ -236,11 +173,9 @@ fn print(args: &Args, before: &Good, during: &Good, flood: &Flood) {
         let _ = write!(table, "{column:>9}");
     }
     for (name, good) in [("in quiet", before), ("during the flood", during)] {
-        let _ = write!(table, "\n{name:<24}{:>9}{:>8}", good.sent, good.not_ok);
+        let _ = write!(table, "\n{name:<24}{:>9}{:>8}", good.count, good.not_ok);
         for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-            #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
-            let millis = good.latencies_us.value_at_quantile(quantile) as f64 / 1e3;
-            let _ = write!(table, "{millis:>9.2}");
+            let _ = write!(table, "{:>9.2}", good.millis_at(quantile));
         }
     }
     println!("{table}\n\nNothing of the flood is stored.");

@@ -12,6 +12,7 @@ mod bodies;
 #[path = "ingest/load.rs"]
 mod load;
 #[path = "ingest/service.rs"]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod service;
 
 use std::fmt::Write as _;

@@ -99,7 +99,7 @@ impl Service {
         Ok(agents.iter().filter_map(|agent| agent["message_count"].as_u64()).sum())
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n\r\n"
         );
@@ -110,6 +110,11 @@ impl Service {
             ensure!(status == 200, "{path} was answered with {status}");
             Ok(serde_json::from_slice(connection.body())?)
         })
+    }
+
+    /// Returns the process of the service.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// By signal, so that its private server stops as well.

@@ -11,8 +11,8 @@ use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
 use crate::store::BEFORE_ALL;
 use crate::store::facts::{
-    CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, is_unfollowed, read_lag,
-    rebuild_activity, rebuild_sessions,
+    CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, is_unfollowed, read_head,
+    read_lag, rebuild_activity, rebuild_sessions,
 };
 
 /// How often it looks for new entries: figures are this far behind when little happens.
@@ -24,6 +24,9 @@ const RETRY: Duration = Duration::from_secs(5);
 const DRAIN_IS_BUSY: usize = 250;
 /// Longest wait for the drain before a batch: under load figures fall behind, and do not stop.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// Pause after each step of a rebuild, in times of the step, while deliveries arrive: their answers
+/// need the processors, and the disk.
+const REBUILD_PAUSE: u32 = 3;
 /// Longest batch. A half-open connection would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Where the network drops us within a batch, Postgres frees the position after this.
@@ -130,7 +133,31 @@ pub enum Rebuilt {
     OtherRules,
 }
 
-/// Computes all facts and their sums anew, beside a service that runs.
+/// Leaves most of the time to deliveries while they arrive.
+struct Pace {
+    head: i64,
+    began: Instant,
+}
+
+impl Pace {
+    async fn new(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        Ok(Self { head: read_head(connection).await?, began: Instant::now() })
+    }
+
+    /// Waits after a step where the journal has grown meanwhile.
+    async fn pause(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let took = self.began.elapsed();
+        let head = read_head(connection).await?;
+        if head != self.head {
+            tokio::time::sleep(took * REBUILD_PAUSE).await;
+        }
+        *self = Self { head, began: Instant::now() };
+        Ok(())
+    }
+}
+
+/// Computes all facts and their sums anew, beside a service that runs. It takes about four times as
+/// long while deliveries arrive.
 pub async fn rebuild(
     connector: impl Into<Connector>,
     rules: &FactRules,
@@ -139,8 +166,10 @@ pub async fn rebuild(
     if !is_followed(&mut connection, rules).await? {
         return Ok(Rebuilt::OtherRules);
     }
+    let mut pace = Pace::new(&mut connection).await?;
     let (mut after, mut sessions) = (Uuid::nil(), 0);
     loop {
+        pace.pause(&mut connection).await?;
         match rebuild_sessions(&mut connection, rules, after).await? {
             Step::Done((last, count)) => (after, sessions) = (last, sessions + count),
             Step::Finished => break,
@@ -149,6 +178,7 @@ pub async fn rebuild(
     }
     let mut after = BEFORE_ALL;
     loop {
+        pace.pause(&mut connection).await?;
         match rebuild_activity(&mut connection, rules, after).await? {
             Step::Done(end) => after = end,
             Step::Finished => return Ok(Rebuilt::Sessions(sessions)),
@@ -185,7 +215,7 @@ pub async fn compare(
 }
 
 async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = connector.connect().await?;
+    let mut connection = connector.connect_for_background().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
     Ok(connection)
 }

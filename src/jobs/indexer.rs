@@ -139,7 +139,7 @@ impl Indexer {
 }
 
 async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = connector.connect().await?;
+    let mut connection = connector.connect_for_background().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
     empty_previous_index(&mut connection).await?;
     Ok(connection)

@@ -10,6 +10,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::time::timeout;
 
+use super::priority;
+
 /// How often two connections are compared. Once is enough for a pooler without other clients; with
 /// others it may happen to give each its earlier server connection again.
 const COMPARISONS: usize = 3;
@@ -28,6 +30,8 @@ struct Shared {
     options: RwLock<PgConnectOptions>,
     /// Each connection is known to keep its server connection.
     is_checked: AtomicBool,
+    /// The server is a process of ours.
+    is_private: bool,
 }
 
 /// The pooler between us and the database mixes up clients.
@@ -80,13 +84,14 @@ impl Connector {
         Self::with(options, true)
     }
 
-    fn with(options: PgConnectOptions, is_checked: bool) -> Self {
+    fn with(options: PgConnectOptions, is_direct: bool) -> Self {
         // PgBouncer refuses a start-up parameter that it does not know, such as the one that sqlx
         // sends on its own; what it sets is the default since PostgreSQL 12.
         let options = options.extra_float_digits(None).disable_statement_logging();
         Self(Arc::new(Shared {
             options: RwLock::new(options),
-            is_checked: AtomicBool::new(is_checked),
+            is_checked: AtomicBool::new(is_direct),
+            is_private: is_direct,
         }))
     }
 
@@ -106,6 +111,18 @@ impl Connector {
         // Compiling a query takes longer than running it: PostgreSQL compiled what jobs ask every
         // second, anew each time, which took a fifth of a processor.
         sqlx::raw_sql("SET jit = off").execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Opens a connection for work that may wait. A private server gives it the processor after all
+    /// else.
+    pub async fn connect_for_background(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.connect().await?;
+        if self.0.is_private {
+            let process: i32 =
+                sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+            priority::lower(process, priority::BACKGROUND);
+        }
         Ok(connection)
     }
 

@@ -17,6 +17,7 @@ mod lock;
 mod log;
 mod pidfile;
 mod pools;
+mod priority;
 mod schema;
 mod supervisor;
 

@@ -20,6 +20,7 @@ use super::listen::Listen;
 use super::lock::Lock;
 use super::log::Log;
 use super::pidfile::{self, FAST_STOP_LIMIT, IMMEDIATE_STOP_LIMIT};
+use super::priority;
 
 /// The wait before the first start after a failure; it doubles with each that follows.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -216,6 +217,9 @@ impl Server {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot run {}", cluster.binaries.postgres().display()))?;
+        if let Some(process) = child.id() {
+            priority::lower(process.cast_signed(), priority::SERVER);
+        }
         let stderr = child.stderr.take().context("the server has no standard error")?;
         Ok((Self(child), Log::keep(cluster.home.log(), stderr)))
     }

@@ -111,6 +111,11 @@ pub async fn read_lag(connection: &mut PgConnection) -> Result<FactsLag, sqlx::E
     Ok(FactsLag { entries: row.entries.max(0), waiting_since: row.waiting_since })
 }
 
+/// Returns the number of the journal's last entry.
+pub async fn read_head(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!("SELECT seq FROM journal_head").fetch_one(connection).await
+}
+
 /// Some entries of the journal together.
 struct Batch {
     entries: usize,

@@ -26,7 +26,7 @@ use crate::domain::Roles;
 use crate::domain::visits::VisitGaps;
 
 pub use check::{CheckReport, check};
-pub use follow::{FactsLag, Followed, follow_next, is_unfollowed, read_lag};
+pub use follow::{FactsLag, Followed, follow_next, is_unfollowed, read_head, read_lag};
 pub(super) use forget::forget_sessions;
 pub use rebuild::{Step, rebuild_activity, rebuild_sessions};
 

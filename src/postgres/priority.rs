@@ -1,0 +1,26 @@
+//! Priority of the private server's processes. The service answers first: the avatar waits for it,
+//! while PostgreSQL stores what the inbox has.
+
+use std::path::Path;
+
+use rustix::process::{Pid, getpriority_process, setpriority_process};
+
+/// Nice value of the server, above that of the service.
+pub(super) const SERVER: i32 = 5;
+/// Nice value of connections that work in the background.
+pub(super) const BACKGROUND: i32 = 10;
+
+/// Lowers the priority of a process of the server by raising its nice value; the processes that it
+/// starts inherit it. The value stays as it is where it is higher, or where the system refuses.
+pub(super) fn lower(process: i32, nice: i32) {
+    // A command in another container knows the process by another number.
+    let name = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("comm"));
+    if !name.is_ok_and(|name| name.trim_end() == "postgres") {
+        return;
+    }
+    let process = Pid::from_raw(process);
+    let is_lower = getpriority_process(process).is_ok_and(|current| current >= nice);
+    if process.is_some() && !is_lower {
+        let _ = setpriority_process(process, nice);
+    }
+}
