@@ -1,8 +1,12 @@
+import type { ServerResponse } from 'node:http';
 import type { Plugin } from 'vite';
 
+/** The service's mark that somebody is signed in; without it the page asks for no session. */
+const MARK = 'verbatim_signed_in=1; Path=/; SameSite=Strict';
+
 /**
- * Answers `GET /v1/browser-session` in the development server where a key is set: the proxy adds that
- * key to each request, so there is nobody to sign in.
+ * Signs every browser in to the development server where a key is set: the proxy adds that key to each
+ * request, so there is no session of the service behind it.
  */
 export function developmentSession(key: string | undefined): Plugin {
   return {
@@ -10,23 +14,22 @@ export function developmentSession(key: string | undefined): Plugin {
     apply: 'serve',
     configureServer(server) {
       if (key === undefined) return;
-      const scopes = (process.env['VERBATIM_SCOPES'] ?? 'admin').split(',');
+      server.middlewares.use((request, response, next) => {
+        const isPage = request.headers.accept?.includes('text/html') === true;
+        if (isPage) response.setHeader('set-cookie', MARK);
+        next();
+      });
       server.middlewares.use('/v1/browser-session', (request, response, next) => {
-        if (request.method !== 'GET') {
-          next();
-          return;
-        }
-        response.setHeader('content-type', 'application/json');
-        response.end(
-          JSON.stringify({
-            key_id: null,
-            key_name: 'development',
-            scopes,
-            agents: null,
-            expires_at: null,
-          }),
-        );
+        if (request.method === 'GET') answerSession(response);
+        else next();
       });
     },
   };
+}
+
+function answerSession(response: ServerResponse): void {
+  const scopes = (process.env['VERBATIM_SCOPES'] ?? 'admin').split(',');
+  const session = { key_id: null, key_name: 'development', scopes, agents: null, expires_at: null };
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify(session));
 }

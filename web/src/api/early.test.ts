@@ -11,7 +11,6 @@ beforeEach(() => {
 
 afterEach(() => {
   document.cookie = `${MARK}=; Path=/; Max-Age=0`;
-  vi.unstubAllGlobals();
   delete window.earlyAnswers;
   history.replaceState(null, '', '/');
 });

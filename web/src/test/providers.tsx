@@ -1,18 +1,23 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { render } from '@testing-library/react';
+import { fireEvent, render } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { vi } from 'vitest';
 import { configureClient } from '../api/client';
 import { SettingsProvider } from '../app/settings';
 
-/** Draws a part of the page with settings and an empty cache. */
-export function renderPart(part: ReactNode) {
+/** Settings and an empty cache without retries. */
+export function TestProviders({ children }: { children: ReactNode }) {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
-  return render(
+  return (
     <SettingsProvider>
-      <QueryClientProvider client={client}>{part}</QueryClientProvider>
-    </SettingsProvider>,
+      <QueryClientProvider client={client}>{children}</QueryClientProvider>
+    </SettingsProvider>
   );
+}
+
+/** Draws a part of the page within `TestProviders`. */
+export function renderPart(part: ReactNode) {
+  return render(part, { wrapper: TestProviders });
 }
 
 export interface Answer {
@@ -47,4 +52,12 @@ export function mockDialogs(): void {
   HTMLDialogElement.prototype.close = function close() {
     this.open = false;
   };
+}
+
+/** Opens the panel of a popover's button; jsdom has no popovers. */
+export function openPopover(button: HTMLElement): void {
+  const panel = document.getElementById(button.getAttribute('popovertarget') ?? '');
+  if (panel === null) throw new Error('the button opens no popover');
+  panel.hidePopover = () => undefined;
+  fireEvent(panel, Object.assign(new Event('toggle'), { newState: 'open' }));
 }

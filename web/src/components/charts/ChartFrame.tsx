@@ -6,6 +6,7 @@ import { Icon } from '../Icon';
 import { Menu, type MenuItem } from '../Popover/Menu';
 import button from '../Button/Button.module.css';
 import styles from './ChartFrame.module.css';
+import { SqlDialog } from './SqlDialog';
 
 /** State of the request behind a chart. */
 export interface ChartState {
@@ -29,7 +30,8 @@ interface Props {
   emptyText?: string;
   /** A file of the service, or how to make one. */
   csv: { href: string } | { save: () => void };
-  onSql?: (() => void) | undefined;
+  /** The query that gives the same figures, and what it is called. */
+  sql?: { title: string; query: string } | undefined;
   table: ReactNode;
   /** What is on view is the table already. */
   isTable?: boolean;
@@ -41,9 +43,10 @@ interface Props {
 
 /** A chart with its title, its summary, and the same figures as a table, as CSV and as SQL. */
 export function ChartFrame(props: Props) {
-  const { title, summary, controls, state, height, csv, onSql, table, children } = props;
+  const { title, summary, controls, state, height, csv, sql, table, children } = props;
   const { overview } = useTexts();
   const [asTable, setAsTable] = useState(false);
+  const [sqlOpen, setSqlOpen] = useState(false);
   const id = useId();
   const ready = !state.loading && state.error === null && !state.empty;
   return (
@@ -63,7 +66,16 @@ export function ChartFrame(props: Props) {
               <span className="visually-hidden">: {title}</span>
             </Button>
           )}
-          <FileMenu title={title} csv={csv} onSql={onSql} />
+          <FileMenu
+            title={title}
+            csv={csv}
+            onSql={
+              sql &&
+              (() => {
+                setSqlOpen(true);
+              })
+            }
+          />
         </div>
       </header>
       <p id={`${id}-summary`} className={styles.summary}>
@@ -79,6 +91,15 @@ export function ChartFrame(props: Props) {
         </Body>
       </div>
       {props.after}
+      {sql !== undefined && (
+        <SqlDialog
+          title={sql.title}
+          sql={sqlOpen ? sql.query : null}
+          onClose={() => {
+            setSqlOpen(false);
+          }}
+        />
+      )}
     </section>
   );
 }
@@ -111,7 +132,11 @@ function Body({ state, height, emptyText, children }: BodyProps) {
   return children;
 }
 
-function FileMenu({ title, csv, onSql }: Pick<Props, 'title' | 'csv' | 'onSql'>) {
+interface FileMenuProps extends Pick<Props, 'title' | 'csv'> {
+  onSql: (() => void) | undefined;
+}
+
+function FileMenu({ title, csv, onSql }: FileMenuProps) {
   const { overview } = useTexts();
   const file: MenuItem =
     'href' in csv

@@ -1,5 +1,6 @@
 import { fireEvent, render, screen } from '@testing-library/react';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
+import { mockDialogs, openPopover, renderPart } from '../../test/providers';
 import { Announcer } from './announcer';
 import { BarList } from './BarList';
 import { ChartFrame, type ChartState } from './ChartFrame';
@@ -7,7 +8,8 @@ import { ColumnChart } from './ColumnChart';
 import { LineChart } from './LineChart';
 
 // jsdom has no layout, and so nothing that observes one.
-beforeAll(() => {
+beforeEach(() => {
+  mockDialogs();
   vi.stubGlobal(
     'ResizeObserver',
     class {
@@ -86,14 +88,17 @@ const state = (more: Partial<ChartState> = {}): ChartState => ({
   ...more,
 });
 
-function renderFrame(more: Partial<ChartState> = {}, save = () => undefined) {
-  render(
+const SQL = { title: 'Sessions', query: 'SELECT 1' };
+
+function renderFrame(more: Partial<ChartState> = {}, sql?: typeof SQL) {
+  renderPart(
     <ChartFrame
       title="Over time"
       summary="Highest: 3."
       state={state(more)}
       height={100}
-      csv={{ save }}
+      csv={{ save: () => undefined }}
+      sql={sql}
       table={<p>the table</p>}
     >
       {(describedBy) => <p data-described-by={describedBy}>the chart</p>}
@@ -108,6 +113,24 @@ test('a chart has a summary and a table', () => {
   fireEvent.click(screen.getByRole('button', { name: /^Table/ }));
   expect(screen.queryByText('the chart')).toBeNull();
   expect(screen.getByText('the table')).toBeTruthy();
+});
+
+function openMenu() {
+  openPopover(screen.getByRole('button', { name: /Over time$/, expanded: false }));
+}
+
+test('a chart with a query shows it in a dialog, however the chart is drawn', () => {
+  renderFrame({ empty: true }, SQL);
+  openMenu();
+  fireEvent.click(screen.getByText('Show SQL'));
+  expect(screen.getByRole('dialog', { name: /Sessions/ }).textContent).toContain('SELECT 1');
+});
+
+test('a chart without a query offers none', () => {
+  renderFrame();
+  openMenu();
+  expect(screen.getByText('Download CSV')).toBeTruthy();
+  expect(screen.queryByText('Show SQL')).toBeNull();
 });
 
 test('a chart says that it loads, that it is empty, and that it failed', () => {

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { WholeDelivery } from '../../api/generated';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './deliveries.module.css';
 
 /** A delivery with what it became. */
@@ -15,12 +16,12 @@ export interface DeliveryWithLinks extends WholeDelivery {
 export function BecameLinks({ delivery }: { delivery: DeliveryWithLinks }) {
   const { deliveries } = useTexts();
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h3>{deliveries.became}</h3>
       {belongsToConversation(delivery) ? (
         <Links delivery={delivery} />
       ) : (
-        <p className={styles.muted}>{deliveries.inNoConversation}</p>
+        <p className={layout.muted}>{deliveries.inNoConversation}</p>
       )}
     </section>
   );
@@ -34,7 +35,7 @@ function belongsToConversation({ outcome, session_id }: WholeDelivery): boolean 
 function Links({ delivery }: { delivery: DeliveryWithLinks }) {
   const { deliveries } = useTexts();
   const { session, message_id: message, event_type } = delivery;
-  if (session == null) return <p className={styles.muted}>{deliveries.noConversation}</p>;
+  if (session == null) return <p className={layout.muted}>{deliveries.noConversation}</p>;
   const missing = event_type === 'chat.push' ? deliveries.noMessage : deliveries.eventOnly;
   return (
     <>
@@ -48,7 +49,7 @@ function Links({ delivery }: { delivery: DeliveryWithLinks }) {
           {deliveries.openConversation}
         </Link>
       </p>
-      {message == null && <p className={styles.muted}>{missing}</p>}
+      {message == null && <p className={layout.muted}>{missing}</p>}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { CopyButton } from '../../components/CopyButton';
 import { Tabs } from '../../components/Tabs';
 import { useTexts } from '../../texts';
 import { decodeBase64, prettyJson } from './body';
+import layout from '../../components/layout.module.css';
 import styles from './deliveries.module.css';
 import { HexView } from './HexView';
 
@@ -17,7 +18,7 @@ export function Body({ delivery }: { delivery: WholeDelivery }) {
   const [chosen, setChosen] = useState<Shape | null>(null);
   const shape = chosen ?? (text === null ? 'hex' : pretty === null ? 'exact' : 'pretty');
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <div className={styles.bodyHead}>
         <h3>{deliveries.body}</h3>
         {text !== null && text !== '' && <CopyButton text={text} label={deliveries.copyBody} />}

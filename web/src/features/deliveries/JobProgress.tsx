@@ -7,6 +7,7 @@ import { Button } from '../../components/Button';
 import { errorTexts } from '../../components/Notice';
 import { useFormat, type Format } from '../../format/use-format';
 import { useTexts, type Texts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './deliveries.module.css';
 
 const POLL_MS = 500;
@@ -48,7 +49,7 @@ export function JobProgress({ id, onClose }: { id: string; onClose: () => void }
           {failed ? failureText(query.error, texts) : jobText(job, deliveries, format)}
         </p>
         {job?.last_error && (
-          <p className={styles.muted}>{deliveries.jobLastError(job.last_error)}</p>
+          <p className={layout.muted}>{deliveries.jobLastError(job.last_error)}</p>
         )}
       </div>
       {running ? (

@@ -12,6 +12,7 @@ import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { BecameLinks } from './Became';
 import { Body } from './Body';
+import layout from '../../components/layout.module.css';
 import styles from './deliveries.module.css';
 import { OutcomeBadge } from './Outcome';
 import { Reason } from './Reason';
@@ -56,7 +57,7 @@ function Detail({ delivery }: { delivery: WholeDelivery }) {
         <h2>{delivery.event_type ?? deliveries.noEvent}</h2>
         <OutcomeBadge outcome={delivery.outcome} />
       </header>
-      {outcome !== undefined && <p className={styles.muted}>{deliveries.outcomeHelp[outcome]}</p>}
+      {outcome !== undefined && <p className={layout.muted}>{deliveries.outcomeHelp[outcome]}</p>}
       {delivery.outcome === 'quarantined' && <Reason delivery={delivery} />}
       <BecameLinks delivery={delivery} />
       <DeliveryFacts delivery={delivery} />

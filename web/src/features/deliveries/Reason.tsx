@@ -6,6 +6,7 @@ import { queryKeys } from '../../api/keys';
 import { ActionError } from '../../components/ActionError';
 import { Button } from '../../components/Button';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './deliveries.module.css';
 
 /** Why a delivery is in quarantine, and a button to retry it. */
@@ -22,7 +23,7 @@ export function Reason({ delivery }: { delivery: WholeDelivery }) {
     <section className={styles.reason}>
       <h3>{deliveries.reason}</h3>
       <p dir="auto">{delivery.reason}</p>
-      <p className={styles.muted}>{deliveries.reasonHelp}</p>
+      <p className={layout.muted}>{deliveries.reasonHelp}</p>
       <div className={styles.links}>
         <Button
           icon="retry"

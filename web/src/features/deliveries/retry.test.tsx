@@ -1,5 +1,5 @@
 import { fireEvent, screen } from '@testing-library/react';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { mockDialogs, mockService, renderPart } from '../../test/providers';
 import { JobProgress } from './JobProgress';
 import { RetryMany } from './RetryMany';
@@ -9,9 +9,6 @@ const FILTERS = { outcome: ['quarantined' as const], source: 'lobby' };
 const RETRY = '/v1/deliveries/retry?outcome=quarantined&source=lobby';
 
 beforeEach(mockDialogs);
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
 
 test('a retry of all is counted, then started', async () => {
   const came = mockService({

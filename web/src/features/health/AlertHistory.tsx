@@ -9,7 +9,7 @@ import { Table, type Column } from '../../components/Table';
 import { Time } from '../../components/Time';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
-import styles from './health.module.css';
+import layout from '../../components/layout.module.css';
 
 const PAGE_ROWS = 20;
 
@@ -28,11 +28,11 @@ export function AlertHistory() {
       {query.isError && (
         <ErrorNotice error={query.error} onRetry={() => void query.refetch()} level={3} />
       )}
-      {query.isSuccess && rows.length === 0 && <p className={styles.muted}>{health.noHistory}</p>}
+      {query.isSuccess && rows.length === 0 && <p className={layout.muted}>{health.noHistory}</p>}
       {rows.length > 0 && <Events events={rows} />}
       {query.hasNextPage && (
         <Button
-          className={styles.more}
+          className={layout.start}
           busy={query.isFetchingNextPage}
           onClick={() => void query.fetchNextPage()}
         >
@@ -83,7 +83,7 @@ function Sent({ event }: { event: AlertEvent }) {
   return (
     <>
       {name} · {health.attempts(format.count(event.attempts))}
-      {event.last_error && <div className={styles.muted}>{event.last_error}</div>}
+      {event.last_error && <div className={layout.muted}>{event.last_error}</div>}
     </>
   );
 }

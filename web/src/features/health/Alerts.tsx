@@ -9,7 +9,7 @@ import { useFormat, type Format } from '../../format/use-format';
 import { useNow } from '../../format/use-now';
 import { useTexts, type Texts } from '../../texts';
 import { AlertHistory } from './AlertHistory';
-import styles from './health.module.css';
+import layout from '../../components/layout.module.css';
 
 const REFRESH_MS = 15_000;
 const TONES: Record<string, Tone> = { ok: 'success', pending: 'warning', firing: 'danger' };
@@ -24,7 +24,7 @@ export function Alerts() {
     refetchInterval: REFRESH_MS,
   });
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{health.alerts}</h2>
       {query.isPending && <Skeleton rows={3} />}
       {query.isError && query.data === undefined && (
@@ -47,7 +47,7 @@ function AlertList({ alerts }: { alerts: readonly Alert[] }) {
     return (
       <>
         <p>{health.noAlerts}</p>
-        <p className={styles.muted}>{health.noAlertsHelp}</p>
+        <p className={layout.muted}>{health.noAlertsHelp}</p>
       </>
     );
   }

@@ -2,7 +2,7 @@ import type { Latency } from '../../api/setup';
 import { Table, type Column } from '../../components/Table';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
-import styles from './health.module.css';
+import layout from '../../components/layout.module.css';
 
 /** Times of answers, of `room.join` and of everything else. */
 export function LatencyTable({ latency }: { latency: readonly Latency[] }) {
@@ -16,9 +16,9 @@ export function LatencyTable({ latency }: { latency: readonly Latency[] }) {
     cell: (row) => `${format.decimal(row[`${key}_ms`])} ms`,
   });
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{health.latency}</h2>
-      <p className={styles.muted}>{health.latencyHelp}</p>
+      <p className={layout.muted}>{health.latencyHelp}</p>
       {latency.every(({ count }) => count === 0) ? (
         <p>{health.latencyNone}</p>
       ) : (

@@ -9,7 +9,7 @@ import { Skeleton } from '../../components/Skeleton';
 import { Time } from '../../components/Time';
 import { useTexts } from '../../texts';
 import { Alerts } from './Alerts';
-import styles from './health.module.css';
+import layout from '../../components/layout.module.css';
 import { LatencyTable } from './Latency';
 import { State } from './State';
 
@@ -18,7 +18,7 @@ export default function HealthView() {
   return (
     <Requires scope="admin">
       <Page title={health.title}>
-        <div className={styles.columns}>
+        <div className={layout.columns}>
           <div>
             <Now />
             <Alerts />
@@ -38,7 +38,7 @@ function Now() {
   const ready = useReady();
   const setup = useSetup();
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{health.state}</h2>
       {ready.isPending && <Skeleton rows={6} />}
       {ready.isError && ready.data === undefined && (
@@ -71,7 +71,7 @@ function Versions({ health }: { health: Health }) {
   const texts = useTexts().health;
   const { versions, started_at } = health;
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{texts.versions}</h2>
       <Facts
         facts={[

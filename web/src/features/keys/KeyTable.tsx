@@ -5,6 +5,7 @@ import { Time } from '../../components/Time';
 import { useFormat } from '../../format/use-format';
 import { useNow } from '../../format/use-now';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './keys.module.css';
 import { RevokeKey } from './RevokeKey';
 import { keyState, type KeyState } from './state';
@@ -54,7 +55,7 @@ function Name({ value, maker }: { value: Key; maker: string | null | undefined }
   return (
     <>
       <strong dir="auto">{value.name}</strong>
-      {maker && <div className={styles.muted}>{keys.madeBy(maker)}</div>}
+      {maker && <div className={layout.note}>{keys.madeBy(maker)}</div>}
     </>
   );
 }
@@ -86,7 +87,7 @@ function State({ value, now }: { value: Key; now: number }) {
   return (
     <>
       <Badge tone={TONES[state]}>{keys.states[state]}</Badge>
-      <div className={styles.muted}>
+      <div className={layout.note}>
         {state === 'revoked' && value.revoked_at && <Time value={value.revoked_at} />}
         {state === 'expired' && value.expires_at && <Time value={value.expires_at} />}
         {state === 'active' && value.expires_at && (

@@ -7,7 +7,7 @@ import { Button } from '../../components/Button';
 import { Dialog } from '../../components/Dialog';
 import { Checkbox } from '../../components/Field';
 import { useTexts } from '../../texts';
-import styles from './keys.module.css';
+import layout from '../../components/layout.module.css';
 
 /** A button that revokes a key after it was confirmed. */
 export function RevokeKey({ value }: { value: Key }) {
@@ -59,7 +59,7 @@ export function RevokeKey({ value }: { value: Key }) {
         <p>{keys.revokeHelp}</p>
         <div>
           <Checkbox label={keys.keepMade} checked={keepMade} onChange={setKeepMade} />
-          <p className={styles.muted}>{keys.keepMadeHelp}</p>
+          <p className={layout.note}>{keys.keepMadeHelp}</p>
         </div>
         {revoke.isError && <ActionError error={revoke.error} />}
       </Dialog>

@@ -2,6 +2,7 @@ import { useId } from 'react';
 import type { ScopeName } from '../../api/generated';
 import { useTexts } from '../../texts';
 import { SCOPES } from './form';
+import layout from '../../components/layout.module.css';
 import styles from './keys.module.css';
 
 interface Props {
@@ -31,7 +32,7 @@ export function ScopeFields({ scopes, error, onToggle }: Props) {
           />
           <span>
             <strong>{keys.scopeNames[scope]}</strong>
-            <span className={styles.muted}>{keys.scopeHelp[scope]}</span>
+            <span className={layout.note}>{keys.scopeHelp[scope]}</span>
           </span>
         </label>
       ))}

@@ -1,12 +1,9 @@
 import { fireEvent, screen } from '@testing-library/react';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { mockDialogs, mockService, renderPart } from '../../test/providers';
 import { CreateKey } from './CreateKey';
 
 beforeEach(mockDialogs);
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
 
 test('a key is shown once, and gone with the dialog', async () => {
   mockService({ 'POST /v1/keys': { status: 201, body: { id: 'k', key: 'vb_secret' } } });

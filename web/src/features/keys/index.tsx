@@ -11,7 +11,7 @@ import { Skeleton } from '../../components/Skeleton';
 import { useNow } from '../../format/use-now';
 import { useTexts } from '../../texts';
 import { CreateKey } from './CreateKey';
-import styles from './keys.module.css';
+import layout from '../../components/layout.module.css';
 import { KeyTable } from './KeyTable';
 import { keyState } from './state';
 
@@ -30,7 +30,7 @@ function Keys() {
   const { keys } = useTexts();
   return (
     <Page title={keys.title} actions={<CreateKey />}>
-      <p className={styles.muted}>{keys.help}</p>
+      <p className={layout.note}>{keys.help}</p>
       <Content />
     </Page>
   );
@@ -57,7 +57,7 @@ function Content() {
       )}
       {query.hasNextPage && (
         <Button
-          className={styles.more}
+          className={layout.start}
           busy={query.isFetchingNextPage}
           onClick={() => void query.fetchNextPage()}
         >

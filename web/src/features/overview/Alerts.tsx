@@ -5,6 +5,7 @@ import { useTexts } from '../../texts';
 import type { Alert } from '../../api/generated';
 import { useAlerts } from './api';
 import { formatValue } from './figures';
+import layout from '../../components/layout.module.css';
 import styles from './overview.module.css';
 
 type AlertState = 'ok' | 'pending' | 'firing' | 'unknown';
@@ -25,7 +26,7 @@ export function Alerts() {
   return (
     <section className={styles.alerts} aria-label={overview.quiet.alerts}>
       <h3>{overview.quiet.alerts}</h3>
-      {sorted.length === 0 && <p className={styles.muted}>{overview.quiet.noAlerts}</p>}
+      {sorted.length === 0 && <p className={layout.note}>{overview.quiet.noAlerts}</p>}
       <ul>
         {sorted.map((alert) => (
           <AlertRow key={alert.name} alert={alert} />
@@ -45,7 +46,7 @@ function AlertRow({ alert }: { alert: Alert }) {
     <li>
       <span className={styles.alertName}>{alert.name}</span>
       <StatusDot tone={TONES[state]} label={overview.quiet.alertStates[state]} />
-      <span className={styles.muted}>
+      <span className={layout.note}>
         {alert.not_evaluated ??
           (alert.value != null && alert.threshold != null
             ? overview.quiet.alertValue(

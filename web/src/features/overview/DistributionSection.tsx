@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { urlWith } from '../../api/request';
 import type { Metric } from '../../api/generated';
 import { ChartFrame } from '../../components/charts/ChartFrame';
@@ -13,7 +12,6 @@ import { formatValue } from './figures';
 import { behindBin } from './links';
 import { numberIn, type MetricName } from './query';
 import { distributionSql, type SqlScope } from './sql';
-import { SqlDialog } from './SqlDialog';
 import { stateOf } from './state';
 import { useOpenConversations } from './use-open';
 import { useMetricTexts, useOverview } from './use-overview';
@@ -33,7 +31,6 @@ export default function DistributionSection({
   const textsOf = useMetricTexts();
   const { search, query, change } = useOverview();
   const open = useOpenConversations(search);
-  const [sql, setSql] = useState<string | null>(null);
   const metrics = catalog.filter((one) => one.histogram_edges.length > 0);
   const metric = metrics.find((one) => one.name === search.dist) ?? metrics[0];
   const name = (metric?.name ?? 'session_duration') as MetricName;
@@ -88,11 +85,11 @@ export default function DistributionSection({
       csv={{
         href: urlWith('/v1/analytics/distribution', { ...query, metric: name, format: 'csv' }),
       }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(distributionSql(name, metric?.histogram_edges ?? [], scope));
-        })
+      sql={
+        scope && {
+          title: label,
+          query: distributionSql(name, metric?.histogram_edges ?? [], scope),
+        }
       }
       table={
         <Table
@@ -114,15 +111,6 @@ export default function DistributionSection({
               cell: (bin) => format.percent(bin.count / Math.max(1, total)),
             },
           ]}
-        />
-      }
-      after={
-        <SqlDialog
-          title={label}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
         />
       }
     >

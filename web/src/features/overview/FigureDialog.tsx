@@ -1,4 +1,5 @@
 import { Button } from '../../components/Button';
+import { Sql } from '../../components/charts/SqlDialog';
 import { Dialog } from '../../components/Dialog';
 import { Table } from '../../components/Table';
 import { useFormat } from '../../format/use-format';
@@ -7,10 +8,9 @@ import type { Metric, SummaryFigure } from '../../api/generated';
 import { ChangeText } from './ChangeText';
 import { formatValue, mainStat } from './figures';
 import { behindMetric, type Behind } from './links';
-import styles from './overview.module.css';
+import layout from '../../components/layout.module.css';
 import type { MetricName } from './query';
 import { figureSql, type SqlScope } from './sql';
-import { Sql } from './SqlDialog';
 import { useMetricTexts } from './use-overview';
 
 interface Props {
@@ -81,7 +81,7 @@ function Definition({
     <>
       <h3>{overview.figure.definition}</h3>
       <p>{description}</p>
-      <p className={styles.muted}>
+      <p className={layout.note}>
         {overview.attributions[metric.attribution]} {exactness}{' '}
         {!metric.additive && overview.figure.notAdditive} <code>{metric.name}</code>
       </p>
@@ -114,7 +114,7 @@ function Definition({
         ]}
       />
       {onConversations !== undefined && (
-        <p className={styles.muted}>
+        <p className={layout.note}>
           {overview.figure.conversationsNote[behindMetric(metric.name).exact ? 'exact' : 'range']}
         </p>
       )}

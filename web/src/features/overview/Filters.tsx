@@ -7,6 +7,7 @@ import { Popover } from '../../components/Popover';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { NAMES_LIMIT, useNames } from './api';
+import layout from '../../components/layout.module.css';
 import styles from './overview.module.css';
 import { COMPARISONS, rangeOf } from './search';
 import { useOverview } from './use-overview';
@@ -67,7 +68,7 @@ export function Filters() {
         />
       )}
       {search.room !== undefined && (
-        <span className={styles.muted}>{overview.rooms(search.room)}</span>
+        <span className={layout.note}>{overview.rooms(search.room)}</span>
       )}
       {filtered !== undefined && (
         <Button
@@ -158,7 +159,7 @@ function NamesList({
           }}
         />
       ))}
-      {shown.length === 0 && <p className={styles.muted}>{overview.noMatch}</p>}
+      {shown.length === 0 && <p className={layout.note}>{overview.noMatch}</p>}
     </fieldset>
   );
 }

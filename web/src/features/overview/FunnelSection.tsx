@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { useSession } from '../../app/session';
 import type { Summary } from '../../api/generated';
 import { BarList } from '../../components/charts/BarList';
@@ -23,7 +22,6 @@ import styles from './overview.module.css';
 import { useSample } from './sample';
 import type { SqlScope } from './sql';
 import { funnelSql } from './sql-funnel';
-import { SqlDialog } from './SqlDialog';
 import { useOverview } from './use-overview';
 
 const HEIGHT_PX = 132;
@@ -38,7 +36,6 @@ export default function FunnelSection({ summary, scope }: Props) {
   const { overview } = useTexts();
   const format = useFormat();
   const { search, change } = useOverview();
-  const [sql, setSql] = useState<string | null>(null);
   const { funnel, sample, byVisit, gap, mayTry } = useFunnel(summary);
   const rows = STEPS.map((step, index) => ({
     step,
@@ -95,12 +92,7 @@ export default function FunnelSection({ summary, scope }: Props) {
       }}
       height={byVisit ? HEIGHT_PX + 76 : HEIGHT_PX}
       csv={{ save }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(funnelSql(gap, scope));
-        })
-      }
+      sql={scope && { title: overview.funnel.title, query: funnelSql(gap, scope) }}
       table={
         <Table
           caption={overview.chart.tableOf(overview.funnel.title)}
@@ -136,15 +128,6 @@ export default function FunnelSection({ summary, scope }: Props) {
               cell: (row) => overview.funnel.definitions[row.step],
             },
           ]}
-        />
-      }
-      after={
-        <SqlDialog
-          title={overview.funnel.title}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
         />
       }
     >

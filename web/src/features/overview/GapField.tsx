@@ -2,6 +2,7 @@ import { useId } from 'react';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { GAPS_S } from './funnel';
+import layout from '../../components/layout.module.css';
 import styles from './overview.module.css';
 
 /** Chooses a visit gap on a scale whose steps grow. */
@@ -31,7 +32,7 @@ export function GapField({ value, onChange }: { value: number; onChange: (gap: n
           if (gap !== undefined) onChange(gap);
         }}
       />
-      <p id={`${id}-help`} className={styles.muted}>
+      <p id={`${id}-help`} className={layout.note}>
         {overview.funnel.gapHelp}
       </p>
     </div>

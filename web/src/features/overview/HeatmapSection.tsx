@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { urlWith } from '../../api/request';
 import type { Metric } from '../../api/generated';
 import { ChartFrame } from '../../components/charts/ChartFrame';
@@ -12,7 +11,6 @@ import { formatValue } from './figures';
 import { busiest, heatRows, hourName, hourTick, weekdayName, type HeatRow } from './heat';
 import type { MetricName } from './query';
 import { heatmapSql, type SqlScope } from './sql';
-import { SqlDialog } from './SqlDialog';
 import { stateOf } from './state';
 import { useMetricTexts, useOverview } from './use-overview';
 
@@ -31,7 +29,6 @@ export default function HeatmapSection({
   const format = useFormat();
   const textsOf = useMetricTexts();
   const { search, query, change } = useOverview();
-  const [sql, setSql] = useState<string | null>(null);
   // Only what adds up, or a ratio, has a total by hour.
   const metrics = catalog.filter((one) => one.additive || one.unit === 'ratio');
   const metric = metrics.find((one) => one.name === search.heat) ?? metrics[0];
@@ -77,22 +74,8 @@ export default function HeatmapSection({
       state={stateOf(loaded, () => best === null)}
       height={HEIGHT_PX}
       csv={{ href: urlWith('/v1/analytics/heatmap', { ...query, metric: name, format: 'csv' }) }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(heatmapSql(name, scope));
-        })
-      }
+      sql={scope && { title: label, query: heatmapSql(name, scope) }}
       table={<HeatTable rows={rows} say={say} hourRange={hourRange} title={label} />}
-      after={
-        <SqlDialog
-          title={label}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
-        />
-      }
     >
       {(describedBy) => (
         <Heatmap

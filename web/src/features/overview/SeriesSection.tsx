@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { urlWith } from '../../api/request';
 import type { Compared, Metric } from '../../api/generated';
 import { ChartFrame } from '../../components/charts/ChartFrame';
@@ -14,7 +13,6 @@ import { describeSeries } from './describe';
 import { seriesSql, type SqlScope } from './sql';
 import { SeriesControls } from './SeriesControls';
 import { SeriesTable } from './SeriesTable';
-import { SqlDialog } from './SqlDialog';
 import { stateOf } from './state';
 import { useOpenConversations } from './use-open';
 import { useMetricTexts, useOverview } from './use-overview';
@@ -36,7 +34,6 @@ export default function SeriesSection({ catalog, scope, compared }: Props) {
   const textsOf = useMetricTexts();
   const { search } = useOverview();
   const open = useOpenConversations(search);
-  const [sql, setSql] = useState<string | null>(null);
   const chosen = useChosenSeries(catalog);
   const { metric, stat, group } = chosen;
   const { label } = textsOf(metric);
@@ -72,11 +69,8 @@ export default function SeriesSection({ catalog, scope, compared }: Props) {
           format: 'csv',
         }),
       }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(seriesSql(metric.name as MetricName, stat, bucket, scope));
-        })
+      sql={
+        scope && { title: label, query: seriesSql(metric.name as MetricName, stat, bucket, scope) }
       }
       table={
         <SeriesTable
@@ -84,15 +78,6 @@ export default function SeriesSection({ catalog, scope, compared }: Props) {
           points={points.map((point, index) => ({ ...point, index }))}
           series={[...series, ...before]}
           say={say}
-        />
-      }
-      after={
-        <SqlDialog
-          title={label}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
         />
       }
     >

@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { urlWith } from '../../api/request';
 import { BarList } from '../../components/charts/BarList';
 import { ChartFrame } from '../../components/charts/ChartFrame';
@@ -9,7 +8,6 @@ import { topQuery, useTop } from './api';
 import { NOTHING } from './figures';
 import { silentAgents } from './silent';
 import { topSql, type SqlScope } from './sql';
-import { SqlDialog } from './SqlDialog';
 import { stateOf } from './state';
 import { useOpenConversations } from './use-open';
 import { useOverview } from './use-overview';
@@ -23,7 +21,6 @@ export default function SilentSection({ scope }: { scope: SqlScope | undefined }
   const format = useFormat();
   const { search, query } = useOverview();
   const open = useOpenConversations(search);
-  const [sql, setSql] = useState<string | null>(null);
   const request = { query, by: 'agent', metric: 'silent_rate', stat: 'ratio', limit: 100 } as const;
   const loaded = useTop(request);
   const { rows, silent, sessions, worst } = silentAgents(
@@ -46,11 +43,11 @@ export default function SilentSection({ scope }: { scope: SqlScope | undefined }
       height={HEIGHT_PX}
       emptyText={overview.silent.empty}
       csv={{ href: urlWith('/v1/analytics/top', { ...topQuery(request), format: 'csv' }) }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(topSql('agent', 'silent_rate', 'ratio', scope, request.limit));
-        })
+      sql={
+        scope && {
+          title: overview.silent.title,
+          query: topSql('agent', 'silent_rate', 'ratio', scope, request.limit),
+        }
       }
       table={
         <Table
@@ -78,15 +75,6 @@ export default function SilentSection({ scope }: { scope: SqlScope | undefined }
               cell: (row) => percent(row.rate),
             },
           ]}
-        />
-      }
-      after={
-        <SqlDialog
-          title={overview.silent.title}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
         />
       }
     >

@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { urlWith } from '../../api/request';
 import type { Metric } from '../../api/generated';
 import { BarList, type Bar } from '../../components/charts/BarList';
@@ -12,7 +11,6 @@ import { formatValue } from './figures';
 import { numberIn, textIn, type MetricName } from './query';
 import type { TopBy } from './search';
 import { topSql, type SqlScope } from './sql';
-import { SqlDialog } from './SqlDialog';
 import { stateOf } from './state';
 import { useMetricTexts } from './use-overview';
 import { TOP_LIMIT, useTopChoice } from './use-top-choice';
@@ -36,7 +34,6 @@ export default function TopSection({
   const { overview } = useTexts();
   const format = useFormat();
   const textsOf = useMetricTexts();
-  const [sql, setSql] = useState<string | null>(null);
   const chosen = useTopChoice(catalog);
   const { by, metric, metrics, request, change, openGroup, kinds } = chosen;
   const loaded = useTop(request);
@@ -115,12 +112,7 @@ export default function TopSection({
       state={stateOf(loaded, (data) => data.data.length === 0)}
       height={HEIGHT_PX}
       csv={{ href: urlWith('/v1/analytics/top', { ...topQuery(request), format: 'csv' }) }}
-      onSql={
-        scope &&
-        (() => {
-          setSql(topSql(by, metric.name as MetricName, stat, scope, TOP_LIMIT));
-        })
-      }
+      sql={scope && { title, query: topSql(by, metric.name as MetricName, stat, scope, TOP_LIMIT) }}
       table={
         <Table
           caption={title}
@@ -144,15 +136,6 @@ export default function TopSection({
                   },
                 ]),
           ]}
-        />
-      }
-      after={
-        <SqlDialog
-          title={title}
-          sql={sql}
-          onClose={() => {
-            setSql(null);
-          }}
         />
       }
     >

@@ -10,6 +10,7 @@ import { errorTexts } from '../../components/Notice';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { wallUrl } from '../wall/link';
+import layout from '../../components/layout.module.css';
 import styles from './overview.module.css';
 
 const DURATIONS = ['1d', '7d', '30d', '90d'] as const;
@@ -60,7 +61,7 @@ function WallLinkForm({
   });
   return (
     <form
-      className={styles.form}
+      className={layout.form}
       onSubmit={(event) => {
         event.preventDefault();
         create.mutate();
@@ -96,13 +97,13 @@ function MadeLink({ made, onDone }: { made: MadeKey; onDone: () => void }) {
   const format = useFormat();
   const link = wallUrl(window.location.origin, { key: made.key, zone: format.zone });
   return (
-    <div className={styles.form}>
+    <div className={layout.form}>
       <p>{overview.wallLink.made}</p>
       <p className={styles.wallUrl}>
         <code>{link}</code>
       </p>
       {made.expires_at != null && (
-        <p className={styles.muted}>{overview.wallLink.until(format.dateTime(made.expires_at))}</p>
+        <p className={layout.note}>{overview.wallLink.until(format.dateTime(made.expires_at))}</p>
       )}
       <div className={styles.filters}>
         <CopyButton text={link} />

@@ -1,7 +1,7 @@
 import type { ApiError } from '../../api/error';
 import { Button } from '../../components/Button';
 import { useTexts } from '../../texts';
-import styles from './retention.module.css';
+import layout from '../../components/layout.module.css';
 import type { Target } from './search';
 
 interface Props {
@@ -13,12 +13,12 @@ interface Props {
 export function Ambiguous({ error, onChoose }: Props) {
   const { retention } = useTexts();
   return (
-    <div role="alert" className={styles.section}>
+    <div role="alert" className={layout.section}>
       <p>{retention.ambiguous}</p>
       {error.problem.sessions?.map(({ id, agent_id, source }) => (
         <Button
           key={id}
-          className={styles.start}
+          className={layout.start}
           onClick={() => {
             onChoose({ kind: 'session', id });
           }}

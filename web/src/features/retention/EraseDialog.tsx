@@ -8,7 +8,7 @@ import { Dialog } from '../../components/Dialog';
 import { Field } from '../../components/Field';
 import { useTexts } from '../../texts';
 import { eraseTarget } from './requests';
-import styles from './retention.module.css';
+import layout from '../../components/layout.module.css';
 import { confirms, type Target } from './search';
 
 interface Props {
@@ -53,7 +53,7 @@ export function EraseDialog({ target, onErased }: Props) {
         {retention.erase}
       </Button>
       <Dialog open={open} title={retention.eraseTitle} onClose={close}>
-        <form className={styles.form} onSubmit={submit}>
+        <form className={layout.form} onSubmit={submit}>
           <p>{retention.eraseHelp[target.kind]}</p>
           <Field
             label={retention.typeId(target.id)}
@@ -65,7 +65,7 @@ export function EraseDialog({ target, onErased }: Props) {
             }}
           />
           {erase.isError && <ActionError error={erase.error} />}
-          <div className={styles.actions}>
+          <div className={layout.actions}>
             <Button onClick={close}>{common.cancel}</Button>
             <Button
               kind="danger"

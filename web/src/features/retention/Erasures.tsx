@@ -11,6 +11,7 @@ import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
 import { totalRows } from './receipt';
 import { Rows } from './ReceiptView';
+import layout from '../../components/layout.module.css';
 import styles from './retention.module.css';
 import { whatText } from './what';
 
@@ -22,7 +23,7 @@ export function Erasures() {
     load: async (page, signal) => (await getErasures({ query: page, signal })).data,
   });
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{retention.erasures}</h2>
       {query.isPending && <Skeleton rows={3} />}
       {query.isError && (
@@ -32,7 +33,7 @@ export function Erasures() {
       {rows.length > 0 && <ErasureTable rows={rows} />}
       {query.hasNextPage && (
         <Button
-          className={styles.start}
+          className={layout.start}
           busy={query.isFetchingNextPage}
           onClick={() => void query.fetchNextPage()}
         >
@@ -52,7 +53,7 @@ function ErasureTable({ rows }: { rows: readonly Receipt[] }) {
       cell: ({ erased_at, finished_at }) => (
         <>
           <Time value={erased_at} />
-          {!finished_at && <div className={styles.muted}>{retention.unfinished}</div>}
+          {!finished_at && <div className={layout.muted}>{retention.unfinished}</div>}
         </>
       ),
     },
@@ -62,7 +63,7 @@ function ErasureTable({ rows }: { rows: readonly Receipt[] }) {
       cell: (receipt) => (
         <>
           <bdi>{whatText(receipt, retention)}</bdi>
-          <div className={styles.muted}>
+          <div className={layout.muted}>
             <bdi>{receipt.agent_id}</bdi>
           </div>
         </>

@@ -17,6 +17,7 @@ import { Ambiguous } from './Ambiguous';
 import { EraseDialog } from './EraseDialog';
 import { ReceiptView } from './ReceiptView';
 import { findTarget, holdTarget, type Found } from './requests';
+import layout from '../../components/layout.module.css';
 import styles from './retention.module.css';
 import type { Target } from './search';
 
@@ -107,7 +108,7 @@ function Actions({ target, onErased }: { target: Target; onErased: (receipt: Rec
   });
   return (
     <>
-      <div className={styles.actions}>
+      <div className={layout.actions}>
         <Button
           busy={hold.isPending}
           onClick={() => {

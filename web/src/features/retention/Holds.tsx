@@ -8,7 +8,7 @@ import { Table, type Column } from '../../components/Table';
 import { Time } from '../../components/Time';
 import { useTexts } from '../../texts';
 import { ReleaseHold } from './ReleaseHold';
-import styles from './retention.module.css';
+import layout from '../../components/layout.module.css';
 import { whatText } from './what';
 
 /** What is held, with a button to release each. */
@@ -19,9 +19,9 @@ export function Holds() {
     load: async (page, signal) => (await getHolds({ query: page, signal })).data,
   });
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{retention.holds}</h2>
-      <p className={styles.muted}>{retention.holdsHelp}</p>
+      <p className={layout.muted}>{retention.holdsHelp}</p>
       {query.isPending && <Skeleton rows={2} />}
       {query.isError && (
         <ErrorNotice error={query.error} onRetry={() => void query.refetch()} level={3} />
@@ -30,7 +30,7 @@ export function Holds() {
       {rows.length > 0 && <HoldTable rows={rows} />}
       {query.hasNextPage && (
         <Button
-          className={styles.start}
+          className={layout.start}
           busy={query.isFetchingNextPage}
           onClick={() => void query.fetchNextPage()}
         >

@@ -6,6 +6,7 @@ import { Skeleton } from '../../components/Skeleton';
 import { Table, type Column } from '../../components/Table';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './retention.module.css';
 
 const COMMAND = 'verbatim retention --dry-run';
@@ -15,9 +16,9 @@ export function Kept() {
   const { retention } = useTexts();
   const query = useRetention();
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{retention.kept}</h2>
-      <p className={styles.muted}>{retention.keptHelp}</p>
+      <p className={layout.muted}>{retention.keptHelp}</p>
       {query.isPending && <Skeleton rows={3} />}
       {query.isError && (
         <ErrorNotice error={query.error} onRetry={() => void query.refetch()} level={3} />
@@ -53,7 +54,7 @@ function Limits({ retention }: { retention: Retention }) {
       />
       <h3>{texts.preview}</h3>
       {retention.next_run_at && (
-        <p className={styles.muted}>
+        <p className={layout.muted}>
           {texts.previewAt(format.relativeTime(retention.next_run_at))}
         </p>
       )}

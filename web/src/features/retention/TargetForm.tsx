@@ -4,7 +4,7 @@ import { Button } from '../../components/Button';
 import { Field, Select } from '../../components/Field';
 import { useTexts } from '../../texts';
 import { FoundTarget } from './FoundTarget';
-import styles from './retention.module.css';
+import layout from '../../components/layout.module.css';
 import { targetOf, type Target } from './search';
 
 const route = getRouteApi('/shell/retention');
@@ -19,7 +19,7 @@ export function TargetForm() {
     void navigate({ search: next ?? {}, replace: true });
   };
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{retention.target}</h2>
       <Form
         key={`form ${target?.kind ?? ''} ${target?.id ?? ''}`}
@@ -42,7 +42,7 @@ function Form({ target, onFind }: { target: Target | null; onFind: (target: Targ
     if (id.trim() !== '') onFind({ kind, id: id.trim() });
   };
   return (
-    <form className={styles.form} onSubmit={submit}>
+    <form className={layout.form} onSubmit={submit}>
       <Select
         label={retention.kind}
         value={kind}
@@ -60,7 +60,7 @@ function Form({ target, onFind }: { target: Target | null; onFind: (target: Targ
           setId(event.target.value);
         }}
       />
-      <Button type="submit" icon="search" className={styles.start}>
+      <Button type="submit" icon="search" className={layout.start}>
         {retention.find}
       </Button>
     </form>

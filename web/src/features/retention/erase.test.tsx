@@ -1,14 +1,11 @@
 import { fireEvent, screen } from '@testing-library/react';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { mockDialogs, mockService, renderPart } from '../../test/providers';
 import { EraseDialog } from './EraseDialog';
 
 const TARGET = { kind: 'agent', id: 'A1' } as const;
 
 beforeEach(mockDialogs);
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
 
 function type(text: string) {
   fireEvent.change(screen.getByLabelText('Type A1 to confirm'), { target: { value: text } });

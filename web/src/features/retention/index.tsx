@@ -5,7 +5,7 @@ import { useTexts } from '../../texts';
 import { Erasures } from './Erasures';
 import { Holds } from './Holds';
 import { Kept } from './Kept';
-import styles from './retention.module.css';
+import layout from '../../components/layout.module.css';
 import { TargetForm } from './TargetForm';
 
 export default function RetentionView() {
@@ -16,7 +16,7 @@ export default function RetentionView() {
   return (
     <Requires scope="erase">
       <Page title={retention.title}>
-        <div className={styles.columns}>
+        <div className={layout.columns}>
           <div>
             <TargetForm />
             {can('admin') && <Holds />}

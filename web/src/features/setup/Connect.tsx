@@ -1,13 +1,14 @@
 import type { Credential, SetupSource } from '../../api/setup';
 import { CopyButton } from '../../components/CopyButton';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './setup.module.css';
 
 /** Steps to connect bitHuman with a source. */
 export function Connect({ source }: { source: SetupSource }) {
   const { setup } = useTexts();
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{setup.connect}</h2>
       <ol className={styles.steps}>
         <li>{setup.steps.open}</li>
@@ -28,8 +29,8 @@ export function Connect({ source }: { source: SetupSource }) {
         ))}
         <li>{setup.steps.test}</li>
       </ol>
-      <p className={styles.muted}>{setup.secretHelp}</p>
-      <p className={styles.muted}>{setup.attempts}</p>
+      <p className={layout.muted}>{setup.secretHelp}</p>
+      <p className={layout.muted}>{setup.attempts}</p>
     </section>
   );
 }

@@ -4,7 +4,7 @@ import { Table, type Column } from '../../components/Table';
 import { Time } from '../../components/Time';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
-import styles from './setup.module.css';
+import layout from '../../components/layout.module.css';
 
 /** Refused deliveries by reason, with what to do about each. */
 export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
@@ -35,10 +35,10 @@ export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
     },
   ];
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{setup.refusals}</h2>
       {refusals.length === 0 ? (
-        <p className={styles.muted}>{setup.noRefusals}</p>
+        <p className={layout.muted}>{setup.noRefusals}</p>
       ) : (
         <Table
           caption={setup.refusals}

@@ -5,6 +5,7 @@ import { Facts } from '../../components/Facts';
 import { Tabs } from '../../components/Tabs';
 import { useTexts } from '../../texts';
 import { headerName } from './Connect';
+import layout from '../../components/layout.module.css';
 import styles from './setup.module.css';
 import {
   snippet,
@@ -22,9 +23,9 @@ export function Signing({ source }: { source: SetupSource }) {
   const headers = source.credentials.filter(({ kind }) => kind === 'header').map(headerName);
   const url = source.url ?? `${window.location.origin}${source.path}`;
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{setup.sign}</h2>
-      <p className={styles.muted}>{setup.signHelp}</p>
+      <p className={layout.muted}>{setup.signHelp}</p>
       {signature === undefined ? (
         <p>{setup.noSignature}</p>
       ) : (
@@ -50,7 +51,7 @@ export function Signing({ source }: { source: SetupSource }) {
               },
             ]}
           />
-          <p className={styles.muted}>{setup.formulaHelp}</p>
+          <p className={layout.muted}>{setup.formulaHelp}</p>
         </>
       )}
       <Code source={{ url, signed: signature !== undefined, timestamp, headers }} />
@@ -71,7 +72,7 @@ function Code({ source }: { source: SnippetSource }) {
         onChange={setLanguage}
       >
         <div className={styles.codeHead}>
-          <p className={styles.muted}>{setup.codeHelp}</p>
+          <p className={layout.muted}>{setup.codeHelp}</p>
           <CopyButton text={code} label={setup.copyCode} />
         </div>
         {/* What scrolls has to be reachable by keyboard. */}

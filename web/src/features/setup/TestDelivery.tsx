@@ -8,6 +8,7 @@ import { Button } from '../../components/Button';
 import { Checkbox, Select } from '../../components/Field';
 import { useFormat } from '../../format/use-format';
 import { useTexts } from '../../texts';
+import layout from '../../components/layout.module.css';
 import styles from './setup.module.css';
 
 const OK = 200;
@@ -27,9 +28,9 @@ export function TestDelivery({ source }: { source: string }) {
     },
   });
   return (
-    <section className={styles.section}>
+    <section className={layout.section}>
       <h2>{setup.tryIt}</h2>
-      <p className={styles.muted}>{setup.tryHelp}</p>
+      <p className={layout.muted}>{setup.tryHelp}</p>
       <div className={styles.test}>
         <Select
           label={setup.event}

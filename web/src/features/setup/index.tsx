@@ -10,6 +10,7 @@ import { useTexts } from '../../texts';
 import { Checks } from './Checks';
 import { Connect } from './Connect';
 import { Refusals } from './Refusals';
+import layout from '../../components/layout.module.css';
 import styles from './setup.module.css';
 import { Signing } from './Signing';
 import { TestDelivery } from './TestDelivery';
@@ -71,9 +72,9 @@ function SourceView({ name, setup }: { name: string; setup: Setup }) {
   const source = setup.sources.find((one) => one.name === name);
   if (source === undefined) return null;
   return (
-    <div className={styles.columns}>
+    <div className={layout.columns}>
       <div>
-        <section className={styles.section}>
+        <section className={layout.section}>
           <h2>{texts.state}</h2>
           <Checks source={source} setup={setup} />
         </section>

@@ -1,6 +1,6 @@
-import { fireEvent, render, screen } from '@testing-library/react';
+import { fireEvent, screen } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { TestProviders } from '../../../test-support';
+import { renderPart } from '../../../test/providers';
 import { en } from '../../../texts/en';
 import { Chips, chipsOf } from './Chips';
 import FilterPanel from './FilterPanel';
@@ -15,11 +15,7 @@ afterEach(() => {
 
 test('typing is searched for once it pauses', () => {
   const onChange = vi.fn();
-  render(
-    <TestProviders>
-      <SearchField value="" onChange={onChange} />
-    </TestProviders>,
-  );
+  renderPart(<SearchField value="" onChange={onChange} />);
   const field = screen.getByRole('searchbox');
   fireEvent.change(field, { target: { value: 'ope' } });
   vi.advanceTimersByTime(100);
@@ -50,24 +46,18 @@ test('each filter has a chip that takes it alone away', () => {
 });
 
 test('a search says which filters it leaves out', () => {
-  render(
-    <TestProviders>
-      <Chips
-        search={{ q: 'hello', agent: ['a'], silent: true, single: true, min: 3 }}
-        onChange={vi.fn()}
-      />
-    </TestProviders>,
+  renderPart(
+    <Chips
+      search={{ q: 'hello', agent: ['a'], silent: true, single: true, min: 3 }}
+      onChange={vi.fn()}
+    />,
   );
   screen.getByText('A search leaves these filters out: One user turn, ≥ 3 messages');
 });
 
 test('lengths are chosen in minutes and kept in seconds', () => {
   const onChange = vi.fn();
-  render(
-    <TestProviders>
-      <FilterPanel search={{ shorter: 90 }} onChange={onChange} />
-    </TestProviders>,
-  );
+  renderPart(<FilterPanel search={{ shorter: 90 }} onChange={onChange} />);
   expect(screen.getByLabelText('At most … minutes long')).toHaveProperty('value', '1.5');
   const longer = screen.getByLabelText('At least … minutes long');
   fireEvent.change(longer, { target: { value: '5' } });

@@ -1,24 +1,23 @@
-import { fireEvent, render, screen } from '@testing-library/react';
+import { fireEvent, screen } from '@testing-library/react';
 import { expect, test, vi } from 'vitest';
-import { messageAt, TestProviders } from '../../../test-support';
+import { messageAt } from '../../../test/messages';
+import { renderPart } from '../../../test/providers';
 import { Announcer } from './Announcer';
 import { FindContext } from './find';
 import { MessageRow } from './MessageRow';
 
 function show(text: string, more = {}, needle = '') {
-  render(
-    <TestProviders>
-      <FindContext value={needle}>
-        <MessageRow
-          message={messageAt(5, { message: text, ...more })}
-          side="user"
-          turnStart
-          marked={false}
-          place={3}
-          total={100}
-        />
-      </FindContext>
-    </TestProviders>,
+  renderPart(
+    <FindContext value={needle}>
+      <MessageRow
+        message={messageAt(5, { message: text, ...more })}
+        side="user"
+        turnStart
+        marked={false}
+        place={3}
+        total={100}
+      />
+    </FindContext>,
   );
   return screen.getByRole('article');
 }
@@ -75,12 +74,8 @@ test('what is looked for is marked', () => {
 
 test('new messages are announced together and never read aloud', () => {
   vi.useFakeTimers();
-  const at = (count: number) => (
-    <TestProviders>
-      <Announcer count={count} />
-    </TestProviders>
-  );
-  const { rerender } = render(at(0));
+  const at = (count: number) => <Announcer count={count} />;
+  const { rerender } = renderPart(at(0));
   rerender(at(1));
   vi.advanceTimersByTime(1_000);
   rerender(at(3));

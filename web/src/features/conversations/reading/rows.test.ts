@@ -1,27 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Message, Visit } from '../../../api/generated';
-import { messageAt } from '../../../test-support';
+import type { Message } from '../../../api/generated';
+import { messageAt, messageOf, visitAt } from '../../../test/messages';
 import { buildRows, isSameRow, sideOf, type Row } from './rows';
 
-const message = (id: string, timestamp: string, role = 'user'): Message => ({
-  id,
-  session_id: 's',
-  agent_id: 'a',
-  role,
-  message: id,
-  timestamp,
-  received_at: timestamp,
-});
-const visit = (number: number, started_at: string): Visit => ({
-  visit: number,
-  opened_by: number === 1 ? 'room.join' : 'chat.push',
-  started_at,
-  last_activity_at: started_at,
-  duration_seconds: 0,
-  message_count: 1,
-  user_message_count: 1,
-  assistant_message_count: 0,
-});
 const shape = (rows: Row[]) =>
   rows.map((row) => (row.kind === 'message' ? `${row.key}${row.turnStart ? '*' : ''}` : row.key));
 const dateOf = (instant: string) => instant.slice(0, 10);
@@ -29,16 +10,16 @@ const dateOf = (instant: string) => instant.slice(0, 10);
 test('days, visits and pauses stand between messages, and turns begin where the speaker changes', () => {
   const rows = buildRows({
     messages: [
-      message('a', '2026-11-30T10:00:05Z'),
-      message('b', '2026-11-30T10:00:06Z'),
-      message('c', '2026-11-30T10:01:00Z', 'assistant'),
-      message('d', '2026-11-30T11:00:00Z', 'assistant'),
-      message('e', '2026-12-01T11:00:00Z', 'assistant'),
+      messageOf('a', '2026-11-30T10:00:05Z'),
+      messageOf('b', '2026-11-30T10:00:06Z'),
+      messageOf('c', '2026-11-30T10:01:00Z', 'assistant'),
+      messageOf('d', '2026-11-30T11:00:00Z', 'assistant'),
+      messageOf('e', '2026-12-01T11:00:00Z', 'assistant'),
     ],
     visits: [
-      visit(1, '2026-11-30T10:00:00Z'),
-      visit(2, '2026-11-30T11:00:00Z'),
-      visit(3, '2026-12-01T11:00:00Z'),
+      visitAt(1, '2026-11-30T10:00:00Z'),
+      visitAt(2, '2026-11-30T11:00:00Z'),
+      visitAt(3, '2026-12-01T11:00:00Z'),
     ],
     fromStart: true,
     dateOf,
@@ -60,11 +41,11 @@ test('days, visits and pauses stand between messages, and turns begin where the 
 
 test('rows keep their keys when earlier ones are loaded', () => {
   const messages = [
-    message('a', '2026-11-30T10:00:05Z'),
-    message('b', '2026-11-30T10:00:06Z'),
-    message('c', '2026-11-30T10:20:00Z'),
+    messageOf('a', '2026-11-30T10:00:05Z'),
+    messageOf('b', '2026-11-30T10:00:06Z'),
+    messageOf('c', '2026-11-30T10:20:00Z'),
   ];
-  const visits = [visit(1, '2026-11-30T10:00:00Z'), visit(2, '2026-11-30T10:20:00Z')];
+  const visits = [visitAt(1, '2026-11-30T10:00:00Z'), visitAt(2, '2026-11-30T10:20:00Z')];
   const part = buildRows({ messages: messages.slice(1), visits, fromStart: false, dateOf });
   const whole = buildRows({ messages, visits, fromStart: true, dateOf });
   expect(part.map((row) => row.key)).toEqual(['b', 'visit:2', 'c']);
@@ -72,10 +53,10 @@ test('rows keep their keys when earlier ones are loaded', () => {
 });
 
 test('sides follow the role, or what the service says', () => {
-  expect(sideOf(message('a', '', 'User'))).toBe('user');
-  expect(sideOf(message('a', '', 'AVATAR'))).toBe('assistant');
-  expect(sideOf(message('a', '', 'system'))).toBe('other');
-  expect(sideOf({ ...message('a', '', 'host'), side: 'assistant' })).toBe('assistant');
+  expect(sideOf(messageOf('a', '', 'User'))).toBe('user');
+  expect(sideOf(messageOf('a', '', 'AVATAR'))).toBe('assistant');
+  expect(sideOf(messageOf('a', '', 'system'))).toBe('other');
+  expect(sideOf({ ...messageOf('a', '', 'host'), side: 'assistant' })).toBe('assistant');
 });
 
 test('rows look the same after a page was added before them', () => {

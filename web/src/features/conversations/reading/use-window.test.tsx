@@ -2,7 +2,8 @@ import { act, renderHook, waitFor } from '@testing-library/react';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../../../api/error';
 import type { Query } from '../../../api/request';
-import { messageAt, TestProviders } from '../../../test-support';
+import { messageAt } from '../../../test/messages';
+import { TestProviders } from '../../../test/providers';
 import * as api from '../api';
 import { useWindow } from './use-window';
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Message } from '../../../api/generated';
+import { messageAt } from '../../../test/messages';
 import {
   appendPage,
   firstPosition,
@@ -9,15 +10,7 @@ import {
   receiveMessage,
 } from './window';
 
-const message = (second: number, id = `m${second}`): Message => ({
-  id,
-  session_id: 's',
-  agent_id: 'a',
-  role: 'user',
-  message: id,
-  timestamp: `2026-11-30T12:00:${String(second).padStart(2, '0')}.000000Z`,
-  received_at: '2026-11-30T12:01:00.000000Z',
-});
+const message = (second: number, id = `m${second}`) => messageAt(second, { id });
 const ids = (window: { messages: readonly Message[] }) => window.messages.map((one) => one.id);
 
 test('from the start, pages follow', () => {

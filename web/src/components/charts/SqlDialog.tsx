@@ -1,7 +1,8 @@
-import { CopyButton } from '../../components/CopyButton';
-import { Dialog } from '../../components/Dialog';
+import { CopyButton } from '../CopyButton';
+import { Dialog } from '../Dialog';
 import { useTexts } from '../../texts';
-import styles from './overview.module.css';
+import layout from '../layout.module.css';
+import styles from './SqlDialog.module.css';
 
 interface Props {
   title: string;
@@ -24,7 +25,7 @@ export function Sql({ sql }: { sql: string }) {
   const { overview } = useTexts();
   return (
     <div className={styles.sql}>
-      <p className={styles.muted}>{overview.figure.sqlHelp}</p>
+      <p className={layout.note}>{overview.figure.sqlHelp}</p>
       {/* A region that scrolls has to be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <pre tabIndex={0} role="region" aria-label={overview.figure.sql} translate="no">
