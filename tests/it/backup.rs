@@ -1,5 +1,5 @@
-//! Backup and restore as docs/operations.md tells it: inbox first, then the database; and what is
-//! restored goes on as if nothing had been.
+//! Backup and restore as docs/operations/backup-and-restore.md describes it: inbox first, then the
+//! database; the restored service continues as if nothing had happened.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -298,14 +298,15 @@ async fn the_figures_need_a_key_for_figures_and_for_every_agent() {
 
 #[actix_web::test]
 async fn every_family_is_told_of_in_the_documentation() {
+    const PAGE: &str = "docs/reference/logs-and-metrics.md";
     let app = App::start().await;
     app.get("/v1/agents").await;
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs-and-metrics.md");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let text = std::fs::read_to_string(path).unwrap();
     let scrape = scrape(&app).await;
     for (family, kind) in &scrape.families {
         let row = text.lines().find(|line| line.starts_with(&format!("| `{family}` |")));
-        let row = row.unwrap_or_else(|| panic!("docs/logs-and-metrics.md lacks {family}"));
+        let row = row.unwrap_or_else(|| panic!("{PAGE} lacks {family}"));
         assert!(row.contains(&format!("| {kind} |")), "{row} is a {kind}");
     }
     assert!(scrape.families.len() > 25, "{:?}", scrape.families);
