@@ -1,13 +1,14 @@
 //! Activity: sums of facts by quarter hour, hour and day. Whoever changes facts collects the difference
 //! and adds it in the same transaction, so that sums and facts are of one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 
+use super::days;
 use super::gaps::Gaps;
 use super::sessions::SessionFact;
 use crate::analytics::facts::MessageFact;
@@ -128,6 +129,8 @@ fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = (Level, Ro
 pub(super) struct Difference {
     sums: BTreeMap<RowKey, Sums>,
     gaps: Gaps,
+    /// Days on which the sessions started whose facts change.
+    days: BTreeSet<NaiveDate>,
 }
 
 /// Level, agent, start and source of a row.
@@ -166,12 +169,18 @@ impl Difference {
 
     /// Adds a fact of a session.
     pub(super) fn add_session(&mut self, fact: &SessionFact) {
-        self.add(fact.place(), fact.sums());
+        self.session(fact, fact.sums());
     }
 
     /// Takes a fact of a session away.
     pub(super) fn remove_session(&mut self, fact: &SessionFact) {
-        self.add(fact.place(), fact.sums().negated());
+        self.session(fact, fact.sums().negated());
+    }
+
+    fn session(&mut self, fact: &SessionFact, sums: Sums) {
+        let (started_at, ..) = fact.place();
+        self.days.insert(started_at.date_naive());
+        self.add(fact.place(), sums);
     }
 
     fn add(&mut self, place: Place<'_>, sums: Sums) {
@@ -193,6 +202,7 @@ impl Difference {
             sums: Sums,
         }
         self.gaps.write(connection).await?;
+        days::mark(connection, &std::mem::take(&mut self.days)).await?;
         let changed = self.sums.iter().filter(|(_, sums)| **sums != Sums::default());
         let rows: Vec<Row<'_>> = changed
             .map(|((level, agent_id, starts_at, source), sums)| Row {

@@ -8,6 +8,7 @@
 
 mod activity;
 mod check;
+mod days;
 mod follow;
 mod forget;
 mod gaps;

@@ -5,6 +5,7 @@
 mod cost;
 mod counts;
 mod cover;
+mod days;
 mod distribution;
 mod metrics;
 mod presence;
@@ -78,6 +79,13 @@ impl Selection<'_> {
         let Some(visible) = self.visible else { return self.agents.map(<[String]>::to_vec) };
         let chosen = |agent: &&String| self.agents.is_none_or(|agents| agents.contains(*agent));
         Some(visible.iter().filter(chosen).cloned().collect())
+    }
+
+    /// Whether sessions of an agent and a source are selected; rooms aside.
+    fn has(&self, agent_id: &str, source: &str) -> bool {
+        let is_in =
+            |some: Option<&[String]>, one| some.is_none_or(|all| all.iter().any(|it| it == one));
+        is_in(self.visible, agent_id) && is_in(self.agents, agent_id) && is_in(self.sources, source)
     }
 
     /// Word of the split in queries.

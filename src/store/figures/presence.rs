@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::sessions::Sessions;
+use super::sessions::Found;
 use super::{Cells, Selection, Snapshot};
 use crate::store::StoreError;
 
@@ -19,26 +19,22 @@ pub struct Distinct {
 }
 
 /// Sessions by group, agent and bucket.
-#[derive(Default)]
-struct Present<'a>(HashMap<(&'a Option<String>, &'a str, usize), i64>);
-
-impl<'a> Present<'a> {
-    fn add(&mut self, some: &'a Sessions, bucket: usize) {
-        *self.0.entry((&some.group, &some.agent_id, bucket)).or_default() += 1;
-    }
-}
+type Present<'a> = HashMap<(Option<&'a str>, &'a str, usize), i64>;
 
 impl Snapshot {
     /// Counts sessions and agents with joins, messages or ends. A session has events in the buckets of
     /// its first and its last one; only what lies in buckets between them is looked for.
     pub(super) async fn distinct(
         &mut self,
-        sessions: &[Sessions],
+        sessions: &Found,
         selection: &Selection<'_>,
     ) -> Result<Cells<Distinct>, StoreError> {
         let mut present = Present::default();
         let mut between = HashMap::new();
-        for some in sessions {
+        for some in sessions.of(selection) {
+            let (group, agent_id) = (some.group(selection), some.agent_id.as_str());
+            // Few buckets and many sessions: strings are hashed once a bucket.
+            let mut by_bucket: HashMap<usize, i64> = HashMap::new();
             let events = some.first_event_at.iter().zip(&some.last_event_at).zip(&some.ids);
             for ((first, last), id) in events {
                 let Some((first, last)) = first.zip(*last) else { continue };
@@ -46,26 +42,29 @@ impl Snapshot {
                 let ended = Edge::of(last, selection);
                 for edge in [Some(begun), Some(ended).filter(|_| ended != begun)] {
                     if let Some(Edge::Within(bucket)) = edge {
-                        present.add(some, bucket);
+                        *by_bucket.entry(bucket).or_default() += 1;
                     }
                 }
                 if begun.number(selection) + 1 < ended.number(selection) {
-                    between.insert(*id, (some, begun, ended));
+                    between.insert(*id, (group, agent_id, begun, ended));
                 }
+            }
+            for (bucket, sessions) in by_bucket {
+                *present.entry((group, agent_id, bucket)).or_default() += sessions;
             }
         }
         let ids: Vec<Uuid> = between.keys().copied().collect();
         for (id, bucket) in self.buckets_with_events(&ids, selection).await? {
-            if let Some((some, begun, ended)) = between.get(&id)
+            if let Some((group, agent_id, begun, ended)) = between.get(&id)
                 && Edge::Within(bucket) != *begun
                 && Edge::Within(bucket) != *ended
             {
-                present.add(some, bucket);
+                *present.entry((*group, *agent_id, bucket)).or_default() += 1;
             }
         }
         let mut cells = Cells::<Distinct>::new();
-        for ((group, _, bucket), sessions) in present.0 {
-            let cell = cells.entry((bucket, group.clone())).or_default();
+        for ((group, _, bucket), sessions) in present {
+            let cell = cells.entry((bucket, group.map(str::to_owned))).or_default();
             cell.sessions += sessions;
             cell.agents += 1;
         }
@@ -133,12 +132,12 @@ impl Edge {
 
 /// Finds the largest number of sessions at one instant of each bucket. A session counts from its
 /// start to its last activity, both included.
-pub(super) fn concurrency(sessions: &[Sessions], selection: &Selection<'_>) -> Cells<i64> {
-    let mut groups: HashMap<&Option<String>, (Vec<_>, Vec<_>)> = HashMap::new();
-    for some in sessions {
-        let (starts, ends) = groups.entry(&some.group).or_default();
+pub(super) fn concurrency(sessions: &Found, selection: &Selection<'_>) -> Cells<i64> {
+    let mut groups: HashMap<Option<&str>, (Vec<_>, Vec<_>)> = HashMap::new();
+    for some in sessions.of(selection) {
+        let (starts, ends) = groups.entry(some.group(selection)).or_default();
         for (started_at, last_activity_at) in some.started_at.iter().zip(&some.last_activity_at) {
-            if *last_activity_at >= selection.from() {
+            if *last_activity_at >= selection.from() && *started_at < selection.to {
                 starts.push(*started_at);
                 ends.push(*last_activity_at);
             }
@@ -150,7 +149,7 @@ pub(super) fn concurrency(sessions: &[Sessions], selection: &Selection<'_>) -> C
         ends.sort_unstable();
         let peaks = peaks(&starts, &ends, selection);
         let peaks = peaks.into_iter().enumerate();
-        cells.extend(peaks.map(|(bucket, peak)| ((bucket, group.clone()), peak)));
+        cells.extend(peaks.map(|(bucket, peak)| ((bucket, group.map(str::to_owned)), peak)));
     }
     cells
 }

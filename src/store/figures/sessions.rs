@@ -2,6 +2,7 @@
 //! an answer may be computed from millions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt as _;
@@ -25,17 +26,28 @@ pub(super) struct Columns {
     pub(super) activity: bool,
 }
 
+impl Columns {
+    /// All columns.
+    pub(super) fn all() -> Self {
+        Self { values: Value::OF_SESSIONS.to_vec(), events: true, activity: true }
+    }
+
+    /// Returns whether sessions count that started before a range and reach into it.
+    fn lasting(&self) -> bool {
+        self.events || self.activity
+    }
+}
+
 /// Column of times; `None` where a session has none.
 type Times = Vec<Option<DateTime<Utc>>>;
 
 /// Sessions of one agent and source: the nth entry of each column is the nth session's.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    /// Group of figures.
-    pub(super) group: Option<String>,
     pub(super) agent_id: String,
+    pub(super) source: String,
     pub(super) started_at: Vec<DateTime<Utc>>,
-    /// Empty where it is not asked for; so are the next ones.
+    /// Empty where it is not read; so are the next ones.
     pub(super) last_activity_at: Vec<DateTime<Utc>>,
     pub(super) ids: Vec<Uuid>,
     pub(super) first_event_at: Times,
@@ -43,20 +55,93 @@ pub(super) struct Sessions {
     values: HashMap<Value, Vec<Option<i64>>>,
 }
 
+impl Sessions {
+    /// Sessions of which only the starts are known.
+    #[cfg(test)]
+    pub(super) fn started(started_at: Vec<DateTime<Utc>>) -> Self {
+        Self {
+            agent_id: String::new(),
+            source: String::new(),
+            started_at,
+            last_activity_at: Vec::new(),
+            ids: Vec::new(),
+            first_event_at: Vec::new(),
+            last_event_at: Vec::new(),
+            values: HashMap::new(),
+        }
+    }
+
+    /// Returns the group of figures that they count for.
+    pub(super) fn group(&self, selection: &Selection<'_>) -> Option<&str> {
+        match selection.split {
+            Some(Split::Agent) => Some(&self.agent_id),
+            Some(Split::Source) => Some(&self.source),
+            Some(Split::Role) | None => None,
+        }
+    }
+}
+
+/// Sessions for a selection. Some may lie outside of its range or be of other agents or sources.
+#[derive(Debug, Default)]
+pub(super) struct Found(Vec<Arc<Vec<Sessions>>>);
+
+impl Found {
+    /// Returns those of the agents and sources that are selected.
+    pub(super) fn of<'a>(
+        &'a self,
+        selection: &'a Selection<'_>,
+    ) -> impl Iterator<Item = &'a Sessions> {
+        let all = self.0.iter().flat_map(|some| some.iter());
+        all.filter(|some| selection.has(&some.agent_id, &some.source))
+    }
+}
+
+/// Sessions to read: those that started within two times and, if `lasting`, those that started
+/// before and reach into the range of the selection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started {
+    pub(super) from: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
+    pub(super) lasting: bool,
+}
+
 impl Snapshot {
     /// Reads the sessions that started in the range of a selection and, for events and activity,
-    /// those that reach into it.
+    /// those that reach into it. Whole days are taken from memory where they have not changed.
     pub(super) async fn sessions(
         &mut self,
         columns: &Columns,
         selection: &Selection<'_>,
-    ) -> Result<Vec<Sessions>, StoreError> {
-        let lasting = columns.events || columns.activity;
-        let earliest = if lasting {
+    ) -> Result<Found, StoreError> {
+        let lasting = columns.lasting();
+        let from = if lasting {
             selection.from().checked_sub_signed(LONG).unwrap_or(DateTime::<Utc>::MIN_UTC)
         } else {
             selection.from()
         };
+        let range = Started { from, to: selection.to, lasting };
+        let mut found = Found::default();
+        let (mut before, mut after) = (range, None);
+        if let Some(days) = self.kept_days(&range, selection).await? {
+            before.to = days.from;
+            after = Some(Started { from: days.to, to: range.to, lasting: false });
+            found.0.extend(days.sessions);
+        }
+        for edge in [Some(before), after].into_iter().flatten() {
+            if edge.from < edge.to || edge.lasting {
+                found.0.push(Arc::new(self.read_sessions(columns, selection, edge).await?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads sessions of the agents, sources and rooms of a selection.
+    pub(super) async fn read_sessions(
+        &mut self,
+        columns: &Columns,
+        selection: &Selection<'_>,
+        started: Started,
+    ) -> Result<Vec<Sessions>, StoreError> {
         let wants = |value| columns.values.contains(&value);
         let mut rows = sqlx::query!(
             r#"SELECT
@@ -86,13 +171,13 @@ impl Snapshot {
                  AND ($5::text[] IS NULL OR source = ANY ($5))
                  AND ($6::text[] IS NULL OR room_name = ANY ($6))
              GROUP BY agent_id, source"#,
-            earliest,
-            selection.to,
+            started.from,
+            started.to,
             selection.visible as _,
             selection.agents as _,
             selection.sources as _,
             selection.rooms as _,
-            lasting,
+            started.lasting,
             columns.events,
             columns.activity,
             wants(Value::SessionDuration),
@@ -105,11 +190,6 @@ impl Snapshot {
         .fetch(&mut *self.transaction);
         let mut all = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            let group = match selection.split {
-                Some(Split::Agent) => Some(row.agent_id.clone()),
-                Some(Split::Source) => Some(row.source),
-                Some(Split::Role) | None => None,
-            };
             let values = [
                 (Value::SessionDuration, row.duration_us),
                 (Value::Messages, row.messages),
@@ -119,8 +199,8 @@ impl Snapshot {
             ];
             let values = values.into_iter().filter_map(|(of, column)| Some((of, column?)));
             all.push(Sessions {
-                group,
                 agent_id: row.agent_id,
+                source: row.source,
                 started_at: row.started_at,
                 last_activity_at: row.last_activity_at.unwrap_or_default(),
                 ids: row.ids.unwrap_or_default(),
@@ -135,14 +215,14 @@ impl Snapshot {
 
 /// Computes the spread of a value over sessions that started in the range.
 pub(super) fn spread_of_sessions(
-    sessions: &[Sessions],
+    sessions: &Found,
     value: Value,
     selection: &Selection<'_>,
 ) -> Cells<Spread> {
-    let mut found: HashMap<&Option<String>, BTreeMap<usize, Vec<i64>>> = HashMap::new();
-    for some in sessions {
+    let mut found: HashMap<Option<&str>, BTreeMap<usize, Vec<i64>>> = HashMap::new();
+    for some in sessions.of(selection) {
         let Some(values) = some.values.get(&value) else { continue };
-        let buckets = found.entry(&some.group).or_default();
+        let buckets = found.entry(some.group(selection)).or_default();
         for (started_at, value) in some.started_at.iter().zip(values) {
             if let Some((bucket, value)) = selection.bucket(*started_at).zip(*value) {
                 buckets.entry(bucket).or_default().push(value);
@@ -151,7 +231,7 @@ pub(super) fn spread_of_sessions(
     }
     let cells = found.into_iter().flat_map(|(group, buckets)| {
         buckets.into_iter().filter_map(move |(bucket, values)| {
-            Some(((bucket, group.clone()), Spread::of(values)?))
+            Some(((bucket, group.map(str::to_owned)), Spread::of(values)?))
         })
     });
     cells.collect()

@@ -8,6 +8,7 @@ use sqlx::{Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::days::Days;
 use crate::store::{Store, StoreError};
 
 /// A query that runs for longer is given up: it holds a connection and a processor. Plans depend on
@@ -25,13 +26,16 @@ const MOST_PENDING: i64 = 32;
 /// Longest wait for one of them. A reader is told to come back rather than kept waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Room for snapshots. Cheap to clone.
+/// Room for snapshots, and what they share. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Room(Arc<Semaphore>);
+pub(in crate::store) struct Room {
+    permits: Arc<Semaphore>,
+    days: Arc<Days>,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_SNAPSHOTS)))
+        Self { permits: Arc::new(Semaphore::new(MOST_SNAPSHOTS)), days: Arc::default() }
     }
 }
 
@@ -39,17 +43,19 @@ impl Default for Room {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) transaction: Transaction<'static, Postgres>,
+    pub(super) days: Arc<Days>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Store {
     /// Begins to read figures. Whoever drops the snapshot ends it.
     pub async fn figures(&self) -> Result<Snapshot, StoreError> {
-        let room = Arc::clone(&self.figures.0).acquire_owned();
+        let Room { permits, days } = self.figures.clone();
+        let room = permits.acquire_owned();
         let room = timeout(LONGEST_WAIT, room).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         // It is never closed.
         let room = room.map_err(|_| sqlx::Error::PoolClosed)?;
-        Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, _room: room })
+        Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, days, _room: room })
     }
 }
 

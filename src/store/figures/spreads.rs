@@ -31,6 +31,15 @@ pub struct Spread {
 }
 
 impl Value {
+    /// Values of sessions.
+    pub(super) const OF_SESSIONS: [Self; 5] = [
+        Self::SessionDuration,
+        Self::Messages,
+        Self::Turns,
+        Self::FirstReplyGap,
+        Self::LongestSilence,
+    ];
+
     /// Name of the metric for the function `session_value`; `None` for a value of messages.
     pub(super) fn of_session(self) -> Option<&'static str> {
         match self {

@@ -1,0 +1,202 @@
+//! Sessions of whole days, kept in memory from one answer to the next. Most figures are of days that
+//! do not change any more; reading their sessions takes longer than computing figures from them.
+//!
+//! A day's version is read in the snapshot of the answer, and whoever changes facts of a day's
+//! sessions gives it another version: what is kept under a version is what the snapshot would read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Days as Count, NaiveDate, NaiveTime, Utc};
+use uuid::Uuid;
+
+use super::sessions::{Columns, Sessions, Started};
+use super::{Selection, Snapshot};
+use crate::store::StoreError;
+
+/// Most sessions that are kept: about 50 MB. A range that has more is read from PostgreSQL.
+const MOST_KEPT: usize = 300_000;
+
+/// Days that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Days(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    days: HashMap<NaiveDate, Day>,
+    /// Number of the last use.
+    uses: u64,
+}
+
+/// A day.
+#[derive(Debug)]
+struct Day {
+    version: Uuid,
+    sessions: Arc<Vec<Sessions>>,
+    count: usize,
+    last_use: u64,
+}
+
+/// Sessions that started on whole days.
+pub(super) struct WholeDays {
+    /// Start of the first day.
+    pub(super) from: DateTime<Utc>,
+    /// End of the last day.
+    pub(super) to: DateTime<Utc>,
+    pub(super) sessions: Vec<Arc<Vec<Sessions>>>,
+}
+
+impl Days {
+    /// Returns a day's sessions if they are kept under a version.
+    fn get(&self, day: NaiveDate, version: Uuid) -> Option<Arc<Vec<Sessions>>> {
+        let mut kept = self.lock();
+        kept.uses += 1;
+        let uses = kept.uses;
+        let found = kept.days.get_mut(&day).filter(|found| found.version == version)?;
+        found.last_use = uses;
+        Some(Arc::clone(&found.sessions))
+    }
+
+    /// Keeps a day's sessions. Those that were not used for the longest time make room for them.
+    fn put(&self, day: NaiveDate, version: Uuid, sessions: &Arc<Vec<Sessions>>) {
+        let count = sessions.iter().map(|some| some.started_at.len()).sum();
+        let mut kept = self.lock();
+        kept.uses += 1;
+        let last_use = kept.uses;
+        let sessions = Arc::clone(sessions);
+        kept.days.insert(day, Day { version, sessions, count, last_use });
+        let mut all: usize = kept.days.values().map(|day| day.count).sum();
+        while all > MOST_KEPT {
+            let oldest = kept.days.iter().min_by_key(|(_, day)| day.last_use);
+            let Some(oldest) = oldest.map(|(day, _)| *day) else { break };
+            all -= kept.days.remove(&oldest).map_or(0, |day| day.count);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing that holds it can leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot {
+    /// Returns the sessions of all agents that started on the whole days of a range. `None` where
+    /// there is no whole day, where there are too many of them, or where rooms are selected, which
+    /// are not kept.
+    pub(super) async fn kept_days(
+        &mut self,
+        range: &Started,
+        selection: &Selection<'_>,
+    ) -> Result<Option<WholeDays>, StoreError> {
+        let Some((first, end)) = whole_days(range).filter(|_| selection.rooms.is_none()) else {
+            return Ok(None);
+        };
+        let days = sqlx::query!(
+            r#"SELECT
+                 d.day,
+                 d.version,
+                 (
+                     SELECT COALESCE(sum(a.sessions), 0)::bigint
+                     FROM activity AS a
+                     WHERE a.level = 4
+                         AND a.agent_id = ''
+                         AND a.starts_at = d.day::timestamp AT TIME ZONE 'UTC'
+                 ) AS "sessions!"
+             FROM session_fact_days AS d
+             WHERE d.day >= $1 AND d.day < $2
+             ORDER BY d.day"#,
+            first,
+            end,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        let count: i64 = days.iter().map(|day| day.sessions).sum();
+        if usize::try_from(count).unwrap_or(usize::MAX) > MOST_KEPT {
+            return Ok(None);
+        }
+        let mut sessions = Vec::with_capacity(days.len());
+        for day in days {
+            sessions.push(self.sessions_of_day(day.day, day.version).await?);
+        }
+        Ok(Some(WholeDays { from: midnight(first), to: midnight(end), sessions }))
+    }
+
+    /// Returns the sessions of all agents that started on a day.
+    async fn sessions_of_day(
+        &mut self,
+        day: NaiveDate,
+        version: Uuid,
+    ) -> Result<Arc<Vec<Sessions>>, StoreError> {
+        if let Some(kept) = self.days.get(day, version) {
+            return Ok(kept);
+        }
+        let (from, to) = (midnight(day), day.checked_add_days(Count::new(1)).map(midnight));
+        let started = Started { from, to: to.unwrap_or(from), lasting: false };
+        let starts = [from];
+        let all = Selection {
+            starts: &starts,
+            to: started.to,
+            visible: None,
+            agents: None,
+            sources: None,
+            rooms: None,
+            split: None,
+        };
+        let sessions = Arc::new(self.read_sessions(&Columns::all(), &all, started).await?);
+        self.days.put(day, version, &sessions);
+        Ok(sessions)
+    }
+}
+
+/// Returns the first whole day of a range, and the day after the last one.
+fn whole_days(range: &Started) -> Option<(NaiveDate, NaiveDate)> {
+    let day = range.from.date_naive();
+    let first =
+        if midnight(day) == range.from { day } else { day.checked_add_days(Count::new(1))? };
+    let end = range.to.date_naive();
+    (first < end).then_some((first, end))
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-10-{text}Z").parse().unwrap()
+    }
+
+    fn whole(from: &str, to: &str) -> Option<(u32, u32)> {
+        use chrono::Datelike as _;
+        let days = whole_days(&Started { from: at(from), to: at(to), lasting: false });
+        days.map(|(first, end)| (first.day(), end.day()))
+    }
+
+    #[test]
+    fn days_that_a_range_cuts_are_not_whole() {
+        assert_eq!(whole("01T00:00:00", "03T00:00:00"), Some((1, 3)));
+        assert_eq!(whole("01T00:00:00.000001", "03T23:59:59"), Some((2, 3)));
+        assert_eq!(whole("01T00:00:01", "03T00:00:00"), Some((2, 3)));
+        assert_eq!(whole("01T00:00:01", "02T23:59:59"), None);
+        assert_eq!(whole("01T10:00:00", "01T11:00:00"), None);
+    }
+
+    #[test]
+    fn another_version_is_not_given_and_the_oldest_day_makes_room() {
+        let days = Days::default();
+        let day = |number| NaiveDate::from_ymd_opt(2026, 10, number).unwrap();
+        let some = |count| Arc::new(vec![Sessions::started(vec![DateTime::UNIX_EPOCH; count])]);
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        days.put(day(1), one, &some(MOST_KEPT / 2));
+        days.put(day(2), one, &some(MOST_KEPT / 2));
+        assert!(days.get(day(1), one).is_some() && days.get(day(1), other).is_none());
+        // The first day was used last.
+        days.put(day(3), one, &some(1));
+        assert!(days.get(day(1), one).is_some() && days.get(day(2), one).is_none());
+        days.put(day(1), other, &some(1));
+        assert!(days.get(day(1), one).is_none() && days.get(day(1), other).is_some());
+    }
+}
