@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
+use uuid::Uuid;
 use verbatim::domain::Roles;
 use verbatim::domain::visits::VisitGaps;
+use verbatim::store::erase::{NewErasure, Target};
 use verbatim::store::facts::{FactRules, Followed, follow_next};
 use verbatim::store::keys::Scope;
 
@@ -306,5 +308,40 @@ async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
     ] {
         let answer = api.get(&format!("/v1/analytics/{cheap}")).await;
         assert_eq!(answer.status, 200, "{cheap}: {}", answer.text());
+    }
+}
+
+#[actix_web::test]
+async fn figures_of_past_days_change_with_late_messages_new_sessions_and_erasures() {
+    let api = TestApi::start().await;
+    some_talks(&api).await;
+    let range = "from=2026-09-26&to=2026-09-29";
+    let mut before = summary(&api, range).await["data"].clone();
+    for change in ["late message", "new session", "erasure"] {
+        match change {
+            "late message" => {
+                Talk::new("A", "engaged").say(-3_500, "user", "wait").store(&api).await;
+            }
+            "new session" => {
+                Talk::new("C", "another")
+                    .join(-80_000)
+                    .say(-79_990, "user", "hi")
+                    .store(&api)
+                    .await;
+            }
+            _ => {
+                let (id, at) = (Uuid::from_u128(7), now());
+                let target = Target::Agent("A");
+                let erasure = NewErasure { id, target, at, key_id: None, bound: false };
+                api.store.begin_erasure(&erasure).await.unwrap();
+                api.store.carry_out(id, &api.clock).await.unwrap().unwrap();
+            }
+        }
+        follow(&api).await;
+        let after = summary(&api, range).await["data"].clone();
+        assert_ne!(after, before, "{change}");
+        // A service that has just started keeps nothing.
+        assert_eq!(after, summary(&api.beside(now()), range).await["data"], "{change}");
+        before = after;
     }
 }
