@@ -1,5 +1,5 @@
 //! What the service says of itself: the log ([`log`]), figures ([`metrics`]), and traces where a
-//! collector is configured ([`traces`]). docs/logs-and-metrics.md tells what is in them.
+//! collector is configured ([`traces`]). docs/reference/logs-and-metrics.md describes them.
 
 mod log;
 pub mod metrics;

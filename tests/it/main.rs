@@ -11,6 +11,7 @@ mod corpus;
 mod cors;
 mod crash;
 mod doctor;
+mod documentation;
 mod durability;
 mod embedded;
 mod erasure;

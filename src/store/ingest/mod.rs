@@ -2,8 +2,8 @@
 //!
 //! Any order, split or repetition of the same deliveries ends in the same rows. Rows of a
 //! statement are sorted by key, and the statements always come in the same order, so that two
-//! writers wait for each other and never for themselves. ARCHITECTURE.md has the rules that keep
-//! the same SQL running on a cluster of Postgres servers.
+//! writers wait for each other and never for themselves. migrations/README.md has the rules for
+//! a cluster of Postgres servers.
 
 mod activity;
 mod bulk;

@@ -1,5 +1,5 @@
 //! The families of time series: their names, what they mean, and the buckets of the histograms.
-//! docs/logs-and-metrics.md tells of each.
+//! docs/reference/logs-and-metrics.md describes each.
 
 /// A family: one name, one meaning, several series that differ in their labels.
 #[derive(Clone, Copy, Debug)]
