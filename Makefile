@@ -17,7 +17,7 @@ TARGET ?= decode
 RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites run test test-page test-stack deb secrets dashboards page check-page faults bench bench-answer bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
+.PHONY: help prerequisites run test test-postgres test-page test-stack deb secrets dashboards page check-page faults bench bench-answer bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
 help: ## List what there is to make
@@ -39,6 +39,18 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	fi
 	@$(MAKE) --no-print-directory test-page
 	@$(MAKE) --no-print-directory test-stack
+
+# Major versions that `make test-postgres` runs on, and with QUICK=1 what differs first if anything does.
+MAJORS ?= 15 17 18
+QUICK ?=
+QUICK_TESTS := test(/^(api::|search|erasure::|projection::|webhook::|corpus::|facts::|embedded::|readers::|server_files::|upgrade::|start::|retention::)/) - test(/200_000|openapi/)
+
+test-postgres: prerequisites ## Run the integration tests on PostgreSQL 15, 17 and 18, one after the other (MAJORS="17 18", QUICK=1)
+	@set -e; for major in $(MAJORS); do \
+		echo "=== PostgreSQL $$major"; \
+		POSTGRES_MAJOR=$$major scripts/with-postgres \
+			cargo nextest run --locked --test it $(if $(QUICK),-E '$(QUICK_TESTS)'); \
+	done
 
 # The program is the one that the tests above have built: nothing is compiled again.
 test-page: prerequisites ## … only the page, in Chromium (ARGS="keyboard --headed")

@@ -1,5 +1,6 @@
 //! Finds the machine's `PostgreSQL` server binaries.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,19 +44,23 @@ pub(super) struct Binaries {
     pub(super) major: u32,
     /// For example 5, of 17.5.
     minor: u32,
+    /// Place of the folder in `PATH`, if it is there.
+    place_in_path: Option<usize>,
 }
 
 impl fmt::Display for Binaries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PostgreSQL {}.{} in {}", self.major, self.minor, self.folder.display())
+        write!(f, "PostgreSQL {} in {}", self.version(), self.folder.display())
     }
 }
 
 impl Binaries {
-    /// The newest for a new cluster; for one that is there, those of its own major version.
+    /// The newest for a new cluster; for one that is there, those of its own major version. Of one
+    /// major version, those in `PATH` come before others, and the first there before the rest, as for
+    /// every program.
     pub(super) fn find(account: &Account, made_by: Option<u32>) -> anyhow::Result<Self> {
         let mut found = installed(account);
-        found.sort_by_key(|one| (one.major, one.minor));
+        found.sort_by_key(|one| (one.major, one.place_in_path.map(Reverse), one.minor));
         let known = found.iter().map(|one| one.major.to_string()).collect::<BTreeSet<_>>();
         let known = known.into_iter().collect::<Vec<_>>().join(" and ");
         let Some(major) = made_by else {
@@ -85,6 +90,16 @@ impl Binaries {
         })
     }
 
+    /// The folder of the programs.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Such as `17.5`.
+    pub(super) fn version(&self) -> String {
+        format!("{}.{}", self.major, self.minor)
+    }
+
     /// The server.
     pub(super) fn postgres(&self) -> PathBuf {
         self.folder.join("postgres")
@@ -96,7 +111,7 @@ impl Binaries {
     }
 
     /// The server in `folder`, if it is one that the account can run.
-    fn probe(folder: &Path, account: &Account) -> Option<Self> {
+    fn probe(folder: &Path, place_in_path: Option<usize>, account: &Account) -> Option<Self> {
         // Links are followed, so that one installation is one candidate.
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();
@@ -105,7 +120,7 @@ impl Binaries {
         }
         let output = account.command(&postgres).arg("--version").output().ok()?;
         let (major, minor) = parse_version(&String::from_utf8(output.stdout).ok()?)?;
-        Some(Self { folder, major, minor })
+        Some(Self { folder, major, minor, place_in_path })
     }
 }
 
@@ -124,12 +139,13 @@ fn installed(account: &Account) -> Vec<Binaries> {
         });
         folders.extend(versions.map(|entry| entry.path().join(rest)));
     }
-    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::split_paths(&path).enumerate();
+    let path = path.map(|(place, folder)| (folder, Some(place)));
     let mut found: Vec<Binaries> = Vec::new();
-    for folder in folders {
-        if let Some(one) = Binaries::probe(&folder, account).filter(|one| !found.contains(one)) {
-            found.push(one);
-        }
+    for (folder, place) in path.chain(folders.into_iter().map(|folder| (folder, None))) {
+        let one = Binaries::probe(&folder, place, account);
+        found.extend(one.filter(|one| !found.iter().any(|known| known.folder == one.folder)));
     }
     found
 }

@@ -71,6 +71,17 @@ impl Cluster {
         Ok((Self { home, account, binaries, listen }, false))
     }
 
+    /// The same cluster with the programs that this machine has for it now.
+    pub(super) async fn with_programs_found_again(&self) -> anyhow::Result<Self> {
+        let cluster = self.clone();
+        // Each candidate is run once.
+        let find = move || {
+            let binaries = Binaries::find(&cluster.account, Some(cluster.binaries.major))?;
+            Ok(Self { binaries, ..cluster })
+        };
+        tokio::task::spawn_blocking(find).await?
+    }
+
     /// Makes the cluster with its database in a folder aside, and moves it to its place once it is
     /// whole: a process that is killed on the way leaves no half of a cluster there.
     async fn initialise(&self) -> anyhow::Result<()> {

@@ -3,14 +3,15 @@
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
 //! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
 //! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
-//! `supervisor` (the process), `log` (what it says), `listen` (TCP for readers); then `connector`, `schema` and `pools` for any
-//! database, and `examine`, which looks and changes nothing.
+//! `supervisor` (the process), `files` (its program, when it is upgraded), `log` (what it says), `listen` (TCP for
+//! readers); then `connector`, `schema` and `pools` for any database, and `examine`, which looks and changes nothing.
 
 mod account;
 mod binaries;
 mod cluster;
 mod connector;
 mod examine;
+mod files;
 mod home;
 mod listen;
 mod lock;

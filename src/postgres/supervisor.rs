@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
+use super::files::Files;
 use super::home::SOCKET_PORT;
 use super::listen::Listen;
 use super::lock::Lock;
@@ -28,6 +29,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
 /// How often we look whether a server that starts is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
+/// What to do about files that do not start.
+const HINT_AFTER_CHANGE: &str = "the server's files were replaced while it ran: install the \
+     cluster's major version again; nothing else is needed, deliveries wait in the inbox";
 /// How many starts may fail before a command gives up. A killed server's processes take a moment
 /// to end, and keep a new one from starting meanwhile.
 const COMMAND_PATIENCE: u32 = 5;
@@ -54,6 +58,14 @@ pub(super) struct Supervisor {
     /// The process that runs; 0 while there is none.
     pid: Arc<AtomicI32>,
     task: Option<JoinHandle<()>>,
+}
+
+/// How one life of the server ended in good order.
+enum End {
+    /// We were told to stop it.
+    Stopped,
+    /// Its files were replaced, so it was stopped to be started from the new ones.
+    FilesChanged,
 }
 
 /// A server that runs. Dropped (only where the runtime is torn down around it), it is asked to
@@ -134,22 +146,40 @@ async fn supervise(
     stop: &CancellationToken,
     running: &AtomicI32,
 ) {
-    let mut times = 0;
-    let mut backoff = FIRST_BACKOFF;
+    let mut cluster = cluster.clone();
+    let (mut times, mut backoff) = (0, FIRST_BACKOFF);
+    let mut hint = "";
     while !stop.is_cancelled() {
         state.send_replace(State::Starting);
-        let Err(error) = run_once(cluster, state, stop, running).await else {
-            return;
-        };
+        let ended = run_once(&cluster, state, stop, running).await;
         if matches!(*state.borrow(), State::Ready) {
-            (times, backoff) = (0, FIRST_BACKOFF);
+            (times, backoff, hint) = (0, FIRST_BACKOFF, "");
         }
+        let (error, found) = match ended {
+            Ok(End::Stopped) => return,
+            Ok(End::FilesChanged) => {
+                hint = HINT_AFTER_CHANGE;
+                (None, cluster.with_programs_found_again().await)
+            }
+            // A package that is replaced may have moved the programs.
+            Err(error) => (Some(error), cluster.with_programs_found_again().await),
+        };
+        let error = match (error, found) {
+            (error, Ok(found)) => {
+                cluster = found;
+                error
+            }
+            (None, Err(lacking)) => Some(lacking),
+            (Some(error), Err(lacking)) => Some(lacking.context(error)),
+        };
+        let Some(error) = error else { continue };
         times += 1;
         let reason = format!("{error:#}");
         tracing::error!(
             error = reason,
             next_start = %humantime::format_duration(backoff),
             log = %cluster.home.log().display(),
+            hint,
             "the private PostgreSQL is down",
         );
         state.send_replace(State::Failing { times, reason: reason.into() });
@@ -167,15 +197,17 @@ async fn run_once(
     state: &watch::Sender<State>,
     stop: &CancellationToken,
     running: &AtomicI32,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<End> {
     let folder = cluster.home.cluster();
     tokio::select! {
         cleared = pidfile::clear_the_way(&folder) => cleared?,
-        () = stop.cancelled() => return Ok(()),
+        () = stop.cancelled() => return Ok(End::Stopped),
     }
     let listen = cluster.prepare_to_listen().await;
     let port = listen.map_or(SOCKET_PORT, |listen| listen.address.port());
     cluster.home.prepare_socket(&cluster.account, port)?;
+    // Before the start: what is replaced from here on is noticed.
+    let files = Files::observe(&cluster.binaries);
     let (mut server, log) = Server::spawn(cluster, listen)?;
     let pid = server.0.id().context("it ended at once")?;
     running.store(pid.cast_signed(), Ordering::Relaxed);
@@ -186,7 +218,7 @@ async fn run_once(
         }
         tracing::info!(
             pid,
-            postgresql = cluster.binaries.major,
+            postgresql = cluster.binaries.version(),
             took_ms = started.elapsed().as_millis(),
             "the private PostgreSQL is ready"
         );
@@ -194,20 +226,47 @@ async fn run_once(
             tracing::info!(address = %listen.address, "private PostgreSQL listens for readers");
         }
         state.send_replace(State::Ready);
-        std::future::pending::<()>().await;
+        files_change(cluster, files).await;
     };
-    let status = tokio::select! {
-        () = watching => return Ok(()),
-        () = stop.cancelled() => {
-            let stopped = server.stop().await;
+    let end = tokio::select! {
+        () = watching => End::FilesChanged,
+        () = stop.cancelled() => End::Stopped,
+        status = server.0.wait() => {
+            // Its number may go to another process from now on.
             running.store(0, Ordering::Relaxed);
-            return stopped;
+            bail!("it ended with {}: {}", status?, log.last_lines().await)
         }
-        status = server.0.wait() => status?,
     };
-    // Its number may go to another process from now on.
+    let stopped = server.stop().await;
     running.store(0, Ordering::Relaxed);
-    bail!("it ended with {status}: {}", log.last_lines().await)
+    stopped.map(|()| end)
+}
+
+/// Waits until the server's files have changed to others that can run the cluster. While there are
+/// none, the server that runs is better than none: what it has loaded goes on working.
+async fn files_change(cluster: &Cluster, mut files: Files) {
+    loop {
+        files = files.changed(&cluster.binaries).await;
+        let before = cluster.binaries.version();
+        match cluster.with_programs_found_again().await {
+            Ok(found) => {
+                let now = found.binaries.version();
+                tracing::warn!(
+                    before,
+                    now,
+                    "private PostgreSQL files changed, restarting the server"
+                );
+                return;
+            }
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                running = before,
+                hint = HINT_AFTER_CHANGE,
+                "private PostgreSQL files changed, and the new ones cannot run the cluster; not \
+                 restarted"
+            ),
+        }
+    }
 }
 
 impl Server {

@@ -20,6 +20,7 @@ mod process;
 mod proxy;
 mod report;
 mod scenarios;
+mod server_files;
 mod service;
 mod surroundings;
 mod world;

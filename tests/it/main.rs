@@ -36,6 +36,7 @@ mod readiness;
 mod redaction;
 mod restart;
 mod retention;
+mod server_files;
 mod settings;
 mod setup;
 mod simulate;

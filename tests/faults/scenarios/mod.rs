@@ -16,6 +16,7 @@ pub(crate) mod database;
 pub(crate) mod disk;
 mod oracle;
 mod service;
+mod upgrade;
 
 use std::pin::Pin;
 
@@ -97,6 +98,7 @@ pub(crate) const ALL: &[Scenario] = &[
     scenario!("wrong-length", "bodies longer and shorter than their head says", clients::wrong_length).quick(),
     scenario!("flood", "20,000 wrong signatures from elsewhere", clients::flood).quick(),
     scenario!("rolling-restart", "restarts under load, the socket held by another (LISTEN_FDS)", service::rolling_restart),
+    scenario!("postgres-files-replaced", "the private PostgreSQL's files are upgraded while it runs", upgrade::files_replaced),
     scenario!("outage", "Postgres is away for minutes at 500 deliveries a second", database::outage),
 ];
 

@@ -22,6 +22,25 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// A program of the server's own version, such as `pg_dump`. A server of `POSTGRES_MAJOR` may have come
+/// without its clients; what needs them is then skipped everywhere.
+pub(crate) fn server_program(name: &str) -> Option<Command> {
+    let folder = Command::new("scripts/postgres-bindir").output().unwrap().stdout;
+    let folder = PathBuf::from(String::from_utf8(folder).unwrap().trim());
+    let program = folder.join(name);
+    if program.is_file() {
+        return Some(Command::new(program));
+    }
+    let why = format!("{name} is not in {}", folder.display());
+    let major = std::env::var("POSTGRES_MAJOR").unwrap_or_default();
+    if major.is_empty() {
+        skip(&why);
+    } else {
+        report_skip(&why);
+    }
+    None
+}
+
 /// A Python that has a package of `PyPI`. Where it cannot be had, the test is skipped or fails as it
 /// does without a program.
 pub(crate) fn python_with(package: &str) -> Option<PathBuf> {
@@ -34,14 +53,16 @@ pub(crate) fn python_with(package: &str) -> Option<PathBuf> {
 }
 
 /// Reports that a test is skipped, or fails it where everything has to be there.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let is_set = |name, value| std::env::var(name).is_ok_and(|set| set == value);
     let must = is_set("STRICT", "1") || is_set("CI", "true");
     assert!(!must, "{why}");
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
-    {
-        eprintln!("skipped: {why}");
-    }
+    report_skip(why);
+}
+
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+fn report_skip(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 /// A port that nobody uses at the moment.

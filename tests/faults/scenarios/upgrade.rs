@@ -1,0 +1,80 @@
+//! The private PostgreSQL, whose files are replaced while it runs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use crate::load::Load;
+use crate::server_files::ServerFiles;
+use crate::service::Spec;
+use crate::world::{Expect, Setup, Trial, World};
+
+/// Minor versions of one major version, as a package is upgraded from one to the next.
+const BEFORE: &str = "15.17";
+const AFTER: &str = "15.18";
+/// How long the service may take to notice, and to have its server back.
+const NOTICE_MAX: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(50);
+const RESTART: &str = "private PostgreSQL files changed, restarting the server";
+
+/// The machine's package manager upgrades the server under load, from one minor version to the next;
+/// then one library is replaced; then the server's program by one that cannot run the cluster, and
+/// back. Nobody who sends notices, and reads go on.
+pub(crate) async fn files_replaced(trial: &Trial) -> anyhow::Result<()> {
+    let files = ServerFiles::copy(&trial.folder, BEFORE)?;
+    let environment = vec![("PATH".to_owned(), files.path())];
+    let service = Spec { environment, ..Spec::default() };
+    let world = trial.world(Setup { private: true, service, ..Setup::default() }).await?;
+    ensure!(version(&world).await? == BEFORE, "the service runs another server");
+    let load = world.load(Load::default());
+    world.calm().await;
+
+    world.fault(&format!("PostgreSQL {BEFORE} is upgraded to {AFTER}"));
+    files.replace_by(AFTER)?;
+    logged(&world, RESTART, 1).await?;
+    back(&world).await?;
+    let now = version(&world).await?;
+    ensure!(now == AFTER, "the server is still PostgreSQL {now}");
+
+    world.fault("one library is replaced");
+    files.replace_library()?;
+    logged(&world, RESTART, 2).await?;
+    back(&world).await?;
+
+    world.fault("the server's program is of another major version, until it is put back");
+    files.replace_server_by_newer()?;
+    tokio::time::sleep(trial.options.hold(5, 20)).await;
+    back(&world).await?;
+    files.replace_by(AFTER)?;
+    world.calm().await;
+    back(&world).await?;
+    world.finish(load, Expect::AllAnswered).await
+}
+
+/// Waits until the service has logged `what` so often.
+async fn logged(world: &World, what: &str, times: usize) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    while std::fs::read_to_string(&world.service.log)?.matches(what).count() < times {
+        ensure!(begin.elapsed() < NOTICE_MAX, "the log does not say {what:?} {times} times");
+        tokio::time::sleep(LOOK).await;
+    }
+    world.tell(&format!("the service has noticed after {:.1} s", begin.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Waits until Postgres has taken all that was sent so far, and reads.
+async fn back(world: &World) -> anyhow::Result<()> {
+    let caught_up = world.caught_up().await?;
+    let page = world.service.json("/v1/sessions?limit=1").await?;
+    ensure!(
+        page["data"].as_array().is_some_and(|data| !data.is_empty()),
+        "nothing is read: {page}"
+    );
+    world.tell(&format!("caught up, and read, after {:.1} s", caught_up.as_secs_f64()));
+    Ok(())
+}
+
+async fn version(world: &World) -> anyhow::Result<String> {
+    let version = sqlx::query_scalar("SHOW server_version");
+    Ok(version.fetch_one(&mut world.database().await?).await?)
+}
