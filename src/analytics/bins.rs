@@ -9,6 +9,9 @@ const BITS: u32 = 7;
 /// Bins of a power of two.
 const BINS: i64 = 1 << (BITS - 1);
 
+/// Number of all bins.
+pub const COUNT: usize = ((i64::BITS - BITS) as usize) * BINS as usize + 2 * BINS as usize;
+
 /// Returns the bin of a length in microseconds.
 #[must_use]
 pub fn bin(us: i64) -> i32 {

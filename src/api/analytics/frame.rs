@@ -94,6 +94,7 @@ impl Frame {
         Selection {
             starts,
             to,
+            now: self.now,
             visible: self.caller.agents(),
             agents: some(&self.query.agent_id),
             sources: some(&self.query.source),

@@ -140,6 +140,7 @@ impl<'a> Round<'a> {
         let selection = Selection {
             starts: &[span.from],
             to: span.to,
+            now: self.now,
             visible: None,
             agents: rule.agents.as_deref(),
             sources: None,

@@ -19,7 +19,7 @@ const LEVELS: [Level; 6] = [
     Level { number: 1, by_agent: true, width: TimeDelta::minutes(15), has_gaps: true },
     Level { number: 2, by_agent: true, width: TimeDelta::hours(1), has_gaps: true },
     Level { number: 3, by_agent: false, width: TimeDelta::hours(1), has_gaps: true },
-    Level { number: 4, by_agent: false, width: TimeDelta::days(1), has_gaps: false },
+    Level { number: 4, by_agent: false, width: TimeDelta::days(1), has_gaps: true },
     Level { number: 5, by_agent: true, width: TimeDelta::days(1), has_gaps: false },
 ];
 

@@ -1,7 +1,5 @@
 //! Numbers of sessions, visits and messages, and sums of sessions' values.
 
-use std::ops::AddAssign;
-
 use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Selection, Snapshot, Value, place};
 use crate::store::StoreError;
@@ -104,42 +102,43 @@ impl Counts {
     }
 }
 
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.sessions += other.sessions;
-        self.messages += other.messages;
-        self.visits += other.visits;
+impl Counts {
+    /// Adds other numbers so many times.
+    fn add(&mut self, other: &Self, times: i64) {
+        self.sessions.add(&other.sessions, times);
+        self.messages.add(&other.messages, times);
+        self.visits += times * other.visits;
     }
 }
 
-impl AddAssign for SessionCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.sessions += other.sessions;
-        self.engaged += other.engaged;
-        self.silent += other.silent;
-        self.single_turn += other.single_turn;
-        self.incomplete += other.incomplete;
+impl SessionCounts {
+    fn add(&mut self, other: &Self, times: i64) {
+        self.sessions += times * other.sessions;
+        self.engaged += times * other.engaged;
+        self.silent += times * other.silent;
+        self.single_turn += times * other.single_turn;
+        self.incomplete += times * other.incomplete;
         for (sum, flag) in self.flags.iter_mut().zip(other.flags) {
-            *sum += flag;
+            *sum += times * flag;
         }
-        self.duration_us += other.duration_us;
-        self.messages += other.messages;
-        self.turns += other.turns;
-        self.first_replies.0 += other.first_replies.0;
-        self.first_replies.1 += other.first_replies.1;
-        self.silences.0 += other.silences.0;
-        self.silences.1 += other.silences.1;
+        self.duration_us += times * other.duration_us;
+        self.messages += times * other.messages;
+        self.turns += times * other.turns;
+        self.first_replies.0 += times * other.first_replies.0;
+        self.first_replies.1 += times * other.first_replies.1;
+        self.silences.0 += times * other.silences.0;
+        self.silences.1 += times * other.silences.1;
     }
 }
 
-impl AddAssign for MessageCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.user += other.user;
-        self.assistant += other.assistant;
-        self.turns += other.turns;
-        self.replies += other.replies;
-        self.reply_gap_us += other.reply_gap_us;
+impl MessageCounts {
+    fn add(&mut self, other: &Self, times: i64) {
+        self.messages += times * other.messages;
+        self.user += times * other.user;
+        self.assistant += times * other.assistant;
+        self.turns += times * other.turns;
+        self.replies += times * other.replies;
+        self.reply_gap_us += times * other.reply_gap_us;
     }
 }
 
@@ -164,10 +163,11 @@ impl Snapshot {
     ) -> Result<Cells<Counts>, StoreError> {
         let cover = Cover::of(selection, Stored::Sums);
         let mut cells = Cells::<Counts>::new();
-        for extent in cover.extents() {
+        let excess = cover.excess().map(|extent| (extent, -1));
+        for (extent, times) in cover.extents().into_iter().map(|extent| (extent, 1)).chain(excess) {
             let agents = cover.agents.as_deref();
             for (cell, counts) in self.counts_of(kinds, selection, &extent, agents).await? {
-                *cells.entry(cell).or_default() += counts;
+                cells.entry(cell).or_default().add(&counts, times);
             }
         }
         // What was erased may have left rows of nothing; rows of stored sums know every kind.

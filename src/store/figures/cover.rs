@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Timelike as _, Utc};
 
 use super::{Selection, Split};
 
@@ -18,6 +18,9 @@ const DAY: TimeDelta = TimeDelta::days(1);
 /// with buckets that start on no quarter hour, is read from facts as a whole.
 const MOST_PARTS: usize = 2_000;
 const MOST_FACT_PARTS: usize = 16;
+
+/// A range that ends later than this before the answer is one up to now.
+const NEARLY_NOW: TimeDelta = TimeDelta::minutes(1);
 
 /// Table of stored rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Stored {
         match (self, by_agent) {
             (Self::Sums, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
             (Self::Sums, true) => &[(5, DAY), (2, HOUR), (1, QUARTER)],
-            (Self::ReplyGaps, false) => &[(3, HOUR), (0, QUARTER)],
+            (Self::ReplyGaps, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
             (Self::ReplyGaps, true) => &[(2, HOUR), (1, QUARTER)],
         }
     }
@@ -59,10 +62,13 @@ pub(super) struct Extent {
     pub(super) ranges: [(DateTime<Utc>, DateTime<Utc>); 2],
 }
 
-/// Parts of a range by level; `None` is facts. Together they are the range, and none overlaps another.
+/// Parts of a range by level; `None` is facts. None overlaps another, and together they are the range
+/// and what is in excess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cover {
     pub(super) parts: BTreeMap<Option<i16>, Parts>,
+    /// Part behind the range that its last row covers, too: its facts are taken away.
+    pub(super) excess: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Agents of the rows; `None` is all.
     pub(super) agents: Option<Vec<String>>,
 }
@@ -77,8 +83,10 @@ impl Cover {
         let known = selection.rooms.is_none() && selection.split != Some(Split::Role);
         let levels = if known { stored.levels(by_agent) } else { &[] };
         let agents = if by_agent { selection.seen() } else { Some(vec![String::new()]) };
-        let mut cover = Self { agents, parts: BTreeMap::new() };
-        let ends = selection.starts.iter().skip(1).chain([&selection.to]);
+        let mut cover = Self { agents, ..Self::default() };
+        cover.excess = if levels.is_empty() { None } else { excess(selection) };
+        let to = cover.excess.map_or(selection.to, |(_, end)| end);
+        let ends = selection.starts.iter().skip(1).chain([&to]);
         for (start, end) in selection.starts.iter().zip(ends) {
             cover.add(*start, *end, levels);
         }
@@ -86,6 +94,7 @@ impl Cover {
         let all: usize = cover.parts.values().map(|parts| parts.starts.len()).sum();
         if all > MOST_PARTS || of_facts > MOST_FACT_PARTS {
             cover.parts.clear();
+            cover.excess = None;
             cover.add(selection.from(), selection.to, &[]);
         }
         cover
@@ -99,6 +108,12 @@ impl Cover {
     /// Returns the parts as queries read them.
     pub(super) fn extents(&self) -> Vec<Extent> {
         self.parts.iter().flat_map(|(level, parts)| parts.extents(*level)).collect()
+    }
+
+    /// Returns the part whose facts are taken away.
+    pub(super) fn excess(&self) -> Option<Extent> {
+        let empty = |(from, _)| (from, from);
+        self.excess.map(|range| Extent { level: None, starts: None, ranges: [range, empty(range)] })
     }
 
     /// Adds a bucket, or a part of one.
@@ -154,6 +169,20 @@ impl Parts {
     }
 }
 
+/// Returns what the last rows cover behind a range that ends now. The present hour has many facts, and
+/// what is dated later few.
+fn excess(selection: &Selection<'_>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let (last, to) = (*selection.starts.last()?, selection.to);
+    if to < selection.now - NEARLY_NOW {
+        return None;
+    }
+    let within = |width: &TimeDelta| {
+        let start = to.duration_trunc(*width).ok()?;
+        (last <= start && start < to).then_some((to, start + *width))
+    };
+    [DAY, HOUR, QUARTER].iter().find_map(within)
+}
+
 /// Returns the length of time that each row of a level covers.
 fn width(level: i16) -> TimeDelta {
     let all = [true, false].into_iter().flat_map(|by_agent| Stored::Sums.levels(by_agent));
@@ -189,6 +218,7 @@ mod tests {
         Selection {
             starts,
             to: at(to),
+            now: at(to) + TimeDelta::days(1),
             visible: None,
             agents: None,
             sources: None,
@@ -239,7 +269,32 @@ mod tests {
         );
         assert_eq!(Cover::of(&one, Stored::Sums).agents, Some(agents.to_vec()));
         let gaps = parts(&Cover::of(&all, Stored::ReplyGaps));
-        assert_eq!(gaps[2], "3 01T09:00 03T10:00");
+        assert_eq!(gaps[3], "4 02T00:00 03T00:00");
+        let gaps = parts(&Cover::of(&one, Stored::ReplyGaps));
+        assert_eq!(gaps[2], "2 01T09:00 03T10:00");
+    }
+
+    #[test]
+    fn last_row_of_a_range_up_to_now_is_read_whole_and_what_is_behind_taken_away() {
+        let hours = [at("03T08:00"), at("03T09:00"), at("03T10:00")];
+        let series = selection(&hours, "03T10:50");
+        let now = Selection { now: at("03T10:50"), ..series.clone() };
+        let cover = Cover::of(&now, Stored::Sums);
+        assert_eq!(parts(&cover), ["3 03T08:00 03T11:00"]);
+        assert_eq!(cover.excess, Some((at("03T10:50"), at("03T11:00"))));
+        assert_eq!(cover.excess().unwrap().ranges[0], (at("03T10:50"), at("03T11:00")));
+        // A range that ended earlier, one that ends with a row, and one that rows do not know.
+        assert_eq!(Cover::of(&series, Stored::Sums).excess, None);
+        let whole = Selection { to: at("03T11:00"), now: at("03T11:00"), ..now.clone() };
+        assert_eq!(Cover::of(&whole, Stored::Sums).excess, None);
+        let role = Selection { split: Some(Split::Role), ..now.clone() };
+        assert_eq!(Cover::of(&role, Stored::Sums).excess, None);
+
+        let days = [at("01T08:10")];
+        let all = Selection { starts: &days, ..now };
+        let cover = Cover::of(&all, Stored::Sums);
+        assert_eq!(parts(&cover)[3..], ["4 02T00:00 04T00:00"]);
+        assert_eq!(cover.excess, Some((at("03T10:50"), at("04T00:00"))));
     }
 
     #[test]

@@ -136,6 +136,7 @@ impl Snapshot {
         let all = Selection {
             starts: &starts,
             to: started.to,
+            now: started.to,
             visible: None,
             agents: None,
             sources: None,

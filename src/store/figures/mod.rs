@@ -50,6 +50,8 @@ pub struct Selection<'a> {
     pub starts: &'a [DateTime<Utc>],
     /// End of the last bucket.
     pub to: DateTime<Utc>,
+    /// Time of the answer. Few facts are dated later.
+    pub now: DateTime<Utc>,
     /// Agents that the caller may see; `None` is all.
     pub visible: Option<&'a [String]>,
     /// Only these agents.

@@ -195,6 +195,7 @@ mod tests {
         let selection = Selection {
             starts: &buckets,
             to: at(40),
+            now: at(40),
             visible: None,
             agents: None,
             sources: None,

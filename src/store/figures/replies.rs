@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 
 use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Counts, Selection, Snapshot, Spread, place};
-use crate::analytics::bins::{middle, percentile};
+use crate::analytics::bins::{COUNT, middle, percentile};
 use crate::store::StoreError;
 
 /// Bins and numbers of gaps in them, by bucket and group; a bin can come more than once.
@@ -27,11 +27,14 @@ impl Snapshot {
                 let agents = cover.agents.as_deref();
                 self.add_stored_gaps(selection, &extent, agents, &mut all).await?;
             } else {
-                self.add_gaps_of_facts(selection, &extent, &mut all).await?;
+                self.add_gaps_of_facts(selection, &extent, 1, &mut all).await?;
             }
         }
+        if let Some(extent) = cover.excess() {
+            self.add_gaps_of_facts(selection, &extent, -1, &mut all).await?;
+        }
         let spread = |(cell, counts): (&Cell, &Counts)| {
-            let bins = merged(all.remove(cell)?);
+            let bins = merged(all.get(cell)?);
             let at = |fraction| percentile(&bins, fraction);
             #[expect(clippy::cast_possible_truncation, reason = "a length of time")]
             let max = middle(bins.last()?.0) as i64;
@@ -86,11 +89,12 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Adds the counts by bin of facts.
+    /// Adds the counts by bin of facts so many times.
     async fn add_gaps_of_facts(
         &mut self,
         selection: &Selection<'_>,
         extent: &Extent,
+        times: i64,
         all: &mut BinsOf,
     ) -> Result<(), StoreError> {
         let [first, second] = extent.ranges;
@@ -127,21 +131,19 @@ impl Snapshot {
         .fetch(&mut *self.transaction);
         while let Some(row) = rows.try_next().await? {
             let bins = all.entry((place(row.bucket), row.split)).or_default();
-            bins.push((row.bin, row.count));
+            bins.push((row.bin, times * row.count));
         }
         Ok(())
     }
 }
 
-/// Sorts bins, and adds up those that come more than once.
-fn merged(mut bins: Vec<(i32, i64)>) -> Vec<(i32, i64)> {
-    bins.sort_unstable_by_key(|(bin, _)| *bin);
-    bins.dedup_by(|(bin, count), (kept, sum)| {
-        let same = bin == kept;
-        if same {
+/// Sorts bins, adds up those that come more than once, and leaves out those without anything.
+fn merged(bins: &[(i32, i64)]) -> Vec<(i32, i64)> {
+    let mut counts = vec![0; COUNT];
+    for (bin, count) in bins {
+        if let Some(sum) = usize::try_from(*bin).ok().and_then(|bin| counts.get_mut(bin)) {
             *sum += *count;
         }
-        same
-    });
-    bins
+    }
+    (0..).zip(counts).filter(|(_, count)| *count != 0).collect()
 }
