@@ -58,6 +58,25 @@ fn links_and_anchors_resolve() {
     assert_none(&faults);
 }
 
+#[test]
+fn every_page_below_docs_is_linked() {
+    let pages = pages(package());
+    let linked: BTreeSet<PathBuf> = pages
+        .iter()
+        .flat_map(|(path, page)| page.links.iter().map(move |link| (path, link)))
+        .filter(|(_, link)| !link.contains("://") && !link.starts_with('#'))
+        .map(|(path, link)| {
+            normalized(&path.parent().unwrap().join(link.split('#').next().unwrap()))
+        })
+        .collect();
+    let faults: Vec<String> = pages
+        .keys()
+        .filter(|path| path.starts_with("docs") && !linked.contains(*path))
+        .map(|path| format!("no page links {}", path.display()))
+        .collect();
+    assert_none(&faults);
+}
+
 /// Resolves `.` and `..` without the file system.
 fn normalized(path: &Path) -> PathBuf {
     let mut parts = PathBuf::new();
@@ -73,11 +92,10 @@ fn normalized(path: &Path) -> PathBuf {
 
 #[test]
 fn source_files_that_pages_name_exist() {
+    let name = Regex::new(r"^[\w-]+(/[\w-]+)+\.rs$").unwrap();
     let mut faults = Vec::new();
     for (path, page) in pages(package()) {
-        for name in page.code.iter().filter(|code| {
-            code.ends_with(".rs") && !code.contains(['{', '*', ' ']) && code.contains('/')
-        }) {
+        for name in page.code.iter().filter(|code| name.is_match(code)) {
             let found = package().join(name).exists() || package().join("src").join(name).exists();
             if !found {
                 faults.push(format!("{}: no file {name}", path.display()));
