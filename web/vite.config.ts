@@ -1,5 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vitest/config';
+import { compileHints } from './scripts/compile-hints.ts';
 import { precompress } from './scripts/precompress.ts';
 import { developmentSession } from './scripts/development-session.ts';
 
@@ -10,7 +11,12 @@ const key = process.env['VERBATIM_API_KEY'];
 const headers = key === undefined ? undefined : { authorization: `Bearer ${key}` };
 
 export default defineConfig({
-  plugins: [react(), developmentSession(key) as Plugin, precompress() as Plugin],
+  plugins: [
+    react(),
+    developmentSession(key) as Plugin,
+    compileHints() as Plugin,
+    precompress() as Plugin,
+  ],
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },
@@ -23,7 +29,11 @@ export default defineConfig({
           groups: [
             // On a slow network few files arrive sooner than many small ones.
             { name: 'vendor', test: /node_modules\/(react|react-dom|scheduler|@tanstack)\// },
-            { name: 'common', test: /src\/(api|components\/(?!charts)|format|live)\// },
+            // Without `api/generated`, which the first view does not need.
+            {
+              name: 'common',
+              test: /src\/(api\/(browser-session|early|error|keys|outage|query-client|request|unauthorized)\.|format\/|live\/)/,
+            },
           ],
         },
       },

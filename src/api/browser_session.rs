@@ -22,7 +22,7 @@ use crate::problem::{Code, Problem};
 use crate::store::browser_sessions::{
     BrowserSessionRow, LONGEST_SESSION, NewBrowserSession, SessionKey, SessionToken,
 };
-use crate::store::keys::KeyHash;
+use crate::store::keys::{KeyHash, Scope};
 use crate::store::sign_in_links::{Redeemed, looks_like_link_token};
 
 /// Largest body: the longest key of the settings with room to spare.
@@ -97,7 +97,8 @@ pub(super) async fn create(
     let row = BrowserSessionRow { key, last_used_at: now, expires_at };
     let seconds = (expires_at - now).num_seconds();
     let cookie = cookie::set(&token, is_https, seconds).map_err(Problem::internal)?;
-    let mark = cookie::mark(is_https, seconds).map_err(Problem::internal)?;
+    let reads = grant.allows(Scope::Read);
+    let mark = cookie::mark(reads, is_https, seconds).map_err(Problem::internal)?;
     let mut answer = HttpResponse::Ok();
     answer.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, mark));
     Ok(answer.json(BrowserSession::new(&grant, Some(&row))))
@@ -144,7 +145,7 @@ pub(super) async fn delete(
     let is_https = state.gate.is_https(req.head());
     let mut answer = HttpResponse::NoContent();
     let cookie = cookie::clear(is_https).map_err(Problem::internal)?;
-    let mark = cookie::mark(is_https, 0).map_err(Problem::internal)?;
+    let mark = cookie::mark(false, is_https, 0).map_err(Problem::internal)?;
     answer.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, mark));
     if is_https {
         // Removes kept answers: the next person to sign in may have fewer rights. Browsers report an

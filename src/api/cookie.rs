@@ -10,7 +10,7 @@ const SECURE_NAME: &str = "__Host-verbatim_session";
 /// Name under plain HTTP, where browsers reject the prefix.
 const PLAIN_NAME: &str = "verbatim_session";
 /// Name of the cookie that lets the page know that there may be a session, so that one that is signed
-/// out asks for nothing. It holds no secret and lets nobody in.
+/// out sends no request. It holds no secret and lets nobody in.
 const MARK_NAME: &str = "verbatim_signed_in";
 /// Most cookies of a request that are read. Browsers keep 180 of a site at the most.
 const MOST_COOKIES: usize = 200;
@@ -39,14 +39,17 @@ pub(super) fn clear(is_https: bool) -> Result<HeaderValue, InvalidHeaderValue> {
     header("", is_https, 0)
 }
 
-/// Returns the header that sets the mark for the page or, with an age of 0, removes it.
+/// Returns the header that sets the mark for the page or, with an age of 0, removes it. `reads` lets
+/// the page request the conversations before it knows the session.
 pub(super) fn mark(
+    reads: bool,
     is_https: bool,
     max_age_seconds: i64,
 ) -> Result<HeaderValue, InvalidHeaderValue> {
+    let value = if reads { "read" } else { "1" };
     let secure = if is_https { "; Secure" } else { "" };
     HeaderValue::try_from(format!(
-        "{MARK_NAME}=1; Path=/; Max-Age={max_age_seconds}; SameSite=Strict{secure}"
+        "{MARK_NAME}={value}; Path=/; Max-Age={max_age_seconds}; SameSite=Strict{secure}"
     ))
 }
 

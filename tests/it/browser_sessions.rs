@@ -199,6 +199,28 @@ async fn a_key_in_a_header_beats_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_second_cookie_marks_the_browser_for_scripts_and_lets_nobody_in() {
+    let app = App::start().await;
+    let mark = |answer: &Answer| {
+        let mut cookies = answer.headers.get_all("set-cookie").into_iter();
+        cookies.nth(1).map(|value| value.to_str().unwrap().to_owned())
+    };
+    let (figures, _) = key(&app, &[Scope::Analytics], None, None).await;
+    for (key, value) in [(KEY, "read"), (&figures, "1")] {
+        let answer = Browser::new(&app).sign_in(json!({ "key": key })).await;
+        let expected =
+            format!("verbatim_signed_in={value}; Path=/; Max-Age=604800; SameSite=Strict");
+        assert_eq!(mark(&answer), Some(expected));
+    }
+    let browser = signed_in(&app, KEY).await;
+    let removed = "verbatim_signed_in=1; Path=/; Max-Age=0; SameSite=Strict";
+    assert_eq!(mark(&browser.sign_out().await).as_deref(), Some(removed));
+    let marked = Some("verbatim_signed_in=read".to_owned());
+    let browser = Browser { app: &app, client: client(), cookie: marked };
+    assert_eq!(browser.get("/v1/agents").await.status, 401);
+}
+
+#[tokio::test]
 async fn over_plain_http_the_cookie_is_closed_to_scripts_and_other_sites() {
     let app = App::start().await;
     let answer = Browser::new(&app).sign_in(json!({ "key": KEY })).await;

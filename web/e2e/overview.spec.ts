@@ -1,5 +1,14 @@
 import { settled } from './support/deliveries';
-import { audit, en, expect, heading, loaded, test } from './support/test';
+import {
+  audit,
+  en,
+  expect,
+  expectNoSidewaysScroll,
+  expectNothingCutOff,
+  heading,
+  loaded,
+  test,
+} from './support/test';
 
 const texts = en.overview;
 
@@ -95,4 +104,17 @@ test('range, comparison and agents are in the address', async ({ admin: page, se
   await loaded(page);
   await page.goBack();
   await expect(page).not.toHaveURL(/agent=/);
+});
+
+test('no figure and no name is cut off at any width', async ({ admin: page, service }) => {
+  test.slow();
+  for (const path of ['/overview?period=last_30d', '/wall']) {
+    await page.goto(`${service.url}${path}`);
+    await loaded(page);
+    for (const width of [320, 390, 800, 1_000, 1_280, 1_920, 3_840]) {
+      await page.setViewportSize({ width, height: 800 });
+      await expectNothingCutOff(page);
+      await expectNoSidewaysScroll(page);
+    }
+  }
 });

@@ -18,6 +18,8 @@ const SLOW_NETWORK = {
   uploadThroughput: (750 * 1024) / 8,
 };
 const SCROLL_MS = 8_000;
+/** Time in which the browser's own windows are drawn. */
+const OPENED_MS = 2_000;
 const WHEEL_MS = 50;
 const WHEEL_PX = 400;
 
@@ -93,6 +95,8 @@ async function openPage({ slow }) {
   const context = await signedIn(browser, { viewport: VIEWPORT });
   const page = await context.newPage();
   await page.addInitScript(watchTasks);
+  // The browser opens windows of its own with each of ours, and people's have long been open.
+  await new Promise((resolve) => setTimeout(resolve, OPENED_MS));
   if (slow) await slowDown(page);
   return { context, page };
 }

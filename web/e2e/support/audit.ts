@@ -37,3 +37,18 @@ export async function expectNoSidewaysScroll(page: Page): Promise<void> {
   // What measures itself is drawn anew after the window has changed.
   await expect.poll(wider, `wider than the window: ${page.url()}`).toEqual([]);
 }
+
+/** Fails where a text is not shown whole: cut at the edge of its element, or with an ellipsis. */
+export async function expectNothingCutOff(page: Page): Promise<void> {
+  const cut = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>('main *')]
+        .filter((one) => {
+          const style = getComputedStyle(one);
+          const hides = style.overflowX === 'hidden' || style.overflowX === 'clip';
+          return hides && style.clipPath === 'none' && one.scrollWidth > one.clientWidth;
+        })
+        .map((one) => `${one.className}: ${one.textContent.slice(0, 80)}`),
+    );
+  await expect.poll(cut, `cut off: ${page.url()}`).toEqual([]);
+}

@@ -22,7 +22,7 @@ export async function startDevelopment(service: string, key?: string): Promise<D
       env: {
         ...process.env,
         NO_COLOR: '1',
-      FORCE_COLOR: undefined,
+        FORCE_COLOR: undefined,
         VERBATIM_URL: service,
         ...(key !== undefined && { VERBATIM_API_KEY: key }),
       },

@@ -9,7 +9,7 @@ import { en } from '../../src/texts/en';
 import { Faults } from './faults';
 import { Service } from './service';
 
-export { audit, expectNoSidewaysScroll } from './audit';
+export { audit, expectNoSidewaysScroll, expectNothingCutOff } from './audit';
 export { Service } from './service';
 export { en, expect };
 

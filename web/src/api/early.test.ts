@@ -2,11 +2,12 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import earlyScript from '../../public/early.js?raw';
 import { fetchSessions } from '../features/conversations/api';
 import { fetchSession } from './browser-session';
+import { isAskedEarly } from './early';
 
 const MARK = 'verbatim_signed_in';
 
 beforeEach(() => {
-  document.cookie = `${MARK}=1; Path=/`;
+  document.cookie = `${MARK}=read; Path=/`;
 });
 
 afterEach(() => {
@@ -49,17 +50,23 @@ test('the page takes what was asked for early, once', async () => {
   expect(asked[2]).toBe(asked[1]);
 });
 
+test('session and list are asked for at once', () => {
+  const asked = mockFetch(SESSION);
+  runEarly('/');
+  expect(asked).toHaveLength(2);
+  expect(isAskedEarly('/v1/sessions')).toBe(true);
+});
+
 test.each([
-  ['the session has ended', '/conversations', null, 401],
-  ['the key reads no text', '/conversations', { scopes: ['analytics'] }, 200],
-  ['there are filters', '/conversations?status=live', SESSION, 200],
-  ['another view is opened', '/overview', SESSION, 200],
-])('the list is not asked for where %s', async (_, path, session, status) => {
-  const asked = mockFetch(session, status);
+  ['the key reads no text', '/conversations', '1'],
+  ['there are filters', '/conversations?status=live', 'read'],
+  ['another view is opened', '/overview', 'read'],
+])('the list is not asked for early where %s', (_, path, mark) => {
+  document.cookie = `${MARK}=${mark}; Path=/`;
+  const asked = mockFetch(SESSION);
   runEarly(path);
-  await window.earlyAnswers?.get('/v1/browser-session');
-  await Promise.resolve();
   expect(asked).toEqual(['/v1/browser-session']);
+  expect(isAskedEarly('/v1/sessions')).toBe(false);
 });
 
 test('what failed early is asked for again', async () => {

@@ -16,3 +16,8 @@ export async function takeEarlyAnswer(url: string): Promise<Response | null> {
   // What failed is asked for once more.
   return answer.catch(() => null);
 }
+
+/** Was anything under the path asked for early? */
+export function isAskedEarly(path: string): boolean {
+  return [...(window.earlyAnswers?.keys() ?? [])].some((url) => url.startsWith(path));
+}

@@ -17,9 +17,9 @@ import { Shell } from './Shell';
 import { Start } from './Start';
 import { loadFeatureTexts } from '../texts';
 
-/** Loads a feature together with the texts that are not part of the first view. */
-function withTexts<Module>(load: () => Promise<Module>): () => Promise<Module> {
-  return async () => (await Promise.all([load(), loadFeatureTexts()]))[0];
+/** Loads a feature together with the texts and the client that are not part of the first view. */
+function feature<Module>(load: () => Promise<Module>): () => Promise<Module> {
+  return async () => (await Promise.all([load(), loadFeatureTexts(), import('../api/client')]))[0];
 }
 
 // Every route of the page, on one screen. The list of conversations is the first view; every other
@@ -34,7 +34,7 @@ const signIn = createRoute({
 const wall = createRoute({
   getParentRoute: () => root,
   path: '/wall',
-  component: lazyRouteComponent(withTexts(() => import('../features/wall'))),
+  component: lazyRouteComponent(feature(() => import('../features/wall'))),
 });
 
 /** Everything below needs a session and has the rail. */
@@ -65,19 +65,19 @@ const overview = createRoute({
   getParentRoute: () => shell,
   path: '/overview',
   validateSearch: parseOverviewSearch,
-  component: lazyRouteComponent(withTexts(() => import('../features/overview'))),
+  component: lazyRouteComponent(feature(() => import('../features/overview'))),
 });
 const deliveries = createRoute({
   getParentRoute: () => shell,
   path: '/deliveries',
   validateSearch: parseDeliveriesSearch,
-  component: lazyRouteComponent(withTexts(() => import('../features/deliveries'))),
+  component: lazyRouteComponent(feature(() => import('../features/deliveries'))),
 });
 const delivery = createRoute({
   getParentRoute: () => deliveries,
   path: '$id',
   component: lazyRouteComponent(
-    withTexts(() => import('../features/deliveries')),
+    feature(() => import('../features/deliveries')),
     'DeliveryPane',
   ),
 });
@@ -85,28 +85,28 @@ const setup = createRoute({
   getParentRoute: () => shell,
   path: '/setup',
   validateSearch: parseSetupSearch,
-  component: lazyRouteComponent(withTexts(() => import('../features/setup'))),
+  component: lazyRouteComponent(feature(() => import('../features/setup'))),
 });
 const health = createRoute({
   getParentRoute: () => shell,
   path: '/health',
-  component: lazyRouteComponent(withTexts(() => import('../features/health'))),
+  component: lazyRouteComponent(feature(() => import('../features/health'))),
 });
 const keys = createRoute({
   getParentRoute: () => shell,
   path: '/keys',
-  component: lazyRouteComponent(withTexts(() => import('../features/keys'))),
+  component: lazyRouteComponent(feature(() => import('../features/keys'))),
 });
 const retention = createRoute({
   getParentRoute: () => shell,
   path: '/retention',
   validateSearch: parseRetentionSearch,
-  component: lazyRouteComponent(withTexts(() => import('../features/retention'))),
+  component: lazyRouteComponent(feature(() => import('../features/retention'))),
 });
 const gallery = createRoute({
   getParentRoute: () => shell,
   path: '/gallery',
-  component: lazyRouteComponent(withTexts(() => import('../features/gallery'))),
+  component: lazyRouteComponent(feature(() => import('../features/gallery'))),
 });
 
 /** Whatever is not a route is still shown with the rail. */

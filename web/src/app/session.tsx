@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, useContext, useEffect, useMemo, type ReactNode } from 'react';
 import {
   allows,
@@ -36,15 +36,18 @@ export function useSession(): SessionState {
   return state;
 }
 
+/** Loads the session of this browser. */
+export const sessionQuery = queryOptions({
+  queryKey: queryKeys.session,
+  queryFn: ({ signal }) => fetchSession(signal),
+  staleTime: CHECK_EVERY_MS,
+  refetchInterval: ({ state }) => (state.status === 'error' ? RECOVERY_MS : CHECK_EVERY_MS),
+});
+
 /** Holds the session; its end by expiry, revocation or sign-out, in any tab, empties the cache at once. */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const query = useQuery({
-    queryKey: queryKeys.session,
-    queryFn: ({ signal }) => fetchSession(signal),
-    staleTime: CHECK_EVERY_MS,
-    refetchInterval: ({ state }) => (state.status === 'error' ? RECOVERY_MS : CHECK_EVERY_MS),
-  });
+  const query = useQuery(sessionQuery);
   const session = query.data ?? null;
 
   const channel = useMemo(() => new BroadcastChannel(CHANNEL), []);

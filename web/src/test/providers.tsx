@@ -1,8 +1,8 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import '../api/client';
 import { fireEvent, render } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { vi } from 'vitest';
-import { configureClient } from '../api/client';
 import { SettingsProvider } from '../app/settings';
 
 /** Settings and an empty cache without retries. */
@@ -28,7 +28,6 @@ export interface Answer {
 /** Answers requests by `METHOD path?query`; returns those that came, in order. */
 export function mockService(answers: Record<string, Answer | (() => Answer)>): string[] {
   const came: string[] = [];
-  configureClient();
   vi.stubGlobal('fetch', (input: RequestInfo | URL, options?: RequestInit) => {
     const request =
       input instanceof Request ? input : new Request(new URL(input, location.href), options);

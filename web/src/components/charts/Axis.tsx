@@ -7,8 +7,8 @@ export interface Margins {
   bottom: number;
 }
 
-/** Width of a character of an axis' label, in pixels, rounded up. */
-const CHARACTER_PX = 7;
+/** Width of a character of an axis' label, in pixels, at its largest. */
+const CHARACTER_PX = 8;
 const LEAST_LEFT_PX = 24;
 
 /** Returns the room around a plot whose value axis has these labels. */

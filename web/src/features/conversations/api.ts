@@ -1,13 +1,4 @@
-import {
-  getAgents,
-  getSearch,
-  getSessionsSessionId,
-  getSessionsSessionIdVisits,
-  type Matches,
-  type Message,
-  type Session,
-  type Visit,
-} from '../../api/generated';
+import type { Agent, Matches, Message, Session, Visit } from '../../api/generated';
 import { requestJson, type Query } from '../../api/request';
 
 /** A session as the list shows it. */
@@ -41,18 +32,15 @@ export function fetchSessions(query: Query, cursor: string | null, signal?: Abor
   });
 }
 
+const sessionPath = (id: string) => `/v1/sessions/${encodeURIComponent(id)}`;
+
 /** Returns a conversation with its flags and its continuations. */
-export async function fetchConversation(id: string, signal?: AbortSignal): Promise<Session> {
-  const { data } = await getSessionsSessionId({
-    path: { session_id: id },
-    query: { include: 'completeness,continues' },
-    signal: signal ?? null,
-  });
-  return data;
+export function fetchConversation(id: string, signal?: AbortSignal): Promise<Session> {
+  return requestJson(sessionPath(id), { query: { include: 'completeness,continues' }, signal });
 }
 
 export function fetchMessages(id: string, query: Query, signal?: AbortSignal) {
-  return requestJson<MessagePage>(`/v1/sessions/${encodeURIComponent(id)}/messages`, {
+  return requestJson<MessagePage>(`${sessionPath(id)}/messages`, {
     query: { limit: MESSAGES_PAGE, ...query },
     signal,
   });
@@ -75,31 +63,23 @@ export async function eachMessagePage(
 
 /** Returns the visits of a conversation: the first 500, and no conversation has had more yet. */
 export async function fetchVisits(id: string, signal?: AbortSignal): Promise<Visit[]> {
-  const { data } = await getSessionsSessionIdVisits({
-    path: { session_id: id },
-    query: { limit: LARGEST_PAGE, order: 'asc' },
-    signal: signal ?? null,
-  });
-  return data.data;
+  const query = { limit: LARGEST_PAGE, order: 'asc' };
+  const path = `${sessionPath(id)}/visits`;
+  return (await requestJson<Page<Visit>>(path, { query, signal })).data;
 }
 
-export async function fetchMatches(
+export function fetchMatches(
   query: Query,
   cursor: string | null,
   signal?: AbortSignal,
 ): Promise<Matches> {
-  const { data } = await getSearch({
-    query: { ...query, limit: MATCHES_PAGE, cursor: cursor ?? undefined } as Query as {
-      q: string;
-    },
-    signal: signal ?? null,
-  });
-  return data;
+  return requestJson('/v1/search', { query: { ...query, limit: MATCHES_PAGE, cursor }, signal });
 }
 
 export async function fetchAgentIds(signal?: AbortSignal): Promise<string[]> {
-  const { data } = await getAgents({ query: { limit: LARGEST_PAGE }, signal: signal ?? null });
-  return data.data.map((agent) => agent.agent_id);
+  const query = { limit: LARGEST_PAGE };
+  const { data } = await requestJson<Page<Agent>>('/v1/agents', { query, signal });
+  return data.map((agent) => agent.agent_id);
 }
 
 /** A saved view: the filters of the list, as search params. */

@@ -159,7 +159,7 @@ export const overview: typeof Overview = {
   change: {
     same: 'unverändert',
     new: 'neu',
-    points: (points) => `${points} Punkte`,
+    points: (points) => (points === '1' ? '1 Punkt' : `${points} Punkte`),
     up: (by) => `${by} mehr`,
     down: (by) => `${by} weniger`,
     before: (value) => `vorher ${value}`,

@@ -74,7 +74,7 @@ export const overview = {
   change: {
     same: 'unchanged',
     new: 'new',
-    points: (points: string) => `${points} points`,
+    points: (points: string) => (points === '1' ? '1 point' : `${points} points`),
     up: (by: string) => `${by} more`,
     down: (by: string) => `${by} less`,
     before: (value: string) => `${value} before`,

@@ -7,6 +7,8 @@ import type { Target } from './use-step';
 
 const ROW_HEIGHT = 61;
 const LOAD_AHEAD = 20;
+/** About what is above the list. */
+const ABOVE_PX = 140;
 
 interface Props<Item> {
   label: string;
@@ -38,6 +40,8 @@ export function VirtualList<Item>(props: Props<Item>) {
       const item = items[index];
       return item === undefined ? index : keyOf(item);
     },
+    // Rows are drawn at once, before the list has been measured.
+    initialRect: { width: 0, height: window.innerHeight - ABOVE_PX },
     overscan: 6,
     useFlushSync: false,
   });

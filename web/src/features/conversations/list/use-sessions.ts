@@ -1,7 +1,13 @@
-import { useInfiniteQuery, useQueryClient, type InfiniteData } from '@tanstack/react-query';
+import {
+  infiniteQueryOptions,
+  useInfiniteQuery,
+  useQueryClient,
+  type InfiniteData,
+} from '@tanstack/react-query';
 import { useCallback, useMemo, useRef, useState } from 'react';
 import type { Session } from '../../../api/generated';
 import { queryKeys } from '../../../api/keys';
+import type { Query } from '../../../api/request';
 import { useLiveEvents, useReconnected } from '../../../live/use-live';
 import { fetchSessions, type ListedSession, type Page } from '../api';
 import { useClock } from '../clock';
@@ -13,16 +19,23 @@ const REFRESH_MS = 2_000;
 
 type Pages = InfiniteData<Page<ListedSession>, string | null>;
 
+/** Loads the list page by page. */
+export function sessionPages(query: Query) {
+  return infiniteQueryOptions({
+    queryKey: queryKeys.sessions(query),
+    queryFn: ({ pageParam, signal }) => fetchSessions(query, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page.has_more ? page.next_cursor : null),
+  });
+}
+
 /** Loads the list page by page, and keeps what it shows up to date from the stream. */
 export function useSessions(search: ConversationSearch, enabled: boolean) {
   const client = useQueryClient();
   const query = sessionsQuery(search, useClock());
   const key = queryKeys.sessions(query);
   const result = useInfiniteQuery({
-    queryKey: key,
-    queryFn: ({ pageParam, signal }) => fetchSessions(query, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => (page.has_more ? page.next_cursor : null),
+    ...sessionPages(query),
     refetchOnWindowFocus: false,
     enabled,
   });

@@ -1,0 +1,1 @@
+var e={columns:`_columns_wfkhj_2`,section:`_section_wfkhj_9`,form:`_form_wfkhj_15`,actions:`_actions_wfkhj_21`,start:`_start_wfkhj_27`,muted:`_muted_wfkhj_30`,note:`_note_wfkhj_31`};export{e as t};
