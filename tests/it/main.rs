@@ -45,5 +45,6 @@ mod structure;
 mod support;
 mod tls;
 mod traces;
+mod upgrade;
 mod webhook;
 mod wire;
