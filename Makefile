@@ -43,7 +43,7 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 # Major versions that `make test-postgres` runs on, and with QUICK=1 what differs first if anything does.
 MAJORS ?= 15 17 18
 QUICK ?=
-QUICK_TESTS := test(/^(api::|search|erasure::|projection::|webhook::|corpus::|facts::|embedded::|readers::|server_files::|upgrade::|start::|retention::)/) - test(/200_000|openapi/)
+QUICK_TESTS := test(/^(api::|search|erasure::|projection::|webhook::|corpus::|facts::|embedded::|readers::|server_files::|start::|retention::)/) - test(/200_000|openapi/)
 
 test-postgres: prerequisites ## Run the integration tests on PostgreSQL 15, 17 and 18, one after the other (MAJORS="17 18", QUICK=1)
 	@set -e; for major in $(MAJORS); do \

@@ -19,6 +19,7 @@ mod sender;
 mod serve;
 mod simulate;
 mod stop;
+mod upgrade_postgres;
 mod verify;
 
 use std::process::ExitCode;
@@ -79,6 +80,16 @@ enum Command {
     Simulate(simulate::Args),
     /// Read back that every delivery of a ledger is there exactly once
     Verify(verify::Args),
+    /// Move the private database to another major version of PostgreSQL
+    ///
+    /// A new cluster is made beside the old one and filled table by table; rows and digests are compared.
+    /// Then it takes the old one's place, which is kept until --remove-old. Both versions' servers must
+    /// be installed; nothing else of theirs is needed.
+    ///
+    /// A service that runs does the work itself: it takes deliveries meanwhile, which wait in the inbox,
+    /// and goes on reading. Where none runs, the command does it. What was cut short goes on with the
+    /// next start of the service, or the same command.
+    UpgradePostgres(upgrade_postgres::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Write the manual pages to a folder
@@ -129,6 +140,7 @@ impl Cli {
                 Command::Open(args) => open::run(*args).await,
                 Command::Readers(args) => readers::run(args).await,
                 Command::Simulate(args) => simulate::run(args).await,
+                Command::UpgradePostgres(args) => upgrade_postgres::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
                 Command::Completions(args) => completions::run(&args),
                 Command::Manual(args) => manual::run(&args),

@@ -84,8 +84,23 @@ impl Binaries {
                 "the private database was made by PostgreSQL {major}, and this machine has \
                  {known}. Nothing was changed. Install PostgreSQL {major} beside it (Debian and \
                  Ubuntu: `apt-get install postgresql-{major}`; macOS: `brew install \
-                 postgresql@{major}`), or upgrade the cluster with pg_upgrade: \
-                 https://www.postgresql.org/docs/current/pgupgrade.html"
+                 postgresql@{major}`). `verbatim upgrade-postgres` then moves the database to the newer \
+                 one; so does pg_upgrade: https://www.postgresql.org/docs/current/pgupgrade.html"
+            )
+        })
+    }
+
+    /// Those of a major version that an upgrade goes to.
+    pub(super) fn find_major(account: &Account, major: u32) -> anyhow::Result<Self> {
+        let mut found = installed(account);
+        found.sort_by_key(|one| (one.place_in_path.map(Reverse), one.minor));
+        let known = found.iter().map(|one| one.major).collect::<BTreeSet<_>>();
+        let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        found.into_iter().rfind(|one| one.major == major).with_context(|| {
+            format!(
+                "this machine has no PostgreSQL {major} that the server's account can run, but \
+                 {known}. Install it beside that (Debian and Ubuntu: `apt-get install \
+                 postgresql-{major}`; macOS: `brew install postgresql@{major}`)"
             )
         })
     }

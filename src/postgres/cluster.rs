@@ -14,6 +14,7 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::home::Home;
 use super::listen::Listen;
+use super::upgrade::finish_switch;
 
 /// The database, and the superuser that owns it. Whoever gets through the socket's folder is that
 /// user: the folder's mode is the password.
@@ -56,13 +57,20 @@ impl Cluster {
         home: Home,
         listen: Option<SocketAddr>,
     ) -> anyhow::Result<(Self, bool)> {
+        finish_switch(&home)?;
         sweep(&home)?;
         let folder = home.cluster();
         if !is_there(&folder)? {
             let account = Account::choose()?;
             let binaries = Binaries::find(&account, None)?;
             let cluster = Self { home, account, binaries, listen };
-            cluster.initialise().await.context("cannot make the private database")?;
+            let place = cluster.home.cluster();
+            tracing::info!(
+                postgresql = cluster.binaries.major,
+                folder = %place.display(),
+                "first start: making the private database"
+            );
+            cluster.initialise(&place).await.context("cannot make the private database")?;
             return Ok((cluster, true));
         }
         let major = major_of(&folder)?;
@@ -76,21 +84,17 @@ impl Cluster {
         let cluster = self.clone();
         // Each candidate is run once.
         let find = move || {
-            let binaries = Binaries::find(&cluster.account, Some(cluster.binaries.major))?;
+            let major = major_of(&cluster.home.cluster())?;
+            let binaries = Binaries::find(&cluster.account, Some(major))?;
             Ok(Self { binaries, ..cluster })
         };
         tokio::task::spawn_blocking(find).await?
     }
 
-    /// Makes the cluster with its database in a folder aside, and moves it to its place once it is
+    /// Makes a cluster with its database in a folder aside, and moves it to its place once it is
     /// whole: a process that is killed on the way leaves no half of a cluster there.
-    async fn initialise(&self) -> anyhow::Result<()> {
+    pub(super) async fn initialise(&self, place: &Path) -> anyhow::Result<()> {
         let aside = self.home.new_cluster();
-        tracing::info!(
-            postgresql = self.binaries.major,
-            folder = %self.home.cluster().display(),
-            "first start: making the private database"
-        );
         std::fs::create_dir(&aside)?;
         self.account.give(&aside)?;
         self.initdb(&aside).await?;
@@ -103,7 +107,7 @@ impl Cluster {
             })
             .context("cannot write postgresql.conf")?;
         self.create_database(&aside).await?;
-        std::fs::rename(&aside, self.home.cluster()).context("cannot move it to its place")?;
+        std::fs::rename(&aside, place).context("cannot move it to its place")?;
         // The move itself must outlive a power cut, before the first row is written to it.
         std::fs::File::open(self.home.path())?.sync_all()?;
         Ok(())
@@ -137,11 +141,7 @@ impl Cluster {
     /// The server's command line: what the promise rests on is said here, where neither
     /// postgresql.conf nor ALTER SYSTEM can say otherwise.
     pub(super) fn server(&self, listen: Option<Listen>) -> std::process::Command {
-        let mut command = self.account.command(&self.binaries.postgres());
-        command.arg("-D").arg(self.home.cluster());
-        for setting in ["fsync=on", "full_page_writes=on", "synchronous_commit=on"] {
-            command.args(["-c", setting]);
-        }
+        let mut command = self.server_at(&self.home.cluster());
         match listen {
             // Nothing listens on the network; the socket is the only way in.
             None => command.args(["-c", "listen_addresses=", "-c", "port=5432"]),
@@ -150,6 +150,16 @@ impl Cluster {
                 command.args(options.iter().flat_map(|option| [OsStr::new("-c"), option]))
             }
         };
+        command
+    }
+
+    /// The same for a cluster in any folder, but for what it listens on.
+    pub(super) fn server_at(&self, folder: &Path) -> std::process::Command {
+        let mut command = self.account.command(&self.binaries.postgres());
+        command.arg("-D").arg(folder);
+        for setting in ["fsync=on", "full_page_writes=on", "synchronous_commit=on"] {
+            command.args(["-c", setting]);
+        }
         command.args(["-c", "unix_socket_permissions=0700", "-c"]);
         command.arg(quoted("unix_socket_directories=", &self.home.socket_folder()));
         // We keep its log, and bound it.

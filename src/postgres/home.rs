@@ -5,12 +5,15 @@
 //! <data folder>/postgres/           ours
 //!     lock                          held by the process that runs the cluster
 //!     postgres.log, postgres.log.1  what the server says
+//!     upgrade.json, upgrade.log     an upgrade to another major version, and what it did
 //!     pg_hba.conf                   who may connect over TCP, where it listens
 //!     cluster/                      the server's, and its account's
+//!     cluster.next/                 a new one that an upgrade fills
+//!     cluster.old-15/               the one that an upgrade has left
 //!     socket/                       the way in, closed to every other account
 //! ```
 //!
-//! Only the last two belong to the server's account: root must not write through a folder in which
+//! Only clusters and the socket's folder belong to the server's account: root must not write through a folder in which
 //! somebody else could plant a link.
 
 use std::fs::{DirBuilder, Permissions};
@@ -30,6 +33,8 @@ const LONGEST_SOCKET_PATH: usize = 100;
 const SOCKET: &str = ".s.PGSQL.5432";
 /// How the names of all sockets begin, and those of their locks.
 const ANY_SOCKET: &str = ".s.PGSQL.";
+/// How the names of clusters begin that upgrades have left.
+const OLD_CLUSTER: &str = "cluster.old-";
 /// Port of [`SOCKET`].
 pub(super) const SOCKET_PORT: u16 = 5432;
 /// Nobody else may look.
@@ -118,6 +123,39 @@ impl Home {
     /// A folder in which a new cluster is made.
     pub(super) fn new_cluster(&self) -> PathBuf {
         self.0.join(format!("cluster.new-{}", uuid::Uuid::new_v4()))
+    }
+
+    /// The cluster that an upgrade fills.
+    pub(super) fn next_cluster(&self) -> PathBuf {
+        self.0.join("cluster.next")
+    }
+
+    /// The cluster that an upgrade from this major version has left.
+    pub(super) fn old_cluster(&self, major: u32) -> PathBuf {
+        self.0.join(format!("{OLD_CLUSTER}{major}"))
+    }
+
+    /// Every such cluster.
+    pub(super) fn old_clusters(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in self.0.read_dir()? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(OLD_CLUSTER) {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// What an upgrade is asked for, while it is not done.
+    pub(super) fn upgrade_request(&self) -> PathBuf {
+        self.0.join("upgrade.json")
+    }
+
+    /// What the last upgrade did.
+    pub(super) fn upgrade_report(&self) -> PathBuf {
+        self.0.join("upgrade.log")
     }
 
     /// The folder itself.

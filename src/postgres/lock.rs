@@ -31,6 +31,8 @@ pub(super) enum Purpose {
     Serve,
     /// It runs a command, and will be done soon.
     Command,
+    /// It upgrades the cluster, which takes a while.
+    Upgrade,
 }
 
 /// Who holds a lock that we did not get.
@@ -45,6 +47,7 @@ impl Purpose {
         match self {
             Self::Serve => "verbatim serve",
             Self::Command => "a verbatim command",
+            Self::Upgrade => "verbatim upgrade-postgres",
         }
     }
 }

@@ -42,8 +42,10 @@ impl Log {
     }
 
     /// The last lines, once the server has ended.
-    pub(super) async fn last_lines(self) -> String {
-        let _ = tokio::time::timeout(END_LIMIT, self.task).await;
+    pub(super) async fn last_lines(&mut self) -> String {
+        if !self.task.is_finished() {
+            let _ = tokio::time::timeout(END_LIMIT, &mut self.task).await;
+        }
         last_lines(&self.path).unwrap_or_default()
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! [`Database`] owns the private server's life and tells how to connect; what is in the database
 //! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
-//! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile` and
-//! `supervisor` (the process), `files` (its program, when it is upgraded), `log` (what it says), `listen` (TCP for
-//! readers); then `connector`, `schema` and `pools` for any database, and `examine`, which looks and changes nothing.
+//! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile`, `server`
+//! and `supervisor` (the process), `files` (its program, which a package manager replaces), `upgrade`
+//! (to another major version), `log` (what it says), `listen` (TCP for readers); then `connector`,
+//! `schema` and `pools` for any database, and `examine`, which looks and changes nothing.
 
 mod account;
 mod binaries;
@@ -20,7 +21,9 @@ mod pidfile;
 mod pools;
 mod priority;
 mod schema;
+mod server;
 mod supervisor;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,6 +39,7 @@ pub use connector::Connector;
 pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, follow, read_pool};
 pub use schema::{Migrated, SchemaState, check, migrate};
+pub use upgrade::{remove_old_clusters, upgrade_cluster};
 
 use crate::config::{DatabaseSettings, Secret};
 use cluster::Cluster;
@@ -138,7 +142,8 @@ impl Database {
     ) -> anyhow::Result<Self> {
         let connector = Connector::direct(private(&home));
         let (cluster, is_new) = Cluster::prepare(home, listen).await?;
-        let supervisor = Some(Supervisor::start(cluster, running));
+        // An upgrade takes long: a command that is soon done leaves it to the service.
+        let supervisor = Some(Supervisor::start(cluster, running, lock.is_some()));
         Ok(Self { connector, supervisor, is_new, _lock: lock })
     }
 

@@ -1,6 +1,5 @@
 //! Keeps the private server running for as long as we run, and stops it after.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -8,10 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
@@ -19,16 +17,16 @@ use super::files::Files;
 use super::home::SOCKET_PORT;
 use super::listen::Listen;
 use super::lock::Lock;
-use super::log::Log;
-use super::pidfile::{self, FAST_STOP_LIMIT, IMMEDIATE_STOP_LIMIT};
-use super::priority;
+use super::pidfile;
+use super::server::Server;
+use super::upgrade::{self, Request, Upgraded};
 
 /// The wait before the first start after a failure; it doubles with each that follows.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// The longest wait between two starts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
-/// How often we look whether a server that starts is ready.
-const READY_INTERVAL: Duration = Duration::from_millis(50);
+/// How often we look whether an upgrade is asked for.
+const REQUEST_INTERVAL: Duration = Duration::from_secs(2);
 /// What to do about files that do not start.
 const HINT_AFTER_CHANGE: &str = "the server's files were replaced while it ran: install the \
      cluster's major version again; nothing else is needed, deliveries wait in the inbox";
@@ -66,22 +64,21 @@ enum End {
     Stopped,
     /// Its files were replaced, so it was stopped to be started from the new ones.
     FilesChanged,
+    /// Somebody asked for another major version, so it was stopped for that.
+    UpgradeRequested,
 }
 
-/// A server that runs. Dropped (only where the runtime is torn down around it), it is asked to
-/// stop.
-struct Server(Child);
-
 impl Supervisor {
-    /// Starts the server, and starts it again whenever it ends.
-    pub(super) fn start(cluster: Cluster, lock: Lock) -> Self {
+    /// Starts the server, and starts it again whenever it ends. With `upgrades`, does what
+    /// `verbatim upgrade-postgres` asks for.
+    pub(super) fn start(cluster: Cluster, lock: Lock, upgrades: bool) -> Self {
         let (sender, state) = watch::channel(State::Starting);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let pid = Arc::new(AtomicI32::new(0));
         let running = pid.clone();
         let task = tokio::spawn(async move {
-            supervise(&cluster, &sender, &stopping, &running).await;
+            supervise(cluster, upgrades, &sender, &stopping, &running).await;
             sender.send_replace(State::Stopped);
             // Held until the server is gone.
             drop(lock);
@@ -141,30 +138,36 @@ impl Drop for Supervisor {
 }
 
 async fn supervise(
-    cluster: &Cluster,
+    mut cluster: Cluster,
+    upgrades: bool,
     state: &watch::Sender<State>,
     stop: &CancellationToken,
     running: &AtomicI32,
 ) {
-    let mut cluster = cluster.clone();
-    let (mut times, mut backoff) = (0, FIRST_BACKOFF);
-    let mut hint = "";
+    let (mut times, mut backoff, mut hint) = (0, FIRST_BACKOFF, None);
     while !stop.is_cancelled() {
         state.send_replace(State::Starting);
-        let ended = run_once(&cluster, state, stop, running).await;
-        if matches!(*state.borrow(), State::Ready) {
-            (times, backoff, hint) = (0, FIRST_BACKOFF, "");
-        }
-        let (error, found) = match ended {
-            Ok(End::Stopped) => return,
-            Ok(End::FilesChanged) => {
-                hint = HINT_AFTER_CHANGE;
-                (None, cluster.with_programs_found_again().await)
+        let life = async {
+            if upgrades && upgrade_as_asked(&mut cluster, stop, running).await? {
+                return Ok(End::Stopped);
             }
-            // A package that is replaced may have moved the programs.
-            Err(error) => (Some(error), cluster.with_programs_found_again().await),
+            run_once(&cluster, upgrades, state, stop, running).await
         };
-        let error = match (error, found) {
+        let ended = life.await;
+        if matches!(*state.borrow(), State::Ready) {
+            (times, backoff, hint) = (0, FIRST_BACKOFF, None);
+        }
+        let error = match ended {
+            Ok(End::Stopped) => return,
+            Ok(End::UpgradeRequested) => continue,
+            Ok(End::FilesChanged) => {
+                hint = Some(HINT_AFTER_CHANGE);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        // A package that is replaced may have moved the programs.
+        let error = match (error, cluster.with_programs_found_again().await) {
             (error, Ok(found)) => {
                 cluster = found;
                 error
@@ -191,9 +194,28 @@ async fn supervise(
     }
 }
 
+/// Upgrades the cluster where that is asked for. Returns `true` where we were told to stop meanwhile.
+async fn upgrade_as_asked(
+    cluster: &mut Cluster,
+    stop: &CancellationToken,
+    running: &AtomicI32,
+) -> anyhow::Result<bool> {
+    upgrade::finish_switch(&cluster.home)?;
+    let Some(request) = Request::read(&cluster.home)? else { return Ok(false) };
+    match upgrade::run(cluster, request, stop, running).await {
+        Ok(Upgraded::Done(new)) => *cluster = new,
+        Ok(Upgraded::Stopped) => return Ok(true),
+        // It is reported, and the cluster is as it was.
+        Err(_) if Request::read(&cluster.home)?.is_none() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(false)
+}
+
 /// One life of the server. It ends well only because we stop it.
 async fn run_once(
     cluster: &Cluster,
+    upgrades: bool,
     state: &watch::Sender<State>,
     stop: &CancellationToken,
     running: &AtomicI32,
@@ -208,38 +230,70 @@ async fn run_once(
     cluster.home.prepare_socket(&cluster.account, port)?;
     // Before the start: what is replaced from here on is noticed.
     let files = Files::observe(&cluster.binaries);
-    let (mut server, log) = Server::spawn(cluster, listen)?;
-    let pid = server.0.id().context("it ended at once")?;
+    let mut server = Server::spawn(cluster.server(listen), cluster.home.log())?;
+    let pid = server.pid().context("it ended at once")?;
     running.store(pid.cast_signed(), Ordering::Relaxed);
-    let watching = async {
-        let started = Instant::now();
-        while !pidfile::says_ready(&folder, pid) {
-            sleep(READY_INTERVAL).await;
-        }
-        tracing::info!(
-            pid,
-            postgresql = cluster.binaries.version(),
-            took_ms = started.elapsed().as_millis(),
-            "the private PostgreSQL is ready"
-        );
-        if let Some(listen) = listen {
-            tracing::info!(address = %listen.address, "private PostgreSQL listens for readers");
-        }
-        state.send_replace(State::Ready);
-        files_change(cluster, files).await;
-    };
     let end = tokio::select! {
-        () = watching => End::FilesChanged,
-        () = stop.cancelled() => End::Stopped,
-        status = server.0.wait() => {
-            // Its number may go to another process from now on.
-            running.store(0, Ordering::Relaxed);
-            bail!("it ended with {}: {}", status?, log.last_lines().await)
-        }
+        end = live(cluster, upgrades, state, &mut server, files, listen) => end,
+        () = stop.cancelled() => Ok(End::Stopped),
     };
-    let stopped = server.stop().await;
+    let stopped = match &end {
+        Ok(_) => server.stop().await,
+        Err(_) => Ok(()),
+    };
+    // Its number may go to another process from now on.
     running.store(0, Ordering::Relaxed);
-    stopped.map(|()| end)
+    stopped.and(end)
+}
+
+/// Watches over a server that runs, until there is something to stop it for. Its own end is an error.
+async fn live(
+    cluster: &Cluster,
+    upgrades: bool,
+    state: &watch::Sender<State>,
+    server: &mut Server,
+    files: Files,
+    listen: Option<Listen>,
+) -> anyhow::Result<End> {
+    let started = Instant::now();
+    server.ready(&cluster.home.cluster()).await?;
+    tracing::info!(
+        pid = server.pid(),
+        postgresql = cluster.binaries.version(),
+        took_ms = started.elapsed().as_millis(),
+        "the private PostgreSQL is ready"
+    );
+    if let Some(listen) = listen {
+        tracing::info!(address = %listen.address, "private PostgreSQL listens for readers");
+    }
+    state.send_replace(State::Ready);
+    tokio::select! {
+        () = files_change(cluster, files) => Ok(End::FilesChanged),
+        () = upgrade_is_requested(cluster), if upgrades => Ok(End::UpgradeRequested),
+        error = server.ended() => Err(error),
+    }
+}
+
+/// Waits until somebody asks for an upgrade that can be tried. Any other is refused, and the server goes
+/// on.
+async fn upgrade_is_requested(cluster: &Cluster) {
+    loop {
+        sleep(REQUEST_INTERVAL).await;
+        // One that cannot be read is reported by the next start.
+        let Ok(Some(request)) = Request::read(&cluster.home) else { continue };
+        let (checked, asked) = (cluster.clone(), request.clone());
+        let checked = tokio::task::spawn_blocking(move || upgrade::check(&checked, &asked)).await;
+        match checked {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => {
+                if let Err(error) = upgrade::refuse(&cluster.home, &request, &error) {
+                    tracing::error!(error = format!("{error:#}"), "cannot forget the upgrade");
+                }
+            }
+            // The runtime ends, and we with it.
+            Err(_) => {}
+        }
+    }
 }
 
 /// Waits until the server's files have changed to others that can run the cluster. While there are
@@ -266,51 +320,5 @@ async fn files_change(cluster: &Cluster, mut files: Files) {
                  restarted"
             ),
         }
-    }
-}
-
-impl Server {
-    fn spawn(cluster: &Cluster, listen: Option<Listen>) -> anyhow::Result<(Self, Log)> {
-        let mut command = tokio::process::Command::from(cluster.server(listen));
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot run {}", cluster.binaries.postgres().display()))?;
-        if let Some(process) = child.id() {
-            priority::lower(process.cast_signed(), priority::SERVER);
-        }
-        let stderr = child.stderr.take().context("the server has no standard error")?;
-        Ok((Self(child), Log::keep(cluster.home.log(), stderr)))
-    }
-
-    /// A fast shutdown; one that takes too long becomes an immediate one, and then a kill. Neither
-    /// loses a commit: the next start replays the log.
-    async fn stop(&mut self) -> anyhow::Result<()> {
-        for (signal, limit) in
-            [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
-        {
-            self.signal(signal);
-            if timeout(limit, self.0.wait()).await.is_ok() {
-                tracing::info!("the private PostgreSQL has stopped");
-                return Ok(());
-            }
-            tracing::warn!(%signal, "the private PostgreSQL does not stop; insisting");
-        }
-        self.0.kill().await.context("cannot kill PostgreSQL")
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid {
-            // It may have ended by itself this very moment.
-            let _ = kill(Pid::from_raw(pid), signal);
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A server that has ended and was waited for has no id any more.
-        self.signal(Signal::SIGINT);
     }
 }

@@ -23,10 +23,20 @@ impl ServerFiles {
         Ok(Self { root })
     }
 
-    /// `PATH` with its programs first.
+    /// `PATH` with its programs first, and then those of [`Self::install_beside`].
     pub(crate) fn path(&self) -> String {
         let path = std::env::var("PATH").unwrap_or_default();
-        format!("{}:{path}", self.root.join("bin").display())
+        let (here, beside) = (self.root.join("bin"), self.beside());
+        format!("{}:{}:{path}", here.display(), beside.display())
+    }
+
+    /// Installs another version beside this one.
+    pub(crate) fn install_beside(&self, version: &str) -> anyhow::Result<()> {
+        Ok(std::os::unix::fs::symlink(of(version)?.join("bin"), self.beside())?)
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.root.with_extension("beside")
     }
 
     /// Puts each file of another version in the place of this one's: written beside it, and renamed.

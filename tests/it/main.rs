@@ -46,5 +46,6 @@ mod structure;
 mod support;
 mod tls;
 mod traces;
+mod upgrade;
 mod webhook;
 mod wire;

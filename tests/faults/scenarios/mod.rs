@@ -99,6 +99,7 @@ pub(crate) const ALL: &[Scenario] = &[
     scenario!("flood", "20,000 wrong signatures from elsewhere", clients::flood).quick(),
     scenario!("rolling-restart", "restarts under load, the socket held by another (LISTEN_FDS)", service::rolling_restart),
     scenario!("postgres-files-replaced", "the private PostgreSQL's files are upgraded while it runs", upgrade::files_replaced),
+    scenario!("postgres-major-version", "the private PostgreSQL moves to another major version, and the service is killed meanwhile", upgrade::major_version),
     scenario!("outage", "Postgres is away for minutes at 500 deliveries a second", database::outage),
 ];
 

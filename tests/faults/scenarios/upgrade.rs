@@ -1,5 +1,6 @@
 //! The private PostgreSQL, whose files are replaced while it runs.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -7,11 +8,17 @@ use anyhow::ensure;
 use crate::load::Load;
 use crate::server_files::ServerFiles;
 use crate::service::Spec;
-use crate::world::{Expect, Setup, Trial, World};
+use crate::world::{Expect, Setup, Trial, World, skip};
 
 /// Minor versions of one major version, as a package is upgraded from one to the next.
 const BEFORE: &str = "15.17";
 const AFTER: &str = "15.18";
+/// Major version that is moved to.
+const NEXT_MAJOR: &str = "17";
+/// How often the service is killed on the way there.
+const KILLS: usize = 2;
+/// How long a move may take, kills included.
+const MOVE_MAX: Duration = Duration::from_mins(5);
 /// How long the service may take to notice, and to have its server back.
 const NOTICE_MAX: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,6 +56,45 @@ pub(crate) async fn files_replaced(trial: &Trial) -> anyhow::Result<()> {
     world.calm().await;
     back(&world).await?;
     world.finish(load, Expect::AllAnswered).await
+}
+
+/// The private database moves to another major version under load, and the service is killed on the
+/// way: once some tables are copied, and once all are.
+pub(crate) async fn major_version(trial: &Trial) -> anyhow::Result<()> {
+    let files = ServerFiles::copy(&trial.folder, AFTER)?;
+    let environment = vec![("PATH".to_owned(), files.path())];
+    let service = Spec { environment: environment.clone(), ..Spec::default() };
+    let world = trial.world(Setup { private: true, service, ..Setup::default() }).await?;
+    if version(&world).await? != AFTER {
+        return Err(skip("a PostgreSQL newer than 15 is installed here, and made the cluster"));
+    }
+    files.install_beside(NEXT_MAJOR)?;
+    let load = world.load(Load::default());
+    world.calm().await;
+    world.fault(&format!("PostgreSQL {AFTER} is upgraded to {NEXT_MAJOR}"));
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_verbatim"));
+    command.args(["upgrade-postgres", "--to", NEXT_MAJOR, "--data-dir"]).arg(&world.service.data);
+    command.env_remove("DATABASE_URL").envs(environment).kill_on_drop(true);
+    let begin = Instant::now();
+    let mut command = command.stdout(Stdio::null()).spawn()?;
+    let report = world.service.data.join("postgres/upgrade.log");
+    for (kill, after) in ["copied ", "copied and compared"].into_iter().enumerate().take(KILLS) {
+        while !std::fs::read_to_string(&report).unwrap_or_default().contains(after) {
+            ensure!(begin.elapsed() < MOVE_MAX, "{} does not say {after:?}", report.display());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.fault(&format!("kill -9 of the service, {} of {KILLS}", kill + 1));
+        world.service.kill()?;
+        world.service.start().await?;
+    }
+    let ended = tokio::time::timeout(MOVE_MAX, command.wait()).await??;
+    ensure!(ended.success(), "{}", std::fs::read_to_string(&report)?);
+    world.note(format!("moved after {:.1} s", begin.elapsed().as_secs_f64()));
+    back(&world).await?;
+    let now = version(&world).await?;
+    ensure!(now.starts_with(NEXT_MAJOR), "the server is still PostgreSQL {now}");
+    world.calm().await;
+    world.finish(load, Expect::Refusals).await
 }
 
 /// Waits until the service has logged `what` so often.

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod captured;
 pub(crate) mod command;
 pub(crate) mod database;
+pub(crate) mod private_service;
 pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod prometheus;

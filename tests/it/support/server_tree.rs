@@ -87,6 +87,11 @@ impl ServerTree {
     }
 }
 
+/// The folder of a major version's programs.
+pub(crate) fn programs_of(major: &str) -> Option<PathBuf> {
+    script("postgres-version", &[major])
+}
+
 fn copy_folder(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a", "-T"]).args([from, to]).status().unwrap();
     assert!(copied.success());

@@ -1,0 +1,145 @@
+//! The two servers of an upgrade: the old one, which only reads, and the new one, which is filled.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use anyhow::{Context as _, ensure};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::process::Command;
+
+use super::super::cluster::Cluster;
+use super::super::home::{Home, SOCKET_PORT};
+use super::super::server::Server;
+use super::super::{Connector, pidfile, private};
+
+/// Ports that name the new server's socket, of which one is not the old server's.
+const PORTS: [u16; 2] = [5431, 5430];
+
+/// What the new server is told while it is filled. What it has is worth nothing until it is whole, and
+/// is synced to the disk then; so nothing is synced before, and no log is written that copying into an
+/// empty table does not need.
+const WHILE_FILLED: [&str; 12] = [
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=1GB",
+    "autovacuum=off",
+    "maintenance_work_mem=128MB",
+    "jit=off",
+    "timezone=UTC",
+    "max_connections=10",
+    "shared_preload_libraries=",
+];
+
+/// How both say what they hold, so that it can be compared.
+const SESSION: &str =
+    "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
+    SET extra_float_digits = 1; SET bytea_output = 'hex'; SET search_path = '';
+    SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET jit = off";
+
+/// A server, and how to connect to it.
+pub(super) struct Side {
+    server: Server,
+    folder: PathBuf,
+    connector: Connector,
+}
+
+impl Side {
+    /// Starts the old server at its place, so that reads go on. It takes no writes: what is copied
+    /// does not change, and the drain waits.
+    pub(super) async fn old(cluster: &Cluster, running: &AtomicI32) -> anyhow::Result<Self> {
+        let folder = cluster.home.cluster();
+        pidfile::clear_the_way(&folder).await?;
+        let listen = cluster.prepare_to_listen().await;
+        let port = listen.map_or(SOCKET_PORT, |listen| listen.address.port());
+        cluster.home.prepare_socket(&cluster.account, port)?;
+        let mut command = cluster.server(listen);
+        command.args(["-c", "default_transaction_read_only=on", "-c", "autovacuum=off"]);
+        let server = Server::spawn(command, cluster.home.log())?;
+        running.store(server.pid().map_or(0, u32::cast_signed), Ordering::Relaxed);
+        let connector = Connector::direct(private(&cluster.home));
+        let mut side = Self { server, folder, connector };
+        side.server.ready(&side.folder).await.context("the old server does not start")?;
+        Ok(side)
+    }
+
+    /// Starts the new server on its folder, to be filled.
+    pub(super) async fn new(cluster: &Cluster) -> anyhow::Result<Self> {
+        Self::at_next_folder(cluster, &WHILE_FILLED).await
+    }
+
+    /// Starts the new server with the configuration that it will have.
+    pub(super) async fn trial(cluster: &Cluster) -> anyhow::Result<Self> {
+        Self::at_next_folder(cluster, &[]).await
+    }
+
+    async fn at_next_folder(cluster: &Cluster, settings: &[&str]) -> anyhow::Result<Self> {
+        let (home, folder) = (&cluster.home, cluster.home.next_cluster());
+        pidfile::clear_the_way(&folder).await?;
+        let port = port_beside(cluster);
+        let mut command = cluster.server_at(&folder);
+        command.args(["-c", "listen_addresses=", "-c", &format!("port={port}")]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let server = Server::spawn(command, home.path().join("postgres-next.log"))?;
+        let options: PgConnectOptions = private(home).port(port);
+        let connector = Connector::direct(options);
+        let mut side = Self { server, folder, connector };
+        side.server.ready(&side.folder).await.context("the new server does not start")?;
+        Ok(side)
+    }
+
+    pub(super) fn connector(&self) -> Connector {
+        self.connector.clone()
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub(super) async fn ended(&mut self) -> anyhow::Error {
+        self.server.ended().await
+    }
+
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        self.server.stop().await
+    }
+}
+
+/// Opens a connection that says everything as every version does.
+pub(super) async fn connect(connector: &Connector) -> sqlx::Result<PgConnection> {
+    let mut connection = connector.connect().await?;
+    sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+    Ok(connection)
+}
+
+fn port_beside(cluster: &Cluster) -> u16 {
+    let taken = cluster.listen.map(|address| address.port());
+    PORTS.into_iter().find(|port| taken != Some(*port)).unwrap_or(PORTS[0])
+}
+
+/// Makes an empty cluster at the next folder, all or nothing.
+pub(super) async fn make_next(cluster: &Cluster) -> anyhow::Result<()> {
+    remove_next(&cluster.home).await?;
+    cluster.initialise(&cluster.home.next_cluster()).await.context("cannot make the new cluster")
+}
+
+/// Removes the next folder, and a server that runs there.
+pub(super) async fn remove_next(home: &Home) -> anyhow::Result<()> {
+    let folder = home.next_cluster();
+    if !folder.exists() {
+        return Ok(());
+    }
+    pidfile::clear_the_way(&folder).await?;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
+
+/// Writes all that the kernel still holds of a stopped cluster to the disk.
+pub(super) async fn sync(cluster: &Cluster, folder: &Path) -> anyhow::Result<()> {
+    let mut command = Command::from(cluster.account.command(&cluster.binaries.initdb()));
+    let output = command.arg("--sync-only").arg("-D").arg(folder).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    ensure!(output.status.success(), "cannot sync {}: {said}", folder.display());
+    Ok(())
+}
