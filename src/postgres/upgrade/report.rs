@@ -2,6 +2,7 @@
 //! reads while a service does the work.
 
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use super::super::home::Home;
@@ -22,9 +23,14 @@ impl Report {
     pub(super) fn of(home: &Home, id: &str) -> Self {
         let report = Self { path: home.upgrade_report() };
         let known = std::fs::read_to_string(&report.path).unwrap_or_default();
-        if !known.starts_with(&first_line(id)) {
-            let _ = std::fs::write(&report.path, first_line(id));
-        }
+        let begin = first_line(id);
+        let text = if known.starts_with(&begin) { known } else { begin };
+        // A file of our own: the last one may belong to root, which ran the command without a service.
+        let aside = report.path.with_extension("log.new");
+        let _ = std::fs::remove_file(&aside);
+        let _ = std::fs::File::create_new(&aside)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&aside, &report.path));
         report
     }
 
@@ -46,8 +52,10 @@ impl Report {
 
     fn append(&self, text: &str) {
         // It tells whoever waits; the upgrade does not depend on it.
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path);
-        let _ = file.and_then(|mut file| writeln!(file, "{text}"));
+        let mut options = std::fs::OpenOptions::new();
+        // Root may write here, where another account can plant links.
+        options.append(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
+        let _ = options.open(&self.path).and_then(|mut file| writeln!(file, "{text}"));
     }
 }
 

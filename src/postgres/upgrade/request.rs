@@ -1,13 +1,18 @@
 //! What was asked for, as a file in the private cluster's home: it outlives every process, so that an
 //! upgrade that was cut short goes on with the next start.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::super::home::Home;
+
+/// It holds no secret.
+const READABLE: u32 = 0o644;
 
 /// A request that has not been done yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +66,14 @@ impl Request {
     pub(super) fn write(&self, home: &Home) -> anyhow::Result<()> {
         let path = home.upgrade_request();
         let aside = path.with_extension("new");
+        // One that a kill has left may belong to another account.
+        let _ = std::fs::remove_file(&aside);
         let write = || {
-            let mut file = std::fs::File::create(&aside)?;
+            // Root may write here, where another account can plant links: none is followed.
+            let mut file = std::fs::File::create_new(&aside)?;
             file.write_all(&serde_json::to_vec(self)?)?;
+            // Root may ask a service that runs as another account, which must read it.
+            file.set_permissions(Permissions::from_mode(READABLE))?;
             file.sync_all()?;
             std::fs::rename(&aside, &path)?;
             sync(home.path())
