@@ -114,8 +114,8 @@ fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
     assert_eq!(world.query(VERSION), "18");
     assert_eq!(world.query(READER), reader);
 
-    let removed = world.command(&["upgrade-postgres", "--remove-old"], &servers.path(3));
-    let removed = text(&{ removed }.output().unwrap());
+    let mut remove = world.command(&["upgrade-postgres", "--remove-old"], &servers.path(3));
+    let removed = text(&remove.output().unwrap());
     assert!(removed.contains("cluster.old-15") && removed.contains("cluster.old-17"), "{removed}");
     assert!(!world.file("data/postgres/cluster.old-15").exists());
     let again = world.command(&["upgrade-postgres"], &servers.path(3)).output().unwrap();
