@@ -25,7 +25,7 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: {
       output: {
-        advancedChunks: {
+        codeSplitting: {
           groups: [
             // On a slow network few files arrive sooner than many small ones.
             { name: 'vendor', test: /node_modules\/(react|react-dom|scheduler|@tanstack)\// },

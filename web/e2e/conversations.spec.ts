@@ -100,6 +100,35 @@ test('what is searched for is found as one types, and leads to the message', asy
   await expect(found, 'the address is that of the message').toBeInViewport();
 });
 
+test('a hit far down in a long conversation is where one arrives, also once all is loaded', async ({
+  admin: page,
+  service,
+}) => {
+  const word = `okapi${randomUUID().slice(0, 6)}`;
+  const said = turns(260, (index) =>
+    index === 200
+      ? `Where is the ${word}?`
+      : `Line ${String(index)} ${'and on '.repeat(index % 40)}`,
+  );
+  const told = await tell(service.api, said, { start: Date.now() / 1000 - 7_200 });
+  await settled(service.api);
+  await page.goto(`${service.url}/conversations?q=${word}`);
+  await page.locator(`[data-session="${told.id}"]`).click();
+  const found = page.getByRole('article').filter({ hasText: word });
+  await expect(found).toBeInViewport();
+  await expect(found).toHaveAttribute('aria-posinset', '201');
+  await expect(found, 'earlier messages do not push it away').toBeInViewport();
+});
+
+test('who may erase finds it in the menu of a conversation', async ({ admin: page, service }) => {
+  const told = await tell(service.api, turns(2));
+  await page.goto(`${service.url}/conversations/${told.id}`);
+  await page.getByRole('button', { name: en.conversations.reading.more, exact: true }).click();
+  await page.getByRole('menuitem', { name: en.conversations.reading.erase }).click();
+  await expect(heading(page, en.retention.title)).toBeVisible();
+  await expect(page.getByText(told.session).first()).toBeVisible();
+});
+
 test('filters survive a reload and the back button', async ({ admin: page, service }) => {
   const agent = `F${randomUUID().slice(0, 8)}`;
   await tell(service.api, turns(2), { agent });

@@ -1,4 +1,5 @@
-import { message, tell, turns } from './support/deliveries';
+import { idOf, message, settled, tell, turns, type Told } from './support/deliveries';
+import type { Page } from '@playwright/test';
 import { audit, en, expect, heading, Service, signIn, test } from './support/test';
 
 let service: Service;
@@ -60,7 +61,7 @@ test('while the database is away the page says so, and what still works', async 
   await expect(health.getByText(/^The database has not answered for/)).toBeVisible({
     timeout: 40_000,
   });
-  await expect(health.getByText(/1 deliveries wait in the inbox/)).toBeVisible();
+  await expect(health.getByText(/1 delivery has waited in the inbox/)).toBeVisible();
   await audit(health);
   await health.getByRole('link', { name: en.shell.keys }).click();
   await expect(health.getByText(en.states.databaseAway).first()).toBeVisible({ timeout: 40_000 });
@@ -75,4 +76,90 @@ test('while the database is away the page says so, and what still works', async 
   await expect(heading(health, en.keys.title)).toBeVisible();
   await health.getByRole('link', { name: en.shell.health }).click();
   await expect(health.getByText(en.health.ready)).toBeVisible({ timeout: 40_000 });
+});
+
+/** A start after a kill replays the log, and waits longer after each failure. */
+const RECOVERED_MS = 60_000;
+const SAID = ['Said while the database was dead', 'Said after it had come back'];
+
+/** Delivers the next line of a conversation; it has to be accepted. */
+async function say({ agent, session }: Told, text: string): Promise<void> {
+  const body = message(agent, session, { role: 'user', text });
+  expect(await service.api.deliver(body), 'accepted').toBe(200);
+}
+
+/** Waits until the page says that the database is away, and what still works. */
+async function expectAway(page: Page): Promise<void> {
+  const says = page.getByText(en.states.databaseAwayHelp).first();
+  await expect(says).toBeVisible({ timeout: 40_000 });
+  await audit(page);
+}
+
+test('the page outlives the death of the database, and nothing that was accepted is lost', async ({
+  page,
+  context,
+  faults,
+}) => {
+  test.setTimeout(180_000);
+  faults.expect(/status of 503 |ERR_INCOMPLETE_CHUNKED/);
+  const told = await tell(service.api, turns(2));
+  await signIn(context, service);
+  await page.goto(`${service.url}/conversations/${told.id}`);
+  await expect(page.getByRole('article')).toHaveCount(2);
+  const health = await context.newPage();
+  await health.goto(`${service.url}/health`);
+  await expect(health.getByText(en.health.ready)).toBeVisible();
+  const late = await context.newPage();
+
+  const revive = await service.killDatabase();
+  await say(told, SAID[0] ?? '');
+  await expect(health.getByText(/^The database has not answered for/)).toBeVisible({
+    timeout: 40_000,
+  });
+  await expect(page.getByRole('article'), 'what was loaded stays').toHaveCount(2);
+  await late.goto(`${service.url}/conversations/${told.id}`);
+  await expectAway(late);
+
+  revive();
+  const last = { timeout: RECOVERED_MS };
+  for (const one of [page, late]) {
+    const article = one.getByRole('article').filter({ hasText: SAID[0] ?? '' });
+    await expect(article, 'it comes by itself').toBeVisible(last);
+    await expect(one.getByText(en.states.databaseAwayHelp)).toHaveCount(0, last);
+  }
+  await say(told, SAID[1] ?? '');
+  await expect(page.getByRole('article').filter({ hasText: SAID[1] ?? '' })).toBeVisible(last);
+  await expect(health.getByText(en.health.ready)).toBeVisible(last);
+  await idOf(service.api, told.session, 4);
+  await settled(service.api);
+});
+
+test('a service that starts while the database is dead accepts deliveries, and the page says so', async ({
+  page,
+  context,
+  faults,
+}) => {
+  test.setTimeout(180_000);
+  faults.expect(
+    /status of 503 |Failed to load resource: net::ERR_|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED/,
+  );
+  const told = await tell(service.api, turns(2));
+  await signIn(context, service);
+  await page.goto(`${service.url}/conversations/${told.id}`);
+  await expect(page.getByRole('article')).toHaveCount(2);
+
+  const revive = await service.killDatabase();
+  await say(told, SAID[0] ?? '');
+  await service.restartWithoutDatabase();
+  await say(told, SAID[1] ?? '');
+  await page.reload();
+  await expectAway(page);
+
+  revive();
+  for (const text of SAID) {
+    const article = page.getByRole('article').filter({ hasText: text });
+    await expect(article, 'it comes by itself').toBeVisible({ timeout: RECOVERED_MS });
+  }
+  await expect(page.getByText(en.states.databaseAwayHelp)).toHaveCount(0);
+  await idOf(service.api, told.session, 4);
 });

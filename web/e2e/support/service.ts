@@ -1,10 +1,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, createWriteStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, createWriteStream, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { expect } from '@playwright/test';
 import { Api } from './api';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -142,6 +143,15 @@ export class Service {
     await this.serve();
   }
 
+  /** Restarts the service while it has no database: it answers, and prints nothing yet. */
+  async restartWithoutDatabase(): Promise<void> {
+    await this.stop();
+    const started = this.serve();
+    started.catch(() => undefined);
+    const answers = () => fetch(`${this.url}/healthz`).then(({ ok }) => ok);
+    await expect.poll(() => answers().catch(() => false), { timeout: START_MAX_MS }).toBe(true);
+  }
+
   /** Starts the service again after `stop`. */
   async resume(): Promise<void> {
     await this.serve();
@@ -193,9 +203,13 @@ export class Service {
     return [...options, '--host', socket, '--username=verbatim', '--dbname=verbatim'];
   }
 
-  /** Holds the database still: it is there, and answers nothing. Returns how to let it go on. */
-  async freezeDatabase(): Promise<() => void> {
-    const file = await readFile(join(this.dataDir, 'postgres/cluster/postmaster.pid'), 'utf8');
+  private get cluster(): string {
+    return join(this.dataDir, 'postgres/cluster');
+  }
+
+  /** The server of the private database, and the processes that it has started. */
+  private async databaseProcesses(): Promise<number[]> {
+    const file = await readFile(join(this.cluster, 'postmaster.pid'), 'utf8');
     const postmaster = Number(file.split('\n')[0]);
     const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=']);
     const children = stdout
@@ -203,7 +217,26 @@ export class Service {
       .map((line) => line.trim().split(/\s+/).map(Number))
       .filter(([, parent]) => parent === postmaster)
       .map(([pid = 0]) => pid);
-    const all = [postmaster, ...children];
+    return [postmaster, ...children];
+  }
+
+  /**
+   * Kills the database, and keeps it from being started: a file that it needs is away. Returns how
+   * to bring that back; the service then starts it by itself.
+   */
+  async killDatabase(): Promise<() => void> {
+    const file = join(this.cluster, 'global/pg_control');
+    const all = await this.databaseProcesses();
+    renameSync(file, `${file}.away`);
+    signal(all, 'SIGKILL');
+    return () => {
+      renameSync(`${file}.away`, file);
+    };
+  }
+
+  /** Holds the database still: it is there, and answers nothing. Returns how to let it go on. */
+  async freezeDatabase(): Promise<() => void> {
+    const all = await this.databaseProcesses();
     signal(all, 'SIGSTOP');
     const goOn = () => {
       this.frozen = null;

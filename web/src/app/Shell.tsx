@@ -23,7 +23,11 @@ export function Shell() {
 
   if (loading) return <p className="visually-hidden">{common.loading}</p>;
   if (session === null && error !== null) {
-    return <ErrorNotice error={error} onRetry={() => void refresh()} />;
+    return (
+      <main>
+        <ErrorNotice error={error} onRetry={() => void refresh()} level={1} />
+      </main>
+    );
   }
   if (session === null) {
     const next = `${pathname}${searchStr}`;

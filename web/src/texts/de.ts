@@ -269,6 +269,7 @@ export const de: Texts = {
       },
       print: 'Druckansicht',
       deliveries: 'Zustellungen dieser Sitzung',
+      erase: 'Sperren oder löschen',
       more: 'Mehr',
     },
     print: {

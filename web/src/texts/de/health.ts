@@ -16,7 +16,10 @@ export const health: Texts['health'] = {
     unavailable: 'Eine Zustellung kann nirgends sicher abgelegt werden. Der Absender bekommt 503.',
   },
   inboxEmpty: 'Der Eingang ist leer: Jede Zustellung ist in der Datenbank',
-  inboxWaiting: (count, age) => `${count} Zustellungen warten im Eingang, die älteste seit ${age}`,
+  inboxWaiting: (count, age) =>
+    count === '1'
+      ? `1 Zustellung wartet seit ${age} im Eingang`
+      : `${count} Zustellungen warten im Eingang, die älteste seit ${age}`,
   inboxNotWritable: 'In den Eingang kann nicht geschrieben werden',
   inboxNotWritableHelp:
     'Prüfen Sie den Platz auf der Platte, das Kontingent und die Rechte am Datenordner; der Fehler steht im Log.',

@@ -255,6 +255,7 @@ export const core = {
       },
       print: 'Print view',
       deliveries: 'Deliveries of this session',
+      erase: 'Hold or erase',
       more: 'More',
     },
     print: {

@@ -15,7 +15,9 @@ export const health = {
   },
   inboxEmpty: 'The inbox is empty: every delivery is in the database',
   inboxWaiting: (count: string, age: string) =>
-    `${count} deliveries wait in the inbox, the oldest for ${age}`,
+    count === '1'
+      ? `1 delivery has waited in the inbox for ${age}`
+      : `${count} deliveries wait in the inbox, the oldest for ${age}`,
   inboxNotWritable: 'The inbox cannot be written',
   inboxNotWritableHelp:
     'Check the room on the disk, the quota, and the rights on the data folder; the log has the error.',

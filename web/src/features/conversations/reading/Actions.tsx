@@ -18,7 +18,7 @@ function transcriptUrl(session: Session, format: (typeof FORMATS)[number], zone:
   return urlWith(`/v1/sessions/${session.id}/transcript`, { format, tz });
 }
 
-/** Menus of a conversation: download in each format; copy, print, deliveries. */
+/** Menus of a conversation: download in each format; copy, print, deliveries, hold and erase. */
 export function Actions({ session }: { session: Session }) {
   const { conversations } = useTexts();
   const texts = conversations.reading;
@@ -48,6 +48,10 @@ export function Actions({ session }: { session: Session }) {
   if (can('admin')) {
     const search = new URLSearchParams({ session_id: session.session_id });
     more.push({ label: texts.deliveries, href: `/deliveries?${search.toString()}` });
+  }
+  if (can('erase')) {
+    const search = new URLSearchParams({ kind: 'session', id });
+    more.push({ label: texts.erase, href: `/retention?${search.toString()}` });
   }
   return (
     <>

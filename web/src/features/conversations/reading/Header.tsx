@@ -66,7 +66,7 @@ function Facts({ session }: { session: Session }) {
     [texts.duration, format.duration(session.duration_seconds)],
     [
       conversations.messagesLabel,
-      `${conversations.messages(format.count(session.message_count))} (${texts.sides(
+      `${format.count(session.message_count)} (${texts.sides(
         format.count(session.user_message_count),
         format.count(session.assistant_message_count),
       )})`,

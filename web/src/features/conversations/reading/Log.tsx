@@ -56,11 +56,19 @@ export function Log({ loaded, window, rows, session, message }: Props) {
   }, []);
 
   const target = rows.findIndex((row) => row.key === message);
+  const moved = useRef(false);
   useLayoutEffect(() => {
-    if (target >= 0) virtualizer.scrollToIndex(target, { align: 'center' });
-    // A new message in the address moves the log; rows that are added before it do not.
+    moved.current = false;
+  }, [message]);
+  useLayoutEffect(() => {
+    // Rows that are added before it would take its place while the log still goes there.
+    if (target >= 0 && !moved.current) virtualizer.scrollToIndex(target, { align: 'center' });
+    // A new message in the address moves the log, until the reader does.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [message, target >= 0]);
+  }, [message, target]);
+  const move = () => {
+    moved.current = true;
+  };
 
   useEffect(() => {
     if (first < LOAD_AHEAD && window.before !== null) void loaded.load('before');
@@ -68,6 +76,7 @@ export function Log({ loaded, window, rows, session, message }: Props) {
   }, [first, last, rows.length, window, loaded]);
 
   const toEnd = () => {
+    move();
     if (window.after === null) virtualizer.scrollToEnd();
     else void loaded.open({ at: 'end' });
   };
@@ -75,12 +84,18 @@ export function Log({ loaded, window, rows, session, message }: Props) {
   const unseen = window.arrived - seen;
   return (
     <div className={styles.logFrame}>
+      {/* It only learns that the reader scrolls. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <div
         ref={scroll}
         className={styles.log}
         role="log"
         aria-live="off"
         aria-label={conversations.reading.log}
+        onWheel={move}
+        onTouchMove={move}
+        onPointerDown={move}
+        onKeyDown={move}
         // A region that scrolls has to be reachable by keyboard.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
