@@ -29,6 +29,8 @@ for (const scopes of SCOPES) {
     context,
     service,
   }) => {
+    // Every view is audited.
+    test.slow();
     const { key } = await service.api.makeKey(`scopes ${randomUUID()}`, scopes);
     await signIn(context, service, key);
     // A view that may not be shown asks for nothing either.
