@@ -33,6 +33,7 @@ mod proxies;
 mod readers;
 mod readiness;
 mod redaction;
+mod replica;
 mod restart;
 mod retention;
 mod settings;

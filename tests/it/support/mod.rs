@@ -10,4 +10,5 @@ pub(crate) mod prometheus;
 pub(crate) mod reader;
 pub(crate) mod samples;
 pub(crate) mod schema;
+pub(crate) mod standby;
 pub(crate) mod wire;
