@@ -11,6 +11,7 @@ mod keep;
 mod origin;
 mod proxies;
 mod raw;
+mod replica;
 mod secret;
 mod sources;
 mod tls;
@@ -29,6 +30,7 @@ pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
 pub use raw::{DatabaseArgs, ServeArgs};
+pub use replica::ReplicaSettings;
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Where the inbox, the private database and generated secrets live.
     pub database: DatabaseSettings,
+    /// The standby that answers are read from, where there is one.
+    pub replica: Option<ReplicaSettings>,
     /// Who may deliver, the default source first.
     pub sources: Vec<SourceSettings>,
     /// An API key with every scope.
@@ -104,6 +108,8 @@ pub struct DatabaseSettings {
     pub data_dir: PathBuf,
     /// The user's own database; `None` is a private one under the data folder.
     pub url: Option<Secret>,
+    /// A standby of it, for readers.
+    pub read_url: Option<Secret>,
     /// Address at which readers reach the private one; `None` is none, and always so for commands.
     pub postgres_listen: Option<SocketAddr>,
 }
@@ -144,17 +150,31 @@ impl DatabaseSettings {
             Written { name, value, file }.read(str::to_owned)
         };
         let given = url("DATABASE_URL", &args.database_url, args.database_url_file.as_ref())?;
-        let url = match given {
+        let primary = match given {
             Some(given) => Some(given),
             None => url("database_url", &file.database_url, file.database_url_file.as_ref())?,
         };
+        let (name, by_file) = ("VERBATIM_READ_DATABASE_URL", args.read_database_url_file.as_ref());
+        let standby = match url(name, &args.read_database_url, by_file)? {
+            Some(given) => Some(given),
+            None => {
+                let by_file = file.read_database_url_file.as_ref();
+                url("read_database_url", &file.read_database_url, by_file)?
+            }
+        };
+        anyhow::ensure!(
+            standby.is_none() || primary.is_some(),
+            "read-database-url is a standby of your own Postgres, and the private one has none: \
+             set DATABASE_URL to its primary"
+        );
         Ok(Self {
             data_dir: args
                 .data_dir
                 .clone()
                 .or_else(|| file.data_dir.clone())
                 .unwrap_or_else(|| PathBuf::from("./data")),
-            url: url.map(Secret::new),
+            url: primary.map(Secret::new),
+            read_url: standby.map(Secret::new),
             postgres_listen: None,
         })
     }
@@ -205,8 +225,13 @@ impl Settings {
             (1..=LARGEST_MAX_CONNECTIONS).contains(&max_connections),
             "max-connections is between 1 and {LARGEST_MAX_CONNECTIONS}, and {max_connections} is not"
         );
+        let database = DatabaseSettings::merge(&args.database, &file)?
+            .listening(args.postgres_listen.or(file.postgres_listen.clone()).as_deref())?;
+        let max_lag = args.read_max_lag.as_deref().or(file.read_max_lag.as_deref());
+        let replica = ReplicaSettings::resolve(database.read_url.as_ref(), max_lag)?;
         Ok(Self {
             listen: resolve_address("listen", &listen)?,
+            replica,
             tls: TlsSettings::resolve(
                 args.tls_cert.or(file.tls_cert.clone()),
                 args.tls_key.or(file.tls_key.clone()),
@@ -245,8 +270,7 @@ impl Settings {
             )?,
             migrate: !args.no_migrate,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
-            database: DatabaseSettings::merge(&args.database, &file)?
-                .listening(args.postgres_listen.or(file.postgres_listen).as_deref())?,
+            database,
         })
     }
 }

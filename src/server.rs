@@ -2,10 +2,12 @@
 
 mod connections;
 mod first_head;
+mod followers;
 mod heads;
 mod http;
 mod listener;
 mod proxied;
+mod replica;
 mod schema;
 mod tls;
 mod transport;
@@ -26,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::alerts::Rule;
 use crate::api::health::Health;
 use crate::api::{
-    self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SetupState, SharedReads,
+    self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, ReadServers, SetupState, SharedReads,
 };
 use crate::clock::Clock;
 use crate::config::{Ack, AlertSettings, Settings, SourceSettings};
@@ -39,13 +41,11 @@ use crate::inbox::{Backlog, Inbox};
 use crate::jobs::agent_journal;
 use crate::jobs::alerts::{self, Alerts, OwnState};
 use crate::jobs::bulk_retry::BulkRetry;
-use crate::jobs::facts::FactsFollower;
-use crate::jobs::indexer::Indexer;
 use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, Render};
-use crate::postgres::{self, Connector, Database, SchemaState};
-use crate::store::facts::{FactRules, FactsLag};
+use crate::postgres::{self, Database, SchemaState};
+use crate::store::fence::ErasureFence;
 use crate::store::keys::KeyHash;
 use crate::store::sign_in_links::generate_link_token;
 use crate::store::{Store, StoreError};
@@ -109,6 +109,10 @@ impl Server {
         let (pulse, pulse_seen) = watch::channel(Pulse::default());
         life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), pulse, life.clone()));
 
+        let erasures = ErasureFence::default();
+        let primary = (&connector, &pool);
+        let replica = replica::start(&settings, primary, &erasures, &metrics, &clock, &life)?;
+
         let schema = CancellationToken::new();
         let (schema_state, schema_seen) = watch::channel(SchemaState::default());
         let keeper = SchemaKeeper {
@@ -120,6 +124,7 @@ impl Server {
             clock: clock.clone(),
             keep: settings.keep.clone(),
             roles: settings.roles.clone(),
+            erasures: erasures.clone(),
             ready: schema.clone(),
         };
         life.spawn("schema", keeper.run(life.clone()));
@@ -133,24 +138,17 @@ impl Server {
         };
         let (workers, give_up) = start_drain(worker, &schema, &life);
 
-        let (search, search_seen) = watch::channel(None);
-        let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
-        life.spawn("indexer", index(indexer, schema.clone(), life.clone()));
-        let figures = start_facts(&settings, connector.clone(), &backlog, &schema, &life);
+        let search_seen = followers::start_indexer(&connector, &backlog, &schema, &life);
+        let figures =
+            followers::start_facts(&settings, connector.clone(), &backlog, &schema, &life);
 
         let gate = gate(&settings, &clock, &life);
         let otherwise = otherwise(settings.ack);
         let (roles, attempted) = (&settings.roles, attempts.clone());
         let direct =
             Direct::start(connector, roles.clone(), otherwise, metrics.clone(), attempted, &life);
-        let webhook = Webhook {
-            sources: Arc::new(sources(&settings)?),
-            durable: Durable::new(inbox.clone(), direct, settings.ack, metrics.clone()),
-            gate: gate.clone(),
-            clock: clock.clone(),
-            max_body_bytes: settings.max_body_bytes,
-            metrics: metrics.clone(),
-        };
+        let durable = Durable::new(inbox.clone(), direct, settings.ack, metrics.clone());
+        let webhook = webhook(&settings, durable, &gate, &clock, &metrics)?;
         let health = Health {
             inbox: inbox.clone(),
             depth: backlog.watch_depth(),
@@ -161,10 +159,11 @@ impl Server {
             schema: schema_seen,
             search: search_seen,
             figures,
+            replica: replica.clone(),
             metrics,
             clock: clock.clone(),
         };
-        let store = Store::new(pool).with_roles(roles.clone());
+        let store = Store::new(pool).with_roles(roles.clone()).with_fence(erasures.clone());
         let job_store = Store::new(job_pool).with_roles(roles.clone());
         start_jobs(&job_store, &clock, &schema, &life);
         let alerts = start_alerts(&settings, &job_store, &clock, &health, &life)?;
@@ -177,6 +176,7 @@ impl Server {
             keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
             live: Live::start(job_store, render, held.shares().clone(), commits, &life),
             store: store.clone(),
+            servers: ReadServers::new(replica),
             cursors,
             clock,
             alerts,
@@ -284,15 +284,6 @@ async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
 }
 
 /// Begins once there is a schema to read from.
-async fn index(indexer: Indexer, schema: CancellationToken, life: Lifecycle) {
-    tokio::select! {
-        biased;
-        () = life.stopping() => {}
-        () = schema.cancelled() => indexer.run(life.clone()).await,
-    }
-}
-
-/// Begins once there is a schema to read from.
 async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
         biased;
@@ -331,28 +322,6 @@ fn setup(settings: &Settings, address: SocketAddr, clock: &Clock) -> anyhow::Res
     })
 }
 
-/// Keeps facts for figures, once there is a schema to read from.
-fn start_facts(
-    settings: &Settings,
-    connector: Connector,
-    backlog: &Backlog,
-    schema: &CancellationToken,
-    life: &Lifecycle,
-) -> watch::Receiver<Option<FactsLag>> {
-    let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
-    let facts = FactsFollower::new(connector, rules, backlog.watch_depth());
-    let lag = facts.watch_lag();
-    let (schema, stopping) = (schema.clone(), life.clone());
-    life.spawn("facts", async move {
-        tokio::select! {
-            biased;
-            () = stopping.stopping() => {}
-            () = schema.cancelled() => facts.run(stopping.clone()).await,
-        }
-    });
-    lag
-}
-
 /// Evaluates alerts, where there are any; returns their rules. It does not wait for the schema:
 /// without the database it watches what this service knows itself.
 fn start_alerts(
@@ -374,7 +343,22 @@ fn start_alerts(
     Ok(all.iter().map(|alert| alert.rule.clone()).collect())
 }
 
-fn sources(settings: &Settings) -> anyhow::Result<HashMap<SourceName, Source>> {
+fn webhook(
+    settings: &Settings,
+    durable: Durable,
+    gate: &Gate,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Webhook> {
     let prepare = |source: &SourceSettings| Ok((source.name.clone(), Source::new(source)?));
-    settings.sources.iter().map(prepare).collect()
+    let sources: anyhow::Result<HashMap<SourceName, Source>> =
+        settings.sources.iter().map(prepare).collect();
+    Ok(Webhook {
+        sources: Arc::new(sources?),
+        durable,
+        gate: gate.clone(),
+        clock: clock.clone(),
+        max_body_bytes: settings.max_body_bytes,
+        metrics: metrics.clone(),
+    })
 }

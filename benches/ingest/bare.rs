@@ -33,8 +33,12 @@ pub(crate) fn write(
     warm_up: usize,
 ) -> anyhow::Result<Duration> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let settings =
-        DatabaseSettings { data_dir: folder.join("data"), url: None, postgres_listen: None };
+    let settings = DatabaseSettings {
+        data_dir: folder.join("data"),
+        url: None,
+        read_url: None,
+        postgres_listen: None,
+    };
     let database = runtime.block_on(open(&settings))?;
     let options = database.connect_options();
 

@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::list::{self, LIST_PARAMS, Listing, Page};
 use super::openapi::Paging;
 use super::params::{Params, path_id};
+use super::reads::read_alone;
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
 use crate::problem::{Code, Problem};
@@ -55,10 +56,19 @@ pub(super) async fn list(
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let (_, list) = AGENTS.read(&req, &caller, &state).await?;
-    let mut rows = state.store.list_agents(caller.agents(), &list.page()).await?;
-    let next =
-        list.cut(&mut rows, |row| Position { at: row.last_activity_at, key: row.agent_id.clone() });
-    Ok(list::answer(req.uri(), rows.into_iter().map(Agent::from).collect(), next)?.into())
+    let (visible, uri) = (caller.agents(), req.uri());
+    let answer = read_alone(&state, &req, list.before(), |state| {
+        let list = list.read_from(&state);
+        async move {
+            let mut rows = state.store.list_agents(visible, &list.page()).await?;
+            let next = list.cut(&mut rows, |row| Position {
+                at: row.last_activity_at,
+                key: row.agent_id.clone(),
+            });
+            list::answer(uri, rows.into_iter().map(Agent::from).collect(), next)
+        }
+    });
+    Ok(answer.await?.into())
 }
 
 /// One agent.
@@ -76,8 +86,12 @@ pub(super) async fn show(
     if !caller.sees(&agent_id) {
         return Err(no_such_agent());
     }
-    let row = state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
-    Ok(Answer::of(&Agent::from(row))?.tagged(&req))
+    let agent_id = &agent_id;
+    let answer = read_alone(&state, &req, None, |state| async move {
+        let row = state.store.find_agent(agent_id).await?.ok_or_else(no_such_agent)?;
+        Answer::of(&Agent::from(row))
+    });
+    Ok(answer.await?.tagged(&req))
 }
 
 pub(super) fn no_such_agent() -> Problem {

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Caller;
 use super::group::{GroupReads, Unread};
+use super::reads::Needs;
 use crate::problem::Problem;
 
 /// Room for a page of a usual conversation, so that writing it seldom grows the buffer.
@@ -111,6 +112,8 @@ struct Question {
     target: Option<PathAndQuery>,
     /// The agents that the caller may see.
     visible: Option<Vec<String>>,
+    /// What it must have.
+    needs: Needs,
 }
 
 impl SharedReads {
@@ -120,6 +123,7 @@ impl SharedReads {
         &self,
         req: &HttpRequest,
         caller: &Caller,
+        needs: Needs,
         reading: impl Fn() -> R + Send + 'static,
     ) -> Result<Answer, Problem>
     where
@@ -128,6 +132,7 @@ impl SharedReads {
         let question = Question {
             target: req.uri().path_and_query().cloned(),
             visible: caller.agents().map(<[_]>::to_vec),
+            needs,
         };
         self.0.read(question, reading).await?
     }

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::drain::attempts::Attempts;
 use crate::inbox::{Depth, Inbox};
 use crate::jobs::pulse::Pulse;
+use crate::jobs::replica::{Replica, ReplicaState};
 use crate::postgres::SchemaState;
 use crate::store::facts::FactsLag;
 use crate::store::search::{IndexStanding, Rebuild};
@@ -42,6 +43,8 @@ pub struct Health {
     pub search: watch::Receiver<Option<IndexStanding>>,
     /// How far figures are behind; `None` before the first batch.
     pub figures: watch::Receiver<Option<FactsLag>>,
+    /// The standby that answers are read from, where one is configured.
+    pub replica: Option<Replica>,
     /// Tells what came last, and what Postgres took last.
     pub metrics: Arc<Metrics>,
     /// Tells ages.
@@ -59,6 +62,7 @@ pub(super) struct Standing {
     pub(super) schema: SchemaState,
     pub(super) search: Option<SearchState>,
     pub(super) figures: Option<FiguresState>,
+    pub(super) replica: Option<Standby>,
 }
 
 impl Health {
@@ -98,6 +102,7 @@ impl Health {
                     lag_seconds: waiting.unwrap_or(0.0).max(0.0),
                 }
             }),
+            replica: self.replica.as_ref().map(Standby::of),
         }
     }
 }
@@ -144,6 +149,38 @@ struct Ready {
     search: Option<SearchState>,
     /// Null before the first batch.
     figures: Option<FiguresState>,
+    /// Null where no standby is configured.
+    replica: Option<Standby>,
+}
+
+/// The standby that answers are read from. While it is not used, they are read from the primary.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct Standby {
+    /// Answers are read from it.
+    pub(super) used: bool,
+    /// `used`, `catching_up`, `lagging`, `unreachable`, `promoted` (it takes writes of its own),
+    /// `other_timeline`, `other_cluster`, or `unchecked` before it was measured.
+    #[schema(example = "used")]
+    state: &'static str,
+    /// Since when; null before it was measured.
+    since: Option<Timestamp>,
+    /// How far it is behind the primary; null where that is not known.
+    pub(super) lag_seconds: Option<f64>,
+    /// Bytes of the log that it has not replayed; null where that is not known.
+    pub(super) lag_bytes: Option<i64>,
+}
+
+impl Standby {
+    fn of(replica: &Replica) -> Self {
+        let standing = replica.standing();
+        Self {
+            used: standing.state == ReplicaState::Used,
+            state: standing.state.as_str(),
+            since: standing.since.map(Timestamp),
+            lag_seconds: standing.lag_seconds,
+            lag_bytes: standing.lag_bytes,
+        }
+    }
 }
 
 /// Distance of figures from what is stored. They catch up by themselves.
@@ -243,6 +280,7 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
         schema,
         search,
         figures,
+        replica,
     } = standing;
     let Metrics { webhook, drain, .. } = &*health.metrics;
     let status = match (writable, takes_writes) {
@@ -272,6 +310,7 @@ pub(super) async fn ready(health: web::Data<Health>) -> HttpResponse {
         },
         search,
         figures,
+        replica,
     };
     match status {
         Readiness::Starting | Readiness::Unavailable => {

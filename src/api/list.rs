@@ -6,8 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::Answer;
-use super::cursor::{Fingerprint, Key, Sealer};
+use super::cursor::{Fingerprint, Key, NotOpened, Sealer};
+use super::cursor_keys::OpenError;
 use super::params::Params;
+use super::reads::Origin;
 use super::{ApiState, Caller};
 use crate::problem::Problem;
 use crate::store::keys::Scope;
@@ -17,6 +19,9 @@ use crate::store::{Order, PageRequest, Position};
 pub(super) const LIST_PARAMS: [&str; 3] = ["limit", "cursor", "order"];
 /// What may change from page to page: it is no filter.
 const CHANGEABLE: [&str; 5] = ["limit", "cursor", "order", "include", "around"];
+
+/// Sets cursors of pages that were read from a standby apart: see `docs/design/replica.md`.
+const ON_STANDBY: &str = "read from a standby";
 
 /// Rows on a page where nothing is said.
 const DEFAULT_LIMIT: u32 = 50;
@@ -62,12 +67,52 @@ impl Listing {
 }
 
 /// A list as it was asked for.
+#[derive(Clone)]
 pub(super) struct ListRequest<K> {
     limit: u32,
     order: Order,
     after: Option<Position<K>>,
+    /// The server that the page before was read from.
+    before: Option<Origin>,
+    /// The server that this page is read from.
+    origin: Origin,
     fingerprint: Fingerprint,
     sealer: Sealer,
+}
+
+/// Key of a row on a page that was read from a standby.
+struct OnStandby<K> {
+    run: u64,
+    key: K,
+}
+
+impl<K: Key> Key for OnStandby<K> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.run.to_be_bytes());
+        self.key.write(out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (run, key) = bytes.split_first_chunk()?;
+        Some(Self { run: u64::from_be_bytes(*run), key: K::read(key.to_vec())? })
+    }
+}
+
+/// A position, and the server that its page was read from.
+async fn open<K: Key>(
+    state: &ApiState,
+    fingerprint: &Fingerprint,
+    cursor: &str,
+) -> Result<(Position<K>, Origin), Problem> {
+    match state.cursors.open(fingerprint, cursor).await {
+        Ok(position) => return Ok((position, Origin::Primary)),
+        Err(OpenError::Invalid(NotOpened::Invalid)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let fingerprint = fingerprint.clone().and(ON_STANDBY);
+    let Position { at, key } = state.cursors.open(&fingerprint, cursor).await?;
+    let OnStandby { run, key } = key;
+    Ok((Position { at, key }, Origin::Standby(run)))
 }
 
 impl<K: Key + Clone> ListRequest<K> {
@@ -84,11 +129,17 @@ impl<K: Key + Clone> ListRequest<K> {
             .unwrap_or(default_order);
         let fingerprint = fingerprint(req.uri().path(), params, order).seen_by(caller.agents());
         let after = match params.text("cursor") {
-            Some(text) => Some(state.cursors.open(&fingerprint, text).await?),
+            Some(text) => Some(open(state, &fingerprint, text).await?),
             None => None,
         };
+        let (after, before) = after.unzip();
         let sealer = state.cursors.sealer().await?;
-        Ok(Self { limit, order, after, fingerprint, sealer })
+        Ok(Self { limit, order, after, before, origin: Origin::Primary, fingerprint, sealer })
+    }
+
+    /// The same list, whose page is read from the server of a state.
+    pub(super) fn read_from(&self, state: &ApiState) -> Self {
+        Self { origin: state.servers.origin(), ..self.clone() }
     }
 
     /// What to ask the store: one row more than is shown tells whether there are more.
@@ -130,11 +181,20 @@ impl<K: Key + Clone> ListRequest<K> {
 
     /// The cursor of a page that begins behind a position.
     pub(super) fn seal(&self, position: &Position<K>) -> String {
-        self.sealer.seal(&self.fingerprint, position)
+        self.seal_for(&self.fingerprint, position)
     }
-}
 
-impl<K: Key> ListRequest<K> {
+    fn seal_for(&self, fingerprint: &Fingerprint, position: &Position<K>) -> String {
+        match self.origin {
+            Origin::Primary => self.sealer.seal(fingerprint, position),
+            Origin::Standby(run) => {
+                let key = OnStandby { run, key: position.key.clone() };
+                let fingerprint = fingerprint.clone().and(ON_STANDBY);
+                self.sealer.seal(&fingerprint, &Position { at: position.at, key })
+            }
+        }
+    }
+
     /// Which way the list runs.
     pub(super) fn order(&self) -> Order {
         self.order
@@ -149,7 +209,12 @@ impl<K: Key> ListRequest<K> {
         position: &Position<K>,
     ) -> String {
         let back = fingerprint(path, params, self.order.reversed()).seen_by(caller.agents());
-        self.sealer.seal(&back, position)
+        self.seal_for(&back, position)
+    }
+
+    /// The server that the page before was read from; `None` for the first page.
+    pub(super) fn before(&self) -> Option<Origin> {
+        self.before
     }
 
     /// Most rows that are shown.

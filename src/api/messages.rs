@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::list::{self, ListRequest, Listing};
 use super::openapi::{InZone, Paging, Selectors, Time};
 use super::params::{Params, invalid, path_id};
+use super::reads::read_shared;
 use super::session::{only, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller, visits};
@@ -146,20 +147,12 @@ pub(super) async fn list(
     };
     let visit = visits::wanted(&params)?;
     let around = around(&params)?.filter(|_| list.is_first());
-    let (uri, session_id, reads) = (req.uri().clone(), path_id(&req)?, state.reads.clone());
-    let asked = Asked {
-        uri,
-        session_id,
-        params,
-        list,
-        filter,
-        visit,
-        around,
-        caller: caller.clone(),
-        state,
-    };
+    let (uri, session_id, before) = (req.uri().clone(), path_id(&req)?, list.before());
+    let asked =
+        Asked { uri, session_id, params, list, filter, visit, around, caller: caller.clone() };
     let asked = Arc::new(asked);
-    Ok(reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
+    let read = move |state| read(Arc::clone(&asked), state);
+    Ok(read_shared(&state, &req, &caller, before, read).await?.into())
 }
 
 /// A conversation as it was asked for.
@@ -172,7 +165,6 @@ struct Asked {
     visit: Option<i64>,
     around: Option<Uuid>,
     caller: Caller,
-    state: web::Data<ApiState>,
 }
 
 fn around(params: &Params) -> Result<Option<Uuid>, Problem> {
@@ -180,24 +172,25 @@ fn around(params: &Params) -> Result<Option<Uuid>, Problem> {
     params.text("around").map(Uuid::try_parse).transpose().map_err(wrong)
 }
 
-async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
-    let Asked { session_id, params, filter, visit, around, caller, state, .. } = &*asked;
+async fn read(asked: Arc<Asked>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let Asked { session_id, params, filter, visit, around, caller, .. } = &*asked;
     let key = session_key(session_id, params, caller);
     let session = only(state.store.find_session(key).await?)?;
-    let within = visits::times(*visit, &session, state).await?;
+    let within = visits::times(*visit, &session, &state).await?;
     let filter = MessageFilter { within, ..filter.clone() };
     match around {
-        Some(id) => read_around(&asked, &session, &filter, *id).await,
-        None => read_page(&asked, &session, &filter).await,
+        Some(id) => read_around(&asked, &state, &session, &filter, *id).await,
+        None => read_page(&asked, &state, &session, &filter).await,
     }
 }
 
 async fn read_page(
     asked: &Asked,
+    state: &ApiState,
     session: &SessionRow,
     filter: &MessageFilter,
 ) -> Result<Answer, Problem> {
-    let Asked { uri, list, state, .. } = asked;
+    let (uri, list) = (&asked.uri, asked.list.read_from(state));
     let page = list.page();
     let Rows { mut rows, more } = state.store.read_messages(session, filter, &page).await?;
     let next_cursor = list.cut_short(&mut rows, more, MessageRow::position);
@@ -213,11 +206,13 @@ async fn read_page(
 
 async fn read_around(
     asked: &Asked,
+    state: &ApiState,
     session: &SessionRow,
     filter: &MessageFilter,
     id: Uuid,
 ) -> Result<Answer, Problem> {
-    let Asked { uri, params, list, caller, state, .. } = asked;
+    let Asked { uri, params, caller, .. } = asked;
+    let list = asked.list.read_from(state);
     let limit = u32::try_from(list.limit()).unwrap_or(u32::MAX);
     let found = state.store.read_messages_around(session, filter, id, list.order(), limit).await?;
     let Around { position, rows, more_before, more_after } = found.ok_or_else(|| {

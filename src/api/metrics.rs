@@ -8,7 +8,7 @@ use super::{ApiState, Caller};
 use crate::postgres::SchemaState;
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
-use crate::telemetry::metrics::State;
+use crate::telemetry::metrics::{ReplicaLag, State};
 
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,6 +46,11 @@ pub(super) async fn show(
         figures_lag_entries: standing.figures.map(|figures| figures.lag_entries),
         figures_lag_seconds: standing.figures.map(|figures| figures.lag_seconds),
         connections: state.store.connections(),
+        replica: standing.replica.map_or_else(ReplicaLag::default, |standby| ReplicaLag {
+            used: standby.used,
+            seconds: standby.lag_seconds,
+            bytes: standby.lag_bytes,
+        }),
         last_received_at: metrics.webhook.last_received_at(),
         last_test_at: metrics.webhook.last_test_at(),
     });

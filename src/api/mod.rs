@@ -36,6 +36,7 @@ mod new_key;
 mod openapi;
 mod params;
 mod query;
+mod reads;
 mod retention;
 mod routes;
 mod saved_views;
@@ -59,6 +60,7 @@ pub use export::Exports;
 pub use held::HeldAnswers;
 pub use keyring::Keyring;
 pub use openapi::openapi;
+pub use reads::ReadServers;
 pub use routes::routes;
 pub use setup::SetupState;
 pub use stream::event_text;
@@ -80,6 +82,8 @@ use crate::store::{Store, StoreError};
 pub struct ApiState {
     /// Where the answers come from.
     pub store: Store,
+    /// The servers that they are read from.
+    pub servers: ReadServers,
     /// Whose request it is, and how often its address has failed.
     pub gate: Gate,
     /// Who may ask.

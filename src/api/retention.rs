@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::answer::Answer;
+use super::reads::Needs;
 use super::setup::{SetupState, require_unbound_admin};
 use super::timestamp::Timestamp;
 use super::views::retention::{KeptFor, PlannedRows, Retention};
@@ -45,7 +46,7 @@ pub(super) async fn show(
     let (state, keep) = (state.into_inner(), setup.keep.clone());
     let reads = state.reads.clone();
     let read = move || read(state.store.clone(), state.clock.now(), keep.clone(), sources.clone());
-    let answer = reads.answer(&req, &caller, read).await?;
+    let answer = reads.answer(&req, &caller, Needs::default(), read).await?;
     Ok(answer.tagged(&req))
 }
 

@@ -8,6 +8,7 @@ use actix_web::{
 };
 
 use super::held::hold_large_answer;
+use super::reads::add_headers;
 use super::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
     holds, jobs, keys, messages, metrics, openapi, retention, saved_views, search, sessions, setup,
@@ -93,7 +94,7 @@ impl At {
         F::Output: Responder + 'static,
     {
         let reads = guard::Any(guard::Get()).or(guard::Head());
-        self.with(&["GET", "HEAD"], web::route().guard(reads).to(held(handler)))
+        self.with(&["GET", "HEAD"], web::route().guard(reads).to(held(handler, false)))
     }
 
     fn post<F, Args>(self, handler: F) -> Self
@@ -102,7 +103,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["POST"], web::post().to(held(handler)))
+        self.with(&["POST"], web::post().to(held(handler, true)))
     }
 
     fn put<F, Args>(self, handler: F) -> Self
@@ -111,7 +112,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["PUT"], web::put().to(held(handler)))
+        self.with(&["PUT"], web::put().to(held(handler, true)))
     }
 
     fn delete<F, Args>(self, handler: F) -> Self
@@ -120,7 +121,7 @@ impl At {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(&["DELETE"], web::delete().to(held(handler)))
+        self.with(&["DELETE"], web::delete().to(held(handler, true)))
     }
 
     fn with(mut self, methods: &[&'static str], route: Route) -> Self {
@@ -140,9 +141,12 @@ impl HttpServiceFactory for At {
     }
 }
 
-/// Adds the holding of large answers to a handler. As a middleware it would take one more boxed
+/// Adds the holding of large answers to a handler, and what is said about the servers. As a middleware it would take one more boxed
 /// future for each request, of many kilobytes.
-fn held<F, Args>(handler: F) -> impl Handler<(HttpRequest, Args), Output = HttpResponse>
+fn held<F, Args>(
+    handler: F,
+    is_change: bool,
+) -> impl Handler<(HttpRequest, Args), Output = HttpResponse>
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -152,6 +156,7 @@ where
         let handler = handler.clone();
         async move {
             let answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
+            let answer = add_headers(&req, answer, is_change).await;
             hold_large_answer(&req, answer).await
         }
     }

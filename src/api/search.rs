@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::cursor::Key;
-use super::list::{self, Listing};
+use super::list::{self, ListRequest, Listing};
 use super::messages::Message;
 use super::openapi::{InZone, Time};
 use super::params::{Params, invalid};
+use super::reads::read_alone;
 use super::session::Session;
 use super::sessions::visible;
 use super::{ApiState, Caller, sessions};
@@ -188,7 +189,23 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = MATCHES.read::<Place>(&req, &caller, &state).await?;
     let query = query(&params)?;
-    let agents = visible(&caller, params.texts("agent_id"));
+    let (query, params) = (&query, &params);
+    let answer = read_alone(&state, &req, list.before(), |state| {
+        read(req.uri(), &caller, params, query, list.read_from(&state), state)
+    });
+    Ok(answer.await?.into())
+}
+
+/// Reads a page of matches.
+async fn read(
+    uri: &Uri,
+    caller: &Caller,
+    params: &Params,
+    query: &Query,
+    list: ListRequest<Place>,
+    state: web::Data<ApiState>,
+) -> Result<Answer, Problem> {
+    let agents = visible(caller, params.texts("agent_id"));
     let sessions = match params.text("session_id") {
         Some(name) => Some(state.store.sessions_named(name, agents.as_deref()).await?),
         None => None,
@@ -198,19 +215,19 @@ pub(super) async fn list(
         sessions,
         source: params.text("source").map(str::to_owned),
         roles: params.text("role").map(|role| state.store.roles().named(role).into_owned()),
-        about: about(&params, &state)?,
+        about: about(params, &state)?,
         after: params.time("after")?,
         before: params.time("before")?,
     };
     let now = state.clock.now();
     let after = list.after().map(|position| position.key.clone().at(position.at));
     let request = SearchRequest { filter: &filter, now, after, limit: list.limit() };
-    let found = state.store.search(&query, request).await?;
+    let found = state.store.search(query, request).await?;
     let next = found.next.map(|place| list.seal(&Position { at: place.at, key: Place(place) }));
-    let (uri, silence, roles) = (req.uri().clone(), state.silence, state.store.roles().clone());
+    let (uri, silence, roles) = (uri.clone(), state.silence, state.store.roles().clone());
     // Megabytes of text at the most, which other requests need not wait for.
     let answer = web::block(move || answer(&uri, &found, next, &roles, silence, now));
-    Ok(answer.await.map_err(Problem::internal)??.into())
+    answer.await.map_err(Problem::internal)?
 }
 
 fn answer(

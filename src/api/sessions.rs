@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Uri;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::agents::no_such_agent;
@@ -11,6 +12,7 @@ use super::continuation::{continued_by, continues};
 use super::list::{self, ListRequest, Listing, Page};
 use super::openapi::{Paging, Selectors, SessionFilters};
 use super::params::{Params, path_id};
+use super::reads::{read_alone, read_shared};
 use super::session::{Background, Session, only, session_key};
 use super::{ApiState, Caller};
 use crate::domain::session::Status;
@@ -108,8 +110,15 @@ pub(super) async fn list(
     let (params, list) = SESSIONS.read(&req, &caller, &state).await?;
     let filter = filter(&params, &state, visible(&caller, params.texts("agent_id")))?;
     let sort = sort(&params)?;
-    let rows = state.store.list_sessions(&filter, sort, &list.page()).await?;
-    respond(&req, &params, &state, &list, sort, rows).await
+    let (filter, params, uri) = (&filter, &params, req.uri());
+    let answer = read_alone(&state, &req, list.before(), |state| {
+        let list = list.read_from(&state);
+        async move {
+            let rows = state.store.list_sessions(filter, sort, &list.page()).await?;
+            respond(uri, params, &state, &list, sort, rows).await
+        }
+    });
+    Ok(answer.await?.into())
 }
 
 /// An agent's sessions, the latest active first, or in the order that `sort` names.
@@ -129,12 +138,19 @@ pub(super) async fn list_of_agent(
     }
     let filter = filter(&params, &state, Some(vec![agent_id.clone()]))?;
     let sort = sort(&params)?;
-    let rows = state.store.list_sessions(&filter, sort, &list.page()).await?;
-    if rows.is_empty() && list.is_first() {
-        // An empty list is an answer about an agent that exists.
-        state.store.find_agent(&agent_id).await?.ok_or_else(no_such_agent)?;
-    }
-    respond(&req, &params, &state, &list, sort, rows).await
+    let (agent_id, filter, params, uri) = (&agent_id, &filter, &params, req.uri());
+    let answer = read_alone(&state, &req, list.before(), |state| {
+        let list = list.read_from(&state);
+        async move {
+            let rows = state.store.list_sessions(filter, sort, &list.page()).await?;
+            if rows.is_empty() && list.is_first() {
+                // An empty list is an answer about an agent that exists.
+                state.store.find_agent(agent_id).await?.ok_or_else(no_such_agent)?;
+            }
+            respond(uri, params, &state, &list, sort, rows).await
+        }
+    });
+    Ok(answer.await?.into())
 }
 
 /// One session.
@@ -154,24 +170,26 @@ pub(super) async fn show(
     let params = Params::parse(&req, &["include", "agent_id", "source"], &[])?;
     params.words("include", &BACKGROUND)?;
     let session_id = path_id(&req)?;
-    let asked = Arc::new((session_id, params, caller.clone(), state.clone()));
-    Ok(state.reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.tagged(&req))
+    let asked = Arc::new((session_id, params, caller.clone()));
+    let read = move |state| read(Arc::clone(&asked), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
 async fn read(
-    asked: Arc<(String, Params, Caller, web::Data<ApiState>)>,
+    asked: Arc<(String, Params, Caller)>,
+    state: web::Data<ApiState>,
 ) -> Result<Answer, Problem> {
-    let (session_id, params, caller, state) = &*asked;
+    let (session_id, params, caller) = &*asked;
     let key = session_key(session_id, params, caller);
     let row = only(state.store.find_session(key).await?)?;
     let included = params.words("include", &BACKGROUND)?;
     let mut background =
-        Background { continues: continues(&row, state).await?, ..Background::default() };
+        Background { continues: continues(&row, &state).await?, ..Background::default() };
     if included.contains(&Include::Continues) {
-        background.continued_by = Some(continued_by(&row, state).await?);
+        background.continued_by = Some(continued_by(&row, &state).await?);
     }
     if included.contains(&Include::Completeness) {
-        background.completeness = Some(completeness(&row, state).await?);
+        background.completeness = Some(completeness(&row, &state).await?);
     }
     let session = Session::new(&row, state.silence, state.clock.now());
     Answer::of(&session.with_background(background))
@@ -179,13 +197,13 @@ async fn read(
 
 /// Answers a page of sessions, with what is to be included of each.
 async fn respond(
-    req: &HttpRequest,
+    uri: &Uri,
     params: &Params,
     state: &ApiState,
     list: &ListRequest<uuid::Uuid>,
     sort: Sort,
     mut rows: Vec<SessionRow>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer, Problem> {
     let position = |row: &SessionRow| sort.position(row);
     let mut next = list.cut(&mut rows, position);
     let extras = params.words("include", &EXTRAS)?;
@@ -216,7 +234,7 @@ async fn respond(
         let first = first.as_ref().map(|all| all.get(&row.id));
         session.with_extras(first, flags.as_ref().map(|all| all.get(&row.id)))
     });
-    Ok(list::answer(req.uri(), data.collect(), next)?.into())
+    list::answer(uri, data.collect(), next)
 }
 
 /// The order that is asked for.

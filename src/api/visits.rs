@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::list::{self, ListRequest, Listing, Page};
 use super::openapi::{Paging, Selectors};
 use super::params::{Params, path_id};
+use super::reads::read_shared;
 use super::session::{only, seconds_between, session_key};
 use super::timestamp::Timestamp;
 use super::{ApiState, Caller};
@@ -102,10 +103,10 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let (params, list) = VISITS.read(&req, &caller, &state).await?;
     let (uri, session_id) = (req.uri().clone(), path_id(&req)?);
-    let reads = state.reads.clone();
-    let asked = Asked { uri, session_id, params, list, caller: caller.clone(), state };
-    let asked = Arc::new(asked);
-    Ok(reads.answer(&req, &caller, move || read(Arc::clone(&asked))).await?.into())
+    let before = list.before();
+    let asked = Arc::new(Asked { uri, session_id, params, list, caller: caller.clone() });
+    let read = move |state| read(Arc::clone(&asked), state);
+    Ok(read_shared(&state, &req, &caller, before, read).await?.into())
 }
 
 /// A session's visits as they were asked for.
@@ -115,11 +116,11 @@ struct Asked {
     params: Params,
     list: ListRequest<Uuid>,
     caller: Caller,
-    state: web::Data<ApiState>,
 }
 
-async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
-    let Asked { uri, session_id, params, list, caller, state } = &*asked;
+async fn read(asked: Arc<Asked>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let Asked { uri, session_id, params, list, caller } = &*asked;
+    let list = list.read_from(&state);
     let key = session_key(session_id, params, caller);
     let session = only(state.store.find_session(key).await?)?;
     can_be_divided(&session)?;
@@ -127,7 +128,7 @@ async fn read(asked: Arc<Asked>) -> Result<Answer, Problem> {
     let mut rows = state.store.list_visits(&session, gap, &list.page()).await?;
     let next = list.cut(&mut rows, |row| Position { at: row.first_at, key: row.first_id });
     let now = state.clock.now();
-    let show = |row| Visit::new(row, &session, state, now);
+    let show = |row| Visit::new(row, &session, &state, now);
     list::answer(uri, rows.iter().map(show).collect(), next)
 }
 

@@ -7,6 +7,7 @@ mod database;
 mod deliveries;
 mod disk;
 mod inbox;
+mod replica;
 mod report;
 mod service;
 
@@ -58,6 +59,7 @@ async fn examine(args: ServeArgs, clock: &Clock, report: &mut Report) {
     configuration::check(&settings, report);
     let running = service::check(&settings, report).await;
     let database = database::check(&settings, clock, report).await;
+    replica::check(&settings, report).await;
     inbox::check(&settings, clock, running.is_some(), report).await;
     disk::check(&settings, config_file.as_deref(), report);
     clock::check(database.as_ref(), report).await;

@@ -74,7 +74,8 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         is_private: settings.url.is_none(),
     };
     let place = with_store(&settings, async |store| store.create_reader(&new).await).await?;
-    let server = match &settings.url {
+    // Roles are replicated, so a reader may connect to the standby, too.
+    let server = match settings.read_url.as_ref().or(settings.url.as_ref()) {
         Some(url) => Server::of_url(url.expose(), &place),
         None => Server::private(&place),
     };
@@ -85,6 +86,12 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     }
     print(&text);
     note(&format!("Reader {} is created. Its password is shown this once.", name.as_str()));
+    if settings.read_url.is_some() {
+        note(
+            "The url is the standby's, so that its queries cost the primary nothing. The role is \
+             there once the standby has replayed this; it may connect to the primary as well.",
+        );
+    }
     if server.is_none() {
         note(
             "The private PostgreSQL takes no connections yet: start the service with \

@@ -28,6 +28,13 @@ pub struct DatabaseArgs {
     /// File that holds the URL of your own Postgres, as a mounted secret
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
+    /// Standby of that Postgres, which answers are read from while it is not too far behind
+    /// [default: none]
+    #[arg(long, env = "VERBATIM_READ_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub read_database_url: Option<String>,
+    /// File that holds the URL of the standby, as a mounted secret
+    #[arg(long, env = "VERBATIM_READ_DATABASE_URL_FILE", value_name = "FILE")]
+    pub read_database_url_file: Option<PathBuf>,
 }
 
 /// What `verbatim serve` can be told.
@@ -43,6 +50,9 @@ pub struct ServeArgs {
     /// [default: none]
     #[arg(long, env = "VERBATIM_POSTGRES_LISTEN", value_name = "HOST:PORT")]
     pub postgres_listen: Option<String>,
+    /// How far the standby may be behind to be read [default: 10s]
+    #[arg(long, env = "VERBATIM_READ_MAX_LAG", value_name = "DURATION")]
+    pub read_max_lag: Option<String>,
     /// Certificate in PEM, with those that vouch for it: HTTPS instead of HTTP. Read again when it
     /// changes
     #[arg(long, env = "VERBATIM_TLS_CERT", value_name = "FILE")]
@@ -144,6 +154,9 @@ pub(super) struct File {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) database_url: Option<String>,
     pub(super) database_url_file: Option<PathBuf>,
+    pub(super) read_database_url: Option<String>,
+    pub(super) read_database_url_file: Option<PathBuf>,
+    pub(super) read_max_lag: Option<String>,
     pub(super) webhook_secrets: Option<Vec<Secret>>,
     pub(super) webhook_secrets_file: Option<PathBuf>,
     pub(super) webhook_headers: Option<Vec<Secret>>,

@@ -20,11 +20,13 @@ use crate::config::CorsOrigins;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE");
 /// What a page may send beyond what every page may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, X-API-Key, Last-Event-ID, If-None-Match, Content-Type, X-Request-Id",
+    "Authorization, X-API-Key, Last-Event-ID, If-None-Match, Content-Type, X-Request-Id, Prefer, \
+     Verbatim-Position",
 );
 /// What a page may read beyond what every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Link, ETag, X-Request-Id, Retry-After, Content-Disposition, WWW-Authenticate",
+    "Link, ETag, X-Request-Id, Retry-After, Content-Disposition, WWW-Authenticate, Preference-Applied, \
+     Verbatim-Position",
 );
 /// How long a browser may keep what a preflight said, in seconds. Chrome takes two hours at the most.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");

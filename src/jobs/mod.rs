@@ -7,4 +7,5 @@ pub mod facts;
 pub mod indexer;
 pub mod partitions;
 pub mod pulse;
+pub mod replica;
 pub mod retention;

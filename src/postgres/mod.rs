@@ -22,6 +22,7 @@ mod pools;
 mod priority;
 mod schema;
 mod server;
+mod standby;
 mod supervisor;
 mod upgrade;
 
@@ -39,6 +40,10 @@ pub use connector::Connector;
 pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, follow, read_pool};
 pub use schema::{Migrated, SchemaState, check, migrate};
+pub use standby::{
+    Lsn, PrimaryPosition, StandbyPosition, StandbyRun, primary_position, standby_pool,
+    standby_position,
+};
 pub use upgrade::{remove_old_clusters, upgrade_cluster};
 
 use crate::config::{DatabaseSettings, Secret};
@@ -202,11 +207,22 @@ impl Database {
     }
 }
 
+/// How to connect to a standby by its URL.
+pub fn standby(url: &Secret) -> anyhow::Result<Connector> {
+    named(url, "VERBATIM_READ_DATABASE_URL").map(Connector::from)
+}
+
 /// The options of a database of the user's.
 fn external(url: &Secret) -> anyhow::Result<PgConnectOptions> {
+    named(url, "DATABASE_URL")
+}
+
+/// The options of a URL that a setting has.
+fn named(url: &Secret, setting: &str) -> anyhow::Result<PgConnectOptions> {
     // The parser's message does not quote the URL, which holds a password.
-    let options = PgConnectOptions::from_str(url.expose())
-        .context("DATABASE_URL is not a URL such as postgres://user:password@host:5432/database")?;
+    let options = PgConnectOptions::from_str(url.expose()).with_context(|| {
+        format!("{setting} is not a URL such as postgres://user:password@host:5432/database")
+    })?;
     Ok(match options.get_application_name() {
         Some(_) => options,
         None => options.application_name(APPLICATION_NAME),

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnection, PgPoolOptions};
 
 use super::Connector;
 
@@ -17,6 +18,8 @@ const READ_CONNECTIONS: u32 = 10;
 /// How long a request waits for a connection before it is answered 503: sqlx's own 30 s is longer
 /// than callers wait for us.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same for a standby: a read that gets no connection to it goes to the primary.
+pub(super) const STANDBY_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 /// An idle connection costs the server memory.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// After a failover a connection may still lead to the old primary: none grows older than this.
@@ -36,11 +39,23 @@ const SESSION: &str = "SET jit = off; SET statement_timeout = '10s';
 /// be up yet.
 #[must_use]
 pub fn read_pool(connector: impl Into<Connector>) -> PgPool {
-    let connector = connector.into();
+    build(&connector.into(), ACQUIRE_TIMEOUT, |_| Box::pin(async { Ok(()) }))
+}
+
+/// A pool for reading, whose new connections must pass a check.
+pub(super) fn build<F>(connector: &Connector, acquire_timeout: Duration, check: F) -> PgPool
+where
+    F: Fn(&mut PgConnection) -> BoxFuture<'_, Result<(), sqlx::Error>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    let connector = connector.clone();
     let options = connector.options();
     PgPoolOptions::new()
         .max_connections(READ_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(acquire_timeout)
         .idle_timeout(IDLE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .test_before_acquire(false)
@@ -54,9 +69,10 @@ pub fn read_pool(connector: impl Into<Connector>) -> PgPool {
             .boxed()
         })
         .after_connect(move |connection, _| {
-            let connector = connector.clone();
+            let (connector, check) = (connector.clone(), check.clone());
             async move {
                 connector.check(connection).await?;
+                check(connection).await?;
                 sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
             }
             .boxed()

@@ -15,6 +15,7 @@ use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
+use crate::store::fence::ErasureFence;
 
 /// How long it may take to see what the schema lacks.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
@@ -36,6 +37,8 @@ pub(super) struct SchemaKeeper {
     pub(super) clock: Clock,
     pub(super) keep: Keep,
     pub(super) roles: Roles,
+    /// Counts erasures that are finished here.
+    pub(super) erasures: ErasureFence,
     /// Cancelled once the drain may begin: after the first partitions are made, so that nothing is
     /// written that they would have to move.
     pub(super) ready: CancellationToken,
@@ -71,7 +74,9 @@ impl SchemaKeeper {
         tokio::join!(
             partitions::run(pool.clone(), clock.clone(), life.clone()),
             retention::run(
-                Store::new(pool.clone()).with_roles(self.roles.clone()),
+                Store::new(pool.clone())
+                    .with_roles(self.roles.clone())
+                    .with_fence(self.erasures.clone()),
                 clock.clone(),
                 self.keep.clone(),
                 life.clone()

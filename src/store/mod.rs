@@ -14,6 +14,7 @@ pub mod deliveries;
 pub mod erase;
 pub mod export;
 pub mod facts;
+pub mod fence;
 pub mod figures;
 pub mod holds;
 pub mod ingest;
@@ -42,6 +43,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::domain::Roles;
 use crate::telemetry::metrics::Connections;
+use fence::ErasureFence;
 use lanes::Lanes;
 pub use page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, PageRequest, Position, Rows};
 
@@ -60,6 +62,7 @@ pub struct Store {
     /// Whose roles count as the assistant's.
     roles: Roles,
     figures: figures::Room,
+    erasures: ErasureFence,
 }
 
 impl Store {
@@ -74,6 +77,7 @@ impl Store {
             search_lanes,
             roles: Roles::default(),
             figures: figures::Room::default(),
+            erasures: ErasureFence::default(),
         }
     }
 
@@ -81,6 +85,12 @@ impl Store {
     #[must_use]
     pub fn with_roles(self, roles: Roles) -> Self {
         Self { roles, ..self }
+    }
+
+    /// The same store, which counts its erasures there.
+    #[must_use]
+    pub fn with_fence(self, erasures: ErasureFence) -> Self {
+        Self { erasures, ..self }
     }
 
     /// Whose roles count as the assistant's.

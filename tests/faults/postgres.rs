@@ -136,6 +136,39 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Makes a streaming standby of it in `folder`, and starts that.
+    pub(crate) async fn make_standby(
+        &self,
+        template: &Template,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        template.make_folder(folder)?;
+        let cluster = folder.join("cluster");
+        let copied = template
+            .command("pg_basebackup")
+            .args(["--username=postgres", "--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+            .args(["--write-recovery-conf", "--create-slot", "--slot=standby"])
+            .args(["--port", &self.port.to_string(), "--host"])
+            .arg(&self.folder)
+            .arg("--pgdata")
+            .arg(&cluster)
+            .output()?;
+        let said = String::from_utf8_lossy(&copied.stderr);
+        ensure!(copied.status.success(), "pg_basebackup: {said}");
+        let parts = CommandParts { bin: template.bin.clone(), account: template.account.clone() };
+        let standby = Self {
+            folder: folder.to_owned(),
+            cluster,
+            log: folder.join("log"),
+            port: free_port()?,
+            settings: Vec::new(),
+            start: Mutex::new(parts),
+            process: Mutex::new(None),
+        };
+        standby.start().await?;
+        Ok(standby)
+    }
+
     /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port

@@ -104,6 +104,8 @@ pub(crate) struct Setup {
     pub(crate) private: bool,
     /// The service reaches Postgres through a [`Proxy`].
     pub(crate) proxy: bool,
+    /// The service reads from a streaming standby of the suite's server.
+    pub(crate) standby: bool,
     /// Settings of the suite's server, `name=value`.
     pub(crate) postgres: &'static [&'static str],
     /// A disk for the cluster of the suite's server.
@@ -146,7 +148,7 @@ impl Trial {
     /// Builds a world, and starts the service in it.
     pub(crate) async fn world(&self, setup: Setup) -> anyhow::Result<World> {
         let mut spec = setup.service;
-        let (mut server, mut proxy) = (None, None);
+        let (mut server, mut proxy, mut standby) = (None, None, None);
         if !setup.private {
             let folder = self.folder.join("postgres");
             let place = setup.cluster.as_ref().map_or(&folder, |disk| &disk.folder);
@@ -160,6 +162,14 @@ impl Trial {
                 proxy = Some(started);
             }
             spec.database_url = Some(Postgres::url(port));
+            if setup.standby {
+                let folder = self.folder.join("standby");
+                let made = started.make_standby(&self.template, &folder).await?;
+                let url = Postgres::url(made.port());
+                spec.environment.push(("VERBATIM_READ_DATABASE_URL".to_owned(), url));
+                spec.arguments.extend(["--read-max-lag".to_owned(), "2s".to_owned()]);
+                standby = Some(made);
+            }
             server = Some(started);
         }
         if let Some(clock) = &setup.clock {
@@ -167,6 +177,7 @@ impl Trial {
         }
         let world = World {
             service: Service::new(&self.folder, spec)?,
+            standby,
             postgres: server,
             proxy,
             cluster: setup.cluster,
@@ -195,6 +206,7 @@ pub(crate) struct World {
     // Stopped in this order.
     pub(crate) service: Service,
     proxy: Option<Proxy>,
+    standby: Option<Postgres>,
     postgres: Option<Postgres>,
     cluster: Option<SmallDisk>,
     inbox: Option<SmallDisk>,
@@ -210,6 +222,11 @@ impl World {
     /// The suite's server.
     pub(crate) fn postgres(&self) -> anyhow::Result<&Postgres> {
         self.postgres.as_ref().context("this scenario has no server of the suite's")
+    }
+
+    /// The standby of it.
+    pub(crate) fn standby(&self) -> anyhow::Result<&Postgres> {
+        self.standby.as_ref().context("this scenario has no standby")
     }
 
     /// The way to it.

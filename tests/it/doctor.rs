@@ -17,6 +17,7 @@ use verbatim::jobs::partitions;
 use super::support::app::{App, SECRET};
 use super::support::database::TestDatabase;
 use super::support::process::verbatim;
+use super::support::standby::Pair;
 
 /// Neither it nor anything like it may be printed.
 const PASSWORD: &str = "hunter2hunter2hunter2";
@@ -447,4 +448,29 @@ async fn a_service_with_tls_and_a_certificate_that_is_none_are_told() {
     std::fs::write(&cert, "no certificate").unwrap();
     doctor().run().await.says("configuration", "TLS", "fail", "cert.pem");
     app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_standby_is_looked_at() {
+    let pair = Pair::start().await;
+    let database = TestDatabase::create_on(&pair.primary.url("postgres")).await;
+    let data = TempDir::new().unwrap();
+    let doctor = |standby: &str| {
+        Doctor::new(data.path())
+            .with("DATABASE_URL", &database.url())
+            .with("VERBATIM_READ_DATABASE_URL", standby)
+    };
+    let url = pair.standby.reader_url(database.name());
+    // The database was made a moment ago.
+    pair.replayed().await;
+    doctor(&url).run().await.says("database", "standby", "ok", "bytes behind");
+    pair.standby.run("SELECT pg_wal_replay_pause()").await;
+    doctor(&url).run().await.says("database", "standby", "warn", "it is paused");
+    pair.standby.run("SELECT pg_wal_replay_resume()").await;
+    let elsewhere = TestDatabase::create().await;
+    doctor(&elsewhere.url()).run().await.says("database", "standby", "fail", "is promoted");
+    pair.standby.promote();
+    doctor(&url).run().await.says("database", "standby", "fail", "is promoted");
+    pair.standby.stop_server();
+    doctor(&url).run().await.says("database", "standby", "warn", "error");
 }

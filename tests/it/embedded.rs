@@ -37,7 +37,7 @@ impl Folder {
 
     fn settings(&self) -> DatabaseSettings {
         let data_dir = self.0.path().join("data");
-        DatabaseSettings { data_dir, url: None, postgres_listen: None }
+        DatabaseSettings { data_dir, url: None, read_url: None, postgres_listen: None }
     }
 
     fn cluster(&self) -> PathBuf {
@@ -163,7 +163,12 @@ async fn holds_a_folder_for_another_test() {
     let Some(data_dir) = std::env::var_os(HELD_FOLDER) else {
         return;
     };
-    let settings = DatabaseSettings { data_dir: data_dir.into(), url: None, postgres_listen: None };
+    let settings = DatabaseSettings {
+        data_dir: data_dir.into(),
+        url: None,
+        read_url: None,
+        postgres_listen: None,
+    };
     let _database = Database::open(&settings).await.unwrap();
     std::future::pending::<()>().await;
 }

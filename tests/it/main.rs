@@ -34,6 +34,7 @@ mod proxies;
 mod readers;
 mod readiness;
 mod redaction;
+mod replica;
 mod restart;
 mod retention;
 mod server_files;

@@ -141,8 +141,8 @@ async fn no_label_holds_what_a_caller_chose() {
     }
     let names: Vec<_> = scraped.labels.keys().map(String::as_str).collect();
     let known = [
-        "check", "event", "kind", "method", "outcome", "reason", "route", "source", "state",
-        "status", "type", "version", "way",
+        "check", "event", "kind", "method", "outcome", "reason", "route", "server", "source",
+        "state", "status", "type", "version", "way",
     ];
     assert_eq!(names, known);
     let routes: Vec<_> = scraped.labels["route"].iter().map(String::as_str).collect();

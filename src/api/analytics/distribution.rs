@@ -12,6 +12,7 @@ use crate::analytics::catalog::{Metric, Stat};
 use crate::analytics::histogram::{Bin, Edges, MOST_EDGES};
 use crate::api::answer::Answer;
 use crate::api::params::invalid;
+use crate::api::reads::read_shared;
 use crate::api::views::analytics::{Distribution, Row, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{Figures, Grouping, Wanted};
@@ -83,12 +84,12 @@ pub(in crate::api) async fn distribution(
 ) -> Result<HttpResponse, Problem> {
     let (frame, query) = Frame::read(&req, &caller, &state)?;
     let plan = Arc::new(Plan::new(frame, &query)?);
-    let answer = state.reads.answer(&req, &caller, move || read(Arc::clone(&plan))).await?;
-    Ok(answer.tagged(&req))
+    let read = move |state| read(Arc::clone(&plan), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
-async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
-    let (mut snapshot, header) = plan.frame.open().await?;
+async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let (mut snapshot, header) = plan.frame.open(&state).await?;
     let span = plan.frame.range.span;
     let starts = [span.from];
     let selection = plan.frame.select(&starts, span.to, plan.grouping);

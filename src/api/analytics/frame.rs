@@ -49,7 +49,6 @@ pub(super) struct Frame {
     pub(super) now: DateTime<Utc>,
     query: FrameQuery,
     caller: Caller,
-    state: web::Data<ApiState>,
 }
 
 impl Frame {
@@ -66,14 +65,14 @@ impl Frame {
         let calendar = request::calendar(query.tz.as_deref(), query.week_starts.as_deref())?;
         let (from, to) = (query.from.as_deref(), query.to.as_deref());
         let range = request::range(calendar, from, to, query.period.as_deref(), now)?;
-        let (caller, state) = (caller.clone(), state.clone());
-        Ok((Self { calendar, range, now, query, caller, state }, own))
+        Ok((Self { calendar, range, now, query, caller: caller.clone() }, own))
     }
 
     /// Begins to read figures, and returns what the answer begins with.
-    pub(super) async fn open(&self) -> Result<(Snapshot, Header), Problem> {
-        let mut snapshot = self.state.store.figures().await?;
-        let complete_until = snapshot.complete_until(self.caller.agents(), self.now).await?;
+    pub(super) async fn open(&self, state: &ApiState) -> Result<(Snapshot, Header), Problem> {
+        let mut snapshot = state.store.figures().await?;
+        let at = state.servers.complete_at(self.now);
+        let complete_until = snapshot.complete_until(self.caller.agents(), at).await?;
         let header = Header {
             from: Timestamp(self.range.span.from),
             to: Timestamp(self.range.span.to),

@@ -12,6 +12,7 @@ use super::{ApiState, CSV, Caller, request};
 use crate::analytics::calendar::{Bucket, Part};
 use crate::analytics::catalog::Metric;
 use crate::api::answer::Answer;
+use crate::api::reads::read_shared;
 use crate::api::views::analytics::{Heatmap, Row, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{Figure, Figures, Wanted};
@@ -80,8 +81,8 @@ pub(in crate::api) async fn heatmap(
 ) -> Result<HttpResponse, Problem> {
     let (frame, query) = Frame::read(&req, &caller, &state)?;
     let plan = Arc::new(Plan::new(frame, &query)?);
-    let answer = state.reads.answer(&req, &caller, move || read(Arc::clone(&plan))).await?;
-    Ok(answer.tagged(&req))
+    let read = move |state| read(Arc::clone(&plan), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
 /// Hour of the week: its total, and how much of the range it is.
@@ -91,8 +92,8 @@ struct HourOfWeek {
     length: TimeDelta,
 }
 
-async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
-    let (mut snapshot, header) = plan.frame.open().await?;
+async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let (mut snapshot, header) = plan.frame.open(&state).await?;
     let starts: Vec<_> = plan.parts.iter().map(|part| part.span.from).collect();
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, None);
     let figures = Figures::read(&mut snapshot, &selection, &[plan.wanted], None).await?;

@@ -11,6 +11,7 @@ use super::{ApiState, Caller, request};
 use crate::analytics::calendar::Span;
 use crate::analytics::range::Comparison;
 use crate::api::answer::Answer;
+use crate::api::reads::read_shared;
 use crate::api::timestamp::Timestamp;
 use crate::api::views::analytics::{Compared, Summary, SummaryFigure};
 use crate::problem::Problem;
@@ -56,13 +57,13 @@ pub(in crate::api) async fn summary(
 ) -> Result<HttpResponse, Problem> {
     let (frame, query) = Frame::read(&req, &caller, &state)?;
     let plan = Arc::new(Plan::new(frame, &query)?);
-    let answer = state.reads.answer(&req, &caller, move || read(Arc::clone(&plan))).await?;
-    Ok(answer.tagged(&req))
+    let read = move |state| read(Arc::clone(&plan), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
-async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
+async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
     let Frame { calendar, range, now, .. } = plan.frame;
-    let (mut snapshot, header) = plan.frame.open().await?;
+    let (mut snapshot, header) = plan.frame.open(&state).await?;
     let current = figures(&mut snapshot, &plan, range.span).await?;
     let earlier =
         plan.comparison.map(|comparison| comparison.span(calendar, range.span, range.period, now));

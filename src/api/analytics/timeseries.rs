@@ -11,6 +11,7 @@ use super::frame::{Frame, FrameQuery};
 use super::{ApiState, CSV, Caller, MOST_ROWS, request};
 use crate::analytics::calendar::{Bucket, Part};
 use crate::api::answer::Answer;
+use crate::api::reads::read_shared;
 use crate::api::views::analytics::{Row, Timeseries, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{Figures, Grouping, Wanted};
@@ -72,12 +73,12 @@ pub(in crate::api) async fn timeseries(
 ) -> Result<HttpResponse, Problem> {
     let (frame, query) = Frame::read(&req, &caller, &state)?;
     let plan = Arc::new(Plan::new(frame, &query)?);
-    let answer = state.reads.answer(&req, &caller, move || read(Arc::clone(&plan))).await?;
-    Ok(answer.tagged(&req))
+    let read = move |state| read(Arc::clone(&plan), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
-async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
-    let (mut snapshot, header) = plan.frame.open().await?;
+async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let (mut snapshot, header) = plan.frame.open(&state).await?;
     let starts: Vec<_> = plan.parts.iter().map(|part| part.span.from).collect();
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, plan.grouping);
     let figures = Figures::read(&mut snapshot, &selection, &plan.wanted, plan.grouping).await?;

@@ -11,6 +11,7 @@ use super::{ApiState, CSV, Caller, request};
 use crate::analytics::catalog::Metric;
 use crate::api::answer::Answer;
 use crate::api::params::invalid;
+use crate::api::reads::read_shared;
 use crate::api::views::analytics::{Row, Top, csv};
 use crate::problem::{Code, Problem};
 use crate::store::figures::{Grouping, Split, TopBy, Wanted};
@@ -118,8 +119,8 @@ pub(in crate::api) async fn top(
     if plan.by == TopBy::FirstMessage {
         caller.require(Scope::Read)?;
     }
-    let answer = state.reads.answer(&req, &caller, move || read(Arc::clone(&plan))).await?;
-    Ok(answer.tagged(&req))
+    let read = move |state| read(Arc::clone(&plan), state);
+    Ok(read_shared(&state, &req, &caller, None, read).await?.tagged(&req))
 }
 
 fn too_many_sessions() -> Problem {
@@ -130,8 +131,8 @@ fn too_many_sessions() -> Problem {
     Problem::new(Code::InvalidParameter, detail)
 }
 
-async fn read(plan: Arc<Plan>) -> Result<Answer, Problem> {
-    let (mut snapshot, header) = plan.frame.open().await?;
+async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Problem> {
+    let (mut snapshot, header) = plan.frame.open(&state).await?;
     let span = plan.frame.range.span;
     let starts = [span.from];
     let grouping = match plan.by {

@@ -68,7 +68,7 @@ fn by_name(name: &str) -> Option<Value> {
         "started_before" | "active_before" | "before" | "received_before" => {
             json!("2026-09-29T00:00:00Z")
         }
-        "has_more" | "has_previous" | "signed" | "writable" | "reachable" | "hit"
+        "has_more" | "has_previous" | "signed" | "writable" | "reachable" | "used" | "hit"
         | "with_cursor" | "silent" | "engaged" | "single_turn" | "plan" => json!(true),
         "altered" | "undated" | "stale" | "test" | "complete" | "excerpt" | "parts_of_words"
         | "bom" | "formula_guard" => {
@@ -81,7 +81,7 @@ fn by_name(name: &str) -> Option<Value> {
         "end" => json!(13),
         "of_entries" => json!(4211),
         "score" => json!(0.72),
-        "lag_entries" | "lag_seconds" | "start" | "done_entries" => json!(0),
+        "lag_entries" | "lag_seconds" | "lag_bytes" | "start" | "done_entries" => json!(0),
         "rows" => json!({ "messages": 8, "sessions": 1, "deliveries": 9 }),
         "status" => json!("live"),
         "compression" => json!("zstd"),

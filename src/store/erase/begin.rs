@@ -126,6 +126,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        self.erasures.raise();
         let _ = connection.close().await;
         Ok(Begun::Yes)
     }

@@ -91,8 +91,13 @@ impl Store {
         )
         .fetch_one(&mut connection)
         .await?;
-        let receipt =
-            if mine { carry_out(&mut connection, id, clock, &self.roles).await? } else { None };
+        if !mine {
+            return Ok(None);
+        }
+        let carried_out = carry_out(&mut connection, id, clock, &self.roles).await;
+        // Its end may be committed where the answer is an error, too.
+        self.erasures.raise();
+        let receipt = carried_out?;
         // Postgres notices by itself where the farewell does not reach it.
         let _ = connection.close().await;
         Ok(receipt)

@@ -94,6 +94,17 @@ families! {
     CONNECTIONS_LIMIT Kind::Gauge, "verbatim_postgres_connections_limit",
         "Connections that the API may read through at once";
 
+    READS Kind::Counter, "verbatim_reads_total",
+        "Answers that may be read from a standby, by the server that they were read from";
+    READS_REPEATED Kind::Counter, "verbatim_reads_repeated_total",
+        "Reads of the standby that failed there and went to the primary";
+    REPLICA_USED Kind::Gauge, "verbatim_replica_used",
+        "1 while answers are read from the standby; 0 also where none is configured";
+    REPLICA_LAG Kind::Gauge, "verbatim_replica_lag_seconds",
+        "How far the standby is behind the primary; 0 while that is not known";
+    REPLICA_LAG_BYTES Kind::Gauge, "verbatim_replica_lag_bytes",
+        "Log that the standby has not replayed; 0 while that is not known";
+
     SEARCH_LAG Kind::Gauge, "verbatim_search_lag_seconds",
         "Age of the oldest stored message that search does not find yet; 0 where there is none";
     SEARCH_LAG_ENTRIES Kind::Gauge, "verbatim_search_lag_entries",

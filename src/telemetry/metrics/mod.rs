@@ -12,6 +12,7 @@ mod family;
 mod http;
 mod inbox;
 mod process;
+mod reads;
 mod recent;
 mod state;
 mod webhook;
@@ -31,6 +32,7 @@ pub use alerts::AlertMetrics;
 pub use drain::{DrainFailure, DrainMetrics, DrainSeries, Way};
 pub use http::HttpMetrics;
 pub use inbox::InboxMetrics;
+pub use reads::{ReadMetrics, ReplicaLag};
 pub use recent::{Recent, Spread};
 pub use state::{Connections, State, StateMetrics};
 pub use webhook::{Seen, WebhookMetrics};
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub drain: DrainMetrics,
     /// The way out.
     pub http: HttpMetrics,
+    /// The servers that answers are read from.
+    pub reads: ReadMetrics,
     /// Alerts and their notifications.
     pub alerts: AlertMetrics,
     /// What is looked at when somebody asks.
@@ -72,6 +76,7 @@ impl Metrics {
             webhook: WebhookMetrics::new(&register, &sources),
             inbox: InboxMetrics::new(&register),
             drain: DrainMetrics::new(&register, &sources, clock.clone()),
+            reads: ReadMetrics::new(&register),
             alerts: AlertMetrics::new(&register),
             state: StateMetrics::new(&register, clock),
             http: HttpMetrics::new(register),

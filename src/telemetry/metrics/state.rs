@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use metrics::Gauge;
 
 use super::process::{ProcessMetrics, lossy, seconds};
+use super::reads::{ReplicaGauges, ReplicaLag};
 use super::{Register, family};
 use crate::clock::Clock;
 
@@ -36,6 +37,8 @@ pub struct State {
     pub figures_lag_seconds: Option<f64>,
     /// Connections that the API reads through.
     pub connections: Connections,
+    /// How the standby is.
+    pub replica: ReplicaLag,
     /// When the last delivery was taken.
     pub last_received_at: Option<DateTime<Utc>>,
     /// When the last one of the Test button was.
@@ -73,6 +76,7 @@ pub struct StateMetrics {
     limit: Gauge,
     last_received: Gauge,
     last_test: Gauge,
+    replica: ReplicaGauges,
     process: ProcessMetrics,
 }
 
@@ -99,6 +103,7 @@ impl StateMetrics {
             limit: gauge(family::CONNECTIONS_LIMIT),
             last_received: last("any"),
             last_test: last("test"),
+            replica: ReplicaGauges::new(register),
             process: ProcessMetrics::new(register, clock),
         }
     }
@@ -124,6 +129,7 @@ impl StateMetrics {
         self.limit.set(size(state.connections.limit));
         self.last_received.set(state.last_received_at.map_or(0.0, seconds));
         self.last_test.set(state.last_test_at.map_or(0.0, seconds));
+        self.replica.show(&state.replica);
         self.process.look();
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod database;
 pub(crate) mod disk;
 mod oracle;
 mod service;
+mod standby;
 mod upgrade;
 
 use std::pin::Pin;
@@ -81,6 +82,7 @@ pub(crate) const ALL: &[Scenario] = &[
     held!("net-half-open", "the network to Postgres swallows everything"),
     scenario!("start-half-open", "the service starts while the network swallows everything", service::start_half_open),
     held!("net-cut-after-commit", "connections are cut between COMMIT and its reply").quick(),
+    scenario!("standby", "the standby that answers are read from is stopped, killed, held still, lags, and is promoted", standby::standby).quick(),
     scenario!("inbox-disk-full", "the disk of the inbox is full", disk::full),
     scenario!("inbox-read-only", "the disk of the inbox takes no writes: from the start, and by an error", disk::read_only),
     scenario!("inbox-sync-fails", "the disk of the inbox fails its syncs (EIO)", disk::sync_fails),

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use verbatim::alerts::Rule;
 use verbatim::api::{
-    ApiState, CursorKeys, Exports, HeldAnswers, Keyring, SharedReads, access_log, event_text,
-    routes,
+    ApiState, CursorKeys, Exports, HeldAnswers, Keyring, ReadServers, SharedReads, access_log,
+    event_text, routes,
 };
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
@@ -88,6 +88,7 @@ impl TestApi {
         let room = held.shares().clone();
         let live = Live::start(store.clone(), render, room, commits, &lifecycle);
         let state = web::Data::new(ApiState {
+            servers: ReadServers::default(),
             gate: Gate::default(),
             store: store.clone(),
             keyring: keyring.clone(),

@@ -75,6 +75,7 @@ pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
     settings.database = DatabaseSettings {
         data_dir: data.path().to_owned(),
         url: Some(Secret::new(database_url.to_owned())),
+        read_url: None,
         postgres_listen: None,
     };
     settings

@@ -17,6 +17,7 @@ const TEMPLATE_LOCK: i64 = 0x7665_7262_6174_696d;
 /// A database of a test's own. It is dropped with this value.
 pub(crate) struct TestDatabase {
     admin: PgConnectOptions,
+    admin_url: String,
     name: String,
     pool: PgPool,
     /// It is dropped with this value.
@@ -26,21 +27,27 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// An empty database with our schema.
     pub(crate) async fn create() -> Self {
-        Self::create_from(async |admin, connection| template(admin, connection).await).await
+        Self::create_on(&admin_url()).await
+    }
+
+    /// The same on another cluster.
+    pub(crate) async fn create_on(admin_url: &str) -> Self {
+        let template = async |admin: &_, connection: &mut _| template(admin, connection).await;
+        Self::create_from(admin_url, template).await
     }
 
     /// A database without even that.
     pub(crate) async fn empty() -> Self {
-        Self::create_from(async |_, _| "template0 ENCODING 'UTF8'".to_owned()).await
+        let template0 = async |_: &_, _: &mut _| "template0 ENCODING 'UTF8'".to_owned();
+        Self::create_from(&admin_url(), template0).await
     }
 
     async fn create_from(
+        admin_url: &str,
         choose: impl AsyncFnOnce(&PgConnectOptions, &mut PgConnection) -> String,
     ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let url = std::env::var(ADMIN_URL)
-            .unwrap_or_else(|_| panic!("{ADMIN_URL} is not set: run `make test`"));
-        let admin: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL is a Postgres URL");
+        let admin: PgConnectOptions = admin_url.parse().expect("it is a Postgres URL");
         let mut connection =
             PgConnection::connect_with(&admin).await.expect("the test cluster runs: `make test`");
         let template = choose(&admin, &mut connection).await;
@@ -52,13 +59,13 @@ impl TestDatabase {
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_lazy_with(admin.clone().database(&name));
-        Self { admin, name, pool, owned: true }
+        Self { admin, admin_url: admin_url.to_owned(), name, pool, owned: true }
     }
 
     /// The same database, for another service on it. It stays when that value is dropped.
     pub(crate) fn shared(&self) -> Self {
         let (admin, name, pool) = (self.admin.clone(), self.name.clone(), self.pool.clone());
-        Self { admin, name, pool, owned: false }
+        Self { admin, admin_url: self.admin_url.clone(), name, pool, owned: false }
     }
 
     /// How to connect to it.
@@ -68,8 +75,8 @@ impl TestDatabase {
 
     /// Its URL, for what is told by one.
     pub(crate) fn url(&self) -> String {
-        let admin = std::env::var(ADMIN_URL).expect("was there before");
-        let (head, query) = admin.split_once('?').map_or((&*admin, None), |(h, q)| (h, Some(q)));
+        let admin = &*self.admin_url;
+        let (head, query) = admin.split_once('?').map_or((admin, None), |(h, q)| (h, Some(q)));
         let (server, _) = head.rsplit_once('/').expect("names a database");
         query.map_or_else(
             || format!("{server}/{}", self.name),
@@ -77,10 +84,19 @@ impl TestDatabase {
         )
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Connections for the test itself.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn admin_url() -> String {
+    std::env::var(ADMIN_URL).unwrap_or_else(|_| panic!("{ADMIN_URL} is not set: run `make test`"))
 }
 
 impl Drop for TestDatabase {

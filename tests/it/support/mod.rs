@@ -12,4 +12,5 @@ pub(crate) mod reader;
 pub(crate) mod samples;
 pub(crate) mod schema;
 pub(crate) mod server_tree;
+pub(crate) mod standby;
 pub(crate) mod wire;

@@ -1584,6 +1584,7 @@ export type Ready = {
     figures?: FiguresState | null;
     inbox: InboxState;
     postgres: PostgresState;
+    replica?: Standby | null;
     search?: SearchState | null;
     status: Readiness;
 };
@@ -2124,6 +2125,30 @@ export type Source = {
      * URL of that path, by the address that this request was sent to. Null where it names none.
      */
     url?: string | null;
+};
+
+/**
+ * The standby that answers are read from. While it is not used, they are read from the primary.
+ */
+export type Standby = {
+    /**
+     * Bytes of the log that it has not replayed; null where that is not known.
+     */
+    lag_bytes?: number | null;
+    /**
+     * How far it is behind the primary; null where that is not known.
+     */
+    lag_seconds?: number | null;
+    since?: Timestamp | null;
+    /**
+     * `used`, `catching_up`, `lagging`, `unreachable`, `promoted` (it takes writes of its own),
+     * `other_timeline`, `other_cluster`, or `unchecked` before it was measured.
+     */
+    state: string;
+    /**
+     * Answers are read from it.
+     */
+    used: boolean;
 };
 
 /**

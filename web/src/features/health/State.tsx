@@ -44,6 +44,8 @@ function describe(item: HealthItem, texts: Texts['health'], format: Format, now:
         : { text: texts.searchRebuild(format.percent(item.rebuilt, 0)), help: texts.lagHelp };
     case 'figures':
       return describeLag(item.lagSeconds, texts.figures, texts.figuresLag, texts, format);
+    case 'standby':
+      return describeStandby(item, texts, format);
     case 'disk':
       return {
         text: texts.disk(format.bytes(item.freeBytes), format.bytes(item.totalBytes)),
@@ -94,6 +96,13 @@ function describeDatabase(
       help: texts.lastCommit(format.relativeTime(item.lastCommitAt, now)),
     }),
   };
+}
+
+function describeStandby(item: Named<'standby'>, texts: Texts['health'], format: Format): Words {
+  if (!item.used) return { text: texts.standbyNotUsed(item.state), help: texts.standbyNotUsedHelp };
+  const seconds = item.lagSeconds ?? 0;
+  if (seconds < 1) return { text: texts.standby };
+  return { text: texts.standbyLag(format.duration(seconds)), help: texts.lagHelp };
 }
 
 function describeLag(

@@ -44,6 +44,13 @@ test('a lag of more than a minute is worth a look', () => {
   expect(found).toEqual(expect.arrayContaining(['inbox warn', 'search warn', 'figures warn']));
 });
 
+test('a standby that is not read is worth a look', () => {
+  const replica = { used: true, state: 'used', lag_seconds: 0.01 };
+  expect(statuses({ ...READY, replica })).toContain('standby ok');
+  const lagging = { used: false, state: 'lagging', lag_seconds: 61 };
+  expect(statuses({ ...READY, replica: lagging })).toContain('standby warn');
+});
+
 test('a disk that fills is told before it is full', () => {
   const health = (free_bytes: number) =>
     ({

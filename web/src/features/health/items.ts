@@ -25,6 +25,13 @@ export type HealthItem =
     }
   | { name: 'search'; status: HealthStatus; lagSeconds: number; rebuilt: number | null }
   | { name: 'figures'; status: HealthStatus; lagSeconds: number }
+  | {
+      name: 'standby';
+      status: HealthStatus;
+      used: boolean;
+      state: string;
+      lagSeconds: number | null;
+    }
   | { name: 'disk'; status: HealthStatus; freeBytes: number; totalBytes: number };
 
 /** Behind by more than this, something is worth a look. */
@@ -35,7 +42,7 @@ const DISK_FAIL_SHARE = 0.03;
 /** Returns what `/readyz` and `/v1/setup` say about the service; the latter may be missing. */
 export function healthItems(ready: Ready, health: Health | undefined): HealthItem[] {
   const items = [service(ready), inbox(ready, health), database(ready), search(ready)];
-  return [...items, figures(ready), ...(health?.disk ?? []).map(disk)].filter(
+  return [...items, figures(ready), standby(ready), ...(health?.disk ?? []).map(disk)].filter(
     (item) => item !== null,
   );
 }
@@ -88,6 +95,13 @@ function figures({ figures: state }: Ready): HealthItem | null {
   if (state === null || state === undefined) return null;
   const lagSeconds = state.lag_seconds;
   return { name: 'figures', status: lagSeconds > LAG_WARN_SECONDS ? 'warn' : 'ok', lagSeconds };
+}
+
+/** The standby that answers are read from; without it they are read from the primary. */
+function standby({ replica }: Ready): HealthItem | null {
+  if (replica === null || replica === undefined) return null;
+  const { used, state, lag_seconds: lagSeconds = null } = replica;
+  return { name: 'standby', status: used ? 'ok' : 'warn', used, state, lagSeconds };
 }
 
 function disk({ free_bytes: freeBytes, total_bytes: totalBytes }: Disk): HealthItem {

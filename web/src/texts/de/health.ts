@@ -40,6 +40,11 @@ export const health: Texts['health'] = {
   searchRebuild: (share) => `Die Suche wird neu aufgebaut: ${share} fertig`,
   figures: 'Die Zahlen sind aktuell',
   figuresLag: (age) => `Die Zahlen sind ${age} im Rückstand`,
+  standby: 'Der Standby-Server ist aktuell, und Antworten werden von ihm gelesen',
+  standbyLag: (age) => `Antworten werden vom Standby-Server gelesen, der ${age} im Rückstand ist`,
+  standbyNotUsed: (state) => `Der Standby-Server wird nicht gelesen: ${state}`,
+  standbyNotUsedHelp:
+    'Antworten werden solange vom Primärserver gelesen. Im Log steht, was zu tun ist.',
   lagHelp: 'Der Rückstand holt sich von selbst auf.',
   disk: (free, total) => `${free} von ${total} frei auf der Platte des Datenordners`,
   diskHelp:

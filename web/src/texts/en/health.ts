@@ -37,6 +37,10 @@ export const health = {
   searchRebuild: (share: string) => `Search is being rebuilt: ${share} done`,
   figures: 'Figures are up to date',
   figuresLag: (age: string) => `Figures are ${age} behind`,
+  standby: 'The standby is up to date, and answers are read from it',
+  standbyLag: (age: string) => `Answers are read from the standby, which is ${age} behind`,
+  standbyNotUsed: (state: string) => `The standby is not read: ${state}`,
+  standbyNotUsedHelp: 'Answers are read from the primary meanwhile. The log has what to do.',
   lagHelp: 'It catches up by itself.',
   disk: (free: string, total: string) => `${free} of ${total} free on the disk of the data folder`,
   diskHelp:

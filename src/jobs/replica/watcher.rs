@@ -1,0 +1,342 @@
+//! Measures primary and standby in turn, and publishes what comes of it.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnection;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::history::{History, Sample};
+use super::standing::{Readable, ReplicaState, Standing};
+use super::{PATIENCE, Watched};
+use crate::clock::Clock;
+use crate::lifecycle::Lifecycle;
+use crate::postgres::{
+    Lsn, PrimaryPosition, StandbyPosition, StandbyRun, primary_position, standby_pool,
+    standby_position,
+};
+use crate::store::Store;
+use crate::store::fence::{JournalEnd, journal_end};
+
+/// How often both are measured.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct Watcher {
+    watched: Watched,
+    clock: Clock,
+    standing: watch::Sender<Standing>,
+    primary: Option<PgConnection>,
+    standby: Option<Connected>,
+    history: History,
+    /// The primary, when it last answered.
+    last: Option<PrimaryPosition>,
+    /// Entries of the journal up to this one were looked through for erasures.
+    journal: Option<i64>,
+    fence: Fence,
+}
+
+/// One run of the standby, as long as a connection to it holds.
+struct Connected {
+    connection: PgConnection,
+    run: StandbyRun,
+    /// It is read once it has replayed all that the primary had then: whatever was read from it
+    /// before, on other connections or from an earlier run, it has by then.
+    since: Instant,
+    pool: PgPool,
+    store: Store,
+}
+
+/// Erasures, and where in the log they lie.
+#[derive(Debug, Default)]
+struct Fence {
+    /// The latest erasure that the standby has replayed.
+    passed: u64,
+    /// A later one, and a position of the primary's after it.
+    ahead: Option<(u64, Lsn)>,
+}
+
+impl Fence {
+    /// Notes that the primary's position lies behind an erasure.
+    fn note(&mut self, erasure: u64, lsn: Lsn) {
+        let known = self.ahead.map_or(self.passed, |(known, _)| known);
+        if erasure > known {
+            self.ahead = Some((erasure, lsn));
+        }
+    }
+
+    /// Returns the latest erasure that a standby has replayed which is at a position.
+    fn pass(&mut self, replayed: Lsn) -> u64 {
+        if let Some((erasure, _)) = self.ahead.filter(|(_, lsn)| *lsn <= replayed) {
+            *self = Self { passed: erasure, ahead: None };
+        }
+        self.passed
+    }
+}
+
+/// A state, and what is behind it.
+struct Verdict {
+    state: ReplicaState,
+    cause: Option<anyhow::Error>,
+    lag: Option<(Duration, i64)>,
+    readable: Option<Readable>,
+}
+
+impl Verdict {
+    fn unreadable(state: ReplicaState) -> Self {
+        Self { state, cause: None, lag: None, readable: None }
+    }
+
+    fn unreachable(cause: anyhow::Error) -> Self {
+        Self { cause: Some(cause), ..Self::unreadable(ReplicaState::Unreachable) }
+    }
+}
+
+impl Watcher {
+    pub(super) fn new(watched: Watched, clock: Clock, standing: watch::Sender<Standing>) -> Self {
+        Self {
+            watched,
+            clock,
+            standing,
+            primary: None,
+            standby: None,
+            history: History::default(),
+            last: None,
+            journal: None,
+            fence: Fence::default(),
+        }
+    }
+
+    /// Runs until the service stops.
+    pub(super) async fn run(mut self, life: Lifecycle) {
+        while !life.is_stopping() {
+            let measured = async {
+                self.measure_primary().await;
+                self.measure_standby().await
+            };
+            let verdict = tokio::select! {
+                biased;
+                () = life.stopping() => break,
+                verdict = measured => verdict,
+            };
+            // A standby that was just connected to is measured again at once.
+            let pause = match verdict.state {
+                ReplicaState::CatchingUp => INTERVAL / 10,
+                _ => INTERVAL,
+            };
+            self.publish(verdict);
+            tokio::select! {
+                () = life.stopping() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.leave();
+    }
+
+    /// Looks at the primary. One that does not answer leaves the standby as old as it gets.
+    async fn measure_primary(&mut self) {
+        let mut erasure = self.watched.erasures.latest();
+        let (at, time) = (Instant::now(), self.clock.now());
+        let Some((position, journal)) = self.ask_primary().await else { return };
+        let is_same = |last: &PrimaryPosition| {
+            (last.system, last.timeline) == (position.system, position.timeline)
+        };
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.history.clear();
+        }
+        self.last = Some(position);
+        // Another process may have erased, too.
+        if journal.has_erasures {
+            self.watched.erasures.raise();
+            erasure += 1;
+        }
+        self.journal = Some(journal.seq);
+        self.fence.note(erasure, position.inserted);
+        self.history.push(Sample { at, time, lsn: position.flushed });
+    }
+
+    async fn ask_primary(&mut self) -> Option<(PrimaryPosition, JournalEnd)> {
+        let open = self.primary.take();
+        // Without an earlier look there is no erasure that a standby was read in spite of.
+        let since = self.journal.unwrap_or(i64::MAX);
+        let connector = &self.watched.primary;
+        let asked = async {
+            let mut connection = match open {
+                Some(connection) => connection,
+                None => connector.connect().await?,
+            };
+            // The journal first: what it tells lies before the position.
+            let journal = journal_end(&mut connection, since).await?;
+            let position = primary_position(&mut connection).await?;
+            anyhow::Ok((connection, position, journal))
+        };
+        let (connection, position, journal) = timeout(PATIENCE, asked).await.ok()?.ok()?;
+        let position = position?;
+        self.primary = Some(connection);
+        Some((position, journal))
+    }
+
+    async fn measure_standby(&mut self) -> Verdict {
+        let position = match timeout(PATIENCE, self.ask_standby()).await {
+            Ok(Ok(position)) => position,
+            Ok(Err(error)) => {
+                self.leave();
+                return Verdict::unreachable(error.into());
+            }
+            Err(late) => {
+                self.leave();
+                return Verdict::unreachable(late.into());
+            }
+        };
+        let Some(last) = self.last else {
+            return Verdict::unreadable(ReplicaState::Unchecked);
+        };
+        let state = match () {
+            () if !position.in_recovery => ReplicaState::Promoted,
+            () if position.system != last.system => ReplicaState::OtherCluster,
+            () if position.timeline != last.timeline => ReplicaState::OtherTimeline,
+            () if self.is_ahead(position.replayed).await => ReplicaState::OtherTimeline,
+            () => return self.judge(&position),
+        };
+        self.leave();
+        Verdict::unreadable(state)
+    }
+
+    /// Asks the standby, over the connection that there is or else a new one, whose pool nobody
+    /// knows yet.
+    async fn ask_standby(&mut self) -> Result<StandbyPosition, sqlx::Error> {
+        if let Some(connected) = &mut self.standby {
+            let asked = standby_position(&mut connected.connection).await;
+            if let Ok(position) = asked
+                && position.run() == connected.run.number()
+            {
+                connected.run.record(position.replayed);
+                return Ok(position);
+            }
+            // A connection that was cut says that the server may be another one now.
+            self.leave();
+        }
+        let since = Instant::now();
+        let mut connection = self.watched.standby.connect().await?;
+        let position = standby_position(&mut connection).await?;
+        let run = StandbyRun::of(&position);
+        let pool = standby_pool(&self.watched.standby, run.clone());
+        let store = Store::new(pool.clone()).with_roles(self.watched.roles.clone());
+        self.standby = Some(Connected { connection, run, since, pool, store });
+        Ok(position)
+    }
+
+    /// True for what no standby of this primary can have replayed.
+    async fn is_ahead(&mut self, replayed: Lsn) -> bool {
+        if self.last.is_none_or(|last| replayed <= last.inserted) {
+            return false;
+        }
+        // The primary has gone on meanwhile.
+        let asked = self.ask_primary().await;
+        asked.is_some_and(|(position, _)| replayed > position.inserted)
+    }
+
+    /// Judges a standby that is one of this primary.
+    fn judge(&mut self, position: &StandbyPosition) -> Verdict {
+        let (Some(last), Some(connected)) = (self.last, &self.standby) else {
+            return Verdict::unreadable(ReplicaState::Unchecked);
+        };
+        let behind = (last.flushed.0 - position.replayed.0).max(0);
+        let erased = self.fence.pass(position.replayed);
+        let reached = self.history.replayed(position.replayed);
+        let age = match reached {
+            Some(sample) => sample.at.elapsed(),
+            None => self.least_age(position.last_commit_at),
+        };
+        let reached = reached.filter(|sample| sample.at >= connected.since);
+        let readable = reached.map(|sample| Readable {
+            store: connected.store.clone(),
+            run: connected.run.number(),
+            system: position.system,
+            replayed: position.replayed,
+            complete_at: sample.time,
+            complete: sample.at,
+            erased,
+        });
+        let max_lag = self.watched.max_lag;
+        let state = match &readable {
+            Some(readable) if readable.complete.elapsed() <= max_lag => ReplicaState::Used,
+            None if age <= max_lag => ReplicaState::CatchingUp,
+            _ => ReplicaState::Lagging,
+        };
+        Verdict { state, cause: None, lag: Some((age, behind)), readable }
+    }
+
+    /// The lag of a standby that has replayed less than the oldest sample.
+    fn least_age(&self, last_commit_at: Option<DateTime<Utc>>) -> Duration {
+        let watched = self.history.oldest().map_or(Duration::ZERO, |sample| sample.at.elapsed());
+        let committed = last_commit_at.and_then(|at| (self.clock.now() - at).to_std().ok());
+        watched.max(committed.unwrap_or_default())
+    }
+
+    /// Gives up the connections to the standby.
+    fn leave(&mut self) {
+        if let Some(connected) = self.standby.take() {
+            close(connected.pool);
+        }
+    }
+
+    fn publish(&mut self, verdict: Verdict) {
+        let Verdict { state, cause, lag, readable } = verdict;
+        let before = self.standing.borrow().state;
+        if before != state {
+            let lag_seconds = lag.map(|(age, _)| age.as_secs_f64());
+            log(state, cause.as_ref(), lag_seconds);
+        }
+        let now = self.clock.now();
+        self.standing.send_modify(|standing| {
+            *standing = Standing {
+                since: standing.since.filter(|_| before == state).or(Some(now)),
+                state,
+                lag_seconds: lag.map(|(age, _)| age.as_secs_f64()),
+                lag_bytes: lag.map(|(_, bytes)| bytes),
+                readable,
+            };
+        });
+    }
+}
+
+/// Closes a pool whose connections may be in use: they are closed as they are given back.
+fn close(pool: PgPool) {
+    tokio::spawn(async move { pool.close().await });
+}
+
+fn log(state: ReplicaState, cause: Option<&anyhow::Error>, lag_seconds: Option<f64>) {
+    let cause = cause.map(|cause| format!("{cause:#}"));
+    match state {
+        ReplicaState::Unchecked | ReplicaState::CatchingUp => {}
+        ReplicaState::Used => tracing::info!(lag_seconds, "reading from the standby"),
+        _ => tracing::warn!(
+            state = state.as_str(),
+            cause,
+            lag_seconds,
+            hint = state.hint(),
+            "standby not used; reading from the primary"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_is_passed_once_the_standby_has_replayed_it() {
+        let mut fence = Fence::default();
+        fence.note(1, Lsn(100));
+        assert_eq!(fence.pass(Lsn(99)), 0);
+        // A later look at the primary does not put it off.
+        fence.note(1, Lsn(200));
+        assert_eq!(fence.pass(Lsn(100)), 1);
+        fence.note(3, Lsn(300));
+        assert_eq!((fence.pass(Lsn(299)), fence.pass(Lsn(300))), (1, 3));
+        // A position that was behind an erasure stays so.
+        assert_eq!(fence.pass(Lsn(0)), 3);
+    }
+}
