@@ -24,11 +24,8 @@ impl Servers {
 
     /// `PATH` with the first so many of them.
     fn path(&self, count: usize) -> String {
-        let mut path = String::new();
-        for bin in &self.bins[..count] {
-            path += &format!("{}:", bin.display());
-        }
-        path + "/usr/bin:/bin"
+        let bins = self.bins[..count].iter().map(|bin| bin.display().to_string());
+        bins.chain(["/usr/bin:/bin".to_owned()]).collect::<Vec<_>>().join(":")
     }
 
     /// A service with a cluster of 15.
