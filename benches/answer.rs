@@ -75,12 +75,12 @@ fn main() -> anyhow::Result<()> {
         .permissions(Permissions::from_mode(0o711))
         .tempdir()?;
     let service = Service::start(folder.path())?;
-    let send = |number: usize| {
+    let run_turn = |number: usize| {
         let first = turn * number;
         let never = AtomicBool::new(false);
         deliver(service.address, &deliveries, first, first + turn, args.rate, &never)
     };
-    send(0)?;
+    run_turn(0)?;
     let (mut at_work, mut stopped) = (Sent::nothing()?, Sent::nothing()?);
     let mut ages = Ages::default();
     for number in 1..=turns {
@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<()> {
             let over = AtomicBool::new(false);
             let sent = std::thread::scope(|scope| {
                 scope.spawn(|| watch_ages(&service, &mut ages, &over));
-                let sent = send(number);
+                let sent = run_turn(number);
                 over.store(true, Ordering::Relaxed);
                 sent
             });
@@ -97,7 +97,7 @@ fn main() -> anyhow::Result<()> {
         } else {
             let server = descendants(service.id())?;
             signal(&server, Signal::SIGSTOP);
-            let sent = send(number);
+            let sent = run_turn(number);
             signal(&server, Signal::SIGCONT);
             stopped.add(sent?)?;
         }

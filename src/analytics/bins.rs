@@ -10,7 +10,7 @@ const BITS: u32 = 7;
 const BINS: i64 = 1 << (BITS - 1);
 
 /// Number of all bins.
-pub const COUNT: usize = ((i64::BITS - BITS) as usize) * BINS as usize + 2 * BINS as usize;
+pub const COUNT: usize = (((i64::BITS - BITS) as usize) + 2) << (BITS - 1);
 
 /// Returns the bin of a length in microseconds.
 #[must_use]

@@ -35,9 +35,8 @@ impl Stored {
     /// Levels of the table, the longest first.
     fn levels(self, by_agent: bool) -> &'static [Level] {
         match (self, by_agent) {
-            (Self::Sums, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
             (Self::Sums, true) => &[(5, DAY), (2, HOUR), (1, QUARTER)],
-            (Self::ReplyGaps, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
+            (_, false) => &[(4, DAY), (3, HOUR), (0, QUARTER)],
             (Self::ReplyGaps, true) => &[(2, HOUR), (1, QUARTER)],
         }
     }
