@@ -18,6 +18,8 @@ test('the page goes on by itself after the service was restarted', async ({
 }) => {
   test.slow();
   faults.expect(/Failed to load resource: net::ERR_|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED/);
+  // The service answers so while its PostgreSQL starts.
+  faults.expect(/Failed to load resource: .* status of 503/);
   const told = await tell(service.api, turns(2));
   await signIn(context, service);
   await page.goto(`${service.url}/conversations/${told.id}`);
@@ -33,7 +35,7 @@ test('the page goes on by itself after the service was restarted', async ({
   const text = 'Said after the restart';
   await service.api.deliver(message(told.agent, told.session, { role: 'user', text }));
   await expect(page.getByRole('article').filter({ hasText: text })).toBeVisible({
-    timeout: 40_000,
+    timeout: 60_000,
   });
   await expect(page.getByText(en.states.offline)).toHaveCount(0);
   await expect(page.getByText(en.states.reconnecting)).toHaveCount(0);
