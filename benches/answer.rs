@@ -32,7 +32,7 @@ use bodies::Deliveries;
 use schedule::{Sent, deliver};
 use service::Service;
 
-/// What is measured.
+/// Rate, length and number of turns.
 #[derive(Debug, clap::Parser)]
 struct Args {
     /// Deliveries a second

@@ -15,7 +15,7 @@ use crate::postgres::Lsn;
 use crate::problem::{Code, Problem};
 use crate::store::Position;
 
-/// What a client prefers (RFC 7240).
+/// Preferences of a client (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The preferences that an answer follows.
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -84,7 +84,7 @@ impl Key for LogPosition {
     }
 }
 
-/// What an answer must have.
+/// Changes that an answer must reflect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Needs {
     /// Every change made before.
@@ -104,7 +104,7 @@ impl Needs {
         }
         let mut needs = Self { everything: prefers_wait(req.headers()), position: None, page };
         if let Some(token) = req.headers().get(POSITION) {
-            needs.position = open(&state.cursors, token).await;
+            needs.position = Box::pin(open(&state.cursors, token)).await;
             // One that nobody can read any more is as good as a wish for everything.
             needs.everything |= needs.position.is_none();
         }
@@ -206,27 +206,26 @@ fn is_final(problem: &Problem) -> bool {
     !matches!(problem.code(), Code::Unavailable | Code::Internal)
 }
 
-/// Adds what an answer says about the servers: the preference that it follows, and of a change its
-/// position.
-pub(super) async fn add_headers(
-    req: &HttpRequest,
-    mut answer: HttpResponse,
-    is_change: bool,
-) -> HttpResponse {
-    let is_good = answer.status().is_success() || answer.status().is_redirection();
-    if !is_good || !req.path().starts_with("/v1/") {
-        return answer;
-    }
-    if is_change {
-        if let Some(state) = req.app_data::<web::Data<ApiState>>()
-            && let Some(position) = position(state).await
-        {
-            answer.headers_mut().insert(POSITION, position);
-        }
-    } else if prefers_wait(req.headers()) {
+/// Says in an answer that it was read as `Prefer: wait` asks.
+pub(super) fn confirm_preference(req: &HttpRequest, answer: &mut HttpResponse) {
+    if is_of_api(req, answer) && prefers_wait(req.headers()) {
         answer.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static(WAIT));
     }
-    answer
+}
+
+/// Adds the position of a change to its answer, where there is a standby.
+pub(super) async fn add_position(req: &HttpRequest, answer: &mut HttpResponse) {
+    if is_of_api(req, answer)
+        && let Some(state) = req.app_data::<web::Data<ApiState>>()
+        && let Some(position) = position(state).await
+    {
+        answer.headers_mut().insert(POSITION, position);
+    }
+}
+
+fn is_of_api(req: &HttpRequest, answer: &HttpResponse) -> bool {
+    let is_good = answer.status().is_success() || answer.status().is_redirection();
+    is_good && req.path().starts_with("/v1/")
 }
 
 /// The position of everything that is committed by now; `None` where it does not matter or is not

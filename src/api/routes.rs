@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use super::held::hold_large_answer;
-use super::reads::add_headers;
+use super::reads::{add_position, confirm_preference};
 use super::{
     agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
     holds, jobs, keys, messages, metrics, openapi, retention, saved_views, search, sessions, setup,
@@ -141,8 +141,9 @@ impl HttpServiceFactory for At {
     }
 }
 
-/// Adds the holding of large answers to a handler, and what is said about the servers. As a middleware it would take one more boxed
-/// future for each request, of many kilobytes.
+/// Adds to a handler what holds for every answer: headers about the servers that answers are read
+/// from, and the limit on large answers. As a middleware it would take one more boxed future for each
+/// request, of many kilobytes.
 fn held<F, Args>(
     handler: F,
     is_change: bool,
@@ -155,8 +156,13 @@ where
     move |req: HttpRequest, args: Args| {
         let handler = handler.clone();
         async move {
-            let answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
-            let answer = add_headers(&req, answer, is_change).await;
+            let mut answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
+            if is_change {
+                // Boxed: requests that read would carry its room, too.
+                Box::pin(add_position(&req, &mut answer)).await;
+            } else {
+                confirm_preference(&req, &mut answer);
+            }
             hold_large_answer(&req, answer).await
         }
     }

@@ -21,14 +21,7 @@ pub(super) fn start_indexer(
 ) -> watch::Receiver<Option<IndexStanding>> {
     let (search, seen) = watch::channel(None);
     let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
-    let (schema, stopping) = (schema.clone(), life.clone());
-    life.spawn("indexer", async move {
-        tokio::select! {
-            biased;
-            () = stopping.stopping() => {}
-            () = schema.cancelled() => indexer.run(stopping.clone()).await,
-        }
-    });
+    start(("indexer", schema, life), |life| indexer.run(life));
     seen
 }
 
@@ -43,13 +36,23 @@ pub(super) fn start_facts(
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
     let facts = FactsFollower::new(connector, rules, backlog.watch_depth());
     let lag = facts.watch_lag();
+    start(("facts", schema, life), |life| facts.run(life));
+    lag
+}
+
+/// Starts a task of a name once there is a schema to read from.
+fn start<F>(
+    (name, schema, life): (&'static str, &CancellationToken, &Lifecycle),
+    run: impl FnOnce(Lifecycle) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (schema, stopping) = (schema.clone(), life.clone());
-    life.spawn("facts", async move {
+    life.spawn(name, async move {
         tokio::select! {
             biased;
             () = stopping.stopping() => {}
-            () = schema.cancelled() => facts.run(stopping.clone()).await,
+            () = schema.cancelled() => run(stopping.clone()).await,
         }
     });
-    lag
 }
