@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::ensure;
 use sqlx::postgres::PgConnection;
 
-/// Schema of the upgrade's own notes in the new database.
+/// Schema of the upgrade's records in the new database.
 pub(super) const NOTES: &str = "verbatim_upgrade";
 
 /// Most differences that an error names.
