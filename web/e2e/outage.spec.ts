@@ -1,5 +1,5 @@
 import { idOf, message, settled, tell, turns, type Told } from './support/deliveries';
-import type { Page } from '@playwright/test';
+import type { BrowserContext, Page } from '@playwright/test';
 import { audit, en, expect, heading, Service, signIn, test } from './support/test';
 
 let service: Service;
@@ -10,6 +10,21 @@ test.beforeAll(async () => {
 test.afterAll(async () => {
   await service.close();
 });
+
+/** Opens a conversation of two messages, and the health of the service beside it. */
+async function openBoth(
+  context: BrowserContext,
+  page: Page,
+): Promise<{ told: Told; health: Page }> {
+  const told = await tell(service.api, turns(2));
+  await signIn(context, service);
+  await page.goto(`${service.url}/conversations/${told.id}`);
+  await expect(page.getByRole('article')).toHaveCount(2);
+  const health = await context.newPage();
+  await health.goto(`${service.url}/health`);
+  await expect(health.getByText(en.health.ready)).toBeVisible();
+  return { told, health };
+}
 
 test('the page goes on by itself after the service was restarted', async ({
   page,
@@ -49,13 +64,7 @@ test('while the database is away the page says so, and what still works', async 
   test.slow();
   faults.expect(/status of 503 /);
   const { api } = service;
-  const told = await tell(api, turns(2));
-  await signIn(context, service);
-  await page.goto(`${service.url}/conversations/${told.id}`);
-  await expect(page.getByRole('article')).toHaveCount(2);
-  const health = await context.newPage();
-  await health.goto(`${service.url}/health`);
-  await expect(health.getByText(en.health.ready)).toBeVisible();
+  const { told, health } = await openBoth(context, page);
 
   const goOn = await service.freezeDatabase();
   const text = 'Said while the database was away';
@@ -104,13 +113,7 @@ test('the page outlives the death of the database, and nothing that was accepted
 }) => {
   test.setTimeout(180_000);
   faults.expect(/status of 503 |ERR_INCOMPLETE_CHUNKED/);
-  const told = await tell(service.api, turns(2));
-  await signIn(context, service);
-  await page.goto(`${service.url}/conversations/${told.id}`);
-  await expect(page.getByRole('article')).toHaveCount(2);
-  const health = await context.newPage();
-  await health.goto(`${service.url}/health`);
-  await expect(health.getByText(en.health.ready)).toBeVisible();
+  const { told, health } = await openBoth(context, page);
   const late = await context.newPage();
 
   const revive = await service.killDatabase();

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::cover::{Cover, Stored};
-use super::metrics::Wanted;
+use super::figure::Wanted;
 use super::{Selection, Snapshot, Split};
 use crate::analytics::catalog::{Attribution, Stat};
 use crate::store::StoreError;

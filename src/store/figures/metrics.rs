@@ -3,23 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::counts::Kinds;
+use super::figure::{Figure, Wanted, average, statistic};
 use super::presence::concurrency;
 use super::sessions::{Columns, spread_of_sessions};
 use super::{
     Cell, Cells, Counts, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Split,
     Spread, Value as Of,
 };
-use crate::analytics::catalog::{Dimension, Metric, Stat, Unit};
+use crate::analytics::catalog::{Dimension, Metric, Stat};
 use crate::store::StoreError;
-
-/// Metric with one of its statistics.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wanted {
-    /// The metric.
-    pub metric: &'static Metric,
-    /// The statistic, one of the metric's.
-    pub stat: Stat,
-}
 
 /// Groups of a metric's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,75 +107,6 @@ pub(super) fn value_of(metric: &Metric) -> Option<Of> {
     match basis(metric) {
         Some(Basis::Spread(value)) => Some(value),
         _ => None,
-    }
-}
-
-/// Value of a metric in one cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figure {
-    /// The value; `None` without anything to compute it from.
-    pub value: Option<Number>,
-    /// Numerator and denominator of a ratio.
-    pub parts: Option<(i64, i64)>,
-}
-
-impl Figure {
-    fn count(count: i64) -> Self {
-        Self { value: Some(Number::Whole(count)), parts: None }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-    fn ratio(numerator: i64, denominator: i64) -> Self {
-        let value = numerator as f64 / denominator as f64;
-        let value = (denominator != 0).then_some(Number::Real(value));
-        Self { value, parts: Some((numerator, denominator)) }
-    }
-
-    /// Returns a metric's figure where there is nothing.
-    #[must_use]
-    pub fn of_nothing(metric: &Metric) -> Self {
-        match metric.unit {
-            Unit::Ratio => Self::ratio(0, 0),
-            _ if metric.additive => Self::count(0),
-            _ => Self::default(),
-        }
-    }
-
-    /// Returns the figure of two parts together, for a metric that adds up: the sum of counts, the
-    /// ratio of added numerators and denominators. Other figures leave nothing.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            (Self { parts: Some(one), .. }, Self { parts: Some(other), .. }) => {
-                Self::ratio(one.0 + other.0, one.1 + other.1)
-            }
-            (
-                Self { value: Some(Number::Whole(one)), .. },
-                Self { value: Some(Number::Whole(other)), .. },
-            ) => Self::count(one + other),
-            _ => Self::default(),
-        }
-    }
-}
-
-/// Whole or floating-point number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Number {
-    /// A number of things.
-    Whole(i64),
-    /// Any other number.
-    Real(f64),
-}
-
-impl Number {
-    /// Returns it as a floating-point number.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-    pub fn as_f64(self) -> f64 {
-        match self {
-            Self::Whole(number) => number as f64,
-            Self::Real(number) => number,
-        }
     }
 }
 
@@ -349,46 +272,10 @@ fn find<'a, T>(cells: Option<&'a Cells<T>>, cell: &Cell) -> Option<&'a T> {
     cells.and_then(|cells| cells.get(cell))
 }
 
-/// Figure of values of sessions. Counts and ratios are of values that are 0 or 1.
-pub(super) fn figure_of_values(values: &Spread, wanted: Wanted) -> Figure {
-    match wanted.stat {
-        Stat::Count => Figure::count(values.sum),
-        Stat::Ratio => Figure::ratio(values.sum, values.count),
-        _ => Figure { value: Some(statistic(values, wanted)), parts: None },
-    }
-}
-
-/// Statistic of a spread, in the metric's unit.
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-fn statistic(spread: &Spread, wanted: Wanted) -> Number {
-    let [p50, p90, p99] = spread.percentiles;
-    match wanted.stat {
-        Stat::P50 => scaled(p50, wanted),
-        Stat::P90 => scaled(p90, wanted),
-        Stat::P99 => scaled(p99, wanted),
-        Stat::Max if wanted.metric.unit == Unit::Seconds => scaled(spread.max as f64, wanted),
-        Stat::Max => Number::Whole(spread.max),
-        Stat::Avg | Stat::Count | Stat::Distinct | Stat::Ratio => {
-            average(spread.count, spread.sum, wanted)
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-fn average(count: i64, sum: i64, wanted: Wanted) -> Number {
-    scaled(sum as f64 / count as f64, wanted)
-}
-
-/// Lengths of time are stored in microseconds.
-fn scaled(value: f64, wanted: Wanted) -> Number {
-    const MICROS: f64 = 1e6;
-    Number::Real(if wanted.metric.unit == Unit::Seconds { value / MICROS } else { value })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analytics::catalog::METRICS;
+    use crate::analytics::catalog::{METRICS, Unit};
 
     #[test]
     fn every_metric_is_read_from_something() {
@@ -398,24 +285,6 @@ mod tests {
             assert_eq!(spread, metric.statistics.contains(&Stat::Avg), "{}", metric.name);
             let share = matches!(basis, Basis::Share(_));
             assert_eq!(share, metric.unit == Unit::Ratio, "{}", metric.name);
-        }
-    }
-
-    #[test]
-    fn a_ratio_of_nothing_is_null() {
-        assert_eq!(Figure::ratio(0, 0), Figure { value: None, parts: Some((0, 0)) });
-        assert_eq!(Figure::ratio(1, 4).value, Some(Number::Real(0.25)));
-    }
-
-    #[test]
-    fn counts_and_ratios_add_up() {
-        assert_eq!(Figure::count(2).plus(Figure::count(3)), Figure::count(5));
-        assert_eq!(Figure::ratio(1, 2).plus(Figure::ratio(0, 2)), Figure::ratio(1, 4));
-        assert_eq!(Figure::count(1).plus(Figure::default()), Figure::default());
-        for metric in &METRICS {
-            let nothing = Figure::of_nothing(metric);
-            let same = if metric.adds_up() { nothing } else { Figure::default() };
-            assert_eq!(nothing.plus(nothing), same, "{}", metric.name);
         }
     }
 }

@@ -7,6 +7,7 @@ mod counts;
 mod cover;
 mod days;
 mod distribution;
+mod figure;
 mod metrics;
 mod presence;
 mod replies;
@@ -20,7 +21,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 pub use counts::{Counts, MessageCounts, SessionCounts};
-pub use metrics::{Figure, Figures, Grouping, Number, Wanted};
+pub use figure::{Figure, Number, Wanted};
+pub use metrics::{Figures, Grouping};
 pub use presence::Distinct;
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::metrics::{self, Figure, Figures, Grouping, Number, Wanted};
+use super::figure::{Figure, Number, Wanted, figure_of_values};
+use super::metrics::{Figures, Grouping};
 use super::spreads::three;
 use super::{Selection, Snapshot, Spread};
 use crate::analytics::catalog::{Attribution, Metric};
@@ -97,11 +98,11 @@ impl Snapshot {
             rest = (rest.0 - group.count, rest.1 - group.sum);
             let percentiles = three(&group.percentiles.unwrap_or_default());
             let spread = Spread { count: group.count, sum: group.sum, percentiles, max: group.max };
-            groups.push((group.name, metrics::figure_of_values(&spread, wanted)));
+            groups.push((group.name, figure_of_values(&spread, wanted)));
         }
         let rest = Spread { count: rest.0, sum: rest.1, percentiles: [0.0; 3], max: 0 };
         let other = if wanted.metric.adds_up() {
-            metrics::figure_of_values(&rest, wanted)
+            figure_of_values(&rest, wanted)
         } else {
             Figure::default()
         };
