@@ -96,12 +96,9 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Reads what a request asks for. `page` is the server that the page before it was read from,
+    /// Reads the needs of a request. `page` is the server that the page before it was read from,
     /// if there was one.
     async fn read(req: &HttpRequest, state: &ApiState, page: Option<Origin>) -> Self {
-        if state.servers.replica.is_none() {
-            return Self::default();
-        }
         let mut needs = Self { everything: prefers_wait(req.headers()), position: None, page };
         if let Some(token) = req.headers().get(POSITION) {
             needs.position = Box::pin(open(&state.cursors, token)).await;
@@ -145,9 +142,14 @@ pub(super) async fn read_shared<R>(
 where
     R: Future<Output = Result<Answer, Problem>> + Send + 'static,
 {
-    let needs = Needs::read(req, state, page).await;
     let servers = state.clone();
-    let read = move || route(servers.clone(), needs, reading.clone());
+    let Some(replica) = &state.servers.replica else {
+        let read = move || reading(servers.clone());
+        return state.reads.answer(req, caller, Needs::default(), read).await;
+    };
+    let needs = Needs::read(req, state, page).await;
+    let replica = replica.clone();
+    let read = move || route(replica.clone(), servers.clone(), needs, reading.clone());
     state.reads.answer(req, caller, needs, read).await
 }
 
@@ -161,13 +163,19 @@ pub(super) async fn read_alone<R, T>(
 where
     R: Future<Output = Result<T, Problem>>,
 {
-    let needs = Needs::read(req, state, page).await;
-    route(state.clone(), needs, reading).await
+    let Some(replica) = &state.servers.replica else { return reading(state.clone()).await };
+    // Boxed: without a standby no request carries the room of three readings.
+    let routed = async {
+        let needs = Needs::read(req, state, page).await;
+        route(replica.clone(), state.clone(), needs, reading).await
+    };
+    Box::pin(routed).await
 }
 
 /// Reads from the standby where it has what is needed, and else, or where that fails, from the
 /// primary.
 async fn route<R, T>(
+    replica: Replica,
     state: web::Data<ApiState>,
     needs: Needs,
     reading: impl Fn(web::Data<ApiState>) -> R,
@@ -175,7 +183,6 @@ async fn route<R, T>(
 where
     R: Future<Output = Result<T, Problem>>,
 {
-    let Some(replica) = &state.servers.replica else { return reading(state.clone()).await };
     if let Some(standby) = replica.readable().filter(|standby| needs.are_met_by(standby)) {
         let read = tokio::select! {
             read = reading(state.on(&standby)) => Some(read),
