@@ -1,8 +1,9 @@
 import { useNavigate, useParams } from '@tanstack/react-router';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Button } from '../../../components/Button';
 import { useTexts } from '../../../texts';
 import styles from './Reading.module.css';
+import { hitAt } from './find';
 import { useFind } from './use-find';
 import type { ConversationWindow } from './use-window';
 
@@ -18,17 +19,20 @@ interface Props {
 export function FindBar({ sessionId, loaded, text, onText, onClose }: Props) {
   const { common, conversations } = useTexts();
   const texts = conversations.reading;
-  const { hits, whole, busy } = useFind(sessionId, loaded, text);
+  const { hits, whole, current } = useFind(sessionId, loaded, text);
   const { id } = useParams({ from: '/shell/conversations/$id' });
   const navigate = useNavigate();
-  const [at, setAt] = useState(-1);
+  const [steps, setSteps] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
 
-  const go = (by: number) => {
-    const next = hits.length === 0 ? -1 : (at + by + hits.length) % hits.length;
-    const message = hits[next];
-    setAt(next);
+  const at = hitAt(steps, hits.length);
+  const go = (by: 1 | -1) => {
+    setSteps(steps + by === 0 ? by : steps + by);
+  };
+  // Enter may come before the hits of what was typed: they are shown once they are there.
+  const show = useEffectEvent(() => {
+    const message = hits[at];
     if (message === undefined) return;
     void navigate({
       to: '/conversations/$id',
@@ -36,7 +40,10 @@ export function FindBar({ sessionId, loaded, text, onText, onClose }: Props) {
       search: (previous) => ({ ...previous, message }),
       replace: true,
     });
-  };
+  });
+  useEffect(() => {
+    if (current && steps !== 0) show();
+  }, [current, steps]);
   return (
     <search className={styles.find}>
       <input
@@ -46,7 +53,7 @@ export function FindBar({ sessionId, loaded, text, onText, onClose }: Props) {
         value={text}
         onChange={(event) => {
           onText(event.target.value);
-          setAt(-1);
+          setSteps(0);
         }}
         onKeyDown={(event) => {
           if (event.key === 'Enter') go(event.shiftKey ? -1 : 1);
@@ -55,8 +62,8 @@ export function FindBar({ sessionId, loaded, text, onText, onClose }: Props) {
         }}
       />
       <span role="status" className={styles.findCount}>
-        {text.length > 1 && !busy && hits.length === 0 && texts.noHits}
-        {hits.length > 0 && texts.hits(at + 1, hits.length)}
+        {text.length > 1 && current && hits.length === 0 && texts.noHits}
+        {current && hits.length > 0 && texts.hits(at + 1, hits.length)}
       </span>
       <Button
         kind="quiet"

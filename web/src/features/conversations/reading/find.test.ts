@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hitPositions, splitHits } from './find';
+import { hitAt, hitPositions, splitHits } from './find';
 
 test('hits are found in any case and keep the spelling of the text', () => {
   expect(splitHits('Hello hELLo', 'hello')).toEqual([
@@ -21,4 +21,10 @@ test('pieces put together are the text', () => {
       .join(''),
   ).toBe(text);
   expect(splitHits(text, '')).toEqual([{ text, hit: false, start: 0 }]);
+});
+
+test('steps go round the ends, and the first step back leads to the last hit', () => {
+  expect([1, 2, 4].map((steps) => hitAt(steps, 3))).toEqual([0, 1, 0]);
+  expect([-1, -2, -4].map((steps) => hitAt(steps, 3))).toEqual([2, 1, 2]);
+  expect([hitAt(0, 3), hitAt(1, 0)]).toEqual([-1, -1]);
 });

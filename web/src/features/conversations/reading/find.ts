@@ -43,3 +43,10 @@ function foldCase(text: string): string {
     return one.length === letter.length ? one : letter;
   }).join('');
 }
+
+/** Returns the index of the hit after so many steps from before the first, or back from the last. */
+export function hitAt(steps: number, length: number): number {
+  if (steps === 0 || length === 0) return -1;
+  const from = steps > 0 ? steps - 1 : steps;
+  return ((from % length) + length) % length;
+}

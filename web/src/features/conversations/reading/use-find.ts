@@ -9,7 +9,7 @@ const SHORTEST = 2;
 
 /**
  * Returns the messages that hold a text, in order: by exact text where the whole conversation is
- * loaded, else by the words that the service finds.
+ * loaded, else by the words that the service finds. They belong to the text once they are `current`.
  */
 export function useFind(sessionId: string, loaded: ConversationWindow, text: string) {
   const { window } = loaded;
@@ -37,5 +37,6 @@ export function useFind(sessionId: string, loaded: ConversationWindow, text: str
     [found.data],
   );
   const messages = whole ? local : remote;
-  return { hits: messages.map((message) => message.id), whole, busy: found.isFetching };
+  const current = needle === text.trim() && (whole || !wanted || !found.isPending);
+  return { hits: messages.map((message) => message.id), whole, current };
 }
