@@ -1,18 +1,18 @@
-# What a developer runs. `make` alone lists it.
+# Commands for development. `make` without a target lists them.
 
 SHELL := /bin/bash
-# Where rustup puts cargo; a shell that was open before rustup ran does not know it.
+# rustup's folder of cargo, for shells that were opened before rustup ran.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-# A migrated throwaway database for the queries to be checked against.
+# A migrated throwaway database to check queries against.
 WITH_SCHEMA := scripts/with-postgres scripts/with-schema
-# STRICT=1, as in CI: a tool that is missing fails the check, where otherwise it is passed over.
+# With STRICT=1, as in CI, a missing tool fails the check. Otherwise the check is skipped.
 STRICT ?=
-# $(call or_pass_over,TOOL,WHAT): what to do where a tool is missing.
-or_pass_over = echo '$(1) is not here; $(2)'; test -z '$(STRICT)'
+# $(call skip_or_fail,TOOL,CONSEQUENCE): reports a missing tool, and fails with STRICT=1.
+skip_or_fail = echo '$(1) is missing; $(2)'; test -z '$(STRICT)'
 
-# What `make fuzz` tries, and how often.
+# Target and number of inputs of `make fuzz`.
 TARGET ?= decode
 RUNS ?= 1000000
 
@@ -20,13 +20,13 @@ RUNS ?= 1000000
 .PHONY: help prerequisites run test test-postgres test-page test-stack deb secrets dashboards page check-page faults bench bench-answer bench-flood bench-read bench-dashboards fuzz openapi metrics-catalog sql-views schemathesis sqlx-prepare
 .PHONY: check check-format check-lints check-docs check-licences check-queries
 
-help: ## List what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-prerequisites: ## Check what building and testing need; install it where that can be done
+prerequisites: ## Check prerequisites of building and testing, and install missing ones if possible
 	@scripts/prerequisites
 
-run: prerequisites ## Build it and run it, with its own PostgreSQL under ./data
+run: prerequisites ## Build and run the service, with a private PostgreSQL under ./data
 	cargo build --release --locked
 	$(TARGET_DIR)/release/verbatim serve
 
@@ -40,7 +40,7 @@ test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	@$(MAKE) --no-print-directory test-page
 	@$(MAKE) --no-print-directory test-stack
 
-# Major versions that `make test-postgres` runs on, and with QUICK=1 what differs first if anything does.
+# Major versions for `make test-postgres`. QUICK=1 selects the tests that depend most on the version.
 MAJORS ?= 15 17 18
 QUICK ?=
 QUICK_TESTS := test(/^(api::|search|erasure::|projection::|webhook::|corpus::|facts::|embedded::|readers::|server_files::|start::|retention::)/) - test(/200_000|openapi/)
@@ -52,16 +52,16 @@ test-postgres: prerequisites ## Run the integration tests on PostgreSQL 15, 17 a
 			cargo nextest run --locked --test it $(if $(QUICK),-E '$(QUICK_TESTS)'); \
 	done
 
-# The program is the one that the tests above have built: nothing is compiled again.
+# Uses the program that the tests above have built.
 test-page: prerequisites ## … only the page, in Chromium (ARGS="keyboard --headed")
 	cargo test --locked --no-run --test it
 	scripts/page-tests $(ARGS)
 
 CARGO_DEB_VERSION := 3.8.0
-# Where Cargo.toml expects them, whichever folder cargo builds in.
+# The folder that Cargo.toml names, also with another target folder.
 PACKAGING := target/packaging
 
-# Manual pages and completions come from the program, without what the environment here sets.
+# Manual pages and completions are printed by the program, in an empty environment.
 deb: prerequisites ## Build the Debian package into target/debian
 	cargo build --release --locked
 	rm -rf $(PACKAGING) && mkdir -p $(PACKAGING)/bash $(PACKAGING)/zsh $(PACKAGING)/fish
@@ -74,41 +74,41 @@ deb: prerequisites ## Build the Debian package into target/debian
 		cargo install --locked cargo-deb --version $(CARGO_DEB_VERSION)
 	cargo deb --no-build --locked --strip
 
-# What the tests have built is tested.
-test-stack: prerequisites ## … only what runs around it: dashboards, rules, compose, Kubernetes, Caddy (PARTS="queries caddy")
+# Uses the program that the tests have built.
+test-stack: prerequisites ## … only deploy/: dashboards, rules, compose, Kubernetes, Caddy (PARTS="queries caddy")
 	cargo test --locked --no-run --test it
 	STRICT=$(STRICT) VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/stack-tests $(PARTS)
 
 tests/stack/node_modules/.package-lock.json: tests/stack/package-lock.json
 	cd tests/stack && npm ci --no-fund --no-audit
 
-secrets: ## Make .env for docker-compose.yml, with secrets of its own (DOMAIN=verbatim.example.com)
+secrets: ## Create .env for docker-compose.yml, with new secrets (DOMAIN=verbatim.example.com)
 	@DOMAIN='$(DOMAIN)' scripts/make-secrets
 
-dashboards: ## Bring deploy/grafana/dashboards up to date after a panel or the metrics catalogue has changed
+dashboards: ## Update deploy/grafana/dashboards after a change of a panel or the metrics catalogue
 	node deploy/grafana/generate.mjs
 
-# Installed again only where the lock file has changed.
+# Installs again only after a change of the lock file.
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-fund --no-audit
 
-page: web/node_modules/.package-lock.json ## Build the page into web/dist, from which the binary takes it
+page: web/node_modules/.package-lock.json ## Build the page into web/dist, which is built into the binary
 	cd web && npm run build
 
 check-page: web/node_modules/.package-lock.json ## Check the page: types, lints, format, tests, size, web/dist
 	cd web && npm run check
 
-# The short form is for every submission, so it takes the build that the tests have made; figures of
-# times mean something in a release build only.
+# The short form runs for every submission, so it uses the debug build of the tests. Measured times
+# are meaningful in a release build only.
 FAULTS_BUILD := $(if $(SHORT),,--release)
 FAULTS_OPTIONS = $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
 	$(if $(HOLD),--hold $(HOLD)) $(if $(MIX),--mix $(MIX)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	$(if $(FOLDER),--folder $(FOLDER)) $(if $(KEEP),--keep)
 
-faults: prerequisites ## Lose nothing, whatever fails (SHORT=1; SCENARIOS="kill …"; MIX=20 SECONDS=60; SEED=…)
+faults: prerequisites ## Run the fault suite (SHORT=1; SCENARIOS="kill …"; MIX=20 SECONDS=60; SEED=…)
 	cargo test --locked $(FAULTS_BUILD) --test faults -- run $(strip $(SCENARIOS) $(FAULTS_OPTIONS))
 
-check: check-format check-lints check-docs check-licences check-queries ## Run what CI runs before the tests
+check: check-format check-lints check-docs check-licences check-queries ## Run the checks that CI runs before the tests
 
 check-format: prerequisites ## … the format
 	cargo fmt --check
@@ -116,47 +116,47 @@ check-format: prerequisites ## … the format
 check-lints: prerequisites ## … the lints
 	cargo clippy --locked --all-targets -- -D warnings
 
-# With private items documented, too, a link to one is no fault.
+# Links to private items are allowed, since those are documented too.
 check-docs: prerequisites ## … the documentation of the code
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --locked --no-deps --document-private-items
 
-check-licences: prerequisites ## … licences, bans and sources of what is built in (needs cargo-deny)
+check-licences: prerequisites ## … licences, bans and sources of dependencies (needs cargo-deny)
 	@if cargo deny --version >/dev/null 2>&1; then \
 		set -x; cargo deny --locked check --hide-inclusion-graph bans licenses sources; \
 	else \
-		$(call or_pass_over,cargo-deny,licences were not checked); \
+		$(call skip_or_fail,cargo-deny,licences were not checked); \
 	fi
 
-check-queries: prerequisites ## … the queries, against the schema (needs sqlx-cli)
+check-queries: prerequisites ## … the queries against the schema (needs sqlx-cli)
 	@if cargo sqlx --version >/dev/null 2>&1; then \
 		set -x; $(WITH_SCHEMA) cargo sqlx prepare --check -- --locked --all-targets; \
 	else \
-		$(call or_pass_over,sqlx-cli,queries were not checked against the schema); \
+		$(call skip_or_fail,sqlx-cli,queries were not checked against the schema); \
 	fi
 
-bench: prerequisites ## Measure the way in
+bench: prerequisites ## Measure ingest
 	cargo bench --locked --bench ingest
 
-bench-answer: prerequisites ## Measure what PostgreSQL at work does to the time of an answer (ARGS="--rate 1000 --rounds 3")
+bench-answer: prerequisites ## Measure answer times while PostgreSQL is busy (ARGS="--rate 1000 --rounds 3")
 	cargo bench --locked --bench answer -- $(ARGS)
 
-# It takes about 6 GB of disk.
-bench-read: prerequisites ## Measure the way out on 5 million messages, search included (BENCH_MESSAGES, BENCH_SESSIONS)
+# Needs about 6 GB of disk.
+bench-read: prerequisites ## Measure the read API and search on 5 million messages (BENCH_MESSAGES, BENCH_SESSIONS)
 	POSTGRES_OPTIONS='-c shared_buffers=2GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
 		scripts/with-postgres cargo bench --locked --bench read
 
-# It takes about 3 GB of disk.
+# Needs about 3 GB of disk.
 bench-dashboards: prerequisites tests/stack/node_modules/.package-lock.json ## Measure every query of the dashboards on 5 million messages (MESSAGES, DAYS, AGENTS)
 	cargo build --locked
 	POSTGRES_OPTIONS='-c shared_buffers=1GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
 		VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/with-postgres node tests/stack/measure.mjs
 
-bench-flood: prerequisites ## Measure what a flood of wrong signatures does to good deliveries
+bench-flood: prerequisites ## Measure deliveries during a flood of wrong signatures
 	cargo bench --locked --bench flood
 
-# Without a sanitizer: there is no unsafe code to find fault with, and it is several times as quick.
-# What a run finds new goes to fuzz/target/corpus, where the next one begins.
-fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentials|cursor|inbox_record|inbox_salvage RUNS=1000000
+# Without a sanitizer: there is no unsafe code, and fuzzing is several times as fast.
+# New inputs of a run are stored in fuzz/target/corpus, where the next run starts.
+fuzz: prerequisites ## Fuzz parsers of untrusted bytes: TARGET=decode|credentials|cursor|inbox_record|inbox_salvage RUNS=1000000
 	@cargo fuzz --version >/dev/null 2>&1 || { \
 		echo 'This needs cargo-fuzz, and a C++ compiler: cargo install --locked cargo-fuzz'; \
 		exit 1; \
@@ -167,20 +167,20 @@ fuzz: prerequisites ## Fuzz what reads strangers' bytes: TARGET=decode|credentia
 		-runs=$(RUNS) -max_len=2048 -timeout=10 -print_final_stats=1 \
 		$(addprefix -dict=,$(wildcard fuzz/$(TARGET).dict))
 
-openapi: prerequisites ## Bring openapi.json up to date after a route or its documentation has changed
-	RENEW_OPENAPI=1 cargo test --locked --test it openapi::the_committed_document
+openapi: prerequisites ## Update openapi.json after a change of a route or its documentation
+	RENEW_OPENAPI=1 cargo test --locked --test it openapi::committed_document
 
-metrics-catalog: ## Bring docs/reference/metrics-catalog.md up to date after a metric has changed
-	RENEW_METRICS_CATALOG=1 cargo test --locked --test it analytics::the_page
+metrics-catalog: ## Update docs/reference/metrics-catalog.md after a change of a metric
+	RENEW_METRICS_CATALOG=1 cargo test --locked --test it analytics::page_of_the_documentation
 
-sql-views: prerequisites ## Bring docs/reference/sql-views.md up to date after a view has changed
-	RENEW_SQL_VIEWS=1 scripts/with-postgres cargo test --locked --test it api::sql_pages::the_reference
+sql-views: prerequisites ## Update docs/reference/sql-views.md after a change of a view
+	RENEW_SQL_VIEWS=1 scripts/with-postgres cargo test --locked --test it api::sql_pages::reference_of_the_views
 
-schemathesis: prerequisites ## Hold the running service against its document (EXAMPLES=200; needs schemathesis)
+schemathesis: prerequisites ## Test the running service against openapi.json (EXAMPLES=200; needs schemathesis)
 	cargo build --locked
 	scripts/schemathesis
 
-sqlx-prepare: prerequisites ## Bring .sqlx up to date after a query or a migration has changed
+sqlx-prepare: prerequisites ## Update .sqlx after a change of a query or a migration
 	@cargo sqlx --version >/dev/null 2>&1 || { \
 		echo 'This needs sqlx-cli: cargo install --locked sqlx-cli --no-default-features --features postgres,rustls'; \
 		exit 1; \

@@ -1,6 +1,7 @@
-//! Measures what `PostgreSQL` at work does to the time of an answer: deliveries on schedule to the
-//! real binary with its private `PostgreSQL`, in turns with all of the server's processes at work
-//! and stopped (SIGSTOP). Prints the ages that the drain and search reached while it worked.
+//! Measures how a working `PostgreSQL` affects the time of an answer. Sends deliveries on schedule
+//! to the real binary with its private `PostgreSQL`, alternately with the server's processes
+//! running and stopped (SIGSTOP). Prints the largest lags of the drain and of search while they
+//! ran.
 //!
 //! ```text
 //! cargo bench --bench answer -- --rate 1000 --seconds 10 --rounds 3
@@ -32,7 +33,7 @@ use bodies::Deliveries;
 use schedule::{Sent, deliver};
 use service::Service;
 
-/// Rate, length and number of turns.
+/// Rate, length and number of turns
 #[derive(Debug, clap::Parser)]
 struct Args {
     /// Deliveries a second
@@ -41,22 +42,22 @@ struct Args {
     /// Seconds of each turn
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// Turns with the server at work, and as many with it stopped
+    /// Turns with the server running, and as many with it stopped
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Cargo says this to every benchmark
+    /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Conversations that everything belongs to.
+/// Conversations of the deliveries.
 const SESSIONS: u32 = 2_000;
-/// Between two requests for the ages.
+/// Pause between two requests for the ages.
 const AGE_INTERVAL: Duration = Duration::from_millis(100);
-/// Longest time until what arrived while the server was stopped is stored and can be found.
+/// Longest time until deliveries from a time with a stopped server are stored and found.
 const CATCH_UP_MAX: Duration = Duration::from_mins(2);
 
-/// Largest ages in seconds: of what is not stored, not found and not counted.
+/// Largest ages in seconds of what is not yet stored, found and counted.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ages {
     inbox: f64,
@@ -68,7 +69,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let turn = (args.rate * args.seconds) as usize;
     let turns = 2 * args.rounds as usize;
-    // The first ones warm it up.
+    // The first deliveries are the warm-up.
     let deliveries = Arc::new(Deliveries::make(turn * (turns + 1), SESSIONS));
     let folder = tempfile::Builder::new()
         .prefix("verbatim-bench-")
@@ -118,7 +119,7 @@ impl Sent {
     }
 }
 
-/// Returns the ages now.
+/// Returns the present ages.
 fn ages(service: &Service) -> anyhow::Result<Ages> {
     let ready = service.get("/readyz")?;
     let seconds = |part: &str, name: &str| ready[part][name].as_f64().unwrap_or(0.0);
@@ -161,7 +162,7 @@ fn descendants(of: u32) -> anyhow::Result<Vec<Pid>> {
         // A process that ended meanwhile has no file.
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         let id = entry.file_name().to_string_lossy().parse::<i32>();
-        // After the name, which may hold anything: state, parent.
+        // State and parent follow the name, which may contain anything.
         let parent: Option<i32> =
             stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
         if let (Ok(id), Some(parent)) = (id, parent) {
@@ -179,7 +180,7 @@ fn descendants(of: u32) -> anyhow::Result<Vec<Pid>> {
 
 fn signal(processes: &[Pid], signal: Signal) {
     for process in processes {
-        // One that has ended needs none.
+        // A process that has ended needs no signal.
         let _ = kill(*process, signal);
     }
 }

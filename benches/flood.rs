@@ -1,6 +1,6 @@
-//! Measures what a flood of wrong signatures does to good deliveries: so many a second go on, first
-//! in quiet and then while the flood lasts, to the real binary with its private `PostgreSQL`. All
-//! come from one address. At the end the API must count the good ones and no others.
+//! Measures how a flood of wrong signatures affects good deliveries. Sends good deliveries at a
+//! fixed rate, first alone and then during the flood, to the real binary with its private
+//! `PostgreSQL`. All come from one address. At the end the API must count exactly the good ones.
 //!
 //! ```text
 //! cargo bench --bench flood -- --wrong 20000 --rate 200
@@ -37,16 +37,16 @@ use load::Connection;
 use schedule::{Sent, deliver};
 use service::Service;
 
-/// What is measured.
+/// Size of the flood, and rate of good deliveries
 #[derive(Debug, clap::Parser)]
 struct Args {
     /// Deliveries with wrong signatures
     #[arg(long, default_value_t = 20_000)]
     wrong: u32,
-    /// Connections that they come by, each as fast as it is answered
+    /// Connections of the flood; each sends as soon as it has its answer
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     attackers: u16,
-    /// How many of them come in a second at the most [default: as many as are answered]
+    /// Largest number of them a second [default: no limit]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     wrong_rate: Option<u32>,
     /// Good deliveries a second, on schedule whether answers come or not
@@ -55,19 +55,19 @@ struct Args {
     /// Seconds of quiet before the flood
     #[arg(long, default_value_t = 10)]
     quiet_seconds: u32,
-    /// Cargo says this to every benchmark
+    /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Longest flood that there are good deliveries for, in seconds.
+/// Longest flood with enough good deliveries, in seconds.
 const LONGEST_FLOOD_SECONDS: u32 = 120;
-/// Conversations that everything belongs to.
+/// Conversations of the deliveries.
 const SESSIONS: u32 = 500;
 
-/// What came of the others.
+/// Length of the flood, and its answers by status.
 struct Flood {
-    took: Duration,
+    elapsed: Duration,
     by_status: BTreeMap<u16, u64>,
 }
 
@@ -96,7 +96,7 @@ fn main() -> anyhow::Result<()> {
         let during = deliver(address, &deliveries, quiet, good, args.rate, &over);
         anyhow::Ok((during?, flood.join().ok().context("the flood panicked")??))
     })?;
-    // It waits until the API counts these, and fails if it counts others.
+    // Waits until the API counts exactly these.
     service.wait_until_queryable(deliveries.messages(..before.count + during.count))?;
     service.stop()?;
     print(&args, &before, &during, &flood);
@@ -104,7 +104,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends the deliveries after the good ones, each with a signature of zeros.
+/// Sends the deliveries after the good ones with a signature of zeros.
 fn forge(
     address: SocketAddr,
     deliveries: &Arc<Deliveries>,
@@ -135,23 +135,23 @@ fn forge(
                 }
             });
         }
-        let mut flood = Flood { took: Duration::ZERO, by_status: BTreeMap::new() };
+        let mut flood = Flood { elapsed: Duration::ZERO, by_status: BTreeMap::new() };
         while let Some(one) = attackers.join_next().await {
             for (status, count) in one?? {
                 *flood.by_status.entry(status).or_default() += count;
             }
         }
-        flood.took = start.elapsed();
+        flood.elapsed = start.elapsed();
         Ok(flood)
     })
 }
 
-/// The same request with a signature of zeros.
+/// Returns the request with a signature of zeros.
 fn forged(request: &[u8]) -> anyhow::Result<Vec<u8>> {
     const PREFIX: &[u8] = b"sha256=";
     let mut request = request.to_vec();
     let at = request.windows(PREFIX.len()).position(|part| part == PREFIX);
-    let at = at.context("a delivery is not signed")? + PREFIX.len();
+    let at = at.context("delivery without a signature")? + PREFIX.len();
     request[at..at + 64].fill(b'0');
     Ok(request)
 }
@@ -162,8 +162,8 @@ fn print(args: &Args, before: &Sent, during: &Sent, flood: &Flood) {
         "{} wrong signatures over {} connections in {:.2} s, {:.0} a second; answered:",
         args.wrong,
         args.attackers,
-        flood.took.as_secs_f64(),
-        f64::from(args.wrong) / flood.took.as_secs_f64(),
+        flood.elapsed.as_secs_f64(),
+        f64::from(args.wrong) / flood.elapsed.as_secs_f64(),
     );
     for (status, count) in &flood.by_status {
         let _ = write!(table, " {status} {count} times");

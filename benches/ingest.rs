@@ -1,5 +1,5 @@
-//! Measures the way in: signed deliveries over HTTP to the real binary with its private
-//! `PostgreSQL`, and then the same rows written by the drain's own SQL with nothing before it.
+//! Measures ingest: signed deliveries over HTTP to the real binary with its private `PostgreSQL`,
+//! and then the same rows written by the drain's SQL alone.
 //!
 //! ```text
 //! cargo bench --bench ingest -- --deliveries 200000 --connections 64 --sessions 5000
@@ -31,17 +31,17 @@ use bodies::Deliveries;
 use load::Answers;
 use service::Service;
 
-/// What is measured.
+/// Number of deliveries, sessions and connections
 #[derive(Debug, clap::Parser)]
 struct Args {
     /// Deliveries that are measured
     #[arg(long, env = "BENCH_DELIVERIES", default_value_t = 200_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     deliveries: u32,
-    /// Deliveries before those, which are not
+    /// Deliveries before those, which are not measured
     #[arg(long, env = "BENCH_WARM_UP", default_value_t = 5_000)]
     warm_up: u32,
-    /// Conversations that they belong to
+    /// Conversations of the deliveries
     #[arg(long, env = "BENCH_SESSIONS", default_value_t = 5_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     sessions: u32,
@@ -49,16 +49,16 @@ struct Args {
     #[arg(long, env = "BENCH_CONNECTIONS", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
-    /// Where data folders are made: on the disk that is to be measured [default: the system's
-    /// folder for temporary files]
+    /// Folder for data, on the disk that is to be measured [default: the system's folder for
+    /// temporary files]
     #[arg(long, env = "BENCH_FOLDER")]
     folder: Option<PathBuf>,
-    /// Cargo says this to every benchmark
+    /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What came out over HTTP.
+/// Results over HTTP.
 struct Served {
     answers: Answers,
     /// From the first request until the API showed everything.
@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A new folder that the private server's account may pass through.
+/// Creates a folder that the private server's account can enter.
 fn data_folder(args: &Args) -> anyhow::Result<TempDir> {
     let mut folder = tempfile::Builder::new();
     folder.prefix("verbatim-bench-").permissions(Permissions::from_mode(0o711));
@@ -90,7 +90,7 @@ fn data_folder(args: &Args) -> anyhow::Result<TempDir> {
     })
 }
 
-/// Delivers everything to a service that runs for this alone.
+/// Sends all deliveries to a new service.
 fn serve(args: &Args, folder: &TempDir, deliveries: &Arc<Deliveries>) -> anyhow::Result<Served> {
     let service = Service::start(folder.path())?;
     let (warm_up, all) = (args.warm_up as usize, deliveries.len());
@@ -122,12 +122,12 @@ fn print(args: &Args, served: &Served, bare: Duration) {
         "of bare Postgres"
     );
     let times = [
-        ("answered", served.answers.took),
+        ("answered", served.answers.elapsed),
         ("queryable", served.queryable),
         ("bare Postgres", bare),
     ];
-    for (name, took) in times {
-        let seconds = took.as_secs_f64();
+    for (name, elapsed) in times {
+        let seconds = elapsed.as_secs_f64();
         let rate = f64::from(args.deliveries) / seconds;
         let share = 100.0 * bare.as_secs_f64() / seconds;
         let _ = writeln!(table, "{name:<16}{seconds:>12.2}{rate:>16.0}{share:>18.0} %");
@@ -138,7 +138,7 @@ fn print(args: &Args, served: &Served, bare: Duration) {
     }
     let _ = write!(table, "\n{:<16}", "answer in ms");
     for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-        #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
+        #[expect(clippy::cast_precision_loss, reason = "printed with few digits")]
         let millis = served.answers.latencies_us.value_at_quantile(quantile) as f64 / 1e3;
         let _ = write!(table, "{millis:>10.2}");
     }

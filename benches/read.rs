@@ -1,6 +1,6 @@
-//! Measures the way out, on a database of millions of messages: a session's messages, an agent's
-//! sessions, and searches, over HTTP to the real binary; then each once more with its plan. Before
-//! that, everything as a file, and the memory that it takes.
+//! Measures reads on a database of millions of messages: a session's messages, an agent's sessions,
+//! and searches, over HTTP to the real binary; then each once more with its plan. Before that,
+//! measures exports of everything, and the memory that they need.
 //!
 //! ```text
 //! make bench-read
@@ -10,7 +10,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark prints what it measured, and where it is"
+    reason = "a benchmark prints its results and its progress"
 )]
 
 #[path = "read/export.rs"]
@@ -36,45 +36,45 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 /// A key with every scope.
 pub(crate) const KEY: &str = "the-benchmark-reads-with-this-key";
-/// How long the service may take to start.
+/// Longest time for a start of the service.
 const START_MAX: Duration = Duration::from_mins(1);
 
-/// What is measured.
+/// Size of the database, and choice of the queries
 #[derive(Debug, clap::Parser)]
 struct Args {
-    /// A Postgres to make a database on, as a superuser
+    /// A Postgres on which the database is created, as a superuser
     #[arg(long, env = "TEST_DATABASE_URL")]
     database_url: String,
-    /// The file that this Postgres logs to, for the plans
+    /// The log file of this Postgres, for the plans
     #[arg(long, env = "BENCH_POSTGRES_LOG")]
     log: Option<std::path::PathBuf>,
     /// Messages in the database
     #[arg(long, env = "BENCH_MESSAGES", default_value_t = 5_000_000)]
     messages: u64,
-    /// Sessions that they belong to
+    /// Sessions of the messages
     #[arg(long, env = "BENCH_SESSIONS", default_value_t = 100_000)]
     sessions: u64,
-    /// Connections that ask at once
+    /// Connections that query at the same time
     #[arg(long, env = "BENCH_CONNECTIONS", default_value_t = 16)]
     connections: usize,
-    /// How long each question is asked
+    /// Seconds for each query
     #[arg(long, env = "BENCH_SECONDS", default_value_t = 15)]
     seconds: u64,
-    /// Only the questions whose name holds this
+    /// Only the queries whose name contains this
     #[arg(long, env = "BENCH_ONLY", default_value = "")]
     only: String,
-    /// The database is there from the run before, whose numbers were the same
+    /// Reuses the database of a run with the same numbers
     #[arg(long)]
     loaded: bool,
-    /// The exports are read with pyarrow, which is installed under the target folder
+    /// Reads the Parquet exports with pyarrow, which is installed under the target folder
     #[arg(long, env = "BENCH_PYARROW")]
     pyarrow: bool,
-    /// Cargo says this to every benchmark
+    /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// The database that is made; one of that name is dropped first.
+/// Name of the database. An existing one is dropped first.
 const DATABASE: &str = "verbatim_bench_read";
 
 fn main() -> anyhow::Result<()> {
@@ -106,17 +106,17 @@ fn main() -> anyhow::Result<()> {
     if args.only.is_empty() {
         export::export(service.address, service.process.id(), args.pyarrow)?;
     }
-    let mut questions = runtime.block_on(measure::questions(&pool, args.sessions))?;
-    questions.retain(|question| question.name().contains(&args.only));
-    measure::measure(service.address, &questions, args.connections, args.seconds)?;
-    let mut asked = figures::questions();
-    asked.retain(|(question, _)| question.name().contains(&args.only));
-    let each = asked.iter().map(|(question, _)| question);
+    let mut queries = runtime.block_on(measure::queries(&pool, args.sessions))?;
+    queries.retain(|query| query.name().contains(&args.only));
+    measure::measure(service.address, &queries, args.connections, args.seconds)?;
+    let mut figures = figures::queries();
+    figures.retain(|(query, _)| query.name().contains(&args.only));
+    let each = figures.iter().map(|(query, _)| query);
     let medians = measure::measure(service.address, each, args.connections, args.seconds)?;
     let options = admin.clone().database(DATABASE);
-    runtime.block_on(figures::compare(&options, &asked, &medians))?;
+    runtime.block_on(figures::compare(&options, &figures, &medians))?;
     if let Some(log) = &args.log {
-        runtime.block_on(measure::explain(&pool, service.address, &questions, log))?;
+        runtime.block_on(measure::explain(&pool, service.address, &queries, log))?;
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ async fn print_sizes(pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The real binary, stopped when this goes.
+/// The real binary. It is stopped when this is dropped.
 struct Service {
     address: SocketAddr,
     process: Child,
@@ -164,7 +164,7 @@ impl Service {
             .stderr(File::create(&log)?)
             .spawn()?;
         let deadline = Instant::now() + START_MAX;
-        while !talk::ask_once(address, "/readyz")
+        while !talk::get_once(address, "/readyz")
             .is_ok_and(|answer| answer.1.contains(r#""schema":"current""#))
         {
             if process.try_wait()?.is_some() || Instant::now() > deadline {

@@ -1,4 +1,4 @@
-"""What `scripts/schemathesis` cannot know from the document alone."""
+"""Credentials and corrections for `scripts/schemathesis`."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ SECRET = os.environ["VERBATIM_WEBHOOK_SECRET"].encode()
 
 
 class Credentials(requests.auth.AuthBase):
-    """A key for the API, and for the webhook a signature over the bytes that are sent."""
+    """Adds the key to API requests, and the signature to webhook requests."""
 
     def __call__(self, request):
         if "/webhook" in request.path_url:
@@ -31,12 +31,11 @@ schemathesis.auth.set_from_requests(Credentials())
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # Each request comes from an address of its own, or the wrong keys among them would soon be
-    # answered 429, as they should be.
+    # Each request has a different address, since wrong keys of one address are soon answered 429.
     octets = [str(1 + secrets.randbelow(250)) for _ in range(3)]
     case.headers["X-Forwarded-For"] = ".".join(["10", *octets])
-    # No schema can say which cursors we have given out. What is made up is refused, rightly, so
-    # that it belongs among the requests that are meant to be wrong.
+    # No schema can describe valid cursors. Generated ones are rejected, so only requests that are
+    # meant to be invalid have them.
     meta = case.meta
     if meta is not None and meta.generation.mode.value == "positive" and case.query:
         case.query.pop("cursor", None)

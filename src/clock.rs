@@ -1,5 +1,5 @@
-//! The one place that asks what time it is. Everything else is handed a [`Clock`], so that a
-//! test can hold time still.
+//! Source of the current time. All other code receives a [`Clock`], so that a test can set the
+//! time.
 
 #[cfg(test)]
 pub(crate) mod linear;
@@ -9,37 +9,37 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-/// Tells the time: the machine's, or a test's. Cheap to clone.
+/// Clock of the machine, or of a test. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     #[must_use]
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that stands still until [`Clock::set`] moves it.
+    /// Returns a clock that shows `at` until [`Clock::set`] changes it.
     #[must_use]
     pub fn fixed(at: DateTime<Utc>) -> Self {
         Self(Some(Arc::new(AtomicI64::new(at.timestamp_micros()))))
     }
 
-    /// Moves a fixed clock; the machine's clock is not ours to move.
+    /// Sets a fixed clock. Does nothing to the machine's clock.
     pub fn set(&self, at: DateTime<Utc>) {
-        if let Some(held) = &self.0 {
-            held.store(at.timestamp_micros(), Ordering::Relaxed);
+        if let Some(fixed) = &self.0 {
+            fixed.store(at.timestamp_micros(), Ordering::Relaxed);
         }
     }
 
-    /// Now, in whole microseconds: Postgres keeps no finer.
+    /// Returns the current time in whole microseconds, the resolution of Postgres.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one caller")]
+    #[expect(clippy::disallowed_methods, reason = "the only caller")]
     pub fn now(&self) -> DateTime<Utc> {
         let micros = match &self.0 {
             None => Utc::now().timestamp_micros(),
-            Some(held) => held.load(Ordering::Relaxed),
+            Some(fixed) => fixed.load(Ordering::Relaxed),
         };
         DateTime::from_timestamp_micros(micros).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! Settings: what flags, environment and file say ([`raw`]), and what comes of it ([`Settings`]).
+//! Settings: flags, environment and TOML file as written ([`raw`]), and checked ([`Settings`]).
 //!
-//! A flag beats its environment variable, which beats the TOML file, which beats the default.
+//! A flag overrides its environment variable, that overrides the file, and that the default.
 
 mod alerts;
 mod cors;
@@ -41,80 +41,80 @@ use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
 
-/// Largest body a source may send where nothing else is set.
+/// Default limit on a delivery's body, in bytes.
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
-/// Largest that the limit on bodies can be set to: a delivery must fit a Postgres `bytea` and a
-/// group of the inbox with room to spare.
+/// Highest value of `max-body`, in bytes: a delivery must fit a Postgres `bytea` and a group of the
+/// inbox with room to spare.
 const LARGEST_MAX_BODY: u64 = 64 << 20;
-/// Room that the inbox may take on disk where nothing else is set.
+/// Default limit on the inbox's size on disk, in bytes.
 const DEFAULT_INBOX_QUOTA: u64 = 4 << 30;
 
-/// Connections that may be open at once where nothing else is set: room for the 5,000 idle ones that
-/// a proxy may keep, and as many again. An idle one costs 20 kB, or 27 kB with TLS (measured), so all
-/// of them 200 or 270 MB; one whose head is on its way takes up to 130 kB more.
+/// Default limit on open connections: 5,000 idle ones that a proxy may keep, and as many again. An
+/// idle connection needs 20 kB, or 27 kB with TLS (measured), so 10,000 need 200 or 270 MB. While a
+/// request's head arrives, a connection needs up to 130 kB more.
 const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
-/// Most that can be set: beyond it there are not enough ports on one address.
+/// Highest value of `max-connections`: one address has not enough ports for more.
 const LARGEST_MAX_CONNECTIONS: usize = 60_000;
 
-/// Everything that `serve` needs to know, checked.
+/// Checked settings of `serve`.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen.
+    /// Address to listen on.
     pub listen: SocketAddr,
-    /// The certificate of HTTPS; `None` is plain HTTP.
+    /// Certificate of HTTPS; `None` is plain HTTP.
     pub tls: Option<TlsSettings>,
-    /// Connections that may be open at once.
+    /// Limit on open connections.
     pub max_connections: usize,
-    /// Where the inbox, the private database and generated secrets live.
+    /// Data folder and database.
     pub database: DatabaseSettings,
-    /// The standby that answers are read from, where there is one.
+    /// Standby that the read API uses, if one is configured.
     pub replica: Option<ReplicaSettings>,
-    /// Who may deliver, the default source first.
+    /// Sources that may deliver, the default source first.
     pub sources: Vec<SourceSettings>,
     /// An API key with every scope.
     pub api_key: Option<Secret>,
-    /// Where the default source's credentials and the key are configured.
+    /// Places where the default source's credentials and the key are configured.
     pub origins: Origins,
-    /// What a 200 waits for.
+    /// Commit that precedes a 200.
     pub ack: Ack,
-    /// Largest body, in bytes.
+    /// Limit on a delivery's body, in bytes.
     pub max_body_bytes: usize,
-    /// Room that the inbox may take on disk, in bytes.
+    /// Limit on the inbox's size on disk, in bytes.
     pub inbox_quota_bytes: u64,
-    /// Proxies whose word on a client's address is taken.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may read the API's answers in a browser.
+    /// Origins whose pages may read the API in a browser.
     pub cors_origins: CorsOrigins,
-    /// When silence makes a session idle, and when it ends it.
+    /// Silence after which a session is idle, and after which it has ended.
     pub silence: SilenceLimits,
-    /// When silence says that the next visitor speaks, by agent.
+    /// Silence after which a visit has ended, by agent.
     pub visit_gaps: VisitGaps,
-    /// Which roles count as the assistant's.
+    /// Roles that mark a message as the assistant's.
     pub roles: Roles,
-    /// How long conversations and the log of deliveries are kept.
+    /// Retention of conversations and of the log of deliveries.
     pub keep: Keep,
-    /// Alerts, and where their notifications go.
+    /// Alerts, with the receivers of their notifications.
     pub alerts: Vec<AlertSettings>,
-    /// Bring the schema up to date at start.
+    /// Migrate the schema at start.
     pub migrate: bool,
-    /// How log lines look.
+    /// Format of log lines.
     pub log_format: LogFormat,
 }
 
-/// Where the data is.
+/// Data folder and database.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
-    /// The data folder.
+    /// Data folder: inbox, private database, generated secrets.
     pub data_dir: PathBuf,
-    /// The user's own database; `None` is a private one under the data folder.
+    /// URL of the operator's database; `None` is a private one in the data folder.
     pub url: Option<Secret>,
-    /// A standby of it, for readers.
+    /// URL of a standby of that database.
     pub read_url: Option<Secret>,
-    /// Address at which readers reach the private one; `None` is none, and always so for commands.
+    /// TCP address at which readers reach the private database. Only `serve` sets it.
     pub postgres_listen: Option<SocketAddr>,
 }
 
-/// What a 200 waits for.
+/// Commit that precedes a 200.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ack {
@@ -125,26 +125,26 @@ pub enum Ack {
     Postgres,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For a person.
+    /// Text for people.
     #[default]
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl DatabaseSettings {
-    /// From flags, environment and file.
+    /// Reads the settings from flags, environment and file.
     pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.config.as_deref())?;
         Self::merge(args, &file)
     }
 
     fn merge(args: &DatabaseArgs, file: &raw::File) -> anyhow::Result<Self> {
-        // An empty variable is one that is not set: it hides nothing.
+        // An empty variable counts as not set: the file's value applies.
         let url = |name, url: &Option<String>, file| {
             let value = url.as_deref().and_then(credentials::trimmed);
             Written { name, value, file }.read(str::to_owned)
@@ -164,8 +164,8 @@ impl DatabaseSettings {
         };
         anyhow::ensure!(
             standby.is_none() || primary.is_some(),
-            "read-database-url is a standby of your own Postgres, and the private one has none: \
-             set DATABASE_URL to its primary"
+            "read-database-url needs your own Postgres, since the private one has no standby: set \
+             DATABASE_URL to the primary"
         );
         Ok(Self {
             data_dir: args
@@ -179,22 +179,22 @@ impl DatabaseSettings {
         })
     }
 
-    /// The same with an address for readers.
+    /// Sets the address for readers, which only the private database can have.
     fn listening(self, address: Option<&str>) -> anyhow::Result<Self> {
         let Some(address) = address else { return Ok(self) };
         anyhow::ensure!(
             self.url.is_none(),
-            "postgres-listen is for the private PostgreSQL, and a database URL is set: readers \
-             connect to that database directly"
+            "postgres-listen applies to the private PostgreSQL only, but a database URL is set: \
+             readers connect to that database directly"
         );
         let address = resolve_address("postgres-listen", address)?;
-        anyhow::ensure!(address.port() != 0, "postgres-listen needs a port, such as 5432");
+        anyhow::ensure!(address.port() != 0, "postgres-listen needs a port such as 5432");
         Ok(Self { postgres_listen: Some(address), ..self })
     }
 }
 
 impl Settings {
-    /// From flags, environment and file.
+    /// Reads the settings from flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
         let file = raw::File::read(args.database.config.as_deref())?;
         let origins = Origins::of(&args, &file);
@@ -203,14 +203,14 @@ impl Settings {
         let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
             flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
                 text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
-                    anyhow::anyhow!("{name} is a size such as 1MiB, and {text:?} is not")
+                    anyhow::anyhow!("{name} must be a size such as 1MiB, not {text:?}")
                 })
             })
         };
         let max_body = bytes(args.max_body, file.max_body.as_ref(), DEFAULT_MAX_BODY, "max-body")?;
         anyhow::ensure!(
             (1..=LARGEST_MAX_BODY).contains(&max_body),
-            "max-body is between 1 byte and 64 MiB, and {max_body} bytes is not"
+            "max-body must be between 1 byte and 64 MiB, not {max_body} bytes"
         );
         let inbox_quota_bytes =
             bytes(args.inbox_quota, file.inbox_quota.as_ref(), DEFAULT_INBOX_QUOTA, "inbox-quota")?;
@@ -223,7 +223,7 @@ impl Settings {
             args.max_connections.or(file.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS);
         anyhow::ensure!(
             (1..=LARGEST_MAX_CONNECTIONS).contains(&max_connections),
-            "max-connections is between 1 and {LARGEST_MAX_CONNECTIONS}, and {max_connections} is not"
+            "max-connections must be between 1 and {LARGEST_MAX_CONNECTIONS}, not {max_connections}"
         );
         let database = DatabaseSettings::merge(&args.database, &file)?
             .listening(args.postgres_listen.or(file.postgres_listen.clone()).as_deref())?;
@@ -291,19 +291,19 @@ fn api_key(args: &ServeArgs, file: &raw::File) -> anyhow::Result<Option<Secret>>
 fn resolve_address(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
     let found = address.to_socket_addrs().ok().and_then(|mut all| all.next());
     found.with_context(|| {
-        format!("{name} is host:port such as 127.0.0.1:8080, and {address:?} is not")
+        format!("{name} must be host:port such as 127.0.0.1:8080, not {address:?}")
     })
 }
 
-/// The assistant's words: with commas between, or as a list of the file's.
+/// Parses the assistant's roles: comma-separated, or the file's list.
 fn roles(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Roles> {
     let roles = match (flag, file) {
-        (Some(words), _) => Roles::new(words.split(',')),
-        (None, Some(words)) => Roles::new(words.iter().map(String::as_str)),
+        (Some(roles), _) => Roles::new(roles.split(',')),
+        (None, Some(roles)) => Roles::new(roles.iter().map(String::as_str)),
         (None, None) => return Ok(Roles::default()),
     };
     roles.context(
-        "assistant-roles are the words that the sender has for the assistant, such as agent,bot",
+        "assistant-roles must list the roles that mark the assistant's messages, such as agent,bot",
     )
 }
 
@@ -314,7 +314,7 @@ fn silence_limits(
     let duration = |text: Option<String>, default, name| {
         text.map_or(Ok(default), |text| {
             humantime::parse_duration(&text)
-                .with_context(|| format!("{name} is a duration such as 30m, and {text:?} is not"))
+                .with_context(|| format!("{name} must be a duration such as 30m, not {text:?}"))
         })
     };
     let default = SilenceLimits::default();
@@ -326,10 +326,10 @@ fn silence_limits(
         limits.live_for <= limits.ended_after,
         "live-for must not be longer than ended-after"
     );
-    // A year is beyond use, and keeps `now - limit` far from the calendar's ends.
+    // Nobody needs more than a year, and it keeps `now - limit` far from the calendar's ends.
     anyhow::ensure!(
         limits.ended_after <= std::time::Duration::from_hours(24 * 365),
-        "ended-after is a year at most"
+        "ended-after must not be longer than a year"
     );
     Ok(limits)
 }
@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_database_url_hides_nothing() {
+    fn empty_database_url_does_not_override_the_file() {
         let file: raw::File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
         let of = |text: Option<&str>, file: &raw::File| {
             let args =
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_for_readers_is_one_of_the_private_database() {
+    fn only_the_private_database_has_an_address_for_readers() {
         let resolve = |address: &str, url: Option<&str>| {
             let database =
                 DatabaseArgs { database_url: url.map(Into::into), ..DatabaseArgs::default() };
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sets_is_the_default() {
+    fn unset_settings_have_their_defaults() {
         let settings = Settings::resolve(ServeArgs::default()).unwrap();
         assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(settings.database.data_dir, PathBuf::from("./data"));

@@ -1,7 +1,7 @@
-//! Verbatim keeps every conversation that a bitHuman agent has, word for word, and gives it back.
+//! Verbatim stores every conversation of a bitHuman agent word for word, and serves it over an API.
 //!
-//! The modules in reading order: a delivery walks `webhook` → `inbox` → `drain` → `store`,
-//! an answer walks `store` → `api`. Nothing imports upward. ARCHITECTURE.md has both walks.
+//! A delivery passes `webhook` → `inbox` → `drain` → `store`; a query passes `store` → `api`. A
+//! module uses only modules below it. ARCHITECTURE.md describes both paths.
 
 pub mod clock;
 pub mod config;

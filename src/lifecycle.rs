@@ -1,4 +1,4 @@
-//! Starting and stopping: who is told to stop, who is waited for, and what a death means.
+//! Start and stop of the process: the stop signal, the tasks to wait for, and tasks that die.
 
 use std::fmt;
 use std::future::Future;
@@ -9,17 +9,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The life of the process, shared by all its tasks. Cheap to clone.
+/// Lifecycle of the process, shared by all its tasks. Cheap to clone.
 ///
-/// The first signal asks everybody to finish (*soft*); the second one ends the process at once.
-/// A background task that dies before that is a fault of ours: it stops the process loudly, since
-/// a service without its drain would look alive and not be.
+/// The first signal requests a graceful stop; the second one ends the process at once. A background
+/// task that ends before a stop is a bug. It stops the process, since a service without its drain
+/// would look healthy.
 #[derive(Clone, Default)]
 pub struct Lifecycle {
     stop: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<AtomicBool>,
-    last_act: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+    abrupt_end_action: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl fmt::Debug for Lifecycle {
@@ -29,29 +29,29 @@ impl fmt::Debug for Lifecycle {
 }
 
 impl Lifecycle {
-    /// A new life.
+    /// Creates a lifecycle.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Resolves once the process has been asked to stop.
+    /// Waits until a stop is requested.
     pub async fn stopping(&self) {
         self.stop.cancelled().await;
     }
 
-    /// The process has been asked to stop.
+    /// Returns `true` once a stop is requested.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
 
-    /// Asks everybody to stop.
+    /// Requests a stop.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Runs a background task that lives until the process stops.
+    /// Spawns a background task that must run until the process stops.
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -61,20 +61,20 @@ impl Lifecycle {
         self.tasks.spawn(async move {
             let outcome = inner.await;
             if outcome.is_err() || !life.is_stopping() {
-                tracing::error!(task = name, "a background task died; stopping");
+                tracing::error!(task = name, "background task died; stopping");
                 life.failed.store(true, Ordering::Relaxed);
                 life.stop();
             }
         });
     }
 
-    /// What a second signal does before it ends the process. It must not wait for anything; the
-    /// first act that is set counts.
-    pub fn on_abrupt_end(&self, act: impl Fn() + Send + Sync + 'static) {
-        let _ = self.last_act.set(Box::new(act));
+    /// Sets the action of the second signal before the process ends. It must not block. Only the
+    /// first call has an effect.
+    pub fn on_abrupt_end(&self, action: impl Fn() + Send + Sync + 'static) {
+        let _ = self.abrupt_end_action.set(Box::new(action));
     }
 
-    /// Stops on SIGTERM or SIGINT; a second one ends the process at once.
+    /// Requests a stop on SIGTERM or SIGINT; a second signal ends the process at once.
     pub fn stop_on_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -87,19 +87,22 @@ impl Lifecycle {
                 }
             };
             let name = next().await;
-            tracing::info!(signal = name, "stopping: finishing what is open");
+            tracing::info!(signal = name, "stopping; finishing open requests");
             life.stop();
             let name = next().await;
-            tracing::warn!(signal = name, "stopping at once; the inbox keeps what is not drained");
-            if let Some(act) = life.last_act.get() {
-                act();
+            tracing::warn!(
+                signal = name,
+                "stopping at once; undrained deliveries stay in the inbox"
+            );
+            if let Some(action) = life.abrupt_end_action.get() {
+                action();
             }
             std::process::exit(130);
         });
         Ok(())
     }
 
-    /// Waits for every task, and says whether all of them ended as they should.
+    /// Waits for all tasks. Fails if one of them died.
     pub async fn finished(&self) -> Result<(), TaskDied> {
         self.tasks.close();
         self.tasks.wait().await;
@@ -107,9 +110,9 @@ impl Lifecycle {
     }
 }
 
-/// A background task ended before its time; the log says which.
+/// A background task ended before a stop was requested; the log names it.
 #[derive(Debug, thiserror::Error)]
-#[error("a background task died; the log says which")]
+#[error("a background task died; the log names it")]
 pub struct TaskDied;
 
 #[cfg(test)]
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_dies_stops_the_process_with_an_error() {
+    async fn dead_task_stops_the_process_with_an_error() {
         let life = Lifecycle::new();
         life.spawn("short-lived", async {});
         life.stopping().await;
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_end_after_the_stop_end_well() {
+    async fn task_that_ends_after_the_stop_is_no_error() {
         let life = Lifecycle::new();
         let inner = life.clone();
         life.spawn("patient", async move { inner.stopping().await });

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use verbatim::cli::Cli;
 
-/// A delivery's memory is taken on one thread and given back on another, which the system's
-/// allocator does slowly.
+/// A delivery is allocated on one thread and freed on another, which is slow with the system's
+/// allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

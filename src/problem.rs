@@ -1,7 +1,7 @@
-//! What a caller is told when something is wrong: RFC 9457 problem details.
+//! Errors towards HTTP: RFC 9457 problem details.
 //!
-//! The one error type towards HTTP, for the way in and the way out. A 5xx tells the caller nothing
-//! of the inside; its cause goes to the log once, under the same request id.
+//! Ingest and read API share this error type. A 5xx reveals no internals; its cause is logged once,
+//! with the same request id.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 tokio::task_local! {
-    /// The id of the request being answered; the request-id middleware sets it.
+    /// ID of the current request, set by the request-id middleware.
     pub static REQUEST_ID: String;
 }
 
@@ -25,23 +25,23 @@ tokio::task_local! {
 pub enum Code {
     /// A delivery's signature is wrong.
     InvalidSignature,
-    /// There are no credentials where some are needed.
+    /// Required credentials are missing.
     MissingCredentials,
     /// A key or a required header is wrong, revoked or expired.
     InvalidKey,
-    /// The key is right, and lacks the scope.
+    /// The key is valid and lacks the scope.
     Forbidden,
-    /// There is no such thing, or not for this key.
+    /// The resource does not exist, or is not visible to this key.
     NotFound,
-    /// The path exists, and does not take this method.
+    /// The path does not support this method.
     MethodNotAllowed,
     /// Two agents share the sender's session id.
     AmbiguousSession,
-    /// The thing is not in a state that allows this.
+    /// The state of the resource does not allow this.
     Conflict,
-    /// A parameter is unknown, or its value is.
+    /// A parameter or its value is not valid.
     InvalidParameter,
-    /// A cursor is not ours, or belongs to other filters.
+    /// A cursor is not valid, or belongs to other filters.
     InvalidCursor,
     /// An answer would have more rows than the limit.
     TooManyBuckets,
@@ -49,20 +49,20 @@ pub enum Code {
     PayloadTooLarge,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// Authentic, but not a delivery that can be read; it is in quarantine.
+    /// The delivery is authentic and cannot be decoded; it is in quarantine.
     UnreadableDelivery,
     /// Too many requests.
     RateLimited,
-    /// The delivery could be made durable nowhere.
+    /// The delivery could not be stored durably.
     NotDurable,
     /// The service cannot answer now; try again.
     Unavailable,
-    /// A fault of ours.
+    /// An internal error.
     Internal,
 }
 
 impl Code {
-    /// The status that goes with it.
+    /// Returns the HTTP status.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -85,7 +85,7 @@ impl Code {
         }
     }
 
-    /// The title, the same for every problem of this kind.
+    /// Returns the title, the same for every problem with this code.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -134,18 +134,18 @@ impl Code {
     }
 }
 
-/// A problem to tell the caller. It can be told to all who share a reading.
+/// Problem to return to the caller. Requests that share a read share its problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     retry_after_seconds: Option<u32>,
     extension: Option<(&'static str, serde_json::Value)>,
-    /// For the log alone.
+    /// Logged, and not returned to the caller.
     cause: Option<Arc<anyhow::Error>>,
 }
 
-/// As it goes over the wire.
+/// JSON body.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -160,7 +160,7 @@ struct Body<'a> {
 }
 
 impl Problem {
-    /// A problem, with what the caller can do about it.
+    /// Creates a problem; `detail` says what the caller can do about it.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -172,7 +172,7 @@ impl Problem {
         }
     }
 
-    /// A fault of ours: the cause goes to the log, and not to the caller.
+    /// Creates an internal error. Its cause is logged and not returned to the caller.
     #[must_use]
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
         Self {
@@ -181,7 +181,7 @@ impl Problem {
         }
     }
 
-    /// The service cannot answer now: the cause goes to the log, and not to the caller.
+    /// Creates a temporary error. Its cause is logged and not returned to the caller.
     #[must_use]
     pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
         Self {
@@ -191,21 +191,21 @@ impl Problem {
         }
     }
 
-    /// Says when to come back.
+    /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    /// Adds a member of its own to the body, such as the field at fault.
+    /// Adds an extension member to the body, such as the field at fault.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.extension = Some((name, value.into()));
         self
     }
 
-    /// As it goes over the wire.
+    /// Returns the JSON body.
     #[must_use]
     pub fn body<'a>(&'a self, request_id: &'a str) -> impl Serialize + 'a {
         let member = |(name, value): &(&'static str, Value)| ((*name).to_owned(), value.clone());
@@ -220,20 +220,20 @@ impl Problem {
         }
     }
 
-    /// Says something else of what to do.
+    /// Replaces the detail.
     #[must_use]
     pub fn saying(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
         self
     }
 
-    /// Its code.
+    /// Returns the code.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
     }
 
-    /// What to log about it, where there is a cause.
+    /// Returns the cause to log, if there is one.
     #[must_use]
     pub fn cause(&self) -> Option<&anyhow::Error> {
         self.cause.as_deref()

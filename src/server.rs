@@ -1,4 +1,4 @@
-//! Builds the whole from its parts, binds, and runs until it is asked to stop.
+//! Assembles the service, binds its socket, and runs it until a stop is requested.
 
 mod connections;
 mod first_head;
@@ -57,20 +57,20 @@ use crate::webhook::handler::Webhook;
 use connections::Connections;
 use http::{Http, Parts};
 use listener::Listener;
-use schema::SchemaKeeper;
+use schema::SchemaTask;
 use tls::Pair;
 
-/// Workers of the drain. One keeps up with all that the inbox takes: a second would halve the
-/// batches, and wait for the sessions that both have in theirs.
+/// Workers of the drain. One is as fast as the inbox. Two would halve the batches, and wait for
+/// each other's locks on sessions.
 pub const DRAIN_WORKERS: usize = 1;
-/// How long the drain may go on after that. What is left is in the inbox's file.
+/// Time limit of the drain after a stop. The rest stays in the inbox's file.
 const FINISH_DRAIN: Duration = Duration::from_secs(10);
 
-/// A service that runs.
+/// Running service.
 pub struct Server {
-    /// Where it listens: the port that was chosen, where the settings said 0.
+    /// Address that it listens on, with the chosen port if the settings have port 0.
     pub address: SocketAddr,
-    /// What is not yet in Postgres.
+    /// Deliveries that are not yet in Postgres.
     pub backlog: Arc<Backlog>,
     database: Arc<Database>,
     schema: CancellationToken,
@@ -83,31 +83,31 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything. Postgres may take its time: deliveries are taken from the first moment,
-    /// and kept in the inbox until it is there.
+    /// Starts the service. It accepts deliveries at once; the inbox stores them until Postgres is
+    /// ready.
     pub async fn start(settings: Settings, clock: Clock, life: Lifecycle) -> anyhow::Result<Self> {
-        // First of all: a port that is taken, or a certificate that cannot be used, is no reason to
-        // make a database.
+        // First, so that a used port or an invalid certificate fails before a database is created.
         let listener = Listener::take(settings.listen)?;
         let address = listener.address;
         let tls = settings.tls.clone().map(Pair::read).transpose()?;
         let database = Arc::new(Database::open(&settings.database).await?);
-        let abandoned = Arc::downgrade(&database);
+        let weak_database = Arc::downgrade(&database);
         life.on_abrupt_end(move || {
-            if let Some(database) = abandoned.upgrade() {
+            if let Some(database) = weak_database.upgrade() {
                 database.ask_to_stop();
             }
         });
         let connector = database.connector();
         let metrics = Metrics::new(&clock, settings.sources.iter().map(|source| &source.name))?;
-        life.spawn("metrics", metrics.clone().keep(life.clone()));
+        life.spawn("metrics", metrics.clone().run_upkeep(life.clone()));
         let (inbox, backlog) = open_inbox(&settings, metrics.clone(), &clock, &life).await?;
         let pool = postgres::read_pool(connector.clone());
-        // A connection wakes the thread that opened it. Requests that shared theirs with jobs would
-        // wait for another thread with every answer of the database.
+        // A connection wakes the thread that opened it. If requests shared connections with jobs,
+        // each answer of the database would have to wake another thread.
         let job_pool = postgres::read_pool(connector.clone());
-        let (pulse, pulse_seen) = watch::channel(Pulse::default());
-        life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), pulse, life.clone()));
+        let (health_sender, health_updates) = watch::channel(Pulse::default());
+        let health_job = pulse::run(connector.clone(), clock.clone(), health_sender, life.clone());
+        life.spawn("pulse", health_job);
 
         let erasures = ErasureFence::default();
         let primary = (&connector, &pool);
@@ -115,10 +115,10 @@ impl Server {
 
         let schema = CancellationToken::new();
         let (schema_state, schema_seen) = watch::channel(SchemaState::default());
-        let keeper = SchemaKeeper {
+        let schema_task = SchemaTask {
             database: database.clone(),
             migrate: settings.migrate,
-            verdict: schema_state,
+            state: schema_state,
             read_pool: pool.clone(),
             pool: job_pool.clone(),
             clock: clock.clone(),
@@ -127,7 +127,7 @@ impl Server {
             erasures: erasures.clone(),
             ready: schema.clone(),
         };
-        life.spawn("schema", keeper.run(life.clone()));
+        life.spawn("schema", schema_task.run(life.clone()));
 
         let (committed, commits) = watch::channel(());
         let attempts = Attempts::new(committed);
@@ -153,7 +153,7 @@ impl Server {
             inbox: inbox.clone(),
             depth: backlog.watch_depth(),
             inbox_quota_bytes: settings.inbox_quota_bytes,
-            pulse: pulse_seen,
+            pulse: health_updates,
             attempts,
             is_first_start: database.is_new(),
             schema: schema_seen,
@@ -194,12 +194,12 @@ impl Server {
         Ok(Self { address, backlog, database, schema, http, inbox, store, workers, give_up, life })
     }
 
-    /// Resolves once the database is up and its schema is what this version needs.
+    /// Waits until the database is up and has the schema of this version.
     pub async fn ready(&self) {
         self.schema.cancelled().await;
     }
 
-    /// Makes a one-time link that signs a browser in, and returns its token.
+    /// Creates a one-time link that signs a browser in, and returns its token.
     pub async fn make_sign_in_link(&self, clock: &Clock) -> Result<String, StoreError> {
         let (token, now) = (generate_link_token(), clock.now());
         let key_id = DeliveryId::new(now).0;
@@ -207,21 +207,21 @@ impl Server {
         Ok(token)
     }
 
-    /// Runs until the service is asked to stop, then finishes what is open, drains, and closes: in
-    /// that order, so that every delivery that was answered is on its way before the next step.
+    /// Runs until a stop is requested. Then finishes open requests, drains the inbox, and closes
+    /// everything. In this order, each step has all answered deliveries before it begins.
     pub async fn run(self) -> anyhow::Result<()> {
         self.life.stopping().await;
         self.http.close().await;
         self.inbox.close();
         if tokio::time::timeout(FINISH_DRAIN, self.workers.wait()).await.is_err() {
             let left = self.backlog.watch_depth().borrow().deliveries;
-            tracing::warn!(left, "Postgres did not take everything in time; the inbox keeps it");
+            tracing::warn!(left, "drain did not finish in time; the rest stays in the inbox");
         }
         self.give_up.cancel();
         self.workers.wait().await;
         self.backlog.end_drain();
         let finished = self.life.finished().await;
-        // Every task that shared it has ended.
+        // All tasks that shared it have ended.
         if let Some(database) = Arc::into_inner(self.database) {
             database.stop().await?;
         }
@@ -229,7 +229,7 @@ impl Server {
     }
 }
 
-/// Where a delivery goes that Postgres does not take.
+/// Returns where a delivery goes if Postgres does not accept it.
 fn otherwise(ack: Ack) -> Otherwise {
     match ack {
         Ack::Inbox => Otherwise::Nobody,
@@ -258,7 +258,8 @@ async fn open_inbox(
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }
 
-/// Starts the drain's workers, and gives what waits for their end and what makes them give up.
+/// Starts the drain's workers. Returns a tracker that waits for their end, and a token that makes
+/// them give up.
 fn start_drain(
     worker: impl Fn(CancellationToken) -> Worker,
     schema: &CancellationToken,
@@ -274,7 +275,7 @@ fn start_drain(
     (workers, give_up)
 }
 
-/// Begins once there is a schema to write to.
+/// Runs a drain worker once the schema is ready.
 async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
         biased;
@@ -283,8 +284,8 @@ async fn drain(worker: Worker, schema: CancellationToken, life: Lifecycle) {
     }
 }
 
-/// Begins once there is a schema to read from.
-async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
+/// Indexes the journal by agent once the schema is ready.
+async fn run_agent_journal(store: Store, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
         biased;
         () = life.stopping() => {}
@@ -292,8 +293,8 @@ async fn follow(store: Store, schema: CancellationToken, life: Lifecycle) {
     }
 }
 
-/// Begins once there is a schema to read from.
-async fn retry_for_jobs(retry: BulkRetry, schema: CancellationToken, life: Lifecycle) {
+/// Runs bulk retries once the schema is ready.
+async fn run_bulk_retry(retry: BulkRetry, schema: CancellationToken, life: Lifecycle) {
     tokio::select! {
         biased;
         () = life.stopping() => {}
@@ -301,11 +302,11 @@ async fn retry_for_jobs(retry: BulkRetry, schema: CancellationToken, life: Lifec
     }
 }
 
-/// Starts what only reads and writes the database, once there is a schema.
+/// Starts the jobs that only use the database. They wait for the schema.
 fn start_jobs(store: &Store, clock: &Clock, schema: &CancellationToken, life: &Lifecycle) {
-    life.spawn("journal by agent", follow(store.clone(), schema.clone(), life.clone()));
+    life.spawn("journal by agent", run_agent_journal(store.clone(), schema.clone(), life.clone()));
     let bulk_retry = BulkRetry::new(store.clone(), clock.clone());
-    life.spawn("bulk retry", retry_for_jobs(bulk_retry, schema.clone(), life.clone()));
+    life.spawn("bulk retry", run_bulk_retry(bulk_retry, schema.clone(), life.clone()));
 }
 
 fn render(settings: &Settings, clock: &Clock, cursors: &CursorKeys) -> Render {
@@ -322,8 +323,8 @@ fn setup(settings: &Settings, address: SocketAddr, clock: &Clock) -> anyhow::Res
     })
 }
 
-/// Evaluates alerts, where there are any; returns their rules. It does not wait for the schema:
-/// without the database it watches what this service knows itself.
+/// Starts the evaluation of alerts, if there are any, and returns their rules. It does not wait for
+/// the schema: without the database it checks the alerts on the state of this service.
 fn start_alerts(
     settings: &Settings,
     store: &Store,

@@ -1,5 +1,5 @@
-//! The limit that no way in can beat: the same rows, written by the drain's own SQL to the same
-//! kind of private `PostgreSQL`, decoded beforehand and with nothing before it.
+//! The upper limit for ingest: the same rows, decoded beforehand and written by the drain's SQL to
+//! the same kind of private `PostgreSQL`.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -21,12 +21,12 @@ use verbatim::store::ingest::{self, Row};
 
 use super::bodies::Deliveries;
 
-/// Connections that write at once: as many as the drain has.
+/// Connections that write: as many as the drain has.
 const WRITERS: usize = verbatim::server::DRAIN_WORKERS;
-/// Deliveries in a transaction: as many as the drain takes when it is behind.
+/// Deliveries in a transaction: as many as the drain writes when it is behind.
 const BATCH: usize = verbatim::drain::worker::BATCH.deliveries;
 
-/// Writes all deliveries, and tells how long those after the warm-up took.
+/// Writes all deliveries, and returns the time for those after the warm-up.
 pub(crate) fn write(
     folder: &Path,
     deliveries: &Deliveries,
@@ -45,13 +45,13 @@ pub(crate) fn write(
     let arrivals = arrivals(deliveries);
     let rows: Vec<Row<'_>> = arrivals.iter().map(Row::from).collect();
     write_rows(&options, &rows[..warm_up])?;
-    let took = write_rows(&options, &rows[warm_up..])?;
+    let elapsed = write_rows(&options, &rows[warm_up..])?;
 
     let messages = runtime.block_on(count(&options))?;
     runtime.block_on(database.stop())?;
     let expected = deliveries.messages(..);
     ensure!(messages == expected, "{messages} of {expected} messages were written");
-    Ok(took)
+    Ok(elapsed)
 }
 
 async fn open(settings: &DatabaseSettings) -> anyhow::Result<Database> {
@@ -65,7 +65,7 @@ async fn open(settings: &DatabaseSettings) -> anyhow::Result<Database> {
     Ok(database)
 }
 
-/// The deliveries as they would stand in the inbox.
+/// Returns the deliveries as the inbox would contain them.
 fn arrivals(deliveries: &Deliveries) -> Vec<Received> {
     let received_at = Clock::system().now();
     let arrival = |index| Arrival {
@@ -78,11 +78,11 @@ fn arrivals(deliveries: &Deliveries) -> Vec<Received> {
     (0..deliveries.len()).map(arrival).map(Received::from).collect()
 }
 
-/// Writes the rows batch by batch, each writer the next one; from the first to the last commit.
+/// Writes the rows in batches, and returns the time from the first to the last commit.
 fn write_rows(options: &PgConnectOptions, rows: &[Row<'_>]) -> anyhow::Result<Duration> {
     let batches: Vec<&[Row<'_>]> = rows.chunks(BATCH).collect();
     let next = AtomicUsize::new(0);
-    // Everybody is connected before the first one begins.
+    // All connections are open before the first writer begins.
     let begin = Barrier::new(WRITERS + 1);
     std::thread::scope(|scope| {
         let work = || {
@@ -101,11 +101,11 @@ fn write_rows(options: &PgConnectOptions, rows: &[Row<'_>]) -> anyhow::Result<Du
         for writer in writers {
             done.push(writer.join().ok().context("a writer panicked")??);
         }
-        let took = start.elapsed();
+        let elapsed = start.elapsed();
         for (runtime, connection) in done {
             runtime.block_on(connection.close())?;
         }
-        Ok(took)
+        Ok(elapsed)
     })
 }
 

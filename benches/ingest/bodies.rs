@@ -1,5 +1,5 @@
-//! The deliveries, made and signed beforehand: distinct, and the same from run to run but for
-//! their time.
+//! The deliveries, created and signed beforehand. They are distinct, and the same in each run
+//! except for their times.
 
 use std::ops::{Bound, Range, RangeBounds};
 
@@ -10,11 +10,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use sha2::Sha256;
 use verbatim::clock::Clock;
 
-/// What the service is told to check signatures with.
+/// Secret that the service checks signatures with.
 pub(crate) const SECRET: &str = "the benchmark's own";
-/// Agents that share the sessions among them.
+/// Agents that the sessions belong to.
 const AGENTS: u32 = 50;
-/// Microseconds between one delivery and the next, at the most.
+/// Longest time between two deliveries, in microseconds.
 const STEP_US: i64 = 10_000;
 
 const WORDS: [&str; 38] = [
@@ -24,7 +24,7 @@ const WORDS: [&str; 38] = [
     "much", "cost", "upgrade", "plan", "cancel", "trial", "avatar", "voice", "museum", "fox",
 ];
 
-/// All requests, one after the other in memory.
+/// All requests, one after the other in one buffer.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     bytes: Vec<u8>,
@@ -34,13 +34,13 @@ pub(crate) struct Deliveries {
 #[derive(Debug)]
 struct Made {
     request: Range<usize>,
-    /// Where the body begins.
+    /// Offset of the body.
     body: usize,
     is_message: bool,
 }
 
 impl Deliveries {
-    /// Makes `count` of them, over `sessions` sessions.
+    /// Creates `count` deliveries in `sessions` sessions.
     pub(crate) fn make(count: usize, sessions: u32) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
@@ -84,23 +84,23 @@ impl Deliveries {
         self.made.push(Made { request: start..self.bytes.len(), body: body_start, is_message });
     }
 
-    /// How many there are.
+    /// Returns the number of deliveries.
     pub(crate) fn len(&self) -> usize {
         self.made.len()
     }
 
-    /// Head and body, as they go over the wire.
+    /// Returns the whole request.
     pub(crate) fn request(&self, index: usize) -> &[u8] {
         &self.bytes[self.made[index].request.clone()]
     }
 
-    /// The body alone.
+    /// Returns the body.
     pub(crate) fn body(&self, index: usize) -> &[u8] {
         let made = &self.made[index];
         &self.bytes[made.body..made.request.end]
     }
 
-    /// How many of those in `range` are messages.
+    /// Returns the number of messages in `range`.
     pub(crate) fn messages(&self, range: impl RangeBounds<usize>) -> usize {
         let range = (range.start_bound().cloned(), range.end_bound().cloned());
         let range: (Bound<usize>, Bound<usize>) = range;
@@ -126,7 +126,7 @@ fn data(is_message: bool, agent: &str, session: &str, at_us: i64, rng: &mut StdR
     )
 }
 
-/// Unix seconds as the sender writes them.
+/// Formats Unix seconds as the sender writes them.
 fn seconds(micros: i64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }

@@ -1,5 +1,5 @@
-//! A load generator that costs little: one thread, raw HTTP/1.1, as much parsing as it takes to
-//! know where an answer ends.
+//! A cheap load generator: one thread, raw HTTP/1.1, and enough parsing to find the end of an
+//! answer.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,16 +15,16 @@ use tokio::task::JoinSet;
 
 use super::bodies::Deliveries;
 
-/// Longest latency that is told apart from longer ones, in microseconds: a minute.
+/// Longest latency that is recorded, in microseconds: a minute.
 const LATENCY_MAX_US: u64 = 60_000_000;
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 1 << 20;
 
-/// What came back.
+/// Times and statuses of the answers.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    /// From the first request to the last answer.
-    pub(crate) took: Duration,
+    /// Time from the first request to the last answer.
+    pub(crate) elapsed: Duration,
     pub(crate) latencies_us: Histogram<u64>,
     /// Answers that were not 200.
     pub(crate) not_ok: u64,
@@ -33,11 +33,12 @@ pub(crate) struct Answers {
 impl Answers {
     fn none() -> anyhow::Result<Self> {
         let latencies_us = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?;
-        Ok(Self { took: Duration::ZERO, latencies_us, not_ok: 0 })
+        Ok(Self { elapsed: Duration::ZERO, latencies_us, not_ok: 0 })
     }
 }
 
-/// Sends the deliveries in `range`, the next one on whichever connection has its answer.
+/// Sends the deliveries in `range`. Each connection sends the next one as soon as it has its
+/// answer.
 pub(crate) fn deliver(
     address: SocketAddr,
     deliveries: &Arc<Deliveries>,
@@ -62,7 +63,7 @@ pub(crate) fn deliver(
             all.latencies_us.add(&one.latencies_us)?;
             all.not_ok += one.not_ok;
         }
-        all.took = start.elapsed();
+        all.elapsed = start.elapsed();
         Ok(all)
     })
 }
@@ -93,7 +94,7 @@ pub(crate) struct Connection {
     stream: TcpStream,
     /// The answer that is being read, or the last one.
     answer: Vec<u8>,
-    /// Where its body begins.
+    /// Offset of its body.
     body: usize,
 }
 
@@ -105,7 +106,7 @@ impl Connection {
         Ok(Self { stream, answer: Vec::with_capacity(4_096), body: 0 })
     }
 
-    /// Sends a request and reads its answer; the status.
+    /// Sends a request, reads its answer, and returns the status.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.answer.clear();
@@ -113,7 +114,7 @@ impl Connection {
         loop {
             let read = self.stream.read_buf(&mut self.answer).await?;
             ensure!(read > 0, "the service closed a connection");
-            ensure!(self.answer.len() <= ANSWER_MAX, "an answer is longer than it may be");
+            ensure!(self.answer.len() <= ANSWER_MAX, "an answer is too long");
             if expected.is_none() {
                 expected = self.head()?;
             }
@@ -125,18 +126,18 @@ impl Connection {
         }
     }
 
-    /// The last answer's body.
+    /// Returns the body of the last answer.
     pub(crate) fn body(&self) -> &[u8] {
         &self.answer[self.body..]
     }
 
-    /// The status and the whole answer's length, once its head is there.
+    /// Returns status and total length of the answer, once its head is complete.
     fn head(&mut self) -> anyhow::Result<Option<(u16, usize)>> {
         let Some(end) = self.answer.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };
         let head = std::str::from_utf8(&self.answer[..end])?;
-        let status = head.get(9..12).context("an answer without a status")?.parse()?;
+        let status = head.get(9..12).context("answer without a status")?.parse()?;
         self.body = end + 4;
         for line in head.lines() {
             if let Some((name, value)) = line.split_once(':')
@@ -145,6 +146,6 @@ impl Connection {
                 return Ok(Some((status, self.body + value.trim().parse::<usize>()?)));
             }
         }
-        bail!("an answer does not say how long it is")
+        bail!("answer without a length")
     }
 }

@@ -1,4 +1,4 @@
-//! Deliveries on schedule: so many a second, whether answers come or not.
+//! Deliveries on schedule: a fixed number a second, whether answers arrive or not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::bodies::Deliveries;
 use super::load::Connection;
 
-/// Connections that the deliveries come by, in turn.
+/// Connections, used in turn.
 const CONNECTIONS: usize = 20;
 /// Longest latency that is recorded, in microseconds: a minute.
 const LATENCY_MAX_US: u64 = 60_000_000;
@@ -21,7 +21,7 @@ const LATENCY_MAX_US: u64 = 60_000_000;
 pub(crate) struct Sent {
     pub(crate) count: usize,
     pub(crate) not_ok: u64,
-    /// From the time at which each was due until its answer.
+    /// Times from the moment at which each was due to its answer.
     pub(crate) latencies_us: Histogram<u64>,
 }
 
@@ -32,21 +32,21 @@ impl Sent {
     }
 
     /// Returns a quantile of the latencies, in milliseconds.
-    #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
+    #[expect(clippy::cast_precision_loss, reason = "printed with few digits")]
     pub(crate) fn millis_at(&self, quantile: f64) -> f64 {
         self.latencies_us.value_at_quantile(quantile) as f64 / 1e3
     }
 
     fn record(&mut self, answered: (Connection, u16, Duration)) -> Connection {
-        let (connection, status, took) = answered;
+        let (connection, status, elapsed) = answered;
         self.not_ok += u64::from(status != 200);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(LATENCY_MAX_US);
         self.latencies_us.saturating_record(micros);
         connection
     }
 }
 
-/// Sends deliveries from `first` on, up to `end` or until it is `over`.
+/// Sends deliveries from `first` up to `end`, or until `over` is set.
 pub(crate) fn deliver(
     address: SocketAddr,
     deliveries: &Arc<Deliveries>,
@@ -68,7 +68,7 @@ pub(crate) fn deliver(
             sleep_until(due).await;
             let mut connection = match idle.pop() {
                 Some(connection) => connection,
-                // All wait for answers: a new one, as another sender would have.
+                // All connections wait for answers: open a new one, as another sender would.
                 None => Connection::open(address).await?,
             };
             let (all, index, began) = (deliveries.clone(), first + sent.count, due);

@@ -1,4 +1,4 @@
-//! The real binary, as a process of its own.
+//! The real binary as a process.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,14 +16,14 @@ use super::load::Connection;
 
 /// A key with every scope.
 const KEY: &str = "the-benchmark-reads-with-this-key";
-/// How long it may take to make a cluster and start.
+/// Longest time for a start, including a new cluster.
 const START_MAX: Duration = Duration::from_mins(2);
-/// How long the drain may need after the last answer.
+/// Longest time for the drain after the last answer.
 const DRAIN_MAX: Duration = Duration::from_mins(10);
-/// Between two looks at it. A look costs the service next to nothing.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Pause between two checks. A check costs the service almost nothing.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A service that runs; it is told to stop when this goes.
+/// A running service. It is stopped when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
@@ -32,7 +32,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts it on a data folder below `folder`, and waits until it is ready.
+    /// Starts it with a data folder below `folder`, and waits until it is ready.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
         let address = free_address()?;
         let log = folder.join("log");
@@ -59,7 +59,7 @@ impl Service {
                 let log = std::fs::read_to_string(&service.log)?;
                 bail!("the service does not start:\n{log}");
             }
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(service)
     }
@@ -69,8 +69,8 @@ impl Service {
         let deadline = Instant::now() + DRAIN_MAX;
         loop {
             let left = self.get("/readyz")?["inbox"]["deliveries"].as_u64();
-            let left = left.context("/readyz does not say what is in the inbox")?;
-            // Counting over all agents is dearer than a look at the inbox, so it comes second.
+            let left = left.context("/readyz does not report the inbox")?;
+            // To count over all agents costs more than to read the inbox, so it is second.
             if left == 0 && self.counted()? == messages as u64 {
                 return Ok(());
             }
@@ -79,11 +79,11 @@ impl Service {
                 "{left} deliveries are in the inbox, and the API counts {} of {messages} messages",
                 self.counted()?
             );
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it, and waits until it has ended.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         self.terminate();
         let status = self.process.wait()?;
@@ -91,7 +91,7 @@ impl Service {
         Ok(())
     }
 
-    /// Messages over all agents.
+    /// Returns the number of messages over all agents.
     fn counted(&self) -> anyhow::Result<u64> {
         let page = self.get("/v1/agents?limit=500")?;
         ensure!(page["has_more"] == Value::Bool(false), "there are more agents than on one page");
@@ -112,12 +112,12 @@ impl Service {
         })
     }
 
-    /// Returns the process of the service.
+    /// Returns its process ID.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// By signal, so that its private server stops as well.
+    /// Sends SIGTERM, so that it stops its private server, too.
     fn terminate(&self) {
         if let Ok(id) = i32::try_from(self.process.id()) {
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
@@ -127,7 +127,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // After `stop` the process has been waited for, and its id may be another one's.
+        // After `stop` the process has ended, and its ID may belong to another one.
         if matches!(self.process.try_wait(), Ok(None)) {
             self.terminate();
             let _ = self.process.wait();
@@ -135,7 +135,7 @@ impl Drop for Service {
     }
 }
 
-/// A port that is free now; nobody else is likely to take it in the next moment.
+/// Returns a free address. Another process is unlikely to take its port in the next moment.
 fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

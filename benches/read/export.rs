@@ -1,4 +1,4 @@
-//! Exports all of it, and says how long that took and how much memory the service had meanwhile.
+//! Exports everything, and prints the time and the memory of the service.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 
 use super::KEY;
 
-/// What is exported, and how.
+/// Resources and formats to export.
 const EXPORTS: [&str; 4] = [
     "messages?format=jsonl",
     "messages?format=csv&compression=zstd",
@@ -19,21 +19,21 @@ const EXPORTS: [&str; 4] = [
     "sessions?format=parquet",
 ];
 
-/// Each of them once. The Parquet files are read with pyarrow, where `rows_are_read` says so.
+/// Runs each export once. With `rows_are_read`, pyarrow reads the Parquet files.
 pub(crate) fn export(address: SocketAddr, service: u32, rows_are_read: bool) -> anyhow::Result<()> {
     println!("| export | s | MB | largest RSS of the service, MB (before) |");
     println!("| --- | ---: | ---: | ---: |");
     let folder = tempfile::tempdir()?;
     for what in EXPORTS {
-        // The largest is reckoned anew from here.
+        // Resets the peak memory of the process.
         std::fs::write(format!("/proc/{service}/clear_refs"), "5")?;
         let before = memory_kib(service, "VmRSS:")?;
         let path = folder.path().join("export");
-        let began = Instant::now();
+        let start = Instant::now();
         let bytes = download(address, &format!("/v1/export/{what}"), &path)?;
         println!(
             "| {what} | {:.1} | {} | {} ({}) |",
-            began.elapsed().as_secs_f64(),
+            start.elapsed().as_secs_f64(),
             bytes / 1_000_000,
             memory_kib(service, "VmHWM:")? / 1024,
             before / 1024
@@ -47,17 +47,18 @@ pub(crate) fn export(address: SocketAddr, service: u32, rows_are_read: bool) -> 
     Ok(())
 }
 
-/// The body goes into a file, a chunk after the other; how long it is.
+/// Writes the body into a file, chunk by chunk, and returns its length.
 fn download(address: SocketAddr, target: &str, path: &Path) -> anyhow::Result<u64> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET {target} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {KEY}\r\n\r\n")?;
     let mut answer = BufReader::new(stream);
     let status = line(&mut answer)?;
-    ensure!(status.contains(" 200 "), "{target} is answered {status}");
+    ensure!(status.contains(" 200 "), "{target} was answered {status}");
     while !line(&mut answer)?.is_empty() {}
     let (mut file, mut bytes) = (File::create(path)?, 0);
     loop {
-        let chunk = u64::from_str_radix(&line(&mut answer)?, 16).context("the answer was cut")?;
+        let chunk =
+            u64::from_str_radix(&line(&mut answer)?, 16).context("the answer is incomplete")?;
         bytes += std::io::copy(&mut (&mut answer).take(chunk), &mut file)?;
         line(&mut answer)?;
         if chunk == 0 {

@@ -1,4 +1,4 @@
-//! Questions for figures, and the same questions put to the raw tables in plain SQL.
+//! Analytics queries, and equivalent queries of the tables in plain SQL.
 
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,16 @@ use verbatim::domain::visits::VisitGaps;
 use verbatim::jobs::facts::rebuild;
 use verbatim::store::facts::FactRules;
 
-use super::measure::Question;
+use super::measure::Query;
 
-/// Zones in turn, so that answers are not all shared.
+/// Time zones, used in turn so that not all answers are shared.
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"];
-/// Runs of each question in plain SQL, of which the median is printed.
+/// Runs of each plain SQL query. The median is printed.
 const RUNS: usize = 3;
 
-/// Computes the facts of everything that was loaded.
+/// Computes the facts of all messages.
 pub(crate) async fn compute_facts(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let began = Instant::now();
+    let start = Instant::now();
     let rules = FactRules::of(&VisitGaps::default(), &Roles::default());
     let rebuilt = rebuild(options.clone(), &rules).await?;
     let mut connection = options.connect().await?;
@@ -27,7 +27,7 @@ pub(crate) async fn compute_facts(options: &PgConnectOptions) -> anyhow::Result<
         .execute(&mut connection)
         .await?;
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut connection).await?;
-    eprintln!("{rebuilt:?} within {:.0?}", began.elapsed());
+    eprintln!("{rebuilt:?} within {:.0?}", start.elapsed());
     Ok(())
 }
 
@@ -35,11 +35,10 @@ fn paths(query: &str) -> Vec<String> {
     ZONES.iter().map(|zone| format!("/v1/analytics/{query}&tz={zone}")).collect()
 }
 
-/// Questions, and in plain SQL what comes nearest to each.
-pub(crate) fn questions() -> Vec<(Question, &'static str)> {
-    let of = |name, target_ms, query: &str, sql| {
-        (Question { name, target_ms, paths: paths(query) }, sql)
-    };
+/// Returns the queries, each with the nearest equivalent in plain SQL.
+pub(crate) fn queries() -> Vec<(Query, &'static str)> {
+    let of =
+        |name, target_ms, query: &str, sql| (Query { name, target_ms, paths: paths(query) }, sql);
     vec![
         of(
             "figures: 90 days by hour",
@@ -112,26 +111,26 @@ pub(crate) fn questions() -> Vec<(Question, &'static str)> {
     ]
 }
 
-/// Runs each in plain SQL, alone, and prints how long it takes.
+/// Runs each plain SQL query alone, and prints its time.
 pub(crate) async fn compare(
     options: &PgConnectOptions,
-    questions: &[(Question, &'static str)],
+    queries: &[(Query, &'static str)],
     medians: &[Duration],
 ) -> anyhow::Result<()> {
     let mut connection = options.connect().await?;
-    println!("| question | p50 ms | plain SQL, alone, ms | ratio |");
+    println!("| query | p50 ms | plain SQL, alone, ms | ratio |");
     println!("| --- | --- | --- | --- |");
-    for ((question, sql), median) in questions.iter().zip(medians) {
+    for ((query, sql), median) in queries.iter().zip(medians) {
         let mut times = Vec::new();
         for _ in 0..RUNS {
-            let began = Instant::now();
+            let start = Instant::now();
             sqlx::raw_sql(AssertSqlSafe(*sql)).fetch_all(&mut connection).await?;
-            times.push(began.elapsed());
+            times.push(start.elapsed());
         }
         times.sort_unstable();
         let plain = times[RUNS / 2].as_secs_f64() * 1e3;
         let median = median.as_secs_f64() * 1e3;
-        println!("| {} | {median:.1} | {plain:.0} | {:.1} |", question.name(), plain / median);
+        println!("| {} | {median:.1} | {plain:.0} | {:.1} |", query.name(), plain / median);
     }
     println!();
     connection.close().await?;

@@ -1,5 +1,5 @@
-//! Makes conversations over a year, and writes them with their search documents: with COPY, and the
-//! index built at the end, since five million messages over HTTP would take an hour.
+//! Generates conversations over a year, and writes them with their search documents. Uses COPY, and
+//! builds the index at the end, since five million messages over HTTP would need an hour.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,17 +13,17 @@ use uuid::Uuid;
 use verbatim::domain::session::activity_bucket;
 use verbatim::search::Document;
 
-/// Agents; the first has the most sessions.
+/// Number of agents. The first has the most sessions.
 pub(crate) const AGENTS: usize = 200;
 /// Words of the languages with spaces, and of Chinese.
 const WORDS: usize = 80_000;
 const CHINESE_WORDS: usize = 30_000;
-/// Days that the conversations are spread over.
+/// Days of the conversations.
 const DAYS: i64 = 365;
-/// Messages that are written at once.
+/// Messages in one COPY.
 const CHUNK: u64 = 20_000;
 
-/// A rank by Zipf's law: the first one of `of` comes up most.
+/// Returns a rank by Zipf's law: the first of `of` is the most frequent.
 fn zipf(random: &mut StdRng, of: usize) -> usize {
     let power = random.random::<f64>();
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -33,7 +33,7 @@ fn zipf(random: &mut StdRng, of: usize) -> usize {
     rank.min(of - 1)
 }
 
-/// The word of a rank, made of syllables; frequent ones are short.
+/// Returns the word of a rank, made of syllables. Frequent words are short.
 pub(crate) fn word(rank: usize) -> String {
     const SYLLABLES: [&str; 40] = [
         "re", "to", "in", "an", "da", "mo", "li", "ka", "se", "nu", "pro", "ster", "ton", "vi",
@@ -48,7 +48,7 @@ pub(crate) fn word(rank: usize) -> String {
     word
 }
 
-/// The Chinese word of a rank: two characters of the most common thousands.
+/// Returns the Chinese word of a rank: two of the most common characters.
 pub(crate) fn chinese(rank: usize) -> String {
     let mut random = StdRng::seed_from_u64(rank as u64);
     let letter = |n: usize| char::from_u32(0x4E00 + u32::try_from(n * 5).unwrap_or(0));
@@ -58,7 +58,7 @@ pub(crate) fn chinese(rank: usize) -> String {
         .collect()
 }
 
-/// What somebody says.
+/// Returns the text of a message.
 fn text(random: &mut StdRng) -> String {
     let words = 3 + random.random_range(0..10) + random.random_range(0..10);
     let mut text = String::new();
@@ -90,14 +90,14 @@ struct Rows {
     documents: String,
 }
 
-/// Fills an empty database that has our schema; with `searched` also what search needs.
+/// Fills an empty database with our schema. With `searched`, writes the search documents, too.
 pub(crate) async fn load(
     pool: &PgPool,
     messages: u64,
     sessions: u64,
     searched: bool,
 ) -> anyhow::Result<()> {
-    let began = Instant::now();
+    let start = Instant::now();
     let now = verbatim::clock::Clock::system().now();
     let start = now - TimeDelta::days(DAYS);
     run(pool, "DROP INDEX search_parts_by_term").await?;
@@ -120,12 +120,12 @@ pub(crate) async fn load(
             written += in_hand;
             in_hand = 0;
             if written % (CHUNK * 25) == 0 {
-                eprintln!("{written} messages after {:.0?}", began.elapsed());
+                eprintln!("{written} messages after {:.0?}", start.elapsed());
             }
         }
     }
     finish(pool, words, newest).await?;
-    eprintln!("loaded within {:.0?}", began.elapsed());
+    eprintln!("loaded within {:.0?}", start.elapsed());
     Ok(())
 }
 
@@ -194,7 +194,7 @@ async fn copy(pool: &PgPool, rows: Rows) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The partitions that the service would have made over that time.
+/// Creates the partitions that the service would have created over that time.
 async fn make_months(pool: &PgPool, from: DateTime<Utc>, to: DateTime<Utc>) -> anyhow::Result<()> {
     let mut month = from.with_day(1).unwrap_or(from).date_naive();
     while month.and_time(NaiveTime::MIN).and_utc() <= to {
@@ -229,7 +229,7 @@ async fn finish(
         sqlx::query(sql).bind(words).bind(agents).bind(counts).execute(pool).await?;
     }
     sqlx::query("UPDATE search_progress SET newest_at = $1").bind(newest).execute(pool).await?;
-    let began = Instant::now();
+    let start = Instant::now();
     for sql in [
         "INSERT INTO agents
          SELECT agent_id, count(*), sum(message_count), min(started_at), max(last_activity_at)
@@ -240,7 +240,7 @@ async fn finish(
         "VACUUM ANALYZE",
     ] {
         run(pool, sql).await?;
-        eprintln!("{:.40}… {:.0?}", sql.trim(), began.elapsed());
+        eprintln!("{:.40}… {:.0?}", sql.trim(), start.elapsed());
     }
     Ok(())
 }

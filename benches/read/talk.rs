@@ -1,4 +1,5 @@
-//! HTTP/1.1 at the least cost: one blocking connection, as much parsing as finds an answer's end.
+//! A cheap HTTP/1.1 client: one blocking connection, and enough parsing to find the end of an
+//! answer.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,17 +9,17 @@ use anyhow::Context as _;
 use super::KEY;
 
 /// One keep-alive connection.
-pub(crate) struct Talk(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<TcpStream>);
 
-impl Talk {
+impl Client {
     pub(crate) fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Asks for a path; the status and the body.
-    pub(crate) fn ask(&mut self, target: &str) -> anyhow::Result<(u16, String)> {
+    /// Sends a GET, and returns status and body.
+    pub(crate) fn get(&mut self, target: &str) -> anyhow::Result<(u16, String)> {
         let request = format!("GET {target} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {KEY}\r\n\r\n");
         self.0.get_mut().write_all(request.as_bytes())?;
         let mut line = String::new();
@@ -42,7 +43,7 @@ impl Talk {
     }
 }
 
-/// Asks over a connection of its own.
-pub(crate) fn ask_once(address: SocketAddr, target: &str) -> anyhow::Result<(u16, String)> {
-    Talk::open(address)?.ask(target)
+/// Sends a GET over a new connection.
+pub(crate) fn get_once(address: SocketAddr, target: &str) -> anyhow::Result<(u16, String)> {
+    Client::open(address)?.get(target)
 }

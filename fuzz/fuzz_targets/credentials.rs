@@ -1,4 +1,4 @@
-//! `make fuzz TARGET=credentials`. What is tried is in `src/credentials.rs`.
+//! `make fuzz TARGET=credentials`. The checks are in `src/credentials.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `make fuzz TARGET=cursor`. What is tried is in `src/cursor.rs`.
+//! `make fuzz TARGET=cursor`. The checks are in `src/cursor.rs`.
 
 #![no_main]
 

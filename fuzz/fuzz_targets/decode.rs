@@ -1,4 +1,4 @@
-//! `make fuzz TARGET=decode`. What is tried is in `src/decode.rs`.
+//! `make fuzz TARGET=decode`. The checks are in `src/decode.rs`.
 
 #![no_main]
 

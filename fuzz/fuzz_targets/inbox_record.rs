@@ -1,4 +1,4 @@
-//! `make fuzz TARGET=inbox_record`. What is tried is in `src/inbox_record.rs`.
+//! `make fuzz TARGET=inbox_record`. The checks are in `src/inbox_record.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `make fuzz TARGET=inbox_salvage`. What is tried is in `src/inbox_salvage.rs`.
+//! `make fuzz TARGET=inbox_salvage`. The checks are in `src/inbox_salvage.rs`.
 
 #![no_main]
 

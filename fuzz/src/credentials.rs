@@ -1,8 +1,8 @@
-//! Nobody is let in without every credential that the source asks for, and nobody is kept out who
-//! has them: judged by the rules of the contract, written down here a second time.
+//! A request is accepted if and only if it has every credential that the source requires. The rules
+//! of the contract are implemented here a second time.
 //!
-//! The input is a byte of switches, header lines (`Name: value`) up to an empty line, and the
-//! body. A fuzzer finds no HMAC by itself, so a switch signs the request as the sender would.
+//! The input is a byte of switches, header lines (`Name: value`) up to an empty line, and the body.
+//! A fuzzer cannot find an HMAC, so a switch signs the request as the sender would.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use chrono::DateTime;
@@ -13,37 +13,37 @@ use verbatim::domain::SourceName;
 use verbatim::redact::Redaction;
 use verbatim::webhook::credentials::{Proof, SIGNATURE, Source, TIMESTAMP};
 
-/// Two of them, as while one is rotated.
+/// Two secrets, as during a rotation.
 const SECRETS: [&str; 2] = ["an old secret of the sender", "its new one"];
-/// A header that a source may ask for beside the signature.
+/// Header that a source may require beside the signature.
 const TOKEN: (&str, &str) = ("authorization", "Bearer token of the kiosk");
-/// What our clock says, in Unix seconds.
+/// The service's clock, in Unix seconds.
 const NOW: i64 = 1_790_000_000;
-/// How far from it a signed time may be, in seconds.
+/// Largest distance of a signed time from it, in seconds.
 const FRESH_FOR: i64 = 300;
 
-/// What the first byte switches.
+/// The first byte of the input.
 #[derive(Clone, Copy)]
 struct Switches(u8);
 
-/// The bits of it.
+/// Bits of the first byte.
 #[derive(Clone, Copy)]
 enum Switch {
-    /// The source takes no signatures.
+    /// The source has no signatures.
     AsksForNone,
-    /// The source asks for [`TOKEN`].
+    /// The source requires [`TOKEN`].
     AsksForToken,
-    /// The source takes fresh timestamps under the signature only.
+    /// The source accepts only fresh timestamps under the signature.
     Strict,
     /// The request is signed with one of the secrets.
     Signed,
-    /// Over the timestamp, too.
+    /// The signature includes the timestamp.
     OverTime,
-    /// With the second secret.
+    /// The second secret signs.
     Rotated,
-    /// The token is sent along.
+    /// The request has the token.
     WithToken,
-    /// One bit of the body is another one on arrival.
+    /// One bit of the body is flipped on the way.
     Tampered,
 }
 
@@ -66,7 +66,7 @@ impl Switches {
     }
 }
 
-/// Judges the input.
+/// Checks the input.
 pub fn check(input: &[u8]) {
     let Some((switches, request)) = input.split_first() else { return };
     let switches = Switches(*switches);
@@ -86,13 +86,13 @@ pub fn check(input: &[u8]) {
         switches.source().check(&headers, &body, DateTime::from_timestamp(NOW, 0).unwrap());
     assert_eq!(verdict.as_ref().ok(), expected(switches, &headers, &body).as_ref());
     if let Err(refusal) = verdict {
-        let told = refusal.to_string();
-        assert!(SECRETS.iter().all(|secret| !told.contains(secret)) && !told.contains(TOKEN.1));
+        let text = refusal.to_string();
+        assert!(SECRETS.iter().all(|secret| !text.contains(secret)) && !text.contains(TOKEN.1));
     }
 }
 
-/// Header lines, and the body after an empty one. A line that HTTP would not let through is
-/// passed over, as actix would have refused it.
+/// Returns the header lines, and the body after an empty one. Skips lines that are invalid in HTTP,
+/// which actix would reject.
 fn parse(mut request: &[u8]) -> (HeaderMap, Vec<u8>) {
     let mut headers = HeaderMap::new();
     while let Some(end) = request.iter().position(|byte| *byte == b'\n') {
@@ -128,7 +128,7 @@ fn mac(secret: &str, message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// What the contract says: `None` is no entry.
+/// Returns the proof that the contract allows. `None` is a rejection.
 fn expected(switches: Switches, headers: &HeaderMap, body: &[u8]) -> Option<Proof> {
     if switches.has(Switch::AsksForToken) && headers.get(TOKEN.0)?.as_bytes() != TOKEN.1.as_bytes()
     {

@@ -1,8 +1,8 @@
-//! A cursor is opened only as it was sealed, with the filters it was sealed for, and nothing that a
-//! caller makes up gives a position.
+//! A cursor is opened only as it was sealed, with the filters that it was sealed for. An invented
+//! cursor never yields a position.
 //!
-//! The input is a byte that says how the rest is tried: as a cursor's text; as bytes behind all that
-//! can be seen of a real cursor; or as a position that is sealed and then spoilt.
+//! The input is a byte that selects the use of the rest: the text of a cursor; bytes after the
+//! visible part of a real cursor; or a position that is sealed and then damaged.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,14 +12,14 @@ use verbatim::api::cursor::{Fingerprint, Key, NotOpened, Sealer};
 use verbatim::store::Position;
 use verbatim::store::cursor_keys::CursorKey;
 
-/// The list that cursors are tried with, and its order.
+/// List of the cursors, and its order.
 const LIST: [&str; 2] = ["/v1/agents/A80HVD8577/sessions", "desc"];
-/// Longest key of a list: an agent's id.
+/// Longest key of a list: an agent's ID.
 const LONGEST_KEY: usize = 512;
-/// Bytes before the sealed position: version, nonce, tag and key id.
+/// Bytes before the sealed position: version, nonce, tag and key ID.
 const HEAD: usize = 1 + 12 + 16 + 16;
 
-/// Tries the input.
+/// Checks the input.
 pub fn check(input: &[u8]) {
     let Some((how, rest)) = input.split_first() else { return };
     match how % 3 {
@@ -34,12 +34,12 @@ pub fn check(input: &[u8]) {
             is_rejected::<Uuid>(&forged);
             is_rejected::<String>(&forged);
         }
-        _ => comes_back_and_tells_damage(rest),
+        _ => sealed_position_is_opened_unless_damaged(rest),
     }
 }
 
 fn sealer() -> Sealer {
-    // Always the same, so that an input does the same each time.
+    // Always the same, so that an input always has the same effect.
     let key = CursorKey {
         id: Uuid::from_u128(0x1234),
         secret: [7; 32],
@@ -52,7 +52,7 @@ fn list() -> Fingerprint {
     Fingerprint::new(LIST[0]).and(LIST[1])
 }
 
-/// The head of a real cursor before other bytes.
+/// Returns the head of a real cursor, followed by other bytes.
 fn forged(rest: &[u8]) -> String {
     let real = sealer().seal(&list(), &Position { at: DateTime::UNIX_EPOCH, key: Uuid::nil() });
     let mut bytes = URL_SAFE_NO_PAD.decode(real).unwrap();
@@ -61,20 +61,22 @@ fn forged(rest: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key whose text can be inspected.
+/// A key that can be compared and printed.
 trait Plain: Key + PartialEq + std::fmt::Debug {}
 
 impl Plain for Uuid {}
 
 impl Plain for String {}
 
-/// The key is not in the input, so nothing in it is a cursor.
+/// Checks that the cursor is rejected. The key is not in the input, so every cursor in it is
+/// invented.
 fn is_rejected<K: Plain>(cursor: &str) {
     assert!(sealer().open::<K>(&list(), cursor).is_err(), "{cursor} was opened");
 }
 
-/// The rest is where to spoil it, a time, and a key.
-fn comes_back_and_tells_damage(rest: &[u8]) {
+/// Seals and opens a position, then damages the cursor. The rest is the place of the damage, a
+/// time, and a key.
+fn sealed_position_is_opened_unless_damaged(rest: &[u8]) {
     let Some((spoil, rest)) = rest.split_first_chunk::<2>() else { return };
     let Some((time, key)) = rest.split_first_chunk::<8>() else { return };
     let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*time));
@@ -101,6 +103,9 @@ fn sealed<K: Plain>(position: &Position<K>, [place, letter]: [u8; 2]) {
         let place = usize::from(place) % spoilt.len();
         spoilt[place] = b'-' + letter % 64;
         let spoilt = String::from_utf8(spoilt).unwrap();
-        assert!(spoilt == cursor || sealer.open::<K>(&list(), &spoilt).is_err(), "spoilt, opened");
+        assert!(
+            spoilt == cursor || sealer.open::<K>(&list(), &spoilt).is_err(),
+            "a damaged cursor was opened"
+        );
     }
 }

@@ -1,7 +1,7 @@
-//! A body that is let in is read the same way every time, and gives nothing that Postgres would
-//! refuse later, when it has been answered.
+//! An accepted body is decoded the same way each time, into values that Postgres can store: it has
+//! been answered by then.
 //!
-//! The input is a byte that says what the headers told, and the body.
+//! The input is a byte for the facts of the headers, and the body.
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,36 +13,37 @@ use verbatim::domain::{
     Arrival, Delivery, DeliveryId, Event, EventId, Evidence, SessionId, SourceName, Unreadable,
 };
 
-/// Longest agent or session id, in bytes.
+/// Longest agent or session ID, in bytes.
 const LONGEST_ID: usize = 512;
 /// Longest name of an event or a role, in bytes.
 const LONGEST_NAME: usize = 128;
-/// 2010-01-01 and 2100-01-01, in Unix seconds: times beyond make no sense.
+/// Valid times, in Unix seconds: from 2010-01-01 to 2100-01-01.
 const SENSIBLE: std::ops::Range<i64> = 1_262_304_000..4_102_444_800;
-/// Longest explanation of what is wrong, in bytes: one that quoted the delivery would be longer.
+/// Longest explanation of an error, in bytes. An explanation that quoted the delivery would exceed
+/// it.
 const LONGEST_PROBLEM: usize = 120;
-/// What `serde_json` takes for a note to itself, which no sender writes.
+/// Key that `serde_json` uses internally, and no sender writes.
 const PRIVATE: &[u8] = b"$serde_json::private";
 
-/// Decodes the input.
+/// Checks the input.
 pub fn check(input: &[u8]) {
-    let Some((told, body)) = input.split_first() else { return };
-    let one = arrival(*told, body);
+    let Some((bits, body)) = input.split_first() else { return };
+    let one = arrival(*bits, body);
     let read = decode(&one);
-    assert_eq!(read, decode(&one), "it reads differently the second time");
+    assert_eq!(read, decode(&one), "decoding again gives another result");
     match &read {
         Ok(delivery) => {
             storable(delivery);
             identified(delivery, &one);
-            says_what_a_plain_reader_reads(delivery, &one);
+            same_as_plain_json(delivery, &one);
         }
         Err(fault) => explained(fault),
     }
-    same_for_a_repeat(&read, &one);
+    same_for_a_duplicate(&read, &one);
 }
 
-fn arrival(told: u8, body: &[u8]) -> Arrival {
-    let bit = |n: u8| told >> n & 1 == 1;
+fn arrival(bits: u8, body: &[u8]) -> Arrival {
+    let bit = |n: u8| bits >> n & 1 == 1;
     let source = if bit(3) { SourceName::parse("kiosk").unwrap() } else { SourceName::default() };
     Arrival {
         id: DeliveryId(Uuid::from_u128(7)),
@@ -59,7 +60,8 @@ fn arrival(told: u8, body: &[u8]) -> Arrival {
     }
 }
 
-/// Postgres takes all of it: no U+0000, no text that an index refuses, no time out of its calendar.
+/// Checks that Postgres can store it: no U+0000, no text that an index rejects, no time out of its
+/// range.
 fn storable(delivery: &Delivery) {
     name(&delivery.event_type);
     if let Some(agent) = &delivery.agent_id {
@@ -79,7 +81,7 @@ fn storable(delivery: &Delivery) {
             of_session(session);
             name(role);
             text(message);
-            assert!(*altered <= message.contains('\u{FFFD}'), "altered, and nothing shows it");
+            assert!(*altered <= message.contains('\u{FFFD}'), "altered, but no U+FFFD shows it");
         }
         Event::End { session, reason, started_at } => {
             of_session(session);
@@ -96,7 +98,7 @@ fn of_session(session: &SessionRef) {
 }
 
 fn text(text: &str) {
-    assert!(!text.contains('\0'), "a text holds U+0000");
+    assert!(!text.contains('\0'), "a text contains U+0000");
 }
 
 fn name(name: &str) {
@@ -110,11 +112,11 @@ fn id(id: &str) {
 }
 
 fn time(at: DateTime<Utc>) {
-    assert!(SENSIBLE.contains(&at.timestamp()), "{at} makes no sense");
-    assert_eq!(at.timestamp_subsec_nanos() % 1_000, 0, "Postgres would cut {at}");
+    assert!(SENSIBLE.contains(&at.timestamp()), "{at} is out of range");
+    assert_eq!(at.timestamp_subsec_nanos() % 1_000, 0, "Postgres would round {at}");
 }
 
-/// Its ids are those that its parts give.
+/// Checks that its IDs are derived from its parts.
 fn identified(delivery: &Delivery, arrival: &Arrival) {
     assert_eq!(delivery.id, EventId::of(&arrival.source, &arrival.body));
     if let Some(session) = delivery.event.session() {
@@ -128,9 +130,9 @@ fn identified(delivery: &Delivery, arrival: &Arrival) {
     }
 }
 
-/// A body that any reader of JSON can read says the same to us: word for word, and nothing is
-/// called altered that is not.
-fn says_what_a_plain_reader_reads(delivery: &Delivery, arrival: &Arrival) {
+/// Checks that a plain JSON parser reads the same text, and that only altered texts are marked as
+/// altered.
+fn same_as_plain_json(delivery: &Delivery, arrival: &Arrival) {
     let Event::Message { role, message, altered, .. } = &delivery.event else { return };
     if arrival.body.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
         return;
@@ -144,17 +146,18 @@ fn says_what_a_plain_reader_reads(delivery: &Delivery, arrival: &Arrival) {
     assert_eq!(found("role", "role").as_ref(), Some(role));
     assert_eq!(found("message", "content").as_ref(), Some(message));
     let raw = plain.to_string();
-    assert!(!altered || raw.contains("\\u0000"), "a plain text is called altered");
+    assert!(!altered || raw.contains("\\u0000"), "an unchanged text is marked as altered");
 }
 
-/// The answer names a field and what is wrong with it, and quotes nothing.
+/// Checks that the answer names a field and its error, and quotes nothing.
 fn explained(fault: &Unreadable) {
     assert!(fault.problem.len() <= LONGEST_PROBLEM, "{}", fault.problem);
     assert!(fault.problem.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", fault.problem);
 }
 
-/// A repeat comes later and under another id of ours, and is known for what it is.
-fn same_for_a_repeat(read: &Result<Delivery, Unreadable>, arrival: &Arrival) {
+/// Checks that a duplicate, which arrives later and under another delivery ID, has the same
+/// identity.
+fn same_for_a_duplicate(read: &Result<Delivery, Unreadable>, arrival: &Arrival) {
     let later = arrival.received_at + TimeDelta::hours(25);
     let again =
         Arrival { id: DeliveryId(Uuid::from_u128(8)), received_at: later, ..arrival.clone() };
@@ -165,5 +168,5 @@ fn same_for_a_repeat(read: &Result<Delivery, Unreadable>, arrival: &Arrival) {
         }
         again
     });
-    assert_eq!(*read, again, "a repeat reads differently");
+    assert_eq!(*read, again, "a duplicate is decoded differently");
 }

@@ -1,18 +1,17 @@
-//! Whatever lies in the inbox's file is read without a panic; what is whole comes back as it was,
-//! and damage is noticed and costs what it touches.
+//! Arbitrary bytes in the inbox's file are read without a panic. Intact records are read unchanged,
+//! and damage is detected and costs only what it affects.
 //!
-//! The input is a byte that says how the rest is tried: as a group's bytes; as records, each
-//! under a length and a checksum that fit, which a fuzzer does not find by itself; or as such
-//! records of which one byte is then another.
+//! The input is a byte that selects the use of the rest: the bytes of a group; records, each with a
+//! valid length and checksum, which a fuzzer cannot find; or such records with one byte changed.
 
 use bytes::Bytes;
 use verbatim::domain::Arrival;
 use verbatim::inbox::{decode_group, encode_group};
 
-/// A length and then a checksum stand before each record.
+/// Each record is preceded by its length and its checksum.
 const LENGTH_BYTES: usize = 4;
 
-/// Reads the input.
+/// Checks the input.
 pub fn check(input: &[u8]) {
     let Some((how, rest)) = input.split_first() else { return };
     match how % 3 {
@@ -26,20 +25,19 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Reads a group, and writes what was read: that reads the same, and is whole.
+/// Reads a group and writes it again. What was written must be read unchanged.
 fn readable(group: &[u8]) -> Vec<Arrival> {
     let (arrivals, damage) = decode_group(Bytes::copy_from_slice(group));
     let again = encode_group(&arrivals);
     let lost = damage.map_or(0, |damage| damage.bytes);
-    assert_eq!(again.len() + lost, group.len(), "bytes are neither read nor called damaged");
+    assert_eq!(again.len() + lost, group.len(), "bytes are neither read nor reported as damaged");
     let (back, damage) = decode_group(again.into());
-    assert_eq!(back, arrivals, "what was written reads differently");
+    assert_eq!(back, arrivals, "a written group is read differently");
     assert_eq!(damage, None);
     arrivals
 }
 
-/// Cuts the input into records, each begun by its length in one byte, and puts the headers before
-/// them.
+/// Cuts the input into records, each with its length in the first byte, and adds the headers.
 fn frame(mut rest: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while let Some((length, after)) = rest.split_first() {
@@ -52,8 +50,8 @@ fn frame(mut rest: &[u8]) -> Vec<Vec<u8>> {
     records
 }
 
-/// One byte of one record is another: that record is lost, and no record before it is; nor is one
-/// after it, unless it was the length that said where that begins.
+/// Changes one byte of one record. That record is lost. Those before it are not, and those after it
+/// only if the changed byte is in the length, which gives their position.
 fn damaged(rest: &[u8]) {
     let Some(([record, at, flip], rest)) = rest.split_first_chunk::<3>() else { return };
     let mut records = frame(rest);
@@ -66,7 +64,7 @@ fn damaged(rest: &[u8]) {
     let after = readable(&records[record + 1..].concat());
     records[record][at] ^= flip;
     let (found, damage) = decode_group(records.concat().into());
-    assert!(damage.is_some(), "the damage was not noticed");
+    assert!(damage.is_some(), "the damage was not detected");
     assert!(found.starts_with(&before), "a record before the damage is lost");
     if at >= LENGTH_BYTES {
         assert!(found.ends_with(&after), "a record after the damage is lost");

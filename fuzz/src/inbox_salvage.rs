@@ -1,27 +1,27 @@
-//! Whatever lies in a damaged file of the inbox, or in its log, is read to its end without a
-//! panic; nothing comes twice, and a file that is whole is read as such.
+//! A damaged file of the inbox and its log are read to their end without a panic. No delivery is
+//! found twice, and an intact file is reported as intact.
 //!
-//! The input is a byte that says where the pages lie (in the file, in a log, in both), two that
-//! say where that is cut off, and edits: a place in three bytes, and what is put there. The pages
-//! are those of a file that an inbox left, which a fuzzer does not find by itself; nor the
-//! checksums of a log, which fit unless the edits come after them.
+//! The input is a byte that selects the place of the pages (the file, a log, or both), two bytes
+//! for the length at which they are cut off, and edits: three bytes for the place and one for the
+//! new value. The pages and the checksums of the log are real, since a fuzzer cannot find them. The
+//! checksums are right unless the edits follow them.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use verbatim::inbox::{Damaged, Readable, decode_group, encode_group, read_damaged};
 
-/// A file with five deliveries, one of which takes several pages.
+/// A file with five deliveries, one of which needs several pages.
 const WHOLE: &[u8] = include_bytes!("../../tests/payloads/inbox-layout-1.sqlite");
 const DELIVERIES: usize = 5;
 const PAGE_BYTES: usize = 4096;
 
-/// The bits of the first byte.
+/// Bits of the first byte.
 const IN_LOG: u8 = 1;
 const FILE_IS_GONE: u8 = 2;
 const BEFORE_CHECKSUMS: u8 = 4;
 
-/// Reads the input.
+/// Checks the input.
 pub fn check(input: &[u8]) {
     let Some(([how, cut @ ..], edits)) = input.split_first_chunk::<3>() else { return };
     let in_log = how & IN_LOG != 0;
@@ -37,9 +37,9 @@ pub fn check(input: &[u8]) {
         spoil(&mut log, edits);
         log
     };
-    let kept = damaged.len().saturating_sub(usize::from(u16::from_be_bytes(*cut)));
-    let is_whole = edits.len() < EDIT_BYTES && kept == damaged.len();
-    damaged.truncate(kept);
+    let remaining = damaged.len().saturating_sub(usize::from(u16::from_be_bytes(*cut)));
+    let is_whole = edits.len() < EDIT_BYTES && remaining == damaged.len();
+    damaged.truncate(remaining);
     let folder = Folder::new();
     if in_log {
         std::fs::write(folder.file("-wal"), &damaged).unwrap();
@@ -52,19 +52,23 @@ pub fn check(input: &[u8]) {
 
     let Readable { arrivals, lost: (at_least, at_most) } = read_damaged(&folder.file("")).unwrap();
     let ids: HashSet<_> = arrivals.iter().map(|one| one.id.0).collect();
-    assert_eq!(ids.len(), arrivals.len(), "a delivery comes twice");
+    assert_eq!(ids.len(), arrivals.len(), "a delivery was found twice");
     assert!(at_most.is_none_or(|most| at_least <= most), "{at_least} to {at_most:?} are lost");
     let (again, damage) = decode_group(encode_group(&arrivals).into());
     assert_eq!((again.len(), damage), (arrivals.len(), None::<Damaged>));
     if is_whole {
-        assert_eq!((arrivals.len(), at_least), (DELIVERIES, 0), "a whole file is damaged");
+        assert_eq!(
+            (arrivals.len(), at_least),
+            (DELIVERIES, 0),
+            "an intact file is reported as damaged"
+        );
     }
 }
 
-/// A place in three bytes, and a byte.
+/// Size of an edit: three bytes for the place, and the new byte.
 const EDIT_BYTES: usize = 4;
 
-/// Puts a byte into each of the places.
+/// Applies the edits.
 fn spoil(bytes: &mut [u8], edits: &[u8]) {
     for edit in edits.chunks_exact(EDIT_BYTES) {
         let place = u32::from_be_bytes([0, edit[0], edit[1], edit[2]]);
@@ -72,7 +76,7 @@ fn spoil(bytes: &mut [u8], edits: &[u8]) {
     }
 }
 
-/// A log of one transaction that wrote these pages.
+/// Returns a log with one transaction that wrote these pages.
 fn log(pages: &[u8]) -> Vec<u8> {
     let count = u32::try_from(pages.len() / PAGE_BYTES).unwrap();
     let mut log: Vec<u8> = [0x377f_0682, 3_007_000, 4096, 0].map(u32::to_be_bytes).concat();
@@ -81,7 +85,7 @@ fn log(pages: &[u8]) -> Vec<u8> {
     let mut sum = add((0, 0), &log);
     log.extend([sum.0, sum.1].map(u32::to_be_bytes).concat());
     for (number, page) in (1..).zip(pages.chunks_exact(PAGE_BYTES)) {
-        // The last one ends the transaction.
+        // The last frame ends the transaction.
         let size = if number == count { count } else { 0 };
         let head = [number, size].map(u32::to_be_bytes).concat();
         sum = add(add(sum, &head), page);
@@ -93,7 +97,7 @@ fn log(pages: &[u8]) -> Vec<u8> {
     log
 }
 
-/// A log's checksum, going on from the one before.
+/// Continues the checksum of a log.
 fn add((mut one, mut two): (u32, u32), bytes: &[u8]) -> (u32, u32) {
     for pair in bytes.chunks_exact(8) {
         let word = |at: usize| u32::from_le_bytes(pair[at..at + 4].try_into().unwrap());
@@ -103,7 +107,7 @@ fn add((mut one, mut two): (u32, u32), bytes: &[u8]) -> (u32, u32) {
     (one, two)
 }
 
-/// A folder that goes with this value. Each process tries one input at a time.
+/// Temporary folder, deleted with this value. Each process tries one input at a time.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -120,7 +124,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What stays is the system's to clear away.
+        // If this fails, the system deletes the folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,9 +1,8 @@
-//! What must hold for whatever a stranger sends, and for whatever lies on the disk.
+//! Requirements on every input from senders, callers, and the disk.
 //!
-//! Each module has one function, `check`, which panics where something does not hold. libFuzzer
-//! calls it with inputs that it makes up (`make fuzz TARGET=decode`), and Verbatim's own tests
-//! call it with the inputs that it found worth keeping (`corpus/`): tests/it/corpus.rs includes
-//! this very file.
+//! Each module has one function, `check`, which panics if a requirement is violated. libFuzzer
+//! calls it with generated inputs (`make fuzz TARGET=decode`). Verbatim's tests call it with the
+//! inputs of the corpus (`corpus/`): tests/it/corpus.rs includes this file.
 
 pub mod credentials;
 pub mod cursor;

@@ -1,13 +1,13 @@
-//! Limit as settings have it.
+//! Limit in settings.
 
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// Limit as it is written: a number, or a duration.
+/// Limit in settings: a number or a duration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Amount {
-    /// In the metric's unit.
+    /// Number in the metric's unit.
     Number(f64),
     /// Duration such as `15m`.
     Duration(String),

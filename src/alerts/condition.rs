@@ -1,11 +1,11 @@
-//! Condition of a rule: on which side of which limit a value must be.
+//! Condition of a rule: a limit, and the side of it on which a value fires.
 
 /// Side of the limit on which a value fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Values above it.
+    /// Values above the limit.
     Above,
-    /// Values below it.
+    /// Values below the limit.
     Below,
 }
 
@@ -29,7 +29,7 @@ pub struct Relative {
     pub weeks: u32,
 }
 
-/// Condition of a rule. Where it has an absolute and a relative limit, a value must pass both.
+/// Condition of a rule. If it has an absolute and a relative limit, a value must pass both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Condition {
     /// Side that fires.
@@ -41,8 +41,8 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Returns the limit that a value has to pass, given the normal value; `None` where that is
-    /// needed and missing.
+    /// Returns the limit that a value has to pass, given the normal value; `None` if that is needed
+    /// and missing.
     #[must_use]
     pub fn limit(&self, normal: Option<f64>) -> Option<f64> {
         let relative = match self.relative {
@@ -56,7 +56,7 @@ impl Condition {
         }
     }
 
-    /// Returns whether a value passes a limit.
+    /// Returns `true` if a value passes a limit.
     #[must_use]
     pub fn holds(&self, value: f64, limit: f64) -> bool {
         match self.side {

@@ -1,4 +1,4 @@
-//! Message about an alert: the body that is signed and sent.
+//! Message about an alert, which is signed and sent.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub enum MessageKind {
     Firing,
     /// The alert is over.
     Resolved,
-    /// Sample that somebody asked for.
+    /// Requested sample.
     Test,
 }
 
@@ -51,7 +51,7 @@ pub struct Message {
     pub since: DateTime<Utc>,
     /// Value and normal value.
     pub reading: Reading,
-    /// Limit that the value passed, or passes no longer.
+    /// Limit that the value passed, or no longer passes.
     pub limit: f64,
     /// Sentence for a person.
     pub summary: String,
@@ -80,12 +80,12 @@ struct Data<'a> {
     for_seconds: u64,
     agent_ids: Option<&'a [String]>,
     since: String,
-    /// When it was over; null while it fires.
+    /// Time of its end; null while it fires.
     resolved_at: Option<String>,
 }
 
 impl Message {
-    /// Message about a change.
+    /// Creates the message about a change.
     #[must_use]
     pub fn of_change(
         rule: &Rule,
@@ -95,15 +95,15 @@ impl Message {
         limit: f64,
         now: DateTime<Utc>,
     ) -> Self {
-        let told = sentence(rule, reading, limit, now);
+        let text = sentence(rule, reading, limit, now);
         let (kind, since, summary) = match change {
-            Change::Fired => (MessageKind::Firing, since, told),
-            Change::Resolved { since } => (MessageKind::Resolved, since, format!("Over: {told}")),
+            Change::Fired => (MessageKind::Firing, since, text),
+            Change::Resolved { since } => (MessageKind::Resolved, since, format!("Over: {text}")),
         };
         Self { kind, at: now, since, reading, limit, summary }
     }
 
-    /// Sample with made-up values that pass the limit.
+    /// Creates a sample with invented values that pass the limit.
     #[must_use]
     pub fn sample(rule: &Rule, now: DateTime<Utc>) -> Self {
         use super::condition::Side;
@@ -118,7 +118,7 @@ impl Message {
         Self { kind: MessageKind::Test, at: now, since: now, reading, limit, summary }
     }
 
-    /// Returns the body as it is sent.
+    /// Returns the body to send.
     #[must_use]
     pub fn body(&self, rule: &Rule) -> String {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
@@ -142,7 +142,7 @@ impl Message {
                 resolved_at: (self.kind == MessageKind::Resolved).then(|| time(self.at)),
             },
         };
-        // Strings and numbers alone: it does not fail.
+        // Serializing strings and numbers does not fail.
         serde_json::to_string(&body).unwrap_or_default()
     }
 }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn body_has_all_that_a_receiver_needs() {
+    fn body_contains_all_fields_for_a_receiver() {
         let draft = Draft {
             name: "slow".into(),
             metric: "reply_gap".into(),

@@ -1,6 +1,6 @@
-//! Alerts: what a rule compares, when it fires and is over, and the signed message about it.
+//! Alerts: rules, their state machine, and the signed messages.
 //!
-//! Everything here computes, and does nothing else: `jobs` reads the figures and sends.
+//! Pure computation: `jobs` reads the figures and sends the messages.
 
 mod amount;
 mod condition;

@@ -1,4 +1,4 @@
-//! Readings: the value of a rule's metric at one moment, and the normal value beside it.
+//! Readings: the value of a rule's metric at a time, and the normal value.
 
 use std::fmt;
 
@@ -7,30 +7,30 @@ use std::fmt;
 pub struct Reading {
     /// Value, in the metric's unit.
     pub value: f64,
-    /// Normal value; `None` where the rule compares with none.
+    /// Normal value; `None` if the rule does not compare with one.
     pub normal: Option<f64>,
 }
 
 /// Reading, or the reason why there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measured {
-    /// There is one.
+    /// Reading.
     Reading(Reading),
-    /// There is none, and the state stays as it is.
+    /// No reading, so that the state does not change.
     Missing(Missing),
 }
 
 /// Reason why a rule cannot be evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// Earlier weeks are needed that have no data.
+    /// Too few earlier weeks have data.
     Weeks {
         /// Weeks that have data.
         found: u32,
         /// Weeks that are needed.
         needed: u32,
     },
-    /// There is nothing to compute the value from: no reply has no reply gap.
+    /// No data for the value: without replies there is no reply gap.
     Nothing,
     /// Figures do not yet reflect what has arrived.
     Behind,
@@ -57,7 +57,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Returns the median; `None` of nothing.
+/// Returns the median; `None` if there are no values.
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_of_an_even_number_lies_between_the_middle_ones() {
+    fn median_of_an_even_number_is_between_the_middle_values() {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![7.0]), Some(7.0));
         assert_eq!(median(vec![9.0, 1.0, 4.0]), Some(4.0));

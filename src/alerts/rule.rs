@@ -1,4 +1,4 @@
-//! Rules: which figure an alert is about, and what is wrong with a rule that makes no sense.
+//! Rules of alerts, and their validation.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ pub const MOST_ALERTS: usize = 100;
 const MOST_AGENTS: usize = 100;
 /// Longest name, in bytes.
 const LONGEST_NAME: usize = 64;
-/// Range of time where a rule names none.
+/// Default range of time.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
-/// Shortest range: figures follow what arrives within a second or two.
+/// Shortest range: figures are up to date within a second or two.
 const SHORTEST_WINDOW: Duration = Duration::from_mins(1);
 /// Longest range of a rule with an absolute limit.
 const LONGEST_WINDOW: Duration = Duration::from_hours(31 * 24);
@@ -26,7 +26,7 @@ const LONGEST_WINDOW: Duration = Duration::from_hours(31 * 24);
 const LONGEST_RELATIVE_WINDOW: Duration = Duration::from_hours(7 * 24);
 /// Longest time for which a condition may have to hold.
 const LONGEST_HOLD: Duration = Duration::from_hours(7 * 24);
-/// Earlier weeks where a rule names no number.
+/// Default number of earlier weeks.
 const DEFAULT_WEEKS: u32 = 4;
 /// Most earlier weeks.
 const MOST_WEEKS: u32 = 12;
@@ -93,7 +93,7 @@ impl Subject {
         }
     }
 
-    /// Returns whether the service knows the figure itself while the database is away.
+    /// Returns `true` if the service knows the figure without the database.
     #[must_use]
     pub fn is_known_without_database(&self) -> bool {
         matches!(self, Self::NoDelivery | Self::UndrainedAge)
@@ -108,7 +108,7 @@ impl Subject {
     }
 }
 
-/// Rule as it is written.
+/// Rule in settings.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// Name.
@@ -117,9 +117,9 @@ pub struct Draft {
     pub metric: String,
     /// Statistic of a metric of the catalogue.
     pub stat: Option<String>,
-    /// Range of time that the figure is over.
+    /// Range of time of the figure.
     pub window: Option<String>,
-    /// Agents that it is about; empty is all.
+    /// Agents that it is about; empty for all.
     pub agents: Vec<String>,
     /// Absolute limit.
     pub above: Option<Amount>,
@@ -144,11 +144,11 @@ pub struct Rule {
     pub name: String,
     /// Figure that it is about.
     pub subject: Subject,
-    /// Range of time up to now; `None` for figures of a moment.
+    /// Range of time up to now; `None` for current figures.
     pub window: Option<Duration>,
-    /// Agents that it is about, sorted; `None` is all.
+    /// Agents that it is about, sorted; `None` for all.
     pub agents: Option<Vec<String>>,
-    /// When it fires.
+    /// Condition under which it fires.
     pub condition: Condition,
     /// Time for which the condition must hold.
     pub hold: Duration,
@@ -156,16 +156,16 @@ pub struct Rule {
     pub calendar: Calendar,
 }
 
-/// Reason why a rule makes no sense, and what would.
+/// Reason for rejecting a rule, with a hint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("alert {name:?}: {what}")]
+#[error("alert {name:?}: {problem}")]
 pub struct RuleError {
     name: String,
-    what: String,
+    problem: String,
 }
 
 impl Rule {
-    /// Reads a rule.
+    /// Validates a rule.
     pub fn new(draft: &Draft) -> Result<Self, RuleError> {
         let read = || {
             check_name(&draft.name)?;
@@ -184,10 +184,10 @@ impl Rule {
                 condition,
             })
         };
-        read().map_err(|what| RuleError { name: draft.name.clone(), what })
+        read().map_err(|problem| RuleError { name: draft.name.clone(), problem })
     }
 
-    /// Returns whether somebody who sees these agents alone may see the alert.
+    /// Returns `true` if a caller who may see only these agents may see the alert.
     #[must_use]
     pub fn is_visible_to(&self, visible: Option<&[String]>) -> bool {
         match (visible, &self.agents) {
@@ -243,7 +243,7 @@ fn condition(draft: &Draft, subject: &Subject) -> Result<Condition, String> {
     let (side, absolute, factor) = match (above, below) {
         (true, false) => (Side::Above, &draft.above, draft.above_normal),
         (false, true) => (Side::Below, &draft.below, draft.below_normal),
-        (true, true) => return Err("it is either above a limit or below one: leave one out".into()),
+        (true, true) => return Err("it is either above a limit or below one: remove one".into()),
         (false, false) => {
             return Err(
                 "it needs a limit: `above`, `below`, `above_normal` or `below_normal`".into()
@@ -255,7 +255,7 @@ fn condition(draft: &Draft, subject: &Subject) -> Result<Condition, String> {
     let relative = match (factor, draft.weeks) {
         (None, None) => None,
         (None, Some(_)) => {
-            return Err("`weeks` goes with `above_normal` or `below_normal`".into());
+            return Err("`weeks` needs `above_normal` or `below_normal`".into());
         }
         (Some(factor), weeks) => Some(relative(name, factor, weeks, subject)?),
     };
@@ -334,7 +334,7 @@ fn duration(
     longest: Duration,
 ) -> Result<Duration, String> {
     let found = humantime::parse_duration(text)
-        .map_err(|_| format!("`{name}` is a duration such as 15m, and {text:?} is not"))?;
+        .map_err(|_| format!("`{name}` is a duration such as 15m, not {text:?}"))?;
     if (shortest..=longest).contains(&found) {
         return Ok(found);
     }
@@ -354,7 +354,7 @@ fn agents(draft: &Draft, subject: &Subject) -> Result<Option<Vec<String>>, Strin
     }
     if let Some(pattern) = draft.agents.iter().find(|agent| agent.contains(['*', '?'])) {
         return Err(format!(
-            "`agents` are whole ids, and {pattern:?} is a pattern: list the agents, or leave \
+            "`agents` are whole IDs, and {pattern:?} is a pattern: list the agents, or leave \
              `agents` out for all of them"
         ));
     }

@@ -1,4 +1,5 @@
-//! Sentence about an alert, for a person: `Quiet for 47 minutes; normal here on Mondays at 11 is 6.`
+//! Sentence about an alert, for a person: `Quiet for 47 minutes; normal here on Mondays at 11 is
+//! 6.`
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::reading::Reading;
 use super::rule::{Rule, Subject};
 use crate::analytics::catalog::{Stat, Unit};
 
-/// Agents that a sentence names; of more it gives the number.
+/// Most agents that a sentence names; for more it has the number.
 const MOST_NAMED: usize = 3;
 
 const MINUTE: f64 = 60.0;
@@ -21,7 +22,7 @@ pub(super) fn sentence(rule: &Rule, reading: Reading, limit: f64, now: DateTime<
     let value = amount(reading.value, unit);
     let window = rule.window.map(|window| format!(" in the last {}", span(window)));
     let window = window.unwrap_or_default();
-    let told = match &rule.subject {
+    let text = match &rule.subject {
         Subject::Quiet => format!("Quiet for {value}"),
         Subject::NoDelivery => format!("No delivery for {value}"),
         Subject::UndrainedAge => format!("Deliveries have waited for the database for {value}"),
@@ -38,10 +39,10 @@ pub(super) fn sentence(rule: &Rule, reading: Reading, limit: f64, now: DateTime<
         Some(normal) => format!("normal {} is {}", hour(rule, now), beside(normal, unit, &value)),
         None => format!("the limit is {}", beside(limit, unit, &value)),
     };
-    format!("{told}{}; {beside}.", agents(rule))
+    format!("{text}{}; {beside}.", agents(rule))
 }
 
-/// Amount without its unit where that is the one of the value before it.
+/// Returns an amount, without its unit if the value before it has the same.
 fn beside(number: f64, unit: Unit, value: &str) -> String {
     let shown = amount(number, unit);
     match (shown.split_once(' '), value.split_once(' ')) {
@@ -88,13 +89,13 @@ fn amount(number: f64, unit: Unit) -> String {
     }
 }
 
-fn counted(number: f64, what: &str) -> String {
+fn counted(number: f64, unit: &str) -> String {
     let number = plain(number);
     let plural = if number == "1" { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{number} {unit}{plural}")
 }
 
-/// Number with one decimal, where it has any.
+/// Returns a number with one decimal, if it has any.
 fn plain(number: f64) -> String {
     let rounded = format!("{number:.1}");
     rounded.strip_suffix(".0").map_or_else(|| rounded.clone(), str::to_owned)
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn sentence_has_the_value_and_what_is_normal_or_the_limit() {
+    fn sentence_contains_the_value_and_the_normal_value_or_limit() {
         // A Monday, 11:20 in Berlin.
         let now = "2026-09-28T09:20:00Z".parse().unwrap();
         let relative = |side: f64| Draft {
@@ -131,20 +132,20 @@ mod tests {
         };
         let above = Draft { above: Some(Amount::Number(0.5)), ..Draft::default() };
         let agents = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        let told = |rule: &Rule, value: f64, normal: Option<f64>, limit: f64| {
+        let text = |rule: &Rule, value: f64, normal: Option<f64>, limit: f64| {
             sentence(rule, Reading { value, normal }, limit, now)
         };
         assert_eq!(
-            told(&rule("quiet", relative(3.0)), 2_820.0, Some(360.0), 1_080.0),
+            text(&rule("quiet", relative(3.0)), 2_820.0, Some(360.0), 1_080.0),
             "Quiet for 47 minutes; normal here on Mondays at 11 is 6."
         );
         assert_eq!(
-            told(&rule("quiet", relative(3.0)), 10_800.0, Some(60.0), 180.0),
+            text(&rule("quiet", relative(3.0)), 10_800.0, Some(60.0), 180.0),
             "Quiet for 3 hours; normal here on Mondays at 11 is 60 seconds."
         );
         let of_one = Draft { agents: agents(&["A1"]), ..relative(2.0) };
         assert_eq!(
-            told(&rule("messages", of_one), 3.0, Some(40.5), 81.0),
+            text(&rule("messages", of_one), 3.0, Some(40.5), 81.0),
             "Messages in the last hour: 3 (agent A1); normal here on Mondays at 11 is 40.5."
         );
         let of_many = Draft {
@@ -154,15 +155,15 @@ mod tests {
             ..above.clone()
         };
         assert_eq!(
-            told(&rule("reply_gap", of_many), 14.25, None, 10.0),
+            text(&rule("reply_gap", of_many), 14.25, None, 10.0),
             "Reply gap (p90) in the last 15 minutes: 14.2 seconds (4 agents); the limit is 10."
         );
         assert_eq!(
-            told(&rule("silent_rate", above.clone()), 0.625, None, 0.5),
+            text(&rule("silent_rate", above.clone()), 0.625, None, 0.5),
             "Silent rate in the last hour: 62.5 %; the limit is 50."
         );
         assert_eq!(
-            told(&rule("no_delivery", above), 200_000.0, None, 60.0),
+            text(&rule("no_delivery", above), 200_000.0, None, 60.0),
             "No delivery for 2.3 days; the limit is 60 seconds."
         );
     }

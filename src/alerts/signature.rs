@@ -1,4 +1,4 @@
-//! Signatures by the Standard Webhooks rules: HMAC-SHA256 over `id.timestamp.body`, in base64.
+//! Signatures as in Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, in base64.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Beginning of a secret as people pass it on.
+/// Prefix of a secret.
 const PREFIX: &str = "whsec_";
-/// Shortest and longest key that the rules allow, in bytes.
+/// Length of a key that Standard Webhooks allows, in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// Key that signs. It prints as stars.
+/// Signing key. Its debug output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey(Vec<u8>);
 
@@ -22,25 +22,25 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Reason why a text is no secret to sign with. It does not quote it.
+/// Reason for rejecting a secret. It does not quote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// The text is not base64.
     #[error(
-        "a secret of alerts is `whsec_` and base64, and one is not: \
-         `echo \"whsec_$(openssl rand -base64 32)\"` makes one"
+        "a secret of alerts must be `whsec_` and base64: \
+         `echo \"whsec_$(openssl rand -base64 32)\"` creates one"
     )]
     NotBase64,
     /// The key is too short or too long.
     #[error(
-        "a secret of alerts has 24 to 64 bytes in base64, and one has {0}: \
-         `echo \"whsec_$(openssl rand -base64 32)\"` makes one"
+        "a secret of alerts must have 24 to 64 bytes in base64, not {0}: \
+         `echo \"whsec_$(openssl rand -base64 32)\"` creates one"
     )]
     Length(usize),
 }
 
 impl SigningKey {
-    /// Reads a secret: base64, mostly behind `whsec_`.
+    /// Parses a secret: base64, usually after `whsec_`.
     pub fn parse(secret: &str) -> Result<Self, InvalidKey> {
         let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
         let key = STANDARD.decode(encoded).map_err(|_| InvalidKey::NotBase64)?;
@@ -52,7 +52,7 @@ impl SigningKey {
 
     fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC accepts any key length");
         for part in [id, ".", &timestamp.to_string(), ".", body] {
             mac.update(part.as_bytes());
         }
@@ -60,8 +60,8 @@ impl SigningKey {
     }
 }
 
-/// Returns the value of `webhook-signature`: one signature a key, so that a receiver can change its
-/// secret while messages come.
+/// Returns the value of `webhook-signature`: one signature per key, so that a receiver can change
+/// its secret while messages arrive.
 #[must_use]
 pub fn signatures(keys: &[SigningKey], id: &str, timestamp: i64, body: &str) -> String {
     let all: Vec<_> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
@@ -88,15 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_secret_is_refused_and_not_quoted() {
+    fn invalid_secret_is_rejected_and_not_quoted() {
         for (secret, error) in [
             ("whsec_hunter2!", InvalidKey::NotBase64),
             ("whsec_aHVudGVyMg==", InvalidKey::Length(7)),
             ("", InvalidKey::Length(0)),
         ] {
-            let refused = SigningKey::parse(secret).unwrap_err();
-            assert_eq!(refused, error);
-            assert!(!refused.to_string().contains("hunter2"));
+            let rejected = SigningKey::parse(secret).unwrap_err();
+            assert_eq!(rejected, error);
+            assert!(!rejected.to_string().contains("hunter2"));
         }
         let key = SigningKey::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         assert_eq!(format!("{key:?}"), "***");

@@ -1,4 +1,4 @@
-//! State machine of an alert: ok, pending while the condition has not held for long enough, firing.
+//! State machine of an alert: ok, pending until the condition has held for long enough, firing.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use chrono::{DateTime, Utc};
 pub enum Status {
     /// The condition does not hold.
     Ok,
-    /// It holds, and not yet for as long as the rule demands.
+    /// The condition holds, but not yet for as long as the rule requires.
     Pending,
-    /// It has held for long enough: a notification says so.
+    /// The condition has held for long enough, and a notification is sent.
     Firing,
 }
 
 impl Status {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 3] = [Self::Ok, Self::Pending, Self::Firing];
 
     /// Name in the database and in answers.
@@ -36,36 +36,36 @@ impl Status {
     }
 }
 
-/// Status, and since when the condition has held, or has not.
+/// Status and its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// Status.
     pub status: Status,
-    /// Time from which on the condition has held (pending, firing) or has not held (ok).
+    /// Time since which the condition has held (pending, firing) or has not held (ok).
     pub since: DateTime<Utc>,
 }
 
-/// Change that somebody is notified of.
+/// Change that is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The alert fires.
     Fired,
     /// The alert is over.
     Resolved {
-        /// Time from which on the condition had held.
+        /// Time since which the condition had held.
         since: DateTime<Utc>,
     },
 }
 
 impl State {
-    /// State of an alert that has never been evaluated.
+    /// Returns the state of an alert that has never been evaluated.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { status: Status::Ok, since: now }
     }
 
-    /// Returns the state after an evaluation, and the change to notify of. `hold` is how long the
-    /// condition must hold before the alert fires.
+    /// Returns the state after an evaluation, and the change to notify. `hold` is the time for
+    /// which the condition must hold before the alert fires.
     #[must_use]
     pub fn advance(
         self,
@@ -74,7 +74,7 @@ impl State {
         now: DateTime<Utc>,
     ) -> (Self, Option<Change>) {
         let since = if self.status == Status::Ok { now } else { self.since };
-        // A clock that was set back is as if no time had passed.
+        // If the clock was set back, count it as no time.
         let lasted = (now - since).to_std().unwrap_or_default();
         match (self.status, holds) {
             (Status::Ok, false) | (Status::Firing, true) => (self, None),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_to_hold_an_alert_fires_at_once() {
+    fn alert_without_a_hold_time_fires_at_once() {
         let (state, change) = State::new(at(0)).advance(true, Duration::ZERO, at(15));
         assert_eq!((state.status, state.since), (Status::Firing, at(15)));
         assert_eq!(change, Some(Change::Fired));
@@ -138,7 +138,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fired_and_resolved_take_turns(
+        fn fired_and_resolved_alternate(
             course in proptest::collection::vec((any::<bool>(), 0_i64..100), 0..60),
             hold in 0_u64..120,
         ) {

@@ -1,18 +1,18 @@
-//! Bins of lengths of time, so that percentiles of millions of them can be read from counts.
+//! Bins of durations, so that percentiles of millions of them can be computed from counts.
 //!
-//! A bin holds lengths that differ by less than a 64th. Its middle is off by at most 0.8 % of any of
-//! them, and so is a percentile that is read from middles. The function `reply_gap_bin` in the
-//! database is the same.
+//! The durations of a bin differ by less than a 64th. Its middle differs from each of them by at
+//! most 0.8 %, and so does a percentile computed from middles. The database function
+//! `reply_gap_bin` must compute the same bins.
 
-/// Bits of a length that a bin tells apart, the leading one included.
+/// Significant bits of a duration that select the bin, including the leading one.
 const BITS: u32 = 7;
-/// Bins of a power of two.
+/// Number of bins of a power of two.
 const BINS: i64 = 1 << (BITS - 1);
 
 /// Number of all bins.
 pub const COUNT: usize = (((i64::BITS - BITS) as usize) + 2) << (BITS - 1);
 
-/// Returns the bin of a length in microseconds.
+/// Returns the bin of a duration in microseconds.
 #[must_use]
 pub fn bin(us: i64) -> i32 {
     let us = us.max(0);
@@ -35,8 +35,9 @@ pub fn middle(bin: i32) -> f64 {
     least as f64 + ((1_i64 << shift) - 1) as f64 / 2.0
 }
 
-/// Returns a percentile of binned lengths, interpolated linearly between neighbours, in microseconds.
-/// `bins` are sorted, with the number of lengths in each; `None` without any.
+/// Returns a percentile of binned durations in microseconds, interpolated linearly between
+/// neighbours. `bins` are sorted, with the number of durations in each. Returns `None` if there are
+/// none.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_lengths_have_a_bin_each() {
+    fn short_durations_have_their_own_bins() {
         for us in 0..128 {
             assert_eq!(i64::from(bin(us)), us);
             #[expect(clippy::cast_precision_loss, reason = "small")]
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_percentile() {
+    fn empty_bins_have_no_percentile() {
         assert_eq!(percentile(&[], 0.5), None);
         assert_eq!(percentile(&[(10, 1)], 0.99), Some(10.0));
         assert_eq!(percentile(&[(10, 1), (20, 1)], 0.5), Some(15.0));

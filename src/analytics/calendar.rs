@@ -1,15 +1,15 @@
-//! Time buckets in a time zone: where minutes, hours, days, weeks and months begin.
+//! Time buckets in a time zone: minutes, hours, days, weeks and months.
 //!
-//! A bucket is known by its absolute bounds. Local times are no names for it: an hour can come
+//! A bucket is identified by its absolute bounds. Local times are ambiguous: an hour can occur
 //! twice, and a midnight may not exist.
 //!
 //! - A day begins at the first instant at which the local date is that day or a later one. A day
-//!   that the zone left out has no bucket. Weeks and months begin where their first day does.
-//! - A shorter bucket begins where the local clock reads a full minute, quarter or hour, and where
-//!   a shift of the clock leads into another one. Where Lord Howe sets its clock back by half an
-//!   hour within one hour, that hour is one bucket of 90 minutes.
+//!   that the zone skipped has no bucket. Weeks and months begin with their first day.
+//! - A shorter bucket begins when the local clock shows a full minute, quarter or hour, and when a
+//!   shift of the clock leads into another one. Lord Howe sets its clock back by half an hour
+//!   within one hour, so that hour is one bucket of 90 minutes.
 //!
-//! Instants lie between the years 2010 and 2100, give or take some years.
+//! Instants are between the years 2010 and 2100, give or take some years.
 
 use chrono::{
     DateTime, Datelike as _, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime,
@@ -22,17 +22,17 @@ const MICROS: i64 = 1_000_000;
 /// Size of a time bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bucket {
-    /// A minute.
+    /// Minute.
     Minute,
-    /// A quarter of an hour.
+    /// Quarter of an hour.
     QuarterHour,
-    /// An hour of the local clock.
+    /// Hour of the local clock.
     Hour,
-    /// A local day.
+    /// Local day.
     Day,
-    /// A local week.
+    /// Local week.
     Week,
-    /// A local month.
+    /// Local month.
     Month,
 }
 
@@ -45,19 +45,19 @@ pub struct Span {
     pub to: DateTime<Utc>,
 }
 
-/// Part of a range that lies in one bucket.
+/// Part of a range within one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its bounds.
+    /// Bounds.
     pub span: Span,
-    /// Whether it is the whole bucket: the range cuts nothing off.
+    /// `true` if it is the whole bucket.
     pub whole: bool,
 }
 
 /// Time zone, and the day on which its weeks start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// The time zone.
+    /// Time zone.
     pub zone: Tz,
     /// First day of a week.
     pub week_starts: Weekday,
@@ -96,8 +96,8 @@ impl Bucket {
         Self::fitting(calendar, range, Self::AUTO_BUCKETS).unwrap_or(Self::Month)
     }
 
-    /// Length in seconds of a bucket that is counted by the local clock; `None` for those that are
-    /// counted by the local date.
+    /// Returns the length in seconds of a bucket of the local clock; `None` for buckets of the
+    /// local date.
     fn step(self) -> Option<i64> {
         match self {
             Self::Minute => Some(60),
@@ -109,7 +109,7 @@ impl Bucket {
 }
 
 impl Calendar {
-    /// Returns the parts of a range that lie in one bucket each, in order.
+    /// Returns the parts of a range by bucket, in order.
     pub fn parts(self, bucket: Bucket, range: Span) -> impl Iterator<Item = Part> {
         let mut from = range.from;
         let mut whole = self.starts(bucket, from);
@@ -137,8 +137,8 @@ impl Calendar {
         at.with_timezone(&self.zone).naive_local()
     }
 
-    /// Returns the first instant at which the local clock shows a time. Where a shift skips that
-    /// time: the instant of the shift.
+    /// Returns the first instant at which the local clock shows a time, or the instant of the shift
+    /// that skips it.
     #[must_use]
     pub fn at(self, local: NaiveDateTime) -> DateTime<Utc> {
         match self.zone.from_local_datetime(&local) {
@@ -159,8 +159,8 @@ impl Calendar {
         self.at(date.and_time(NaiveTime::MIN))
     }
 
-    /// Returns the day whose bucket holds an instant. It differs from the local date where a clock
-    /// that is set back shows the day before again.
+    /// Returns the day whose bucket contains an instant. It differs from the local date when a
+    /// clock that was set back shows the previous day again.
     #[must_use]
     pub fn day(self, at: DateTime<Utc>) -> NaiveDate {
         let date = self.local(at).date();
@@ -168,7 +168,7 @@ impl Calendar {
         if self.start_of_day(next) <= at { next } else { date }
     }
 
-    /// Returns the first day of the bucket that holds a day.
+    /// Returns the first day of the bucket that contains a day.
     #[must_use]
     pub fn first_day(self, bucket: Bucket, day: NaiveDate) -> NaiveDate {
         match bucket {
@@ -178,7 +178,7 @@ impl Calendar {
         }
     }
 
-    /// Returns whether a bucket starts at an instant.
+    /// Returns `true` if a bucket starts at an instant.
     #[must_use]
     pub fn starts(self, bucket: Bucket, at: DateTime<Utc>) -> bool {
         match bucket.step() {
@@ -187,7 +187,7 @@ impl Calendar {
         }
     }
 
-    /// Returns the start of the next bucket after the one that holds an instant.
+    /// Returns the start of the next bucket after the one that contains an instant.
     #[must_use]
     pub fn next_start(self, bucket: Bucket, at: DateTime<Utc>) -> DateTime<Utc> {
         if let Some(step) = bucket.step() {
@@ -197,15 +197,15 @@ impl Calendar {
         loop {
             first = next_first_day(bucket, first);
             let start = self.start_of_day(first);
-            // A day that was left out starts and ends with the shift.
+            // A skipped day starts and ends with the shift.
             if start > at {
                 return start;
             }
         }
     }
 
-    /// Returns whether the local clock shows a multiple of `step` seconds, or was shifted into
-    /// another one.
+    /// Returns `true` if the local clock shows a multiple of `step` seconds, or was shifted across
+    /// one.
     fn steps(self, step: i64, at: DateTime<Utc>) -> bool {
         let step = step * MICROS;
         let local = self.local_micros(at);
@@ -229,7 +229,7 @@ impl Calendar {
         }
     }
 
-    /// Seconds by which the local clock is ahead of UTC.
+    /// Returns the seconds by which the local clock is ahead of UTC.
     fn offset(self, at: DateTime<Utc>) -> i64 {
         let offset = self.zone.offset_from_utc_datetime(&at.naive_utc());
         i64::from(offset.fix().local_minus_utc())
@@ -248,8 +248,8 @@ fn next_first_day(bucket: Bucket, first: NaiveDate) -> NaiveDate {
     }
 }
 
-/// Finds the first full second after `from`, `to` at the latest, at which something holds that
-/// holds from then on. Zones shift at full seconds.
+/// Returns the first full second after `from`, `to` at the latest, from which on `holds` is true.
+/// Zones shift at full seconds.
 fn first_second(
     from: DateTime<Utc>,
     to: DateTime<Utc>,

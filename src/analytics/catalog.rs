@@ -1,5 +1,5 @@
-//! Catalogue of the metrics. Each is declared here once: its name, unit, statistics, attribution,
-//! groups and histogram edges. Everything that names a metric reads them from here.
+//! Catalogue of the metrics: the single declaration of each metric's name, unit, statistics,
+//! attribution, groups and histogram edges.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// A number of things.
+    /// Number of things.
     Count,
-    /// A share, from 0 to 1.
+    /// Share, from 0 to 1.
     Ratio,
-    /// A length of time.
+    /// Duration.
     Seconds,
 }
 
@@ -67,7 +67,7 @@ impl Stat {
     }
 }
 
-/// Event whose time decides to which bucket a value belongs.
+/// Event whose time determines the bucket of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
@@ -75,11 +75,11 @@ pub enum Attribution {
     SessionStart,
     /// First message of the visit.
     VisitStart,
-    /// The message itself.
+    /// Message.
     MessageTime,
     /// First message of the turn.
     TurnStart,
-    /// The assistant's message that replies.
+    /// Assistant message that replies.
     Reply,
     /// Every join, message and session end.
     EachEvent,
@@ -91,17 +91,17 @@ pub enum Attribution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
-    /// The agent.
+    /// Agent.
     Agent,
-    /// The source that delivered the session.
+    /// Source that delivered the session.
     Source,
-    /// The speaker's role.
+    /// Role of the speaker.
     Role,
-    /// The completeness flag. Flags overlap, so their counts do not add up.
+    /// Completeness flag. Flags overlap, so their counts do not add up.
     Flag,
 }
 
-/// Metric, as the catalogue declares it.
+/// Metric of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Metric {
     /// Name in requests and answers.
@@ -110,27 +110,27 @@ pub struct Metric {
     /// Name on a page.
     #[schema(example = "Reply gap")]
     pub label: &'static str,
-    /// Definition, for a person.
+    /// Definition for a person.
     #[schema(example = "Time from a user message to the assistant message right after it.")]
     pub description: &'static str,
     /// Unit of the values.
     pub unit: Unit,
     /// Statistics that can be requested; the first one is the default.
     pub statistics: &'static [Stat],
-    /// Event whose time decides to which bucket a value belongs.
+    /// Event whose time determines the bucket of a value.
     pub attribution: Attribution,
-    /// Whether the values of buckets, agents and sources add up to the value of the whole.
+    /// `true` if the values of buckets, agents and sources add up to the value of the whole.
     #[schema(example = false)]
     pub additive: bool,
-    /// Whether values are exact.
+    /// `true` if values are exact.
     #[schema(example = true)]
     pub exact: bool,
-    /// Largest relative error; null where values are exact.
+    /// Largest relative error; null if values are exact.
     pub error_bound: Option<f64>,
     /// Dimensions by which it can be split.
     pub group_by: &'static [Dimension],
-    /// Lower edges of its histogram's bins, the last of which has no upper edge; empty where it has
-    /// no histogram.
+    /// Lower edges of its histogram's bins, the last of which has no upper edge; empty if it has no
+    /// histogram.
     #[schema(example = json!([0.0, 1.0, 2.0, 5.0]))]
     pub histogram_edges: &'static [f64],
 }
@@ -151,7 +151,7 @@ const DURATION_EDGES: &[f64] =
 const SIZE_EDGES: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
 impl Metric {
-    /// An exact number of things, which adds up.
+    /// Declares an exact number of things, which adds up.
     const fn count(
         name: &'static str,
         label: &'static str,
@@ -173,7 +173,7 @@ impl Metric {
         }
     }
 
-    /// An exact number of different things.
+    /// Declares an exact number of different things.
     const fn distinct(
         name: &'static str,
         label: &'static str,
@@ -188,7 +188,7 @@ impl Metric {
         }
     }
 
-    /// A share of the sessions that started.
+    /// Declares a share of the sessions that started.
     const fn ratio(name: &'static str, label: &'static str, description: &'static str) -> Self {
         Self {
             unit: Unit::Ratio,
@@ -198,7 +198,7 @@ impl Metric {
         }
     }
 
-    /// A value of each session or message.
+    /// Declares a value of each session or message.
     const fn spread(
         name: &'static str,
         label: &'static str,
@@ -216,8 +216,8 @@ impl Metric {
         }
     }
 
-    /// Returns whether the figures of parts give that of the whole: counts are added, and a ratio is
-    /// computed from added numerators and denominators.
+    /// Returns `true` if the figure of the whole can be computed from those of its parts: counts
+    /// are added, and a ratio is computed from added numerators and denominators.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.additive || self.unit == Unit::Ratio
@@ -329,7 +329,7 @@ pub static METRICS: [Metric; 22] = [
         SIZE_EDGES,
         "User turns of each session. A session without turns counts as 0.",
     ),
-    // Percentiles of millions of replies are read from bins; the average is exact.
+    // Percentiles of millions of replies are computed from bins; the average is exact.
     Metric {
         exact: false,
         error_bound: Some(0.01),
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn declarations_agree_with_themselves() {
+    fn declarations_are_consistent() {
         for metric in &METRICS {
             let Metric { name, statistics, .. } = metric;
             assert!(!statistics.is_empty(), "{name}");

@@ -1,5 +1,5 @@
-//! Facts of a conversation: what each of its messages counts for in figures. Each depends on the
-//! message before it alone.
+//! Facts of a conversation: the contribution of each message to figures. A fact depends only on its
+//! message and the previous one.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use uuid::Uuid;
 
 use crate::domain::roles::{Roles, Side};
 
-/// Message, without its text.
+/// Message without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// Its time.
     pub occurred_at: DateTime<Utc>,
-    /// Its id.
+    /// Its ID.
     pub id: Uuid,
-    /// The sender's word for the speaker.
+    /// The sender's role name.
     pub role: String,
-    /// When it arrived.
+    /// Time of its arrival.
     pub received_at: DateTime<Utc>,
     /// Some of its text could not be stored.
     pub altered: bool,
-    /// It has no time that makes sense.
+    /// It has no valid time.
     pub undated: bool,
 }
 
-/// What a message counts for.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]
+/// Contribution of a message to figures.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact, and a column")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFact {
     /// Its time.
     pub occurred_at: DateTime<Utc>,
-    /// Its id.
+    /// Its ID.
     pub id: Uuid,
-    /// Place among the session's messages of the same time, from 0.
+    /// Position among the session's messages of the same time, from 0.
     pub tie: i32,
     /// `user`, `assistant`, or another role in lower case.
     pub role: String,
@@ -41,33 +41,32 @@ pub struct MessageFact {
     pub visit_started_at: Option<DateTime<Utc>>,
     /// Microseconds since the message before it in the same visit.
     pub silence_us: Option<i64>,
-    /// It is the first user message of a turn.
+    /// First user message of a turn.
     pub starts_turn: bool,
-    /// It is an assistant message right after a user message of the same visit.
+    /// Assistant message directly after a user message of the same visit.
     pub is_reply: bool,
-    /// It is a user message right after a user message of the same visit.
+    /// User message directly after a user message of the same visit.
     pub repeats_turn: bool,
     /// It arrived before the message before it.
     pub out_of_order: bool,
     /// Some of its text could not be stored.
     pub altered: bool,
-    /// It has no time that makes sense.
+    /// It has no valid time.
     pub undated: bool,
 }
 
-/// What the definitions depend on beside what was said.
+/// Settings that facts depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// Longest silence within a visit.
     pub visit_gap: Duration,
-    /// Whose roles count as the assistant's.
+    /// Role names of the assistant.
     pub roles: &'a Roles,
 }
 
 impl Rules<'_> {
-    /// Computes the facts of messages that follow each other in the order of the conversation.
-    /// `before` is the message before the first of them, which has another time; `joins` are the
-    /// times of the session's joins, sorted.
+    /// Computes the facts of consecutive messages. `before` is the message before the first of them
+    /// and has a different time; `joins` are the sorted times of the session's joins.
     #[must_use]
     pub fn message_facts(
         &self,
@@ -98,7 +97,7 @@ impl Rules<'_> {
         let side = self.roles.side_of(&one.role);
         let side_before = same_visit.map(|before| self.roles.side_of(&before.role));
         let silence = same_visit.map(|before| one.occurred_at - before.occurred_at);
-        // As `/visits` has it: the earliest join in the silence before, no longer before than that.
+        // As in `/visits`: the earliest join in the silence before, at most one gap earlier.
         let opening = || {
             let early = |join: &DateTime<Utc>| {
                 one.occurred_at - *join > gap
@@ -128,8 +127,8 @@ impl Rules<'_> {
     }
 }
 
-/// What a session counts for, beside its own times.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and a column")]
+/// Contribution of a session to figures, apart from its times.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag, and a column")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionTotals {
     /// Messages of any role.
@@ -146,11 +145,11 @@ pub struct SessionTotals {
     pub longest_silence_us: Option<i64>,
     /// A user message follows one of the same turn.
     pub repeated_user_turn: bool,
-    /// A message's text could not be stored as it was.
+    /// The text of a message could not be stored unchanged.
     pub altered: bool,
     /// A message arrived before one that was said earlier.
     pub out_of_order: bool,
-    /// A message has no time that makes sense.
+    /// A message has no valid time.
     pub undated: bool,
 }
 
@@ -175,7 +174,7 @@ impl SessionTotals {
         totals
     }
 
-    /// Says whether one of the two sides says nothing in a conversation.
+    /// Returns `true` if a side has no message in a conversation that has messages.
     #[must_use]
     pub fn one_sided(&self) -> bool {
         self.messages > 0 && (self.user_messages == 0 || self.assistant_messages == 0)
@@ -190,7 +189,7 @@ mod tests {
         DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
     }
 
-    /// A message at a second, which arrived when it was said.
+    /// Returns a message that arrived at its time.
     fn said(seconds: i64, role: &str) -> Said {
         let occurred_at = at(seconds);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{seconds} {role}").as_bytes());
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_is_an_unbroken_run_of_user_messages_within_a_visit() {
+    fn turn_is_an_unbroken_run_of_user_messages_within_a_visit() {
         let talk = [
             said(0, "assistant"),
             said(10, "user"),
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_of_the_gap_itself_divides_nothing() {
+    fn silence_as_long_as_the_gap_does_not_split_a_visit() {
         let visits = |seconds| {
             let facts = facts(&[said(0, "user"), said(seconds, "assistant")], &[]);
             facts.iter().filter(|fact| fact.visit_started_at.is_some()).count()
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_starts_with_the_earliest_join_in_the_silence_before_it() {
+    fn visit_starts_with_the_earliest_join_in_the_silence_before_it() {
         let talk = [said(1_000, "user"), said(2_000, "user")];
         for (joins, expected) in [
             (vec![], [1_000, 2_000]),
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_are_numbered_and_neighbours_that_arrived_the_other_way_round_are_noticed() {
+    fn ties_are_numbered_and_swapped_arrivals_are_detected() {
         let late = |one: Said| Said { received_at: at(100), ..one };
         let talk = [said(0, "user"), late(said(0, "assistant")), said(1, "user")];
         let facts = facts(&talk, &[]);
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_a_part_are_those_of_the_whole() {
+    fn facts_of_a_part_equal_those_of_the_whole() {
         let speakers = ["user", "assistant", "user", "user", "system", "assistant"];
         let talk: Vec<_> = (0..200)
             .map(|n| {

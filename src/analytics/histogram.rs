@@ -4,7 +4,7 @@ use super::catalog::{Metric, Unit};
 
 /// Most edges of a histogram: more than a chart shows.
 pub const MOST_EDGES: usize = 100;
-/// Largest edge: above all values, and a number that floating point holds in microseconds.
+/// Largest edge: above all values, and exact as a float in microseconds.
 const LARGEST_EDGE: f64 = 1e9;
 const MICROS: f64 = 1e6;
 
@@ -27,19 +27,19 @@ pub struct Bin {
 }
 
 impl Edges {
-    /// Returns the edges of the catalogue. They are empty where the metric has no histogram.
+    /// Returns the edges of the catalogue, which are empty if the metric has no histogram.
     #[must_use]
     pub fn of(metric: &Metric) -> Self {
         Self { unit: metric.unit, edges: metric.histogram_edges.to_vec() }
     }
 
-    /// Reads edges with commas between: up to [`MOST_EDGES`] ascending numbers from 0 to a billion.
+    /// Parses comma-separated edges: up to [`MOST_EDGES`] ascending numbers from 0 to a billion.
     /// Seconds are rounded to microseconds.
     #[must_use]
     pub fn parse(unit: Unit, text: &str) -> Option<Self> {
         let edge = |text: &str| {
             let edge: f64 = text.trim().parse().ok()?;
-            // A negative zero is a zero.
+            // Turn a negative zero into a zero.
             let edge = edge + 0.0;
             let rounded =
                 if unit == Unit::Seconds { (edge * MICROS).round() / MICROS } else { edge };
@@ -51,7 +51,7 @@ impl Edges {
         (ascending && edges.len() <= MOST_EDGES).then_some(Self { unit, edges })
     }
 
-    /// Returns the edges in the unit in which values are stored: microseconds, or numbers of things.
+    /// Returns the edges in the unit of stored values: microseconds or counts.
     #[must_use]
     pub fn stored(&self) -> Vec<f64> {
         let scaled =
@@ -59,7 +59,7 @@ impl Edges {
         self.edges.iter().map(scaled).collect()
     }
 
-    /// Returns the bins in order. Below a first edge of 0 there is none: no value is negative.
+    /// Returns the bins in order. There is none below a first edge of 0: no value is negative.
     #[must_use]
     pub fn bins(&self) -> Vec<Bin> {
         let edge = |number: usize| self.edges.get(number).copied();

@@ -1,5 +1,4 @@
-//! Definition of every figure, and the calendar by which figures are grouped. Computes, and does
-//! nothing else.
+//! Definition of every figure, and the calendar that groups figures. Pure computation.
 
 pub mod bins;
 pub mod calendar;

@@ -87,8 +87,8 @@ impl Period {
         }
     }
 
-    /// Returns the range that it names at `now`. One that is not over reaches to its end all the
-    /// same.
+    /// Returns the range of the period at `now`. It extends to the end of the period, even if that
+    /// is in the future.
     #[must_use]
     pub fn span(self, calendar: Calendar, now: DateTime<Utc>) -> Span {
         let today = calendar.day(now);
@@ -123,7 +123,7 @@ fn last_days(now: DateTime<Utc>, days: i64) -> Span {
 }
 
 impl Unit {
-    /// First day of the unit that holds a day.
+    /// Returns the first day of the unit that contains a day.
     fn first_day(self, calendar: Calendar, day: NaiveDate) -> NaiveDate {
         match self {
             Self::Day => day,
@@ -133,7 +133,7 @@ impl Unit {
         }
     }
 
-    /// The unit that holds a day.
+    /// Returns the unit that contains a day.
     fn around(self, calendar: Calendar, day: NaiveDate) -> Span {
         let first = self.first_day(calendar, day);
         let next = match self {
@@ -145,9 +145,9 @@ impl Unit {
         Span { from: calendar.start_of_day(first), to: calendar.start_of_day(next) }
     }
 
-    /// The unit before one.
+    /// Returns the unit before another.
     fn before(self, calendar: Calendar, unit: Span) -> Span {
-        // The last instant before it lies on a day that exists.
+        // The last instant before it is on a day that exists.
         let day = calendar.day(unit.from - TimeDelta::microseconds(1));
         Span { to: unit.from, ..self.around(calendar, day) }
     }
@@ -167,8 +167,8 @@ impl Comparison {
         }
     }
 
-    /// Returns the range that `range` is compared with. Where `range` is not over at `now`, as much
-    /// of the earlier one as has elapsed of `range`.
+    /// Returns the range that `range` is compared with. If `range` is not over at `now`, the
+    /// earlier range is cut to the elapsed length.
     #[must_use]
     pub fn span(
         self,
@@ -209,7 +209,7 @@ fn moved(
 /// Days of a week.
 const WEEK: u64 = 7;
 
-/// Returns the range of the same weekdays and local times so many weeks before.
+/// Returns the range of the same weekdays and local times, `weeks` weeks earlier.
 #[must_use]
 pub fn weeks_before(calendar: Calendar, range: Span, weeks: u64) -> Span {
     let earlier = |at| moved(calendar, at, |date| date - Days::new(weeks * WEEK));
@@ -257,7 +257,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Its bounds by the local clock.
+    /// Returns the bounds in local time.
     fn shown(calendar: Calendar, span: Span) -> String {
         let local = |at| calendar.local(at).format("%F %R").to_string();
         format!("{} to {}", local(span.from), local(span.to))
@@ -291,13 +291,13 @@ mod tests {
     }
 
     #[test]
-    fn a_period_that_is_not_over_is_compared_with_the_same_elapsed_part() {
+    fn unfinished_period_is_compared_with_the_same_elapsed_part() {
         let calendar = berlin();
         for (period, comparison, expected) in [
             (Period::Today, Comparison::Previous, "2026-10-28 00:00 to 2026-10-28 15:30"),
             (Period::Yesterday, Comparison::Previous, "2026-10-27 00:00 to 2026-10-28 00:00"),
             (Period::Last24h, Comparison::Previous, "2026-10-27 15:30 to 2026-10-28 15:30"),
-            // 87.5 hours of both; the earlier one has the hour that came twice behind it.
+            // 87.5 hours of both; the hour that occurs twice is after the earlier range.
             (Period::ThisWeek, Comparison::Previous, "2026-10-19 00:00 to 2026-10-22 15:30"),
             (Period::LastWeek, Comparison::Previous, "2026-10-12 00:00 to 2026-10-19 00:00"),
             (Period::LastMonth, Comparison::Previous, "2026-08-01 00:00 to 2026-09-01 00:00"),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_month_that_is_shorter_is_compared_whole() {
+    fn shorter_earlier_month_is_compared_as_a_whole() {
         let calendar = berlin();
         let now = at("2026-03-31T10:00:00Z");
         let range = Period::ThisMonth.span(calendar, now);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_begun_is_compared_with_nothing() {
+    fn future_range_is_compared_with_an_empty_range() {
         let calendar = berlin();
         let range = Span { from: at("2026-11-01T00:00:00Z"), to: at("2026-11-02T00:00:00Z") };
         let span = Comparison::Previous.span(calendar, range, None, at(NOW));
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn the_year_before_has_the_same_dates_around_a_leap_day() {
+    fn previous_year_has_the_same_dates_around_a_leap_day() {
         let calendar = berlin();
         let day = |text: &str| calendar.start_of_day(text.parse().unwrap());
         for (from, to, expected) in [
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn midnights_that_do_not_exist_move_to_midnights() {
+    fn missing_midnights_are_moved_to_midnights() {
         let cairo = Calendar { zone: Tz::Africa__Cairo, week_starts: Weekday::Mon };
         let day = |text: &str| cairo.start_of_day(text.parse().unwrap());
         let range = Span { from: day("2026-04-24"), to: day("2026-04-25") };
@@ -359,7 +359,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_earlier_range_lies_before_and_is_no_longer_by_more_than_a_shift(
+        fn earlier_range_ends_before_and_differs_by_at_most_a_shift(
             zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
             comparison in proptest::sample::select(Comparison::ALL.to_vec()),
             from in 1_400_000_000_i64..2_500_000_000,
@@ -374,7 +374,7 @@ mod tests {
             let longer = (earlier.to - earlier.from) - (range.to - range.from);
             let day_and_shift = TimeDelta::hours(28);
             prop_assert!(longer.abs() <= day_and_shift, "{longer}");
-            // In time, nothing else fits in between.
+            // No later range of the same weekdays would fit.
             if comparison == Comparison::SameWeekdays {
                 let weeks = (range.from - earlier.from).num_days() / 7;
                 prop_assert!(weeks * 7 * 86_400 <= length + 8 * 86_400);

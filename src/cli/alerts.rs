@@ -1,4 +1,4 @@
-//! `verbatim alerts`: lists the alerts of the settings, and sends a sample to try a receiver.
+//! `verbatim alerts`: lists the configured alerts, and sends a sample to a receiver.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -20,12 +20,12 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the alerts of the settings
+    /// List the configured alerts
     List(Box<ServeArgs>),
     /// Send a sample of an alert to its receiver, once
     ///
-    /// The sample is signed as every notification is, and its type is `alert.test`. The exit status is
-    /// 1 if the receiver does not answer 2xx.
+    /// The sample is signed like a notification, and its type is `alert.test`. The exit status is 1
+    /// if the receiver does not answer 2xx.
     Test(Box<TestArgs>),
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let alerts = Settings::resolve(args.serve)?.alerts;
             let found = alerts.iter().find(|alert| alert.rule.name == args.name);
             let alert = found.with_context(|| {
-                format!("there is no alert {:?}: `verbatim alerts list` names all", args.name)
+                format!("no alert {:?}: list all with `verbatim alerts list`", args.name)
             })?;
             test(alert).await
         }
@@ -68,10 +68,10 @@ async fn test(alert: &AlertSettings) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// A line an alert.
+/// Formats the alerts, one per line.
 fn table(alerts: &[AlertSettings]) -> String {
     if alerts.is_empty() {
-        return "No alerts are set: `[[alerts]]` in the TOML file makes one.\n".into();
+        return "No alerts are configured: add `[[alerts]]` to the TOML file.\n".into();
     }
     let mut text = format!("{:<32}{:<24}{:<8}RECEIVER\n", "NAME", "METRIC", "STAT");
     for AlertSettings { rule, receiver } in alerts {
@@ -83,7 +83,7 @@ fn table(alerts: &[AlertSettings]) -> String {
     text
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn print(text: &str) {
     print!("{text}");
 }

@@ -1,4 +1,4 @@
-//! `verbatim analytics rebuild`: computes the facts behind all figures anew, or checks them.
+//! `verbatim analytics rebuild`: computes the facts behind all figures again, or checks them.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -11,11 +11,11 @@ use crate::jobs::facts::{Rebuilt, compare, rebuild};
 use crate::postgres::Database;
 use crate::store::facts::{CheckReport, FactRules};
 
-/// Sessions of each kind that a report names.
+/// Limit on the sessions of each kind that a report names.
 const MOST_NAMED: usize = 20;
-/// What to do where the command and the service have other settings.
-const OTHER_RULES: &str = "figures are kept under other visit gaps or roles: give this command the settings of the \
-     service, or start the service once with these";
+/// Error if the settings differ from the service's.
+const OTHER_RULES: &str = "figures were computed with other visit gaps or roles: use the settings of the service, or \
+     start the service once with these";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,9 +25,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compute all figures anew, while the service runs
+    /// Compute all figures again, while the service runs
     ///
-    /// Nothing has to be stopped: figures stay readable, and are replaced session by session.
+    /// Figures can be read meanwhile, and are replaced session by session.
     Rebuild(Box<RebuildArgs>),
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let rules = FactRules::of(&settings.visit_gaps, &settings.roles);
     let database = Database::attach(&settings.database).await?;
     let worked = work(&database, &rules, args.check).await;
-    // A server that was started for this is stopped whatever became of it.
+    // Stops a server that was started for this, even after an error.
     let stopped = database.stop().await;
     let (text, code) = worked?;
     stopped?;
@@ -84,16 +84,16 @@ fn describe(report: &CheckReport) -> String {
         different.len(),
         orphaned.len(),
     );
-    for (what, ids) in [("differs", different), ("is gone", orphaned)] {
+    for (fault, ids) in [("differs", different), ("is gone", orphaned)] {
         for id in ids.iter().take(MOST_NAMED) {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "session {id} {what}");
+            let _ = writeln!(text, "session {id} {fault}");
         }
     }
     text
 }
 
-#[expect(clippy::print_stdout, reason = "the answer to the person who asked")]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn print(text: &str) {
     print!("{text}");
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_names_the_first_sessions_that_differ() {
+    fn report_names_the_first_sessions_that_differ() {
         let different = (1..=30).map(Uuid::from_u128).collect();
         let report = CheckReport {
             same_rules: true,

@@ -1,4 +1,4 @@
-//! The API key that a client command sends: from a flag, a variable, or a file.
+//! API key that a client command sends: from a flag, an environment variable, or a file.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use clap::builder::{StringValueParser, TypedValueParser as _};
 
 use crate::config::{Secret, read_credential};
 
-/// An API key, and where it comes from.
+/// Options for the API key.
 #[derive(Debug, clap::Args)]
 pub(super) struct ApiKey {
-    /// API key, with the scope that the command needs. Prefer the environment variable: other users
+    /// API key with the scope that the command needs. Prefer the environment variable: other users
     /// can read a command line
     #[arg(long, env = "VERBATIM_API_KEY", hide_env_values = true,
           required_unless_present = "key_file",
           value_parser = StringValueParser::new().map(Secret::new))]
     key: Option<Secret>,
-    /// File that holds it, as a mounted secret
+    /// File with the API key, such as a mounted secret
     #[arg(long, env = "VERBATIM_API_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
 }

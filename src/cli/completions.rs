@@ -1,4 +1,4 @@
-//! `verbatim completions`: prints what a shell completes the command line with.
+//! `verbatim completions`: prints completions for a shell.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Shell to complete in
+    /// Shell to print completions for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -1,5 +1,5 @@
-//! `verbatim doctor`: looks at everything that a service needs, changes nothing, and says what to
-//! do about each fault. A kind of check a file.
+//! `verbatim doctor`: checks everything that the service needs, and prints a remedy for each fault.
+//! It changes nothing. Each kind of check has a file.
 
 mod clock;
 mod configuration;
@@ -18,12 +18,12 @@ use crate::clock::Clock;
 use crate::config::{ServeArgs, Settings};
 use report::{Area, Report, chain};
 
-/// How long one answer of a database or a file is waited for. A doctor who waits says nothing.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Limit on the time of one query of a database or a file.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print JSON, for machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     examine(args.serve, &Clock::system(), &mut report).await;
     let text = if args.json { report.json() } else { report.text() };
-    #[expect(clippy::print_stdout, reason = "what was asked for")]
+    #[expect(clippy::print_stdout, reason = "the output of the command")]
     {
         println!("{text}");
     }
@@ -50,8 +50,8 @@ async fn examine(args: ServeArgs, clock: &Clock, report: &mut Report) {
                 Area::Configuration,
                 "settings",
                 chain(&*error),
-                "`serve` does not start with these. The rest was not looked at: mend this first, \
-                 and ask again",
+                "`serve` does not start with these, and nothing else was checked: correct this \
+                 first, and run doctor again",
             );
             return;
         }

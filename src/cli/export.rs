@@ -1,9 +1,8 @@
-//! `verbatim export`: everything that some filters let through, as a file.
+//! `verbatim export`: writes all messages or sessions that match filters to a file.
 //!
-//! Rows come as JSON lines, each with the cursor of what follows it, and are kept beside the output
-//! until all of them are there. So a connection that is cut, or a run that is ended, costs nothing
-//! that has come; and the output is whole or not there. CSV and Parquet are made of them at the end,
-//! since half a Parquet file cannot be gone on with.
+//! Rows arrive as JSON lines, each with the cursor of the next, and are stored beside the output
+//! until all are there. So an interrupted export can be resumed, and the output is complete or
+//! missing. CSV and Parquet are written at the end, since nothing can be appended to Parquet.
 
 mod convert;
 mod download;
@@ -25,25 +24,25 @@ use crate::api::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
 use download::Download;
 use spool::Spool;
 
-/// How often the progress bar shows that time passes.
+/// Interval at which the progress bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    resource: Resource,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Everything that was said
+enum Resource {
+    /// Export messages
     Messages {
         #[command(flatten)]
         filters: MessageFilters,
         #[command(flatten)]
         common: Common,
     },
-    /// Every conversation, without what was said
+    /// Export sessions, without their messages
     Sessions {
         #[command(flatten)]
         filters: SessionFilters,
@@ -54,50 +53,50 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Where the API is, such as `http://127.0.0.1:8080`
+    /// URL of the service, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
     #[command(flatten)]
     key: ApiKey,
-    /// PEM file with the certificates to trust, instead of the system's: for a service whose
-    /// certificate is self-signed
+    /// PEM file with certificates to trust instead of the system's, for a service with a
+    /// self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// What the file is to be
+    /// Format of the file
     #[arg(long, value_enum, default_value_t)]
     format: FileFormat,
-    /// File to write; one that exists is replaced once everything is there. Until then the rows are
-    /// in FILE.part
+    /// File to write. An existing file is replaced when the export is complete; until then the rows
+    /// are in FILE.part
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
     sheet: SheetArgs,
-    /// The time zone of dates, and of times without an offset, such as Europe/Berlin [default: UTC]
+    /// Time zone of dates, and of times without an offset, such as Europe/Berlin [default: UTC]
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
-    /// Go on with what an earlier run left in FILE.part
+    /// Continue the interrupted export in FILE.part
     #[arg(long)]
     resume: bool,
 }
 
-/// How CSV is written for those who open it in a spreadsheet.
+/// Options of CSV for spreadsheets.
 #[derive(Clone, Debug, clap::Args)]
 struct SheetArgs {
-    /// For csv: begin with a byte order mark, by which Excel knows UTF-8
+    /// For csv: begin with a byte order mark, so that Excel detects UTF-8
     #[arg(long)]
     bom: bool,
-    /// For csv: leave the text as it was said, also where a spreadsheet would take it for a formula
+    /// For csv: do not put an apostrophe before texts that a spreadsheet reads as formulas
     #[arg(long)]
     no_formula_guard: bool,
-    /// For csv: cut longer cells, and say so at their end. 32767 is what Excel takes
+    /// For csv: cut longer cells, and mark the cut. Excel's limit is 32767
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u32).range(i64::from(SHORTEST_CELL)..=i64::from(LONGEST_CELL)))]
     max_cell_chars: Option<u32>,
 }
 
 impl SheetArgs {
-    /// What they ask for, which is refused where the file is not CSV.
-    fn wanted(&self, format: FileFormat) -> anyhow::Result<Sheet> {
+    /// Returns the options. Rejects them for a format other than CSV.
+    fn sheet(&self, format: FileFormat) -> anyhow::Result<Sheet> {
         let sheet = Sheet {
             bom: self.bom,
             formula_guard: !self.no_formula_guard,
@@ -105,20 +104,20 @@ impl SheetArgs {
         };
         anyhow::ensure!(
             matches!(format, FileFormat::Csv) || sheet == Sheet::default(),
-            "--bom, --no-formula-guard and --max-cell-chars are for --format csv"
+            "--bom, --no-formula-guard and --max-cell-chars need --format csv"
         );
         Ok(sheet)
     }
 }
 
-/// The file's format.
+/// Format of the file.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum FileFormat {
-    /// A JSON object a line
+    /// One JSON object per line
     #[default]
     Jsonl,
-    /// With a header, RFC 4180; an apostrophe stands before what a spreadsheet would take for a
-    /// formula, unless --no-formula-guard leaves it out
+    /// CSV (RFC 4180) with a header; an apostrophe precedes texts that a spreadsheet reads as
+    /// formulas, unless --no-formula-guard is set
     Csv,
     /// Apache Parquet, compressed with zstd
     Parquet,
@@ -126,62 +125,62 @@ enum FileFormat {
 
 #[derive(Debug, clap::Args)]
 struct MessageFilters {
-    /// Only this agent's; repeatable
+    /// Only messages of this agent; repeatable
     #[arg(long = "agent-id", value_name = "ID")]
     agent_ids: Vec<String>,
-    /// Only what this source delivered
+    /// Only messages from this source
     #[arg(long)]
     source: Option<String>,
-    /// Only by this role, such as `user`
+    /// Only messages with this role, such as `user`
     #[arg(long)]
     role: Option<String>,
-    /// Only later than this: a date, whose day is included, RFC 3339 or Unix seconds
+    /// Only messages after this: RFC 3339, Unix seconds, or a date, whose day is included
     #[arg(long, value_name = "TIME")]
     after: Option<String>,
-    /// Only earlier than this
+    /// Only messages before this
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
-    /// Only of this session
+    /// Only messages of this session
     #[arg(long, value_name = "ID")]
     session_id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct SessionFilters {
-    /// Only this agent's; repeatable
+    /// Only sessions of this agent; repeatable
     #[arg(long = "agent-id", value_name = "ID")]
     agent_ids: Vec<String>,
-    /// Only what this source delivered
+    /// Only sessions from this source
     #[arg(long)]
     source: Option<String>,
-    /// Only of this room
+    /// Only sessions in this room
     #[arg(long)]
     room_name: Option<String>,
-    /// Only those that are `live`, `idle` or `ended`
+    /// Only sessions with this status: `live`, `idle` or `ended`
     #[arg(long)]
     status: Option<String>,
-    /// Only those that were opened by `room.join` or `chat.push`
+    /// Only sessions whose first event is `room.join` or `chat.push`
     #[arg(long, value_name = "EVENT")]
     opened_by: Option<String>,
-    /// Only those that started later than this: a date, whose day is included, RFC 3339 or Unix
-    /// seconds
+    /// Only sessions that started after this: RFC 3339, Unix seconds, or a date, whose day is
+    /// included
     #[arg(long, value_name = "TIME")]
     started_after: Option<String>,
-    /// Only those that started earlier than this
+    /// Only sessions that started before this
     #[arg(long, value_name = "TIME")]
     started_before: Option<String>,
-    /// Only those that were last active later than this
+    /// Only sessions that were last active after this
     #[arg(long, value_name = "TIME")]
     active_after: Option<String>,
-    /// Only those that were last active earlier than this
+    /// Only sessions that were last active before this
     #[arg(long, value_name = "TIME")]
     active_before: Option<String>,
-    /// Only those with at least so many messages
+    /// Only sessions with at least this number of messages
     #[arg(long, value_name = "N")]
     min_messages: Option<u64>,
 }
 
-/// Names and values for a query.
+/// Names and values of a query string.
 type Query = Vec<(&'static str, String)>;
 
 fn query(
@@ -228,23 +227,23 @@ impl SessionFilters {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (name, mut query, common) = match args.what {
-        What::Messages { filters, common } => ("messages", filters.query(), common),
-        What::Sessions { filters, common } => ("sessions", filters.query(), common),
+    let (name, mut query, common) = match args.resource {
+        Resource::Messages { filters, common } => ("messages", filters.query(), common),
+        Resource::Sessions { filters, common } => ("sessions", filters.query(), common),
     };
     let Common { url, key, ca_file, format, output, sheet, tz, resume } = common;
-    let sheet = sheet.wanted(format)?;
+    let sheet = sheet.sheet(format)?;
     query.extend(tz.map(|zone| ("tz", zone)));
     let client = http::client(&url, ca_file.as_deref())?;
     let download = Download::new(client, &url, name, &query, key.read()?)?;
-    let mut spool = Spool::open(&output, download.question(), resume)?;
+    let mut spool = Spool::open(&output, download.request(), resume)?;
     let progress = progress_bar()?;
     let fetched = download.run(&mut spool, &progress).await;
-    // Whatever came is kept, also when the rest does not.
+    // Received rows are kept, even if the rest failed.
     spool.save()?;
     fetched.with_context(|| {
         let (rows, part) = (HumanCount(spool.rows()), spool.path().display());
-        format!("{rows} rows are in {part}; the same command with --resume goes on from there")
+        format!("{rows} rows are in {part}: to continue, run the same command with --resume")
     })?;
     progress.set_message("writing the file");
     let rows = spool.rows();
@@ -257,7 +256,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// On standard error; indicatif hides it where that is no terminal.
+/// Returns a progress bar on standard error. It is hidden if that is not a terminal.
 fn progress_bar() -> anyhow::Result<ProgressBar> {
     let style = "{elapsed_precise} {spinner} {human_pos} rows, {per_sec}, {msg}";
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template(style)?);
@@ -267,7 +266,7 @@ fn progress_bar() -> anyhow::Result<ProgressBar> {
     Ok(bar)
 }
 
-/// Shows what has come.
+/// Updates the progress bar.
 fn show(progress: &ProgressBar, spool: &Spool) {
     progress.set_position(spool.rows());
     progress.set_message(HumanBytes(spool.bytes()).to_string());

@@ -1,4 +1,4 @@
-//! `verbatim healthcheck`: asks a service on this machine whether it takes deliveries.
+//! `verbatim healthcheck`: checks whether a service on this machine stores deliveries.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::config::{ServeArgs, Settings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// URL of the service [default: the address that it listens on]
+    /// URL of the service [default: the address from its settings]
     #[arg(long, value_parser = http::parse_url)]
     url: Option<Url>,
-    /// Time that the answer may take
+    /// Limit on the time until the answer
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     #[command(flatten)]
@@ -27,20 +27,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => http::own_url(&Settings::resolve(args.serve)?)?,
     };
     let url = base.join("/readyz").context("the URL cannot have a path")?;
-    // A certificate for a domain does not hold for an address of this machine, and nothing that is
-    // secret is sent or believed.
+    // A certificate for a domain is not valid for an address of this machine. The request contains
+    // no secret, and the answer is only printed.
     let client = http::client(&url, None)?.tls_danger_accept_invalid_certs(url.scheme() == "https");
     let client = http::build(client.timeout(args.timeout))?;
     let answer = client.get(url.clone()).send().await;
     let answer = answer.map_err(reqwest::Error::without_url);
-    let answer = answer.with_context(|| format!("the service does not answer at {url}"))?;
+    let answer = answer.with_context(|| format!("no answer from {url}"))?;
     let status = answer.status();
     let body = answer.text().await.map_err(reqwest::Error::without_url)?;
-    say(&body);
+    print(&body);
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]
-fn say(text: &str) {
+fn print(text: &str) {
     println!("{text}");
 }

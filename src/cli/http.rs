@@ -1,4 +1,4 @@
-//! The HTTP client of the commands that talk to a service, and what they read from its answers.
+//! HTTP client of the commands that connect to a service.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::Settings;
 use crate::webhook::front_door::reachable;
 
-/// Waits after attempts that brought nothing, one after the other.
+/// Waits after the first, second, … attempt in a row without progress.
 pub(super) const PAUSES: [Duration; 6] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -25,27 +25,27 @@ pub(super) const PAUSES: [Duration; 6] = [
     Duration::from_secs(10),
     Duration::from_secs(20),
 ];
-/// Longest wait that a service can ask for, in seconds.
+/// Limit on the wait that a service asks for, in seconds.
 const RETRY_AFTER_MAX_SECONDS: u64 = 60;
 
-/// Reads a URL that requests can go to; for clap.
+/// Parses an HTTP or HTTPS URL, for clap.
 pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
     } else {
-        Err("it must begin with http:// or https:// and name a host".into())
+        Err("must begin with http:// or https:// and contain a host".into())
     }
 }
 
-/// Returns the URL at which the service of the settings answers on this machine.
+/// Returns the URL at which a service with these settings answers on this machine.
 pub(super) fn own_url(settings: &Settings) -> anyhow::Result<Url> {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     Ok(Url::parse(&format!("{scheme}://{}/", reachable(settings.listen)))?)
 }
 
-/// A keep-alive HTTP/1.1 client for `url`: no redirect followed, no proxy from the environment. With
-/// `ca_file` it trusts what is signed by the certificates in there, and nothing else.
+/// Returns a keep-alive HTTP/1.1 client for `url` that follows no redirects and ignores proxies of
+/// the environment. With `ca_file` it trusts only the certificates in that file.
 pub(super) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<ClientBuilder> {
     let builder = ClientBuilder::new()
         .http1_only()
@@ -53,12 +53,12 @@ pub(super) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<Client
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")));
     if url.scheme() == "https" && ca_file.is_none() {
-        // Refused when there is one already, and then that one serves.
+        // Fails if a provider is installed already, which is used then.
         let _ = CryptoProvider::install_default(ring::default_provider());
         return Ok(builder);
     }
-    // Without TLS no certificate is needed; looking for the system's would fail where it has none,
-    // as in a small container.
+    // Plain HTTP needs no certificates. Loading the system's fails where there are none, as in a
+    // small container.
     let trusted = ca_file.map_or_else(|| Ok(RootCertStore::empty()), trusted)?;
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -67,17 +67,19 @@ pub(super) fn client(url: &Url, ca_file: Option<&Path>) -> anyhow::Result<Client
     Ok(builder.tls_backend_preconfigured(tls))
 }
 
-/// The certificates of a PEM file.
+/// Reads the certificates of a PEM file.
 fn trusted(ca_file: &Path) -> anyhow::Result<RootCertStore> {
     let file = ca_file.display();
     let text = std::fs::read(ca_file).with_context(|| format!("cannot read --ca-file {file}"))?;
     let mut trusted = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate =
-            certificate.with_context(|| format!("{file} (--ca-file) is not whole"))?;
-        trusted.add(certificate).with_context(|| format!("{file} (--ca-file) cannot be used"))?;
+            certificate.with_context(|| format!("invalid PEM in --ca-file {file}"))?;
+        trusted
+            .add(certificate)
+            .with_context(|| format!("invalid certificate in --ca-file {file}"))?;
     }
-    anyhow::ensure!(!trusted.is_empty(), "there is no certificate in {file} (--ca-file), in PEM");
+    anyhow::ensure!(!trusted.is_empty(), "no PEM certificate in --ca-file {file}");
     Ok(trusted)
 }
 
@@ -86,7 +88,7 @@ pub(super) fn build(builder: ClientBuilder) -> anyhow::Result<reqwest::Client> {
     builder.build().context("cannot set up the HTTP client")
 }
 
-/// The host says that nobody listens there.
+/// Returns true if the host refused the connection.
 pub(super) fn is_refused(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -98,13 +100,13 @@ pub(super) fn is_refused(error: &reqwest::Error) -> bool {
     false
 }
 
-/// How long the service asks to be left alone, where it says so in seconds.
+/// Returns the wait of `Retry-After`, if the header has a number of seconds.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.min(RETRY_AFTER_MAX_SECONDS)))
 }
 
-/// The `detail` of a problem.
+/// Returns the `detail` of a problem.
 pub(super) fn detail(body: &[u8]) -> Option<String> {
     let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(problem.get("detail")?.as_str()?.to_owned())
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_that_no_request_can_go_to_is_refused() {
+    fn url_without_http_or_a_host_is_rejected() {
         for text in ["", "localhost:8080", "ftp://a/", "/webhook", "http://", "mailto:a@b.c"] {
             assert!(parse_url(text).is_err(), "{text}");
         }

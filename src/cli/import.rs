@@ -1,8 +1,8 @@
-//! `verbatim import`: deliveries that somebody kept, sent once more.
+//! `verbatim import`: sends stored deliveries again.
 //!
-//! They go over HTTP to a service that runs, as the sender's own do: the same door, inbox and drain.
-//! So what was there is not doubled, what was erased stays away, and a run that was cut short is
-//! simply done again. The service alone judges what can be read.
+//! They go over HTTP to a running service, as bitHuman's own: through the same ingest, inbox and
+//! drain. So duplicates are ignored, erased messages are not stored again, and an interrupted run can
+//! be repeated. The service alone decides what is readable.
 
 mod deliver;
 mod delivery;
@@ -26,35 +26,35 @@ use tokio_util::sync::CancellationToken;
 use super::sender::Target;
 use super::stop;
 use crate::clock::Clock;
-use deliver::{Courier, Verdict};
+use deliver::{Deliverer, Outcome};
 use lines::Line;
 use tally::{Rejected, Tally};
 
-/// How long an answer may take: longer than the service itself waits for a body and for Postgres.
+/// Limit on the time until an answer: longer than the service waits for a body and for Postgres.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
-/// How often the progress bar shows that time passes.
+/// Interval at which the progress bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files with a delivery a line; `-` is standard input
+    /// Files with one delivery per line; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
     target: Target,
-    /// Requests in flight at once. Less leaves more of the service to others
+    /// Limit on concurrent requests. Less leaves more of the service to others
     #[arg(long, value_name = "C", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
-    /// New file that gets the lines which the service cannot read, to be mended and imported. (The
-    /// service has put them into quarantine, too)
+    /// New file for lines that the service cannot read, to correct and import. The service stores
+    /// them in quarantine, too
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
-    /// Longest line that is read; a longer one is reported and passed over. Besides, the service
-    /// has a limit on deliveries
+    /// Limit on a line; longer ones are reported and skipped. The service has a limit, too
+    /// (`max-body`)
     #[arg(long, value_name = "SIZE", default_value = "4MiB")]
     max_line: ByteSize,
-    /// How long a delivery is tried while the service is away, or has no room
+    /// Time for which a delivery is retried while the service is down or busy
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
     patience: Duration,
 }
@@ -64,71 +64,71 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     target.url = webhook(target.url);
     let progress = progress_bar(lines::size(&files)?)?;
     let (url, stop) = (target.url.clone(), CancellationToken::new());
-    let courier = Courier {
+    let deliverer = Deliverer {
         sender: Arc::new(target.sender(TIME_LIMIT, concurrency.into())?),
         url,
         clock: Clock::system(),
         patience,
         progress: progress.clone(),
         stop: stop.clone(),
-        told: Arc::default(),
+        has_reported: Arc::default(),
     };
     let mut tally = Tally::new(Rejected::open(rejected)?, progress.clone());
     stop::on_signals(&stop)?;
     let max_bytes = usize::try_from(max_line.as_u64())?;
     let lines = lines::read(files, max_bytes, progress.clone());
-    let imported = import(&courier, lines, concurrency.into(), &mut tally).await;
+    let imported = import(&deliverer, lines, concurrency.into(), &mut tally).await;
     progress.finish_and_clear();
     std::io::stdout().write_all(tally.to_string().as_bytes())?;
-    let all_taken = tally.close()?;
+    let all_accepted = tally.close()?;
     imported?;
     if stop.is_cancelled() {
-        say(&progress, "interrupted; the same command imports the rest");
+        report(&progress, "interrupted: run the same command again to import the rest");
     }
-    Ok(if all_taken && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_accepted && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Sends every line, and waits for what is said of each. The first one goes alone: where the
-/// credentials are wrong, that is one failed attempt and not many.
+/// Sends every line, and waits for its outcome. The first line is sent alone: wrong credentials then
+/// cause one failed attempt, not many.
 async fn import(
-    courier: &Courier,
+    deliverer: &Deliverer,
     mut lines: mpsc::Receiver<anyhow::Result<Line>>,
     concurrency: usize,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
-    let mut in_flight: JoinSet<(Line, anyhow::Result<Verdict>)> = JoinSet::new();
-    let (mut room, mut open, mut ended) = (1, true, Ok(()));
+    let mut running: JoinSet<(Line, anyhow::Result<Outcome>)> = JoinSet::new();
+    let (mut limit, mut open, mut result) = (1, true, Ok(()));
     loop {
         tokio::select! {
             biased;
-            () = courier.stop.cancelled(), if open => open = false,
-            Some(done) = in_flight.join_next() => {
-                room = concurrency;
-                let (line, verdict) = done?;
-                if let Err(error) = tally.settle(&line, verdict) {
-                    // The others need not wait for what they will not get either.
-                    courier.stop.cancel();
-                    (open, ended) = (false, ended.and(Err(error)));
+            () = deliverer.stop.cancelled(), if open => open = false,
+            Some(done) = running.join_next() => {
+                limit = concurrency;
+                let (line, outcome) = done?;
+                if let Err(error) = tally.add(&line, outcome) {
+                    // The other lines would fail in the same way.
+                    deliverer.stop.cancel();
+                    (open, result) = (false, result.and(Err(error)));
                 }
             }
-            line = lines.recv(), if open && in_flight.len() < room => match line {
+            line = lines.recv(), if open && running.len() < limit => match line {
                 Some(Ok(line)) => {
                     tally.lines += 1;
-                    let courier = courier.clone();
-                    in_flight.spawn(async move {
-                        let verdict = courier.deliver(&line).await;
-                        (line, verdict)
+                    let deliverer = deliverer.clone();
+                    running.spawn(async move {
+                        let outcome = deliverer.deliver(&line).await;
+                        (line, outcome)
                     });
                 }
-                Some(Err(error)) => (open, ended) = (false, ended.and(Err(error))),
+                Some(Err(error)) => (open, result) = (false, result.and(Err(error))),
                 None => open = false,
             },
-            else => return ended,
+            else => return result,
         }
     }
 }
 
-/// The webhook, where only the service is named.
+/// Appends the webhook's path to a URL that names only the service.
 fn webhook(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let is_webhook = path.rsplit('/').take(2).any(|part| part == "webhook");
@@ -138,7 +138,7 @@ fn webhook(mut url: Url) -> Url {
     url
 }
 
-/// On standard error; indicatif hides it where that is no terminal.
+/// Returns a progress bar on standard error. It is hidden if that is not a terminal.
 fn progress_bar(bytes: Option<u64>) -> anyhow::Result<ProgressBar> {
     let (bar, style) = match bytes {
         Some(bytes) => (
@@ -154,10 +154,10 @@ fn progress_bar(bytes: Option<u64>) -> anyhow::Result<ProgressBar> {
     Ok(bar)
 }
 
-/// A line on standard error, above the progress bar.
-fn say(progress: &ProgressBar, line: &str) {
+/// Prints a line on standard error, above the progress bar.
+fn report(progress: &ProgressBar, line: &str) {
     progress.suspend(|| {
-        // Where nobody listens there is nobody to tell.
+        // Standard error may be closed.
         let _ = writeln!(std::io::stderr(), "{line}");
     });
 }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_is_as_good_as_its_webhook() {
+    fn url_of_a_service_gets_the_path_of_its_webhook() {
         for (given, expected) in [
             ("http://h:1", "http://h:1/webhook"),
             ("http://h:1/", "http://h:1/webhook"),

@@ -1,4 +1,4 @@
-//! `verbatim keys`: makes, lists and revokes API keys.
+//! `verbatim keys`: creates, lists and revokes API keys.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -23,15 +23,17 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a key: it goes to standard output, once
+    /// Create a key, and print it to standard output
+    ///
+    /// The key is printed only once: the database stores its hash.
     Create(CreateArgs),
-    /// Show which keys there are
+    /// List all keys
     List(DatabaseArgs),
-    /// End a key for good, and the keys that it made
+    /// Revoke a key, and the keys that were created with it
     Revoke {
-        /// The key's id, as `keys list` shows it
+        /// ID of the key, as `keys list` prints it
         id: Uuid,
-        /// Leave the keys that it made valid
+        /// Do not revoke the keys that were created with it
         #[arg(long)]
         keep_made: bool,
         #[command(flatten)]
@@ -41,16 +43,16 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct CreateArgs {
-    /// What you call it
+    /// Name that lists show
     #[arg(long)]
     name: String,
-    /// What it allows; several for several
+    /// Scopes of the key, comma-separated or repeated
     #[arg(long = "scope", value_enum, value_name = "SCOPE", required = true, num_args = 1.., value_delimiter = ',')]
     scopes: Vec<Scope>,
-    /// An agent that it is bound to; several for several [default: every agent]
+    /// Agents whose data the key may access; repeatable [default: all agents]
     #[arg(long = "agent", value_name = "AGENT", num_args = 1..)]
     agents: Vec<String>,
-    /// How long it is valid, such as 90d [default: for ever]
+    /// Lifetime of the key, such as 90d [default: unlimited]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires: Option<std::time::Duration>,
     #[command(flatten)]
@@ -84,14 +86,14 @@ async fn create(args: CreateArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
         made_by: None,
     };
     with_store(&args.database, async |store| store.insert_key(&new).await).await?;
-    say(&key);
-    note(&format!("Key {id} is made. It stands above, and is shown this once."));
+    print(&key);
+    print_hint(&format!("Created key {id}. It is printed above, and only this once."));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(database: DatabaseArgs, clock: &Clock) -> anyhow::Result<ExitCode> {
     let keys = with_store(&database, async |store| store.list_keys().await).await?;
-    say(table(&keys, clock.now()).trim_end());
+    print(table(&keys, clock.now()).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,22 +106,22 @@ async fn revoke(
     let wanted = Revocation { id, visible: None, caller: None, keep_made, at: clock.now() };
     let revoked = with_store(&database, async |store| store.revoke_key(&wanted).await).await?;
     let Revoked::Yes(keys) = revoked else {
-        anyhow::bail!("there is no key {id}; `verbatim keys list` shows which there are");
+        anyhow::bail!("no key {id}: list all with `verbatim keys list`");
     };
-    let made = match keys - 1 {
+    let others = match keys - 1 {
         0 => String::new(),
-        made => format!(" with the {made} that it made"),
+        others => format!(" and {others} created with it"),
     };
-    note(&format!("Key {id} is revoked{made}: a running service refuses it within seconds."));
+    print_hint(&format!("Revoked key {id}{others}. A running service rejects it within seconds."));
     Ok(ExitCode::SUCCESS)
 }
 
 fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<DateTime<Utc>> {
-    anyhow::ensure!(lifetime <= LONGEST_LIFETIME, "a key is valid for a hundred years at the most");
+    anyhow::ensure!(lifetime <= LONGEST_LIFETIME, "expires must be at most a hundred years");
     Ok(now + lifetime)
 }
 
-/// Does something with the keys in the database, and leaves it as it was found.
+/// Runs `work` on the database. Stops a private server afterwards if this started it.
 async fn with_store<T>(
     args: &DatabaseArgs,
     work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
@@ -127,7 +129,8 @@ async fn with_store<T>(
     with_store_of(&DatabaseSettings::resolve(args)?, work).await
 }
 
-/// Does something in the database of these settings, and leaves it as it was found.
+/// Runs `work` on the database of these settings. Stops a private server afterwards if this started
+/// it.
 pub(super) async fn with_store_of<T>(
     settings: &DatabaseSettings,
     work: impl AsyncFnOnce(Store) -> Result<T, StoreError>,
@@ -135,7 +138,7 @@ pub(super) async fn with_store_of<T>(
     let database = Database::attach(settings).await?;
     let pool = read_pool(database.connector());
     let outcome = work(Store::new(pool.clone())).await;
-    // A private server that was started for this waits for its connections to close.
+    // A private server that was started for this stops only when its connections are closed.
     pool.close().await;
     let stopped = database.stop().await;
     let outcome = outcome.map_err(explain)?;
@@ -148,7 +151,7 @@ fn explain(error: StoreError) -> anyhow::Error {
     hint.into_iter().fold(anyhow::Error::new(error), anyhow::Error::context)
 }
 
-/// The keys as a table, each column as wide as its widest cell.
+/// Formats the keys as a table, each column as wide as its widest cell.
 fn table(keys: &[KeyRow], now: DateTime<Utc>) -> String {
     let header =
         ["ID", "NAME", "SCOPES", "AGENTS", "CREATED", "EXPIRES", "LAST USED", "REVOKED", "MADE BY"]
@@ -174,30 +177,30 @@ fn cells(key: &KeyRow, now: DateTime<Utc>) -> [String; 9] {
     let time = |at: Option<DateTime<Utc>>, none: &str| {
         at.map_or_else(|| none.to_owned(), |at| at.format("%Y-%m-%d %H:%M").to_string())
     };
-    let over = key.expires_at.is_some_and(|at| at <= now);
+    let expired = key.expires_at.is_some_and(|at| at <= now);
     [
         key.id.to_string(),
-        // A name may hold what would move a terminal's cursor.
+        // A name may contain escape sequences of terminals.
         key.name.replace(char::is_control, " "),
         key.scopes.join(","),
         key.agent_ids
             .as_ref()
             .map_or_else(|| "all".into(), |ids| ids.join(",").replace(char::is_control, " ")),
         time(Some(key.created_at), ""),
-        time(key.expires_at, "never") + if over { " (over)" } else { "" },
+        time(key.expires_at, "never") + if expired { " (expired)" } else { "" },
         time(key.last_used_at, "never"),
         time(key.revoked_at, "-"),
         key.made_by.map_or_else(|| "-".to_owned(), |maker| maker.to_string()),
     ]
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
-fn say(text: &str) {
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn print(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "for the person who typed, not for what reads our output")]
-fn note(text: &str) {
+#[expect(clippy::print_stderr, reason = "hints are for a person, not for a pipe")]
+fn print_hint(text: &str) {
     eprintln!("{text}");
 }
 
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_lines_up_and_says_what_is_over() {
+    fn table_is_aligned_and_marks_expired_keys() {
         let at = |seconds: i64| DateTime::from_timestamp(1_790_607_253 + seconds, 0).unwrap();
         let key = KeyRow {
             id: Uuid::from_u128(1),
@@ -220,8 +223,8 @@ mod tests {
             made_by: None,
         };
         insta::assert_snapshot!(table(&[key], at(60)), @r"
-        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                  LAST USED  REVOKED  MADE BY
-        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (over)  never      -        -
+        ID                                    NAME       SCOPES       AGENTS  CREATED           EXPIRES                     LAST USED  REVOKED  MADE BY
+        00000000-0000-0000-0000-000000000001  grüße [2J  read,export  all     2026-09-28 14:54  2026-09-28 14:55 (expired)  never      -        -
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! `verbatim manual`: writes the manual pages, one for each command, for packages.
+//! `verbatim manual`: writes a manual page for each command, for packages.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder, which is created
+    /// Folder to write to; created if it does not exist
     folder: PathBuf,
 }
 

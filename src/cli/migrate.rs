@@ -1,4 +1,4 @@
-//! `verbatim migrate`: brings the database's schema up to date, and says what it did.
+//! `verbatim migrate`: migrates the database's schema, and prints the applied migrations.
 
 use std::process::ExitCode;
 
@@ -9,17 +9,17 @@ pub(super) async fn run(args: DatabaseArgs) -> anyhow::Result<ExitCode> {
     let settings = DatabaseSettings::resolve(&args)?;
     let database = Database::attach(&settings).await?;
     let migrated = migrate(&database.connector()).await;
-    // A server that was started for this is stopped whatever became of it.
+    // Stops a server that was started for this, even after an error.
     let stopped = database.stop().await;
     let migrated = migrated?;
     stopped?;
-    #[expect(clippy::print_stdout, reason = "the answer to the person who asked")]
+    #[expect(clippy::print_stdout, reason = "the output of the command")]
     if migrated.applied.is_empty() {
         println!("The schema is up to date (version {}).", migrated.version);
     } else {
         println!("The schema is now at version {}. Applied:", migrated.version);
-        for what in &migrated.applied {
-            println!("  {what}");
+        for migration in &migrated.applied {
+            println!("  {migration}");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! The command line: one command a file.
+//! The command line: one file per command.
 
 mod alerts;
 mod analytics;
@@ -29,7 +29,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, DatabaseArgs, LogFormat, ServeArgs};
 
-/// Keeps every conversation that a bitHuman agent has, word for word, and gives it back
+/// Stores every conversation of your bitHuman agents, word for word
 #[derive(Debug, Parser)]
 #[command(name = "verbatim", version, propagate_version = true)]
 pub struct Cli {
@@ -39,72 +39,72 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything: webhook, API, web page, background jobs
+    /// Run the service: webhook, API, web page, background jobs
     Serve(Box<ServeArgs>),
     /// Print a one-time link that signs a browser in to the page, and open it on a desktop
     Open(Box<open::Args>),
-    /// Bring the database's schema up to date
+    /// Migrate the database's schema
     Migrate(DatabaseArgs),
-    /// Look at everything that a service needs, and say what to do about each fault
+    /// Check everything that the service needs, and print a remedy for each fault
+    ///
+    /// Changes nothing. The exit status is 1 if a check failed.
     Doctor(Box<doctor::Args>),
-    /// Ask a service on this machine whether it takes deliveries, for containers
+    /// Check whether a service on this machine stores deliveries, for containers
     ///
-    /// Prints what `GET /readyz` answers. The exit status is 1 if that is not 200, or if nothing answers in
-    /// time.
+    /// Prints the body of `GET /readyz`. The exit status is 1 if the answer is not 200, or does not
+    /// arrive in time.
     Healthcheck(Box<healthcheck::Args>),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     Keys(keys::Args),
-    /// List alerts, and try their receivers
+    /// List alerts, and test their receivers
     Alerts(alerts::Args),
-    /// Create, list and drop database roles that may read figures with SQL
+    /// Create, list and drop database roles that read figures with SQL
     Readers(readers::Args),
-    /// Compute figures anew, or check them
+    /// Compute figures again, or check them
     Analytics(analytics::Args),
-    /// Drop now what is over age, or say what would go
+    /// Delete expired rows now, or count them
     Retention(Box<retention::Args>),
-    /// Bring conversations out: messages or sessions, as JSON lines, CSV or Parquet
+    /// Export messages or sessions to a file: JSON lines, CSV or Parquet
     Export(Box<export::Args>),
-    /// Bring deliveries in from files of JSON lines, through the webhook of a running service
+    /// Import deliveries from files of JSON lines, through the webhook of a running service
     ///
-    /// A line is a delivery: the body as bitHuman posted it, in any generation of its contract, or
-    /// what `GET /v1/deliveries/{id}` gives. Files may be compressed with gzip or zstd.
+    /// Each line is a delivery: the body as bitHuman posted it, in any generation of its contract,
+    /// or the JSON of `GET /v1/deliveries/{id}`. Files may be compressed with gzip or zstd.
     ///
-    /// Lines go in as new deliveries do, and what is there already is not stored again, so there is
-    /// nothing to resume: after a run that was cut short, give the same command once more. A repeat
-    /// is known by its exact bytes. What was erased does not come back. What has no time of its own
-    /// counts as said when it is imported.
+    /// A delivery that is already stored is not stored again, so there is nothing to resume: after
+    /// an interruption, run the same command again. Duplicates are recognized by their exact bytes.
+    /// Erased messages are not restored. A message without a time gets the time of the import.
     ///
-    /// The exit status is 1 where a line was not taken.
+    /// The exit status is 1 if a line was not stored.
     Import(Box<import::Args>),
-    /// Play the sender: realistic conversations, signed
+    /// Send realistic, signed conversations, as bitHuman does
     Simulate(simulate::Args),
-    /// Read back that every delivery of a ledger is there exactly once
+    /// Check that every delivery of a ledger is stored exactly once
     Verify(verify::Args),
     /// Move the private database to another major version of PostgreSQL
     ///
-    /// A new cluster is made beside the old one and filled table by table; rows and digests are compared.
-    /// Then it takes the old one's place, which is kept until --remove-old. Both versions' servers must
-    /// be installed; nothing else of theirs is needed.
+    /// Creates a new cluster beside the old one, copies table by table, and compares rows and
+    /// digests. Then the new cluster replaces the old one, which is kept until --remove-old. The
+    /// servers of both versions must be installed; pg_upgrade and client programs are not needed.
     ///
-    /// A service that runs does the work itself: it takes deliveries meanwhile, which wait in the inbox,
-    /// and goes on reading. Where none runs, the command does it. What was cut short goes on with the
-    /// next start of the service, or the same command.
+    /// A running service does the work itself. Meanwhile it accepts deliveries, which wait in the
+    /// inbox, and answers reads. If no service runs, the command does the work. After an
+    /// interruption, the next start of the service continues, or the same command.
     UpgradePostgres(upgrade_postgres::Args),
-    /// Print the completions of a shell
+    /// Print completions for a shell
     Completions(completions::Args),
-    /// Write the manual pages to a folder
+    /// Write manual pages to a folder
     #[command(hide = true)]
     Manual(manual::Args),
 }
 
-/// Has every variable of the environment count without the white space around it, and not at all
-/// where nothing is left: `${X:-}` of a compose file sets what nobody meant to set, and a file that
-/// became a variable ends with a line break.
-fn tidy(command: clap::Command) -> clap::Command {
-    command.mut_args(tidy_variable).mut_subcommands(tidy)
+/// Trims every environment variable, and ignores those that are empty then: `${X:-}` in a compose
+/// file sets an empty variable, and one that was read from a file ends with a line break.
+fn trim_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(trim_variable).mut_subcommands(trim_variables)
 }
 
-fn tidy_variable(arg: Arg) -> Arg {
+fn trim_variable(arg: Arg) -> Arg {
     let value = arg.get_env().and_then(std::env::var_os);
     let Some(value) = value.as_deref().and_then(config::tidied) else { return arg };
     let arg = arg.env(Resettable::<OsStr>::Reset);
@@ -112,10 +112,10 @@ fn tidy_variable(arg: Arg) -> Arg {
 }
 
 impl Cli {
-    /// From the command line and the environment; ends the process where they make no sense.
+    /// Parses the command line and the environment. Exits the process if they are invalid.
     #[must_use]
     pub fn read() -> Self {
-        let matches = tidy(Self::command()).get_matches();
+        let matches = trim_variables(Self::command()).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

@@ -20,16 +20,16 @@ use crate::store::keys::KeyHash;
 use crate::store::sign_in_links::generate_link_token;
 use crate::webhook::front_door::reachable;
 
-/// Time that a connection to the service may take.
+/// Limit on the time to connect to the service.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// Time within which a browser that cannot start is reported.
+/// Time after which the browser counts as started.
 const START_LIMIT: Duration = Duration::from_secs(3);
 /// Name of the file that the browser opens.
 const FILE_NAME: &str = "open.html";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// URL of the service for your browser [default: the address that it listens on]
+    /// URL of the service for your browser [default: the address from its settings]
     #[arg(long, value_parser = http::parse_url)]
     url: Option<Url>,
     /// Print the link without opening a browser
@@ -46,8 +46,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         let address = reachable(settings.listen);
         if !answers(address).await {
-            note(&format!(
-                "No service answers at {address}. Start it with `verbatim serve`, or give its URL \
+            print_hint(&format!(
+                "No service answers at {address}. Start it with `verbatim serve`, or set its URL \
                  with --url."
             ));
         }
@@ -59,20 +59,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         async |store: crate::store::Store| store.insert_sign_in_link(hash, key_id, now).await;
     keys::with_store_of(&settings.database, insert).await?;
     let link = link(&base, &token)?;
-    say(link.as_str());
-    note("The link works once, within 5 minutes, and signs in with every scope.");
+    print(link.as_str());
+    print_hint("The link works once, within 5 minutes, and signs in with every scope.");
     if !args.no_browser && has_desktop() {
         let folder = &settings.database.data_dir;
         let folder = if folder.is_dir() { folder.clone() } else { std::env::temp_dir() };
         if let Err(error) = open(&folder, &link).await {
-            note(&format!("Cannot open a browser: {error:#}. Open the link yourself."));
+            print_hint(&format!("Cannot open a browser: {error:#}. Open the link yourself."));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the link for a token. A browser does not send the part after `#`, so no log of a server or
-/// proxy contains the token.
+/// Returns the link for a token. A browser does not send the part after `#`, so no log of a server
+/// or proxy contains the token.
 pub(super) fn link(base: &Url, token: &str) -> anyhow::Result<Url> {
     let mut link = base.join("sign-in").context("the URL cannot have a path")?;
     link.set_fragment(Some(&format!("token={token}")));
@@ -89,7 +89,7 @@ fn has_desktop() -> bool {
     cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }
 
-/// Opens a link through a file that redirects to it: other accounts can read a command line, but not
+/// Opens a link through a file that redirects to it: other users can read a command line, but not
 /// the file.
 async fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
     let file = write(folder, link)?;
@@ -99,7 +99,7 @@ async fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
     // Ctrl-C in the terminal does not reach the browser.
     let child = command.process_group(0).spawn();
     let mut child = child.with_context(|| format!("cannot run {program}"))?;
-    // It may run for as long as the browser does.
+    // The program may run as long as the browser.
     if let Ok(status) = tokio::time::timeout(START_LIMIT, child.wait()).await {
         let status = status?;
         anyhow::ensure!(status.success(), "{program} failed ({status})");
@@ -109,7 +109,7 @@ async fn open(folder: &Path, link: &Url) -> anyhow::Result<()> {
 
 fn write(folder: &Path, link: &Url) -> anyhow::Result<PathBuf> {
     let path = std::path::absolute(folder.join(FILE_NAME))?;
-    // The file of an earlier run.
+    // An earlier run may have left the file.
     let _ = fs::remove_file(&path);
     let mut file = fs::OpenOptions::new()
         .write(true)
@@ -127,12 +127,12 @@ fn write(folder: &Path, link: &Url) -> anyhow::Result<PathBuf> {
 }
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]
-fn say(text: &str) {
+fn print(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "hints for a person, not for a pipe")]
-fn note(text: &str) {
+#[expect(clippy::print_stderr, reason = "hints are for a person, not for a pipe")]
+fn print_hint(text: &str) {
     eprintln!("{text}");
 }
 
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_stands_in_the_fragment_below_the_service() {
+    fn link_has_the_token_in_its_fragment() {
         for (base, expected) in [
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/sign-in#token=vbl_x"),
             ("https://verbatim.test", "https://verbatim.test/sign-in#token=vbl_x"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_the_browser_opens_is_closed_to_others() {
+    fn file_that_the_browser_opens_is_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             let link = Url::parse("http://a.test/sign-in?x=\"&y#token=vbl_x").unwrap();

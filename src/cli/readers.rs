@@ -20,13 +20,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create a reader; its password goes to standard output, once
+    /// Create a reader, and print its password to standard output
+    ///
+    /// The password is printed only once.
     Create(CreateArgs),
     /// List the roles that may read
     List(DatabaseArgs),
-    /// End a reader's connections and drop it
+    /// Close a reader's connections, and drop the reader
     Drop {
-        /// The reader's name
+        /// Name of the role
         name: String,
         #[command(flatten)]
         database: DatabaseArgs,
@@ -38,7 +40,7 @@ struct CreateArgs {
     /// Name of the role
     #[arg(long)]
     name: String,
-    /// Let it read what was said, in the view `message_texts`
+    /// Let it read texts of messages, in the view `message_texts`
     #[arg(long)]
     with_text: bool,
     #[command(flatten)]
@@ -57,7 +59,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let name = ReaderName::parse(&name)?;
             let settings = DatabaseSettings::resolve(&database)?;
             with_store(&settings, async |store| store.drop_reader(&name).await).await?;
-            note(&format!("Reader {} is dropped.", name.as_str()));
+            print_hint(&format!("Dropped reader {}.", name.as_str()));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -74,7 +76,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         is_private: settings.url.is_none(),
     };
     let place = with_store(&settings, async |store| store.create_reader(&new).await).await?;
-    // Roles are replicated, so a reader may connect to the standby, too.
+    // Roles are replicated, so a reader can connect to the standby, too.
     let server = match settings.read_url.as_ref().or(settings.url.as_ref()) {
         Some(url) => Server::of_url(url.expose(), &place),
         None => Server::private(&place),
@@ -85,31 +87,31 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         let _ = writeln!(text, "url       {}", server.url(&name, password.expose()));
     }
     print(&text);
-    note(&format!("Reader {} is created. Its password is shown this once.", name.as_str()));
+    print_hint(&format!("Created reader {}. Its password is printed only once.", name.as_str()));
     if settings.read_url.is_some() {
-        note(
-            "The url is the standby's, so that its queries cost the primary nothing. The role is \
-             there once the standby has replayed this; it may connect to the primary as well.",
+        print_hint(
+            "The url is the standby's, so that queries do not load the primary. The role exists \
+             there once the standby has replayed this. It may connect to the primary, too.",
         );
     }
     if server.is_none() {
-        note(
-            "The private PostgreSQL takes no connections yet: start the service with \
+        print_hint(
+            "The private PostgreSQL does not listen on TCP yet: start the service with \
              --postgres-listen 127.0.0.1:5432 (VERBATIM_POSTGRES_LISTEN). Then connect to database \
              verbatim at that address.",
         );
     }
     if place.has_temporary_tables {
-        note(&format!(
-            "Like every role, it can create temporary tables in this database. To end that for all: \
-             REVOKE TEMPORARY ON DATABASE \"{}\" FROM PUBLIC",
+        print_hint(&format!(
+            "Like every role, it can create temporary tables in this database. To forbid that to \
+             all roles: REVOKE TEMPORARY ON DATABASE \"{}\" FROM PUBLIC",
             place.database
         ));
     }
     Ok(())
 }
 
-/// Does something with the database, and leaves it as it was found.
+/// Runs `work` on the database. Stops a private server afterwards if this started it.
 async fn with_store<T>(
     settings: &DatabaseSettings,
     work: impl AsyncFnOnce(Store) -> Result<T, ReaderError>,
@@ -117,7 +119,7 @@ async fn with_store<T>(
     let database = Database::attach(settings).await?;
     let pool = read_pool(database.connector());
     let outcome = work(Store::new(pool.clone())).await;
-    // A private server that was started for this waits for its connections to close.
+    // A private server that was started for this stops only when its connections are closed.
     pool.close().await;
     let stopped = database.stop().await;
     let outcome = outcome.map_err(explain)?;
@@ -133,20 +135,20 @@ fn explain(error: ReaderError) -> anyhow::Error {
     hint.into_iter().fold(anyhow::Error::new(error), anyhow::Error::context)
 }
 
-/// Server and database, as a URL names them.
+/// Server and database, as parts of a URL.
 #[derive(Debug, PartialEq, Eq)]
 struct Server {
-    /// With its port, if it has one.
+    /// Host, with the port if there is one.
     host: String,
     database: String,
-    /// With its question mark.
+    /// Query with its question mark, or nothing.
     query: String,
 }
 
 impl Server {
-    /// The server of a URL that we connect with.
+    /// Returns the server of the service's database URL.
     fn of_url(url: &str, place: &ReaderPlace) -> Option<Self> {
-        /// Parameters that hold for every user.
+        /// Parameters that apply to every user.
         const SHARED: [&str; 5] = ["host", "port", "hostaddr", "sslmode", "sslrootcert"];
         let url = Url::parse(url).ok()?;
         let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
@@ -161,12 +163,12 @@ impl Server {
         })
     }
 
-    /// The private server, if it listens.
+    /// Returns the private server, if it listens on TCP.
     fn private(place: &ReaderPlace) -> Option<Self> {
         let address = place.addresses.split(',').next().map(str::trim)?;
         let host = match address {
             "" => return None,
-            // Every address of the machine: this one is reached from here.
+            // The server listens on every address, and this one works from this machine.
             "*" | "0.0.0.0" => "127.0.0.1".to_owned(),
             "::" => "[::1]".to_owned(),
             address if address.contains(':') => format!("[{address}]"),
@@ -179,13 +181,13 @@ impl Server {
     fn url(&self, name: &ReaderName, password: &str) -> String {
         let Self { host, database, query } = self;
         let database: String = url::form_urlencoded::byte_serialize(database.as_bytes()).collect();
-        // That is the encoding of forms, where a plus is a space.
+        // In the encoding of forms, a plus is a space.
         let database = database.replace('+', "%20");
         format!("postgres://{}:{password}@{host}/{database}{query}", name.as_str())
     }
 }
 
-/// The readers as a table.
+/// Formats the readers as a table.
 fn table(readers: &[ReaderRow]) -> String {
     let width = readers.iter().map(|reader| reader.name.chars().count()).max().unwrap_or(0);
     let width = width.max("NAME".len());
@@ -199,7 +201,7 @@ fn table(readers: &[ReaderRow]) -> String {
         let _ = writeln!(
             out,
             "{:<width$}  {:<4}  {:<11}  {}",
-            // A name may hold what would move a terminal's cursor.
+            // A name may contain escape sequences of terminals.
             reader.name.replace(char::is_control, " "),
             if reader.with_text { "yes" } else { "no" },
             format!("{} of {limit}", reader.connections),
@@ -209,13 +211,13 @@ fn table(readers: &[ReaderRow]) -> String {
     out
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn print(text: &str) {
     print!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "for the person who typed, not for what reads our output")]
-fn note(text: &str) {
+#[expect(clippy::print_stderr, reason = "hints are for a person, not for a pipe")]
+fn print_hint(text: &str) {
     eprintln!("{text}");
 }
 
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_names_the_server_of_ours_and_none_of_our_credentials() {
+    fn url_of_a_reader_has_the_services_server_without_its_credentials() {
         for (ours, expected) in [
             ("postgres://me:pw@db.example:5432/v", "postgres://bi:secret@db.example:5432/v"),
             ("postgres://me@db/", "postgres://bi:secret@db/v"),
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_of_the_private_server_is_where_it_listens() {
+    fn url_of_the_private_server_has_the_address_it_listens_on() {
         for (addresses, expected) in [
             ("127.0.0.1", "127.0.0.1:5433"),
             ("0.0.0.0", "127.0.0.1:5433"),
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_lines_up() {
+    fn table_is_aligned() {
         let row = |name: &str, with_text, connection_limit, is_ours| ReaderRow {
             name: name.to_owned(),
             with_text,

@@ -1,5 +1,5 @@
-//! `verbatim retention`: drops now what the job of a running service would drop by and by, or says
-//! what that would be.
+//! `verbatim retention`: deletes expired rows now, as the job of a running service does later, or
+//! only counts them.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::store::old::Old;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Say what would go, and drop nothing
+    /// Count expired rows, and delete nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -30,10 +30,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args.dry_run,
     )
     .await;
-    // A private server that was started for this waits for its connections to close.
+    // A private server that was started for this stops only when its connections are closed.
     pool.close().await;
     let stopped = database.stop().await;
-    say(worked?.trim_end());
+    print(worked?.trim_end());
     stopped?;
     Ok(ExitCode::SUCCESS)
 }
@@ -46,33 +46,36 @@ async fn work(store: &Store, keep: &Keep, dry_run: bool) -> anyhow::Result<Strin
         let gone = retention::run_once(store, now, keep).await?;
         text.push('\n');
         for (table, rows) in &gone.rows.0 {
-            let _ = writeln!(text, "{table}: {rows} gone");
+            let _ = writeln!(text, "{table}: {rows} deleted");
         }
         let log = gone.log;
-        let _ =
-            writeln!(text, "log of deliveries: {} days and {} strays gone", log.days, log.strays);
+        let _ = writeln!(
+            text,
+            "log of deliveries: {} days and {} rows of the default partition deleted",
+            log.days, log.strays
+        );
         if log.quarantined_kept > 0 {
-            let _ = writeln!(text, "in quarantine or held, and kept: {}", log.quarantined_kept);
+            let _ = writeln!(text, "kept in quarantine or by a hold: {}", log.quarantined_kept);
         }
     }
     Ok(text)
 }
 
-/// What is over age, a line a table and source.
+/// Formats the expired rows, one line per table and source.
 fn table(old: &[Old]) -> String {
     if old.is_empty() {
-        return "Nothing is over age.\n".into();
+        return "No rows have expired.\n".into();
     }
-    let mut text = format!("{:<12}{:<24}{:>14}\n", "TABLE", "SOURCE", "OVER AGE");
-    for one in old {
+    let mut text = format!("{:<12}{:<24}{:>14}\n", "TABLE", "SOURCE", "EXPIRED");
+    for Old { table, source, rows } in old {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{:<12}{:<24}{:>14}", one.table, one.source, one.rows);
+        let _ = writeln!(text, "{table:<12}{source:<24}{rows:>14}");
     }
     text
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
-fn say(text: &str) {
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn print(text: &str) {
     println!("{text}");
 }
 
@@ -81,10 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_a_line_a_table_and_source() {
+    fn expired_rows_have_a_line_per_table_and_source() {
         let old = Old { table: "messages", source: "kiosk".into(), rows: 1_200 };
         let text = table(&[old]);
         assert!(text.ends_with("messages    kiosk                             1200\n"), "{text}");
-        assert_eq!(table(&[]), "Nothing is over age.\n");
+        assert_eq!(table(&[]), "No rows have expired.\n");
     }
 }

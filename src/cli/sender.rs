@@ -1,4 +1,4 @@
-//! One delivery as the sender makes it: where it goes, what it is signed with, and what came back.
+//! Sending of one delivery, as bitHuman does it: target, signature, and answer.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,35 +16,36 @@ use super::http;
 use crate::config::{Secret, read_credential};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature");
-/// Where a delivery carries it, the signature covers it.
+/// Time of a delivery. The signature covers it, if it is present.
 pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("x-bithuman-timestamp");
-/// As much of an answer as is read, in bytes; a longer one costs its connection.
+/// Limit on an answer's body, in bytes. A longer one is cut off, and its connection is closed.
 const ANSWER_MAX: usize = 64 << 10;
 
-/// Where deliveries go, and what they are let in for.
+/// Target of deliveries, and its credentials.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
-    /// Where deliveries go, such as `http://127.0.0.1:8080/webhook`
+    /// URL of the webhook, such as `http://127.0.0.1:8080/webhook`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     pub(super) url: Url,
-    /// Secret to sign with (of several, comma-separated, the first). Prefer the environment
-    /// variable: other users can read a command line
+    /// Secret to sign with; the first of a comma-separated list. Prefer the environment variable:
+    /// other users can read a command line
     #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
     secret: Option<Secret>,
-    /// File that holds it, as a mounted secret
+    /// File with the secret, such as a mounted secret
     #[arg(long, env = "VERBATIM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// Header that every delivery carries, such as 'X-API-Key: …'; repeatable
+    /// Header to send with every delivery, such as 'X-API-Key: …'; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
     headers: Vec<Secret>,
-    /// PEM file with the certificates to trust, instead of the system's: for a service whose
-    /// certificate is self-signed
+    /// PEM file with certificates to trust instead of the system's, for a service with a
+    /// self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
 impl Target {
-    /// A sender that waits for an answer up to `time_limit`, and keeps up to `connections` open.
+    /// Returns a sender that waits up to `time_limit` for an answer, and keeps up to `connections`
+    /// open.
     pub(super) fn sender(self, time_limit: Duration, connections: usize) -> anyhow::Result<Sender> {
         let client = http::client(&self.url, self.ca_file.as_deref())?
             .default_headers(parse_headers(&self.headers)?)
@@ -59,14 +60,14 @@ impl Target {
     }
 }
 
-/// What an attempt came to.
+/// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Answer {
     /// The receiver answered.
     Status(u16),
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
-    /// No connection for another reason: an unknown host, a certificate.
+    /// No connection for another reason, such as an unknown host or a certificate.
     Unreachable,
     /// No answer within the time limit.
     TimedOut,
@@ -87,13 +88,13 @@ impl fmt::Display for Answer {
     }
 }
 
-/// What came back for an attempt.
+/// Outcome of an attempt, with the answer's details.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
-    /// How long the receiver asks to be left alone.
+    /// Wait that the receiver asks for (`Retry-After`).
     pub(super) retry_after: Option<Duration>,
-    /// The answer's body, or its beginning.
+    /// The answer's body, up to the limit.
     pub(super) body: Vec<u8>,
 }
 
@@ -112,12 +113,12 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// The same, and nothing is signed.
+    /// Returns a sender that does not sign.
     pub(super) fn unsigned(self) -> Self {
         Self { secret: None, ..self }
     }
 
-    /// Sends `body`, with headers of its own, and waits for the answer.
+    /// Sends `body` with additional headers, and waits for the answer.
     pub(super) async fn send(&self, body: Bytes, headers: HeaderMap) -> Reply {
         let mut request = self.client.post(self.url.clone());
         if let Some(secret) = &self.secret {
@@ -133,7 +134,7 @@ impl Sender {
     }
 }
 
-/// Reads the body too: the connection is free for the next request only then.
+/// Reads the answer with its body: only then the connection is free for the next request.
 async fn read(mut response: Response) -> Reply {
     let status = response.status().as_u16();
     let retry_after = http::retry_after(response.headers());
@@ -148,14 +149,14 @@ async fn read(mut response: Response) -> Reply {
     }
 }
 
-/// The receiver's variable may name several secrets while one is rotated: the first one signs.
+/// Returns the first secret of a list, which the receiver's variable may be during a rotation.
 fn first_secret(listed: &Secret) -> Option<Secret> {
     let first =
         listed.expose().split([',', '\n', '\r']).map(str::trim).find(|one| !one.is_empty())?;
     Some(Secret::new(first.to_owned()))
 }
 
-/// `sha256=<hex>` over the raw body, or over the time and the body.
+/// Returns `sha256=<hex>` over the raw body, or over the time and the body.
 fn signature(secret: &Secret, timestamp: Option<&HeaderValue>, body: &[u8]) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac =
@@ -168,22 +169,22 @@ fn signature(secret: &Secret, timestamp: Option<&HeaderValue>, body: &[u8]) -> S
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// `Name: value` lines as headers. What is wrong is told without the line: it may hold a secret.
+/// Parses `Name: value` lines. Errors do not quote the line: it may contain a secret.
 fn parse_headers(lines: &[Secret]) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (index, line) in lines.iter().enumerate() {
-        let which = || format!("--header number {}", index + 1);
+        let option = || format!("--header number {}", index + 1);
         let (name, value) = line
             .expose()
             .split_once(':')
-            .with_context(|| format!("{} has no colon: write 'Name: value'", which()))?;
+            .with_context(|| format!("{} has no colon: write 'Name: value'", option()))?;
         let name = HeaderName::try_from(name.trim())
             .ok()
-            .with_context(|| format!("{} has a name that HTTP does not allow", which()))?;
+            .with_context(|| format!("{} has a name that HTTP does not allow", option()))?;
         let mut value = HeaderValue::try_from(value.trim())
             .ok()
-            .with_context(|| format!("{} has a value that HTTP does not allow", which()))?;
+            .with_context(|| format!("{} has a value that HTTP does not allow", option()))?;
         value.set_sensitive(true);
         if name == CONTENT_TYPE {
             headers.insert(name, value);
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_the_one_of_the_body() {
+    fn signature_is_the_hmac_of_the_body() {
         // RFC 4231, test case 2.
         let secret = Secret::new("Jefe".into());
         let signature = signature(&secret, None, b"what do ya want for nothing?");
@@ -210,15 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_header_is_told_by_its_number_and_never_quoted() {
-        let of = |lines: &[&str]| {
+    fn invalid_header_is_reported_by_number_and_not_quoted() {
+        let parse = |lines: &[&str]| {
             let lines: Vec<Secret> = lines.iter().map(|&line| Secret::new(line.into())).collect();
             parse_headers(&lines)
         };
-        let error = of(&["A: 1", "hunter2"]).unwrap_err().to_string();
+        let error = parse(&["A: 1", "hunter2"]).unwrap_err().to_string();
         assert_eq!(error, "--header number 2 has no colon: write 'Name: value'");
-        assert!(of(&["na me: hunter2"]).is_err() && of(&["A: hun\nter2"]).is_err());
-        let headers = of(&["X-Api-Key: a:b", "x-api-key:c"]).unwrap();
+        assert!(parse(&["na me: hunter2"]).is_err() && parse(&["A: hun\nter2"]).is_err());
+        let headers = parse(&["X-Api-Key: a:b", "x-api-key:c"]).unwrap();
         let values: Vec<_> = headers.get_all("x-api-key").iter().collect();
         assert_eq!(values, ["a:b", "c"]);
     }

@@ -1,4 +1,4 @@
-//! `verbatim serve`: runs everything, and says how to try it.
+//! `verbatim serve`: runs the service, and prints commands to try it.
 
 mod banner;
 
@@ -16,8 +16,8 @@ use crate::server::Server;
 use crate::telemetry;
 use banner::Banner;
 
-/// A database that is not there after this long is worth a word to whoever looks on.
-const WORTH_A_WORD: Duration = Duration::from_secs(3);
+/// Wait for the database after which a line reports it.
+const SILENT_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::resolve(args)?;
@@ -28,15 +28,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let banner = Banner::new(&settings, &generated);
     let clock = Clock::system();
     let server = Server::start(settings, clock.clone(), life.clone()).await?;
-    // Deliveries are taken from here on, whether the database is there or not.
-    tell_systemd(NotifyState::Ready);
+    // The service accepts deliveries from here on, with or without the database.
+    notify_systemd(NotifyState::Ready);
     tokio::select! {
         () = print_banner(&server, &banner, generated.is_first_start.then_some(&clock)) => {}
         () = life.stopping() => {}
     }
     let stopping = async {
         life.stopping().await;
-        tell_systemd(NotifyState::Stopping);
+        notify_systemd(NotifyState::Stopping);
     };
     let (ran, ()) = tokio::join!(server.run(), stopping);
     if let Some(traces) = traces {
@@ -46,30 +46,31 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Does nothing where nobody asked to be told (`NOTIFY_SOCKET`).
-fn tell_systemd(state: NotifyState<'_>) {
+/// Reports the state to systemd. Does nothing if `NOTIFY_SOCKET` is not set.
+fn notify_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "cannot tell systemd how the service is");
+        tracing::warn!(%error, "cannot notify systemd");
     }
 }
 
-/// Makes a one-time link to the page. A start without one is a start all the same.
+/// Creates a one-time link to the page. The service runs even if this fails.
 async fn sign_in_link(server: &Server, banner: &Banner, clock: &Clock) -> Option<String> {
     let link = async {
         let token = server.make_sign_in_link(clock).await?;
         open::link(&banner.url(server.address)?, &token)
     };
     let link: anyhow::Result<_> = link.await;
-    link.inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "no sign-in link"))
-        .ok()
-        .map(String::from)
+    let report = |error: &anyhow::Error| {
+        tracing::warn!(error = format!("{error:#}"), "cannot create a sign-in link");
+    };
+    link.inspect_err(report).ok().map(String::from)
 }
 
-/// Where things are, at once; how to try them, when the database is there to be read from.
+/// Prints addresses and places at once, and the commands when the database can be read.
 async fn print_banner(server: &Server, banner: &Banner, first_start: Option<&Clock>) {
     print(&banner.places(server.address));
-    if tokio::time::timeout(WORTH_A_WORD, server.ready()).await.is_err() {
-        print("\nWaiting for the database. Deliveries are taken meanwhile, and kept.\n");
+    if tokio::time::timeout(SILENT_WAIT, server.ready()).await.is_err() {
+        print("\nWaiting for the database. Deliveries are accepted and stored in the inbox.\n");
         server.ready().await;
     }
     let link = match first_start {
@@ -80,7 +81,7 @@ async fn print_banner(server: &Server, banner: &Banner, first_start: Option<&Clo
 }
 
 fn print(text: &str) {
-    // Nobody may be reading: a service does not die of that.
+    // Standard output may be closed, which must not stop the service.
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,12 +1,13 @@
-//! How a signal ends a command that has much to do.
+//! Signals that end a long command.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit status of a command that was interrupted, as shells have it: 128 and SIGINT's number.
+/// Exit status of an interrupted command, as in shells: 128 plus SIGINT's number.
 const INTERRUPTED: i32 = 130;
 
-/// The first signal cancels `stop`, for an end in good order; the second one ends the process.
+/// Cancels `stop` at the first signal, so that the command can finish its work, and exits at the
+/// second.
 pub(super) fn on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

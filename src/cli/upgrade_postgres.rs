@@ -9,10 +9,10 @@ use crate::postgres::{remove_old_clusters, upgrade_cluster};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Major version to move to [default: the newest that is installed]
+    /// Major version to move to [default: the newest installed]
     #[arg(long, value_name = "MAJOR")]
     to: Option<u32>,
-    /// Only remove the clusters that earlier upgrades have kept
+    /// Only remove old clusters that earlier upgrades kept
     #[arg(long, conflicts_with = "to")]
     remove_old: bool,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn print(text: &str) {
     println!("{text}");
 }

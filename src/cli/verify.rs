@@ -1,4 +1,4 @@
-//! `verbatim verify`: reads back through the API that every delivery of a ledger is there once.
+//! `verbatim verify`: checks through the API that every delivery of a ledger is stored once.
 
 mod api;
 mod check;
@@ -20,30 +20,30 @@ use api::Api;
 use check::{Findings, check};
 use expected::{Expected, Quotes};
 
-/// As many sessions as are listed of each fault of theirs; all are counted. What is missing is
-/// listed in full: it is what somebody has to look for.
+/// Limit on the listed sessions of each fault; all are counted. Missing deliveries are all listed,
+/// since somebody must search for them.
 const LISTED_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What `simulate --ledger` wrote
+    /// Ledger, written by `simulate --ledger`
     #[arg(long, value_name = "FILE")]
     ledger: PathBuf,
-    /// Where the API is, such as `http://127.0.0.1:8080`
+    /// URL of the service, such as `http://127.0.0.1:8080`
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     url: Url,
-    /// PEM file with the certificates to trust, instead of the system's: for a service whose
-    /// certificate is self-signed
+    /// PEM file with certificates to trust instead of the system's, for a service with a
+    /// self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     #[command(flatten)]
     key: ApiKey,
-    /// Sessions that are read at once
+    /// Limit on sessions that are read concurrently
     #[arg(long, value_name = "C", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
-    /// Longest wait for the service to bring its inbox to Postgres, such as 30s or 5m, before
-    /// anything is read back
+    /// Longest wait, such as 30s or 5m, until the service has drained its inbox, before the check
+    /// begins
     #[arg(long, value_name = "DURATION", default_value = "1m",
           value_parser = humantime::parse_duration)]
     patience: Duration,
@@ -54,8 +54,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let api =
         Api::new(http::client(&args.url, args.ca_file.as_deref())?, args.url, args.key.read()?)?;
     let (sessions, deliveries) = (expected.sessions.len(), expected.deliveries());
-    // Nothing missing of nothing would look like success.
-    anyhow::ensure!(deliveries > 0, "there is no delivery in {}", args.ledger.display());
+    // An empty ledger would look like success.
+    anyhow::ensure!(deliveries > 0, "no delivery in {}", args.ledger.display());
     let left = api.drained(args.patience).await?;
     if left > 0 {
         let left = HumanCount(left);
@@ -77,8 +77,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut out = String::new();
     count(&mut out, "sessions", sessions as u64)?;
     count(&mut out, "deliveries checked", deliveries as u64)?;
-    if expected.torn_lines > 0 {
-        count(&mut out, "unreadable half lines", expected.torn_lines)?;
+    if expected.incomplete_lines > 0 {
+        count(&mut out, "incomplete lines", expected.incomplete_lines)?;
     }
     describe(&mut out, &findings, &args.ledger)?;
     std::io::stdout().write_all(out.as_bytes())?;
@@ -93,8 +93,8 @@ fn describe(out: &mut String, findings: &Findings, ledger: &Path) -> anyhow::Res
     for place in places {
         writeln!(out, "  {}", quotes.line(place)?)?;
     }
-    count(out, "doubled", findings.doubled)?;
-    list(out, &findings.doubled_in)?;
+    count(out, "duplicates", findings.duplicates)?;
+    list(out, &findings.duplicates_in)?;
     count(out, "miscounted sessions", findings.miscounted.len() as u64)?;
     list(out, &findings.miscounted)
 }
@@ -113,7 +113,7 @@ fn list(out: &mut String, lines: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// On standard error; indicatif hides it where that is no terminal.
+/// Returns a progress bar on standard error. It is hidden if that is not a terminal.
 fn progress_bar(sessions: u64) -> anyhow::Result<ProgressBar> {
     let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} sessions, {eta} left";
     Ok(ProgressBar::new(sessions).with_style(ProgressStyle::with_template(style)?))

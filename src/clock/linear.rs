@@ -1,35 +1,35 @@
-//! For tests: holds what reads a stranger's text to linear time.
+//! Test helper: checks that code which parses untrusted text takes linear time.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Parts of texts that scanners stumble over when they are repeated.
+/// Fragments that are slow for many parsers when they are repeated.
 pub(crate) const STUMBLING: [&str; 24] = [
     "a", " ", "\n", "\r\n", "\\", "\"", "'", "\u{0}", "{\"a\":", "[", "]", "<", "&", "*_`", "#",
     "> ", "1. ", "=", "\u{FEFF}", "\u{2028}", "é", "电话", "🦊", "\\ud83d",
 ];
 
-/// How often a part is repeated, at first.
+/// Repetitions of a fragment in the short text.
 const REPEATED: usize = 4_000;
-/// How many times as often it is repeated then. Linear work takes as many times as long, and
-/// quadratic work the square of it.
+/// Factor between the lengths of the long and the short text. Linear work grows by this factor,
+/// quadratic work by its square.
 const GROWTH: u32 = 16;
-/// How many times as much work it may be at that: half of quadratic.
+/// Tolerated growth beyond linear: half of what quadratic work needs.
 const SLACK: u32 = 8;
-/// A measure is the least of so many, since others use the machine, too.
+/// Runs for each measurement, of which the shortest counts: other programs use the machine, too.
 const RUNS: usize = 7;
-/// What is too short to be measured.
+/// Shorter times are too short to measure, and count as this.
 const LEAST: Duration = Duration::from_micros(200);
 
-/// What this thread has had of a processor: others may keep it waiting for as long as they like.
+/// Returns the processor time of this thread. It excludes waiting for other threads and programs.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
     time.unwrap_or_else(|error| panic!("{error}")).into()
 }
 
-/// Panics where work on a text takes more than linear time, whichever part it consists of.
+/// Panics if `work` takes more than linear time on a text made of any of the fragments.
 pub(crate) fn assert_linear<T>(work: impl Fn(&str) -> T) {
     for part in STUMBLING {
         let least = |repeated: usize| {

@@ -1,4 +1,4 @@
-//! Alerts as they are set: their rules, and where notifications of them go.
+//! Settings of alerts: rules, and receivers of notifications.
 
 use std::path::PathBuf;
 
@@ -10,29 +10,29 @@ use super::credentials::{self, Written};
 use super::raw::{File, FileAlert};
 use crate::alerts::{Draft, MOST_ALERTS, Rule, SigningKey};
 
-/// Most secrets that sign one notification: the new one, and those that are being replaced.
+/// Limit on the secrets that sign one notification: the new one, and those it replaces.
 const MOST_SECRETS: usize = 4;
 
-/// Alert, and where notifications of it go.
+/// Alert, with the receiver of its notifications.
 #[derive(Clone, Debug)]
 pub struct AlertSettings {
-    /// When it fires.
+    /// Condition under which it fires.
     pub rule: Rule,
     /// Receiver of its notifications.
     pub receiver: Receiver,
 }
 
-/// Receiver of notifications. Its URL may hold a token, so it prints its host alone.
+/// Receiver of notifications. `Debug` prints only the host, since the URL may contain a token.
 #[derive(Clone)]
 pub struct Receiver {
     /// URL that notifications are posted to.
     pub url: Url,
-    /// Keys that sign them; several while one is replaced.
+    /// Keys that sign them; several during a rotation.
     pub keys: Vec<SigningKey>,
 }
 
 impl Receiver {
-    /// Host of the URL.
+    /// Returns the URL's host.
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
@@ -45,13 +45,13 @@ impl std::fmt::Debug for Receiver {
     }
 }
 
-/// Receiver of alerts that name none, as far as it is set.
-struct Usual {
+/// Receiver of alerts that name none, as far as it is configured.
+struct DefaultReceiver {
     url: Option<Url>,
     keys: Vec<SigningKey>,
 }
 
-/// Alerts of the file.
+/// Returns the alerts of the file.
 pub(super) fn resolve(
     url: Option<&str>,
     secret: Option<&str>,
@@ -69,10 +69,10 @@ pub(super) fn resolve(
     };
     let url = url.or(file.alert_url.as_deref());
     let url = url.map(|text| parse_url("alert-url", text)).transpose()?;
-    let usual = Usual { url, keys: keys(&given)? };
+    let default = DefaultReceiver { url, keys: keys(&given)? };
     ensure!(
         file.alerts.len() <= MOST_ALERTS,
-        "there are {} alerts, and {MOST_ALERTS} at most are possible",
+        "{} alerts are configured: the limit is {MOST_ALERTS}",
         file.alerts.len()
     );
     let mut alerts: Vec<AlertSettings> = Vec::new();
@@ -83,8 +83,9 @@ pub(super) fn resolve(
             "alert {:?} is configured twice: give one of them another name",
             rule.name
         );
-        let receiver = receiver(written, &usual).with_context(|| format!("alert {:?}", rule.name));
-        alerts.push(AlertSettings { rule, receiver: receiver? });
+        let receiver = receiver(written, &default);
+        let receiver = receiver.with_context(|| format!("alert {:?}", rule.name))?;
+        alerts.push(AlertSettings { rule, receiver });
     }
     Ok(alerts)
 }
@@ -107,18 +108,18 @@ fn draft(alert: &FileAlert) -> Draft {
     }
 }
 
-fn receiver(alert: &FileAlert, usual: &Usual) -> anyhow::Result<Receiver> {
+fn receiver(alert: &FileAlert, default: &DefaultReceiver) -> anyhow::Result<Receiver> {
     let own = secrets("secrets", alert.secrets.clone(), alert.secrets_file.as_ref())?;
     let own = own.map(|own| keys(&own)).transpose()?;
     let url = match &alert.url {
         Some(text) => parse_url("url", text)?,
-        None => usual.url.clone().context("it has no `url`, and `alert_url` is not set either")?,
+        None => default.url.clone().context("neither `url` nor `alert_url` is set")?,
     };
-    let keys = own.unwrap_or_else(|| usual.keys.clone());
+    let keys = own.unwrap_or_else(|| default.keys.clone());
     ensure!(
         !keys.is_empty(),
-        "it has no `secrets`, and `alert_secrets` is not set either: `echo \"whsec_$(openssl rand \
-         -base64 32)\"` makes one, for the receiver, too"
+        "neither `secrets` nor `alert_secrets` is set: generate one with `echo \
+         \"whsec_$(openssl rand -base64 32)\"`, and configure it at the receiver, too"
     );
     Ok(Receiver { url, keys })
 }
@@ -135,22 +136,22 @@ fn secrets(
 fn keys(secrets: &[Secret]) -> anyhow::Result<Vec<SigningKey>> {
     ensure!(
         secrets.len() <= MOST_SECRETS,
-        "there are {} secrets of alerts, and {MOST_SECRETS} at most sign one notification",
+        "{} alert secrets are configured: the limit is {MOST_SECRETS}",
         secrets.len()
     );
     secrets.iter().map(|secret| Ok(SigningKey::parse(secret.expose())?)).collect()
 }
 
-/// Reads a URL. No message quotes it: its path may hold a token.
+/// Parses a URL. No message quotes it: its path may contain a token.
 fn parse_url(name: &str, text: &str) -> anyhow::Result<Url> {
     let url = Url::parse(text).ok().filter(Url::has_host);
     let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
     let Some(url) = url else {
-        bail!("`{name}` is a URL such as https://example.com/hooks/verbatim, and it is not");
+        bail!("`{name}` must be a URL such as https://example.com/hooks/verbatim");
     };
     ensure!(
         url.username().is_empty() && url.password().is_none(),
-        "`{name}` holds a user name or a password: leave them out, the signature is the proof"
+        "`{name}` contains a user name or a password: remove them, the signature authenticates"
     );
     Ok(url)
 }
@@ -162,34 +163,34 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const ALERT: &str = "[[alerts]]\nname = 'a'\nmetric = 'quiet'\nabove = '10m'\n";
 
-    fn of(text: &str) -> anyhow::Result<Vec<AlertSettings>> {
+    fn parse(text: &str) -> anyhow::Result<Vec<AlertSettings>> {
         let file: File = toml::from_str(text).unwrap();
         resolve(None, None, None, &file)
     }
 
-    fn usual() -> String {
+    fn default_receiver() -> String {
         format!("alert_url = 'https://example.com/token-1'\nalert_secrets = ['{SECRET}']\n")
     }
 
     #[test]
-    fn alert_takes_the_usual_receiver_or_its_own() {
+    fn alert_has_the_default_receiver_or_its_own() {
         let own = format!("url = 'http://10.0.0.7:9000/'\nsecrets = ['{SECRET}', '{SECRET}']\n");
         let second = ALERT.replace("'a'", "'b'");
-        let alerts = of(&format!("{}{ALERT}{second}{own}", usual())).unwrap();
-        let told: Vec<_> = alerts
+        let alerts = parse(&format!("{}{ALERT}{second}{own}", default_receiver())).unwrap();
+        let receivers: Vec<_> = alerts
             .iter()
             .map(|alert| {
                 (alert.rule.name.as_str(), alert.receiver.host(), alert.receiver.keys.len())
             })
             .collect();
-        assert_eq!(told, [("a", "example.com", 1), ("b", "10.0.0.7", 2)]);
-        let shown = format!("{alerts:?}");
-        assert!(!shown.contains("token-1") && !shown.contains("MfKQ"), "{shown}");
+        assert_eq!(receivers, [("a", "example.com", 1), ("b", "10.0.0.7", 2)]);
+        let printed = format!("{alerts:?}");
+        assert!(!printed.contains("token-1") && !printed.contains("MfKQ"), "{printed}");
     }
 
     #[test]
-    fn environment_beats_the_file() {
-        let file: File = toml::from_str(&format!("{}{ALERT}", usual())).unwrap();
+    fn environment_overrides_the_file() {
+        let file: File = toml::from_str(&format!("{}{ALERT}", default_receiver())).unwrap();
         let two = format!("{SECRET},{SECRET}");
         let alerts = resolve(Some("http://localhost:1/x"), Some(&two), None, &file).unwrap();
         assert_eq!(alerts[0].receiver.host(), "localhost");
@@ -197,28 +198,31 @@ mod tests {
     }
 
     #[test]
-    fn invalid_alerts_are_refused_and_no_secret_is_quoted() {
-        let with = |more: &str| format!("{}{ALERT}{more}", usual());
+    fn invalid_alerts_are_rejected_and_no_secret_is_quoted() {
+        let with = |more: &str| format!("{}{ALERT}{more}", default_receiver());
         let many: String =
             (0..=MOST_ALERTS).map(|number| ALERT.replace("'a'", &format!("'a{number}'"))).collect();
-        for (text, said) in [
-            (ALERT.to_owned(), "alert \"a\": it has no `url`"),
+        for (text, message) in [
+            (ALERT.to_owned(), "alert \"a\": neither `url` nor `alert_url` is set"),
             (
                 format!("alert_url = 'https://a/'\n{ALERT}"),
-                "alert \"a\": it has no `secrets`, and `alert_secrets` is not set",
+                "alert \"a\": neither `secrets` nor `alert_secrets` is set",
             ),
-            (with("url = 'ftp://example.com/hunter2'"), "alert \"a\": `url` is a URL such as"),
-            (with("url = 'example.com/hunter2'"), "`url` is a URL such as"),
+            (with("url = 'ftp://example.com/hunter2'"), "alert \"a\": `url` must be a URL such as"),
+            (with("url = 'example.com/hunter2'"), "`url` must be a URL such as"),
             (with("url = 'https://me:hunter2@example.com/'"), "a user name or a password"),
             (with("secrets = ['whsec_hunter2']"), "alert \"a\": a secret of alerts"),
             (with(ALERT), "alert \"a\" is configured twice"),
             (with("tz = 'Berlin'"), "alert \"a\": `tz` is a time zone"),
-            (format!("{}{many}", usual()), "there are 101 alerts, and 100 at most"),
-            (with(&format!("secrets = {:?}", [SECRET; 5])), "4 at most sign"),
+            (
+                format!("{}{many}", default_receiver()),
+                "101 alerts are configured: the limit is 100",
+            ),
+            (with(&format!("secrets = {:?}", [SECRET; 5])), "the limit is 4"),
             (with("secrets = ['x']\nsecrets_file = '/no/such'"), "are both set"),
         ] {
-            let error = format!("{:#}", of(&text).unwrap_err());
-            assert!(error.contains(said), "{error}");
+            let error = format!("{:#}", parse(&text).unwrap_err());
+            assert!(error.contains(message), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

@@ -1,26 +1,26 @@
-//! The origins whose pages may read the API's answers in a browser.
+//! Origins whose pages may read the API in a browser.
 
 use url::{Origin as UrlOrigin, Url};
 
-/// Most origins that can be listed: each request is compared with all of them.
+/// Limit on listed origins: each request is compared with all of them.
 const MOST: usize = 100;
-/// Stands for every origin.
+/// Text for every origin.
 const ANY: &str = "*";
 
-/// Which origins may read answers.
+/// Origins whose pages may read the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CorsOrigins {
-    /// None but our own.
+    /// Only the service's own.
     #[default]
     None,
-    /// These, written as browsers write them.
+    /// These, too, written as browsers write them.
     Listed(Vec<String>),
-    /// Every one.
+    /// All.
     Any,
 }
 
 impl CorsOrigins {
-    /// From environment or command line, comma-separated, or else the file's.
+    /// Parses the comma-separated list of environment or command line, or the file's list.
     pub(super) fn resolve(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Self> {
         let listed: Vec<&str> = match flag.filter(|text| !text.trim().is_empty()) {
             Some(text) => text.split(',').collect(),
@@ -31,35 +31,35 @@ impl CorsOrigins {
         if listed == [ANY] {
             return Ok(Self::Any);
         }
-        anyhow::ensure!(listed.len() <= MOST, "cors-origin lists {MOST} origins at the most");
+        anyhow::ensure!(listed.len() <= MOST, "cors-origin must list at most {MOST} origins");
         let origins = listed.into_iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(if origins.is_empty() { Self::None } else { Self::Listed(origins) })
     }
 }
 
-/// An origin as a browser writes it: without a default port, and with a host of ASCII.
+/// Parses an origin and writes it as a browser does: without a default port, the host in ASCII.
 fn parse(text: &str) -> anyhow::Result<String> {
-    let wrong = |what: &str| {
+    let error = |reason: &str| {
         anyhow::anyhow!(
-            "cors-origin lists origins such as https://app.example.com or http://localhost:3000, \
-             and {text:?} {what}"
+            "cors-origin must list origins such as https://app.example.com or \
+             http://localhost:3000: {text:?} {reason}"
         )
     };
-    anyhow::ensure!(text != ANY, wrong("allows every origin, so it has to be alone"));
+    anyhow::ensure!(text != ANY, error("allows every origin, so it must be the only one"));
     anyhow::ensure!(
         text != "null",
-        wrong("is the origin of every sandboxed frame and local file, so it cannot be listed")
+        error("is the origin of every sandboxed frame and local file, so it cannot be listed")
     );
-    let url = Url::parse(text).map_err(|_| wrong("is none"))?;
+    let url = Url::parse(text).map_err(|_| error("is not an origin"))?;
     anyhow::ensure!(
         url.has_host() && url.username().is_empty() && url.password().is_none(),
-        wrong("is none")
+        error("is not an origin")
     );
     let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-    anyhow::ensure!(bare && !text.ends_with('/'), wrong("goes on behind the host; leave that out"));
+    anyhow::ensure!(bare && !text.ends_with('/'), error("must end after the host and port"));
     Ok(match url.origin() {
         UrlOrigin::Tuple(..) => url.origin().ascii_serialization(),
-        // Of an app, or of a browser's extension: `capacitor://localhost`.
+        // Origin of an app or a browser extension: `capacitor://localhost`.
         UrlOrigin::Opaque(_) => text.to_ascii_lowercase(),
     })
 }
@@ -89,13 +89,13 @@ mod tests {
             ])
         );
         assert_eq!(listed(None), these(&["https://of-the-file.example"]));
-        assert_eq!(listed(Some(" ")), listed(None), "an empty variable is none");
+        assert_eq!(listed(Some(" ")), listed(None), "empty variable counts as not set");
         assert_eq!(listed(Some("*")), CorsOrigins::Any);
         assert_eq!(CorsOrigins::resolve(None, None).unwrap(), CorsOrigins::None);
     }
 
     #[test]
-    fn what_is_no_origin_is_named() {
+    fn invalid_origin_is_named() {
         for wrong in [
             "app.example.com",
             "https://app.example.com/",

@@ -1,5 +1,5 @@
-//! Credentials as they are written: by themselves, or in a file of their own, as Docker and
-//! Kubernetes mount them. No message here quotes one.
+//! Credentials as written: as a value, or in a separate file, as Docker and Kubernetes mount them.
+//! No message here quotes one.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -9,27 +9,27 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::Secret;
 
-/// Largest file that a credential is read from, in bytes: a wrong path must not fill the memory.
+/// Limit on a credential's file, in bytes: a wrong path must not fill the memory.
 const LARGEST_FILE_BYTES: u64 = 64 << 10;
 
-/// A credential in one of the places where it can be set.
+/// Credential in one of the places where it can be set.
 pub(super) struct Written<'a, T> {
-    /// The setting's name there; the one for a file ends with `_file`.
+    /// The setting's name there. The setting for a file has `_file` appended.
     pub(super) name: &'a str,
-    /// As it is written by itself.
+    /// The value.
     pub(super) value: Option<T>,
-    /// The file that it is in.
+    /// File that contains the value.
     pub(super) file: Option<&'a PathBuf>,
 }
 
 impl<T> Written<'_, T> {
-    /// The credential, if it is set here; `parse` reads what is in a file.
+    /// Returns the credential, if it is set here; `parse` parses a file's text.
     pub(super) fn read(self, parse: impl Fn(&str) -> T) -> anyhow::Result<Option<T>> {
         let Self { name, value, file } = self;
         let suffix = if name.ends_with(|c: char| c.is_uppercase()) { "_FILE" } else { "_file" };
         match (value, file) {
             (Some(_), Some(_)) => {
-                bail!("{name} and {name}{suffix} are both set: leave one of them out")
+                bail!("{name} and {name}{suffix} are both set: remove one of them")
             }
             (None, Some(file)) => {
                 let text = read_file(file).with_context(|| format!("{name}{suffix}"))?;
@@ -40,7 +40,7 @@ impl<T> Written<'_, T> {
     }
 }
 
-/// A credential from a file, for commands that take one.
+/// Reads a credential from a file.
 pub fn read_file(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let opened = std::fs::File::open(file);
@@ -51,61 +51,60 @@ pub fn read_file(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("cannot read {}", file.display()))?;
     ensure!(
         text.len() as u64 <= LARGEST_FILE_BYTES,
-        "{} is larger than {LARGEST_FILE_BYTES} bytes: it is not a credential",
+        "{} is larger than {LARGEST_FILE_BYTES} bytes, so it is not a credential",
         file.display()
     );
-    // An editor may have put a byte order mark before it.
+    // Some editors write a byte order mark.
     let text = text.trim_start_matches('\u{feff}').trim();
     ensure!(!text.is_empty(), "{} is empty", file.display());
     Ok(text.to_owned())
 }
 
-/// A variable of the environment, without the white space and line breaks around it; `None` where
-/// nothing is left.
+/// Returns the trimmed value of an environment variable; `None` if it is unset or empty.
 pub(super) fn environment(name: &str) -> Option<String> {
     trimmed(&std::env::var_os(name)?.to_string_lossy())
 }
 
-/// What is left of a text without the white space around it, if anything is.
+/// Trims a text; `None` if nothing is left.
 pub(super) fn trimmed(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What counts of a variable's value, where that is not all of it; one that is empty counts as not
-/// set.
+/// Returns a variable's trimmed value if it differs from `value` or is empty: an empty variable
+/// counts as not set.
 #[must_use]
 pub fn tidied(value: &OsStr) -> Option<String> {
     let text = value.to_str()?;
-    let left = text.trim();
-    (left.is_empty() || left != text).then(|| left.to_owned())
+    let trimmed = text.trim();
+    (trimmed.is_empty() || trimmed != text).then(|| trimmed.to_owned())
 }
 
-/// Secrets of a webhook: separated by commas or on lines of their own.
+/// Splits secrets at commas and line breaks.
 pub(super) fn secrets(text: &str) -> Vec<Secret> {
     text.split([',', '\n', '\r']).filter_map(trimmed).map(Secret::new).collect()
 }
 
-/// Required headers, on lines of their own.
+/// Splits required headers at line breaks.
 pub(super) fn headers(text: &str) -> Vec<Secret> {
     text.lines().filter_map(trimmed).map(Secret::new).collect()
 }
 
-/// An API key that a request can carry.
+/// Rejects an API key that no request can send.
 pub(super) fn api_key(key: String) -> anyhow::Result<Secret> {
     ensure!(
         key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()),
-        "the API key (VERBATIM_API_KEY, api_key) holds a line break, another control character or \
-         one beyond ASCII, so no request can carry it: `openssl rand -hex 32` makes one that is fit"
+        "the API key (VERBATIM_API_KEY, api_key) contains a line break, another control character \
+         or one outside ASCII, which no request can send: generate one with `openssl rand -hex 32`"
     );
     Ok(Secret::new(key))
 }
 
-/// A webhook's secret that somebody can have signed with.
+/// Rejects a webhook secret that no sender can sign with.
 pub(super) fn check_secret(secret: &Secret) -> anyhow::Result<()> {
     ensure!(
         !secret.expose().contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER),
-        "a webhook secret holds a control character or is not UTF-8: copy it once more from the \
+        "a webhook secret contains a control character or is not UTF-8: copy it again from the \
          sender's settings"
     );
     Ok(())
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_written_by_itself_or_in_a_file_and_not_both() {
+    fn credential_is_a_value_or_a_file_and_not_both() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         std::fs::write(&file, "\u{feff}\u{a0} hunter2\r\n\n").unwrap();
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_credential_is_refused_by_name() {
+    fn file_without_a_credential_is_rejected_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         let error = |bytes: Option<&[u8]>| {
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_no_request_can_carry_is_refused_and_not_quoted() {
+    fn key_that_no_request_can_send_is_rejected_and_not_quoted() {
         for key in ["hunter2\nhunter3", "hünter2", "hunter2\u{200b}", "hunter2\0"] {
             let error = api_key(key.to_owned()).unwrap_err().to_string();
             assert!(error.contains("VERBATIM_API_KEY") && !error.contains("ter2"), "{error}");
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_variable_does_not_count() {
+    fn white_space_around_a_variable_is_removed() {
         let tidied = |text: &str| tidied(OsStr::new(text));
         assert_eq!(tidied("as it is"), None);
         assert_eq!(tidied("a\n").as_deref(), Some("a"));

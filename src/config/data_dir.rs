@@ -1,5 +1,5 @@
-//! The data folder, made where it is missing. Inbox, database and secrets are all in it, so whoever
-//! needs it first makes it, and always like this.
+//! Creation of the data folder. Inbox, database and secrets are in it, and the first that needs it
+//! creates it here, so that its mode is always the same.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -8,22 +8,23 @@ use anyhow::Context as _;
 
 use super::DatabaseSettings;
 
-/// Nobody else may look.
+/// Mode that gives others no access.
 const PRIVATE: u32 = 0o700;
-/// The account that runs the private database under root may pass through, and sees nothing.
+/// Mode for root: the account that runs the private database must pass through the folder, but
+/// cannot list it.
 const PASSAGE: u32 = 0o711;
 
 impl DatabaseSettings {
-    /// Makes the data folder, closed to others, unless it is there: then its mode is its keeper's.
+    /// Creates the data folder, closed to others. Leaves the mode of an existing folder unchanged.
     pub fn make_data_dir(&self) -> anyhow::Result<()> {
         let folder = &self.data_dir;
         if let Some(parent) = folder.parent() {
             std::fs::create_dir_all(parent)
-                .with_context(|| format!("cannot make the folder {}", parent.display()))?;
+                .with_context(|| format!("cannot create the folder {}", parent.display()))?;
         }
         let root = nix::unistd::Uid::effective().is_root();
-        let made = match DirBuilder::new().mode(PRIVATE).create(folder) {
-            // The mode is set by itself, since the process' umask takes from the one given above.
+        let created = match DirBuilder::new().mode(PRIVATE).create(folder) {
+            // Set the mode separately: the process' umask restricts the one above.
             Ok(()) => {
                 let mode = if root { PASSAGE } else { PRIVATE };
                 std::fs::set_permissions(folder, Permissions::from_mode(mode))
@@ -31,6 +32,6 @@ impl DatabaseSettings {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         };
-        made.with_context(|| format!("cannot make the data folder {}", folder.display()))
+        created.with_context(|| format!("cannot create the data folder {}", folder.display()))
     }
 }

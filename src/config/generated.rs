@@ -1,4 +1,4 @@
-//! Secrets that `serve` makes on its first start, so that the webhook is never open to everybody.
+//! Secrets that `serve` generates on its first start, so that the webhook is never open to all.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,23 +11,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Secret, Settings};
 
-/// Which credentials are not configured but kept in the data folder, and where.
+/// Files of the credentials that are not configured but generated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Generated {
-    /// The secret of the default source.
+    /// Secret of the default source.
     pub webhook_secret: Option<PathBuf>,
-    /// An API key with every scope.
+    /// API key with every scope.
     pub api_key: Option<PathBuf>,
-    /// The key was made by this start.
+    /// True if this start generated the key.
     pub is_first_start: bool,
 }
 
 impl Settings {
-    /// Gives the default source a secret, and the service an admin key, where the default source
-    /// has no credentials. Both are made once and kept in the data folder.
+    /// Generates a secret for the default source and an API key with every scope, if the default
+    /// source has no credentials. Both are stored in the data folder and read from there later.
     ///
-    /// A key that was made then stays valid until another one is configured, also once the source
-    /// has credentials: whoever secures the webhook does not mean to lock out the readers.
+    /// A generated key stays valid until another one is configured, even after the source gets
+    /// credentials: securing the webhook must not lock out the API's clients.
     pub fn complete(&mut self) -> anyhow::Result<Generated> {
         let mut generated = Generated::default();
         let folder = self.database.data_dir.clone();
@@ -35,27 +35,27 @@ impl Settings {
         let is_open = default.is_some();
         if let Some(default) = default {
             self.database.make_data_dir()?;
-            let kept = folder.canonicalize()?.join("webhook-secret");
-            default.secrets.push(read_or_make(&kept, "whsec_")?.0);
-            generated.webhook_secret = Some(kept);
+            let file = folder.canonicalize()?.join("webhook-secret");
+            default.secrets.push(read_or_generate(&file, "whsec_")?.0);
+            generated.webhook_secret = Some(file);
         }
         if self.api_key.is_none() {
-            let kept = folder.canonicalize().unwrap_or(folder).join("api-key");
+            let file = folder.canonicalize().unwrap_or(folder).join("api-key");
             self.api_key = if is_open {
-                let (key, is_new) = read_or_make(&kept, "vb_")?;
+                let (key, is_new) = read_or_generate(&file, "vb_")?;
                 generated.is_first_start = is_new;
                 Some(key)
             } else {
-                read(&kept)?
+                read(&file)?
             };
-            generated.api_key = self.api_key.is_some().then_some(kept);
+            generated.api_key = self.api_key.is_some().then_some(file);
         }
         Ok(generated)
     }
 }
 
-/// `None` where there is none, or an empty one, which is what a crash may have left: nobody can
-/// have used it.
+/// Reads a secret. Returns `None` if the file is missing or empty: a crash may have left an empty
+/// file, whose secret nobody has used.
 fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
     match fs::read_to_string(path) {
         Ok(text) => {
@@ -67,8 +67,8 @@ fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
     }
 }
 
-/// Returns a secret, and whether it was made just now.
-fn read_or_make(path: &Path, prefix: &str) -> anyhow::Result<(Secret, bool)> {
+/// Returns the file's secret, or a new one and true.
+fn read_or_generate(path: &Path, prefix: &str) -> anyhow::Result<(Secret, bool)> {
     if let Some(secret) = read(path)? {
         return Ok((secret, false));
     }
@@ -77,15 +77,16 @@ fn read_or_make(path: &Path, prefix: &str) -> anyhow::Result<(Secret, bool)> {
     Ok((Secret::new(secret), true))
 }
 
-/// Beside its place first, so that it is never there in part.
+/// Writes the secret to another file and renames it, so that `path` never has a part of it.
 fn write(path: &Path, secret: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let unfinished = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&unfinished)?;
     writeln!(file, "{secret}")?;
     file.sync_all()?;
-    fs::rename(beside, path)?;
-    // The name must outlive a power cut, too: somebody may have copied the secret by then.
+    fs::rename(unfinished, path)?;
+    // The name must survive a power cut, too: the secret may have been copied by then.
     path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
     use crate::config::ServeArgs;
 
-    /// Settings as they are without an environment, on this data folder.
+    /// Returns settings with this data folder and without an environment.
     fn settings(data_dir: &Path, secret: Option<&str>, key: Option<&str>) -> Settings {
         let mut settings = Settings::resolve(ServeArgs {
             webhook_secret: secret.map(Into::into),
@@ -109,17 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_made_stays_valid_until_another_is_configured() {
+    fn generated_key_stays_valid_until_another_is_configured() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut first = settings(&data, None, None);
-        let made = first.complete().unwrap();
-        assert!(made.webhook_secret.is_some() && made.is_first_start);
+        let generated = first.complete().unwrap();
+        assert!(generated.webhook_secret.is_some() && generated.is_first_start);
         assert!(!settings(&data, None, None).complete().unwrap().is_first_start);
 
         let mut secured = settings(&data, Some("s"), None);
-        let kept = secured.complete().unwrap();
-        assert_eq!((kept.webhook_secret, kept.api_key), (None, made.api_key));
+        let later = secured.complete().unwrap();
+        assert_eq!((later.webhook_secret, later.api_key), (None, generated.api_key));
         assert!(secured.api_key.is_some());
         assert_eq!(secured.api_key, first.api_key);
 
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_made_for_a_webhook_that_has_credentials() {
+    fn no_key_is_generated_if_the_webhook_has_credentials() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut settings = settings(&data, Some("s"), None);
@@ -138,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_first_start_closes_the_data_folder() {
+    fn first_start_creates_a_private_data_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let (by_secrets, by_itself) = (folder.path().join("one"), folder.path().join("other"));
-        settings(&by_secrets, None, None).complete().unwrap();
-        settings(&by_itself, None, None).database.make_data_dir().unwrap();
+        let (with_secrets, empty) = (folder.path().join("one"), folder.path().join("other"));
+        settings(&with_secrets, None, None).complete().unwrap();
+        settings(&empty, None, None).database.make_data_dir().unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&by_secrets), mode(&by_itself));
-        assert_eq!(mode(&by_secrets) & 0o066, 0, "others see nothing");
+        assert_eq!(mode(&with_secrets), mode(&empty));
+        assert_eq!(mode(&with_secrets) & 0o066, 0, "others can neither read nor write");
     }
 }

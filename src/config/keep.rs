@@ -1,4 +1,4 @@
-//! How long things are kept, of all sources and of some.
+//! Retention of conversations and deliveries: the default, and that of single sources.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use chrono::{DateTime, NaiveTime, Utc};
 use super::raw::File;
 
 const DAY: Duration = Duration::from_hours(24);
-/// What is deleted by whole days cannot be kept for less than one.
+/// Shortest retention: rows are deleted by whole days.
 const SHORTEST: Duration = DAY;
-/// Beyond any use, and with room for multiples far from the ends of Postgres' calendar.
+/// Longest retention: more than anybody needs, and multiples of it are far from the ends of
+/// Postgres' calendar.
 const LONGEST: Duration = DAY.saturating_mul(36_500);
-/// How long the log of deliveries is kept where nothing is said: long enough to find out what went
-/// wrong last month. What was said in it is kept with the conversations, for as long as they are.
+/// Default retention of the log of deliveries: long enough to investigate a fault of last month.
+/// The messages in it are stored with the conversations too, and have their retention.
 const DEFAULT_DELIVERIES: Duration = DAY.saturating_mul(30);
 
-/// How long everything is kept.
+/// Retention of everything that expires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
-    /// Conversations: messages, and sessions that have none any more.
+    /// Conversations: messages, and sessions without messages.
     pub messages: Ages,
     /// The log of deliveries, raw bytes included.
     pub deliveries: Ages,
 }
 
-/// How old something may get, by the source that it came from; `None` is any age.
+/// Age limits by source; `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ages {
-    /// Where nothing else is said.
+    /// Limit for sources that are not in `of_sources`.
     pub usual: Option<Duration>,
-    /// Of these sources.
+    /// Limits of single sources, by name.
     pub of_sources: BTreeMap<String, Option<Duration>>,
 }
 
@@ -69,13 +70,13 @@ impl Keep {
 }
 
 impl Ages {
-    /// The same for all sources.
+    /// Returns the same limit for all sources.
     #[must_use]
     pub fn of(usual: Option<Duration>) -> Self {
         Self { usual, of_sources: BTreeMap::new() }
     }
 
-    /// The age at which everything goes, whatever its source; `None` where some of it stays.
+    /// Returns the age at which rows of every source have expired; `None` if a source has no limit.
     #[must_use]
     pub fn longest(&self) -> Option<Duration> {
         let of_sources = self.of_sources.values().copied();
@@ -84,26 +85,26 @@ impl Ages {
             .try_fold(Duration::ZERO, |longest, age| Some(longest.max(age?)))
     }
 
-    /// Nothing ever goes.
+    /// Returns true if no source has a limit.
     #[must_use]
     pub fn is_for_ever(&self) -> bool {
         self.usual.is_none() && self.of_sources.values().all(Option::is_none)
     }
 
-    /// Some sources' things go sooner than others'.
+    /// Returns true if sources have different limits.
     #[must_use]
     pub fn differ(&self) -> bool {
         self.of_sources.values().any(|age| *age != self.usual)
     }
 }
 
-/// What is older than that is over age. Things go by whole days, so it is a midnight.
+/// Returns the midnight before which rows have expired: they are deleted by whole days.
 #[must_use]
 pub fn oldest(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
     (now - age).date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
-/// Reads for how long something is kept; `None` is for ever.
+/// Parses an age limit; `None` is no limit.
 fn parse(
     name: &str,
     text: Option<&str>,
@@ -114,14 +115,14 @@ fn parse(
         return Ok(None);
     }
     let keep = humantime::parse_duration(text).with_context(|| {
-        format!("{name} is a duration such as 30d, or forever, and {text:?} is not")
+        format!("{name} must be a duration such as 30d, or forever, not {text:?}")
     })?;
     if keep.is_zero() {
         return Ok(None);
     }
     anyhow::ensure!(
         (SHORTEST..=LONGEST).contains(&keep),
-        "{name} is a day at least and a hundred years at the most, and {text:?} is not"
+        "{name} must be between a day and a hundred years, not {text:?}"
     );
     Ok(Some(keep))
 }
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_are_kept_for_a_time_or_for_ever() {
+    fn retention_is_limited_or_unlimited() {
         for (text, days) in [
             (None, Some(30)),
             (Some("7d"), Some(7)),
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_source_can_have_its_own() {
+    fn source_can_have_its_own_retention() {
         let file: File = toml::from_str(
             "keep_messages = \"365d\"
              [[sources]]

@@ -1,22 +1,22 @@
-//! Where a credential is configured, for those who tell where to look: never what it is.
+//! Places where credentials are configured, for messages that name the place and not the value.
 
 use std::path::PathBuf;
 
 use super::ServeArgs;
 use super::raw;
 
-/// Where a setting was found, if it is set at all.
+/// Place of a setting. For one that is not set, the place where it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In its environment variable.
+    /// Its environment variable.
     Environment,
-    /// In this TOML file.
+    /// This TOML file.
     File(PathBuf),
-    /// In this file, by itself.
+    /// This file, which contains nothing else.
     SecretFile(PathBuf),
 }
 
-/// Where the credentials of the default source and the API key are configured.
+/// Places of the default source's credentials and of the API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins {
     /// `VERBATIM_WEBHOOK_SECRET` or `webhook_secrets`.
@@ -28,7 +28,7 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// The environment beats the file, unless it is empty.
+    /// Finds the places. The environment overrides the file, unless the variable is empty.
     pub(super) fn of(args: &ServeArgs, file: &raw::File) -> Self {
         let origin = |variable: &Option<String>, own: &Option<PathBuf>, named: &Option<PathBuf>| {
             let is_set = variable.as_ref().is_some_and(|text| !text.trim().is_empty());

@@ -1,10 +1,10 @@
-//! The proxies whose word on a client's address is taken.
+//! Proxies whose `X-Forwarded-For` is trusted.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Addresses and networks from environment or command line, comma-separated, or else the file's.
+/// Parses the comma-separated list of environment or command line, or the file's list.
 pub(super) fn resolve(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Vec<IpNet>> {
     let listed: Vec<&str> = match flag.filter(|text| !text.trim().is_empty()) {
         Some(text) => text.split(',').collect(),
@@ -18,8 +18,8 @@ fn parse(text: &str) -> anyhow::Result<IpNet> {
     let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
     address.or_else(|_| text.parse::<IpNet>().map(|net| net.trunc())).map_err(|_| {
         anyhow::anyhow!(
-            "trusted-proxies lists addresses and networks such as 10.0.0.0/8, 192.0.2.7 or \
-             fd00::/8, and {text:?} is neither"
+            "trusted-proxies must list addresses and networks such as 10.0.0.0/8, 192.0.2.7 or \
+             fd00::/8, not {text:?}"
         )
     })
 }
@@ -40,12 +40,12 @@ mod tests {
             "10.0.0.0/8 192.0.2.7/32 fd00::/8 ::1/128 192.0.2.8/32"
         );
         assert_eq!(listed(None), "127.0.0.1/32");
-        assert_eq!(listed(Some(" ")), "127.0.0.1/32", "an empty variable is none");
+        assert_eq!(listed(Some(" ")), "127.0.0.1/32", "empty variable counts as not set");
         assert!(resolve(None, None).unwrap().is_empty());
     }
 
     #[test]
-    fn what_is_no_address_is_named() {
+    fn invalid_address_is_named() {
         for wrong in ["10.0.0.0/33", "proxy.example.com", "10.0.0", "1.2.3.4:80"] {
             let error = resolve(Some(wrong), None).unwrap_err().to_string();
             assert!(error.contains(wrong) && error.contains("trusted-proxies"), "{error}");

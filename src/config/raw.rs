@@ -1,4 +1,4 @@
-//! Settings as they are written: command line and environment, and the TOML file.
+//! Settings as written: command line and environment ([`ServeArgs`]), and the TOML file ([`File`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,32 +12,32 @@ use super::{Ack, LogFormat, Secret};
 use crate::alerts::Amount;
 use crate::redact::Kind;
 
-/// Where the data is: for every command that touches it.
+/// Options of every command that uses the data.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DatabaseArgs {
-    /// TOML file with settings
+    /// TOML file with settings [default: none]
     #[arg(long, env = "VERBATIM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Data folder: inbox, private database, generated secrets [default: ./data]
     #[arg(long, env = "VERBATIM_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Your own Postgres; without it a private one runs under the data folder.
-    /// Prefer the environment variable: other users can read a command line
+    /// Your own Postgres [default: a private one in the data folder]. Prefer the environment
+    /// variable: other users can read a command line
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// File that holds the URL of your own Postgres, as a mounted secret
+    /// File with the URL of your own Postgres, such as a mounted secret
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
-    /// Standby of that Postgres, which answers are read from while it is not too far behind
-    /// [default: none]
+    /// Standby of your own Postgres, which the API reads from while it is at most `read-max-lag`
+    /// behind [default: none]
     #[arg(long, env = "VERBATIM_READ_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub read_database_url: Option<String>,
-    /// File that holds the URL of the standby, as a mounted secret
+    /// File with the URL of the standby, such as a mounted secret
     #[arg(long, env = "VERBATIM_READ_DATABASE_URL_FILE", value_name = "FILE")]
     pub read_database_url_file: Option<PathBuf>,
 }
 
-/// What `verbatim serve` can be told.
+/// Options of `verbatim serve`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServeArgs {
     #[command(flatten)]
@@ -46,88 +46,87 @@ pub struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "VERBATIM_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// Address at which readers (`verbatim readers`) reach the private PostgreSQL over TCP
+    /// TCP address at which readers (see `verbatim readers`) reach the private PostgreSQL
     /// [default: none]
     #[arg(long, env = "VERBATIM_POSTGRES_LISTEN", value_name = "HOST:PORT")]
     pub postgres_listen: Option<String>,
-    /// How far the standby may be behind to be read [default: 10s]
+    /// Longest lag at which the standby is still used [default: 10s]
     #[arg(long, env = "VERBATIM_READ_MAX_LAG", value_name = "DURATION")]
     pub read_max_lag: Option<String>,
-    /// Certificate in PEM, with those that vouch for it: HTTPS instead of HTTP. Read again when it
-    /// changes
+    /// Certificate chain in PEM, for HTTPS instead of HTTP. Reloaded when the file changes
     #[arg(long, env = "VERBATIM_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
-    /// Its private key in PEM
+    /// Private key of the certificate, in PEM
     #[arg(long, env = "VERBATIM_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// Connections that may be open at once; further ones wait [default: 10000]
+    /// Limit on open connections; further ones wait [default: 10000]
     #[arg(long, env = "VERBATIM_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
-    /// What a 200 waits for [default: inbox]
+    /// Commit that precedes a 200 [default: inbox]
     #[arg(long, env = "VERBATIM_ACK", value_enum)]
     pub ack: Option<Ack>,
-    /// Largest delivery [default: 1MiB]
+    /// Limit on a delivery's body [default: 1MiB]
     #[arg(long, env = "VERBATIM_MAX_BODY", value_name = "SIZE")]
     pub max_body: Option<String>,
-    /// Room that undrained deliveries may take on disk [default: 4GiB]
+    /// Limit on the inbox's size on disk [default: 4GiB]
     #[arg(long, env = "VERBATIM_INBOX_QUOTA", value_name = "SIZE")]
     pub inbox_quota: Option<String>,
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated
+    /// Proxies whose X-Forwarded-For is trusted: addresses or networks, comma-separated
     /// [default: none]
     #[arg(long, env = "VERBATIM_TRUSTED_PROXIES", value_name = "LIST")]
     pub trusted_proxies: Option<String>,
     /// Origins whose pages may read the API in a browser, such as `https://app.example.com`,
-    /// comma-separated, or * for every one [default: none]
+    /// comma-separated, or * for all [default: none]
     #[arg(long, env = "VERBATIM_CORS_ORIGIN", value_name = "LIST")]
     pub cors_origin: Option<String>,
-    /// A session is live for this long after its last event [default: 2m]
+    /// Time after its last event during which a session is live [default: 2m]
     #[arg(long, env = "VERBATIM_LIVE_FOR", value_name = "DURATION")]
     pub live_for: Option<String>,
-    /// A session has ended once it has been silent for this long [default: 30m]
+    /// Silence after which a session has ended [default: 30m]
     #[arg(long, env = "VERBATIM_ENDED_AFTER", value_name = "DURATION")]
     pub ended_after: Option<String>,
-    /// A visit to a kiosk that keeps one session ends with a longer silence than this
-    /// [default: 5m]
+    /// Silence after which a new visit begins, for kiosks that keep one session [default: 5m]
     #[arg(long, env = "VERBATIM_VISIT_GAP", value_name = "DURATION")]
     pub visit_gap: Option<String>,
-    /// Words that the sender has for the assistant, comma-separated
+    /// Roles that mark a message as the assistant's, comma-separated
     /// [default: agent,ai,avatar,bot,chatbot,model]
     #[arg(long, env = "VERBATIM_ASSISTANT_ROLES", value_name = "WORDS")]
     pub assistant_roles: Option<String>,
-    /// How long conversations are kept, in whole days, or `forever` [default: forever]
+    /// Age at which conversations are deleted, in whole days, or `forever` [default: forever]
     #[arg(long, env = "VERBATIM_KEEP_MESSAGES", value_name = "DURATION")]
     pub keep_messages: Option<String>,
-    /// How long the log of deliveries is kept, raw bytes included, or `forever` [default: 30d]
+    /// Age at which the log of deliveries is deleted, raw bytes included, in whole days, or
+    /// `forever` [default: 30d]
     #[arg(long, env = "VERBATIM_KEEP_DELIVERIES", value_name = "DURATION")]
     pub keep_deliveries: Option<String>,
-    /// What is replaced in deliveries of the default source before they are kept: some of email,
-    /// phone and card, comma-separated [default: none]
+    /// Personal data to replace in deliveries of the default source before they are stored: email,
+    /// phone, card, comma-separated [default: none]
     #[arg(long, env = "VERBATIM_REDACT", value_name = "KINDS")]
     pub redact: Option<String>,
-    /// Receiver of notifications, for alerts that name none of their own [default: none]
+    /// Receiver of notifications, for alerts without a `url` [default: none]
     #[arg(long, env = "VERBATIM_ALERT_URL", value_name = "URL", hide_env_values = true)]
     pub alert_url: Option<String>,
-    /// Leave the database's schema as it is
+    /// Do not migrate the database's schema at start
     #[arg(long)]
     pub no_migrate: bool,
-    /// How log lines look [default: pretty]
+    /// Format of log lines [default: pretty]
     #[arg(long, env = "VERBATIM_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
-    /// File that holds the webhook's secrets: separated by commas, or on lines of their own
+    /// File with the webhook's secrets, separated by commas or line breaks
     #[arg(long, env = "VERBATIM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     pub webhook_secret_file: Option<PathBuf>,
-    /// File that holds the webhook's required headers, `Name: value` a line
+    /// File with the webhook's required headers, one `Name: value` per line
     #[arg(long, env = "VERBATIM_WEBHOOK_HEADER_FILE", value_name = "FILE")]
     pub webhook_header_file: Option<PathBuf>,
-    /// File that holds the API key with every scope
+    /// File with the API key that has every scope
     #[arg(long, env = "VERBATIM_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// File that holds the secrets that sign notifications of alerts, one a line
+    /// File with the secrets that sign alert notifications, separated by commas or line breaks
     #[arg(long, env = "VERBATIM_ALERT_SECRET_FILE", value_name = "FILE")]
     pub alert_secret_file: Option<PathBuf>,
 
-    // Secrets come from the environment or files, never from a command line that others read.
+    // No flags for secrets: other users can read a command line.
     #[arg(skip = environment("VERBATIM_WEBHOOK_SECRET"))]
     #[expect(missing_docs, reason = "clap would print it")]
     pub webhook_secret: Option<String>,
@@ -142,7 +141,7 @@ pub struct ServeArgs {
     pub alert_secret: Option<String>,
 }
 
-/// The TOML file. A key that it does not know is an error that names it.
+/// The TOML file. An unknown key is an error that names it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -184,12 +183,12 @@ pub(super) struct File {
     pub(super) alerts: Vec<FileAlert>,
     #[serde(default)]
     pub(super) sources: Vec<FileSource>,
-    /// By agent's id.
+    /// By agent ID.
     #[serde(default)]
     pub(super) agents: BTreeMap<String, FileAgent>,
 }
 
-/// What is different for one agent.
+/// Settings of one agent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileAgent {
@@ -204,7 +203,7 @@ pub(super) struct FileSource {
     #[serde(default)]
     pub(super) secrets: Vec<Secret>,
     pub(super) secrets_file: Option<PathBuf>,
-    /// `Name: value`, each of which must match.
+    /// Required headers, as `Name: value`.
     #[serde(default)]
     pub(super) headers: Vec<Secret>,
     pub(super) headers_file: Option<PathBuf>,
@@ -216,7 +215,7 @@ pub(super) struct FileSource {
     pub(super) redact: Vec<Kind>,
 }
 
-/// Alert, and where its notifications go.
+/// Alert, with the receiver of its notifications.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileAlert {
@@ -240,62 +239,63 @@ pub(super) struct FileAlert {
 }
 
 impl File {
-    /// Reads the file, or gives the empty one where none is named.
+    /// Reads the file. Without a path, returns the empty file.
     pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else {
             return Ok(Self::default());
         };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let tidied = toml::from_str::<toml::Table>(&text).ok().and_then(|mut table| {
-            tidy(&mut table);
+        let trimmed = toml::from_str::<toml::Table>(&text).ok().and_then(|mut table| {
+            trim_table(&mut table);
             Self::deserialize(table).ok()
         });
-        if let Some(file) = tidied {
+        if let Some(file) = trimmed {
             return Ok(file);
         }
-        // As it is written, so that the line of what is wrong is known.
+        // Parse the untrimmed text again, for the line of the error.
         toml::from_str(&text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text[..start].matches('\n').count() + 1;
-            let what = explain(&text, start, error.message());
-            anyhow::anyhow!("{} line {line}: {what}", path.display())
+            let message = explain(&text, start, error.message());
+            anyhow::anyhow!("{} line {line}: {message}", path.display())
         })
     }
 }
 
-/// Takes away the white space around every text, and what is empty then: in a file that is made
-/// from variables, one that was not set.
-fn tidy(table: &mut toml::Table) {
-    table.retain(|_, value| keep_tidied(value));
+/// Trims every string, and removes those that are empty then: in a file that is generated from
+/// variables, an unset variable leaves an empty string.
+fn trim_table(table: &mut toml::Table) {
+    table.retain(|_, value| trim_value(value));
 }
 
-fn keep_tidied(value: &mut toml::Value) -> bool {
+/// Trims the strings in `value`. Returns false if nothing is left of it.
+fn trim_value(value: &mut toml::Value) -> bool {
     match value {
         toml::Value::String(text) => {
             *text = text.trim().to_owned();
             !text.is_empty()
         }
         toml::Value::Array(values) => {
-            values.retain_mut(keep_tidied);
+            values.retain_mut(trim_value);
             true
         }
         toml::Value::Table(table) => {
-            tidy(table);
+            trim_table(table);
             true
         }
         _ => true,
     }
 }
 
-/// What is wrong at `start`, without the value that stands there: it may be a secret. (The parser's
-/// whole message would quote the line, and serde's part of it quotes a value of the wrong type.)
+/// Describes the error at `start` without the value, which may be a secret. (The parser's message
+/// quotes the line, and serde's part of it quotes a value of the wrong type.)
 fn explain(text: &str, start: usize, message: &str) -> String {
-    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
-    if !quotes.iter().any(|beginning| message.starts_with(beginning)) {
+    let quoting = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !quoting.iter().any(|beginning| message.starts_with(beginning)) {
         return message.to_owned();
     }
-    // What is expected comes last, whatever the value says.
+    // The value itself may contain ", expected ", so search from the end.
     let expected = match message.rsplit_once(", expected ") {
         Some((_, "a sequence")) => "a list, such as [\"…\", \"…\"]",
         Some((_, expected)) => expected,
@@ -304,7 +304,7 @@ fn explain(text: &str, start: usize, message: &str) -> String {
     let before = text[..start].rsplit('\n').next().unwrap_or_default();
     let key = before.split('=').next().unwrap_or_default().trim();
     let is_key = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    // An element of a list on a line of its own has no key before it.
+    // An element of a list on a separate line has no key before it.
     if before.contains('=') && key.bytes().all(is_key) {
         format!("`{key}` does not fit, expected {expected}")
     } else {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_packaged_file_names_every_setting() {
+    fn packaged_file_names_every_setting() {
         let packaged = include_str!("../../deploy/debian/verbatim.toml");
         let is_setting =
             |line: &&str| line.starts_with('#') && !line.starts_with("# ") && *line != "#";
@@ -341,7 +341,7 @@ mod tests {
             let named = entries.iter().flat_map(|entry| keys(entry.as_table().unwrap())).collect();
             assert!(expected.into_iter().eq(sorted(named)), "{list}");
         }
-        // With every line a comment, it changes nothing.
+        // Every line is a comment, so the file changes nothing.
         assert!(packaged.parse::<toml::Table>().unwrap().is_empty());
     }
 
@@ -352,9 +352,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_told_by_line_and_key_and_never_quoted() {
+    fn value_of_the_wrong_type_is_reported_by_line_and_key_and_not_quoted() {
         let strings = "a list, such as";
-        for (text, told) in [
+        for (text, expected) in [
             (
                 "webhook_secrets = \"hunter2\"",
                 format!("line 1: `webhook_secrets` does not fit, expected {strings}"),
@@ -400,13 +400,13 @@ mod tests {
             std::fs::write(file.path(), text).unwrap();
             let error = File::read(Some(file.path())).unwrap_err();
             let all = format!("{error:#} {error:?}");
-            assert!(all.contains(&told), "{all}");
+            assert!(all.contains(&expected), "{all}");
             assert!(!all.contains("hunter2") && !all.contains("20202"), "{all}");
         }
     }
 
     #[test]
-    fn a_key_that_is_not_known_is_named() {
+    fn unknown_key_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "webhook_secret = 'hunter2'").unwrap();
         let error = File::read(Some(file.path())).unwrap_err().to_string();

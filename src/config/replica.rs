@@ -1,4 +1,4 @@
-//! The standby that answers are read from, and how far it may be behind.
+//! The standby that the read API uses, and the lag up to which it does.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use anyhow::{Context as _, ensure};
 
 use super::Secret;
 
-/// How far a standby may be behind where nothing else is set: its readers do not notice, and a
-/// checkpoint or a vacuum of the primary does not send them away.
+/// Default limit: too short for clients to notice, and long enough for a checkpoint or a vacuum of
+/// the primary.
 const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 /// Shortest limit: the lag is measured every second.
 const SHORTEST_MAX_LAG: Duration = Duration::from_secs(2);
-/// Longest limit. A standby that is behind by more is out of order.
+/// Longest limit: a standby with more lag is out of order.
 const LONGEST_MAX_LAG: Duration = Duration::from_hours(1);
 
-/// A standby of the database.
+/// Standby of the database.
 #[derive(Clone, Debug)]
 pub struct ReplicaSettings {
-    /// How to connect to it.
+    /// URL of the standby.
     pub url: Secret,
-    /// It is read while it is behind by no more than this.
+    /// Lag up to which the standby is used.
     pub max_lag: Duration,
 }
 
@@ -30,12 +30,12 @@ impl ReplicaSettings {
     ) -> anyhow::Result<Option<Self>> {
         let max_lag = max_lag.map_or(Ok(DEFAULT_MAX_LAG), |text| {
             humantime::parse_duration(text).with_context(|| {
-                format!("read-max-lag is a duration such as 10s, and {text:?} is not")
+                format!("read-max-lag must be a duration such as 10s, not {text:?}")
             })
         })?;
         ensure!(
             (SHORTEST_MAX_LAG..=LONGEST_MAX_LAG).contains(&max_lag),
-            "read-max-lag is between 2s and 1h, and {} is not",
+            "read-max-lag must be between 2s and 1h, not {}",
             humantime::format_duration(max_lag)
         );
         Ok(url.map(|url| Self { url: url.clone(), max_lag }))
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_has_a_url_and_a_limit() {
+    fn standby_has_a_url_and_a_limit() {
         let (primary, standby) = (Some("postgres://a/v"), Some("postgres://b/v"));
         let replica = |lag| resolve(primary, standby, lag).map(|settings| settings.replica);
         let found = replica(None).unwrap().unwrap();
@@ -70,14 +70,14 @@ mod tests {
         assert_eq!(replica(Some("1m")).unwrap().unwrap().max_lag, Duration::from_mins(1));
         for wrong in ["10", "1s", "2h"] {
             let error = replica(Some(wrong)).unwrap_err().to_string();
-            assert!(error.starts_with("read-max-lag is "), "{error}");
+            assert!(error.starts_with("read-max-lag must be "), "{error}");
         }
         assert!(resolve(primary, None, None).unwrap().replica.is_none());
         assert!(resolve(primary, Some(" "), None).unwrap().replica.is_none());
     }
 
     #[test]
-    fn the_private_database_has_no_standby() {
+    fn standby_of_the_private_database_is_rejected() {
         let error = resolve(None, Some("postgres://b/v"), None).unwrap_err().to_string();
         assert!(error.contains("set DATABASE_URL"), "{error}");
     }

@@ -1,20 +1,20 @@
-//! A value that must not be seen.
+//! A value that must not be printed.
 
 use std::fmt;
 
-/// A secret: it prints as stars, and is read on purpose only.
+/// Secret. `Debug` prints stars, and only [`Secret::expose`] returns the value.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `value` from sight.
+    /// Wraps `value`.
     #[must_use]
     pub fn new(value: String) -> Self {
         Self(value)
     }
 
-    /// The value, for the one place that needs it.
+    /// Returns the value.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Sources: who may deliver, and what each must show.
+//! Sources that may deliver, and the credentials that each requires.
 
 use std::path::PathBuf;
 
@@ -10,41 +10,41 @@ use super::raw::{File, FileSource, ServeArgs};
 use crate::domain::SourceName;
 use crate::redact::{Kind, Redaction};
 
-/// One source and its credentials. With neither secret nor header, it is not yet open: `serve`
-/// makes a secret for the default source and refuses to start with such a further one.
+/// Source and its credentials. Without a secret or header, `serve` generates a secret for the
+/// default source, and refuses to start for any other.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
-    /// Its name, as in `/webhook/{name}`.
+    /// Name in `/webhook/{name}`.
     pub name: SourceName,
-    /// Any one of them may have signed; several while one is rotated.
+    /// Secrets, any of which may sign a delivery: several during a rotation.
     pub secrets: Vec<Secret>,
-    /// Every name among them must be there with its value; where a name has several, with any of
-    /// them: one is being rotated.
+    /// Headers, each of which must be present. A name that is listed with several values, as during
+    /// a rotation, may have any of them.
     pub headers: Vec<RequiredHeader>,
-    /// Refuse a delivery whose signed timestamp is missing or more than five minutes off.
+    /// Reject a delivery whose signed timestamp is missing or more than five minutes off.
     pub strict_timestamps: bool,
-    /// What is replaced in its deliveries before they are kept.
+    /// Personal data to replace in deliveries before they are stored.
     pub redaction: Redaction,
 }
 
 /// A header that a delivery must carry.
 #[derive(Clone, Debug)]
 pub struct RequiredHeader {
-    /// In lower case.
+    /// Name in lower case.
     pub name: String,
-    /// What it must say.
+    /// Required value.
     pub value: Secret,
 }
 
 impl SourceSettings {
-    /// There is nothing that a delivery must show.
+    /// Returns true if a delivery needs no credentials.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.secrets.is_empty() && self.headers.is_empty()
     }
 }
 
-/// The default source from environment or file, then the file's further ones.
+/// Returns the default source from environment or file, then the file's further sources.
 pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<SourceSettings>> {
     let secrets = listed(
         "VERBATIM_WEBHOOK_SECRET",
@@ -92,15 +92,15 @@ pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<Sourc
         let name = SourceName::parse(&further.name)?;
         ensure!(
             sources.iter().all(|known| known.name != name),
-            "the source {name} is configured twice (source \"default\" is the one of the \
-             top-level settings)"
+            "source {name} is configured twice (the top-level settings are those of source \
+             \"default\")"
         );
         let (secrets, headers) = credentials_of(further)?;
         let settings = source(name, secrets, &headers, further.strict_timestamps)?;
         ensure!(
             !settings.is_open(),
-            "the source {} has neither a secret nor a header: anybody could deliver to it. Give \
-             it `secrets` or `headers`",
+            "source {} has neither a secret nor a header, so anybody could deliver to it: add \
+             `secrets` or `headers`",
             further.name
         );
         let redaction = further.redact.iter().copied().collect();
@@ -109,7 +109,7 @@ pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<Sourc
     Ok(sources)
 }
 
-/// What a place says, if it says anything.
+/// Reads the credentials that are set in one place, if any.
 fn listed(
     name: &str,
     value: Option<Vec<Secret>>,
@@ -120,7 +120,7 @@ fn listed(
     Written { name, value, file }.read(parse)
 }
 
-/// Secrets and headers of a further source.
+/// Reads the secrets and headers of a further source.
 fn credentials_of(source: &FileSource) -> anyhow::Result<(Vec<Secret>, Vec<Secret>)> {
     let read = |name, value: &Vec<Secret>, file: &Option<PathBuf>, parse| {
         let read = listed(name, Some(value.clone()), file.as_ref(), parse);
@@ -150,7 +150,7 @@ fn source(
         .collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(
         !strict_timestamps || !secrets.is_empty(),
-        "source {name}: strict_timestamps needs a secret, since only a signature vouches for a \
+        "source {name}: strict_timestamps needs a secret, since only a signature protects the \
          timestamp"
     );
     Ok(SourceSettings {
@@ -162,33 +162,32 @@ fn source(
     })
 }
 
-/// What the default source asks for: comma-separated in the environment, else in the file.
+/// Parses the default source's redaction: comma-separated in the environment, or the file's list.
 fn redaction(text: Option<&str>, file: Option<&[Kind]>) -> anyhow::Result<Redaction> {
     let Some(text) = text else { return Ok(file.unwrap_or_default().iter().copied().collect()) };
     let kinds = text.split(',').map(str::trim).filter(|kind| !kind.is_empty());
     let parse = |kind| {
         Kind::parse(kind)
-            .with_context(|| format!("redact is some of email, phone and card, and not {kind:?}"))
+            .with_context(|| format!("redact must list email, phone or card, not {kind:?}"))
     };
     kinds.map(parse).collect()
 }
 
 fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
-    // No message here may quote the line: its value is a secret.
+    // No message may quote the line: its value is a secret.
     let Some((name, value)) = line.expose().split_once(':') else {
-        bail!("a required header is written `Name: value`, and one has no colon");
+        bail!("required header has no colon: write `Name: value`");
     };
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     ensure!(
         !name.is_empty() && name.bytes().all(is_token),
-        "a required header's name holds a character that no header name may hold"
+        "required header has an invalid name: use letters, digits and hyphens"
     );
-    ensure!(!value.is_empty(), "the required header {name} has no value");
+    ensure!(!value.is_empty(), "required header {name} has no value");
     ensure!(
         !value.contains(|c: char| c.is_control() && c != '\t'),
-        "the value of the required header {name} holds a control character, so no delivery can \
-         carry it"
+        "value of required header {name} contains a control character, which no delivery can send"
     );
     Ok(RequiredHeader { name, value: Secret::new(value.to_owned()) })
 }
@@ -198,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_secrets_and_headers_come_from_the_environment() {
+    fn environment_can_list_several_secrets_and_headers() {
         let args = ServeArgs {
             webhook_secret: Some("one, two,".into()),
             webhook_header: Some("X-Webhook-Secret: a\nAuthorization: Bearer b:c".into()),
@@ -213,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_further_source_without_credentials_is_refused() {
+    fn further_source_without_credentials_is_rejected() {
         let file: File = toml::from_str("[[sources]]\nname = \"kiosk\"").unwrap();
         let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
         assert!(error.contains("kiosk has neither a secret nor a header"), "{error}");
     }
 
     #[test]
-    fn a_source_is_configured_once() {
+    fn source_that_is_configured_twice_is_rejected() {
         let file: File =
             toml::from_str("[[sources]]\nname = \"default\"\nsecrets = [\"s\"]").unwrap();
         let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_never_quotes_a_header_line() {
+    fn error_does_not_quote_the_header_line() {
         let args = ServeArgs { webhook_header: Some("hunter2".into()), ..ServeArgs::default() };
         let error = resolve(&args, &File::default()).unwrap_err();
         assert!(!format!("{error:#} {error:?}").contains("hunter2"));

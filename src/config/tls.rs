@@ -1,18 +1,18 @@
-//! The certificate, for those who have no proxy in front that speaks TLS.
+//! Certificate and key of HTTPS, for a service without a TLS proxy in front.
 
 use std::path::PathBuf;
 
-/// Where the certificate and its key are, both in PEM.
+/// Files of certificate and key, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// The certificate, followed by those that lead from it to a known authority.
+    /// Certificate chain, the service's certificate first.
     pub cert: PathBuf,
-    /// Its private key, without a passphrase.
+    /// Private key, without a passphrase.
     pub key: PathBuf,
 }
 
 impl TlsSettings {
-    /// Both, or neither for plain HTTP.
+    /// Requires both files, or neither for plain HTTP.
     pub(super) fn resolve(
         cert: Option<PathBuf>,
         key: Option<PathBuf>,
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_pair_is_refused_and_the_other_half_named() {
+    fn certificate_or_key_alone_is_rejected_and_the_other_setting_named() {
         let error = |cert: Option<&str>, key: Option<&str>| {
             let resolved = TlsSettings::resolve(cert.map(Into::into), key.map(Into::into));
             resolved.unwrap_err().to_string()

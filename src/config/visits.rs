@@ -1,4 +1,4 @@
-//! Which silence divides a session into visits.
+//! Silence that divides a session into visits: the default, and that of single agents.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use anyhow::Context as _;
 use super::raw::FileAgent;
 use crate::domain::visits::VisitGaps;
 
-/// Below this every pause for breath would be the end of a visit.
+/// Shortest gap: with less, every short pause would end a visit.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Beyond any use, and far from the ends of Postgres' calendar.
+/// Longest gap: more than anybody needs, and far from the ends of Postgres' calendar.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
-/// Reads the silences: one for all agents, and those of some.
+/// Parses the default gap and those of single agents.
 pub(super) fn gaps(
-    usual: Option<&str>,
+    default: Option<&str>,
     agents: &BTreeMap<String, FileAgent>,
 ) -> anyhow::Result<VisitGaps> {
-    let usual = usual.map_or(Ok(VisitGaps::DEFAULT), |text| gap("visit-gap", text))?;
-    let own = agents.iter().filter_map(|(id, agent)| Some((id, agent.visit_gap.as_ref()?)));
-    let by_agent = own
+    let default = default.map_or(Ok(VisitGaps::DEFAULT), |text| gap("visit-gap", text))?;
+    let set = agents.iter().filter_map(|(id, agent)| Some((id, agent.visit_gap.as_ref()?)));
+    let by_agent = set
         .map(|(id, text)| Ok((id.clone(), gap(&format!("visit_gap of agent {id:?}"), text)?)))
         .collect::<anyhow::Result<_>>()?;
-    Ok(VisitGaps::new(usual, by_agent))
+    Ok(VisitGaps::new(default, by_agent))
 }
 
 fn gap(name: &str, text: &str) -> anyhow::Result<Duration> {
     let gap = humantime::parse_duration(text)
-        .with_context(|| format!("{name} is a duration such as 5m, and {text:?} is not"))?;
+        .with_context(|| format!("{name} must be a duration such as 5m, not {text:?}"))?;
     anyhow::ensure!(
         (SHORTEST..=LONGEST).contains(&gap),
-        "{name} is a second at least and a year at the most, and {text:?} is not"
+        "{name} must be between a second and a year, not {text:?}"
     );
     Ok(gap)
 }
@@ -40,27 +40,28 @@ fn gap(name: &str, text: &str) -> anyhow::Result<Duration> {
 mod tests {
     use super::*;
 
-    fn of(file: &str, flag: Option<&str>) -> anyhow::Result<VisitGaps> {
+    fn parse(file: &str, flag: Option<&str>) -> anyhow::Result<VisitGaps> {
         let file: super::super::raw::File = toml::from_str(file).unwrap();
         gaps(flag.or(file.visit_gap.as_deref()), &file.agents)
     }
 
     #[test]
-    fn an_agents_own_silence_beats_the_usual_one() {
+    fn gap_of_an_agent_overrides_the_default() {
         let seconds = |gaps: &VisitGaps, agent| gaps.of(agent).as_secs();
-        let gaps = of("[agents.\"A12\"]\nvisit_gap = \"90s\"\n[agents.B]\n", None).unwrap();
+        let gaps = parse("[agents.\"A12\"]\nvisit_gap = \"90s\"\n[agents.B]\n", None).unwrap();
         assert_eq!(["A12", "B", "C"].map(|agent| seconds(&gaps, agent)), [90, 300, 300]);
-        let gaps = of("visit_gap = \"2m\"\n[agents.A]\nvisit_gap = \"10m\"", None).unwrap();
+        let file = "visit_gap = \"2m\"\n[agents.A]\nvisit_gap = \"10m\"";
+        let gaps = parse(file, None).unwrap();
         assert_eq!(["A", "B"].map(|agent| seconds(&gaps, agent)), [600, 120]);
-        let gaps = of("visit_gap = \"2m\"\n[agents.A]\nvisit_gap = \"10m\"", Some("1h")).unwrap();
+        let gaps = parse(file, Some("1h")).unwrap();
         assert_eq!(["A", "B"].map(|agent| seconds(&gaps, agent)), [600, 3600]);
     }
 
     #[test]
-    fn what_is_no_such_silence_is_refused_by_name() {
+    fn invalid_gap_is_rejected_by_name() {
         for wrong in ["", "5", "0s", "999ms", "366days", "-1m"] {
-            assert!(of("", Some(wrong)).is_err(), "{wrong}");
-            let error = of(&format!("[agents.\"A 1\"]\nvisit_gap = \"{wrong}\""), None);
+            assert!(parse("", Some(wrong)).is_err(), "{wrong}");
+            let error = parse(&format!("[agents.\"A 1\"]\nvisit_gap = \"{wrong}\""), None);
             assert!(error.unwrap_err().to_string().contains("visit_gap of agent \"A 1\""));
         }
     }

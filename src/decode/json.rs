@@ -1,7 +1,7 @@
-//! Reading JSON that others refuse: lone surrogates, repeated keys, any depth.
+//! Lenient JSON parser: accepts lone surrogates, repeated keys, and any depth.
 //!
-//! An object is read one level deep and its values are left as they stand, so that a fault in a
-//! field that nobody needs costs nothing, and depth costs no stack.
+//! It parses one level of an object and leaves the values unparsed. A fault in an unused field is
+//! therefore harmless, and depth needs no stack.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,25 +12,25 @@ use serde_json::value::RawValue;
 
 use crate::domain::text::Text;
 
-/// The members of one object.
+/// Members of one object.
 #[derive(Debug, Default)]
 pub(super) struct Object<'a>(Vec<(Bytes<'a>, &'a RawValue)>);
 
-/// One value, read no further than its first byte.
+/// Value, of which only strings are parsed.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
-    /// A string; lone surrogates are replaced.
+    /// String; lone surrogates are replaced.
     Text(Text),
-    /// A number, as it is written.
+    /// Number, as it is written.
     Number(&'a str),
-    /// An object, unread.
+    /// Object, unparsed.
     Object(&'a str),
-    /// Nothing of use, named for a message: `an array`, `true or false`.
+    /// Any other value, described for a message: `an array`, `true or false`.
     Other(&'static str),
 }
 
 impl<'a> Object<'a> {
-    /// Reads an object; `Ok(None)` where the text is JSON, and no object.
+    /// Parses an object; returns `Ok(None)` if the text is JSON but not an object.
     pub(super) fn parse(text: &'a str) -> serde_json::Result<Option<Self>> {
         if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map(Some)
@@ -39,20 +39,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A member's value; where a key is repeated the last one counts, as with most readers. A
-    /// null is as good as absent.
+    /// Returns a member's value. The last one of repeated keys counts, as in most parsers. A null
+    /// counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
         let (_, raw) = self.0.iter().rev().find(|(Bytes(name), _)| **name == *key.as_bytes())?;
         Value::of(raw.get())
     }
 
-    /// The values of a member that may be repeated.
+    /// Returns the values of a member that may be repeated.
     pub(super) fn all(&self, key: &str) -> impl Iterator<Item = Value<'a>> {
         let named = self.0.iter().filter(move |(Bytes(name), _)| **name == *key.as_bytes());
         named.filter_map(|(_, raw)| Value::of(raw.get()))
     }
 
-    /// The object under a key, where there is one that can be read.
+    /// Returns the object under a key, if there is a valid one.
     pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
         match self.get(key)? {
             Value::Object(text) => Object::parse(text).ok().flatten(),
@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// There is such a key, with whatever value.
+    /// Returns `true` if the key has a value other than null.
     pub(super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
@@ -72,7 +72,7 @@ impl<'a> Value<'a> {
             b'n' => return None,
             b'"' => match serde_json::from_str::<Bytes<'_>>(raw) {
                 Ok(Bytes(bytes)) => Self::Text(Text::from_wtf8(&bytes)),
-                Err(_) => Self::Other("a string that cannot be read"),
+                Err(_) => Self::Other("an invalid string"),
             },
             b'{' => Self::Object(raw),
             b'[' => Self::Other("an array"),
@@ -81,7 +81,7 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// What it is, for a message.
+    /// Returns the kind of the value, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a string",
@@ -92,7 +92,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A JSON string as bytes: UTF-8, with lone surrogates in WTF-8.
+/// JSON string as bytes: UTF-8, with lone surrogates in WTF-8.
 #[derive(Debug)]
 struct Bytes<'a>(Cow<'a, [u8]>);
 

@@ -1,9 +1,8 @@
-//! What a delivery says: four generations of one contract, and the account's events.
+//! Decodes deliveries: four generations of one contract, and account events.
 //!
-//! Pure: an arrival decodes to the same delivery whenever it is tried. The door decodes it to know
-//! what to answer, and so does whoever reads it back from the inbox's file, so it belongs to neither. The generations are
-//! not told apart first and read by four decoders; each fact is looked for under every name that
-//! any of them has for it, so that a mixture can be read, too.
+//! Pure: an arrival always decodes to the same delivery. Ingest decodes it for the answer, and the
+//! inbox after reading it from its file. One decoder reads all generations: it searches each field
+//! under the names of every generation, so that mixtures can be read as well.
 
 mod json;
 pub mod names;
@@ -19,20 +18,20 @@ use crate::domain::text::Text;
 use crate::domain::time;
 use crate::domain::{Arrival, Delivery, Event, EventId, Generation, SessionId, Unreadable};
 
-/// Longest agent or session id, in bytes. The longest seen has 36; Postgres refuses to index a
-/// value beyond about 2,700, and that must not come to light after the answer.
+/// Longest agent or session ID, in bytes. Known senders use up to 36. Postgres cannot index values
+/// longer than about 2,700 bytes, which must not be discovered after the answer.
 const MAX_ID_BYTES: usize = 512;
-/// Longest name of an event or a role, in bytes.
+/// Longest event type or role, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
-/// Events of the account, and the one of generation A that belongs to no conversation.
+/// Account events, and the event of generation A that belongs to no conversation.
 const ACCOUNT_EVENTS: [&str; 6] =
     ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping", "agent_error"];
 
-/// A field's path, and what stands there.
+/// Path of a field, and its value.
 type Found<'v> = (&'static str, Option<Value<'v>>);
 
-/// What a generation calls the fields that must be there, for whoever reads which one is missing.
+/// Names of the required fields in a generation, for error messages.
 struct Spelling {
     agent: &'static str,
     session: &'static str,
@@ -40,7 +39,7 @@ struct Spelling {
     message: &'static str,
 }
 
-/// Of generation A.
+/// Generation A.
 const OLD: Spelling = Spelling {
     agent: "agentId",
     session: "sessionId",
@@ -55,16 +54,16 @@ const NEW: Spelling = Spelling {
     message: "data.message",
 };
 
-/// What an arrival says, or why that cannot be read.
+/// Decoded delivery, or the reason why it cannot be decoded.
 pub type Reading = Result<Delivery, Unreadable>;
 
-/// What arrived, with what it says. The door reads it for the answer, and the drain writes what
-/// the door read: hashing and parsing a delivery is a good part of all that it costs.
+/// Arrival with its decoded delivery. The drain reuses what ingest decoded, because hashing and
+/// parsing are a large part of the cost of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// What arrived.
+    /// Arrival.
     pub arrival: Arrival,
-    /// What it says.
+    /// Result of decoding it.
     pub read: Reading,
 }
 
@@ -74,7 +73,7 @@ impl From<Arrival> for Received {
     }
 }
 
-/// Reads a delivery.
+/// Decodes a delivery.
 pub fn decode(arrival: &Arrival) -> Reading {
     let (text, repaired) = body_text(&arrival.body);
     let top = match Object::parse(&text) {
@@ -85,7 +84,7 @@ pub fn decode(arrival: &Arrival) -> Reading {
     Reader::new(arrival, &top, repaired)?.delivery()
 }
 
-/// The body as text. Bytes that are no UTF-8 cost their own characters and nothing else.
+/// Returns the body as text, and `true` if invalid UTF-8 was replaced.
 fn body_text(body: &[u8]) -> (Cow<'_, str>, bool) {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     match std::str::from_utf8(body) {
@@ -94,12 +93,12 @@ fn body_text(body: &[u8]) -> (Cow<'_, str>, bool) {
     }
 }
 
-/// A delivery being read.
+/// Decoder of one delivery.
 struct Reader<'a> {
     arrival: &'a Arrival,
     top: &'a Object<'a>,
     data: Object<'a>,
-    /// Bytes of the body had to be replaced before it could be read.
+    /// Invalid bytes of the body were replaced.
     repaired: bool,
     event_type: String,
 }
@@ -135,7 +134,7 @@ impl<'a> Reader<'a> {
         });
         let id = match (evidence.event_id, former_ids) {
             (None, _) => EventId::of(source, body),
-            // From an inbox of an earlier version: the header's hash, which others may share.
+            // An inbox of an earlier version has the header's hash, which is not unique.
             (Some(id), Some([former, of_parts])) if id == former => of_parts,
             (Some(id), _) => id,
         };
@@ -155,8 +154,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Identity of a delivery that was redacted before it was stored under its header's hash: what
-    /// redaction left alone.
+    /// Returns the identity of a delivery that was redacted and then stored under its header's
+    /// hash. It is computed from the parts that redaction does not change.
     fn of_parts(
         &self,
         former: EventId,
@@ -202,7 +201,7 @@ impl<'a> Reader<'a> {
 
     fn message(&self) -> Result<Event, Unreadable> {
         let session = self.session()?;
-        // In generation A `message` is an object beside `data`; since B it is a text inside it.
+        // In generation A `message` is an object beside `data`; since B it is a text within it.
         let old = self.top.object("message").unwrap_or_default();
         let (data, spelling) = (&self.data, self.spelling());
         let role = [("data.role", data, "role"), ("message.role", &old, "role")];
@@ -222,11 +221,11 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&self) -> Result<Event, Unreadable> {
-        let told = self.top.object("session").unwrap_or_default();
+        let ended = self.top.object("session").unwrap_or_default();
         Ok(Event::End {
             session: self.session()?,
-            reason: text_of(told.get("endReason").or_else(|| self.data.get("end_reason"))),
-            started_at: moment(told.get("startedAt").as_ref()).map(|moment| moment.at),
+            reason: text_of(ended.get("endReason").or_else(|| self.data.get("end_reason"))),
+            started_at: moment(ended.get("startedAt").as_ref()).map(|moment| moment.at),
         })
     }
 
@@ -252,7 +251,7 @@ impl<'a> Reader<'a> {
         id(find(places, self.spelling().agent))
     }
 
-    /// How a delivery of this kind spells what it lacks.
+    /// Returns the field names of the delivery's generation.
     fn spelling(&self) -> &'static Spelling {
         let top = self.top;
         let is_old = top.has("event") && !top.has("event_type");
@@ -283,13 +282,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What is found first, and where; where nothing is, the field that lacks.
+/// Returns the first field that is present with its path, or the path of the missing field.
 fn find<'v, const N: usize>(
     places: [(&'static str, &Object<'v>, &str); N],
-    lacks: &'static str,
+    missing: &'static str,
 ) -> Found<'v> {
     let found = places.into_iter().find_map(|(path, of, key)| Some((path, Some(of.get(key)?))));
-    found.unwrap_or((lacks, None))
+    found.unwrap_or((missing, None))
 }
 
 fn missing(field: &'static str) -> Unreadable {
@@ -297,10 +296,10 @@ fn missing(field: &'static str) -> Unreadable {
 }
 
 fn wrong_type(field: &'static str, wanted: &str, found: &Value<'_>) -> Unreadable {
-    Unreadable::new(field, format!("it must be {wanted}, and it is {}", found.kind()))
+    Unreadable::new(field, format!("it must be {wanted}, not {}", found.kind()))
 }
 
-/// A short text that must be there.
+/// Returns a required short text.
 fn name((field, value): Found<'_>) -> Result<String, Unreadable> {
     match value {
         Some(Value::Text(text)) => bounded(field, text.value, MAX_NAME_BYTES),
@@ -309,8 +308,8 @@ fn name((field, value): Found<'_>) -> Result<String, Unreadable> {
     }
 }
 
-/// An id that must be there. A number is taken as it is written: senders change their minds about
-/// whether an id is one.
+/// Returns a required ID. A number is accepted as it is written, because senders do not always
+/// quote IDs.
 fn id((field, value): Found<'_>) -> Result<String, Unreadable> {
     match value {
         Some(Value::Text(text)) => bounded(field, text.value, MAX_ID_BYTES),
@@ -325,13 +324,13 @@ fn bounded(field: &'static str, text: String, max_bytes: usize) -> Result<String
         Err(Unreadable::new(field, "it is empty"))
     } else if text.len() > max_bytes {
         let length = text.len();
-        Err(Unreadable::new(field, format!("it has {length} bytes, and {max_bytes} are allowed")))
+        Err(Unreadable::new(field, format!("it has {length} bytes; the limit is {max_bytes}")))
     } else {
         Ok(text)
     }
 }
 
-/// A text that may be there.
+/// Returns an optional text.
 fn text_of(value: Option<Value<'_>>) -> Option<String> {
     match value? {
         Value::Text(text) => Some(text.value),
@@ -339,7 +338,7 @@ fn text_of(value: Option<Value<'_>>) -> Option<String> {
     }
 }
 
-/// A count that may be there, as a number or in quotes.
+/// Returns an optional count, a number with or without quotes.
 fn count_of(value: Option<Value<'_>>) -> Option<i32> {
     let number = match value? {
         Value::Number(digits) => digits.parse::<f64>().ok()?,
@@ -351,15 +350,15 @@ fn count_of(value: Option<Value<'_>>) -> Option<i32> {
     whole.then_some(number as i32)
 }
 
-/// A time as the sender wrote it.
+/// Time of the sender.
 #[derive(Clone, Copy)]
 struct Moment {
     at: DateTime<Utc>,
-    /// What earlier versions read, where that is another.
+    /// Time that earlier versions read, if it differs.
     former: Option<DateTime<Utc>>,
 }
 
-/// A time that may be there, and may make no sense.
+/// Returns an optional time, or `None` if it is invalid.
 fn moment(value: Option<&Value<'_>>) -> Option<Moment> {
     let (at, written) = match value? {
         Value::Number(digits) => (time::from_number(digits)?, *digits),

@@ -1,4 +1,4 @@
-//! The agents and sessions that a body names, also where it cannot be read as a delivery.
+//! Agents and sessions that a body names, even if it cannot be decoded.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,23 +11,22 @@ const AGENT: [&str; 3] = ["agent_id", "agent_code", "agentId"];
 /// Members of the body and of `data` that name a session, in any generation.
 const SESSION: [&str; 2] = ["session_id", "sessionId"];
 
-/// The agents and sessions that a body names: decoded values of the members that name one.
+/// Agents and sessions that a body names: decoded values of the members that name one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// Agents.
     pub agents: BTreeSet<String>,
-    /// Sessions, by the sender's ids.
+    /// Sessions, by the sender's IDs.
     pub sessions: BTreeSet<String>,
-    /// The body is a JSON object, so these are all the names that it gives.
+    /// The body is a JSON object, so these are all its names.
     pub whole: bool,
 }
 
 impl Named {
     /// Reads the names in a body.
     ///
-    /// In a JSON object they stand at the top or in `data`, and a member that is repeated counts
-    /// each time. Any other body (broken off, damaged, a list) is searched for `"member": value`
-    /// at any depth.
+    /// In a JSON object they are at the top or in `data`, and a repeated member counts each time.
+    /// Any other body (truncated, damaged, a list) is searched for `"member": value` at any depth.
     #[must_use]
     pub fn in_body(body: &[u8]) -> Self {
         let (text, _) = body_text(body);
@@ -59,7 +58,7 @@ impl Named {
         }
     }
 
-    /// One pass along the text, string by string.
+    /// Searches the text in one pass, string by string.
     fn in_fragments(text: &str) -> Self {
         let mut found = Self::default();
         let mut rest = text;
@@ -83,7 +82,7 @@ impl Named {
     }
 }
 
-/// An id, as decoding reads one.
+/// Returns an ID, as decoding reads it.
 fn name(value: Value<'_>) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.value),
@@ -92,8 +91,8 @@ fn name(value: Value<'_>) -> Option<String> {
     }
 }
 
-/// The JSON string at the beginning, quotes included, and what follows it; `None` where it is none,
-/// or is broken off.
+/// Returns the JSON string at the start, quotes included, and the rest; `None` if there is no
+/// complete string.
 fn split_string(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let inside = text.strip_prefix('"')?;
@@ -115,7 +114,8 @@ fn unquoted(string: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The number at the beginning. One that the text breaks off in may go on, so it is none.
+/// Returns the number at the start. A number at the end of the text may be truncated, so it does
+/// not count.
 fn number(text: &str) -> Option<&str> {
     let part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let end = text.bytes().position(|byte| !part(byte))?;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn words_elsewhere_are_no_names() {
+    fn values_elsewhere_are_not_names() {
         for body in [
             r#"{"message":"A","data":{"role":"user","message":"agent_id A"}}"#,
             r#"{"user":{"agent_id":"A"},"data":{"user":{"session_id":"s"}}}"#,
@@ -202,7 +202,7 @@ mod tests {
         }
 
         #[test]
-        fn name_is_found_however_it_is_escaped(name in "\\PC{1,40}", escaped in any::<u64>(), whole: bool) {
+        fn escaped_name_is_found(name in "\\PC{1,40}", escaped in any::<u64>(), whole: bool) {
             let spelt: String = name.encode_utf16().enumerate().map(|(n, unit)| {
                 match char::from_u32(unit.into()) {
                     Some(c) if !"\"\\".contains(c) && escaped >> (n % 64) & 1 == 0 => c.to_string(),
@@ -216,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn searching_takes_time_in_proportion_to_the_length() {
-        // A scan that began anew at each quote would take minutes.
+    fn search_time_is_linear_in_the_length() {
+        // A scan that restarted at each quote would take minutes.
         for piece in ["\"", "\"a\":", "\\\"", "{\"agent_id\":\"A\",", "[\"agent_id\":1"] {
             let body = piece.repeat(1 << 20 >> piece.len().ilog2());
             let begun = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! Deliveries of every generation, well-formed and not.
+//! Tests of deliveries of every generation, valid and invalid.
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -33,7 +33,7 @@ fn message_of(delivery: &Delivery) -> (&str, &str, &str, bool) {
         Event::Message { session, role, message, altered } => {
             (&session.sender_session_id, role, message, *altered)
         }
-        other => panic!("a message was expected, and this came: {other:?}"),
+        other => panic!("not a message: {other:?}"),
     }
 }
 
@@ -44,7 +44,7 @@ macro_rules! sample {
 }
 
 #[test]
-fn a_message_of_each_generation_is_read() {
+fn message_of_each_generation_is_decoded() {
     let help = ("session_xyz789", "user", "Hello, I need help with my order", false);
     let a = read(sample!("a-chat-push"));
     assert_eq!(message_of(&a), help);
@@ -62,7 +62,7 @@ fn a_message_of_each_generation_is_read() {
     assert_eq!(message_of(&c), ("session_xyz", "user", "help with order #12345", false));
     assert_eq!(c.generation, Generation::C);
     assert_eq!(c.agent_id.as_deref(), Some("A91XMB7113"));
-    assert_eq!(c.occurred_at.timestamp(), 1_705_312_285, "the envelope's time stands in");
+    assert_eq!(c.occurred_at.timestamp(), 1_705_312_285, "the envelope's time is used");
 
     let mut unsigned = arrival(sample!("d-chat-push"));
     unsigned.evidence.signed = false;
@@ -74,7 +74,7 @@ fn a_message_of_each_generation_is_read() {
 }
 
 #[test]
-fn a_join_of_each_generation_is_read() {
+fn join_of_each_generation_is_decoded() {
     for (body, room, count, at) in [
         (sample!("a-room-join"), "customer-support", 1, 1_705_314_600),
         (sample!("b-room-join"), "customer-support", 1, 1_705_312_200),
@@ -84,7 +84,7 @@ fn a_join_of_each_generation_is_read() {
         assert_eq!(join.event_type, "room.join");
         assert_eq!(join.occurred_at.timestamp(), at);
         let Event::Join { room_name, participant_count, .. } = join.event else {
-            panic!("a join was expected: {body}")
+            panic!("not a join: {body}")
         };
         assert_eq!(room_name.as_deref(), Some(room));
         assert_eq!(participant_count, Some(count));
@@ -92,7 +92,7 @@ fn a_join_of_each_generation_is_read() {
 }
 
 #[test]
-fn the_end_of_a_session_names_its_reason() {
+fn session_end_has_its_reason() {
     let end = read(sample!("a-session-end"));
     let Event::End { session, reason, started_at } = end.event else { panic!("an end") };
     assert_eq!(session.agent_id, "agent_customer_support");
@@ -101,7 +101,7 @@ fn the_end_of_a_session_names_its_reason() {
 }
 
 #[test]
-fn tests_account_events_and_unknown_types_are_told_apart() {
+fn tests_account_events_and_unknown_types_are_distinguished() {
     assert_eq!(read(sample!("test")).event, Event::Test);
     let ready = read(sample!("account-agent-ready"));
     assert_eq!((ready.event, ready.generation), (Event::Account, Generation::Account));
@@ -115,7 +115,7 @@ fn tests_account_events_and_unknown_types_are_told_apart() {
 }
 
 #[test]
-fn what_cannot_be_read_names_the_field_at_fault() {
+fn error_names_the_invalid_field() {
     let with = |agent: &str, data: &str| {
         format!(r#"{{"event_type":"chat.push","agent_id":{agent},"data":{data}}}"#)
     };
@@ -129,19 +129,19 @@ fn what_cannot_be_read_names_the_field_at_fault() {
         ("{\"timestamp\": NaN, \"event_type\": \"test\"}".into(), "body", "not JSON"),
         (deep, "body", "not JSON"),
         ("{}".into(), "event_type", "missing"),
-        ("{\"event_type\": 7}".into(), "event_type", "must be a string, and it is a number"),
+        ("{\"event_type\": 7}".into(), "event_type", "must be a string, not a number"),
         ("{\"event_type\": \"\"}".into(), "event_type", "empty"),
         (with("null", r#"{"session_id":"s"}"#), "agent_id", "missing"),
         (with("[]", r#"{"session_id":"s"}"#), "agent_id", "it is an array"),
         (with(&long, r#"{"session_id":"s"}"#), "agent_id", "it has 513 bytes"),
-        (with("\"a\"", "[]"), "data", "must be an object, and it is an array"),
+        (with("\"a\"", "[]"), "data", "must be an object, not an array"),
         (with("\"a\"", "{}"), "data.session_id", "missing"),
         (with("\"a\"", r#"{"session_id":"s"}"#), "data.role", "missing"),
         (with("\"a\"", r#"{"session_id":"s","role":"user"}"#), "data.message", "missing"),
         (
             with("\"a\"", r#"{"session_id":"s","role":"user","message":{"text":"t"}}"#),
             "data.message",
-            "must be a string, and it is an object",
+            "must be a string, not an object",
         ),
     ] {
         let (found, words) = fault(body.clone());
@@ -152,7 +152,7 @@ fn what_cannot_be_read_names_the_field_at_fault() {
 }
 
 #[test]
-fn a_fault_is_named_as_its_generation_spells_the_field() {
+fn error_uses_the_field_name_of_the_generation() {
     let old = |agent: &str, session: &str, message: &str| {
         format!(r#"{{"event":"chat_push",{agent}{session}"message":{message}}}"#)
     };
@@ -178,7 +178,7 @@ fn a_fault_is_named_as_its_generation_spells_the_field() {
             r#"{"event_type":"chat.push","data":{"session_id":"s","agent_id":[]}}"#.into(),
             "data.agent_id",
         ),
-        // A mixture: what is there is named as it is spelt, whatever the rest looks like.
+        // In a mixture a field that is present keeps its own name.
         (r#"{"event":"chat_push","agent_id":[],"sessionId":"s"}"#.into(), "agent_id"),
         (
             r#"{"event":"chat_push","agentId":"a","data":{"session_id":"s","role":7}}"#.into(),
@@ -190,7 +190,7 @@ fn a_fault_is_named_as_its_generation_spells_the_field() {
 }
 
 #[test]
-fn what_is_merely_odd_is_read() {
+fn unusual_deliveries_are_decoded() {
     let with =
         |data: &str| read(format!(r#"{{"event_type":"chat.push","agent_id":"a","data":{data}}}"#));
     let text = |message: &str| {
@@ -201,35 +201,35 @@ fn what_is_merely_odd_is_read() {
     assert_eq!(text(r#""a\u0000b""#), ("a\u{FFFD}b".into(), true));
     assert_eq!(text(r#""\ud83d""#), ("\u{FFFD}".into(), true), "a lone high surrogate");
     assert_eq!(text(r#""\udc00x""#), ("\u{FFFD}x".into(), true), "a lone low surrogate");
-    assert_eq!(text(r#""\ud83e\udd8a""#), ("🦊".into(), false), "a pair is a character");
+    assert_eq!(text(r#""\ud83e\udd8a""#), ("🦊".into(), false), "a pair is one character");
     assert_eq!(text(r#""""#), (String::new(), false));
     assert_eq!(text(r#""one","message":"two""#), ("two".into(), false), "the last key counts");
 
     let numbered = with(r#"{"session_id":42,"role":"user","message":"m"}"#);
-    assert_eq!(message_of(&numbered).0, "42", "a number is an id as it is written");
+    assert_eq!(message_of(&numbered).0, "42", "a number is accepted as an ID");
 
     let deep = format!(
         r#"{{"session_id":"s","role":"user","message":"m","more":{}{}}}"#,
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    assert_eq!(message_of(&with(&deep)).2, "m", "depth in a field that nobody needs");
+    assert_eq!(message_of(&with(&deep)).2, "m", "an unused field may have any depth");
 
     let mut broken = br#"{"event_type":"chat.push","agent_id":"a","data":{"session_id":"s",
         "role":"user","message":"caf"#
         .to_vec();
     broken.extend_from_slice(b"\xE9\"}}");
     let broken = read(broken);
-    assert_eq!(message_of(&broken).2, "caf\u{FFFD}", "Latin-1 costs its own character only");
+    assert_eq!(message_of(&broken).2, "caf\u{FFFD}", "only the invalid byte is replaced");
     assert!(message_of(&broken).3);
 
     let mut marked = b"\xEF\xBB\xBF".to_vec();
     marked.extend_from_slice(sample!("b-chat-push").as_bytes());
-    assert_eq!(message_of(&read(marked)).1, "user", "a byte order mark is no fault");
+    assert_eq!(message_of(&read(marked)).1, "user", "a byte order mark is ignored");
 }
 
 #[test]
-fn a_time_that_makes_no_sense_gives_way_to_the_next_best() {
+fn invalid_time_is_replaced_by_the_next_best() {
     let at = |data: &str, envelope: &str| {
         let delivery = read(format!(
             r#"{{"event_type":"chat.push","agent_id":"a","timestamp":{envelope},
@@ -239,7 +239,7 @@ fn a_time_that_makes_no_sense_gives_way_to_the_next_best() {
     };
     let arrived = 1_790_700_000;
     assert_eq!(at("1705312285.5", "1705312286"), (1_705_312_285, false));
-    assert_eq!(at("\"1705312285.5\"", "0"), (1_705_312_285, false), "a number in quotes");
+    assert_eq!(at("\"1705312285.5\"", "0"), (1_705_312_285, false), "number in quotes");
     assert_eq!(at("1705312285500", "0"), (1_705_312_285, false), "milliseconds");
     assert_eq!(at("\"2024-01-15T09:51:25Z\"", "0"), (1_705_312_285, false));
     for nonsense in ["-5", "0", "1e300", "1e999", "\"NaN\"", "\"soon\"", "null", "{}", "true"] {
@@ -249,7 +249,7 @@ fn a_time_that_makes_no_sense_gives_way_to_the_next_best() {
 }
 
 #[test]
-fn a_count_is_a_whole_number_or_nothing() {
+fn count_is_a_whole_number_or_none() {
     for (count, expected) in [
         ("3", Some(3)),
         ("\"3\"", Some(3)),
@@ -269,7 +269,7 @@ fn a_count_is_a_whole_number_or_nothing() {
 }
 
 #[test]
-fn repeats_share_an_identity_and_others_do_not() {
+fn duplicates_share_an_identity_and_other_deliveries_do_not() {
     let one = arrival(sample!("b-chat-push"));
     let mut later = one.clone();
     later.id = DeliveryId(Uuid::from_u128(8));
@@ -285,21 +285,25 @@ fn repeats_share_an_identity_and_others_do_not() {
     let mut another = arrival(sample!("test"));
     another.evidence.sender_delivery_id = Some("dlv_1".into());
     assert_eq!(decode(&one).unwrap().id, decode(&named).unwrap().id, "a header changes nothing");
-    assert_ne!(decode(&named).unwrap().id, decode(&another).unwrap().id, "and joins nothing");
+    assert_ne!(
+        decode(&named).unwrap().id,
+        decode(&another).unwrap().id,
+        "the header alone does not identify"
+    );
     let [named, another] = [named, another].map(|one| decode(&one).unwrap().former.ids.unwrap());
-    assert_eq!(named[0], another[0], "as versions before told them apart by the header alone");
+    assert_eq!(named[0], another[0], "earlier versions used only the header");
     assert_ne!(named[1], another[1]);
     assert_eq!(decode(&one).unwrap().former.ids, None);
 }
 
 proptest! {
     #[test]
-    fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn decoding_any_body_does_not_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = decode(&arrival(body));
     }
 
     #[test]
-    fn no_change_to_a_delivery_makes_it_panic(
+    fn decoding_a_corrupted_delivery_does_not_panic(
         at in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..6),
     ) {
         let mut body = sample!("d-chat-push").as_bytes().to_vec();
@@ -310,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_comes_back_word_for_word(message in "\\PC*", role in "[a-z]{1,20}") {
+    fn any_text_is_decoded_unchanged(message in "\\PC*", role in "[a-z]{1,20}") {
         let body = serde_json::json!({
             "event_type": "chat.push", "agent_id": "a", "timestamp": 1_705_312_285.0,
             "data": { "session_id": "s", "role": role, "message": message },
@@ -322,7 +326,7 @@ proptest! {
 }
 
 #[test]
-fn decoding_takes_linear_time_whatever_a_body_consists_of() {
+fn decoding_time_is_linear_for_any_body() {
     let quoted = |text: &str| serde_json::to_string(text).unwrap();
     assert_linear(|text| decode(&arrival(text.to_owned())));
     assert_linear(|text| {
@@ -331,7 +335,7 @@ fn decoding_takes_linear_time_whatever_a_body_consists_of() {
             r#"{{"event_type":"chat.push","agent_id":"a","data":{{"session_id":"s","role":"user","message":{message}}}}}"#
         )))
     });
-    // As it stands there, so that escapes are what they are.
+    // Inserted unquoted, so that its escapes stay escapes.
     assert_linear(|text| {
         decode(&arrival(format!(r#"{{"event_type":"{text}","data":{{"x":"{text}"}}}}"#)))
     });

@@ -1,57 +1,57 @@
-//! What speaks against a conversation's being whole, and in order, as it is stored.
+//! Findings that a stored conversation may be incomplete or out of order.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// What is found by looking through a conversation.
+/// Figures of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// A `room.join` came.
+    /// A `room.join` arrived.
     pub joined: bool,
-    /// Messages by anybody.
+    /// Messages of any role.
     pub messages: i64,
     /// Messages whose role is `user`.
     pub user_messages: i64,
     /// Messages whose role is `assistant`.
     pub assistant_messages: i64,
-    /// Messages of a user that follow one of a user, within one visit.
+    /// User messages directly after a user message of the same visit.
     pub repeated_user_turns: Places,
     /// Messages that arrived before one that was said earlier.
     pub out_of_order: Places,
-    /// Messages whose text could not be stored as it was.
+    /// Messages whose text could not be stored unchanged.
     pub altered: Places,
-    /// Messages without a time that makes sense.
+    /// Messages without a valid time.
     pub undated: Places,
 }
 
-/// How often something is found in a conversation, and where first.
+/// Number of occurrences in a conversation, and the first one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// How often.
+    /// Number of messages.
     pub count: i64,
-    /// The time and id of the first message.
+    /// Time and ID of the first message.
     pub first: Option<(DateTime<Utc>, Uuid)>,
 }
 
-/// What can be wrong.
+/// Kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     /// The beginning may be missing.
     NoJoin,
-    /// All messages of the other side may be missing.
+    /// All messages of one side may be missing.
     OneSided,
     /// An answer may be missing.
     RepeatedUserTurn,
     /// A part of a text is missing.
     Altered,
-    /// Arrivals and times contradict each other; the times decide.
+    /// Arrivals and times contradict each other; the order follows the times.
     OutOfOrder,
-    /// The order is that of the arrival, for want of times.
+    /// The order follows the arrival, because times are missing.
     Undated,
 }
 
 impl Flag {
-    /// Its name towards callers.
+    /// Name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,25 +64,25 @@ impl Flag {
         }
     }
 
-    /// Something may be missing; otherwise it is the order alone that may be doubted.
+    /// Returns `true` if something may be missing, and `false` if only the order is in doubt.
     #[must_use]
     pub fn means_missing(self) -> bool {
         !matches!(self, Self::OutOfOrder | Self::Undated)
     }
 }
 
-/// One thing that speaks against it.
+/// Finding about a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// Kind.
     pub flag: Flag,
-    /// Why, for a person.
+    /// Explanation for a person.
     pub reason: String,
-    /// Where, if it is found in places.
+    /// Messages concerned, if it is about messages.
     pub places: Option<Places>,
 }
 
-/// All that speaks against a conversation's being whole and in order; what may be missing first.
+/// Returns all findings, those about missing parts first.
 #[must_use]
 pub fn examine(figures: &Figures) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -96,7 +96,7 @@ pub fn examine(figures: &Figures) -> Vec<Finding> {
     if let Some(silent) = silent_side(figures) {
         found.push(Finding {
             flag: Flag::OneSided,
-            reason: format!("Nothing is here that the {silent} said."),
+            reason: format!("No message of the {silent} was stored."),
             places: None,
         });
     }
@@ -114,7 +114,7 @@ pub fn examine(figures: &Figures) -> Vec<Finding> {
     in_places(
         Flag::Altered,
         &figures.altered,
-        "with characters that could not be stored, and show U+FFFD in their place.",
+        "with characters that could not be stored, shown as U+FFFD.",
     );
     in_places(
         Flag::OutOfOrder,
@@ -122,15 +122,11 @@ pub fn examine(figures: &Figures) -> Vec<Finding> {
         "that arrived before something that was said earlier. The order shown is that of the \
          sender's times.",
     );
-    in_places(
-        Flag::Undated,
-        &figures.undated,
-        "without a time that makes sense, placed where it arrived.",
-    );
+    in_places(Flag::Undated, &figures.undated, "without a valid time, ordered by arrival.");
     found
 }
 
-/// The one of the two who says nothing in a conversation of others.
+/// Returns the side without messages in a conversation that has messages.
 fn silent_side(figures: &Figures) -> Option<&'static str> {
     match (figures.user_messages, figures.assistant_messages) {
         _ if figures.messages == 0 => None,
@@ -164,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_figure_raises_its_own_flag_and_no_other() {
+    fn each_figure_raises_only_its_flag() {
         for (figures, expected) in [
             (whole(), None),
             (Figures { joined: false, ..whole() }, Some("no_join")),
@@ -182,18 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_says_who_is_silent_and_how_often_something_is() {
+    fn reason_names_the_silent_side_and_the_number_of_messages() {
         let reason = |figures| examine(&figures).remove(0).reason;
         let silent = reason(Figures { user_messages: 0, ..whole() });
-        assert_eq!(silent, "Nothing is here that the user said.");
+        assert_eq!(silent, "No message of the user was stored.");
         let strangers = Figures { user_messages: 0, assistant_messages: 0, ..whole() };
-        assert_eq!(reason(strangers), "Nothing is here that the user or the assistant said.");
+        assert_eq!(reason(strangers), "No message of the user or the assistant was stored.");
         assert!(reason(Figures { altered: places(1), ..whole() }).starts_with("1 message with"));
         assert!(reason(Figures { altered: places(2), ..whole() }).starts_with("2 messages with"));
     }
 
     #[test]
-    fn order_alone_is_no_loss() {
+    fn doubtful_order_does_not_mean_missing() {
         let doubted = Figures { out_of_order: places(1), undated: places(1), ..whole() };
         assert!(examine(&doubted).iter().all(|one| !one.flag.means_missing()));
         let lost = Figures { joined: false, altered: places(1), ..whole() };

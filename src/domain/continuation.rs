@@ -1,63 +1,63 @@
-//! Which earlier session a conversation goes on from that began without a join.
+//! Guesses which earlier session is continued by a session that began without a join.
 //!
-//! A sender's session that restarts in mid-conversation gets a new id and no new `room.join`. All
-//! that is left to tell by is circumstance, so what comes out is a guess that says how sure it is
-//! and why, and nothing is merged.
+//! A sender's session that restarts during a conversation gets a new ID and no new `room.join`.
+//! Only circumstances link the two, so the result is a guess with a confidence and a reason, and
+//! nothing is merged.
 
 use std::cmp::Reverse;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A longer silence is no interruption: the sender's own guide takes it for the end.
+/// Longest silence of an interruption: the sender's guide treats a longer one as the end.
 pub const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(30);
 
-/// Guesses below this are not told, in per cent.
+/// Least confidence of a guess that is returned, in per cent.
 const LEAST_CONFIDENCE: u64 = 10;
 
-/// A session that began with a message and without a join.
+/// Session that began with a message and without a join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Newcomer {
-    /// Its earliest event.
+    /// Time of its earliest event.
     pub started_at: DateTime<Utc>,
-    /// Its room, where it is known.
+    /// Its room, if known.
     pub room_name: Option<String>,
-    /// Who speaks first.
+    /// Role of its first message.
     pub first_role: Option<String>,
 }
 
-/// A session of the same agent and source that had fallen silent when the new one began.
+/// Session of the same agent and source that was silent when the new one began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earlier {
-    /// Its latest event.
+    /// Time of its latest event.
     pub last_activity_at: DateTime<Utc>,
-    /// Its room, where it is known.
+    /// Its room, if known.
     pub room_name: Option<String>,
-    /// Who spoke last.
+    /// Role of its last message.
     pub last_role: Option<String>,
-    /// The sender said that it is over.
+    /// The sender has ended it.
     pub ended: bool,
-    /// Another session without a join began between the two: that one may be what it goes on in.
+    /// Another session without a join began between the two, and may be the continuation.
     pub taken: bool,
 }
 
-/// A guess.
+/// Guessed continuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guess {
-    /// Which of those that came into question.
+    /// Index of the earlier session among the candidates.
     pub index: usize,
-    /// How sure it is, in per cent.
+    /// Confidence, in per cent.
     pub confidence: u64,
-    /// Why, for a person.
+    /// Explanation for a person.
     pub reason: String,
 }
 
-/// The one of the earlier sessions that the new one most likely goes on from, if any is likely
-/// enough. Its confidence is its own likelihood, times its share of all that came into question.
+/// Returns the earlier session that the new one most likely continues, if any is likely enough. The
+/// confidence is its likelihood, multiplied by its share of the sum over all candidates.
 #[must_use]
 pub fn guess(newcomer: &Newcomer, earlier: &[Earlier]) -> Option<Guess> {
     let likelihoods: Vec<_> = earlier.iter().map(|one| likelihood(newcomer, one)).collect();
     let all: u64 = likelihoods.iter().sum();
-    // Of equals the first, whatever the order of the sum.
+    // Of equally likely candidates the first one.
     let (index, best) =
         likelihoods.iter().copied().enumerate().max_by_key(|(at, like)| (*like, Reverse(*at)))?;
     let confidence = (best * best).checked_div(all)?;
@@ -69,7 +69,7 @@ pub fn guess(newcomer: &Newcomer, earlier: &[Earlier]) -> Option<Guess> {
     })
 }
 
-/// How likely it would be if it were the only one, in per cent.
+/// Returns the likelihood of a candidate if it were the only one, in per cent.
 fn likelihood(newcomer: &Newcomer, earlier: &Earlier) -> u64 {
     let silence = newcomer.started_at - earlier.last_activity_at;
     let by_time = match silence.num_seconds() {
@@ -91,14 +91,14 @@ fn likelihood(newcomer: &Newcomer, earlier: &Earlier) -> u64 {
     factors.into_iter().fold(by_time, apply)
 }
 
-/// Who speaks after whom, over the interruption.
+/// Speakers before and after the interruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn<'a> {
-    /// One answers the other.
+    /// Different roles: one answers the other.
     Other,
-    /// The same one: an assistant that speaks twice may well be greeting somebody.
+    /// Same role. An assistant that speaks twice may be greeting a new visitor.
     Same(&'a str),
-    /// One of them has said nothing.
+    /// A session has no message.
     Unknown,
 }
 
@@ -115,7 +115,7 @@ fn in_other_rooms(newcomer: &Newcomer, earlier: &Earlier) -> bool {
     rooms.is_some_and(|(one, other)| one != other)
 }
 
-/// A sentence for each circumstance.
+/// Returns the explanation, with a sentence for each circumstance.
 fn reason(newcomer: &Newcomer, earlier: &Earlier, rivals: usize) -> String {
     let seconds = (newcomer.started_at - earlier.last_activity_at).num_seconds();
     let mut sentences = vec![
@@ -126,26 +126,26 @@ fn reason(newcomer: &Newcomer, earlier: &Earlier, rivals: usize) -> String {
         match turn(newcomer, earlier) {
             Turn::Other => "Its first message is by the other side than the last one there.".into(),
             Turn::Same("assistant") => {
-                "Less sure, since the assistant spoke last there and first here: it may be \
-                 greeting somebody."
+                "Less certain: the assistant spoke last there and first here, so it may be \
+                 greeting a new visitor."
                     .into()
             }
             Turn::Same(role) => {
-                format!("Less sure, since the {role} spoke last there and first here.")
+                format!("Less certain: the {role} spoke last there and first here.")
             }
-            Turn::Unknown => "Less sure, since nobody is known to have spoken there.".into(),
+            Turn::Unknown => "Less certain: one of the two has no message.".into(),
         },
     ];
     for (applies, doubt) in [
-        (earlier.ended, "Less sure, since the sender had ended the other one."),
-        (earlier.taken, "Less sure, since another such session began in between."),
-        (in_other_rooms(newcomer, earlier), "Less sure, since the rooms have other names."),
-        (rivals == 1, "Less sure, since 1 further session comes into question."),
+        (earlier.ended, "Less certain: the sender had ended the other one."),
+        (earlier.taken, "Less certain: another such session began in between."),
+        (in_other_rooms(newcomer, earlier), "Less certain: the rooms have different names."),
+        (rivals == 1, "Less certain: 1 further session is a candidate."),
     ] {
         sentences.extend(applies.then(|| doubt.to_owned()));
     }
     if rivals > 1 {
-        sentences.push(format!("Less sure, since {rivals} further sessions come into question."));
+        sentences.push(format!("Less certain: {rivals} further sessions are candidates."));
     }
     sentences.join(" ")
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_as_sure_as_its_circumstances() {
+    fn confidence_depends_on_the_circumstances() {
         let near = || silent_for(10, "assistant");
         let lobby = || Some("lobby".to_owned());
         for (case, first, earlier, expected) in [
@@ -201,7 +201,7 @@ mod tests {
                 vec![Earlier { ended: true, ..silent_for(1500, "assistant") }],
                 None,
             ),
-            ("gone on elsewhere", "user", vec![Earlier { taken: true, ..near() }], Some((0, 28))),
+            ("continued elsewhere", "user", vec![Earlier { taken: true, ..near() }], Some((0, 28))),
             ("two alike", "user", vec![near(), near()], Some((0, 47))),
             ("four alike", "user", vec![near(), near(), near(), near()], Some((0, 23))),
             ("ten alike", "user", vec![near(); 10], None),
@@ -212,7 +212,7 @@ mod tests {
                 Some((1, 69)),
             ),
             (
-                "a chain: the first link is taken",
+                "chain whose first session is already continued",
                 "user",
                 vec![near(), Earlier { taken: true, ..silent_for(90, "assistant") }],
                 Some((0, 75)),
@@ -225,13 +225,13 @@ mod tests {
             ),
         ] {
             let guess = guess(&newcomer(first), &earlier);
-            let told = guess.as_ref().map(|guess| (guess.index, guess.confidence));
-            assert_eq!(told, expected, "{case}: {guess:?}");
+            let found = guess.as_ref().map(|guess| (guess.index, guess.confidence));
+            assert_eq!(found, expected, "{case}: {guess:?}");
         }
     }
 
     #[test]
-    fn another_room_halves_it_and_the_same_does_not() {
+    fn different_room_halves_the_confidence() {
         let room = |name: &str| Some(name.to_owned());
         let newcomer = Newcomer { room_name: room("lobby"), ..newcomer("user") };
         let near = silent_for(10, "assistant");
@@ -242,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn each_doubt_is_told() {
+    fn reason_lists_each_doubt() {
         let doubtful = Earlier { ended: true, ..silent_for(10, "assistant") };
         let rival = silent_for(1700, "assistant");
         let reason = guess(&newcomer("user"), &[doubtful, rival]).unwrap().reason;
         assert!(reason.contains("10 s after"), "{reason}");
         assert!(reason.contains("the sender had ended the other one"), "{reason}");
-        assert!(reason.contains("1 further session comes into question"), "{reason}");
+        assert!(reason.contains("1 further session is a candidate"), "{reason}");
         assert!(!reason.contains("another such session"), "{reason}");
     }
 }

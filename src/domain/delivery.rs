@@ -1,43 +1,42 @@
-//! A delivery: what arrived ([`Arrival`]) and what it says ([`Delivery`]).
+//! Deliveries: as they arrived ([`Arrival`]) and decoded ([`Delivery`]).
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::ids::{DeliveryId, EventId, SessionId, SourceName};
 
-/// One authentic request, as it stood at the door. It is what the inbox keeps, and it holds all
-/// that decoding needs: the same arrival always decodes to the same [`Delivery`].
+/// Authentic request as it arrived. The inbox stores it. It contains all that decoding needs: the
+/// same arrival always decodes to the same [`Delivery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Ours, new for every request.
+    /// Our ID, new for every request.
     pub id: DeliveryId,
-    /// When the request had been read, in whole microseconds.
+    /// Time at which the request had been read, in whole microseconds.
     pub received_at: DateTime<Utc>,
-    /// Which configured source let it in.
+    /// Source that accepted it.
     pub source: SourceName,
-    /// What the headers told.
+    /// Facts from the headers.
     pub evidence: Evidence,
-    /// The raw body: the truth, whatever decoding makes of it.
+    /// Raw body, the authoritative content.
     pub body: Bytes,
 }
 
-/// What a request's headers told about it, beyond its body.
+/// Facts from a request's headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// `X-BitHuman-Delivery`: the sender's id. No signature covers it, so it identifies nothing.
+    /// `X-BitHuman-Delivery`: the sender's ID. No signature covers it, so it identifies nothing.
     pub sender_delivery_id: Option<String>,
-    /// It carried a signature, which was right.
+    /// The signature was valid.
     pub signed: bool,
-    /// Its signed timestamp was more than five minutes from our clock.
+    /// The signed timestamp was more than five minutes from our clock.
     pub stale: bool,
-    /// It said `X-Test-Webhook: true`.
+    /// It had the header `X-Test-Webhook: true`.
     pub test: bool,
-    /// What it is known by among its repeats, where that cannot be told from the body any more:
-    /// it was redacted, and this is the hash of what arrived.
+    /// Identity of a redacted delivery: the hash of the original body.
     pub event_id: Option<EventId>,
 }
 
-/// Which of the sender's contracts a delivery follows.
+/// Generation of the sender's contract that a delivery follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Generation {
     /// The oldest: `room_join`, `agentId`, `message.content`.
@@ -46,14 +45,14 @@ pub enum Generation {
     B,
     /// `agent_code`, no `data.timestamp`.
     C,
-    /// Not signed, tried once.
+    /// Not signed, not retried by the sender.
     D,
     /// Account events of the second system.
     Account,
 }
 
 impl Generation {
-    /// As it stands in the log of deliveries.
+    /// Name in the log of deliveries.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,81 +65,81 @@ impl Generation {
     }
 }
 
-/// What an arrival says, once decoded.
+/// Decoded delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// The same for every repeat of the delivery.
+    /// Identity, which duplicates share.
     pub id: EventId,
-    /// The contract it follows.
+    /// Generation of its contract.
     pub generation: Generation,
     /// The sender's name for the event, in its newest spelling: `room.join`.
     pub event_type: String,
-    /// The agent, where it names one.
+    /// Agent, if it names one.
     pub agent_id: Option<String>,
-    /// When it happened: the sender's word where that makes sense, else the arrival.
+    /// Time of the event: the sender's if that is valid, or else that of the arrival.
     pub occurred_at: DateTime<Utc>,
-    /// The sender gave no time that makes sense.
+    /// The sender gave no valid time.
     pub undated: bool,
-    /// When the sender says that it sent it.
+    /// Time at which the sender sent it.
     pub sent_at: Option<DateTime<Utc>>,
-    /// Under what earlier versions stored the same delivery, where that differs.
+    /// Keys under which earlier versions stored the delivery.
     pub former: Former,
-    /// What happened.
+    /// Event.
     pub event: Event,
 }
 
-/// The keys under which earlier versions stored a delivery, where they are not today's.
+/// Keys under which earlier versions stored a delivery, if they differ from today's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Former {
-    /// Their ids: the hash of the delivery header, and what became of it where the body was
-    /// redacted. The sender's header alone told it, so other deliveries may have the same.
+    /// IDs: the hash of the delivery header, and the ID derived from it for a redacted body. The
+    /// first depends on the header alone, so other deliveries may share it.
     pub ids: Option<[EventId; 2]>,
-    /// Their time: numbers were rounded twice.
+    /// Time: earlier versions rounded numbers twice.
     pub occurred_at: Option<DateTime<Utc>>,
 }
 
-/// What happened.
+/// Event of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A conversation began.
     Join {
-        /// Whose.
+        /// Its session.
         session: SessionRef,
-        /// The room's name.
+        /// Name of the room.
         room_name: Option<String>,
-        /// How many were there; it may count the agent and its avatar.
+        /// Number of participants; it may include the agent and its avatar.
         participant_count: Option<i32>,
     },
-    /// Somebody said something.
+    /// A message was said.
     Message {
-        /// Where.
+        /// Its session.
         session: SessionRef,
-        /// Who: `user`, `assistant`, or what the sender calls it.
+        /// Role: `user`, `assistant`, or another name of the sender.
         role: String,
-        /// What.
+        /// Text.
         message: String,
-        /// The text held what Postgres or UTF-8 cannot, and shows U+FFFD in its place.
+        /// The text had characters that cannot be stored, replaced by U+FFFD.
         altered: bool,
     },
-    /// The sender says that a conversation is over.
+    /// A conversation ended.
     End {
-        /// Which.
+        /// Its session.
         session: SessionRef,
-        /// Why, in the sender's word.
+        /// The sender's reason.
         reason: Option<String>,
-        /// When it says that the conversation began.
+        /// Start of the conversation, by the sender.
         started_at: Option<DateTime<Utc>>,
     },
-    /// An event of the account: understood, and part of no conversation.
+    /// Known event of the account, part of no conversation.
     Account,
     /// The dashboard's Test button.
     Test,
-    /// A type that we do not know yet.
+    /// Unknown event type.
     Unknown,
 }
 
 impl Event {
-    /// The conversation that it belongs to, where it belongs to one.
+    /// Returns the conversation that it belongs to, if any.
     #[must_use]
     pub fn session(&self) -> Option<&SessionRef> {
         match self {
@@ -152,38 +151,38 @@ impl Event {
     }
 }
 
-/// A conversation as the sender names it, with our computed id.
+/// The sender's names of a conversation, with our computed ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRef {
-    /// Ours.
+    /// Our ID.
     pub id: SessionId,
-    /// The agent's.
+    /// ID of the agent.
     pub agent_id: String,
-    /// The sender's.
+    /// The sender's session ID.
     pub sender_session_id: String,
 }
 
-/// What became of a delivery.
+/// Outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Kept, and part of what it belongs to.
+    /// Stored with its conversation.
     Stored,
-    /// A repeat of one that was stored.
+    /// Duplicate of a stored delivery.
     Duplicate,
     /// The dashboard's Test button.
     Test,
-    /// Kept, of a type that we do not know yet.
+    /// Stored, but of an unknown event type.
     Unhandled,
-    /// Kept, but nothing could be read from it.
+    /// Stored, but could not be decoded.
     Quarantined,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 5] =
         [Self::Stored, Self::Duplicate, Self::Test, Self::Unhandled, Self::Quarantined];
 
-    /// As it stands in the log of deliveries.
+    /// Name in the log of deliveries.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -196,18 +195,18 @@ impl Outcome {
     }
 }
 
-/// An authentic delivery that cannot be read: the field at fault, and what is wrong with it.
+/// Error of an authentic delivery that cannot be decoded: the field and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct Unreadable {
-    /// The field's path, such as `data.session_id`; `body` for the whole.
+    /// Path of the field, such as `data.session_id`; `body` for the whole body.
     pub field: &'static str,
-    /// What is wrong, in words for a person. It never quotes the delivery.
+    /// Description for a person. It never quotes the delivery.
     pub problem: String,
 }
 
 impl Unreadable {
-    /// A fault of `field`.
+    /// Creates an error of `field`.
     pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }

@@ -1,4 +1,4 @@
-//! Identities: which are handed out, which are computed, and from what.
+//! Identities: random and computed ones.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// Our id of one request: a UUIDv7, new at the door.
+/// Our ID of one request: a UUIDv7, created at ingest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub Uuid);
 
 impl DeliveryId {
-    /// A new id for a request that arrived at `at`: the time, then random bits.
+    /// Creates an ID for a request that arrived at `at`: the time, then random bits.
     #[must_use]
     pub fn new(at: DateTime<Utc>) -> Self {
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid())
     }
 
-    /// The millisecond in which the request arrived, `[from, to)`; `None` for an id that is not
-    /// one of ours.
+    /// Returns the millisecond in which the request arrived, `[from, to)`; `None` for an ID that is
+    /// not ours.
     #[must_use]
     pub fn millisecond(self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         if self.0.get_version_num() != 7 {
@@ -32,10 +32,10 @@ impl DeliveryId {
     }
 }
 
-/// Identity of a delivery among its repeats; a message's id.
+/// Identity of a delivery and its duplicates; the ID of a message.
 ///
-/// The first 128 bits of a SHA-256 over the source and the exact bytes of the body, which are what
-/// a signature covers; a `UUIDv8`, since version 5 would be SHA-1. No header has a part in it.
+/// The first 128 bits of a SHA-256 over the source and the exact bytes of the body, which a
+/// signature covers; a `UUIDv8`, since version 5 would be SHA-1. It depends on no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
 
@@ -53,8 +53,8 @@ impl EventId {
         Self::hash(source, 1, &[sender_delivery_id.as_bytes()])
     }
 
-    /// Computes an identity for a delivery whose body is no longer known as it arrived, and of which
-    /// only a former identity and what it says are left.
+    /// Computes the identity of a delivery whose original body is lost, from a former identity and
+    /// the decoded parts.
     #[must_use]
     pub fn of_parts(source: &SourceName, former: Self, parts: &[&str]) -> Self {
         let parts: Vec<&[u8]> = [former.0.as_bytes().as_slice()]
@@ -67,7 +67,7 @@ impl EventId {
     fn hash(source: &SourceName, kind: u8, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(source.as_str());
-        // The byte after the name keeps the kinds apart; a name holds none of them.
+        // The byte after the name separates the kinds; it cannot occur in a name.
         hash.update([kind]);
         for part in parts {
             hash.update(part);
@@ -79,48 +79,48 @@ impl EventId {
     }
 }
 
-/// Our id of a conversation: a UUIDv5 of (source, agent, sender's session id), so that it is
-/// computed wherever it is needed and never looked up.
+/// Our ID of a conversation: a UUIDv5 of source, agent and sender's session ID, so that no lookup
+/// is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub Uuid);
 
-/// The namespace of session ids. It must never change: every session's id hangs on it.
+/// Namespace of session IDs. It must never change: every session ID depends on it.
 const SESSION_NAMESPACE: Uuid = Uuid::from_u128(0x8a2f_6c1e_55d0_4b7b_9d3a_4e61_c0de_7a1c);
 
 impl SessionId {
-    /// The conversation's id.
+    /// Computes the ID of a conversation.
     #[must_use]
     pub fn of(source: &SourceName, agent_id: &str, sender_session_id: &str) -> Self {
-        // Stored text holds no U+0000, so it separates the parts without doubt.
+        // Stored text contains no U+0000, so it separates the parts unambiguously.
         let name = format!("{source}\0{agent_id}\0{sender_session_id}");
         Self(Uuid::new_v5(&SESSION_NAMESPACE, name.as_bytes()))
     }
 }
 
-/// The name of a configured source, as in `/webhook/{name}`: 1 to 64 of `a-z 0-9 - _`.
+/// Name of a configured source, as in `/webhook/{name}`: 1 to 64 of `a-z 0-9 - _`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceName(Arc<str>);
 
-/// Why a name cannot be a source's.
+/// Error of an invalid source name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a source's name is 1 to 64 of a-z, 0-9, '-' and '_', and {0:?} is not")]
+#[error("invalid source name {0:?}: use 1 to 64 of a-z, 0-9, '-' and '_'")]
 pub struct InvalidSourceName(String);
 
 impl SourceName {
-    /// The source of `POST /webhook`.
+    /// Name of the source of `POST /webhook`.
     pub const DEFAULT: &'static str = "default";
 
     /// Longest name, in bytes.
     const MAX_BYTES: usize = 64;
 
-    /// Takes a name that fits the rules.
+    /// Parses a name.
     pub fn parse(name: &str) -> Result<Self, InvalidSourceName> {
         let fits = (1..=Self::MAX_BYTES).contains(&name.len())
             && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
         if fits { Ok(Self(name.into())) } else { Err(InvalidSourceName(name.into())) }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

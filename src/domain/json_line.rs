@@ -1,7 +1,8 @@
-//! JSON that has to stay on one line: in JSON lines, server-sent events and the log.
+//! Escapes line separators in JSON that must stay on one line: JSON lines, server-sent events, and
+//! the log.
 //!
-//! JSON escapes the control characters of ASCII, and lets U+0085, U+2028 and U+2029 stand as they
-//! are. Many readers end a line at them: `readline` of Node.js, Python's `str.splitlines`, httpx.
+//! JSON escapes ASCII control characters, but not U+0085, U+2028 and U+2029. Many readers end a
+//! line at them: `readline` of Node.js, Python's `str.splitlines`, httpx.
 
 use std::borrow::Cow;
 
@@ -10,15 +11,15 @@ const FIRST_OF_TWO: u8 = 0xC2;
 /// First byte of U+2028 and U+2029 in UTF-8, and of 4,094 other characters.
 const FIRST_OF_THREE: u8 = 0xE2;
 
-/// Escapes the line separators in the JSON text that begins at `start` of `out`. They can only be
-/// inside of its strings, where an escape means the same.
+/// Escapes the line separators in the JSON text that begins at `start` of `out`. They can only
+/// occur within strings, where an escape means the same.
 pub fn escape_separators_from(out: &mut Vec<u8>, start: usize) {
     let Some(first) = out.get(start..).and_then(next_separator) else { return };
     let json = out.split_off(start + first.at);
     escape_into(out, &json);
 }
 
-/// The same JSON text without line separators.
+/// Returns the JSON text with its line separators escaped.
 #[must_use]
 pub fn escape_separators(json: &str) -> Cow<'_, str> {
     if next_separator(json.as_bytes()).is_none() {
@@ -26,11 +27,11 @@ pub fn escape_separators(json: &str) -> Cow<'_, str> {
     }
     let mut out = Vec::with_capacity(json.len() + json.len() / 8);
     escape_into(&mut out, json.as_bytes());
-    // Whole characters were replaced by ASCII.
+    // Only whole characters were replaced, so this is UTF-8.
     String::from_utf8_lossy(&out).into_owned().into()
 }
 
-/// Whether a text holds a line separator that ASCII does not have.
+/// Returns `true` if a text contains a line separator outside ASCII.
 #[must_use]
 pub fn has_separator(text: &str) -> bool {
     next_separator(text.as_bytes()).is_some()
@@ -45,15 +46,15 @@ fn escape_into(out: &mut Vec<u8>, mut json: &[u8]) {
     out.extend_from_slice(json);
 }
 
-/// A line separator in a text.
+/// Line separator in a text.
 struct Separator {
     at: usize,
-    /// Bytes that it takes.
+    /// Length in bytes.
     length: usize,
     escape: &'static [u8],
 }
 
-/// The first line separator.
+/// Returns the first line separator.
 fn next_separator(text: &[u8]) -> Option<Separator> {
     memchr::memchr2_iter(FIRST_OF_TWO, FIRST_OF_THREE, text).find_map(|at| {
         let (length, escape): (_, &[u8]) = match text[at..] {
@@ -86,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_is_said_on_one_line(
+        fn escaped_json_has_the_same_value_on_one_line(
             text in "([\u{80}-\u{90}\u{2020}-\u{2030}\\\\\"\n\r\u{b}\u{c}\u{1c}-\u{1e}]|\\PC){0,40}"
         ) {
             let json = serde_json::to_string(&text).unwrap();

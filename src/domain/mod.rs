@@ -1,5 +1,5 @@
-//! Plain values: what a delivery, a session and a message are. No I/O and no clock; the one thing
-//! left to chance is what a new [`DeliveryId`] ends with.
+//! Plain values: deliveries, sessions, messages, times and IDs. No I/O and no clock; only the last
+//! bits of a new [`DeliveryId`] are random.
 
 pub mod completeness;
 pub mod continuation;

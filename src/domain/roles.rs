@@ -1,4 +1,4 @@
-//! Which side of a conversation speaks, by the sender's word for it.
+//! Maps the sender's role names to the sides of a conversation.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,50 +6,50 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A side of a conversation.
+/// Side of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The visitor.
+    /// Visitor.
     User,
-    /// The avatar.
+    /// Avatar.
     Assistant,
-    /// Neither: a system, a tool, a person who steps in.
+    /// Any other: a system, a tool, a person who joins in.
     Other,
 }
 
-/// The words that senders have for the assistant. Case does not matter, as far as ASCII has it.
+/// Role names of the assistant. ASCII case is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// In lower case, `assistant` first.
+    /// Names in lower case, `assistant` first.
     assistant: Arc<[String]>,
 }
 
-/// Why words cannot be those of the assistant.
+/// Reason for rejecting role names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoles {
-    /// There are too many.
-    #[error("there are more than {} of them", Roles::MOST_WORDS)]
+    /// There are too many names.
+    #[error("there are more than {} roles", Roles::MOST_WORDS)]
     TooMany,
-    /// One is empty, or longer than a role can be.
-    #[error("a word has between 1 and {} bytes", Roles::MAX_WORD_BYTES)]
+    /// A name is empty, or longer than a role can be.
+    #[error("a role must have 1 to {} bytes", Roles::MAX_WORD_BYTES)]
     Length,
-    /// The visitor's word.
-    #[error("`user` is the visitor")]
+    /// A name is the visitor's.
+    #[error("`user` is the visitor's role")]
     User,
 }
 
 impl Roles {
-    /// The words where nothing is set, beside `assistant`.
+    /// Default names beside `assistant`.
     pub const DEFAULT: [&'static str; 6] = ["agent", "ai", "avatar", "bot", "chatbot", "model"];
-    /// Most words: each is compared with each role.
+    /// Most names: each is compared with each role.
     pub const MOST_WORDS: usize = 32;
-    /// Longest word, as long as a role may be.
+    /// Longest name, as long as a role may be.
     const MAX_WORD_BYTES: usize = 128;
     const USER: &'static str = "user";
     const ASSISTANT: &'static str = "assistant";
 
-    /// Takes words for the assistant beside `assistant` itself.
+    /// Creates roles with names of the assistant beside `assistant`.
     pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidRoles> {
         let mut assistant = vec![Self::ASSISTANT.to_owned()];
         for word in words {
@@ -70,7 +70,7 @@ impl Roles {
         Ok(Self { assistant: assistant.into() })
     }
 
-    /// Returns the side that a role speaks for.
+    /// Returns the side of a role.
     #[must_use]
     pub fn side_of(&self, role: &str) -> Side {
         if role.eq_ignore_ascii_case(Self::USER) {
@@ -82,13 +82,13 @@ impl Roles {
         }
     }
 
-    /// Returns the side that a role speaks for, unless the role is that side's own name.
+    /// Returns the side of a role, unless the role is exactly `user` or `assistant`.
     #[must_use]
     pub fn unnamed_side_of(&self, role: &str) -> Option<Side> {
         (![Self::USER, Self::ASSISTANT].contains(&role)).then(|| self.side_of(role))
     }
 
-    /// Returns `user` or `assistant` for the roles of these sides, and any other role as it is.
+    /// Returns `user` or `assistant` for roles of these sides, and any other role unchanged.
     #[must_use]
     pub fn name_of<'a>(&self, role: &'a str) -> &'a str {
         match self.side_of(role) {
@@ -98,14 +98,14 @@ impl Roles {
         }
     }
 
-    /// The assistant's words in lower case, `assistant` first.
+    /// Returns the names of the assistant in lower case, `assistant` first.
     #[must_use]
     pub fn assistant(&self) -> &[String] {
         &self.assistant
     }
 
-    /// Returns the roles in lower case that a filter by `role` lets through: `assistant` all of the
-    /// assistant's, any other word itself.
+    /// Returns the roles in lower case that match a filter by `role`: all names of the assistant
+    /// for `assistant`, otherwise the role itself.
     #[must_use]
     pub fn named(&self, role: &str) -> Cow<'_, [String]> {
         let role = role.to_ascii_lowercase();
@@ -118,7 +118,7 @@ impl Roles {
 }
 
 impl Default for Roles {
-    /// [`Self::DEFAULT`] and `assistant`.
+    /// Returns [`Self::DEFAULT`] and `assistant`.
     fn default() -> Self {
         let words = [Self::ASSISTANT].into_iter().chain(Self::DEFAULT);
         Self { assistant: words.map(str::to_owned).collect() }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_does_not_matter_and_words_of_the_assistant_are_its() {
+    fn case_is_ignored_and_names_of_the_assistant_are_recognized() {
         let roles = Roles::default();
         for role in ["assistant", "Assistant", "AGENT", "bot", "Ai", "avatar", "model", "ChatBot"] {
             assert_eq!(roles.side_of(role), Side::Assistant, "{role}");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_set_take_the_place_of_the_usual_ones() {
+    fn configured_names_replace_the_defaults() {
         let roles = Roles::new(["Guide", " museum_ai ", "guide"]).unwrap();
         assert_eq!(roles.assistant(), ["assistant", "guide", "museum_ai"]);
         assert_eq!(roles.side_of("GUIDE"), Side::Assistant);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_word_of_the_assistants_is_refused() {
+    fn invalid_names_are_rejected() {
         assert_eq!(Roles::new([""]), Err(InvalidRoles::Length));
         assert_eq!(Roles::new(["x".repeat(129).as_str()]), Err(InvalidRoles::Length));
         assert_eq!(Roles::new(["User"]), Err(InvalidRoles::User));

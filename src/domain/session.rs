@@ -1,23 +1,24 @@
-//! When a conversation is live, idle, or over.
+//! Status of a conversation: live, idle or ended.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-/// How long a silence may last before it means something.
+/// Silences that change the status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SilenceLimits {
-    /// A session is live for this long after its last event.
+    /// Time for which a session is live after its last event.
     pub live_for: Duration,
-    /// A session is over once it has been silent for this long.
+    /// Silence after which a session has ended.
     pub ended_after: Duration,
 }
 
-/// How much of time one bucket of [`activity_bucket`] covers.
+/// Length of a bucket of [`activity_bucket`].
 const BUCKET_MICROS: i64 = 5 * 60 * 1_000_000;
 
-/// The five minutes in which `at` lies: the stretch by which lists of sessions are indexed.
+/// Returns the start of the five-minute bucket that contains `at`. Lists of sessions are indexed by
+/// it.
 #[must_use]
 pub fn activity_bucket(at: DateTime<Utc>) -> DateTime<Utc> {
     let start = at.timestamp_micros().div_euclid(BUCKET_MICROS) * BUCKET_MICROS;
@@ -25,50 +26,50 @@ pub fn activity_bucket(at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 impl Default for SilenceLimits {
-    /// Two minutes, and the thirty that the sender's guide treats as the end.
+    /// Returns two minutes, and the thirty minutes that the sender's guide treats as the end.
     fn default() -> Self {
         Self { live_for: Duration::from_mins(2), ended_after: Duration::from_mins(30) }
     }
 }
 
-/// Where a conversation stands.
+/// Status of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Somebody spoke a moment ago.
+    /// Active recently.
     Live,
-    /// Silent, but it may go on.
+    /// Silent, but may continue.
     Idle,
-    /// Over: by the sender's word, or by silence.
+    /// Ended, by the sender or by silence.
     Ended,
 }
 
-/// What a session's times say about its end.
+/// Status of a session, derived from its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Where it stands.
+    /// Status.
     pub status: Status,
-    /// When it ended: at the sender's word, or else at its last event.
+    /// Time of its end: the sender's, or else that of its last event.
     pub ended_at: Option<DateTime<Utc>>,
     /// The sender's reason, or `silence`.
     pub end_reason: Option<String>,
 }
 
 impl SilenceLimits {
-    /// Sessions whose last activity is after this are live.
+    /// Returns the time after which a session's last activity makes it live.
     #[must_use]
     pub fn live_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.live_for
     }
 
-    /// Sessions whose last activity is after this are not over by silence.
+    /// Returns the time after which a session's last activity keeps it from ending by silence.
     #[must_use]
     pub fn open_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.ended_after
     }
 
-    /// Where a session stands at `now`. `end_event` is the sender's latest word that it is over, its
-    /// time and reason; whatever happens after it takes it back.
+    /// Returns the status of a session at `now`. `end_event` is the time and reason of the sender's
+    /// latest end event; any later activity revokes it.
     #[must_use]
     pub fn standing(
         &self,
@@ -117,34 +118,34 @@ mod tests {
         assert_eq!(status(1800), Status::Ended);
 
         let ended = limits.standing(at(1800), at(0), None);
-        assert_eq!(ended.ended_at, Some(at(0)), "it ended when it fell silent");
+        assert_eq!(ended.ended_at, Some(at(0)), "it ended at its last activity");
         assert_eq!(ended.end_reason.as_deref(), Some("silence"));
     }
 
     #[test]
-    fn a_bucket_begins_at_five_minutes_of_the_clock() {
+    fn bucket_begins_at_a_multiple_of_five_minutes() {
         let bucket = |seconds| activity_bucket(at(seconds));
         assert_eq!(at(0).timestamp() % 300, 0);
         assert_eq!([bucket(0), bucket(299), bucket(300), bucket(-1)], [0, 0, 300, -300].map(at));
     }
 
     #[test]
-    fn the_senders_word_ends_a_session_at_once() {
+    fn end_event_ends_a_session_at_once() {
         let limits = SilenceLimits::default();
-        let word = || Some((at(7), Some("user_disconnect".to_owned())));
+        let end = || Some((at(7), Some("user_disconnect".to_owned())));
         for last_activity in [5, 7] {
-            let ended = limits.standing(at(8), at(last_activity), word());
+            let ended = limits.standing(at(8), at(last_activity), end());
             assert_eq!((ended.status, ended.ended_at), (Status::Ended, Some(at(7))));
             assert_eq!(ended.end_reason.as_deref(), Some("user_disconnect"));
         }
     }
 
     #[test]
-    fn what_happens_after_the_senders_word_takes_it_back() {
+    fn activity_after_the_end_event_revokes_it() {
         let limits = SilenceLimits::default();
         let standing = |now| {
-            let word = Some((at(7), Some("user_disconnect".to_owned())));
-            limits.standing(at(now), at(9), word)
+            let end = Some((at(7), Some("user_disconnect".to_owned())));
+            limits.standing(at(now), at(9), end)
         };
         assert_eq!(standing(10).status, Status::Live);
         assert_eq!(standing(10).end_reason, None);

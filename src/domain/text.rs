@@ -1,19 +1,19 @@
-//! Text that Postgres takes: UTF-8 without U+0000.
+//! Text that Postgres can store: UTF-8 without U+0000.
 
 use std::borrow::Cow;
 
-/// Text fit to store, and whether it had to be altered for it.
+/// Storable text, which may have been altered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// Holds U+FFFD wherever there was something that cannot be stored.
+    /// Text with U+FFFD for each character that cannot be stored.
     pub value: String,
-    /// Something was replaced.
+    /// A character was replaced.
     pub altered: bool,
 }
 
 impl Text {
-    /// From bytes that are UTF-8 but for what JSON can carry and UTF-8 cannot: a lone surrogate
-    /// arrives as its three WTF-8 bytes, and becomes one U+FFFD.
+    /// Converts bytes that are UTF-8 except for lone surrogates, which JSON can contain and UTF-8
+    /// cannot: each arrives as three WTF-8 bytes and becomes one U+FFFD.
     #[must_use]
     pub fn from_wtf8(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
@@ -45,8 +45,8 @@ fn replace_surrogates(bytes: &[u8]) -> String {
         }
         match chunk.invalid() {
             [] => {}
-            // A surrogate's first byte stands for the whole; its two continuation bytes, which
-            // come as chunks of their own, stand for nothing.
+            // The first byte of a surrogate becomes U+FFFD; its two continuation bytes, which are
+            // separate chunks, are skipped.
             [0xED] => {
                 after_surrogate = 2;
                 text.push('\u{FFFD}');
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_is_left_as_it_is() {
+    fn plain_text_is_unchanged() {
         let text = Text::from_wtf8("Grüße, 世界 🦊".as_bytes());
         assert_eq!(text, Text { value: "Grüße, 世界 🦊".into(), altered: false });
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_noise_is_replaced_too() {
+    fn other_invalid_bytes_are_replaced() {
         let text = Text::from_wtf8(b"\xFFa\x80");
         assert_eq!(text.value, "\u{FFFD}a\u{FFFD}");
         assert!(text.altered);

@@ -1,5 +1,5 @@
-//! The sender's times: Unix seconds as floats, milliseconds, ISO 8601 text, numbers in quotes.
-//! Callers write theirs in the same ways.
+//! Parser of times from senders and callers: Unix seconds as floats, milliseconds, ISO 8601 text,
+//! numbers in quotes.
 //!
 //! A number is read from its decimal text and rounded once, to the nearest microsecond.
 
@@ -7,39 +7,40 @@ mod decimal;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-/// Microseconds in a second.
+/// Microseconds of a second.
 const MICROS: f64 = 1e6;
-/// More than the calendar's ends are from 1970, and less than an `i64` holds.
+/// Beyond both ends of the calendar, counted from 1970, and within an `i64`.
 const MOST_MICROS: f64 = 9e18;
 
-// Which times make sense. The window is absolute, not measured from the arrival: a repeat that
-// arrives a day later must be judged as the first was, or it would be stored a second time.
+// Valid times. The bounds do not depend on the arrival: a duplicate that arrives a day later must
+// be decoded in the same way, or it would be stored twice.
 const EARLIEST: i64 = 1_262_304_000; // 2010-01-01, years before the sender existed
 const LATEST: i64 = 4_102_444_800; // 2100-01-01
 
-/// Reads a count since 1970 as it is written, in seconds, or by its size in milliseconds (12 to 14
-/// digits), microseconds (up to 17) or nanoseconds. `None` where it makes no sense as a time.
+/// Parses a number since 1970: seconds, or by its size milliseconds (12 to 14 digits), microseconds
+/// (up to 17) or nanoseconds. Returns `None` if it is no valid time.
 #[must_use]
 pub fn from_number(text: &str) -> Option<DateTime<Utc>> {
-    sensible(any_from_number(text)?)
+    valid(any_from_number(text)?)
 }
 
-/// A time as text: ISO 8601 with date and time of day, in UTC where it names no offset; or a number
-/// in quotes. `None` where it makes no sense as a time.
+/// Parses a text: ISO 8601 with date and time of day, in UTC if it has no offset; or a number.
+/// Returns `None` if it is no valid time.
 #[must_use]
 pub fn from_text(text: &str) -> Option<DateTime<Utc>> {
-    sensible(any_from_text(text)?)
+    valid(any_from_text(text)?)
 }
 
-/// The same, of any time that there is: a bound may lie beyond all that can be stored.
+/// Parses a text like [`from_text`], but accepts all times of the calendar, since a bound may be
+/// outside the valid times.
 #[must_use]
 pub fn any_from_text(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if decimal::is_number(text) { any_from_number(text) } else { round_to_micros(from_iso(text)?) }
 }
 
-/// Reads a number as earlier versions did: as a float that is multiplied and then rounded, which
-/// rounds twice. What they stored is still found under this time. `None` for text of another form.
+/// Parses a number as earlier versions did: as a float that is multiplied and then rounded, which
+/// rounds twice. It finds what they stored. Returns `None` for any other text.
 #[must_use]
 pub fn former(text: &str) -> Option<DateTime<Utc>> {
     let count: f64 = text.trim().parse().ok()?;
@@ -50,20 +51,20 @@ pub fn former(text: &str) -> Option<DateTime<Utc>> {
         _ => count / 1e9,
     };
     let micros = (seconds * MICROS).round();
-    // NaN and the infinities are not below it.
+    // False for NaN and the infinities.
     let is_a_time = micros.abs() < MOST_MICROS;
     #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bound above")]
     let at = is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()?;
-    sensible(at)
+    valid(at)
 }
 
 fn any_from_number(text: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(decimal::micros(text)?)
 }
 
-/// ISO 8601 is wider than RFC 3339: the offset may lack its colon, its minutes or be left out, the
-/// seconds may be left out, their fraction may follow a comma. A space in place of the T is neither,
-/// and occurs.
+/// Parses ISO 8601, which is wider than RFC 3339: the offset may be absent or lack its colon or
+/// minutes, seconds may be absent, and their fraction may follow a comma. A space in place of the T
+/// is accepted because it occurs.
 fn from_iso(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
@@ -76,11 +77,11 @@ fn from_iso(text: &str) -> Option<DateTime<Utc>> {
     })
 }
 
-fn sensible(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn valid(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (EARLIEST..LATEST).contains(&at.timestamp()).then_some(at)
 }
 
-/// Half a microsecond up to the next whole one.
+/// Rounds to microseconds, half of one up.
 fn round_to_micros(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(
         at.timestamp_micros() + i64::from(at.timestamp_subsec_nanos() % 1_000 >= 500),
@@ -96,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_seconds_is_rounded_to_its_microsecond() {
+    fn number_of_seconds_is_rounded_to_microseconds() {
         assert_eq!(micros(from_number("1790607268.8956978")), Some(1_790_607_268_895_698));
         assert_eq!(micros(from_number("1705312285.0")), Some(1_705_312_285_000_000));
     }
 
     #[test]
-    fn the_size_of_a_number_tells_its_unit() {
+    fn size_of_a_number_determines_its_unit() {
         for count in [
             "1705312285",
             "1705312285000",
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_makes_no_sense_is_no_time() {
+    fn number_outside_the_valid_times_is_rejected() {
         for count in ["0", "-1", "-1705312285", "1e300", "1e-300", "NaN", "inf", "5e9", "1.7.0", ""]
         {
             assert_eq!(from_number(count), None, "{count}");
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_before_is_the_same_time_or_one_microsecond_later() {
+    fn time_of_earlier_versions_differs_by_at_most_one_microsecond() {
         let differ = |text| (micros(from_number(text)), micros(former(text)));
         assert_eq!(
             differ("1790607268.4630075"),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_in_the_forms_that_occur() {
+    fn text_is_parsed_in_all_common_forms() {
         for text in [
             "2024-01-15T10:31:25Z",
             "2024-01-15T11:31:25+01:00",
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_may_be_any_time_there_is() {
+    fn bound_can_be_any_time_of_the_calendar() {
         for (text, seconds) in [
             ("0", 0),
             ("-1", -1),

@@ -1,4 +1,4 @@
-//! The outcome of the last attempts to write, for whoever reports on the drain.
+//! Outcome of the last attempts to write to Postgres, for health checks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,27 +9,26 @@ use tokio::time::Instant;
 
 use crate::telemetry::metrics::Way;
 
-/// How long a failed direct write counts. Nobody repeats it once its sender has been refused, so
-/// it says nothing about later: an instance that is taken out of service for it gets no delivery
-/// that could prove it well again.
+/// Time for which a failed direct write counts. It is not retried after its sender was refused. An
+/// instance that is taken out of service because of it receives no delivery that could succeed.
 const DIRECT_FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
 
-/// The last attempts. Clones share them.
+/// Outcome of the last attempts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Attempts(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Ticks after each commit, for whoever follows along: a hint and no more.
+    /// Notified after each commit: a hint for followers of the journal.
     committed: watch::Sender<()>,
-    /// The drain's last one failed. It is repeated until it succeeds.
+    /// The drain's last attempt failed. It is retried until it succeeds.
     drain_failed: AtomicBool,
-    /// When the last direct one failed, if it did.
+    /// Time of the last direct attempt, if it failed.
     direct_failed_at: Mutex<Option<Instant>>,
 }
 
 impl Attempts {
-    /// `committed` ticks after each commit.
+    /// Creates the record of attempts; `committed` is notified after each commit.
     #[must_use]
     pub fn new(committed: watch::Sender<()>) -> Self {
         Self(Arc::new(Shared {
@@ -39,7 +38,7 @@ impl Attempts {
         }))
     }
 
-    /// The last attempt to write deliveries to Postgres failed.
+    /// Returns true if the last attempt of the drain failed, or a recent direct one.
     #[must_use]
     pub fn have_failed(&self) -> bool {
         let direct = *self.0.direct_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,9 +65,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_drains_failure_counts_until_it_writes_and_a_direct_one_for_a_while() {
+    async fn drain_failure_counts_until_success_and_a_direct_one_for_10_seconds() {
         let attempts = Attempts::new(watch::channel(()).0);
-        assert!(!attempts.have_failed(), "nothing was tried yet");
+        assert!(!attempts.have_failed(), "no attempt yet");
         attempts.record(Way::Inbox, true);
         tokio::time::advance(DIRECT_FAILURE_COUNTS_FOR * 2).await;
         assert!(attempts.have_failed());

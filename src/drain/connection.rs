@@ -1,4 +1,4 @@
-//! One connection, its owner, and how long anything on it may take.
+//! The connection of one writer, with deadlines for every use.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,16 +15,15 @@ use crate::postgres::Connector;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{DrainFailure, Way};
 
-/// How long it may take to connect.
+/// Longest time to connect.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long Postgres waits for the next statement of a transaction before it undoes it. Ours follow
-/// each other at once. Where the network swallows us in between, the locks of what was begun would
-/// stay for as long as Postgres believes in the connection, which is hours, and every further
-/// attempt would wait for them.
+/// Makes Postgres roll back a transaction that is idle for 10 s; the drain sends statements without
+/// a pause. Without it a network failure within a transaction would keep its locks until Postgres
+/// notices, which takes hours, and every retry would wait for them.
 const ABANDONED_AFTER: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
-/// A connection that is made when it is needed and dropped when anything is doubtful.
+/// Connection that is opened when it is needed, and dropped after any failure.
 #[derive(Debug)]
 pub(super) struct Connection {
     connector: Connector,
@@ -35,13 +34,13 @@ pub(super) struct Connection {
     attempts: Attempts,
 }
 
-/// A batch was not written, or its outcome is not known. Writes are idempotent: do it again.
+/// A batch was not written, or its outcome is unknown. Writes are idempotent: retry.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteFailed {
-    /// Postgres, or the way to it.
-    #[error("Postgres did not take a batch")]
+    /// Error of Postgres or of the connection.
+    #[error("Postgres did not store a batch")]
     Database(#[from] sqlx::Error),
-    /// No answer in time.
+    /// No answer within the deadline.
     #[error("Postgres did not answer within {} s", .0.as_secs())]
     Deadline(Duration),
 }
@@ -57,18 +56,18 @@ impl Connection {
         Self { connector, roles, metrics, way, open: None, attempts }
     }
 
-    /// Connects, if that is possible now; a write connects where it was not.
+    /// Tries to connect ahead of the first write. After a failure the write connects.
     pub(super) async fn open_ahead(&mut self) {
         if self.open.is_none() {
             self.open = connect(&self.connector).await.ok();
         }
     }
 
-    /// Writes a batch; what Postgres refuses for its data goes to quarantine.
+    /// Writes a batch. Deliveries whose data Postgres refuses go to quarantine.
     ///
-    /// The connection is out of `self` while it works, so that wherever the future is dropped, at
-    /// the deadline or with its task, the connection goes with it: a connection whose transaction
-    /// was cancelled may swallow later writes.
+    /// The connection is moved out of `self` for the write. So it is dropped if the future is
+    /// dropped, at the deadline or with its task: a connection whose transaction was cancelled may
+    /// lose later writes.
     pub(super) async fn write(
         &mut self,
         deliveries: &[&Received],
@@ -107,7 +106,7 @@ impl Connection {
 
     pub(super) async fn close(&mut self) {
         if let Some(connection) = self.open.take() {
-            // Postgres notices by itself where the farewell does not reach it.
+            // Without the closing message Postgres detects the end of the connection.
             let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
         }
     }
@@ -125,7 +124,7 @@ async fn connect(connector: &Connector) -> Result<PgConnection, WriteFailed> {
     }
 }
 
-/// Whether a failed write is one delivery's fault.
+/// Returns true if a failed write is the fault of one delivery's data.
 pub(super) fn is_data_fault(error: &sqlx::Error) -> bool {
-    failure::of(error) == Fault::Data
+    failure::classify(error) == Fault::Data
 }

@@ -1,5 +1,5 @@
-//! Straight to Postgres, for deliveries whose answer waits for its commit: because the inbox
-//! refuses them, or because the service is set to `--ack postgres`.
+//! Direct writes to Postgres, for deliveries whose answer waits for the commit: the inbox refused
+//! them, or the service runs with `--ack postgres`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,71 +15,68 @@ use crate::postgres::Connector;
 use crate::telemetry::metrics::Way;
 use crate::telemetry::{Metrics, Span};
 
-/// Deliveries that may wait. With the batches below that is a few seconds of work.
+/// Most deliveries that wait: a few seconds of work with the batches below.
 const QUEUE_DELIVERIES: usize = 4_096;
-/// Bytes that may wait.
+/// Most bytes that wait.
 const QUEUE_BYTES: usize = 64 << 20;
-/// Deliveries of one transaction.
+/// Most deliveries of one transaction.
 const BATCH_DELIVERIES: usize = 1_000;
-/// How long a delivery may wait in all: the sender waits for 10 s, and the inbox may have been
-/// asked for 3 s before.
+/// Longest wait of a delivery: the sender waits for 10 s, and the inbox may have used 3 s before.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long one attempt may take: a connection that the network swallows must leave time for
-/// another one.
+/// Longest time of one attempt: a dead connection must leave time for another attempt.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(3);
-/// Waits between attempts: from the first to the last, doubling. Before the second one there is
-/// none: most often nothing is wrong but a connection that Postgres closed long ago.
+/// First and longest wait between attempts; it doubles. The second attempt follows immediately: the
+/// usual cause is a connection that Postgres has closed.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
-/// Attempts where the inbox can still be asked: one over the connection that was there, and one
-/// over a new one.
+/// Attempts before the fallback to the inbox: one over the existing connection, one over a new one.
 const ATTEMPTS_BEFORE_INBOX: u32 = 2;
 
-/// Who is asked where Postgres does not take a delivery.
+/// Fallback for deliveries that Postgres does not store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
-    /// The inbox: it is asked soon.
+    /// The inbox, after few attempts.
     Inbox,
-    /// Nobody, so Postgres is tried for as long as somebody waits.
+    /// None: the write is retried while a caller waits.
     Nobody,
 }
 
-/// The way straight to Postgres. Cheap to clone.
+/// Handle that writes deliveries directly to Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Direct {
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
-    /// Why the last attempt failed, until one succeeds.
-    trouble: watch::Receiver<Option<Trouble>>,
+    /// Error of the last attempt, until one succeeds.
+    last_error: watch::Receiver<Option<ErrorText>>,
 }
 
-/// What was wrong, for a log.
-type Trouble = Arc<str>;
+/// Text of an error, for the log.
+type ErrorText = Arc<str>;
 
 #[derive(Debug)]
 struct Waiting {
     received: Arc<Received>,
-    written: oneshot::Sender<Result<(), Trouble>>,
+    written: oneshot::Sender<Result<(), ErrorText>>,
     /// Its bytes' share of [`QUEUE_BYTES`].
     _room: OwnedSemaphorePermit,
 }
 
-/// Postgres did not confirm the delivery; it may have it all the same.
+/// Postgres did not confirm the delivery; it may have stored it all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotWritten {
-    /// It refused, and said why.
+    /// The write failed, with this error.
     #[error("Postgres did not confirm it: {0}")]
     Refused(Arc<str>),
-    /// It did not get to it in time.
+    /// No attempt ended in time.
     #[error("Postgres did not confirm it within {} s", PATIENCE.as_secs())]
     TooSlow,
-    /// Too many wait already.
+    /// The queue is full, in count or bytes.
     #[error("the queue to Postgres is full")]
     QueueFull,
 }
 
 impl Direct {
-    /// Starts the task that owns the connection; it ends with its last handle. `attempts` gets
-    /// the outcome of each attempt to write.
+    /// Starts the task that owns the connection. It ends when the last handle is dropped.
+    /// `attempts` receives the outcome of each attempt.
     #[must_use]
     pub fn start(
         connector: Connector,
@@ -90,12 +87,13 @@ impl Direct {
         life: &Lifecycle,
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
-        let (told, trouble) = watch::channel(None);
+        let (sender, last_error) = watch::channel(None);
         let connection = Connection::new(connector, roles, metrics, Way::Direct, attempts);
         let batch = Vec::new();
-        let writer = Writer { connection, otherwise, submissions, batch, failures: 0, told };
+        let writer =
+            Writer { connection, otherwise, submissions, batch, failures: 0, last_error: sender };
         life.spawn("direct writer", writer.run());
-        Self { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)), trouble }
+        Self { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)), last_error }
     }
 
     /// Returns once Postgres has committed the delivery.
@@ -108,24 +106,24 @@ impl Direct {
         self.queue.try_send(waiting).map_err(|_| NotWritten::QueueFull)?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(written)) => written.map_err(NotWritten::Refused),
-            _ => Err(match &*self.trouble.borrow() {
-                Some(trouble) => NotWritten::Refused(trouble.clone()),
+            _ => Err(match &*self.last_error.borrow() {
+                Some(text) => NotWritten::Refused(text.clone()),
                 None => NotWritten::TooSlow,
             }),
         }
     }
 }
 
-/// The task that owns the connection.
+/// State of the task that owns the connection.
 struct Writer {
     connection: Connection,
     otherwise: Otherwise,
     submissions: mpsc::Receiver<Waiting>,
-    /// What is being written.
+    /// Deliveries that are being written.
     batch: Vec<Waiting>,
-    /// Attempts that failed since the last one that did not.
+    /// Failed attempts since the last success.
     failures: u32,
-    told: watch::Sender<Option<Trouble>>,
+    last_error: watch::Sender<Option<ErrorText>>,
 }
 
 impl Writer {
@@ -136,40 +134,40 @@ impl Writer {
         self.connection.close().await;
     }
 
-    /// Waits for a delivery, and takes all that have come; false when none will come any more.
+    /// Waits for a delivery, and takes all that are queued. Returns false when the queue is closed.
     async fn next_batch(&mut self) -> bool {
         self.submissions.recv_many(&mut self.batch, BATCH_DELIVERIES).await > 0
     }
 
-    /// Writes until it is written, or until nobody waits for it any more. A write that failed is
-    /// done again, whatever the reason, over a new connection: Postgres has restarted since the last
-    /// one, ended the transaction for a deadlock, or attached a partition.
+    /// Writes the batch, and retries until it is written or no caller waits for it. Every error is
+    /// retried over a new connection: Postgres may have restarted, rolled the transaction back for
+    /// a deadlock, or attached a partition.
     async fn write(&mut self) {
         let (mut attempts, mut backoff) = (0_u32, BACKOFF[0]);
         while !self.batch.is_empty() {
             let Err(error) = self.attempt().await else {
                 self.failures = 0;
-                self.told.send_replace(None);
+                self.last_error.send_replace(None);
                 return self.answer(&Ok(()));
             };
             attempts += 1;
             self.failures += 1;
-            let trouble = Trouble::from(format!("{:#}", anyhow::Error::from(error)));
-            // An outage of an hour is one line at its start, and one now and then; each delivery
-            // that is refused for it says why in a line of its own.
+            let text = ErrorText::from(format!("{:#}", anyhow::Error::from(error)));
+            // Fewer and fewer lines in a long outage. Each refused delivery is logged separately,
+            // with the reason.
             if self.failures.is_power_of_two() {
-                tracing::error!(error = %trouble, failures = self.failures,
+                tracing::error!(error = %text, failures = self.failures,
                     deliveries = self.batch.len(), "deliveries could not go straight to Postgres");
             }
-            self.told.send_replace(Some(trouble.clone()));
+            self.last_error.send_replace(Some(text.clone()));
             if self.otherwise == Otherwise::Inbox && attempts >= ATTEMPTS_BEFORE_INBOX {
-                return self.answer(&Err(trouble));
+                return self.answer(&Err(text));
             }
             if attempts > 1 {
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF[1]);
             }
-            self.renew();
+            self.refresh_batch();
         }
     }
 
@@ -179,9 +177,9 @@ impl Writer {
         self.connection.write(&received, ATTEMPT_DEADLINE).await
     }
 
-    /// Who has given up makes room for those who have come meanwhile: each attempt is for all who
-    /// wait at that moment, as far as they fit into one transaction.
-    fn renew(&mut self) {
+    /// Replaces deliveries whose caller has given up by queued ones, so that each attempt serves
+    /// the callers that wait now, up to the limit of a transaction.
+    fn refresh_batch(&mut self) {
         self.batch.retain(|one| !one.written.is_closed());
         while self.batch.len() < BATCH_DELIVERIES
             && let Ok(one) = self.submissions.try_recv()
@@ -190,9 +188,9 @@ impl Writer {
         }
     }
 
-    fn answer(&mut self, written: &Result<(), Trouble>) {
+    fn answer(&mut self, written: &Result<(), ErrorText>) {
         for one in self.batch.drain(..) {
-            // Who has gone away was answered by nobody.
+            // The caller may have given up.
             let _ = one.written.send(written.clone());
         }
     }

@@ -1,13 +1,13 @@
-//! Whose fault an error is.
+//! Classification of database errors: fault of the data or of the database.
 
 use sqlx::error::DatabaseError;
 
-/// Whose fault a failed write is.
+/// Cause of a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A delivery's: the same write fails for ever.
+    /// A delivery's data: the same write always fails.
     Data,
-    /// The database's, or the way's to it: the same write will work one day.
+    /// The database or the connection: the same write succeeds later.
     Database,
 }
 
@@ -15,12 +15,12 @@ pub(super) enum Fault {
 /// and program limit exceeded (a value too large for an index).
 const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
 
-/// The one code of these classes that is not the data's fault: no check of ours depends on what a
-/// delivery says, but a row on its way to the default partition fails the partition's check when
-/// the partition that it belongs to is attached at that moment. Tried again, it goes there.
+/// The only code of these classes that is not the data's fault. No check constraint depends on a
+/// delivery's content. But a row for the default partition fails that partition's check if its own
+/// partition is attached at that moment; a retry stores it there.
 const CHECK_VIOLATION: &str = "23514";
 
-pub(super) fn of(error: &sqlx::Error) -> Fault {
+pub(super) fn classify(error: &sqlx::Error) -> Fault {
     match error.as_database_error().and_then(DatabaseError::code) {
         Some(code) if code == CHECK_VIOLATION => Fault::Database,
         Some(code) if DATA_CLASSES.iter().any(|class| code.starts_with(class)) => Fault::Data,

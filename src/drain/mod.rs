@@ -1,8 +1,8 @@
-//! Inbox → Postgres: batches, patience, and quarantine.
+//! Writes deliveries from the inbox to Postgres: batches, retries, quarantine.
 //!
-//! It owns its connections, one a worker, outside the pool; no future that uses one is cancelled
-//! without dropping the connection with it. It decides which errors are a delivery's fault and
-//! which are the database's; the SQL is `store`'s.
+//! The module owns its connections, one for each worker, outside the pool. A future that uses one
+//! is never dropped without it. The module decides if an error is the fault of a delivery or of the
+//! database. It contains no SQL on conversations, which is in `store`.
 
 pub mod attempts;
 mod connection;

@@ -1,4 +1,4 @@
-//! A worker: takes what the inbox holds and does not give up.
+//! Worker of the drain: writes the inbox's deliveries to Postgres, and retries without limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::postgres::Connector;
 use crate::telemetry::metrics::{DrainFailure, Way};
 use crate::telemetry::{Metrics, Span};
 
-/// What one transaction takes. Beyond a thousand deliveries a larger batch gains nothing.
+/// Limits of one transaction. More than a thousand deliveries gain nothing.
 pub const BATCH: BatchLimits = BatchLimits { deliveries: 1_000, bytes: 8 << 20 };
-/// Batches begin this far apart, unless a full one waits. A delivery after a silence goes at once;
-/// under load a transaction of a thousand costs Postgres a third less for each than one of three
-/// hundred, and who follows along hardly notices the wait.
+/// Shortest interval between the starts of batches, unless a full batch waits. After idle time a
+/// delivery is written immediately. Under load a transaction of 1,000 deliveries costs Postgres a
+/// third less for each than one of 300, and readers of the stream barely notice the delay.
 const PACE: Duration = Duration::from_millis(50);
-/// How long a batch may take. Long enough for a locked table or a checkpoint; a connection that is
-/// half open would wait for ever.
+/// Longest time of a batch: enough for a locked table or a checkpoint. A half-open connection would
+/// wait for ever.
 const BATCH_DEADLINE: Duration = Duration::from_mins(1);
-/// Waits between attempts: from the first to the last, doubling.
+/// First and longest wait between attempts; it doubles.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
 /// Moves deliveries from the inbox to Postgres.
@@ -39,9 +39,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker with a connection of its own. It tries again for ever; once the service is
-    /// stopping it leaves off at the first failure, and at `give_up` wherever it is.
-    /// `attempts` gets the outcome of each attempt to write.
+    /// Creates a worker with a separate connection. It retries without limit. While the service
+    /// stops it ends at the first failure, and at `give_up` immediately. `attempts` receives the
+    /// outcome of each attempt.
     #[must_use]
     pub fn new(
         backlog: Arc<Backlog>,
@@ -56,11 +56,11 @@ impl Worker {
         Self { backlog, connection, metrics, life, give_up }
     }
 
-    /// Runs until the inbox is closed and empty, or until it has to give up; what is left then
-    /// stays in the inbox's file.
+    /// Runs until the inbox is closed and empty, or until the worker gives up. The remaining groups
+    /// stay in the inbox's file.
     pub async fn run(mut self) {
         let give_up = self.give_up.clone();
-        // Dropping the work at any point is safe: the batch in hand is still in the file, and its
+        // The future may be dropped at any point: its batch is still in the file, and its
         // connection is dropped with it.
         tokio::select! {
             () = give_up.cancelled() => {}
@@ -69,9 +69,9 @@ impl Worker {
         self.connection.close().await;
     }
 
-    /// Batch after batch; under load in batches that are worth a transaction.
+    /// Writes batches, with a pause that lets them grow under load.
     async fn run_paced(&mut self) {
-        // Ahead of the first batch, so that it need not wait for that.
+        // The first batch need not wait for the connection then.
         self.connection.open_ahead().await;
         let mut next = Instant::now();
         loop {
@@ -88,7 +88,7 @@ impl Worker {
         }
     }
 
-    /// Takes one batch to Postgres; false once there is and will be none.
+    /// Writes one batch. Returns false if there will be no further batch, or on giving up.
     async fn run_once(&mut self) -> bool {
         let (mut backoff, mut failures) = (BACKOFF[0], 0_u32);
         let groups = loop {
@@ -101,10 +101,10 @@ impl Worker {
                     if failures.is_power_of_two() {
                         let error = anyhow::Error::from(error);
                         tracing::error!(error = %format!("{error:#}"), failures,
-                            "the inbox's file cannot be read; trying again");
+                            "inbox file cannot be read, retrying");
                     }
                     if self.life.is_stopping() {
-                        // What is in it stays there, for the next start.
+                        // The groups stay in the file for the next start.
                         return false;
                     }
                     self.pause(&mut backoff).await;
@@ -120,7 +120,8 @@ impl Worker {
         written
     }
 
-    /// Writes until it is written; false where the service stops and Postgres does not take it.
+    /// Writes a batch, and retries until it is written. Returns false if an attempt fails while the
+    /// service stops.
     async fn write(&mut self, groups: &[Group], span: &mut Span) -> bool {
         let deliveries: Vec<&Received> =
             groups.iter().flat_map(|group| &group.deliveries).map(AsRef::as_ref).collect();
@@ -129,12 +130,12 @@ impl Worker {
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {
             failures += 1;
             span.failed(failures);
-            // An outage of an hour is one line at its start, and one now and then.
+            // Fewer and fewer lines in a long outage.
             if failures.is_power_of_two() {
                 let error = anyhow::Error::from(error);
                 tracing::warn!(error = %format!("{error:#}"), failures,
                     deliveries = deliveries.len(), waiting = self.backlog.watch_depth().borrow().deliveries,
-                    "Postgres takes nothing; the inbox keeps what arrives");
+                    "Postgres does not store deliveries; they are kept in the inbox");
             }
             if self.life.is_stopping() {
                 return false;
@@ -142,14 +143,14 @@ impl Worker {
             self.pause(&mut backoff).await;
         }
         if failures > 0 {
-            tracing::info!(failures, "Postgres takes deliveries again");
+            tracing::info!(failures, "Postgres stores deliveries again");
         }
         true
     }
 
-    /// Waits before the next attempt; the end of the service cuts it short.
+    /// Waits before the next attempt, or until the service stops.
     async fn pause(&self, backoff: &mut Duration) {
-        // Jitter keeps several workers, and several services, from coming back at one moment.
+        // Jitter spreads the retries of several workers and services.
         let wait = backoff.mul_f64(rand::random_range(0.5..1.0));
         *backoff = (*backoff * 2).min(BACKOFF[1]);
         tokio::select! {

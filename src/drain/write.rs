@@ -1,4 +1,4 @@
-//! One batch: decoded, written in one transaction, and taken apart where Postgres refuses data.
+//! Write of one batch: one transaction, halved while Postgres refuses its data.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,13 @@ use crate::domain::{Roles, Unreadable};
 use crate::store::ingest::{self, Row};
 use crate::telemetry::metrics::DrainMetrics;
 
-/// Writes a batch. Where a delivery's data is refused the batch is halved until that delivery
-/// stands alone; it goes to quarantine, and all others are stored. An error is the database's.
-/// What has been committed by then is counted; with the next attempt it is a repeat of itself.
+/// Writes a batch. If Postgres refuses a delivery's data, the batch is halved until that delivery
+/// is alone. It goes to quarantine, and all others are stored.
+///
+/// # Errors
+///
+/// Returns errors of the database only. Parts committed before the error are counted; the retry
+/// stores them as duplicates.
 pub(super) async fn batch(
     connection: &mut PgConnection,
     deliveries: &[&Received],
@@ -20,7 +24,7 @@ pub(super) async fn batch(
     metrics: &DrainMetrics,
 ) -> Result<(), sqlx::Error> {
     let mut rows: Vec<Row<'_>> = deliveries.iter().copied().map(Row::from).collect();
-    // Parts yet to be written, from and to; the whole at first.
+    // Ranges of rows that are not written yet; at first the whole batch.
     let mut parts = vec![(0, rows.len())];
     while let Some((from, to)) = parts.pop() {
         let part = &rows[from..to];
@@ -44,12 +48,12 @@ pub(super) async fn batch(
         }
         let row = &mut rows[from];
         if row.read.is_err() {
-            // It is in quarantine already, and even that is refused: nothing in it is the
-            // delivery's but bytes, so the fault is not its own.
+            // The row is for quarantine already: its only content of the delivery is bytes, so
+            // the error is not the delivery's fault.
             return Err(error);
         }
         let reason = refusal(&error);
-        tracing::error!(delivery = %row.arrival.id.0, %reason, "Postgres refuses a delivery; \
+        tracing::error!(delivery = %row.arrival.id.0, %reason, "delivery refused by Postgres; \
             its bytes are kept in quarantine");
         row.read = Cow::Owned(Err(Unreadable::new("body", reason)));
         parts.push((from, to));
@@ -57,7 +61,7 @@ pub(super) async fn batch(
     Ok(())
 }
 
-/// What Postgres says of the data, without its detail: that would quote the conversation.
+/// Returns the SQLSTATE of a refusal, without its detail, which would quote the conversation.
 pub(super) fn refusal(error: &sqlx::Error) -> String {
     let Some(error) = error.as_database_error() else {
         return "Postgres refuses it".into();

@@ -1,5 +1,5 @@
-//! Room for bodies that are being read: so much over all connections, a share for each client, and
-//! what does not go on makes way for what does.
+//! Memory budget for request bodies that are being read. All connections share it, each client has
+//! a share, and a stalled body gives its memory back when another one needs it.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,40 +12,41 @@ use super::network_of;
 use super::pace::Pace;
 use super::shares::{Share, Shares, Short};
 
-/// Room for all bodies together, in bytes. It holds 64 of the largest deliveries that are taken
-/// unless configured otherwise, and a usual delivery takes no part in it.
+/// Budget of all bodies together, in bytes: 64 deliveries of the default size limit. A usual
+/// delivery uses none of it.
 const BUDGET_BYTES: usize = 64 << 20;
-/// How many of the largest bodies one client must have room for, where those are configured larger.
+/// Number of largest bodies that one client's share fits, if the size limit is raised.
 const LARGEST_AT_ONCE: usize = 2;
-/// A body of up to so many bytes needs no room: nearly every delivery, so that those get through
-/// while large ones fill the room. The limit on connections bounds what these take.
+/// Longest body that uses none of the budget, in bytes. Nearly every delivery is shorter, so it is
+/// read even while large ones use the whole budget. The limit on connections bounds the memory of
+/// short bodies.
 pub(super) const FREE_BYTES: usize = 16 << 10;
-/// How long a body waits for room. The sender waits 10 s for its answer.
+/// Longest wait of a body for memory. The sender waits 10 s for its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it looks meanwhile for a body that has fallen behind.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// The rate that keeps a body its room while others wait for some, in bytes a second.
+/// Interval of checks for stalled bodies during that wait.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Rate below which a body may lose its memory while others wait, in bytes a second.
 const RATE: u32 = 64 << 10;
-/// How far behind that rate a body has to be to make way.
+/// Delay behind that rate from which a body counts as stalled.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// The room, shared by all connections. Cheap to clone.
+/// Budget shared by all connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bodies(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     shares: Shares<IpAddr>,
-    /// Those that have some of the room.
+    /// Incomplete bodies that use the budget.
     growing: Mutex<Vec<Arc<Growing>>>,
 }
 
-/// A body that has some of the room, and is not whole.
+/// Incomplete body that uses the budget.
 #[derive(Debug)]
 struct Growing {
     owner: IpAddr,
     progress: Mutex<Progress>,
-    makes_way: CancellationToken,
+    must_release: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -54,21 +55,21 @@ struct Progress {
     at: Instant,
 }
 
-/// The part of the room that one body takes, returned when this is dropped.
+/// One body's part of the budget, returned when this is dropped.
 #[derive(Debug)]
 pub struct Room {
     all: Bodies,
     owner: IpAddr,
-    taken: Option<(Share<IpAddr>, Arc<Growing>)>,
+    used: Option<(Share<IpAddr>, Arc<Growing>)>,
     bytes: usize,
 }
 
-/// No room came free in time.
+/// No memory became free in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl Bodies {
-    /// Enough where one body has up to `max_body_bytes`.
+    /// Creates a budget for bodies of up to `max_body_bytes`.
     #[must_use]
     pub fn for_bodies_of(max_body_bytes: usize) -> Self {
         // One client gets half of it.
@@ -79,28 +80,28 @@ impl Bodies {
         Self(Arc::new(Inner { shares: Shares::new(bytes), growing: Mutex::default() }))
     }
 
-    /// For a body of which nothing is there yet.
+    /// Returns the part of a new body, which uses none of the budget yet.
     #[must_use]
     pub fn room(&self, client: IpAddr) -> Room {
-        Room { all: self.clone(), owner: network_of(client), taken: None, bytes: FREE_BYTES }
+        Room { all: self.clone(), owner: network_of(client), used: None, bytes: FREE_BYTES }
     }
 
-    /// No code of others runs under the lock, so a poisoned one is whole.
+    /// Locks the list. No caller's code runs under the lock, so a poisoned one is consistent.
     fn growing(&self) -> MutexGuard<'_, Vec<Arc<Growing>>> {
         self.0.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the body give its room back that is farthest behind: of `owner` where its share is what
-    /// is short, else of anybody.
-    fn make_way(&self, owner: IpAddr, short: Short) {
+    /// Asks the body with the longest delay to give its memory back, if it is stalled. Considers
+    /// the bodies of `owner` if its share is used up, otherwise all bodies.
+    fn release_stalled(&self, owner: IpAddr, short: Short) {
         let now = Instant::now();
         let growing = self.growing();
         let candidates = growing.iter().filter(|body| short == Short::All || body.owner == owner);
         let behind = candidates.map(|body| (body.behind(now), body));
         let stalled =
-            behind.filter(|(behind, body)| *behind >= STALLED && !body.makes_way.is_cancelled());
+            behind.filter(|(behind, body)| *behind >= STALLED && !body.must_release.is_cancelled());
         if let Some((_, body)) = stalled.max_by_key(|(behind, _)| *behind) {
-            body.makes_way.cancel();
+            body.must_release.cancel();
         }
     }
 }
@@ -114,7 +115,7 @@ impl Default for Bodies {
 impl Growing {
     fn new(owner: IpAddr) -> Self {
         let progress = Mutex::new(Progress { pace: Pace::new(RATE), at: Instant::now() });
-        Self { owner, progress, makes_way: CancellationToken::new() }
+        Self { owner, progress, must_release: CancellationToken::new() }
     }
 
     fn behind(&self, now: Instant) -> Duration {
@@ -122,7 +123,7 @@ impl Growing {
         progress.pace.behind() + now.saturating_duration_since(progress.at)
     }
 
-    fn went_on(&self, bytes: usize) {
+    fn record_bytes(&self, bytes: usize) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let waited = now.saturating_duration_since(progress.at);
@@ -133,68 +134,67 @@ impl Growing {
 }
 
 impl Room {
-    /// How large a body may become as it is, in bytes.
+    /// Returns the size that the body may reach without growing this, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Makes it large enough for so many bytes, which must be more than it has. Waits a little
-    /// while there is no room.
+    /// Grows to `bytes`, which must be more than the present size. Waits up to 2 s for
+    /// memory.
     pub async fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let deadline = Instant::now() + PATIENCE;
         let all = self.all.clone();
         loop {
             let mut freed = std::pin::pin!(all.0.shares.freed());
-            // From now on, so that nothing is missed between the attempt and the wait.
+            // Registers before the attempt, so that no notification is missed.
             freed.as_mut().enable();
             let Err(short) = self.try_grow_to(bytes) else { return Ok(()) };
             let now = Instant::now();
             if now >= deadline {
                 return Err(Full);
             }
-            all.make_way(self.owner, short);
-            let _ = tokio::time::timeout_at(deadline.min(now + LOOK_INTERVAL), freed).await;
+            all.release_stalled(self.owner, short);
+            let _ = tokio::time::timeout_at(deadline.min(now + CHECK_INTERVAL), freed).await;
         }
     }
 
     fn try_grow_to(&mut self, bytes: usize) -> Result<(), Short> {
-        match &mut self.taken {
+        match &mut self.used {
             Some((share, _)) => share.grow(bytes.saturating_sub(share.amount()))?,
             None => {
                 let share = self.all.0.shares.take(self.owner, bytes)?;
                 let growing = Arc::new(Growing::new(self.owner));
                 self.all.growing().push(Arc::clone(&growing));
-                self.taken = Some((share, growing));
+                self.used = Some((share, growing));
             }
         }
         self.bytes = bytes;
         Ok(())
     }
 
-    /// So many bytes more have come.
-    pub fn went_on(&self, bytes: usize) {
-        if let Some((_, growing)) = &self.taken {
-            growing.went_on(bytes);
+    /// Records `bytes` received.
+    pub fn record_bytes(&self, bytes: usize) {
+        if let Some((_, growing)) = &self.used {
+            growing.record_bytes(bytes);
         }
     }
 
-    /// All of it is there: it keeps its room to the end.
-    pub fn is_whole(&self) {
-        self.leave();
+    /// Marks the body as complete: it keeps its memory until this is dropped.
+    pub fn mark_complete(&self) {
+        self.unregister();
     }
 
-    /// Resolves when the body is to give its room back, since others wait for some and it does not
-    /// go on.
-    pub async fn makes_way(&self) {
-        match &self.taken {
-            Some((_, growing)) => growing.makes_way.cancelled().await,
+    /// Resolves when the body must give its memory back, since it is stalled and others wait.
+    pub async fn must_release(&self) {
+        match &self.used {
+            Some((_, growing)) => growing.must_release.cancelled().await,
             None => std::future::pending().await,
         }
     }
 
-    fn leave(&self) {
-        if let Some((_, growing)) = &self.taken {
+    fn unregister(&self) {
+        if let Some((_, growing)) = &self.used {
             self.all.growing().retain(|other| !Arc::ptr_eq(other, growing));
         }
     }
@@ -202,7 +202,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.leave();
+        self.unregister();
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 2));
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_go_on_makes_way_for_one_that_does() {
+    async fn stalled_body_makes_way_for_another() {
         let bodies = Bodies::new(100_000);
         let (mut stalled, mut quick) = (bodies.room(ONE), bodies.room(ONE));
         stalled.grow_to(30_000).await.unwrap();
@@ -222,21 +222,21 @@ mod tests {
         quick.grow_to(20_000).await.unwrap();
         let mut third = bodies.room(ONE);
         let grown = tokio::spawn(async move { third.grow_to(25_000).await });
-        // Being told, a reader drops what it has read.
-        stalled.makes_way().await;
+        // The reader then drops the bytes that it has read.
+        stalled.must_release().await;
         drop(stalled);
         assert_eq!(grown.await.unwrap(), Ok(()));
-        assert!(tokio::time::timeout(STALLED / 2, quick.makes_way()).await.is_err());
+        assert!(tokio::time::timeout(STALLED / 2, quick.must_release()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bodies_that_go_on_keep_their_room() {
+    async fn progressing_bodies_keep_their_memory() {
         let bodies = Bodies::new(100_000);
         let mut one = bodies.room(ONE);
         one.grow_to(50_000).await.unwrap();
-        let goes_on = async {
+        let progress = async {
             loop {
-                one.went_on(RATE as usize / 10);
+                one.record_bytes(RATE as usize / 10);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
@@ -244,32 +244,32 @@ mod tests {
         let started = Instant::now();
         let refused = tokio::select! {
             refused = other.grow_to(20_000) => refused,
-            () = goes_on => unreachable!(),
+            () = progress => unreachable!(),
         };
         assert_eq!((refused, started.elapsed()), (Err(Full), PATIENCE));
-        assert_eq!(other.bytes(), FREE_BYTES, "it has what it had");
+        assert_eq!(other.bytes(), FREE_BYTES, "its size is unchanged");
         assert!(bodies.room(OTHER).grow_to(20_000).await.is_ok(), "the share is one client's");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_trickle_is_not_going_on_and_a_whole_body_is_left_alone() {
+    async fn trickling_body_counts_as_stalled_and_a_complete_one_does_not() {
         let bodies = Bodies::new(100_000);
-        let (mut trickle, mut whole) = (bodies.room(ONE), bodies.room(ONE));
+        let (mut trickle, mut complete) = (bodies.room(ONE), bodies.room(ONE));
         trickle.grow_to(30_000).await.unwrap();
-        whole.grow_to(20_000).await.unwrap();
-        whole.is_whole();
+        complete.grow_to(20_000).await.unwrap();
+        complete.mark_complete();
         for _ in 0..20 {
             tokio::time::advance(STALLED / 10).await;
-            trickle.went_on(1);
+            trickle.record_bytes(1);
         }
         let mut third = bodies.room(ONE);
-        assert_eq!(third.grow_to(25_000).await, Err(Full), "nobody has listened yet");
-        assert!(trickle.taken.as_ref().unwrap().1.makes_way.is_cancelled());
-        assert!(!whole.taken.as_ref().unwrap().1.makes_way.is_cancelled());
+        assert_eq!(third.grow_to(25_000).await, Err(Full), "no reader has reacted yet");
+        assert!(trickle.used.as_ref().unwrap().1.must_release.is_cancelled());
+        assert!(!complete.used.as_ref().unwrap().1.must_release.is_cancelled());
     }
 
     #[test]
-    fn one_client_has_room_for_the_largest_body_twice() {
+    fn client_share_fits_the_largest_body_twice() {
         for max_body_bytes in [1 << 20, 32 << 20, 64 << 20] {
             let bodies = Bodies::for_bodies_of(max_body_bytes);
             let mut room = bodies.room(ONE);

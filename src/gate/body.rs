@@ -1,5 +1,4 @@
-//! Reading a body: no larger than the limit, no slower than the deadline, and within the room that
-//! all bodies share.
+//! Reads a body within its size limit, its deadline, and the memory budget of all bodies.
 
 use std::time::Duration;
 
@@ -13,29 +12,29 @@ use super::bodies::FREE_BYTES;
 use super::{Full, Room};
 use crate::problem::{Code, Problem};
 
-/// How long a body may take. The longest limit that the sender has is 30 s.
+/// Longest time to read a body, equal to the longest timeout of the sender.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// How much is set aside before the first byte is there, whatever the sender says of the length.
+/// Most bytes that are allocated before the first byte arrives, whatever the declared length.
 const FIRST_BYTES: usize = 16 * 1024;
-/// When to come back where there was no room, in seconds.
+/// `Retry-After` of a body for which there is no memory, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
-/// How long the rest of a small body is waited for that is refused by its head. After that the
-/// connection ends with the answer.
+/// Longest wait for the rest of a small body that was refused by its head. After that the
+/// connection is closed with the answer.
 const REST_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How large a body may be.
+/// Size limit of a body, with texts for the error.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
-    /// In bytes.
+    /// Largest body, in bytes.
     pub max_bytes: usize,
-    /// What the answer says it is, such as `A delivery`.
+    /// Subject of the error's sentence, such as `A delivery`.
     pub name: &'static str,
-    /// What else the answer says where a body is larger.
+    /// Hint that is appended to the error of a larger body.
     pub hint: &'static str,
 }
 
-/// Reads the whole body into memory. It fits into `room`, which is to be kept for as long as the
-/// body is. Who sends it is to be checked before, as far as the head says.
+/// Reads the whole body into memory, within `room`, which the caller must keep as long as the body.
+/// The caller must first check the credentials in the head.
 pub async fn read(
     payload: web::Payload,
     headers: &HeaderMap,
@@ -55,12 +54,12 @@ pub async fn read(
             format!("The body was not complete after {seconds} seconds; nothing was stored."),
         ))
     })?;
-    room.is_whole();
+    room.mark_complete();
     Ok(body)
 }
 
-/// Reads the rest of a small body that is refused, and keeps none of it, so that the connection can
-/// be used again. A large one is left unread, and ends the connection.
+/// Reads and drops the rest of a small refused body, so that the connection can be reused. A large
+/// one is not read, and closes the connection.
 pub async fn skip(mut payload: web::Payload, headers: &HeaderMap) {
     if declared_bytes(headers).is_none_or(|declared| declared > FREE_BYTES) {
         return;
@@ -83,7 +82,7 @@ async fn collect(
         let chunk = tokio::select! {
             biased;
             chunk = payload.next() => chunk,
-            () = room.makes_way() => return Err(made_way()),
+            () = room.must_release() => return Err(stalled()),
         };
         let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| broken(&error))?;
@@ -92,14 +91,14 @@ async fn collect(
             return Err(too_large(limit));
         }
         if needed > body.capacity() {
-            // Twice as large each time, and to the byte what there is room for.
+            // Doubles, and allocates exactly what the budget has granted.
             let capacity = needed.max((2 * body.capacity()).min(limit.max_bytes));
             if capacity > room.bytes() {
                 room.grow_to(capacity).await.map_err(|Full| no_room(capacity))?;
             }
             body.reserve_exact(capacity - body.len());
         }
-        room.went_on(chunk.len());
+        room.record_bytes(chunk.len());
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
@@ -112,29 +111,26 @@ fn too_large(limit: BodyLimit) -> Problem {
 
 fn no_room(capacity: usize) -> Problem {
     Problem::unavailable(NoRoom { capacity })
-        .saying(
-            "More large bodies arrive at once than are read at once; nothing was stored. Try \
-             again.",
-        )
+        .saying("Too many large bodies are being received at once; nothing was stored. Try again.")
         .retry_after(RETRY_AFTER_SECONDS)
 }
 
-fn made_way() -> Problem {
+fn stalled() -> Problem {
     Problem::new(
         Code::RequestTimeout,
-        "The body stopped coming while others waited for its room; nothing was stored. Try again.",
+        "The body stalled while others waited for memory; nothing was stored. Try again.",
     )
 }
 
-/// Other bodies take all the room that there is.
+/// Other bodies use the whole budget.
 #[derive(Debug, thiserror::Error)]
-#[error("the room that large bodies share is taken by others; this one asked for {capacity} bytes")]
+#[error("memory budget for request bodies is used up; this one needs {capacity} bytes")]
 struct NoRoom {
     capacity: usize,
 }
 
 fn broken(error: &PayloadError) -> Problem {
-    Problem::new(Code::InvalidParameter, format!("The body broke off or is malformed: {error}."))
+    Problem::new(Code::InvalidParameter, format!("The body is incomplete or malformed: {error}."))
 }
 
 #[cfg(test)]
@@ -149,7 +145,7 @@ mod tests {
 
     const LIMIT: BodyLimit = BodyLimit { max_bytes: 1_000, name: "A body", hint: "" };
 
-    /// One byte every so often, so many times, and then silence or the end.
+    /// Reads a body of `count` bytes, one each `every`, that then ends or stalls.
     async fn trickle(
         every: Duration,
         count: usize,
@@ -174,9 +170,9 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_may_be_slow_and_not_slower_than_the_deadline() {
+    async fn slow_body_is_read_until_the_deadline() {
         tokio::time::pause();
-        // Timers go by the millisecond, so each second is a little longer.
+        // Timers have a resolution of a millisecond, so each second is a little longer.
         let second = Duration::from_secs(1);
         let (body, took) = trickle(second, 29, true).await;
         assert_eq!((body.unwrap().len(), took.as_secs()), (29, 29));
@@ -188,7 +184,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_that_finds_no_room_is_refused_with_a_cause_for_the_log() {
+    async fn body_without_memory_is_refused_with_a_cause_for_the_log() {
         let problem = no_room(1 << 20);
         assert_eq!(problem.code(), Code::Unavailable);
         assert!(problem.cause().unwrap().to_string().contains("1048576 bytes"));

@@ -1,8 +1,8 @@
-//! Cross-origin requests: which other origins' pages may read answers in a browser.
+//! Cross-origin requests: the origins whose pages may read answers in a browser.
 //!
-//! A key comes in a header that a page has to set, so an origin that is allowed gains nothing without
-//! a key. Credentials of the browser's are never allowed: the cookie of a browser session opens
-//! nothing to another origin.
+//! A page must set a header with a key, so an allowed origin gains nothing without a key. The
+//! browser's credentials are never allowed: the cookie of a browser session grants nothing to
+//! another origin.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use actix_web::http::header::{
 
 use crate::config::CorsOrigins;
 
-/// What a page may do.
+/// Methods that a page may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE");
-/// What a page may send beyond what every page may.
+/// Headers that a page may send besides the safelisted ones.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, X-API-Key, Last-Event-ID, If-None-Match, Content-Type, X-Request-Id, Prefer, \
      Verbatim-Position",
 );
-/// What a page may read beyond what every page may.
+/// Headers that a page may read besides the safelisted ones.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Link, ETag, X-Request-Id, Retry-After, Content-Disposition, WWW-Authenticate, Preference-Applied, \
      Verbatim-Position",
 );
-/// How long a browser may keep what a preflight said, in seconds. Chrome takes two hours at the most.
+/// Time for which a browser may cache a preflight, in seconds; two hours is Chrome's maximum.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
-/// The origins that may read answers. Cheap to clone; none by default.
+/// Origins that may read answers. Cheap to clone; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Cors(Allowed);
 
@@ -45,30 +45,30 @@ enum Allowed {
     Any,
 }
 
-/// What one request's answer says to the browser.
+/// CORS headers of the answer to one request.
 #[derive(Clone, Debug)]
 pub struct CorsAnswer {
-    /// The value of `Access-Control-Allow-Origin`, if its origin is allowed.
+    /// Value of `Access-Control-Allow-Origin`, if the origin is allowed.
     allowed: Option<HeaderValue>,
     /// The answer depends on the origin.
     varies: bool,
 }
 
 impl Cors {
-    /// These origins.
+    /// Creates the rules from the settings.
     #[must_use]
     pub fn new(origins: &CorsOrigins) -> Self {
         Self(match origins {
             CorsOrigins::None => Allowed::None,
             CorsOrigins::Any => Allowed::Any,
-            // Each is of ASCII, so none is left out.
+            // Each is ASCII, so none is skipped.
             CorsOrigins::Listed(origins) => Allowed::Listed(
                 origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect(),
             ),
         })
     }
 
-    /// What the answer to a request with these headers says; nothing where no origin is allowed.
+    /// Returns the CORS headers for a request; `None` if no origin is allowed.
     #[must_use]
     pub fn answer(&self, headers: &HeaderMap) -> Option<CorsAnswer> {
         match &self.0 {
@@ -84,8 +84,9 @@ impl Cors {
 }
 
 impl CorsAnswer {
-    /// Answers a preflight, by which a browser asks what a page may do. It has no key. One of an
-    /// origin that is not allowed is answered without leave, which the browser tells its developer.
+    /// Answers a preflight, which has no key; returns `None` for any other request. For an origin
+    /// that is not allowed the answer grants nothing, which the browser reports to the page's
+    /// developer.
     #[must_use]
     pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<HttpResponse> {
         let is_preflight = method == Method::OPTIONS
@@ -104,7 +105,7 @@ impl CorsAnswer {
         Some(response.finish())
     }
 
-    /// Adds what every answer says.
+    /// Adds the headers of every answer.
     pub fn add_to(&self, headers: &mut HeaderMap) {
         if self.varies {
             headers.append(VARY, VARY_ORIGIN);
@@ -120,33 +121,37 @@ impl CorsAnswer {
 mod tests {
     use super::*;
 
-    fn asked(cors: &Cors, origin: Option<&'static str>) -> (Option<String>, bool) {
-        let mut asked = HeaderMap::new();
+    fn headers_for(cors: &Cors, origin: Option<&'static str>) -> (Option<String>, bool) {
+        let mut request = HeaderMap::new();
         if let Some(origin) = origin {
-            asked.insert(ORIGIN, HeaderValue::from_static(origin));
+            request.insert(ORIGIN, HeaderValue::from_static(origin));
         }
-        let mut told = HeaderMap::new();
-        if let Some(answer) = cors.answer(&asked) {
-            answer.add_to(&mut told);
+        let mut headers = HeaderMap::new();
+        if let Some(answer) = cors.answer(&request) {
+            answer.add_to(&mut headers);
         }
-        let allowed = told.get(ACCESS_CONTROL_ALLOW_ORIGIN);
-        (allowed.map(|value| value.to_str().unwrap().to_owned()), told.contains_key(VARY))
+        let allowed = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN);
+        (allowed.map(|value| value.to_str().unwrap().to_owned()), headers.contains_key(VARY))
     }
 
     #[test]
-    fn an_origin_is_allowed_where_it_is_listed_to_the_letter() {
+    fn only_listed_origins_are_allowed() {
         let cors = Cors::new(&CorsOrigins::Listed(vec!["https://a.example".into()]));
         assert_eq!(
-            asked(&cors, Some("https://a.example")),
+            headers_for(&cors, Some("https://a.example")),
             (Some("https://a.example".into()), true)
         );
         for other in ["http://a.example", "https://a.example:444", "https://a.example.evil", "null"]
         {
-            assert_eq!(asked(&cors, Some(other)), (None, true), "{other}");
+            assert_eq!(headers_for(&cors, Some(other)), (None, true), "{other}");
         }
-        assert_eq!(asked(&cors, None), (None, true), "a cache must not keep it for others");
-        assert_eq!(asked(&Cors::default(), Some("https://a.example")), (None, false));
+        assert_eq!(
+            headers_for(&cors, None),
+            (None, true),
+            "a cache must not reuse it for other origins"
+        );
+        assert_eq!(headers_for(&Cors::default(), Some("https://a.example")), (None, false));
         let any = Cors::new(&CorsOrigins::Any);
-        assert_eq!(asked(&any, Some("https://b.example")), (Some("*".into()), false));
+        assert_eq!(headers_for(&any, Some("https://b.example")), (Some("*".into()), false));
     }
 }

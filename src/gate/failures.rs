@@ -1,8 +1,8 @@
-//! How often an address has shown wrong credentials, or none where some are needed; and how many
-//! lines in the log it has caused without any.
+//! Counts of an address's requests with wrong or missing credentials, and of the log lines that it
+//! causes without valid ones.
 //!
-//! The count decides how a failure is answered and what is logged, and nothing else: who has the
-//! right credentials never comes here.
+//! The counts only decide how a failure is answered and if it is logged. Requests with valid
+//! credentials are not counted.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,51 +16,50 @@ use super::network_of;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 
-/// Failures are counted by the minute: who has mended a key waits no longer to see it refused for
-/// what is wrong with it.
+/// Length of a window. After fixing a key, a client waits at most this long for an answer that
+/// names the next fault.
 const WINDOW_SECONDS: i64 = 60;
-/// Failures of one address that are answered and logged in full, in each window. A person who sets
-/// up a webhook fails a few times; who guesses fails without end.
+/// Failures of one address in a window that are answered and logged in full. Setting up a webhook
+/// causes a few failures; guessing causes failures without end.
 const MOST_BY_ADDRESS: u32 = 20;
-/// Failures of all addresses that are, in each window: many may share the guessing among them, and
-/// the log has to stay readable.
+/// Failures of all addresses in a window that are answered and logged in full: many addresses may
+/// guess together, and the log must stay readable.
 const MOST_OVERALL: u32 = 1_000;
-/// Lines of one address without valid credentials that are logged, in each window. A person who
-/// tries things out causes a few dozen.
+/// Log lines of one address without valid credentials in a window. Manual tests cause a few dozen.
 const MOST_LINES_BY_ADDRESS: u32 = 100;
-/// Addresses that are remembered, the latest ones: about 2 MiB. Beyond that the limit on all
-/// together holds.
+/// Most addresses that are counted, the latest ones: about 2 MiB. The overall limit covers the
+/// others.
 const MOST_ADDRESSES: u64 = 10_000;
-/// How long an address is remembered after its last failure.
+/// Time for which an address is remembered after its last failure.
 const REMEMBERED_FOR: Duration = Duration::from_mins(2);
-/// How often the log tells how many failures it was spared.
+/// Interval of the log lines with the number of failures that were not logged.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Failed authentications by address, or lines in the log. Cheap to clone.
+/// Counts of failed authentications, or of log lines, by address. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Failures(Arc<Counts>);
 
-/// What is counted, as the log says it.
+/// Limit and log messages of a kind of count.
 #[derive(Debug)]
 struct Kind {
     most_by_address: u32,
-    /// An address has just had as many as it may.
+    /// Message when an address reaches its limit.
     too_many: &'static str,
-    /// How many were not logged.
+    /// Message with the number of those that were not logged.
     report: &'static str,
 }
 
 const AUTHENTICATION: Kind = Kind {
     most_by_address: MOST_BY_ADDRESS,
-    too_many: "many wrong credentials came from this address; for the rest of this minute they are \
+    too_many: "many wrong credentials from this address; for the rest of this minute they are \
                answered 429, and counted instead of logged",
     report: "failed authentications were answered 429 and not logged",
 };
 
 const LINES: Kind = Kind {
     most_by_address: MOST_LINES_BY_ADDRESS,
-    too_many: "many requests without valid credentials came from this address; for the rest of \
-               this minute they are counted instead of logged",
+    too_many: "many requests without valid credentials from this address; for the rest of this \
+               minute they are counted instead of logged",
     report: "requests without valid credentials were not logged",
 };
 
@@ -69,45 +68,45 @@ struct Counts {
     kind: Kind,
     by_address: Cache<IpAddr, Window>,
     overall: Mutex<Window>,
-    /// Failures that no line in the log tells of, since the last report.
-    passed_over: AtomicU64,
+    /// Failures that were not logged since the last report.
+    unlogged: AtomicU64,
     clock: Clock,
 }
 
-/// So many failures within one window.
+/// Number of failures in one window.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     number: i64,
     failures: u32,
 }
 
-/// There were too many; come back in the next window.
+/// The limit of the window is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
-    /// How long that is.
+    /// Time until the next window.
     pub retry_after_seconds: u32,
 }
 
 impl Window {
-    /// In window `number`; what was counted in another one is forgotten, even if the clock was
-    /// stepped back.
+    /// Returns the count in window `number`. The count of any other window is dropped, also of a
+    /// later one after the clock was set back.
     fn at(self, number: i64) -> Self {
         if self.number == number { self } else { Self { number, failures: 0 } }
     }
 
-    fn and_one(self) -> Self {
+    fn incremented(self) -> Self {
         Self { failures: self.failures.saturating_add(1), ..self }
     }
 }
 
 impl Failures {
-    /// Counts failed authentications; nobody has failed yet.
+    /// Creates a counter of failed authentications.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self::of(AUTHENTICATION, clock)
     }
 
-    /// Counts lines in the log that anybody can cause.
+    /// Creates a counter of log lines that requests without valid credentials cause.
     #[must_use]
     pub fn lines(clock: Clock) -> Self {
         Self::of(LINES, clock)
@@ -123,40 +122,44 @@ impl Failures {
             kind,
             by_address,
             overall: Mutex::default(),
-            passed_over: AtomicU64::new(0),
+            unlogged: AtomicU64::new(0),
             clock,
         }))
     }
 
-    /// Counts a failure. An error says that it is one too many to be answered or logged in full.
+    /// Counts a failure.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TooMany`] above a limit: the failure is not to be answered or logged in full.
     pub fn note(&self, client: IpAddr) -> Result<(), TooMany> {
         let (now, counts) = (self.now(), &self.0);
         let most = counts.kind.most_by_address;
-        let and_one = |window: Window| window.at(now.window).and_one();
+        let increment = |window: Window| window.at(now.window).incremented();
         let counted = counts
             .by_address
             .entry(network_of(client))
-            .and_upsert_with(|old| and_one(old.map(moka::Entry::into_value).unwrap_or_default()))
+            .and_upsert_with(|old| increment(old.map(moka::Entry::into_value).unwrap_or_default()))
             .into_value();
         let overall = {
             let mut overall = counts.overall.lock().unwrap_or_else(PoisonError::into_inner);
-            // Of an address that fails without end, no more than its share is held against others.
+            // An address above its own limit does not use up the overall one.
             if counted.failures <= most {
-                *overall = and_one(*overall);
+                *overall = increment(*overall);
             }
             overall.at(now.window)
         };
         if counted.failures <= most && overall.failures <= MOST_OVERALL {
             return Ok(());
         }
-        counts.passed_over.fetch_add(1, Ordering::Relaxed);
+        counts.unlogged.fetch_add(1, Ordering::Relaxed);
         if counted.failures == most + 1 && overall.failures <= MOST_OVERALL {
             tracing::warn!(%client, "{}", counts.kind.too_many);
         }
         Err(TooMany { retry_after_seconds: now.seconds_left })
     }
 
-    /// A failure of this address would be one too many.
+    /// Returns true if a further failure of this address would exceed a limit.
     #[must_use]
     pub fn is_wary_of(&self, client: IpAddr) -> bool {
         let (now, counts) = (self.now(), &self.0);
@@ -166,7 +169,7 @@ impl Failures {
             || overall.at(now.window).failures >= MOST_OVERALL
     }
 
-    /// Tells the log every minute what it was spared.
+    /// Logs the number of failures that were not logged, every minute until the service stops.
     pub async fn run(self, life: Lifecycle) {
         while tokio::time::timeout(REPORT_INTERVAL, life.stopping()).await.is_err() {
             self.run_once();
@@ -174,9 +177,9 @@ impl Failures {
         self.run_once();
     }
 
-    /// Tells the log, where there is anything to tell; how many it was spared.
+    /// Logs the number of failures that were not logged, if there are any, and returns it.
     pub fn run_once(&self) -> u64 {
-        let count = self.0.passed_over.swap(0, Ordering::Relaxed);
+        let count = self.0.unlogged.swap(0, Ordering::Relaxed);
         if count > 0 {
             tracing::warn!(count, "{}", self.0.kind.report);
         }
@@ -214,14 +217,14 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Ten seconds into a minute.
+    /// Returns a counter with its clock 10 s after the start of a window.
     fn failures() -> (Failures, Clock) {
         let clock = Clock::fixed(DateTime::from_timestamp(1_790_607_310, 0).unwrap());
         (Failures::new(clock.clone()), clock)
     }
 
     #[test]
-    fn an_address_may_fail_so_often_in_a_minute() {
+    fn failures_of_an_address_are_limited_per_minute() {
         let (failures, clock) = failures();
         let (one, other) = (ip("198.51.100.1"), ip("198.51.100.2"));
         for _ in 0..MOST_BY_ADDRESS {
@@ -237,7 +240,7 @@ mod tests {
         assert_eq!(failures.run_once(), 5);
         assert_eq!(failures.run_once(), 0);
 
-        // Past the minute, or before it where the clock was stepped back.
+        // After the minute, and before it, as after the clock was set back.
         for step in [50, -120] {
             clock.set(clock.now() + TimeDelta::seconds(step));
             assert!(!failures.is_wary_of(one));
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_one_host_count_as_one() {
+    fn ipv6_addresses_of_one_host_count_as_one() {
         let (failures, _) = failures();
         for n in 0..MOST_BY_ADDRESS {
             assert_eq!(failures.note(ip(&format!("2001:db8:0:7::{n:x}"))), Ok(()));
@@ -256,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_together_may_fail_so_often_in_a_minute() {
+    fn failures_of_all_addresses_are_limited_per_minute() {
         let (failures, clock) = failures();
         let guesser = ip("198.51.100.1");
         for _ in 0..MOST_OVERALL {
             let _ = failures.note(guesser);
         }
-        assert_eq!(failures.note(ip("198.51.100.2")), Ok(()), "one alone does not use it up");
+        assert_eq!(failures.note(ip("198.51.100.2")), Ok(()), "one address does not use it up");
         for n in 0..MOST_OVERALL {
             let _ = failures.note(ip(&format!("203.0.{}.{}", n / 256, n % 256)));
         }

@@ -1,30 +1,31 @@
-//! Headers on every answer that keep a browser from harm. They hold for a page as well as for
-//! JSON; a page that needs more than nothing sets a policy of its own.
+//! Security headers of every answer, for pages and JSON. A page that loads resources sets a
+//! different policy.
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 
-/// A JSON answer loads nothing and is shown in nobody's frame.
-const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A JSON answer loads nothing and may not be framed.
+const DENY_ALL: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-/// No cache keeps conversations.
+/// No cache may store conversations.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// A year. Without subdomains, which need not be ours.
-const BY_TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// One year, without subdomains, which may belong to others.
+const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 /// Most headers that are added.
 const MOST: usize = 6;
 
-/// Adds what an answer lacks. Nobody caches what the webhook answers, so it goes without a word
-/// on that.
+/// Adds the headers that an answer lacks. Answers of the webhook get no `Cache-Control`, since
+/// answers to a POST are not cached.
 pub fn secure(headers: &mut HeaderMap, is_delivery: bool, strict_transport: bool) {
     headers.reserve(MOST);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(REFERRER_POLICY, NO_REFERRER);
-    add(headers, CONTENT_SECURITY_POLICY, NOTHING);
+    add(headers, CONTENT_SECURITY_POLICY, DENY_ALL);
     if !is_delivery {
         add(headers, CACHE_CONTROL, NO_STORE);
     }
@@ -33,11 +34,11 @@ pub fn secure(headers: &mut HeaderMap, is_delivery: bool, strict_transport: bool
         headers.append(VARY, COOKIE);
     }
     if strict_transport {
-        headers.insert(STRICT_TRANSPORT_SECURITY, BY_TLS_ONLY);
+        headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR);
     }
 }
 
-/// Unless the handler has its own.
+/// Adds a header unless the handler has set it.
 fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     if !headers.contains_key(&name) {
         headers.insert(name, value);
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_handler_says_of_its_own_answer_stands() {
+    fn headers_set_by_a_handler_are_kept() {
         let mut headers = HeaderMap::new();
         let own = HeaderValue::from_static("default-src 'self'");
         let cached = HeaderValue::from_static("max-age=60");
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_one_browser_may_keep_varies_with_its_cookie() {
+    fn privately_cached_answer_varies_with_the_cookie() {
         for (policy, varies) in [("private, no-cache", true), ("no-cache", false)] {
             let mut headers = HeaderMap::new();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static(policy));
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_are_told_of_tls_where_it_is_ours() {
+    fn strict_transport_header_is_sent_if_tls_is_served() {
         for strict_transport in [true, false] {
             let mut headers = HeaderMap::new();
             secure(&mut headers, true, strict_transport);

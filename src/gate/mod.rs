@@ -1,12 +1,10 @@
-//! What holds for every request, on the way in and on the way out: whose it is ([`Proxies`]),
-//! whether its address has failed too often ([`Failures`]), how much memory bodies may take
-//! ([`Bodies`]) and how they are read ([`body`]), how a limited amount is shared ([`Shares`]), how
-//! quick the other end has to be ([`Pace`]), which other origins may read answers ([`Cors`]), which
-//! origin's page made it ([`PageOrigin`]), and the headers that keep a browser from harm
-//! ([`headers`]).
+//! Ingress rules for every request and answer: client address ([`Proxies`]), throttling of failed
+//! authentications ([`Failures`]), memory budget ([`Bodies`]) and reading ([`body`]) of bodies,
+//! shares of a limited amount ([`Shares`]), minimum rate of the client ([`Pace`]), cross-origin
+//! requests ([`Cors`]), origin of the page that made a request ([`PageOrigin`]), and security
+//! headers ([`headers`]).
 //!
-//! It never refuses what is right: a good delivery or key passes whatever others do behind the
-//! same address.
+//! It never rejects valid credentials, whatever other clients behind the same address do.
 
 mod bodies;
 pub mod body;
@@ -34,37 +32,36 @@ pub use shares::{Share, Shares, Short};
 use crate::clock::Clock;
 use crate::problem::{Code, Problem};
 
-/// Among a request's extensions: its credentials were found right. The log tells of it in full.
+/// Request extension: the credentials were valid, so the request is always logged.
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;
 
-/// Among a request's extensions: marks a file of the page, which is logged at level `debug`.
+/// Request extension: a file of the page, which is logged at level `debug`.
 #[derive(Clone, Copy, Debug)]
 pub struct Routine;
 
-/// Whose something is that is shared among keys: the key's id, and nothing for the one of the
-/// settings.
+/// Owner of a share among keys: the key's ID, or `None` for the key of the settings.
 pub type KeyId = Option<Uuid>;
 
-/// What all workers share. Cheap to clone.
+/// State of the ingress, shared by all workers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// Whose word on the client's address is taken.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Proxies,
     /// Failed authentications by address.
     pub failures: Failures,
-    /// Which other origins' pages may read answers.
+    /// Origins whose pages may read answers.
     pub cors: Cors,
-    /// Lines in the log without valid credentials by address.
+    /// Log lines of requests without valid credentials, by address.
     pub lines: Failures,
-    /// Room for bodies that are being read.
+    /// Memory budget of bodies that are being read.
     pub bodies: Bodies,
-    /// TLS is served by us: browsers are told to come by it and by nothing else.
+    /// The service terminates TLS, so `Strict-Transport-Security` is sent.
     pub strict_transport: bool,
 }
 
 impl Gate {
-    /// A gate that trusts these proxies, for bodies of up to `max_body_bytes`.
+    /// Creates the state with trusted proxies, for bodies of up to `max_body_bytes`.
     #[must_use]
     pub fn new(proxies: Proxies, max_body_bytes: usize, clock: Clock) -> Self {
         Self {
@@ -77,14 +74,14 @@ impl Gate {
         }
     }
 
-    /// The address of whoever sent this.
+    /// Returns the client's address.
     #[must_use]
     pub fn client(&self, head: &RequestHead) -> IpAddr {
         self.proxies.client(head)
     }
 
-    /// What to answer to wrong or missing credentials: what `problem` says of them, or 429 once
-    /// the address has shown too many. It is for failures alone, and counts one.
+    /// Counts a failed authentication, and returns its answer: `problem`, or a 429 after too many
+    /// failures of the address. Call it for failures only.
     #[must_use]
     pub fn refusal(&self, client: IpAddr, problem: impl FnOnce() -> Problem) -> Problem {
         match self.failures.note(client) {
@@ -112,8 +109,8 @@ impl Default for Gate {
     }
 }
 
-/// The network that an address belongs to, as one client: in IPv6 a host has a whole /64 to choose
-/// its own from.
+/// Returns the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address,
+/// since a host may use any address of its /64.
 fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

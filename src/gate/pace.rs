@@ -1,9 +1,9 @@
-//! How far the other end is behind the rate at which it has to go on.
+//! Delay of a client behind the minimum rate at which it must send or receive.
 
 use std::time::Duration;
 
-/// A rate, and how far somebody is behind it. Being ahead is not saved up: whoever was quick and
-/// then stops is as far behind as whoever never began.
+/// Minimum rate, and the delay behind it. Being ahead earns no credit: a client that was fast and
+/// stops is as far behind as one that never began.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     bytes_per_second: u32,
@@ -11,25 +11,25 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Begins on time. The rate is at least one byte a second.
+    /// Creates a pace without delay. The rate is at least one byte a second.
     #[must_use]
     pub const fn new(bytes_per_second: u32) -> Self {
         let bytes_per_second = if bytes_per_second == 0 { 1 } else { bytes_per_second };
         Self { bytes_per_second, behind: Duration::ZERO }
     }
 
-    /// How far it is behind.
+    /// Returns the delay.
     #[must_use]
     pub fn behind(&self) -> Duration {
         self.behind
     }
 
-    /// So long the other end was waited for.
+    /// Adds time that was spent waiting for the client.
     pub fn waited(&mut self, time: Duration) {
         self.behind = self.behind.saturating_add(time);
     }
 
-    /// So many bytes went through.
+    /// Subtracts the time that transferred bytes are worth at the minimum rate.
     pub fn went_on(&mut self, bytes: usize) {
         if self.behind > Duration::ZERO {
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_make_up_for_time_and_are_not_saved_up() {
+    fn bytes_reduce_the_delay_and_earn_no_credit() {
         let mut pace = Pace::new(1_000);
         pace.went_on(1_000_000);
         pace.waited(Duration::from_secs(10));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_byte_now_and_then_is_no_progress() {
+    fn single_bytes_do_not_make_up_the_delay() {
         let mut pace = Pace::new(8 << 10);
         for _ in 0..60 {
             pace.waited(Duration::from_secs(1));

@@ -1,5 +1,5 @@
-//! Who sent a request: the other end of the connection, or whom a listed proxy says it speaks for,
-//! and by which scheme.
+//! Client address and scheme of a request: those of the connection, or those that a listed proxy
+//! reports.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,30 +10,30 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Most proxies that are followed. Nobody has as many in a row; it bounds the work that a header
-/// full of listed addresses makes.
+/// Most proxies that are followed, far more than any real chain. It bounds the work for a header
+/// full of listed addresses.
 const MOST_HOPS: usize = 32;
 
-/// The proxies whose `X-Forwarded-For` is believed. Cheap to clone; none by default.
+/// Proxies whose `X-Forwarded-For` is trusted. Cheap to clone; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Arc<[IpNet]>);
 
 impl Proxies {
-    /// These addresses and networks.
+    /// Creates a list of trusted addresses and networks.
     #[must_use]
     pub fn new(listed: &[IpNet]) -> Self {
         Self(listed.into())
     }
 
-    /// The address that a request came from, as far as it can be believed: from the connection's
-    /// other end through the header from the right, for as long as a listed proxy vouches for the
-    /// next. An IPv4 address within IPv6 counts as IPv4.
+    /// Returns the client's address. Starts at the connection's peer, and reads the header from the
+    /// right as long as the present address is a listed proxy. An IPv4-mapped IPv6 address counts
+    /// as IPv4.
     #[must_use]
     pub fn client(&self, head: &RequestHead) -> IpAddr {
-        // Every connection of ours has another end; only a request made in a test has none.
+        // Every connection has a peer; only a request made in a test has none.
         let peer = head.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         let mut client = peer.to_canonical();
-        if !self.lists(client) {
+        if !self.is_listed(client) {
             return client;
         }
         let lines = head.headers().get_all(X_FORWARDED_FOR).rev();
@@ -41,10 +41,10 @@ impl Proxies {
         // A list may have empty members.
         let hops = hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
         for hop in hops.take(MOST_HOPS) {
-            // What is no address ends the chain at the proxy that passed it on.
+            // An invalid address ends the chain at the proxy that forwarded it.
             let Some(address) = address(hop) else { break };
             client = address;
-            if !self.lists(client) {
+            if !self.is_listed(client) {
                 break;
             }
         }
@@ -54,7 +54,7 @@ impl Proxies {
     /// Returns true if a listed proxy reports HTTPS in `X-Forwarded-Proto`.
     #[must_use]
     pub fn forward_https(&self, head: &RequestHead) -> bool {
-        let is_listed = head.peer_addr.is_some_and(|peer| self.lists(peer.ip().to_canonical()));
+        let is_listed = head.peer_addr.is_some_and(|peer| self.is_listed(peer.ip().to_canonical()));
         let scheme = head.headers().get(X_FORWARDED_PROTO).map(|value| {
             // Each proxy appends its own scheme: the first one is the client's.
             value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii()
@@ -62,12 +62,12 @@ impl Proxies {
         is_listed && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
     }
 
-    fn lists(&self, address: IpAddr) -> bool {
+    fn is_listed(&self, address: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&address))
     }
 }
 
-/// An address as proxies write it: bare, with a port, or an IPv6 one in brackets.
+/// Parses an address in the forms that proxies write: plain, with a port, or IPv6 in brackets.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(hop).ok()?;
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
@@ -97,7 +97,7 @@ mod tests {
     const LISTED: [&str; 3] = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"];
 
     #[test]
-    fn nobody_but_a_listed_proxy_is_believed() {
+    fn only_listed_proxies_are_trusted() {
         for listed in [&[] as &[_], &LISTED] {
             assert_eq!(client(listed, "203.0.113.5", &["198.51.100.1"]), "203.0.113.5");
             assert_eq!(client(listed, "2001:db8::1", &["198.51.100.1"]), "2001:db8::1");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_believed_of_a_listed_proxy() {
+    fn scheme_is_read_from_listed_proxies_only() {
         let https = |peer: &str, value: Option<&str>| {
             let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
             let mut request = TestRequest::default().peer_addr(peer);
@@ -127,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_read_from_the_right_past_listed_proxies() {
+    fn header_is_read_from_the_right_past_listed_proxies() {
         for (lines, expected) in [
             (&["198.51.100.1"] as &[_], "198.51.100.1"),
-            // What the client itself claims stands to the left of what our proxy saw.
+            // The client's own claim is to the left of the address that the proxy added.
             (&["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
             (&["1.1.1.1,198.51.100.1,10.9.9.9 ,192.0.2.7"], "198.51.100.1"),
             (&["1.1.1.1", "198.51.100.1", "10.9.9.9"], "198.51.100.1"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_ends_the_chain_at_the_proxy_that_passed_it_on() {
+    fn invalid_address_ends_the_chain_at_the_proxy_that_forwarded_it() {
         for garbage in ["unknown", "_hidden", "198.51.100", "1.2.3.4:x", "[::1", "a\u{e9}", "::1%2"]
         {
             let line = format!("198.51.100.1, {garbage}, 10.2.2.2");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_full_of_listed_addresses_is_not_read_to_its_end() {
+    fn header_full_of_listed_addresses_is_not_read_to_its_end() {
         let line = format!("198.51.100.1{}", ", 10.1.1.1".repeat(10_000));
         assert_eq!(client(&LISTED, "10.0.0.1", &[&line]), "10.1.1.1");
     }

@@ -1,8 +1,8 @@
 //! Origin of the page that made a request, and the scheme that its browser used.
 //!
-//! A browser adds a cookie to a request whichever page makes it. It sends `Sec-Fetch-Site:
-//! same-origin` with requests of our own page, and no page can set that header. Over plain HTTP, and
-//! from old browsers, there is only `Origin`.
+//! A browser adds a cookie to a request of any page. It sends `Sec-Fetch-Site: same-origin` with
+//! requests of the service's page, and no page can set that header. Over plain HTTP, and from old
+//! browsers, there is only `Origin`.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
@@ -17,9 +17,9 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub enum PageOrigin {
     /// This service.
     Same,
-    /// Another one.
+    /// Another origin.
     Other,
-    /// Not known: the request has neither header, as from a program.
+    /// Unknown: the request has neither header, like one of a program.
     Unknown,
 }
 
@@ -45,8 +45,8 @@ impl Gate {
     }
 }
 
-/// Compares an origin with a host, on the scheme of the origin: a proxy that is not listed may
-/// terminate HTTPS.
+/// Returns true if an origin is that of a host. Assumes the origin's scheme for the host, since a
+/// proxy that is not listed may terminate HTTPS.
 fn is_at(origin: &str, host: &str) -> bool {
     let Ok(page) = Url::parse(origin) else { return false };
     if !matches!(page.scheme(), "http" | "https") {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browsers_own_word_decides_before_the_origin() {
+    fn sec_fetch_site_overrides_the_origin() {
         let gate = Gate::default();
         let own = ("Origin", "http://verbatim.test:8080");
         for (site, expected) in [
@@ -84,13 +84,13 @@ mod tests {
         ] {
             assert_eq!(origin(&gate, &[("Sec-Fetch-Site", site), own]), expected, "{site}");
         }
-        // A proxy that changes `Host` hides which origin is ours; the browser knows.
+        // A proxy that changes `Host` hides the service's origin; the browser knows it.
         let behind = [("Sec-Fetch-Site", "same-origin"), ("Origin", "https://public.test")];
         assert_eq!(origin(&gate, &behind), PageOrigin::Same);
     }
 
     #[test]
-    fn an_origin_must_be_that_of_the_host() {
+    fn origin_must_match_the_host() {
         let gate = Gate::default();
         assert_eq!(origin(&gate, &[]), PageOrigin::Unknown);
         for own in ["http://verbatim.test:8080", "https://verbatim.test:8080"] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn under_https_a_page_of_plain_http_is_another_origin() {
+    fn plain_http_page_is_another_origin_under_https() {
         let mut gate = Gate { strict_transport: true, ..Gate::default() };
         let plain = ("Origin", "http://verbatim.test:8080");
         assert_eq!(origin(&gate, &[plain]), PageOrigin::Other);
@@ -124,6 +124,6 @@ mod tests {
         assert_eq!(origin(&gate, &forwarded), PageOrigin::Same, "the proxy is not listed");
         gate.proxies = Proxies::new(&["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(origin(&gate, &forwarded), PageOrigin::Other);
-        assert_eq!(origin(&gate, &[plain]), PageOrigin::Same, "the proxy says nothing");
+        assert_eq!(origin(&gate, &[plain]), PageOrigin::Same, "the proxy reports no scheme");
     }
 }

@@ -1,8 +1,7 @@
-//! A limited amount, such as bytes of memory or seats, that many owners take from: no owner can
-//! take all of it.
+//! Fair shares of a limited amount, such as bytes of memory or seats: no owner can take all of it.
 //!
-//! An owner may hold as much as is left for the others. One owner alone therefore gets half, two
-//! that take all they can get a third each, and whoever comes next finds something in any case.
+//! An owner may hold at most as much as is left for the others. So a single owner gets half, two
+//! that grow together get a third each, and something is always left for the next.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// The amount, and who holds how much of it. Cheap to clone.
+/// Limited amount, and the part that each owner holds. Cheap to clone.
 #[derive(Debug)]
 pub struct Shares<O>(Arc<Inner<O>>);
 
@@ -28,7 +27,7 @@ struct Held<O> {
     by_owner: HashMap<O, usize>,
 }
 
-/// What one owner holds, returned when this is dropped.
+/// Part of the amount that is held for an owner, returned when this is dropped.
 #[derive(Debug)]
 pub struct Share<O: Clone + Eq + Hash> {
     shares: Shares<O>,
@@ -36,13 +35,13 @@ pub struct Share<O: Clone + Eq + Hash> {
     amount: usize,
 }
 
-/// Why an amount is not granted.
+/// Reason why an amount is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Short {
-    /// The owner holds as much as one owner may at this moment.
+    /// The owner would hold more than is left for the others.
     #[error("the owner holds its share already")]
     Own,
-    /// Others hold it.
+    /// Other owners hold too much.
     #[error("others hold all of it")]
     All,
 }
@@ -54,38 +53,38 @@ impl<O> Clone for Shares<O> {
 }
 
 impl<O: Clone + Eq + Hash> Shares<O> {
-    /// An amount of which nothing is held.
+    /// Creates an amount of `total`, all of it free.
     #[must_use]
     pub fn new(total: usize) -> Self {
         let held = Mutex::new(Held { all: 0, by_owner: HashMap::new() });
         Self(Arc::new(Inner { total, held, freed: Notify::new() }))
     }
 
-    /// Takes an amount, where the owner may have it now.
+    /// Takes an amount for an owner.
     pub fn take(&self, owner: O, amount: usize) -> Result<Share<O>, Short> {
         let mut share = Share { shares: self.clone(), owner, amount: 0 };
         share.grow(amount)?;
         Ok(share)
     }
 
-    /// The whole amount.
+    /// Returns the total amount.
     #[must_use]
     pub fn total(&self) -> usize {
         self.0.total
     }
 
-    /// What all owners hold.
+    /// Returns the amount that all owners hold.
     #[must_use]
     pub fn held(&self) -> usize {
         self.lock().all
     }
 
-    /// Resolves when something is returned after this call.
+    /// Resolves when a part is returned after this call.
     pub fn freed(&self) -> Notified<'_> {
         self.0.freed.notified()
     }
 
-    /// No code of others runs under the lock, so a poisoned one is whole.
+    /// Locks the state. No caller's code runs under the lock, so a poisoned one is consistent.
     fn lock(&self) -> MutexGuard<'_, Held<O>> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +95,7 @@ impl<O: Eq + Hash> Held<O> {
         let free = total.saturating_sub(self.all);
         let own = self.by_owner.get(owner).copied().unwrap_or(0);
         match free.checked_sub(more) {
-            // An owner that holds nothing gets whatever fits.
+            // An owner that holds nothing gets any amount that fits.
             Some(rest) if own == 0 || own + more <= rest => Ok(()),
             None if own <= free => Err(Short::All),
             _ => Err(Short::Own),
@@ -105,13 +104,13 @@ impl<O: Eq + Hash> Held<O> {
 }
 
 impl<O: Clone + Eq + Hash> Share<O> {
-    /// How much it is.
+    /// Returns the amount held.
     #[must_use]
     pub fn amount(&self) -> usize {
         self.amount
     }
 
-    /// Takes more, where the owner may have it now.
+    /// Takes a further amount for the owner.
     pub fn grow(&mut self, more: usize) -> Result<(), Short> {
         if more == 0 {
             return Ok(());
@@ -125,8 +124,8 @@ impl<O: Clone + Eq + Hash> Share<O> {
         Ok(())
     }
 
-    /// Makes it as large as what is held in fact. More than there is can be held so: whoever has
-    /// begun must be able to go on, and nobody begins until there is room again.
+    /// Sets the amount to the one in actual use, which may exceed the total: running work must be
+    /// able to continue, and no new work begins until enough is returned.
     pub fn set(&mut self, amount: usize) {
         if amount == self.amount {
             return;
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_owner_gets_half_and_the_next_still_finds_something() {
+    fn owner_gets_half_and_the_next_half_of_the_rest() {
         let shares = Shares::new(120);
         let hold = |owner: &'static str| {
             let held: Vec<_> = std::iter::from_fn(|| shares.take(owner, 1).ok()).collect();
@@ -175,13 +174,13 @@ mod tests {
         let third = hold("c");
         assert_eq!(third.len(), 15);
         drop(first);
-        assert_eq!(hold("c").len() + third.len(), 45, "it may have as much as is left");
+        assert_eq!(hold("c").len() + third.len(), 45, "it may hold as much as is left");
         drop((second, third));
         assert_eq!(shares.held(), 0);
     }
 
     #[test]
-    fn an_owner_that_holds_nothing_gets_whatever_fits() {
+    fn owner_without_a_share_gets_any_amount_that_fits() {
         let shares = Shares::new(100);
         let large = shares.take("a", 90).unwrap();
         assert_eq!(shares.take("a", 1).unwrap_err(), Short::Own);
@@ -193,20 +192,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_beyond_the_total_keeps_others_out_until_it_is_returned() {
+    fn amount_above_the_total_blocks_others_until_it_is_returned() {
         let shares = Shares::new(10);
         let mut share = shares.take("a", 4).unwrap();
         share.set(25);
         assert_eq!(shares.take("b", 1).unwrap_err(), Short::All);
         assert_eq!(share.grow(1).unwrap_err(), Short::Own);
-        assert!(share.grow(0).is_ok(), "nothing is always to be had");
+        assert!(share.grow(0).is_ok(), "zero is always granted");
         share.set(3);
         assert!(share.grow(2).is_ok());
         assert_eq!((share.amount(), shares.held()), (5, 5));
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken_when_something_is_returned() {
+    async fn returned_share_wakes_waiters() {
         let shares = Shares::new(1);
         let share = shares.take("a", 1).unwrap();
         let freed = shares.freed();
@@ -216,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_taken_is_returned_and_never_exceeds_the_total(
+        fn shares_are_returned_and_never_exceed_the_total(
             steps in prop::collection::vec((0_u8..5, 0_usize..40, any::<bool>()), 0..200),
         ) {
             let shares = Shares::new(100);

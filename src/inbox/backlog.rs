@@ -1,5 +1,5 @@
-//! What is in the inbox and not yet in Postgres: in memory while the drain keeps up, in the file
-//! beyond that.
+//! Groups in the inbox that are not yet in Postgres: in memory while the drain keeps up, beyond
+//! that only in the file.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -12,17 +12,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::file::{FileError, InboxReader, StoredGroup};
-use super::group::{BatchLimits, Contents, Depth, Group, GroupInfo, Taken};
+use super::group::{BatchLimits, BatchSize, Contents, Depth, Group, GroupInfo};
 use super::record::decode_group;
 use super::salvage::aside;
 use super::undrained::State;
 use crate::decode::Received;
 
-/// Bytes of groups, as they lie in the file, that wait in memory for the drain; beyond that it
-/// reads them from the file. With what was read from them they take two to three times as much.
+/// Most bytes of groups, in their form in the file, that wait in memory; the drain reads further
+/// ones from the file. With the decoded deliveries they use two to three times as much memory.
 const MEMORY_BYTES: u64 = 32 << 20;
-/// How long the file may fail to be read before it is taken for damaged. A disk that hiccups is
-/// back by then; a bad sector would hold up all that lies behind it for ever.
+/// Time of failed reads after which the file counts as damaged. A short disk fault has ended by
+/// then; a bad sector would block all groups after it for ever.
 const READ_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Groups that are durable and not yet drained.
@@ -30,17 +30,17 @@ const READ_PATIENCE: Duration = Duration::from_mins(1);
 pub struct Backlog {
     path: PathBuf,
     state: Mutex<State>,
-    /// A group came, or the inbox closed.
+    /// Notified when a group was added, and when the inbox is closed.
     changed: Notify,
     depth: watch::Sender<Depth>,
     reading: tokio::sync::Mutex<Reading>,
     drain_ended: CancellationToken,
 }
 
-/// The drain's way into the file.
+/// State of the drain's reads from the file.
 #[derive(Debug, Default)]
 struct Reading {
-    /// With the number of the file that it reads.
+    /// The reader, with the number (`epoch`) of its file.
     reader: Option<(u64, InboxReader)>,
     failing_since: Option<Instant>,
 }
@@ -58,15 +58,15 @@ impl Backlog {
         }
     }
 
-    /// How far Postgres is behind, now and at every change.
+    /// Returns a receiver of the backlog's depth.
     #[must_use]
     pub fn watch_depth(&self) -> watch::Receiver<Depth> {
         self.depth.subscribe()
     }
 
-    /// Takes the oldest groups that nobody has taken: at least one, and more while they stay
-    /// within the limits. Waits for one where there is none; `None` once the inbox is closed
-    /// and everything has been taken.
+    /// Takes the oldest groups that are not taken: at least one, and more until a limit is
+    /// reached. Waits if there is none. Returns `None` when the inbox is closed and all groups
+    /// have been taken.
     pub async fn take(&self, limits: BatchLimits) -> Result<Option<Vec<Group>>, FileError> {
         loop {
             let changed = self.changed.notified();
@@ -89,7 +89,7 @@ impl Backlog {
         }
     }
 
-    /// How many deliveries wait in memory for somebody to take them; without end where more are in
+    /// Returns the number of deliveries that wait to be taken, or `usize::MAX` if some are only in
     /// the file.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -100,7 +100,7 @@ impl Backlog {
         }
     }
 
-    /// The groups are in Postgres; the writer forgets them with its next commit.
+    /// Marks groups as stored in Postgres; the writer deletes them with its next commit.
     pub fn done(&self, groups: &[Group]) {
         let mut state = self.lock();
         for group in groups {
@@ -110,7 +110,7 @@ impl Backlog {
     }
 
     async fn take_from_file(&self, limits: BatchLimits) -> Result<Vec<Group>, FileError> {
-        // One reader at a time: the next one starts where this one stops.
+        // One reader at a time: the next one continues after this one.
         let mut reading = self.reading.lock().await;
         let epoch = self.lock().epoch;
         let mut groups = Vec::new();
@@ -123,8 +123,8 @@ impl Backlog {
         if error.is_damage() || since.elapsed() >= READ_PATIENCE {
             self.suspect(epoch);
         }
-        // What has been read is nobody else's to take any more: it goes first, and the next call
-        // meets the error again, with a new reader.
+        // No other call returns the groups already read: return them now. The next call opens a
+        // new reader and meets the error again.
         if groups.is_empty() { Err(error) } else { Ok(groups) }
     }
 
@@ -139,18 +139,18 @@ impl Backlog {
             Some((of, reader)) if of == epoch => reader,
             _ => InboxReader::open(&self.path).await?,
         };
-        let mut taken = Taken::default();
+        let mut size = BatchSize::default();
         let spilled = self.lock().spilled(epoch);
         if let Some((mut from, last)) = spilled {
             let mut stored = pin!(reader.groups(from, last));
-            while from <= last && !taken.is_enough(limits) && self.lock().epoch == epoch {
+            while from <= last && !size.reaches(limits) && self.lock().epoch == epoch {
                 let Some(stored) = stored.try_next().await? else {
                     self.read_up_to(epoch, last);
                     break;
                 };
                 from = stored.info.seq + 1;
                 let group = self.read(epoch, &stored).await;
-                taken.add(group.deliveries.len(), stored.payload.len() as u64);
+                size.add(group.deliveries.len(), stored.payload.len() as u64);
                 groups.push(group);
             }
         }
@@ -164,59 +164,58 @@ impl Backlog {
         self.read_up_to(epoch, stored.info.seq);
         if damaged.is_some() {
             let lost = stored.info.count.saturating_sub(arrivals.len());
-            self.keep_damaged(epoch, stored, lost).await;
+            self.save_damaged(epoch, stored, lost).await;
         }
         let deliveries = arrivals.into_iter().map(|arrival| Arc::new(arrival.into())).collect();
         Group { seq: stored.info.seq, deliveries }
     }
 
-    /// The file holds no more up to that number. What should have been in it and was not has been
-    /// taken out by somebody else.
+    /// Records that the file has been read up to `seq`, and logs expected deliveries that were not
+    /// in it: another process has deleted them.
     fn read_up_to(&self, epoch: u64, seq: i64) {
         let mut state = self.lock();
         let gone = state.read_up_to(epoch, seq);
         if gone > 0 {
-            tracing::error!(lost = gone, "deliveries have vanished from the inbox's file");
+            tracing::error!(lost = gone, "deliveries are missing from the inbox file");
             self.depth.send_replace(state.depth());
         }
     }
 
-    /// What cannot be read of a group goes into a file of its own; where that cannot be written
-    /// either, the group stays where it is, since its bytes are all that is left of what they held.
-    async fn keep_damaged(&self, epoch: u64, stored: &StoredGroup, lost: usize) {
-        let kept = aside::keep_group(&self.path, stored.info.seq, stored.payload.clone()).await;
+    /// Copies the bytes of a damaged group into a separate file. If that fails, keeps the group in
+    /// the inbox: its bytes are all that is left of the damaged deliveries.
+    async fn save_damaged(&self, epoch: u64, stored: &StoredGroup, lost: usize) {
+        let kept = aside::write_group(&self.path, stored.info.seq, stored.payload.clone()).await;
         let stays = kept.is_err();
         let place = match kept {
             Ok(path) => path.display().to_string(),
-            Err(error) => format!("the inbox itself, since they cannot be put aside: {error}"),
+            Err(error) => format!("the inbox file (cannot copy them: {error})"),
         };
         tracing::error!(
             seq = stored.info.seq,
             lost,
             bytes = stored.payload.len(),
-            "a group of the inbox is damaged; its whole deliveries are stored, and its bytes are \
-             kept in {place}"
+            "inbox group is damaged; its intact deliveries are stored, its bytes are in {place}"
         );
         let mut state = self.lock();
         if stays && state.epoch == epoch {
             state.remove(stored.info.seq);
-            state.forget.retain(|forgotten| *forgotten != stored.info.seq);
+            state.deletable.retain(|deletable| *deletable != stored.info.seq);
             self.depth.send_replace(state.depth());
         }
     }
 
-    /// The writer is to set this file aside.
+    /// Asks the writer to set this file aside.
     fn suspect(&self, epoch: u64) {
         let mut state = self.lock();
         state.suspect |= state.epoch == epoch;
     }
 
-    /// The file cannot be read, though it may well be written.
+    /// Returns true if the file cannot be read, even if it can be written.
     pub(super) fn is_suspect(&self) -> bool {
         self.lock().suspect
     }
 
-    /// A group is on disk.
+    /// Adds a group that is on disk.
     pub(super) fn push(&self, info: GroupInfo, deliveries: Vec<Arc<Received>>) {
         let mut state = self.lock();
         state.last_seq = info.seq;
@@ -232,10 +231,9 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// The file has been opened anew, and holds these behind the last group that was known. A
-    /// commit whose outcome was not known may have reached the disk after all; its deliveries are
-    /// drained like any others, and where they went to Postgres meanwhile they meet themselves
-    /// there.
+    /// Adds groups that the reopened file has after the last known one. A commit with an unknown
+    /// outcome may have reached the disk. Its deliveries are drained like any others; those that
+    /// were written to Postgres meanwhile are duplicates.
     pub(super) fn adopt(&self, contents: Option<Contents>) {
         let mut state = self.lock();
         state.suspect = false;
@@ -247,63 +245,66 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// An empty file has taken the place of a damaged one, and what was in that alone comes again
-    /// when it is salvaged. What is in memory goes on from there.
+    /// Starts with an empty file in place of a damaged one. Groups that were only in the damaged
+    /// file come back by its recovery. Groups in memory stay.
     pub(super) fn start_over(&self) {
         let mut state = self.lock();
         state.epoch += 1;
         state.suspect = false;
         state.spilled = None;
-        // Those were for the other file.
-        state.forget.clear();
+        // Their rows are in the other file.
+        state.deletable.clear();
         self.depth.send_replace(state.depth());
         drop(state);
         self.changed.notify_one();
     }
 
-    /// The number of the last group that is durable.
+    /// Returns the number of the last durable group.
     pub(super) fn last_seq(&self) -> i64 {
         self.lock().last_seq
     }
 
-    /// The number for the next group, which has so many deliveries.
+    /// Returns the number for the next group, of `count` deliveries.
     pub(super) fn next_seq(&self, count: usize) -> i64 {
         self.lock().last_seq + i64::try_from(count).unwrap_or(1)
     }
 
-    /// What the writer may forget. What it does not manage to forget it gives back.
-    pub(super) fn take_forgettable(&self) -> Vec<i64> {
-        std::mem::take(&mut self.lock().forget)
+    /// Takes the numbers of drained groups, for the writer to delete.
+    pub(super) fn take_deletable(&self) -> Vec<i64> {
+        std::mem::take(&mut self.lock().deletable)
     }
 
-    pub(super) fn give_back(&self, forget: Vec<i64>) {
-        self.lock().forget.extend(forget);
+    /// Returns numbers whose groups could not be deleted.
+    pub(super) fn return_deletable(&self, deletable: Vec<i64>) {
+        self.lock().deletable.extend(deletable);
     }
 
-    /// The drain has stopped: what is not done now stays in the file for the next start.
+    /// Reports that the drain has stopped. Undrained groups stay in the file for the next start.
     pub fn end_drain(&self) {
         self.drain_ended.cancel();
     }
 
-    /// The last connection to close tidies the file, and the reader's may not: it only reads.
+    /// Closes the reader, before the writer closes: the last connection writes the log back, which
+    /// a read-only one cannot do.
     pub(super) async fn close_reader(&self) {
         if let Some((_, reader)) = self.reading.lock().await.reader.take() {
             reader.close().await;
         }
     }
 
+    /// Waits until the drain has stopped.
     pub(super) async fn drain_ended(&self) {
         self.drain_ended.cancelled().await;
     }
 
-    /// No group will come any more.
+    /// Closes the backlog: no group is added any more.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code below can panic half-way through a change.
+        // No code under the lock can panic in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

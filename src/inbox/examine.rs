@@ -1,4 +1,5 @@
-//! A look into the inbox's file that changes nothing and holds up nobody: for `verbatim doctor`.
+//! Inspection of the inbox's file for `verbatim doctor`. It changes nothing and blocks no other
+//! connection.
 
 use std::path::{Path, PathBuf};
 
@@ -10,32 +11,33 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::file::{BUSY_TIMEOUT, FileError, LAYOUT, from_micros};
 use super::record::decode_group;
 
-/// Most groups that are read to see whether they are whole. Each is read by itself, so that the
-/// log can be written back meanwhile.
+/// Most groups that are checked for damage. Each is read by a separate statement, so that the log
+/// can be written back in between.
 const GROUPS_READ: i64 = 512;
 
-/// What lies in the file.
+/// Contents of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examination {
-    /// Deliveries. A running service has drained the last of them already, and forgets them soon.
+    /// Number of deliveries. A running service has drained the last ones already, and deletes them
+    /// soon.
     pub deliveries: u64,
-    /// The room that they take in the file.
+    /// Their bytes in the file.
     pub bytes: u64,
-    /// The room that the file takes on disk, its log included.
+    /// Bytes of the file on disk, its log included.
     pub bytes_on_disk: u64,
-    /// When the oldest arrived.
+    /// Arrival of the oldest delivery.
     pub oldest_at: Option<DateTime<Utc>>,
-    /// Bytes of deliveries that cannot be read any more, among the first groups.
+    /// Damaged bytes in the first 512 groups.
     pub damaged_bytes: u64,
 }
 
-/// Looks into the file at `path`; `None` where there is none.
+/// Inspects the file at `path`; returns `None` if there is none.
 pub async fn examine(path: &Path) -> Result<Option<Examination>, FileError> {
     let Ok(file) = path.metadata() else {
         return Ok(None);
     };
     let log = path_of_log(path).metadata().ok();
-    // Without a log nobody has the file open. SQLite would make one, and it is not ours to leave.
+    // Without a log no process has the file open. `immutable` keeps SQLite from creating one.
     let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
@@ -51,7 +53,7 @@ pub async fn examine(path: &Path) -> Result<Option<Examination>, FileError> {
     Ok(Some(examined))
 }
 
-/// Damaged files, and groups that cannot be read, that were set aside beside the file at `path`.
+/// Counts the damaged files and groups that were set aside beside the file at `path`.
 #[must_use]
 pub fn set_aside(path: &Path) -> usize {
     let (Some(folder), Some(ours)) = (path.parent(), path.file_name()) else { return 0 };
@@ -77,7 +79,7 @@ async fn contents(connection: &mut SqliteConnection) -> Result<Examination, File
         return Err(FileError::FromTheFuture(layout));
     }
     if layout == 0 {
-        // Made by a service that was killed before it had a table.
+        // The service that created it was killed before it created the table.
         return Ok(Examination::default());
     }
     let verdict: String =
@@ -102,15 +104,15 @@ async fn contents(connection: &mut SqliteConnection) -> Result<Examination, File
 }
 
 async fn damaged_bytes(connection: &mut SqliteConnection) -> Result<u64, FileError> {
-    let (mut damaged, mut seen) = (0, -1_i64);
+    let (mut damaged, mut last_seq) = (0, -1_i64);
     for _ in 0..GROUPS_READ {
         let group: Option<(i64, Vec<u8>)> =
             sqlx::query_as("SELECT seq, payload FROM groups WHERE seq > ?1 ORDER BY seq LIMIT 1")
-                .bind(seen)
+                .bind(last_seq)
                 .fetch_optional(&mut *connection)
                 .await?;
         let Some((seq, payload)) = group else { break };
-        seen = seq;
+        last_seq = seq;
         let (_, lost) = decode_group(Bytes::from(payload));
         damaged += lost.map_or(0, |lost| lost.bytes as u64);
     }
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lies_there_is_told_and_left_as_it_is() {
+    async fn contents_are_reported_and_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.sqlite");
         assert_eq!(examine(&path).await.unwrap(), None);
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_none_is_an_error() {
+    async fn file_that_is_no_database_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.sqlite");
         std::fs::write(&path, "no database, whatever its name says; and longer than a header is")

@@ -1,4 +1,4 @@
-//! The `SQLite` file: one row a group.
+//! The inbox's `SQLite` file, with one row for each group.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -15,77 +15,78 @@ use super::group::{Contents, GroupInfo};
 use super::record::SMALLEST_RECORD;
 use super::salvage::aside;
 
-/// How long a statement waits for the other connection; the writer and the reader hold the file
-/// for moments only.
+/// Longest wait of a statement for the other connection; writer and reader lock the file only
+/// briefly.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The layout of the tables, kept in `user_version`.
+/// Version of the tables' layout, stored in `user_version`.
 pub(super) const LAYOUT: i64 = 1;
-/// The size of a page. It is SQLite's default, and set all the same: a damaged file is read with
-/// this size even where its header is gone.
+/// Size of a page. It is SQLite's default, and set explicitly: a damaged file is read with this
+/// size even if its header is gone.
 pub(super) const PAGE_BYTES: u32 = 4096;
-/// Groups that are read ahead of the drain; each has 4 MiB or little more.
+/// Groups that are read ahead of the drain; each has about 4 MiB at most.
 const GROUPS_AHEAD: usize = 8;
-/// No number of a group comes near: one beyond it is noise, and the next ones would overflow.
+/// Largest valid number of a group. A larger one is damage, and the numbers after it would
+/// overflow.
 pub(super) const LARGEST_SEQ: i64 = i64::MAX / 2;
-/// SQLite's primary result codes for what waiting does not heal: the file is malformed, its tables
-/// are not ours, it is no database.
+/// SQLite's primary result codes for permanent damage: `SQLITE_CORRUPT`, `SQLITE_ERROR` (the tables
+/// are not the inbox's), `SQLITE_NOTADB`.
 const DAMAGE: [u32; 3] = [11, 1, 26];
 
-/// The last group, deliveries and bytes. A damaged count must not spoil the sums: so many records
-/// fit at the most.
+/// Number of the last group, sum of deliveries, sum of bytes. Each count is limited to the records
+/// that fit into the payload, so a damaged count does not distort the sum.
 const SUMS: &str = "SELECT max(seq),
         coalesce(sum(min(max(count, 0), length(payload) / ?2)), 0),
         coalesce(sum(length(payload)), 0)
     FROM groups
     WHERE seq > ?1";
-/// The first group.
+/// First group after a number.
 const FIRST: &str = "SELECT seq, count, oldest_at, length(payload)
     FROM groups
     WHERE seq > ?1
     ORDER BY seq
     LIMIT 1";
-/// Forgets what has been drained.
-const FORGET: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
-/// The same, and a new group, in one transaction. Where a part fails the transaction stays open;
-/// the connection is closed then, and takes it along.
+/// Deletes drained groups.
+const DELETE_DRAINED: &str = "DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1))";
+/// Deletes drained groups and inserts a new one, in one transaction. If a statement fails, the
+/// transaction stays open; closing the connection rolls it back.
 const COMMIT_GROUP: &str = "BEGIN IMMEDIATE;
     DELETE FROM groups WHERE seq IN (SELECT value FROM json_each(?1));
     INSERT INTO groups (seq, count, oldest_at, payload) VALUES (?2, ?3, ?4, ?5);
     COMMIT";
 
-/// The file could not be opened, read or written.
+/// Error of opening, reading or writing the file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// `SQLite` says no.
+    /// Error of `SQLite`.
     #[error("the inbox's file")]
     Sqlite(#[from] sqlx::Error),
-    /// The system says no.
+    /// Error of the operating system.
     #[error("{what} {}", .path.display())]
     Io {
-        /// What could not be done.
+        /// Failed operation.
         what: &'static str,
-        /// To which file or folder.
+        /// File or folder.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
     /// A newer version of Verbatim wrote it.
     #[error(
-        "the inbox's file has layout {0}, which is newer than this version of Verbatim knows; \
-         start the newer version again, and let it drain before going back"
+        "the inbox's file has layout {0}, newer than this version of Verbatim supports; \
+         start the newer version again, and let it drain before the downgrade"
     )]
     FromTheFuture(i64),
-    /// It is not as it was written.
+    /// The file is damaged.
     #[error("the inbox's file is damaged: {0}")]
     Corrupt(String),
-    /// What is written goes into a file that has no name any more, and would end with the process.
-    #[error("somebody has removed or replaced the inbox's file")]
+    /// The open file has no name any more: its contents would be lost when the process ends.
+    #[error("the inbox's file was removed or replaced")]
     Removed,
 }
 
 impl FileError {
-    /// The file is not what was written, and will not be: waiting heals nothing. A full or failing
-    /// disk is another matter.
+    /// Returns true if the file is permanently damaged, so that a retry cannot succeed. False for
+    /// a full or failing disk.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -102,7 +103,7 @@ impl FileError {
     }
 }
 
-/// A group as it lies in the file.
+/// Group in its form in the file.
 #[derive(Debug)]
 pub(super) struct StoredGroup {
     pub(super) info: GroupInfo,
@@ -117,7 +118,7 @@ pub(super) struct InboxFile {
     identity: Identity,
 }
 
-/// Device and number of the file, and of its log.
+/// Device and inode of the file, and of its log.
 type Identity = [Option<(u64, u64)>; 2];
 
 fn identity(path: &Path) -> Identity {
@@ -125,7 +126,7 @@ fn identity(path: &Path) -> Identity {
     [of(path), of(&aside::log_of(path))]
 }
 
-/// What is known before the file is touched; the rest is said in [`PREPARE`].
+/// Returns the options of every connection. [`PREPARE`] sets those of the writer's.
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -135,9 +136,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// FULL syncs the log at every commit: the 200 that follows is a promise. The log is written back
-/// into the file after 32 MiB. What is drained by then is never written there at all; the default
-/// of 4 MiB would do it several times a second under load.
+/// `FULL` syncs the log at every commit, since a 200 follows. The log is written back into the file
+/// after 32 MiB: groups drained by then are never written there. The default of 4 MiB would be
+/// reached several times a second under load.
 const PREPARE: &str = "PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 8192";
@@ -153,7 +154,7 @@ const MAKE_TABLE: &str = "BEGIN IMMEDIATE;
     COMMIT;";
 
 impl InboxFile {
-    /// Opens the file, or makes it, and checks it.
+    /// Opens or creates the file, and checks it.
     pub(super) async fn open(path: &Path) -> Result<Self, FileError> {
         let connection = options(path).create_if_missing(true).connect().await?;
         let mut file = Self { connection, path: path.to_owned(), identity: [None; 2] };
@@ -163,8 +164,8 @@ impl InboxFile {
                 Ok(file)
             }
             Err(error) => {
-                // Closed here, and not at some later moment by a thread: its last act is to remove
-                // the log by its name, which may be another file's by then.
+                // Closed here, not later by a thread: closing removes the log by its name, which
+                // another file may have by then.
                 let _ = file.close().await;
                 Err(error)
             }
@@ -188,8 +189,8 @@ impl InboxFile {
         Ok(())
     }
 
-    /// What lies in the file behind the group with that number; `None` where nothing does. SQLite
-    /// adds it up: there may be millions of groups.
+    /// Returns the sums over the groups with a number above `after`; `None` without any. SQLite
+    /// computes them: there may be millions of groups.
     pub(super) async fn contents(&mut self, after: i64) -> Result<Option<Contents>, FileError> {
         let sums = sqlx::query(SUMS)
             .bind(after)
@@ -198,7 +199,7 @@ impl InboxFile {
             .await?;
         let Some(last) = sums.try_get::<Option<i64>, _>(0)? else { return Ok(None) };
         if last > LARGEST_SEQ {
-            return Err(FileError::Corrupt(format!("a group has the number {last}")));
+            return Err(FileError::Corrupt(format!("group number {last} is out of range")));
         }
         let first = sqlx::query(FIRST).bind(after).fetch_one(&mut self.connection).await?;
         Ok(Some(Contents {
@@ -209,31 +210,31 @@ impl InboxFile {
         }))
     }
 
-    /// Writes a group and forgets others, in one transaction: when it returns, both are on disk.
+    /// Writes a group and deletes others, in one transaction. Both are on disk when this returns.
     pub(super) async fn commit(
         &mut self,
         group: Option<(&GroupInfo, Vec<u8>)>,
-        forget: &[i64],
+        deletable: &[i64],
     ) -> Result<(), FileError> {
-        // One call for the whole: each is a hop to the thread that `SQLite` runs on and back, which
-        // on a busy machine takes longer than the statement.
-        let forget = serde_json::json!(forget).to_string();
+        // One call for all statements: each call is a round trip to SQLite's thread, which takes
+        // longer than the statement on a busy machine.
+        let deletable = serde_json::json!(deletable).to_string();
         let query = match group {
             Some((info, payload)) => sqlx::query(COMMIT_GROUP)
-                .bind(forget)
+                .bind(deletable)
                 .bind(info.seq)
                 .bind(i64::try_from(info.count).unwrap_or(i64::MAX))
                 .bind(info.oldest_at.timestamp_micros())
                 .bind(payload),
-            None => sqlx::query(FORGET).bind(forget),
+            None => sqlx::query(DELETE_DRAINED).bind(deletable),
         };
         query.execute(&mut self.connection).await?;
-        // Two looks at a folder cost a hundredth of a sync.
+        // Two `stat` calls cost a hundredth of a sync.
         if identity(&self.path) == self.identity { Ok(()) } else { Err(FileError::Removed) }
     }
 
-    /// Leaves nothing of what was forgotten: its pages stay in the file, and its frames in the log,
-    /// until they are needed for something else.
+    /// Erases the remains of deleted groups: SQLite keeps their pages in the file, and their frames
+    /// in the log, until it reuses them.
     pub(super) async fn scrub(&mut self) -> Result<(), FileError> {
         sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(&mut self.connection)
@@ -241,27 +242,27 @@ impl InboxFile {
         Ok(())
     }
 
-    /// Writes all that it holds into a new file.
+    /// Copies all contents into a new file.
     pub(super) async fn copy_to(&mut self, path: &Path) -> Result<(), FileError> {
         let path = path.to_string_lossy().into_owned();
         sqlx::query("VACUUM INTO ?1").bind(path).execute(&mut self.connection).await?;
         Ok(())
     }
 
-    /// Writes a group and takes it out again: a file that could be opened may still refuse writes.
+    /// Writes a group and deletes it again: a file that could be opened may still refuse writes.
     pub(super) async fn probe(&mut self) -> Result<(), FileError> {
         let probe = GroupInfo { seq: -1, count: 0, bytes: 0, oldest_at: DateTime::default() };
         self.commit(Some((&probe, vec![0; PAGE_BYTES as usize])), &[]).await?;
         self.commit(None, &[probe.seq]).await
     }
 
-    /// Closes the file, and writes the log back into it.
+    /// Writes the log back into the file, and closes it.
     pub(super) async fn close(self) -> Result<(), FileError> {
         Ok(self.connection.close().await?)
     }
 }
 
-/// Reads groups for the drain, beside the writer: the log lets both go on.
+/// Reads groups for the drain. In WAL mode it does not block the writer.
 #[derive(Debug)]
 pub(super) struct InboxReader {
     connection: SqliteConnection,
@@ -274,12 +275,12 @@ impl InboxReader {
     }
 
     pub(super) async fn close(self) {
-        // It holds nothing that could be lost.
+        // It has written nothing that could be lost.
         let _ = self.connection.close().await;
     }
 
-    /// The groups from `from` to `last`, in order. In one statement: after an outage there may be
-    /// hundreds of thousands that hold a delivery each.
+    /// Streams the groups from `from` to `last` in order. One statement serves all: after an outage
+    /// there may be hundreds of thousands of groups of one delivery.
     pub(super) fn groups(
         &mut self,
         from: i64,
@@ -301,11 +302,11 @@ fn row_bytes(row: &SqliteRow) -> Result<u64, FileError> {
     Ok(u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0))
 }
 
-/// What a row says of its group, which has so many bytes.
+/// Reads a group's numbers from a row; `bytes` is the length of its payload.
 fn info(row: &SqliteRow, bytes: u64) -> Result<GroupInfo, FileError> {
     Ok(GroupInfo {
         seq: row.try_get(0)?,
-        // As the sums have it.
+        // Limited like the counts in `SUMS`.
         count: usize::try_from(row.try_get::<i64, _>(1)?.clamp(0, i64::from(u32::MAX)))
             .unwrap_or(0)
             .min(usize::try_from(bytes).unwrap_or(usize::MAX) / SMALLEST_RECORD),
@@ -328,13 +329,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lies_behind_a_group_is_added_up() {
+    async fn groups_after_a_number_are_summed() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = InboxFile::open(&folder.path().join("inbox.sqlite")).await.unwrap();
         assert_eq!(file.contents(0).await.unwrap(), None);
         put(&mut file, 2, 2, 500).await;
         put(&mut file, 3, 1, 300).await;
-        // A count that cannot be: its bytes have room for so many at the most.
+        // An impossible count, which is limited to the records that fit.
         put(&mut file, 9, 1 << 40, 10 * SMALLEST_RECORD).await;
 
         let all = file.contents(0).await.unwrap().unwrap();

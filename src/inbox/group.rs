@@ -1,4 +1,4 @@
-//! What a group is: deliveries that were made durable together, and are drained together.
+//! Groups: deliveries that are made durable by one commit, and are drained together.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use chrono::{DateTime, Utc};
 
 use crate::decode::Received;
 
-/// How far Postgres is behind.
+/// Deliveries in the inbox that are not in Postgres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Deliveries that are not yet in Postgres.
+    /// Number of deliveries.
     pub deliveries: usize,
-    /// The room that they take in the file.
+    /// Their bytes in the file.
     pub bytes: u64,
-    /// When the oldest of them arrived.
+    /// Arrival of the oldest.
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
-/// Deliveries that were made durable together, and are drained together.
+/// Deliveries that were made durable by one commit.
 #[derive(Debug)]
 pub struct Group {
-    /// Its place in the file.
+    /// Number of the group, the key of its row.
     pub seq: i64,
     /// The deliveries.
     pub deliveries: Vec<Arc<Received>>,
 }
 
-/// How much the drain takes at once. A batch goes over a limit by its last group at the most.
+/// Limits of a batch of the drain. Only the last group of a batch may exceed them.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
     /// Deliveries.
@@ -36,34 +36,34 @@ pub struct BatchLimits {
 }
 
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct BatchSize {
     deliveries: usize,
     bytes: u64,
 }
 
-impl Taken {
+impl BatchSize {
     pub(super) fn add(&mut self, deliveries: usize, bytes: u64) {
         self.deliveries += deliveries;
         self.bytes += bytes;
     }
 
-    pub(super) fn is_enough(&self, limits: BatchLimits) -> bool {
+    pub(super) fn reaches(&self, limits: BatchLimits) -> bool {
         self.deliveries >= limits.deliveries || self.bytes >= limits.bytes
     }
 }
 
-/// What is known of a group without reading it.
+/// A group's numbers, without its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupInfo {
-    /// The running number of its last delivery: from one group to the next it grows by the next
-    /// one's count, so that a hole tells how many deliveries are missing.
+    /// The running number of its last delivery. It grows by the count of each group, so a gap is
+    /// the number of missing deliveries.
     pub(super) seq: i64,
     pub(super) count: usize,
     pub(super) bytes: u64,
     pub(super) oldest_at: DateTime<Utc>,
 }
 
-/// What lies in a file, or in a part of it, without reading it.
+/// Sums over the groups of a file or of a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contents {
     pub(super) first: GroupInfo,
@@ -74,7 +74,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// One group alone.
+    /// Returns the sums of a single group.
     pub(super) fn of(group: GroupInfo) -> Self {
         Self { first: group, last: group.seq, deliveries: group.count, bytes: group.bytes }
     }

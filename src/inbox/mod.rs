@@ -1,13 +1,13 @@
 //! The durable local queue between the answer and Postgres.
 //!
 //! One `SQLite` file, one writer task that owns its connection, group commit without a timer: while
-//! one commit runs, the next group collects. What is drained is forgotten inside the next group's
-//! transaction, so forgetting costs no sync of its own.
+//! one commit runs, the next group collects. Drained groups are deleted in the next group's
+//! transaction, so a deletion costs no extra sync.
 //!
-//! A file that is damaged is set aside and replaced, and what can still be read of it is brought
-//! over by `salvage`; the service takes deliveries all the while.
+//! A damaged file is set aside and replaced. `salvage` recovers its intact deliveries while the
+//! service accepts new ones.
 //!
-//! It owns its files and nothing else; it knows neither HTTP nor Postgres.
+//! The module owns its files, and knows neither HTTP nor Postgres.
 
 mod backlog;
 mod examine;
@@ -38,8 +38,8 @@ pub use record::{Damaged, decode_group, encode_group};
 pub use salvage::{Readable, read_damaged};
 
 use self::opening::Opened;
-use self::trouble::{Trouble, chain};
-use self::writer::Found;
+use self::trouble::{LastError, chain};
+use self::writer::InitialState;
 use crate::clock::Clock;
 use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
@@ -51,21 +51,21 @@ const QUEUE_DELIVERIES: usize = 16_384;
 /// Bytes that may wait for the writer; large bodies fill memory long before the count does.
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// How long the start waits for the file to be checked, all of which is read for it. Until then
+/// Longest time that the start waits for the check of the file, which reads all of it. Meanwhile
 /// connections wait in the kernel's queue, and the sender waits for 10 s.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The way into the inbox. Cheap to clone.
+/// Handle that submits deliveries to the inbox. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     queue: mpsc::Sender<Submission>,
     room: Arc<Semaphore>,
     closing: CancellationToken,
     writable: Arc<AtomicBool>,
-    trouble: Trouble,
+    last_error: LastError,
 }
 
-/// A delivery on its way to disk, and who waits for it.
+/// Delivery for the writer, with the channel for its outcome.
 #[derive(Debug)]
 struct Submission {
     received: Arc<Received>,
@@ -74,16 +74,16 @@ struct Submission {
     room: OwnedSemaphorePermit,
 }
 
-/// Why the inbox did not take a delivery.
+/// Reason why the inbox did not accept a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// More waits to be written than memory should hold.
+    /// The deliveries that wait for the writer have reached the limit in count or bytes.
     #[error("the inbox's queue is full")]
     QueueFull,
-    /// The undrained deliveries take all the room that they may.
+    /// The undrained deliveries have reached the quota.
     #[error("the inbox has reached its quota")]
     QuotaReached,
-    /// The file could not be written, or is being checked after that.
+    /// The file could not be written, or is being checked after a failed write.
     #[error("the inbox cannot write its file")]
     Failing,
     /// The service is stopping.
@@ -92,12 +92,16 @@ pub enum Refused {
 }
 
 impl Inbox {
-    /// Opens the file, finds what an earlier run left in it, and starts the writer. A damaged file
-    /// is set aside, and salvaged in the background. Where no file can be had (the disk is full, or
-    /// somebody else's, or a large file takes long to check), the inbox starts without, refuses
-    /// what it is given, and tries again or goes on checking.
+    /// Opens the file, counts the deliveries of an earlier run, and starts the writer.
     ///
-    /// The one error is a file of a newer version's: its deliveries would have to wait for that.
+    /// A damaged file is set aside, and recovered in the background. If no file can be used yet
+    /// (the disk is full, the folder belongs to another account, or a large file takes long to
+    /// check), the inbox starts without one. It then refuses deliveries, and retries or continues
+    /// the check.
+    ///
+    /// # Errors
+    ///
+    /// Returns only [`FileError::FromTheFuture`]: this version cannot drain the file's deliveries.
     pub async fn open(
         path: &Path,
         quota_bytes: u64,
@@ -105,28 +109,28 @@ impl Inbox {
         clock: &Clock,
         life: &Lifecycle,
     ) -> Result<(Self, Arc<Backlog>), FileError> {
-        let trouble = Trouble::default();
-        let (found, contents) = match look(path, clock).await {
-            Ok(Ok(Opened { file, contents, .. })) => (Found::File(file), contents),
+        let last_error = LastError::default();
+        let (initial, contents) = match open_file(path, clock).await {
+            Ok(Ok(Opened { file, contents, .. })) => (InitialState::File(file), contents),
             Ok(Err(error @ FileError::FromTheFuture(_))) => return Err(error),
             Ok(Err(error)) => {
-                trouble.is(&error);
-                tracing::error!(error = %chain(&error), "the inbox cannot be opened; deliveries go \
-                    to Postgres before they are answered, until it can");
-                (Found::Nothing, None)
+                last_error.set(&error);
+                tracing::error!(error = %chain(&error), "inbox cannot be opened; deliveries are \
+                    written to Postgres before their answer until it can");
+                (InitialState::Nothing, None)
             }
             Err(opening) => {
                 tracing::warn!(
-                    "the inbox's file takes long to check; deliveries go to Postgres \
-                    before they are answered, until that is done"
+                    "checking the inbox's file takes long; deliveries are written to Postgres \
+                        before their answer until it ends"
                 );
-                (Found::Opening(opening), None)
+                (InitialState::Opening(opening), None)
             }
         };
         let backlog = Arc::new(Backlog::new(path, contents));
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let closing = CancellationToken::new();
-        let writable = Arc::new(AtomicBool::new(matches!(found, Found::File(_))));
+        let writable = Arc::new(AtomicBool::new(matches!(initial, InitialState::File(_))));
         let wake = Arc::new(Notify::new());
         let writer = writer::Writer {
             path: path.to_owned(),
@@ -137,42 +141,42 @@ impl Inbox {
             writable: writable.clone(),
             metrics,
             clock: clock.clone(),
-            salvage: wake.clone(),
-            trouble: trouble.clone(),
+            recovery: wake.clone(),
+            last_error: last_error.clone(),
             written_since: None,
         };
-        life.spawn("inbox writer", writer.run(found));
+        life.spawn("inbox writer", writer.run(initial));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let inbox = Self { queue, room, closing, writable, trouble };
-        let salvage = salvage::Salvage {
+        let inbox = Self { queue, room, closing, writable, last_error };
+        let recovery = salvage::Recovery {
             path: path.to_owned(),
             inbox: inbox.clone(),
             life: life.clone(),
             wake,
         };
-        life.spawn("inbox salvage", salvage.run());
+        life.spawn("inbox recovery", recovery.run());
         Ok((inbox, backlog))
     }
 
-    /// The file takes deliveries, as far as is known.
+    /// Returns true if the file accepted the last write.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.writable.load(Ordering::Relaxed)
     }
 
-    /// Why the file takes nothing, or took nothing when it last did not.
+    /// Returns the last error of the file. It stays after the file works again.
     #[must_use]
-    pub fn trouble(&self) -> Option<Arc<str>> {
-        self.trouble.told()
+    pub fn last_error(&self) -> Option<Arc<str>> {
+        self.last_error.get()
     }
 
-    /// Takes no more, and writes what has been handed over.
+    /// Refuses new deliveries, and writes those already submitted.
     pub fn close(&self) {
         self.closing.cancel();
     }
 
-    /// Hands a delivery over to the writer, before any await: from here on it is written even if
-    /// the caller goes away. The answer comes when it is durable, or cannot be.
+    /// Queues a delivery for the writer without an await: it is written even if the caller is
+    /// cancelled. The receiver resolves when the delivery is durable or refused.
     pub fn submit(&self, received: Arc<Received>) -> oneshot::Receiver<Result<(), Refused>> {
         let (durable, answer) = oneshot::channel();
         let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
@@ -185,16 +189,16 @@ impl Inbox {
             },
         };
         if let Some((why, durable)) = refused {
-            // The receiver is ours and still there.
+            // The receiver still exists: this function returns it.
             let _ = durable.send(Err(why));
         }
         answer
     }
 }
 
-/// Opens the file, or gives back the opening where that takes long. It is never dropped half-way:
-/// a connection that ends by itself removes the log by its name.
-async fn look(
+/// Opens the file. After [`OPEN_PATIENCE`] returns the task that opens it. The task is never
+/// aborted: a connection that is dropped, not closed, later removes the log by its name.
+async fn open_file(
     path: &Path,
     clock: &Clock,
 ) -> Result<Result<Opened, FileError>, JoinHandle<Result<Opened, FileError>>> {

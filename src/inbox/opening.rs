@@ -1,5 +1,5 @@
-//! Opening the file: what is damaged is set aside and replaced, and what merely fails is tried
-//! again.
+//! Opens and closes the file. Sets a damaged file aside and replaces it; retries after any other
+//! error.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -9,37 +9,37 @@ use super::file::{FileError, InboxFile};
 use super::group::Contents;
 use super::salvage::aside;
 use super::salvage::note::Note;
-use super::trouble::{Trouble, chain};
+use super::trouble::{LastError, chain};
 use crate::clock::Clock;
 
-/// How long to wait before a failing file is tried again.
+/// Wait before the next attempt to open a failing file.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-/// The longest such wait, where one file after the other is damaged: on a disk that damages all
-/// that it is given, set-aside files must not pile up by the thousand.
+/// Longest wait if file after file is damaged: on a disk that damages every file, thousands of
+/// files would be set aside.
 const REOPEN_AFTER_DAMAGE: Duration = Duration::from_mins(1);
 
-/// A file that can be trusted.
+/// File that passed its check.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: InboxFile,
-    /// What lies in it behind the group that was asked about.
+    /// Groups with a number above `after`.
     pub(super) contents: Option<Contents>,
-    /// It is a new one: another stood in its place, and is to be salvaged.
+    /// The file is new: the one before it was set aside, and is to be recovered.
     pub(super) set_aside: bool,
 }
 
-/// Why a file that was open is not trusted any more.
+/// Reason to close an open file and open it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// It may be whole, and is kept if it is.
+pub(super) enum ReopenReason {
+    /// The file could not be opened or written. It may be intact, and is used again if it is.
     CannotWrite,
-    /// It has proved that it is not.
+    /// The file is damaged.
     Damaged,
-    /// It is whole, and has no name any more.
+    /// The file is intact, and has no name any more.
     Removed,
 }
 
-impl Doubt {
+impl ReopenReason {
     pub(super) fn of(error: &FileError) -> Self {
         match error {
             FileError::Removed => Self::Removed,
@@ -49,8 +49,8 @@ impl Doubt {
     }
 }
 
-/// Opens the file, or makes it, and sees what lies in it behind the group with the number `after`.
-/// One that is damaged is set aside, and a new one made.
+/// Opens or creates the file, and sums up its groups with a number above `after`. Sets a damaged
+/// file aside, and creates a new one.
 pub(super) async fn open(path: &Path, clock: &Clock, after: i64) -> Result<Opened, FileError> {
     prepare_folder(path)?;
     match open_whole(path, after).await {
@@ -64,43 +64,48 @@ pub(super) async fn open(path: &Path, clock: &Clock, after: i64) -> Result<Opene
     }
 }
 
-/// Closes a file that is not trusted any more. One that has lost its name is saved under another,
-/// from where it is brought over like a damaged one.
-pub(super) async fn give_up(mut old: InboxFile, path: &Path, clock: &Clock, doubt: Doubt) {
-    if doubt == Doubt::Removed {
+/// Closes a file before it is opened again. Copies a file without a name to a new name, from which
+/// it is recovered like a damaged one.
+pub(super) async fn close_for_reopen(
+    mut old: InboxFile,
+    path: &Path,
+    clock: &Clock,
+    reason: ReopenReason,
+) {
+    if reason == ReopenReason::Removed {
         let kept = aside::name_for(path, clock.now());
         let copied = match prepare_folder(path) {
             Ok(()) => old.copy_to(&kept).await,
             Err(error) => Err(error),
         };
         if let Err(error) = copied {
-            tracing::error!(error = %chain(&error), "the inbox's file has been removed, and cannot \
-                be saved: of what was not in Postgres, only what is in memory will get there");
+            tracing::error!(error = %chain(&error), "inbox file was removed and cannot be copied; \
+                undrained deliveries that are not in memory are lost");
         }
     }
-    // Its error is the one that brought us here.
+    // The error that led here is already logged.
     let _ = old.close().await;
 }
 
-/// Tries for as long as it takes. A file is trusted once it has been checked and has taken a
-/// commit. What it holds up to the group with the number `known` is in the account already.
-pub(super) async fn until_it_opens(
+/// Opens the file, and retries until it passes its check and accepts a commit. Groups up to the
+/// number `known` are in the backlog already.
+pub(super) async fn open_with_retries(
     path: &Path,
     clock: &Clock,
-    doubt: Doubt,
+    reason: ReopenReason,
     known: i64,
-    trouble: &Trouble,
+    last_error: &LastError,
 ) -> Opened {
-    let removed = doubt == Doubt::Removed;
+    let removed = reason == ReopenReason::Removed;
     let mut attempts = Attempts {
-        damaged: doubt == Doubt::Damaged,
+        damaged: reason == ReopenReason::Damaged,
         foreign: removed,
-        // What was under the name before has been saved elsewhere.
+        // The file that had the name before has been copied.
         set_aside: removed,
         known: if removed { 0 } else { known },
     };
-    // What is proven needs no second look.
-    let mut wait = if doubt == Doubt::CannotWrite { REOPEN_AFTER } else { Duration::ZERO };
+    // Proven damage needs no second attempt.
+    let mut wait = if reason == ReopenReason::CannotWrite { REOPEN_AFTER } else { Duration::ZERO };
     let mut failures = 0_u32;
     loop {
         tokio::time::sleep(wait).await;
@@ -108,16 +113,16 @@ pub(super) async fn until_it_opens(
             Ok(opened) => return opened,
             Err(error) => error,
         };
-        trouble.is(&error);
+        last_error.set(&error);
         failures += 1;
-        // An outage of an hour is one line at its start, and one now and then.
+        // Fewer and fewer lines in a long outage.
         if failures.is_power_of_two() {
             tracing::error!(
                 error = %chain(&error),
                 failures,
-                "the inbox cannot be used, and deliveries go to Postgres before they are answered; \
-                 it is tried again. Look whether its disk is full, read-only or failing, and who \
-                 may write to its folder"
+                "inbox cannot be used, retrying; deliveries are written to Postgres before their \
+                 answer. Check whether its disk is full, read-only or failing, and the permissions \
+                 of its folder"
             );
         }
         wait = if attempts.set_aside {
@@ -129,13 +134,13 @@ pub(super) async fn until_it_opens(
 }
 
 struct Attempts {
-    /// The file in place is to be set aside.
+    /// The present file is to be set aside.
     damaged: bool,
-    /// The file in place, if there is one, is not the one that we wrote.
+    /// The present file, if there is one, is not the one that this process wrote.
     foreign: bool,
-    /// One has been, and the one that will be opened is new.
+    /// A file has been set aside, and the next one to open is new.
     set_aside: bool,
-    /// The last group of the file that is known.
+    /// Number of the file's last group that the backlog knows.
     known: i64,
 }
 
@@ -153,24 +158,24 @@ impl Attempts {
             opened => opened?,
         };
         if self.foreign && contents.is_some() {
-            // An earlier one of ours, as where its disk is mounted again. Its groups' numbers are in
-            // no account, and may be those of others that are: so they come by salvage.
+            // An earlier file, for example after its disk is mounted again. The backlog does not
+            // know its groups, and their numbers may collide with known ones: they are recovered.
             let _ = file.close().await;
-            self.set_aside(path, clock, "it is not the one that was written last").await?;
+            self.set_aside(path, clock, "it is not the file that was written last").await?;
             (file, contents) = open_whole(path, self.known).await?;
         }
         self.foreign = false;
         if let Err(error) = file.probe().await {
             self.damaged = error.is_damage();
-            // What counts is why it takes nothing.
+            // The error of the write matters, not that of the close.
             let _ = file.close().await;
             return Err(error);
         }
         Ok(Opened { file, contents, set_aside: self.set_aside })
     }
 
-    /// Sets the file aside. Where that fails it may have half happened, so the next attempt goes on
-    /// with it: what is in place then may look whole, and hold nothing of what the account says.
+    /// Sets the file aside. After a failure the next attempt continues, since some files may have
+    /// been renamed: the rest may look intact without the groups that the backlog knows.
     async fn set_aside(&mut self, path: &Path, clock: &Clock, why: &str) -> Result<(), FileError> {
         self.damaged = true;
         set_aside(path, clock, why).await?;
@@ -179,47 +184,48 @@ impl Attempts {
     }
 }
 
-/// Checks the file from outside before SQLite opens it, which would take what it cannot read of
-/// the log for its end, and delete a log whose file is gone.
+/// Checks the file without SQLite, then opens it. SQLite would treat an unreadable part of the log
+/// as its end, and delete a log whose file is gone.
 async fn open_whole(path: &Path, after: i64) -> Result<(InboxFile, Option<Contents>), FileError> {
     let place = path.to_owned();
     if let Some(damage) = blocking(move || aside::damage(&place)).await.map_err(|source| {
-        FileError::Io { what: "cannot look at the inbox's file", path: path.to_owned(), source }
+        FileError::Io { what: "cannot inspect the inbox's file", path: path.to_owned(), source }
     })? {
         return Err(FileError::Corrupt(damage));
     }
     let mut file = InboxFile::open(path).await?;
     let contents = match file.contents(after).await {
-        Ok(contents) => forget_note(path).await.map(|()| contents),
+        Ok(contents) => remove_note(path).await.map(|()| contents),
         Err(error) => Err(error),
     };
     match contents {
         Ok(contents) => Ok((file, contents)),
         Err(error) => {
-            // What counts is why it cannot be used.
+            // The first error matters, not that of the close.
             let _ = file.close().await;
             Err(error)
         }
     }
 }
 
-/// Before the file takes anything that the note does not tell.
-async fn forget_note(path: &Path) -> Result<(), FileError> {
+/// Removes the note, before a write makes it wrong.
+async fn remove_note(path: &Path) -> Result<(), FileError> {
     let place = path.to_owned();
     blocking(move || Note::remove(&place)).await.map_err(|source| FileError::Io {
-        what: "cannot remove the note of what it held, beside",
+        what: "cannot remove the note beside",
         path: path.to_owned(),
         source,
     })
 }
 
-/// Closes a file for good, and notes what it holds: nothing else would tell, if it lost its end.
+/// Closes a file, and writes a note of its contents: without it a loss of the file's end could not
+/// be counted.
 pub(super) async fn close(mut file: InboxFile, path: &Path) -> Result<(), FileError> {
     let contents = file.contents(0).await;
     file.close().await?;
     let (place, note) = (path.to_owned(), Note::of(contents?));
     blocking(move || note.write(&place)).await.map_err(|source| FileError::Io {
-        what: "cannot note what it holds, beside",
+        what: "cannot write the note beside",
         path: path.to_owned(),
         source,
     })
@@ -233,26 +239,26 @@ async fn set_aside(path: &Path, clock: &Clock, why: &str) -> Result<(), FileErro
     tracing::error!(
         why,
         file = %kept.display(),
-        "the inbox's file is damaged; it has been set aside, a new one is in use, and all that can \
-         still be read is being brought over"
+        "inbox file is damaged and was set aside; a new one is in use, and intact deliveries are \
+         being recovered"
     );
     Ok(())
 }
 
-/// Makes the folder, closed to others: deliveries are conversations.
+/// Creates the folder, closed to other accounts: deliveries are conversations.
 fn prepare_folder(path: &Path) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(path);
     if folder.is_dir() {
         return Ok(());
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    // A folder whose name is not on disk takes what is in it along.
+    // A crash loses the folder and its files unless its name is on disk.
     made.and_then(|()| folder.parent().map_or(Ok(()), aside::sync_folder)).map_err(|source| {
-        FileError::Io { what: "cannot make the inbox's folder", path: folder.to_owned(), source }
+        FileError::Io { what: "cannot create the inbox's folder", path: folder.to_owned(), source }
     })
 }
 
-/// Runs what reads and writes files where that holds up nobody.
+/// Runs file I/O on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
@@ -267,9 +273,9 @@ mod tests {
     use crate::inbox::group::GroupInfo;
 
     #[tokio::test]
-    async fn a_file_that_was_set_aside_by_halves_is_known_to_be_gone() {
+    async fn interrupted_set_aside_is_completed_by_the_next_attempt() {
         let folder = tempfile::tempdir().unwrap();
-        // So long that its log cannot be called what it is to be called.
+        // Too long for the new name of the log.
         let path = folder.path().join("i".repeat(229));
         let log = aside::log_of(&path);
         let mut file = InboxFile::open(&path).await.unwrap();
@@ -284,9 +290,9 @@ mod tests {
         let clock = Clock::system();
         let error = attempts.next(&path, &clock).await.unwrap_err();
         assert!(matches!(error, FileError::Io { .. }), "{error:?}");
-        // As where the disk took the new name, and did not say so.
+        // As if the disk had renamed the log and reported an error.
         std::fs::remove_file(&log).unwrap();
         let opened = attempts.next(&path, &clock).await.unwrap();
-        assert!(opened.set_aside, "what the account says of a file was said of another");
+        assert!(opened.set_aside, "the backlog knows groups of another file");
     }
 }

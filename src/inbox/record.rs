@@ -1,5 +1,5 @@
-//! A group of deliveries as bytes: each one with its length and checksum, so that damage costs the
-//! deliveries that it touches and no other.
+//! Encoding of a group: a record for each delivery, with length and checksum, so that damage loses
+//! only the deliveries that it touches.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use chrono::DateTime;
@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use crate::domain::{Arrival, DeliveryId, EventId, Evidence, SourceName};
 
-/// The layout of a record. A later one gets another number, and this one stays readable: an
-/// upgrade finds what the version before it left.
+/// Layout of a record. A later layout gets another number. Every layout stays readable, since an
+/// upgrade finds the records of the earlier version.
 const LAYOUT: u8 = 1;
-/// The same with the id of the event before the body, which does not tell it: it was redacted.
-/// Records that need it not are written without, so that a step back can read them.
+/// Layout with the event's ID before the body, for redacted bodies, from which the ID cannot be
+/// computed. Other records use [`LAYOUT`], so an earlier version can read them after a downgrade.
 const LAYOUT_WITH_EVENT_ID: u8 = 2;
 
 const SIGNED: u8 = 1;
@@ -19,27 +19,27 @@ const STALE: u8 = 2;
 const TEST: u8 = 4;
 const HAS_DELIVERY_ID: u8 = 8;
 
-/// A record's length and checksum, 4 bytes each, little-endian, stand before it.
+/// Length and checksum before each record, 4 bytes each, little-endian.
 const HEADER_BYTES: usize = 8;
 
-/// What a record holds beside texts and body: layout, id, time, flags, two lengths of texts.
+/// Bytes of a record without texts and body: layout, ID, time, flags, two lengths of texts.
 const FIXED_BYTES: usize = 1 + 16 + 8 + 1 + 2 + 2;
 
-/// What a record takes at the least, with its length and checksum.
+/// Bytes of the smallest record, with its length and checksum.
 pub(super) const SMALLEST_RECORD: usize = HEADER_BYTES + FIXED_BYTES - 2;
 
-/// Part of a group that cannot be read.
+/// Damaged part of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes of the group are damaged")]
 pub struct Damaged {
-    /// How many bytes were passed over.
+    /// Bytes that were skipped.
     pub bytes: usize,
 }
 
-/// Puts a group into bytes.
+/// Encodes a group.
 #[must_use]
 pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival> + Clone) -> Vec<u8> {
-    // Room for all of it at once: growing would touch fresh memory several times a group.
+    // One allocation: growth would touch fresh memory several times for each group.
     let mut group = Vec::with_capacity(arrivals.clone().into_iter().map(room_for).sum());
     for arrival in arrivals {
         let start = group.len();
@@ -54,18 +54,19 @@ pub fn encode_group<'a>(arrivals: impl IntoIterator<Item = &'a Arrival> + Clone)
     group
 }
 
-/// What a record takes, or a little more.
+/// Returns an upper bound of a record's bytes, at most 2 bytes too high.
 fn room_for(arrival: &Arrival) -> usize {
     let id = arrival.evidence.sender_delivery_id.as_deref().map_or(0, str::len);
     let event_id = arrival.evidence.event_id.map_or(0, |_| size_of::<Uuid>());
     HEADER_BYTES + FIXED_BYTES + event_id + arrival.source.as_str().len() + id + arrival.body.len()
 }
 
-/// Reads a group back: every delivery that is whole, and how much is not.
+/// Decodes a group: returns every intact delivery, and the size of the damage.
 ///
-/// Behind damage it looks for the next record byte by byte, so that damage costs what it touches
-/// wherever it hits, and a piece that begins in the middle of a record gives all after that. What
-/// looks like a record has its checksum; only an authentic sender could put one into a body.
+/// After damage, searches for the next record byte by byte. So damage anywhere loses only the
+/// records that it touches, and a piece that begins in the middle of a record yields all later
+/// ones. Every accepted record has a valid checksum; only an authentic sender could embed one in a
+/// body.
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the bodies are parts of it, and keep it alive")]
 pub fn decode_group(group: Bytes) -> (Vec<Arrival>, Option<Damaged>) {
@@ -86,13 +87,13 @@ pub fn decode_group(group: Bytes) -> (Vec<Arrival>, Option<Damaged>) {
     (arrivals, (damaged > 0).then_some(Damaged { bytes: damaged }))
 }
 
-/// The record that begins there, and where the next one does; `None` where none does.
+/// Returns the record at offset `at`, and the offset after it; `None` without a valid record.
 fn record_at(group: &Bytes, at: usize) -> Option<(Arrival, usize)> {
     let mut header = group.get(at..at + HEADER_BYTES)?;
     let (length, checksum) = (header.get_u32_le() as usize, header.get_u32_le());
     let start = at + HEADER_BYTES;
     let record = group.get(start..start.checked_add(length)?)?;
-    // The cheap test first: behind damage this is asked at every byte.
+    // The cheap test first: after damage this runs for every byte.
     if !is_layout(*record.first()?) || crc32fast::hash(record) != checksum {
         return None;
     }
@@ -126,7 +127,7 @@ fn encode(arrival: &Arrival, out: &mut Vec<u8>) {
     out.put_slice(&arrival.body);
 }
 
-/// Both texts are bounded far below 64 KiB at the door.
+/// Writes a text with its length. The webhook limits both texts to far below 64 KiB.
 fn put_text(out: &mut Vec<u8>, text: &str) {
     out.put_u16_le(u16::try_from(text.len()).unwrap_or(u16::MAX));
     out.put_slice(text.as_bytes());
@@ -187,30 +188,31 @@ mod tests {
             proptest::option::of(any::<u128>()),
             prop::collection::vec(any::<u8>(), 0..200),
         );
-        let one = one.prop_map(|(id, micros, source, sender_delivery_id, told, event_id, body)| {
-            let [signed, stale, test] = told;
-            let event_id = event_id.map(|id| EventId(Uuid::from_u128(id)));
-            Arrival {
-                id: DeliveryId(Uuid::from_u128(id)),
-                received_at: DateTime::from_timestamp_micros(micros).unwrap(),
-                source: SourceName::parse(&source).unwrap(),
-                evidence: Evidence { sender_delivery_id, signed, stale, test, event_id },
-                body: body.into(),
-            }
-        });
+        let one =
+            one.prop_map(|(id, micros, source, sender_delivery_id, flags, event_id, body)| {
+                let [signed, stale, test] = flags;
+                let event_id = event_id.map(|id| EventId(Uuid::from_u128(id)));
+                Arrival {
+                    id: DeliveryId(Uuid::from_u128(id)),
+                    received_at: DateTime::from_timestamp_micros(micros).unwrap(),
+                    source: SourceName::parse(&source).unwrap(),
+                    evidence: Evidence { sender_delivery_id, signed, stale, test, event_id },
+                    body: body.into(),
+                }
+            });
         prop::collection::vec(one, 1..8)
     }
 
     proptest! {
         #[test]
-        fn a_group_comes_back_as_it_was(group in arrivals()) {
+        fn group_survives_encoding_and_decoding(group in arrivals()) {
             let (back, damaged) = decode_group(encode_group(&group).into());
             prop_assert_eq!(back, group);
             prop_assert_eq!(damaged, None);
         }
 
         #[test]
-        fn damage_is_noticed_and_costs_what_it_touches(
+        fn damage_is_detected_and_loses_one_delivery(
             group in arrivals(), at in any::<prop::sample::Index>(), flip in 1_u8..=255,
         ) {
             let mut bytes = encode_group(&group);
@@ -223,7 +225,7 @@ mod tests {
         }
 
         #[test]
-        fn a_group_that_has_lost_its_beginning_gives_the_rest(
+        fn group_without_its_beginning_yields_the_rest(
             group in arrivals(), at in any::<prop::sample::Index>(),
         ) {
             let bytes = encode_group(&group);
@@ -237,7 +239,7 @@ mod tests {
         }
 
         #[test]
-        fn noise_is_never_a_delivery(noise in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn noise_is_not_a_delivery(noise in prop::collection::vec(any::<u8>(), 0..400)) {
             let length = noise.len();
             let (back, damaged) = decode_group(noise.into());
             prop_assert!(back.is_empty());

@@ -1,45 +1,45 @@
-//! The account of what is durable and not yet in Postgres: which groups, where, how much.
+//! State of the backlog: the groups that are durable and not yet in Postgres.
 //!
-//! What is in memory is known group by group. What is in the file alone is known by its sums, so
-//! that a backlog takes no more memory the deeper it is.
+//! Groups in memory are listed one by one. Groups that are only in the file are known by their
+//! sums, so the memory does not grow with the backlog.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
-use super::group::{BatchLimits, Contents, Depth, Group, GroupInfo, Taken};
+use super::group::{BatchLimits, BatchSize, Contents, Depth, Group, GroupInfo};
 
-/// What is durable and not in Postgres, as the backlog knows it.
+/// Groups that are durable and not in Postgres.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// In memory, oldest first.
+    /// Groups in memory that the drain has not taken, oldest first, with their bytes.
     pub(super) queue: VecDeque<(Group, u64)>,
     pub(super) queued_bytes: u64,
-    /// What is in the file alone: all from some group to the last.
+    /// Groups that are only in the file: all from some group to the last.
     pub(super) spilled: Option<Spilled>,
-    /// The newest group that is durable.
+    /// Number of the newest durable group.
     pub(super) last_seq: i64,
-    /// Every group that is in memory and not yet drained: in the queue, or in the drain's hands.
+    /// Every group in memory that is not yet drained: in the queue, or taken by the drain.
     undrained: BTreeMap<i64, GroupInfo>,
-    /// Their sums.
+    /// Sums over `undrained`.
     total: Depth,
-    /// Drained, and still in the file.
-    pub(super) forget: Vec<i64>,
-    /// Counts the files: a damaged one is set aside, and another takes its place.
+    /// Numbers of drained groups that are still in the file.
+    pub(super) deletable: Vec<i64>,
+    /// Number of the file: it grows when a damaged one is replaced.
     pub(super) epoch: u64,
-    /// The file cannot be read, and should be set aside.
+    /// The file cannot be read, and is to be set aside.
     pub(super) suspect: bool,
     pub(super) closed: bool,
 }
 
-/// Groups that are in the file alone.
+/// Groups that are only in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spilled {
-    /// None before this number is one of them.
+    /// Lower bound of their numbers.
     from: i64,
     deliveries: usize,
     bytes: u64,
-    /// When the first of them arrived, or the last one before them.
+    /// Arrival of the first of them, or of the last one before them.
     oldest_at: DateTime<Utc>,
 }
 
@@ -52,7 +52,7 @@ impl State {
         state
     }
 
-    /// These are in the file alone, behind all that is known.
+    /// Adds groups that are only in the file and follow all known ones.
     pub(super) fn spill(&mut self, contents: Contents) {
         let Contents { first, last, deliveries, bytes } = contents;
         let spilled = self.spilled.get_or_insert(Spilled {
@@ -66,7 +66,7 @@ impl State {
         self.last_seq = last;
     }
 
-    /// This one is in memory.
+    /// Adds a group that is in memory.
     pub(super) fn add(&mut self, info: GroupInfo) {
         self.total.deliveries += info.count;
         self.total.bytes += info.bytes;
@@ -77,7 +77,7 @@ impl State {
         if let Some(info) = self.undrained.remove(&seq) {
             self.total.deliveries -= info.count;
             self.total.bytes -= info.bytes;
-            self.forget.push(seq);
+            self.deletable.push(seq);
         }
     }
 
@@ -94,24 +94,24 @@ impl State {
 
     pub(super) fn take(&mut self, limits: BatchLimits) -> (Vec<Group>, bool, bool) {
         let mut groups = Vec::new();
-        let mut taken = Taken::default();
-        while !taken.is_enough(limits)
+        let mut size = BatchSize::default();
+        while !size.reaches(limits)
             && let Some((group, bytes)) = self.queue.pop_front()
         {
-            taken.add(group.deliveries.len(), bytes);
+            size.add(group.deliveries.len(), bytes);
             self.queued_bytes -= bytes;
             groups.push(group);
         }
         (groups, self.spilled.is_some(), self.closed)
     }
 
-    /// What is in the file alone: from the first to the last.
+    /// Returns the first and the last number of the groups that are only in the file.
     pub(super) fn spilled(&self, epoch: u64) -> Option<(i64, i64)> {
         let spilled = self.spilled.filter(|_| self.epoch == epoch)?;
         Some((spilled.from, self.last_seq))
     }
 
-    /// A group has been read from the file, and is in memory now.
+    /// Moves a group that was read from the file to those in memory.
     pub(super) fn read(&mut self, epoch: u64, info: GroupInfo) {
         if self.epoch != epoch {
             return;
@@ -124,8 +124,8 @@ impl State {
         }
     }
 
-    /// The file has been read up to `seq`. Once that is the last, gives the deliveries that should
-    /// have been there and were not.
+    /// Records that the file has been read up to `seq`. At the last group, returns the number of
+    /// deliveries that were expected and not found.
     pub(super) fn read_up_to(&mut self, epoch: u64, seq: i64) -> usize {
         if self.epoch != epoch {
             return 0;
@@ -149,7 +149,7 @@ mod tests {
         GroupInfo { seq, count: 1, bytes: 100, oldest_at }
     }
 
-    /// A thousand groups in the file, with one delivery each.
+    /// Returns a state with a thousand groups in the file, of one delivery each.
     fn deep() -> State {
         State::new(Some(Contents {
             first: group(1),
@@ -160,23 +160,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_file_alone_is_counted_and_not_listed() {
+    fn groups_only_in_the_file_are_counted_and_not_listed() {
         let mut state = deep();
         state.spill(Contents::of(group(1_001)));
         assert_eq!(state.undrained.len(), 0);
         for seq in 1..=1_001 {
             assert_eq!(state.spilled(0), Some((seq, 1_001)));
             state.read(0, group(seq));
-            assert_eq!(state.read_up_to(0, seq), 0, "nothing is missed");
+            assert_eq!(state.read_up_to(0, seq), 0, "no delivery is missing");
             assert_eq!(state.depth().deliveries, 1_002 - usize::try_from(seq).unwrap());
             state.remove(seq);
         }
         assert_eq!(state.depth(), Depth::default());
-        assert_eq!(state.forget.len(), 1_001);
+        assert_eq!(state.deletable.len(), 1_001);
     }
 
     #[test]
-    fn the_oldest_is_the_first_that_is_not_drained() {
+    fn oldest_is_the_first_undrained_group() {
         let mut state = deep();
         let oldest = |state: &State| state.depth().oldest_at.unwrap().timestamp();
         assert_eq!(oldest(&state), 1);
@@ -190,16 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_from_the_file_is_missed_once_it_has_been_read() {
+    fn missing_deliveries_are_reported_when_the_file_has_been_read() {
         let mut state = deep();
         state.read(0, group(1));
-        assert_eq!(state.read_up_to(0, 400), 0, "others may be behind it");
+        assert_eq!(state.read_up_to(0, 400), 0, "others may follow");
         assert_eq!(state.read_up_to(0, 1_000), 999);
         assert_eq!((state.depth().deliveries, state.spilled(0)), (1, None));
     }
 
     #[test]
-    fn what_was_read_of_a_file_that_has_been_set_aside_counts_for_nothing() {
+    fn groups_read_from_a_replaced_file_are_ignored() {
         let mut state = deep();
         state.epoch = 1;
         state.read(0, group(1));

@@ -1,4 +1,4 @@
-//! The one task that writes the inbox's file.
+//! The task that writes the inbox's file. No other code writes to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,72 +12,72 @@ use tokio_util::sync::CancellationToken;
 use super::backlog::Backlog;
 use super::file::{FileError, InboxFile};
 use super::group::GroupInfo;
-use super::opening::{self, Doubt, Opened};
+use super::opening::{self, Opened, ReopenReason};
 use super::record::encode_group;
-use super::trouble::{Trouble, chain};
+use super::trouble::{LastError, chain};
 use super::{Refused, Submission};
 use crate::clock::Clock;
 use crate::decode::Received;
 use crate::telemetry::Metrics;
 
-/// Most deliveries of one group: what the drain takes to Postgres in one transaction.
+/// Most deliveries of one group: as many as the drain writes in one transaction.
 const GROUP_DELIVERIES: usize = 1_000;
 /// Most bytes of one group, unless a single delivery has more.
 const GROUP_BYTES: usize = 4 << 20;
-/// How long what is drained may stay in the file while no new group comes to take it away.
-const FORGET_AFTER: Duration = Duration::from_secs(1);
-/// How often the file is cleared of what was forgotten, where it holds nothing else. It costs a few
-/// syncs, and under load new groups write over the old ones anyway.
+/// Time after which drained groups are deleted without a new group.
+const DELETE_AFTER: Duration = Duration::from_secs(1);
+/// Time after which the remains of deleted groups are erased from an otherwise empty file. It costs
+/// a few syncs, and under load new groups overwrite the remains anyway.
 const SCRUB_EVERY: Duration = Duration::from_mins(1);
 
-/// The writer, before it runs.
+/// State of the writer.
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) backlog: Arc<Backlog>,
     pub(super) quota_bytes: u64,
     pub(super) closing: CancellationToken,
-    /// The file takes deliveries; for those who ask how the service is.
+    /// True while the file accepts writes; read by health checks.
     pub(super) writable: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    /// Told when the file is open again: a damaged one may have been set aside.
-    pub(super) salvage: Arc<Notify>,
-    pub(super) trouble: Trouble,
-    /// Since when something has been written that was not cleared away.
+    /// Notified when the file is open again: a damaged one may have been set aside.
+    pub(super) recovery: Arc<Notify>,
+    pub(super) last_error: LastError,
+    /// Time of the first write since the last scrub.
     pub(super) written_since: Option<Instant>,
 }
 
-/// What the start has found.
-pub(super) enum Found {
-    /// A file that can be trusted.
+/// State of the file after the start.
+pub(super) enum InitialState {
+    /// The file is open and checked.
     File(InboxFile),
-    /// None that can be used.
+    /// No usable file.
     Nothing,
-    /// A large one, which is still being checked.
+    /// A large file is still being checked.
     Opening(JoinHandle<Result<Opened, FileError>>),
 }
 
-/// Whether the file can be trusted.
+/// State of the file.
 enum State {
     Open(InboxFile),
-    /// A write failed: what the file holds, and whether it takes more, is being found out.
+    /// A write failed: the file is being opened and checked again.
     Reopening(JoinHandle<Opened>),
 }
 
 impl Writer {
     /// Runs until the inbox is closed, then closes the file.
-    pub(super) async fn run(mut self, found: Found) {
-        let mut state = match found {
-            Found::File(file) => State::Open(file),
-            Found::Nothing => self.distrust(None, Doubt::CannotWrite),
-            Found::Opening(opening) => self.await_opening(opening),
+    pub(super) async fn run(mut self, initial: InitialState) {
+        let mut state = match initial {
+            InitialState::File(file) => State::Open(file),
+            InitialState::Nothing => self.reopen(None, ReopenReason::CannotWrite),
+            InitialState::Opening(opening) => self.await_opening(opening),
         };
         loop {
             state = match state {
                 State::Open(file) if self.backlog.is_suspect() => {
-                    tracing::error!("the inbox's file cannot be read; it is set aside");
-                    self.distrust(Some(file), Doubt::Damaged)
+                    tracing::error!("inbox file cannot be read and is set aside");
+                    self.reopen(Some(file), ReopenReason::Damaged)
                 }
                 State::Open(file) => {
                     let Some(group) = self.next_group().await else {
@@ -87,7 +87,7 @@ impl Writer {
                     self.write(file, group).await
                 }
                 State::Reopening(reopening) => match self.refuse_until(reopening).await {
-                    Some(opened) => State::Open(self.trust(opened)),
+                    Some(opened) => State::Open(self.resume(opened)),
                     None => {
                         self.finish(None).await;
                         return;
@@ -97,11 +97,11 @@ impl Writer {
         }
     }
 
-    /// Waits for a delivery, then takes all that have come; empty when there was only something to
-    /// forget, `None` when nothing will come any more.
+    /// Waits for a delivery, then takes all that are queued, within the limits of a group. Returns
+    /// an empty group after [`DELETE_AFTER`], and `None` when the inbox is closed and empty.
     async fn next_group(&mut self) -> Option<Vec<Submission>> {
         let first = receive(&mut self.submissions, &self.closing);
-        let Ok(first) = tokio::time::timeout(FORGET_AFTER, first).await else {
+        let Ok(first) = tokio::time::timeout(DELETE_AFTER, first).await else {
             return Some(Vec::new());
         };
         let first = first?;
@@ -118,8 +118,8 @@ impl Writer {
     }
 
     async fn write(&mut self, mut file: InboxFile, group: Vec<Submission>) -> State {
-        let forget = self.backlog.take_forgettable();
-        if group.is_empty() && forget.is_empty() {
+        let deletable = self.backlog.take_deletable();
+        if group.is_empty() && deletable.is_empty() {
             return self.scrub(file).await;
         }
         self.written_since.get_or_insert_with(Instant::now);
@@ -137,7 +137,7 @@ impl Writer {
         };
         let new = (!deliveries.is_empty()).then_some((&info, payload));
         let started = Instant::now();
-        match file.commit(new, &forget).await {
+        match file.commit(new, &deletable).await {
             Ok(()) => {
                 self.metrics.inbox.committed(deliveries.len(), started.elapsed());
                 if !deliveries.is_empty() {
@@ -148,17 +148,17 @@ impl Writer {
             }
             Err(error) => {
                 self.metrics.inbox.failed();
-                self.trouble.is(&error);
-                tracing::error!(error = %chain(&error), "the inbox cannot write its file; \
-                    deliveries go to Postgres before they are answered");
-                self.backlog.give_back(forget);
+                self.last_error.set(&error);
+                tracing::error!(error = %chain(&error), "inbox file cannot be written; \
+                    deliveries are written to Postgres before their answer");
+                self.backlog.return_deletable(deletable);
                 answer(waiting, Err(Refused::Failing));
-                self.distrust(Some(file), Doubt::of(&error))
+                self.reopen(Some(file), ReopenReason::of(&error))
             }
         }
     }
 
-    /// Clears the file of what was forgotten, where nothing waits in it and some time has passed.
+    /// Erases the remains of deleted groups, if the inbox is empty and [`SCRUB_EVERY`] has passed.
     async fn scrub(&mut self, mut file: InboxFile) -> State {
         let waited = self.written_since.is_some_and(|since| since.elapsed() >= SCRUB_EVERY);
         if !waited || self.backlog.watch_depth().borrow().deliveries > 0 {
@@ -168,52 +168,56 @@ impl Writer {
         match file.scrub().await {
             Ok(()) => State::Open(file),
             Err(error) => {
-                self.trouble.is(&error);
-                tracing::error!(error = %chain(&error), "the inbox cannot clear its file");
-                self.distrust(Some(file), Doubt::of(&error))
+                self.last_error.set(&error);
+                tracing::error!(error = %chain(&error), "inbox file cannot be scrubbed");
+                self.reopen(Some(file), ReopenReason::of(&error))
             }
         }
     }
 
-    /// Opens the file anew, away from the writer: after a failed sync the kernel may have dropped
-    /// what it could not write, so nothing in memory says what the disk holds.
-    fn distrust(&self, old: Option<InboxFile>, doubt: Doubt) -> State {
+    /// Closes the file and opens it again, in a separate task. After a failed sync the kernel may
+    /// have dropped dirty pages, so the contents of the disk are unknown.
+    fn reopen(&self, old: Option<InboxFile>, reason: ReopenReason) -> State {
         self.writable.store(false, Ordering::Relaxed);
-        let (path, clock, trouble) = (self.path.clone(), self.clock.clone(), self.trouble.clone());
+        let (path, clock, last_error) =
+            (self.path.clone(), self.clock.clone(), self.last_error.clone());
         let known = self.backlog.last_seq();
         State::Reopening(tokio::spawn(async move {
             if let Some(old) = old {
-                opening::give_up(old, &path, &clock, doubt).await;
+                opening::close_for_reopen(old, &path, &clock, reason).await;
             }
-            opening::until_it_opens(&path, &clock, doubt, known, &trouble).await
+            opening::open_with_retries(&path, &clock, reason, known, &last_error).await
         }))
     }
 
-    /// The start's own attempt at the file goes on.
+    /// Waits in a separate task for the attempt of the start to open the file.
     fn await_opening(&self, opening: JoinHandle<Result<Opened, FileError>>) -> State {
-        let (path, clock, trouble) = (self.path.clone(), self.clock.clone(), self.trouble.clone());
+        let (path, clock, last_error) =
+            (self.path.clone(), self.clock.clone(), self.last_error.clone());
         State::Reopening(tokio::spawn(async move {
             if let Ok(Ok(opened)) = opening.await {
                 return opened;
             }
-            opening::until_it_opens(&path, &clock, Doubt::CannotWrite, 0, &trouble).await
+            opening::open_with_retries(&path, &clock, ReopenReason::CannotWrite, 0, &last_error)
+                .await
         }))
     }
 
-    fn trust(&self, opened: Opened) -> InboxFile {
+    fn resume(&self, opened: Opened) -> InboxFile {
         let Opened { file, contents, set_aside } = opened;
         if set_aside {
             self.backlog.start_over();
         }
-        // Whether this attempt set a file aside or an earlier one did that failed afterwards.
-        self.salvage.notify_one();
+        // Always: an earlier attempt may have set a file aside and failed afterwards.
+        self.recovery.notify_one();
         self.backlog.adopt(contents);
         self.writable.store(true, Ordering::Relaxed);
-        tracing::info!("the inbox takes deliveries again");
+        tracing::info!("inbox accepts deliveries again");
         file
     }
 
-    /// Refuses every delivery at once until the file is open again; `None` when no sender is left.
+    /// Refuses every delivery immediately until the file is open again. Returns `None` when the
+    /// inbox is closed and empty.
     async fn refuse_until(&mut self, mut reopening: JoinHandle<Opened>) -> Option<Opened> {
         loop {
             tokio::select! {
@@ -229,29 +233,29 @@ impl Writer {
         }
     }
 
-    /// Nothing comes any more: waits until the drain has taken what it can, forgets that, closes.
+    /// Waits for the end of the drain, deletes the drained groups, and closes the file.
     async fn finish(self, file: Option<InboxFile>) {
         self.backlog.close();
         self.backlog.drain_ended().await;
         self.backlog.close_reader().await;
         let Some(mut file) = file else { return };
-        let forget = self.backlog.take_forgettable();
+        let deletable = self.backlog.take_deletable();
         let mut closed = Ok(());
-        if !forget.is_empty() {
-            closed = file.commit(None, &forget).await;
+        if !deletable.is_empty() {
+            closed = file.commit(None, &deletable).await;
         }
         if closed.is_ok() && self.backlog.watch_depth().borrow().deliveries == 0 {
             closed = file.scrub().await;
         }
         if let Err(error) = closed.and(opening::close(file, &self.path).await) {
-            // What could not be forgotten is drained again, and found to be there.
-            tracing::warn!(error = %chain(&error), "the inbox did not close cleanly");
+            // Groups that could not be deleted are drained again, as duplicates.
+            tracing::warn!(error = %chain(&error), "inbox file was not closed cleanly");
         }
     }
 }
 
-/// Lets in what there is room for, and refuses the rest; what is refused takes no room from what
-/// comes behind it.
+/// Admits the deliveries that fit into `room` bytes, and refuses the others. A refused delivery
+/// uses no room, so a smaller one after it may still fit.
 fn admit(group: Vec<Submission>, mut room: u64) -> Vec<Submission> {
     let mut admitted = Vec::with_capacity(group.len());
     for one in group {
@@ -270,12 +274,12 @@ type Waiting = (oneshot::Sender<Result<(), Refused>>, OwnedSemaphorePermit);
 
 fn answer(waiting: Vec<Waiting>, outcome: Result<(), Refused>) {
     for (one, _room) in waiting {
-        // Whoever went away meanwhile hears nothing, and what it sent is kept all the same.
+        // A client may have disconnected; its delivery is stored all the same.
         let _ = one.send(outcome);
     }
 }
 
-/// The next delivery; `None` once the inbox is closed and nothing is left.
+/// Returns the next delivery; `None` when the inbox is closed and none is left.
 async fn receive(
     submissions: &mut mpsc::Receiver<Submission>,
     closing: &CancellationToken,
@@ -311,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_finds_no_room_takes_none_from_those_behind_it() {
+    fn refused_body_leaves_room_for_later_ones() {
         let (group, mut answers): (Vec<_>, Vec<_>) =
             [60, 500, 40, 1].map(submission).into_iter().unzip();
         let admitted = admit(group, 100);

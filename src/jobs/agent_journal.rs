@@ -1,14 +1,14 @@
-//! Keeps the journal by agent near the journal's end, where keys are bound to agents: so that
-//! their readers find it up to date.
+//! Keeps the journal by agent up to date while there are keys bound to agents, so that their
+//! readers need not catch up.
 
 use std::time::Duration;
 
 use crate::lifecycle::Lifecycle;
 use crate::store::{Store, StoreError};
 
-/// How often the job runs. A reader brings the rest up to date by itself.
+/// Interval of the job. A reader catches up with the rest.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Longest that it works without a pause; then it pauses as long, so that others have their turn.
+/// Longest work without a pause. The pause is as long, so that other work can proceed.
 const WORK: Duration = Duration::from_millis(500);
 
 /// Runs until the service stops.
@@ -20,7 +20,7 @@ pub async fn run(store: Store, life: Lifecycle) {
             Err(error) => {
                 tracing::debug!(
                     error = format!("{:#}", anyhow::Error::new(error)),
-                    "journal by agent not brought up to date"
+                    "journal by agent not updated"
                 );
                 INTERVAL
             }
@@ -32,8 +32,7 @@ pub async fn run(store: Store, life: Lifecycle) {
     }
 }
 
-/// Brings the journal by agent nearer to the journal's end, where a key is bound; returns whether
-/// nothing is left to do.
+/// Updates the journal by agent if there is a bound key; returns `true` if nothing is left to do.
 pub async fn run_once(store: &Store) -> Result<bool, StoreError> {
     Ok(!store.has_bound_keys().await? || store.follow_journal(WORK).await?)
 }

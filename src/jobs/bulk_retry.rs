@@ -1,5 +1,5 @@
-//! Retries deliveries in quarantine for the jobs that ask for it: one job at a time, in the order of
-//! arrival, and only what arrived before the job was asked for.
+//! Runs bulk retry jobs: retries the deliveries in quarantine that arrived before the job was
+//! created, in the order of arrival. One job runs at a time.
 
 use std::time::Duration;
 
@@ -15,46 +15,46 @@ use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 use crate::store::jobs::{JobRow, Progress, RetryFilter};
 use crate::store::{Order, PageRequest, Position, Store, StoreError};
 
-/// Time between two looks for a job.
+/// Interval of polling for a job.
 const TICK: Duration = Duration::from_secs(1);
-/// Wait after the database failed.
+/// Pause after a failure of the database.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Time between two deletions of old jobs.
+/// Interval of deleting old jobs.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
-/// Deliveries that are listed at once.
+/// Number of deliveries that are listed at once.
 const BATCH: u32 = 50;
-/// Time between two reports of progress; a cancellation is noticed as soon.
+/// Interval of progress reports, which also detect a cancellation.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
-/// Deliveries that are counted at the most.
+/// Most deliveries that are counted.
 pub const MOST_COUNTED: i64 = 1_000_000;
-/// Longest that a stop waits until the job is left to others.
+/// Longest wait at a stop for releasing the job.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Retries deliveries for jobs.
+/// Worker that runs bulk retry jobs.
 #[derive(Debug)]
 pub struct BulkRetry {
     store: Store,
     clock: Clock,
-    /// Number of this service among those that do jobs.
+    /// ID of this service among those that run jobs.
     service: Uuid,
 }
 
 impl BulkRetry {
-    /// Returns a worker with its own service number.
+    /// Creates a worker with a new service ID.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         let service = DeliveryId::new(clock.now()).0;
         Self { store, clock, service }
     }
 
-    /// Works until the service stops. Another service, or the next start, continues what is not
-    /// finished.
+    /// Runs jobs until the service stops. Another service, or the next start, continues an
+    /// unfinished job.
     pub async fn run(self, life: Lifecycle) {
         tokio::select! {
             () = life.stopping() => {}
             () = self.keep_up() => {}
         }
-        // Without it another service continues when the last report is old.
+        // Without this, another service continues after the last report has expired.
         let _ = timeout(LEAVE_DEADLINE, self.store.leave_jobs(self.service)).await;
     }
 
@@ -73,7 +73,7 @@ impl BulkRetry {
                 Ok(false) => TICK,
                 Err(error) => {
                     let error = format!("{:#}", anyhow::Error::from(error));
-                    tracing::debug!(error, "no job done");
+                    tracing::debug!(error, "bulk retry interrupted");
                     PAUSE
                 }
             };
@@ -81,7 +81,7 @@ impl BulkRetry {
         }
     }
 
-    /// Does the oldest job that nobody does; `false` where there is none. A job whose database fails
+    /// Runs the oldest free job; returns `false` if there is none. If the database fails, the job
     /// keeps its progress, and the next call continues it.
     pub async fn run_once(&self) -> Result<bool, StoreError> {
         let Some(job) = self.store.take_job(self.service, self.clock.now()).await? else {
@@ -89,7 +89,7 @@ impl BulkRetry {
         };
         let mut progress = job.progress();
         let done = self.retry_all(&job, &mut progress).await;
-        // What was done before a failure counts.
+        // Report the progress before a failure as well.
         let mine = self.report(job.id, &progress).await;
         if done? && mine? {
             self.store.finish_job(job.id, self.service, self.clock.now()).await?;
@@ -103,10 +103,10 @@ impl BulkRetry {
         self.store.report_progress(job, self.service, progress, self.clock.now()).await
     }
 
-    /// Returns whether the job is done to its end.
+    /// Returns `true` if the job is complete, and `false` if it was cancelled or taken over.
     async fn retry_all(&self, job: &JobRow, progress: &mut Progress) -> Result<bool, StoreError> {
         let mut wanted: RetryFilter = serde_json::from_str(&job.filter).unwrap_or_default();
-        // What arrives meanwhile would make it endless.
+        // Deliveries that arrive meanwhile are excluded, or the job might never end.
         let until = job.created_at + TimeDelta::microseconds(1);
         wanted.received_before = Some(wanted.received_before.map_or(until, |at| at.min(until)));
         self.count(&wanted, progress).await?;
@@ -135,15 +135,16 @@ impl BulkRetry {
         }
     }
 
-    /// Counts the deliveries that match; of a continued job, those retried after its last report.
+    /// Sets the total of a new job. For a continued job, counts the deliveries retried after its
+    /// last report.
     async fn count(&self, wanted: &RetryFilter, progress: &mut Progress) -> Result<(), StoreError> {
         let reached = progress.reached.as_ref();
         let left = self.store.count_quarantined(wanted, reached, MOST_COUNTED).await?;
         match progress.total {
             None => progress.total = Some(left),
-            // Of more the total is not known.
+            // Above the limit the total is unknown.
             Some(total) if total < MOST_COUNTED => {
-                // What stayed in quarantine after the report is among what is left.
+                // Deliveries that stayed in quarantine after the report are part of `left`.
                 progress.done = progress.done.max(total - left);
                 progress.stored = progress.stored.max(progress.done - progress.still_quarantined);
             }
@@ -152,8 +153,7 @@ impl BulkRetry {
         Ok(())
     }
 
-    /// Retries a delivery as it is listed. An error is the database's; the delivery is then retried
-    /// again.
+    /// Retries one delivery. An error is one of the database; the delivery is then retried again.
     async fn retry_one(
         &self,
         row: &DeliveryRow,
@@ -162,7 +162,7 @@ impl BulkRetry {
         let Some(row) = self.store.find_delivery(row.id, None).await? else { return Ok(()) };
         let retried = match row.arrival() {
             Ok(arrival) => retry(&self.store, &arrival).await,
-            // Nothing was ever stored under such a name.
+            // No delivery was ever stored with an invalid source name.
             Err(_) => Err(NotRetried::NotQuarantined),
         };
         let stays = match retried {
@@ -170,7 +170,7 @@ impl BulkRetry {
                 progress.stored += 1;
                 None
             }
-            // Somebody else was quicker.
+            // It was already retried elsewhere.
             Err(NotRetried::NotQuarantined) => None,
             Err(NotRetried::Unreadable(fault)) => {
                 Some(format!("the field {}: {}", fault.field, fault.problem))
@@ -179,7 +179,7 @@ impl BulkRetry {
             Err(NotRetried::Store(error)) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::error!(delivery = %row.id, error, "delivery not retried");
-                Some("a fault of the service, which its log describes".into())
+                Some("internal error; see the log of the service".into())
             }
         };
         progress.done += 1;

@@ -1,4 +1,4 @@
-//! Keeps the facts for figures up to the journal, after deliveries have been answered and stored.
+//! Updates the facts for figures from the journal, after deliveries have been answered and stored.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,22 @@ use crate::store::facts::{
     read_lag, rebuild_activity, rebuild_sessions,
 };
 
-/// How often it looks for new entries: figures are this far behind when little happens.
+/// Interval of polling for new entries: figures are this far behind under low load.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
-/// Deliveries that wait for Postgres: with this many left after each of its batches the drain needs
-/// the machine for itself, and goes first.
+/// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
+/// many are left after a batch.
 const DRAIN_IS_BUSY: usize = 250;
-/// Longest wait for the drain before a batch: under load figures fall behind, and do not stop.
+/// Longest wait for the drain before a batch, so that figures fall behind under load but do not
+/// stop.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// Pause after each step of a rebuild, in times of the step, while deliveries arrive: their answers
-/// need the processors, and the disk.
+/// Pause after each step of a rebuild while deliveries arrive, as a multiple of the step: answers
+/// need the processors and the disk.
 const REBUILD_PAUSE: u32 = 3;
 /// Longest batch. A half-open connection would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(2);
-/// Where the network drops us within a batch, Postgres frees the position after this.
+/// Makes Postgres release the position if the network fails during a batch.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 /// Follower of the journal that keeps facts.
@@ -39,13 +40,13 @@ pub struct FactsFollower {
     rules: FactRules,
     depth: watch::Receiver<Depth>,
     open: Option<PgConnection>,
-    /// It has begun to keep facts under its rules.
+    /// It has started to keep facts under its rules.
     adopted: bool,
     lag: watch::Sender<Option<FactsLag>>,
 }
 
 impl FactsFollower {
-    /// Makes a follower, which connects with its first batch. `depth` says whether the drain is busy.
+    /// Creates a follower, which connects with its first batch. `depth` shows if the drain is busy.
     #[must_use]
     pub fn new(
         connector: impl Into<Connector>,
@@ -65,7 +66,7 @@ impl FactsFollower {
     /// Follows the journal until the service stops.
     pub async fn run(mut self, life: Lifecycle) {
         tokio::select! {
-            // Postgres undoes the batch under way, and the next start repeats it.
+            // Postgres rolls back the current batch, and the next start repeats it.
             () = life.stopping() => {}
             () = self.keep_up() => {}
         }
@@ -80,15 +81,15 @@ impl FactsFollower {
             let done = self.run_once().await;
             failures = if done.is_err() { failures + 1 } else { 0 };
             match done {
-                // Half of the time belongs to everybody else.
+                // Leave half of the time to other work.
                 Ok(Followed::Entries(_)) => tokio::time::sleep(began.elapsed()).await,
                 Ok(Followed::Nothing | Followed::Elsewhere) => tokio::time::sleep(INTERVAL).await,
                 Ok(Followed::OtherRules) => {
                     others += 1;
                     if others.is_power_of_two() {
                         tracing::warn!(
-                            "figures are kept by another service with other visit gaps or roles; \
-                             give all services of a database the same settings"
+                            "figures not updated: another service uses other visit gaps or \
+                             roles; give all services of a database the same settings"
                         );
                     }
                     tokio::time::sleep(RETRY).await;
@@ -103,7 +104,7 @@ impl FactsFollower {
         }
     }
 
-    /// Brings facts up to the next entries. Its connection goes with a batch that ends early.
+    /// Processes the next entries. A batch that fails closes the connection.
     pub async fn run_once(&mut self) -> Result<Followed, sqlx::Error> {
         let (open, adopt) = (self.open.take(), !self.adopted);
         let step = async {
@@ -127,13 +128,13 @@ impl FactsFollower {
 /// Outcome of a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// Facts are right; this many sessions were gone through.
+    /// Facts are correct; this many sessions were processed.
     Sessions(usize),
-    /// Nothing was changed: facts are kept under other rules.
+    /// No change, because facts are kept under other rules.
     OtherRules,
 }
 
-/// Leaves most of the time to deliveries while they arrive.
+/// Pacing of a rebuild, which leaves most of the time to arriving deliveries.
 struct Pace {
     head: i64,
     began: Instant,
@@ -144,7 +145,7 @@ impl Pace {
         Ok(Self { head: read_head(connection).await?, began: Instant::now() })
     }
 
-    /// Waits after a step where the journal has grown meanwhile.
+    /// Waits after a step if the journal has grown meanwhile.
     async fn pause(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let took = self.began.elapsed();
         let head = read_head(connection).await?;
@@ -156,8 +157,8 @@ impl Pace {
     }
 }
 
-/// Computes all facts and their sums anew, beside a service that runs. It takes about four times as
-/// long while deliveries arrive.
+/// Recomputes all facts and their sums while a service may run. It takes about four times as long
+/// while deliveries arrive.
 pub async fn rebuild(
     connector: impl Into<Connector>,
     rules: &FactRules,
@@ -187,8 +188,7 @@ pub async fn rebuild(
     }
 }
 
-/// Follows the journal to its end, where no service has done so yet. Returns `false` where facts are
-/// kept under other rules.
+/// Follows the journal to its end. Returns `false` if facts are kept under other rules.
 async fn is_followed(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -197,7 +197,7 @@ async fn is_followed(
     loop {
         match follow_next(connection, rules, adopt).await? {
             Followed::Entries(_) => {}
-            // The service does its part.
+            // A running service does it.
             Followed::Elsewhere => tokio::time::sleep(INTERVAL).await,
             Followed::Nothing => return Ok(true),
             Followed::OtherRules => return Ok(false),
@@ -205,7 +205,7 @@ async fn is_followed(
     }
 }
 
-/// Compares all facts with what is stored.
+/// Compares all facts with the stored messages.
 pub async fn compare(
     connector: impl Into<Connector>,
     rules: &FactRules,

@@ -1,5 +1,5 @@
-//! Brings the search index up to the journal, after deliveries have been answered and stored; and
-//! rebuilds it beside that, where what it is made of has changed.
+//! Updates the search index from the journal, after deliveries have been answered and stored, and
+//! rebuilds it when the version of documents has changed.
 
 use std::time::{Duration, Instant};
 
@@ -13,25 +13,25 @@ use crate::store::search::{
     IndexStanding, Indexed, empty_previous_index, index_next, rebuild_next, standing,
 };
 
-/// How often it looks for what is new: so long after it was stored, a message can be found.
+/// Interval of polling for new entries: a message can be found this long after it was stored.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// How long it waits after a failure.
+/// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
-/// Deliveries that wait for Postgres: with so many left after each of its batches the drain needs
-/// the machine for itself, and goes first.
+/// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
+/// many are left after a batch.
 const DRAIN_IS_BUSY: usize = 250;
-/// How long it gives way to the drain before a batch, at the most: what was said is to be stored
-/// before it is to be found, so search falls behind under load, and does not stop.
+/// Longest wait for the drain before a batch. Storing has priority, so that search falls behind
+/// under load but does not stop.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// How often it tells how far search is behind while it gives way.
-const TELL: Duration = Duration::from_secs(5);
-/// How long one batch may take. A connection that is half open would wait for ever.
+/// Interval of reporting the lag of search during that wait.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// Limit of a batch. A half-open connection would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(2);
-/// Where the network swallows us within a batch, nobody else could index for as long as Postgres
-/// believes in the connection.
+/// Makes Postgres end the session if the network fails during a batch: until then no other service
+/// could index.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
-/// Keeps the index up to date.
+/// Worker that keeps the index up to date.
 #[derive(Debug)]
 pub struct Indexer {
     connector: Connector,
@@ -41,7 +41,7 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// It connects when it first looks. `depth` tells whether the drain is busy.
+    /// Creates a worker, which connects with its first batch. `depth` shows if the drain is busy.
     #[must_use]
     pub fn new(
         connector: impl Into<Connector>,
@@ -51,10 +51,10 @@ impl Indexer {
         Self { connector: connector.into(), open: None, depth, standing }
     }
 
-    /// Looks now and then, until the service stops.
+    /// Runs at intervals until the service stops.
     pub async fn run(mut self, life: Lifecycle) {
         tokio::select! {
-            // What is under way is undone by Postgres, and done again by the next start.
+            // Postgres rolls back the current batch, and the next start repeats it.
             () = life.stopping() => {}
             () = self.keep_up() => {}
         }
@@ -63,12 +63,12 @@ impl Indexer {
     async fn keep_up(&mut self) {
         let mut failures = 0_u32;
         loop {
-            self.give_way().await;
+            self.wait_for_drain().await;
             let began = Instant::now();
             match self.run_once().await {
                 Ok(Indexed::Messages(_)) => {
                     failures = 0;
-                    // Half of the time is everybody else's.
+                    // Leave half of the time to other work.
                     tokio::time::sleep(began.elapsed()).await;
                 }
                 Ok(Indexed::Nothing | Indexed::Elsewhere) => {
@@ -86,11 +86,11 @@ impl Indexer {
         }
     }
 
-    /// Indexes what comes next and rebuilds a part of what is to be rebuilt, and tells how far search is behind: before, so that it is told also
-    /// where the batch fails or takes long, and after. Wherever it ends early, its connection goes
-    /// with it.
+    /// Indexes the next entries, and rebuilds a part of the index if needed. Reports the lag of
+    /// search before, in case the batch fails or is slow, and after. A batch that fails closes the
+    /// connection.
     pub async fn run_once(&mut self) -> Result<Indexed, sqlx::Error> {
-        let mut connection = self.tell(None).await?;
+        let mut connection = self.report_lag(None).await?;
         let step = async {
             let indexed = index_next(&mut connection).await?;
             let rebuilt = rebuild_next(&mut connection).await?;
@@ -99,12 +99,15 @@ impl Indexer {
         };
         let done = tokio::time::timeout(DEADLINE, step).await;
         let (connection, indexed) = done.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        self.open = Some(self.tell(Some(connection)).await?);
+        self.open = Some(self.report_lag(Some(connection)).await?);
         Ok(indexed)
     }
 
-    /// Tells how far search is behind, and gives the connection that it asked over.
-    async fn tell(&mut self, open: Option<PgConnection>) -> Result<PgConnection, sqlx::Error> {
+    /// Reports the lag of search, and returns the connection.
+    async fn report_lag(
+        &mut self,
+        open: Option<PgConnection>,
+    ) -> Result<PgConnection, sqlx::Error> {
         let (open, connector) = (open.or_else(|| self.open.take()), &self.connector);
         let step = async {
             let mut connection = match open {
@@ -120,20 +123,21 @@ impl Indexer {
         Ok(connection)
     }
 
-    /// Waits while the drain is busy, within bounds, and tells meanwhile how far search is behind.
-    async fn give_way(&mut self) {
+    /// Waits while the drain is busy, up to [`LONGEST_WAIT`], and reports the lag of search
+    /// meanwhile.
+    async fn wait_for_drain(&mut self) {
         let mut depth = self.depth.clone();
         let caught_up = depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
-        let tell = async {
+        let report = async {
             loop {
-                tokio::time::sleep(TELL).await;
-                // Where that fails, the batch that follows says so.
-                self.open = self.tell(None).await.ok();
+                tokio::time::sleep(REPORT_INTERVAL).await;
+                // If this fails, the next batch logs it.
+                self.open = self.report_lag(None).await.ok();
             }
         };
         tokio::select! {
             _ = tokio::time::timeout(LONGEST_WAIT, caught_up) => {}
-            () = tell => {}
+            () = report => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Background jobs: each is a loop and a `run_once` that tests call.
+//! Background jobs. Each has a loop, and a `run_once` that tests call.
 
 pub mod agent_journal;
 pub mod alerts;

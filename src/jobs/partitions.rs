@@ -1,11 +1,11 @@
-//! Partitions, made ahead of time: months of messages and of their search documents, days of the
-//! log of deliveries.
+//! Creates partitions in advance: months of messages and of search documents, days of the log of
+//! deliveries.
 //!
-//! The same job keeps the indexes of the log of deliveries up to date that are not written along with
-//! their rows.
+//! It also updates the BRIN indexes of the log of deliveries, which do not cover new rows by
+//! themselves.
 //!
-//! A row whose time has no partition goes to the default one, so nothing is refused when this job
-//! is late; when it makes a partition after all, it moves such rows there.
+//! A row without a matching partition is stored in the default partition, so a late job rejects
+//! nothing. A new partition receives such rows when it is created.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 
-/// How often the job looks. Partitions are made days ahead, so it may fail for days.
+/// Interval of the job. Partitions are created days ahead, so it may fail for days.
 const INTERVAL: Duration = Duration::from_hours(1);
-/// How long a look may take, moving strays included. The drain waits for the first one, and where the
-/// network swallows everything there would be no end to it.
+/// Limit of a run, including moving rows out of the default partition. The drain waits for the
+/// first run, and a network that drops all packets would block it for ever.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Months of messages and search documents: the one before this one, for what comes late, and those to come.
+/// Months of messages and search documents: the previous one, for late arrivals, and the next ones.
 const MONTHS: std::ops::RangeInclusive<i32> = -1..=3;
-/// Days of deliveries, from today.
+/// Number of future days of the log of deliveries.
 const DAYS: u64 = 7;
 
-/// A partition that there should be: `[from, to)`.
+/// Required partition for `[from, to)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Partition {
     pub(super) table: &'static str,
@@ -36,7 +36,7 @@ pub(super) struct Partition {
     pub(super) to: NaiveDate,
 }
 
-/// Looks now and then, until the service stops.
+/// Runs at intervals until the service stops.
 pub async fn run(pool: PgPool, clock: Clock, life: Lifecycle) {
     while !life.is_stopping() {
         attempt(&pool, &clock).await;
@@ -47,29 +47,29 @@ pub async fn run(pool: PgPool, clock: Clock, life: Lifecycle) {
     }
 }
 
-/// Looks once; what goes wrong is logged, and the next look makes good.
+/// Runs once. Logs an error, and the next run tries again.
 pub async fn attempt(pool: &PgPool, clock: &Clock) {
     let error = match tokio::time::timeout(DEADLINE, run_once(pool, clock.now())).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("Postgres did not answer within {} s", DEADLINE.as_secs()),
     };
-    tracing::warn!(error, "partitions could not be made; rows go to the default ones");
+    tracing::warn!(error, "partitions not created; rows go to the default partitions");
 }
 
-/// Makes what is missing, each in a transaction of its own.
+/// Creates the missing partitions, each in a separate transaction.
 pub async fn run_once(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    // Out of the pool: where the future is dropped half-way, the connection goes with it.
+    // Detached from the pool, so that the connection is closed if the future is dropped.
     let mut connection = pool.acquire().await?.detach();
-    for partition in wanted(now.date_naive()) {
-        make(&mut connection, &partition).await?;
+    for partition in required(now.date_naive()) {
+        create_if_missing(&mut connection, &partition).await?;
     }
     summarise(&mut connection).await?;
     connection.close().await
 }
 
-/// Brings the indexes of the log of deliveries up to what came since the last look: without that a
-/// part of the log is read for every session that somebody looks for.
+/// Updates the BRIN indexes of the log of deliveries with the rows since the last run. Without it,
+/// each search for a session would scan those rows.
 async fn summarise(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SELECT brin_summarize_new_values(index.indexrelid)
@@ -87,11 +87,11 @@ async fn summarise(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     .map(drop)
 }
 
-/// The names of those that should be there and are not, without making them.
+/// Returns the names of the missing partitions without creating them.
 pub async fn missing(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let mut missing = Vec::new();
-    for partition in wanted(now.date_naive()) {
+    for partition in required(now.date_naive()) {
         if !exists(&mut connection, &partition.name).await? {
             missing.push(partition.name);
         }
@@ -99,14 +99,17 @@ pub async fn missing(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, s
     Ok(missing)
 }
 
-async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<(), sqlx::Error> {
+async fn create_if_missing(
+    connection: &mut PgConnection,
+    partition: &Partition,
+) -> Result<(), sqlx::Error> {
     let Partition { name, .. } = partition;
     if exists(connection, name).await? {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
-    // Several services may look at the same moment; the later one finds it made. The drain must
-    // not wait for long, so neither does this: the next look will do.
+    // Several services may run at the same time; the later one finds the partition. The drain must
+    // not wait for long, so this has a lock timeout, and the next run tries again.
     lock(&mut transaction).await?;
     if exists(&mut transaction, name).await? {
         return transaction.commit().await;
@@ -115,8 +118,8 @@ async fn make(connection: &mut PgConnection, partition: &Partition) -> Result<()
     transaction.commit().await
 }
 
-/// Keeps other services from changing partitions until the end of the transaction, and this one
-/// from waiting long for a lock. Nor may the locks stay where the network swallows us half-way.
+/// Prevents other services from changing partitions until the end of the transaction. Limits the
+/// wait for a lock, and the time for which locks are held after a network failure.
 pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SET LOCAL lock_timeout = '2s';
@@ -128,13 +131,13 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     .map(drop)
 }
 
-/// Makes a partition, and moves what belongs there out of the default one.
+/// Creates a partition, and moves its rows out of the default partition.
 pub(super) async fn attach(
     connection: &mut PgConnection,
     partition: &Partition,
 ) -> Result<(), sqlx::Error> {
     let Partition { table, column, name, from, to } = partition;
-    // Every part is made from a date, or is a constant.
+    // Every part is a constant or a formatted date.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE;
          CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
@@ -156,7 +159,7 @@ async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx:
     sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await
 }
 
-fn wanted(today: NaiveDate) -> Vec<Partition> {
+fn required(today: NaiveDate) -> Vec<Partition> {
     let this_month = today.with_day(1).unwrap_or(today);
     let months = |table: &'static str| {
         MONTHS.filter_map(move |offset| {
@@ -193,9 +196,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_months_around_and_the_days_ahead_are_wanted() {
-        let wanted = wanted(NaiveDate::from_ymd_opt(2026, 1, 31).unwrap());
-        let names: Vec<&str> = wanted.iter().map(|partition| partition.name.as_str()).collect();
+    fn months_around_and_days_ahead_are_required() {
+        let required = required(NaiveDate::from_ymd_opt(2026, 1, 31).unwrap());
+        let names: Vec<&str> = required.iter().map(|partition| partition.name.as_str()).collect();
         assert_eq!(
             names[..6],
             [
@@ -209,6 +212,6 @@ mod tests {
         );
         assert_eq!(names.len(), 5 + 8 + 5);
         assert_eq!(names[13], "search_parts_2025_12");
-        assert_eq!(wanted[1].to, NaiveDate::from_ymd_opt(2026, 2, 1).unwrap());
+        assert_eq!(required[1].to, NaiveDate::from_ymd_opt(2026, 2, 1).unwrap());
     }
 }

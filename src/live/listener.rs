@@ -1,4 +1,4 @@
-//! One who listens: where it stands, and what it is told next.
+//! Listener of the stream: its position and the events that it receives next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,47 +6,49 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ring::{Event, Taken};
+use super::ring::{Event, RingRead};
 use super::{Live, READING};
 use crate::gate::{KeyId, Share};
 use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;
 use crate::store::{Position, StoreError};
 
-/// Longest that a turn brings the journal by agent up to date.
+/// Time limit for bringing the journal by agent up to date in one turn.
 const FOLLOWING: Duration = Duration::from_secs(1);
-/// Bytes of events that are taken at a time; one event may pass it. All that a listener holds.
-const TAKEN_BYTES: usize = 32 << 10;
+/// Bytes of events that one read of the ring returns; a single event may exceed it. A listener
+/// holds no more.
+const BATCH_BYTES: usize = 32 << 10;
 
-/// Somebody who listens.
+/// Listener of the stream.
 #[derive(Debug)]
 pub struct Listener {
     live: Live,
     key: KeyId,
     filter: ChangeFilter,
-    /// Up to where it has been told everything that it wants.
+    /// All matching events up to here were delivered.
     position: Position<Place>,
-    /// It has reached the ring, whose generation this is.
+    /// Generation of the ring, once the listener has reached it.
     in_ring: Option<u64>,
     grown: watch::Receiver<()>,
     _seat: Share<KeyId>,
 }
 
-/// What a listener is told.
+/// Result of waiting for the next events.
 #[derive(Debug)]
 pub enum Told {
-    /// What came, out of what all listeners share.
+    /// New events from the shared ring.
     Events(Vec<Arc<Event>>),
-    /// What came, read for this listener alone; with the room that it takes, to be kept for as long.
+    /// New events that were read from the journal for this listener alone, with the memory budget
+    /// to hold as long as they are in use.
     Own(Vec<Arc<Event>>, Share<KeyId>),
-    /// Nothing, in the time that it was ready to wait.
+    /// No event arrived until the deadline.
     Nothing,
-    /// It took so long to take what it was told that what follows is no longer at hand. It can come
-    /// back with its position.
+    /// The listener was so slow that the following events have left the ring. It can reconnect with
+    /// its position.
     TooSlow,
-    /// What follows its position is not to be had: the journal was cut off, or is another one.
+    /// The events after the position are not available: the journal was truncated or replaced.
     Lost,
-    /// The service stops.
+    /// The service is stopping.
     Stopping,
 }
 
@@ -62,27 +64,27 @@ impl Listener {
         Self { live, key, filter, position, in_ring: None, grown, _seat: seat }
     }
 
-    /// Up to where it has been told everything.
+    /// Returns the position up to which all events were delivered.
     #[must_use]
     pub fn position(&self) -> &Position<Place> {
         &self.position
     }
 
-    /// What comes next; after anything but `Events` and `Nothing` it is over. An error is the
-    /// database's, and it may be asked again.
+    /// Waits for the next events, until `until` at most. After `TooSlow`, `Lost` and `Stopping` the
+    /// stream has ended. After a database error the call can be repeated.
     pub async fn next(&mut self, until: Instant) -> Result<Told, StoreError> {
         loop {
             if self.live.0.life.is_stopping() {
                 return Ok(Told::Stopping);
             }
-            // Before the look at the ring, so that what comes after the look is noticed.
+            // Before the ring is read, so that a later change is noticed.
             self.grown.mark_unchanged();
-            match self.look() {
+            match self.read_ring() {
                 Some(Told::Nothing) => {}
-                Some(told) => return Ok(told),
+                Some(result) => return Ok(result),
                 None => match self.catch_up(until).await? {
                     Told::Nothing if Instant::now() < until => continue,
-                    told => return Ok(told),
+                    result => return Ok(result),
                 },
             }
             let life = self.live.0.life.clone();
@@ -98,16 +100,16 @@ impl Listener {
         }
     }
 
-    /// Takes what the ring has; `None` where it has to be read from the journal.
-    fn look(&mut self) -> Option<Told> {
+    /// Reads the ring; `None` if the journal must be read instead.
+    fn read_ring(&mut self) -> Option<Told> {
         let ring = self.live.ring();
         if self.in_ring.is_some_and(|generation| generation != ring.generation()) {
             return Some(Told::Lost);
         }
-        match ring.take(self.position.key, &self.filter, TAKEN_BYTES) {
-            Taken::Asleep => Some(Told::Nothing),
-            Taken::Behind => self.in_ring.map(|_| Told::TooSlow),
-            Taken::Events(events, reached) => {
+        match ring.read(self.position.key, &self.filter, BATCH_BYTES) {
+            RingRead::Inactive => Some(Told::Nothing),
+            RingRead::Behind => self.in_ring.map(|_| Told::TooSlow),
+            RingRead::Events(events, reached) => {
                 self.in_ring = Some(ring.generation());
                 drop(ring);
                 if let Some(reached) = reached {
@@ -118,19 +120,19 @@ impl Listener {
         }
     }
 
-    /// Reads the journal by itself, a part at a time, when it is its turn and there is room for what
-    /// it reads.
+    /// Reads the next part of the journal for this listener alone, once it has a turn and memory
+    /// for it.
     async fn catch_up(&mut self, until: Instant) -> Result<Told, StoreError> {
         let turns = self.live.turns_of(self.key);
         let turn = async {
-            let among_its_own = turns.acquire().await;
-            (among_its_own, self.live.0.catching_up.acquire().await)
+            let turn_of_key = turns.acquire().await;
+            (turn_of_key, self.live.0.catching_up.acquire().await)
         };
         let turn = tokio::time::timeout_at(until, turn).await;
-        let Ok((Ok(among_its_own), Ok(turn))) = turn else { return Ok(Told::Nothing) };
+        let Ok((Ok(turn_of_key), Ok(turn))) = turn else { return Ok(Told::Nothing) };
         let most = usize::try_from(READING.bytes).unwrap_or(usize::MAX);
         let Ok(mut room) = self.live.0.room.take(self.key, most) else {
-            drop((among_its_own, turn));
+            drop((turn_of_key, turn));
             tokio::time::sleep_until(until).await;
             return Ok(Told::Nothing);
         };
@@ -142,7 +144,7 @@ impl Listener {
         else {
             return Ok(Told::Lost);
         };
-        drop((among_its_own, turn));
+        drop((turn_of_key, turn));
         self.position = changes.reached;
         let event = |(position, change)| Arc::new(self.live.event(position, change));
         let events: Vec<_> = changes.items.into_iter().map(event).collect();

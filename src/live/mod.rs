@@ -1,11 +1,11 @@
-//! What comes, told to all who listen as it comes.
+//! Stream of new events to all listeners.
 //!
 //! One task a process, the *tailer*, reads the journal for all listeners, and only while there are
-//! any. What it reads it renders once and keeps in a *ring* of bounded size, out of which each
-//! listener takes what it wants at its own pace. So nothing is buffered for a listener: one that is
-//! so slow that the ring has moved on is cut off, and comes back by its position. A listener that
-//! comes with a position reads the journal by itself until it has reached the ring; positions are
-//! those of the journal, so that the change leaves no gap and repeats nothing.
+//! any. It renders each event once and keeps it in a *ring* of bounded size. Each listener reads
+//! the ring at its own pace, so nothing is buffered for one listener. A listener that is too slow
+//! for the ring is disconnected and reconnects with its position. A listener that starts at a
+//! position reads the journal itself until it reaches the ring. Positions are those of the journal,
+//! so there is neither a gap nor a duplicate at the change.
 
 mod listener;
 mod ring;
@@ -28,21 +28,21 @@ use crate::store::journal::Place;
 use crate::store::{Position, Store, StoreError};
 use ring::Ring;
 
-/// Most listeners of a process; one key alone may have half of them. Each costs a connection, a
-/// task and some buffers: some 50 KiB, and 100 KiB while it takes nothing.
+/// Limit of listeners in a process; one key may have half of them. Each costs a connection, a task
+/// and buffers: about 50 KiB, and 100 KiB while its client does not read.
 pub const MOST_LISTENERS: usize = 4_000;
-/// Listeners that read the journal by themselves at the same time: few, since after a restart all
-/// of them come at once, and other readers want to be answered, too.
+/// Listeners that may read the journal themselves at once. Few, since all listeners reconnect after
+/// a restart, and other readers need the database, too.
 const CATCHING_UP: usize = 3;
-/// Of one key's, which wait for each other and not for those of other keys.
+/// Listeners of one key that may do so at once. The others wait and do not delay other keys.
 const CATCHING_UP_BY_KEY: usize = 2;
-/// What one reading of the journal may bring: a moment's work, and little memory.
+/// Limit of one read of the journal, in events and bytes.
 const READING: Most = Most { items: 200, bytes: 1 << 20 };
 
-/// Writes an event down, as all listeners are to be told it.
+/// Renders an event for all listeners.
 pub type Render = Box<dyn Fn(&Position<Place>, &Change) -> Bytes + Send + Sync>;
 
-/// What comes, for all who listen. Cheap to clone.
+/// Stream of new events. Cheap to clone.
 #[derive(Clone)]
 pub struct Live(Arc<Shared>);
 
@@ -51,54 +51,54 @@ struct Shared {
     life: Lifecycle,
     render: Render,
     ring: RwLock<Ring>,
-    /// Ticks when the ring has changed.
+    /// Notifies listeners when the ring has changed.
     grown: watch::Sender<()>,
-    /// Wakes the tailer: the first listener is here.
+    /// Wakes the tailer when a listener joins.
     joined: Notify,
     seats: Shares<KeyId>,
     catching_up: Semaphore,
-    /// The turns of each key that has listeners who were behind.
+    /// Limits reads of the journal by listeners of each key that are behind.
     turns: Mutex<HashMap<KeyId, Weak<Semaphore>>>,
-    /// Room for what listeners have read by themselves.
+    /// Memory budget for events that listeners have read themselves.
     room: Shares<KeyId>,
 }
 
-/// Why somebody cannot listen.
+/// Reason why a listener cannot join.
 #[derive(Debug, thiserror::Error)]
 pub enum NotJoined {
-    /// There are as many listeners as there may be.
-    #[error("there are {MOST_LISTENERS} listeners already")]
+    /// The process has reached the limit of listeners.
+    #[error("the limit of {MOST_LISTENERS} listeners is reached")]
     Full,
-    /// The key has as many as one key may have.
-    #[error("the key has its share of all listeners already")]
+    /// The key has reached its share of the listeners.
+    #[error("the key has reached its share of all listeners")]
     KeyFull,
     /// The journal cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// From where somebody listens.
+/// Position at which a listener starts.
 #[derive(Clone, Debug)]
 pub enum Start {
-    /// What comes from now on.
+    /// The present end of the journal.
     Now,
-    /// What came after a position.
+    /// The events after a position.
     After(Position<Place>),
 }
 
-/// Somebody who listens from now on.
+/// Listener that has joined.
 #[derive(Debug)]
 pub struct Joined {
-    /// To be asked what comes.
+    /// The listener.
     pub listener: Listener,
-    /// Whether the position that was asked for could be gone on from; where it could not, what
-    /// lies between it and now is not told.
+    /// `true` if the requested position is not available. Events between it and now are not
+    /// delivered.
     pub gap: bool,
 }
 
 impl Live {
-    /// Starts the tailer, which lives until the service stops. `committed` ticks when something was
-    /// written to the journal in this process: a hint and no more.
+    /// Starts the tailer, which runs until the service stops. `committed` is notified when this
+    /// process has written to the journal; it is only a hint.
     #[must_use]
     pub fn start(
         store: Store,
@@ -107,7 +107,7 @@ impl Live {
         committed: watch::Receiver<()>,
         life: &Lifecycle,
     ) -> Self {
-        let begun = Self(Arc::new(Shared {
+        let live = Self(Arc::new(Shared {
             store,
             life: life.clone(),
             render,
@@ -119,11 +119,11 @@ impl Live {
             turns: Mutex::default(),
             room,
         }));
-        life.spawn("live tailer", tailer::run(begun.clone(), committed));
-        begun
+        life.spawn("live tailer", tailer::run(live.clone(), committed));
+        live
     }
 
-    /// Begins to listen with a key.
+    /// Adds a listener for a key.
     pub async fn join(
         &self,
         key: KeyId,
@@ -146,20 +146,20 @@ impl Live {
         Ok(Joined { listener, gap })
     }
 
-    /// A listener who asks no database first.
+    /// Adds a listener without a query to the database.
     #[cfg(test)]
     pub(crate) fn join_unasked(&self, key: KeyId) -> Option<Listener> {
         let seat = self.0.seats.take(key, 1).ok()?;
         Some(Listener::new(self.clone(), key, ChangeFilter::default(), Position::START, seat))
     }
 
-    /// How many listen.
+    /// Returns the number of listeners.
     #[must_use]
     pub fn listeners(&self) -> usize {
         self.0.seats.held()
     }
 
-    /// The turns of a key's listeners to read the journal by themselves.
+    /// Returns the semaphore that limits how many listeners of a key read the journal at once.
     fn turns_of(&self, key: KeyId) -> Arc<Semaphore> {
         let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = turns.get(&key).and_then(Weak::upgrade) {
@@ -171,12 +171,13 @@ impl Live {
         new
     }
 
-    /// No code of others runs under the lock, so that a poisoned one is whole.
+    /// Locks the ring. Poison is ignored: no foreign code runs under the lock, so the ring is
+    /// intact.
     fn ring(&self) -> RwLockReadGuard<'_, Ring> {
         self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the ring, and tells the listeners.
+    /// Changes the ring and notifies the listeners.
     fn change_ring(&self, change: impl FnOnce(&mut RwLockWriteGuard<'_, Ring>)) {
         change(&mut self.0.ring.write().unwrap_or_else(PoisonError::into_inner));
         self.0.grown.send_replace(());
@@ -199,29 +200,29 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn there_is_a_last_seat() {
-        // Nobody listens there: who is refused has not got as far.
+    async fn listeners_are_limited_for_each_key_and_in_all() {
+        // No server listens there: a rejected listener never queries it.
         let nobody: crate::postgres::Connector =
             "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
         let store = Store::new(crate::postgres::read_pool(nobody));
         let render: Render = Box::new(|_, _| Bytes::new());
         let (_commits, committed) = watch::channel(());
-        let hall = Live::start(store, render, Shares::new(1), committed, &Lifecycle::new());
+        let live = Live::start(store, render, Shares::new(1), committed, &Lifecycle::new());
         let (one, other) = (None, Some(uuid::Uuid::nil()));
-        let all_of = |key| std::iter::from_fn(|| hall.join_unasked(key)).collect::<Vec<_>>();
+        let all_of = |key| std::iter::from_fn(|| live.join_unasked(key)).collect::<Vec<_>>();
         let mut listeners = all_of(one);
         assert_eq!(listeners.len(), MOST_LISTENERS / 2, "one key has half of the seats");
-        let refused = hall.join(one, ChangeFilter::default(), Start::Now).await;
+        let refused = live.join(one, ChangeFilter::default(), Start::Now).await;
         assert!(matches!(refused, Err(NotJoined::KeyFull)));
         let theirs = all_of(other);
         assert_eq!(theirs.len(), MOST_LISTENERS / 4);
-        let singles = (1..).map_while(|key| hall.join_unasked(Some(uuid::Uuid::from_u128(key))));
+        let singles = (1..).map_while(|key| live.join_unasked(Some(uuid::Uuid::from_u128(key))));
         let singles: Vec<_> = singles.collect();
-        let refused = hall.join(Some(uuid::Uuid::max()), ChangeFilter::default(), Start::Now).await;
+        let refused = live.join(Some(uuid::Uuid::max()), ChangeFilter::default(), Start::Now).await;
         assert!(matches!(refused, Err(NotJoined::Full)));
-        assert_eq!(hall.listeners(), MOST_LISTENERS);
+        assert_eq!(live.listeners(), MOST_LISTENERS);
         drop((theirs, singles));
         listeners.pop();
-        assert!(hall.join_unasked(one).is_some());
+        assert!(live.join_unasked(one).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The latest events, for all listeners together: bounded in count and bytes.
+//! Ring of the latest events, shared by all listeners: bounded in count and bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::store::Position;
 use crate::store::changes::{Change, ChangeFilter};
 use crate::store::journal::Place;
 
-/// Most events that are kept. At a thousand a second a reader may fall behind by a quarter of a
-/// minute, beside what the network's buffers hold.
+/// Limit of events in the ring. At a thousand events a second a listener may be 16 s behind,
+/// besides what the network's buffers hold.
 const MOST_EVENTS: usize = 16_384;
-/// Most bytes of events that are kept; one event may pass it.
+/// Limit of bytes in the ring; a single event may exceed it.
 const MOST_BYTES: usize = 16 << 20;
 
-/// Something that came, rendered.
+/// Rendered event.
 #[derive(Debug)]
 pub struct Event {
-    /// Behind it.
+    /// Position after the event.
     pub position: Position<Place>,
-    /// As listeners are told it.
+    /// Text that listeners receive.
     pub text: Bytes,
     agent_id: String,
-    /// Our id, the sender's, and the source, where it is about a session.
+    /// Our session id, the sender's and the source, if the event is about a session.
     session: Option<(Uuid, String, String)>,
 }
 
@@ -43,7 +43,7 @@ impl Event {
         Self { position, text, agent_id, session }
     }
 
-    /// Whether a filter lets it through.
+    /// Returns `true` if the filter accepts the event.
     pub(super) fn passes(&self, filter: &ChangeFilter) -> bool {
         let session = self.session.as_ref();
         filter.lets_through(
@@ -54,60 +54,60 @@ impl Event {
     }
 }
 
-/// The ring: asleep, or with all events from one position to another.
+/// The ring: inactive, or with all events between two positions.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
-    /// Everything behind the first and up to the second has been put in, and what was put out is
-    /// before the first. `None` while nobody listens.
+    /// The ring was filled with everything between the two. Events up to the first were removed
+    /// again. `None` while there is no listener.
     span: Option<(Place, Position<Place>)>,
-    /// Counts up when what comes no longer goes on from what was there.
+    /// Increases when the journal is replaced, so that new events do not continue earlier ones.
     generation: u64,
 }
 
-/// What a listener finds.
+/// Result of a read of the ring.
 #[derive(Debug)]
-pub(super) enum Taken {
-    /// Nobody fills the ring yet.
-    Asleep,
-    /// What it asks for is no longer in the ring.
+pub(super) enum RingRead {
+    /// The ring is not being filled.
+    Inactive,
+    /// The events after the position have left the ring.
     Behind,
-    /// The next events, and how far they reach.
+    /// The next events and the position that they reach.
     Events(Vec<Arc<Event>>, Option<Position<Place>>),
 }
 
 impl Ring {
-    /// Up to where it has been filled.
+    /// Returns the position up to which the ring is filled.
     pub(super) fn reached(&self) -> Option<&Position<Place>> {
         self.span.as_ref().map(|(_, reached)| reached)
     }
 
-    /// Which journal it is filled from: it changes when that is replaced.
+    /// Returns the number of the journal's generation. It changes when the journal is replaced.
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Begins, with what comes after a position.
-    pub(super) fn wake(&mut self, position: Position<Place>) {
-        self.sleep();
+    /// Starts an empty ring with the events after a position.
+    pub(super) fn activate(&mut self, position: Position<Place>) {
+        self.deactivate();
         self.span = Some((position.key, position));
     }
 
-    /// Forgets everything.
-    pub(super) fn sleep(&mut self) {
+    /// Clears the ring and stops it.
+    pub(super) fn deactivate(&mut self) {
         self.events.clear();
         self.bytes = 0;
         self.span = None;
     }
 
-    /// Forgets everything, since the journal is another one: nobody may go on.
-    pub(super) fn break_off(&mut self) {
-        self.sleep();
+    /// Clears the ring because the journal was replaced: no listener may continue.
+    pub(super) fn reset(&mut self) {
+        self.deactivate();
         self.generation += 1;
     }
 
-    /// Takes in what comes next, up to a position.
+    /// Appends the next events, up to a position.
     pub(super) fn push(&mut self, events: Vec<Arc<Event>>, up_to: Position<Place>) {
         let Some((floor, reached)) = &mut self.span else { return };
         *reached = up_to;
@@ -123,26 +123,26 @@ impl Ring {
         }
     }
 
-    /// The events after a place that a filter lets through, until they have so many bytes.
-    pub(super) fn take(&self, after: Place, filter: &ChangeFilter, bytes: usize) -> Taken {
-        let Some((floor, reached)) = &self.span else { return Taken::Asleep };
+    /// Returns the events after a place that the filter accepts, up to `bytes` bytes.
+    pub(super) fn read(&self, after: Place, filter: &ChangeFilter, bytes: usize) -> RingRead {
+        let Some((floor, reached)) = &self.span else { return RingRead::Inactive };
         if after < *floor {
-            return Taken::Behind;
+            return RingRead::Behind;
         }
         let first = self.events.partition_point(|event| event.position.key <= after);
-        let (mut taken, mut size) = (Vec::new(), 0);
+        let (mut events, mut size) = (Vec::new(), 0);
         for event in self.events.range(first..) {
             if event.passes(filter) {
                 size += event.text.len();
-                if size > bytes && !taken.is_empty() {
-                    let up_to = taken.last().map(|last: &Arc<Event>| last.position.clone());
-                    return Taken::Events(taken, up_to);
+                if size > bytes && !events.is_empty() {
+                    let up_to = events.last().map(|last: &Arc<Event>| last.position.clone());
+                    return RingRead::Events(events, up_to);
                 }
-                taken.push(Arc::clone(event));
+                events.push(Arc::clone(event));
             }
         }
-        // A listener may be ahead, having read the journal by itself.
-        Taken::Events(taken, (after < reached.key).then(|| reached.clone()))
+        // A listener that has read the journal itself may be ahead.
+        RingRead::Events(events, (after < reached.key).then(|| reached.clone()))
     }
 }
 
@@ -171,8 +171,8 @@ mod tests {
         filter: &ChangeFilter,
         bytes: usize,
     ) -> (Vec<i64>, Option<i64>) {
-        match ring.take(position(after).key, filter, bytes) {
-            Taken::Events(events, reached) => (
+        match ring.read(position(after).key, filter, bytes) {
+            RingRead::Events(events, reached) => (
                 events.iter().map(|event| event.position.key.seq).collect(),
                 reached.map(|reached| reached.key.seq),
             ),
@@ -182,7 +182,7 @@ mod tests {
 
     fn filled() -> Ring {
         let mut ring = Ring::default();
-        ring.wake(position(1));
+        ring.activate(position(1));
         let events = [(2, "a"), (3, "b"), (4, "a"), (5, "b")];
         let events = events.into_iter().map(|(seq, agent_id)| event(seq, agent_id, 10));
         ring.push(events.collect(), position(9));
@@ -190,18 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_takes_what_is_after_its_place() {
+    fn listener_gets_the_events_after_its_place() {
         let (ring, all) = (filled(), ChangeFilter::default());
         assert_eq!(seqs(&ring, 1, &all, 100), (vec![2, 3, 4, 5], Some(9)));
         assert_eq!(seqs(&ring, 3, &all, 100), (vec![4, 5], Some(9)));
         assert_eq!(seqs(&ring, 1, &all, 25), (vec![2, 3], Some(3)));
-        assert_eq!(seqs(&ring, 1, &all, 1), (vec![2], Some(2)), "one at the least");
+        assert_eq!(seqs(&ring, 1, &all, 1), (vec![2], Some(2)), "at least one");
         assert_eq!(seqs(&ring, 9, &all, 100), (vec![], None));
-        assert_eq!(seqs(&ring, 12, &all, 100), (vec![], None), "it is ahead, and stays there");
+        assert_eq!(seqs(&ring, 12, &all, 100), (vec![], None), "it is ahead");
     }
 
     #[test]
-    fn a_filter_goes_past_what_it_leaves_out() {
+    fn filter_skips_excluded_events() {
         let ring = filled();
         let b = ChangeFilter { agents: Some(vec!["b".into()]), ..ChangeFilter::default() };
         assert_eq!(seqs(&ring, 1, &b, 100), (vec![3, 5], Some(9)));
@@ -210,18 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_before_the_ring_is_behind() {
+    fn place_before_the_ring_is_behind() {
         let mut ring = filled();
         let all = ChangeFilter::default();
-        assert!(matches!(ring.take(position(0).key, &all, 1), Taken::Behind));
+        assert!(matches!(ring.read(position(0).key, &all, 1), RingRead::Behind));
         ring.push((10..20).map(|seq| event(seq, "a", MOST_BYTES / 4)).collect(), position(19));
         assert!(ring.bytes <= MOST_BYTES);
-        assert!(matches!(ring.take(position(9).key, &all, 1), Taken::Behind));
+        assert!(matches!(ring.read(position(9).key, &all, 1), RingRead::Behind));
         assert_eq!(seqs(&ring, 16, &all, usize::MAX).0, [17, 18, 19]);
         ring.push((20..20_000).map(|seq| event(seq, "a", 1)).collect(), position(19_999));
         assert_eq!(ring.events.len(), MOST_EVENTS);
         assert_eq!(ring.bytes, MOST_EVENTS);
-        ring.sleep();
-        assert!(matches!(ring.take(position(19_999).key, &all, 1), Taken::Asleep));
+        ring.deactivate();
+        assert!(matches!(ring.read(position(19_999).key, &all, 1), RingRead::Inactive));
     }
 }

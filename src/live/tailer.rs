@@ -1,4 +1,4 @@
-//! The task that reads the journal for all listeners.
+//! Task that reads the journal for all listeners.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +9,24 @@ use super::{Live, READING};
 use crate::store::StoreError;
 use crate::store::changes::ChangeFilter;
 
-/// How often it looks for what other processes have written. What this one writes it is told of.
+/// Interval between reads for events of other processes. Commits of this process wake the task at
+/// once.
 const POLL: Duration = Duration::from_millis(500);
-/// How long it waits where the journal could not be read.
+/// Wait after a failed read of the journal.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What is to be done next.
+/// Next step of the task.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// There is more: go on at once.
-    GoOn,
-    /// All there is has been read: wait for a hint.
+    /// Read again at once: there is more.
+    Continue,
+    /// Wait for a commit: everything was read.
     Wait,
-    /// Nobody listens: wait for somebody.
-    Rest,
+    /// Wait for a listener: there is none.
+    Idle,
 }
 
-/// Reads for as long as the service runs.
+/// Reads the journal until the service stops.
 pub(super) async fn run(live: Live, mut committed: watch::Receiver<()>) {
     while !live.0.life.is_stopping() {
         let next = tokio::select! {
@@ -34,15 +35,15 @@ pub(super) async fn run(live: Live, mut committed: watch::Receiver<()>) {
         };
         let pause = async {
             match next {
-                Ok(Next::GoOn) => {}
-                Ok(Next::Rest) => live.0.joined.notified().await,
+                Ok(Next::Continue) => {}
+                Ok(Next::Idle) => live.0.joined.notified().await,
                 Ok(Next::Wait) => {
-                    let _ = tokio::time::timeout(POLL, hint(&mut committed)).await;
+                    let _ = tokio::time::timeout(POLL, wait_for_commit(&mut committed)).await;
                 }
                 Err(error) => {
                     tracing::debug!(
                         error = format!("{:#}", anyhow::Error::new(error)),
-                        "the journal cannot be read; listeners wait"
+                        "cannot read the journal; listeners wait"
                     );
                     tokio::time::sleep(RETRY).await;
                 }
@@ -53,40 +54,40 @@ pub(super) async fn run(live: Live, mut committed: watch::Receiver<()>) {
             () = live.0.life.stopping() => {}
         }
     }
-    // Listeners find out by themselves; this is for those who wait for the ring.
-    live.change_ring(|ring| ring.sleep());
+    // Listeners see the stop themselves; this wakes those that wait for the ring.
+    live.change_ring(|ring| ring.deactivate());
 }
 
-/// Something was written in this process.
-async fn hint(committed: &mut watch::Receiver<()>) {
+/// Waits for a commit of this process.
+async fn wait_for_commit(committed: &mut watch::Receiver<()>) {
     if committed.changed().await.is_err() {
-        // Nobody writes here any more.
+        // This process no longer writes.
         std::future::pending::<()>().await;
     }
 }
 
-/// Reads a part of what has come.
+/// Reads the next part of the journal.
 async fn run_once(live: &Live) -> Result<Next, StoreError> {
     if live.listeners() == 0 {
-        live.change_ring(|ring| ring.sleep());
-        return Ok(Next::Rest);
+        live.change_ring(|ring| ring.deactivate());
+        return Ok(Next::Idle);
     }
     let reached = live.ring().reached().cloned();
     let Some(reached) = reached else {
         let end = live.0.store.journal_end().await?;
-        live.change_ring(|ring| ring.wake(end));
+        live.change_ring(|ring| ring.activate(end));
         return Ok(Next::Wait);
     };
     let all = ChangeFilter::default();
     let Some(changes) = live.0.store.changes(Some(&reached), &all, READING).await? else {
-        tracing::warn!("the journal is not the one that was read so far; listeners start anew");
-        live.change_ring(|ring| ring.break_off());
-        return Ok(Next::GoOn);
+        tracing::warn!("the journal was replaced; listeners start again");
+        live.change_ring(|ring| ring.reset());
+        return Ok(Next::Continue);
     };
     if changes.reached != reached {
         let event = |(position, change)| Arc::new(live.event(position, change));
         let events = changes.items.into_iter().map(event).collect();
         live.change_ring(|ring| ring.push(events, changes.reached));
     }
-    Ok(if changes.more { Next::GoOn } else { Next::Wait })
+    Ok(if changes.more { Next::Continue } else { Next::Wait })
 }

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{AcceptEncoding, ContentEncoding, Encoding};
 
-/// Returns the first of `codings` that the client does not like less than the plain form, else
+/// Returns the first of `codings` that the client accepts at least as well as the plain form, else
 /// `Identity`.
 pub(super) fn choose(
     accepted: &AcceptEncoding,

@@ -18,22 +18,22 @@ use super::encoding;
 pub(super) const IMMUTABLE_FOLDER: &str = "assets/";
 /// One year: a changed file has another name.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// A browser keeps it, and asks each time if it is current.
+/// The browser stores the file and revalidates it on each use.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// Bytes of a SHA-256 in a tag: enough that no two files share one.
 const TAG_BYTES: usize = 16;
 
-/// Files by path. Compressed forms have no entry of their own.
+/// Files by path. Compressed forms have no separate entry.
 pub(super) struct Files(BTreeMap<String, File>);
 
-/// A file.
+/// File in all of its codings.
 pub(super) struct File {
     media_type: &'static str,
     cache: HeaderValue,
     codings: Vec<Coded>,
 }
 
-/// A file in one of its codings.
+/// Bytes of a file in one coding.
 struct Coded {
     coding: ContentEncoding,
     bytes: Bytes,
@@ -143,7 +143,7 @@ mod tests {
             ("assets/app-4f6u.js", "code"),
             ("assets/app-4f6u.js.br", "packed"),
             ("assets/app-4f6u.js.gz", "zipped code"),
-            ("assets/lonely.gz", "a file of its own"),
+            ("assets/lonely.gz", "not a compressed form"),
         ];
         let own = |(path, text): (&str, &'static str)| (path.to_owned(), text.into());
         Files::new(&all.into_iter().map(own).collect())
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn compressed_files_have_no_path_of_their_own() {
+    fn compressed_files_have_no_separate_path() {
         let files = files();
         let paths: Vec<_> = files.paths().collect();
         assert_eq!(paths, ["assets/app-4f6u.js", "assets/lonely.gz", "index.html"]);
     }
 
     #[test]
-    fn a_file_is_sent_in_the_best_coding_with_a_tag_of_these_bytes() {
+    fn file_is_sent_in_the_best_coding_with_a_tag_of_its_bytes() {
         let mut tags = Vec::new();
         for (accepted, coding, body) in [
             ("br, gzip", Some("br"), "packed"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_compared_each_time_and_not_sent_again() {
+    fn unchanged_document_is_not_sent_again() {
         let (_, first) = answer("index.html", &[("Accept-Encoding", "br, gzip")]);
         assert_eq!(header(&first, "content-encoding"), Some("gzip"), "there is no other");
         assert_eq!(header(&first, "cache-control"), Some("no-cache"));

@@ -1,5 +1,5 @@
-//! The account that the server runs as. `PostgreSQL` refuses to run as root, so that a hole in it
-//! cannot give root away; under root we therefore hand it to an account that has less.
+//! Account that the server runs as. `PostgreSQL` refuses to run as root, so under root it runs as
+//! an unprivileged account.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -9,22 +9,21 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use nix::unistd::{Uid, User};
 
-/// Whom we look for under root, in this order: an account made for us; the one that comes with
-/// the server's package; and the one that every system has, which is last because other services
-/// share it.
+/// Candidates under root, in this order: an account for Verbatim, the account of the server's
+/// package, and one that every system has. The last one is shared by other services.
 const UNPRIVILEGED: [&str; 3] = ["verbatim", "postgres", "nobody"];
 
-/// Where initdb looks for its few helpers; ours may name folders that the account cannot enter.
+/// `PATH` for `initdb`. Our own may contain folders that the account cannot enter.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The account that the server runs as.
+/// Account that the server runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Account {
-    /// The one that we run as.
+    /// The account of this process.
     Ours,
-    /// An unprivileged one, since we are root.
+    /// An unprivileged account, since this process runs as root.
     Other {
-        /// For messages.
+        /// Name for messages.
         name: String,
         uid: u32,
         gid: u32,
@@ -32,7 +31,7 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// The account for a new cluster.
+    /// Returns the account for a new cluster.
     pub(super) fn choose() -> anyhow::Result<Self> {
         if !Uid::effective().is_root() {
             return Ok(Self::Ours);
@@ -50,7 +49,7 @@ impl Account {
         )
     }
 
-    /// The account for a cluster that is already there: the one that owns it.
+    /// Returns the account for an existing cluster: its owner.
     pub(super) fn of_cluster(cluster: &Path) -> anyhow::Result<Self> {
         let owner =
             cluster.metadata().with_context(|| format!("cannot read {}", cluster.display()))?;
@@ -73,7 +72,7 @@ impl Account {
         }
     }
 
-    /// Its id.
+    /// Returns the user id.
     pub(super) fn uid(&self) -> u32 {
         match self {
             Self::Ours => Uid::effective().as_raw(),
@@ -81,7 +80,7 @@ impl Account {
         }
     }
 
-    /// For messages.
+    /// Returns the name for messages.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Ours => "that verbatim runs as",
@@ -98,16 +97,16 @@ impl Account {
         Ok(())
     }
 
-    /// A program that runs as the account, in a process group of its own: the Ctrl-C that asks us
-    /// to stop must not reach it before we have finished with it.
+    /// Returns a command that runs as the account, in a separate process group: a Ctrl-C for this
+    /// process must not end the program early.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
-            // Our environment holds secrets, and PG… variables that are meant for others.
+            // Our environment contains secrets, and PG… variables for other databases.
             .env_clear()
             .env("PATH", PATH)
             .env("LC_ALL", "C")
-            // Ours may be a folder that the account cannot enter.
+            // Our own may be a folder that the account cannot enter.
             .current_dir("/")
             .stdin(Stdio::null())
             .process_group(0);
@@ -121,8 +120,8 @@ impl Account {
         command
     }
 
-    /// Whether the account gets into `folder`. Trying is the only answer that knows of access
-    /// lists, mounts and security modules.
+    /// Checks that the account can enter `folder`. Only an attempt accounts for access lists,
+    /// mounts and security modules.
     pub(super) fn can_enter(&self, folder: &Path) -> anyhow::Result<bool> {
         let mut shell = self.command(Path::new("/bin/sh"));
         match shell.args(["-c", ":"]).current_dir(folder).status() {

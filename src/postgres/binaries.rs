@@ -10,11 +10,11 @@ use anyhow::Context as _;
 
 use super::account::Account;
 
-/// The oldest major version that our SQL is tried on.
+/// Oldest supported major version, with which the SQL is tested.
 pub(super) const OLDEST_MAJOR: u32 = 15;
 
-/// Where packages put the binaries: the folder that holds one folder a version, the beginning of
-/// that folder's name, and what follows it.
+/// Folders in which packages install the binaries: the parent of the version folders, the prefix of
+/// their names, and the path below.
 const PACKAGED: [(&str, &str, &str); 8] = [
     // Debian, Ubuntu.
     ("/usr/lib/postgresql", "", "bin"),
@@ -27,25 +27,25 @@ const PACKAGED: [(&str, &str, &str); 8] = [
     ("/usr/local/opt", "postgresql", "bin"),
     ("/home/linuxbrew/.linuxbrew/opt", "postgresql", "bin"),
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
-    // FreeBSD's and hand-made ones.
+    // FreeBSD, and builds from source.
     ("/usr/local", "pgsql", "bin"),
 ];
 
-/// Where a person gets the server from.
+/// Commands that install the server.
 pub(super) const HOW_TO_INSTALL: &str = "Debian and Ubuntu: `apt-get install postgresql`; Fedora: \
      `dnf install postgresql-server`; macOS: `brew install postgresql@17`";
 
-/// One installed server.
+/// Installed server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binaries {
-    /// The folder of `postgres` and `initdb`.
+    /// Folder of `postgres` and `initdb`.
     folder: PathBuf,
     /// For example 17.
     pub(super) major: u32,
     /// For example 5, of 17.5.
     minor: u32,
-    /// Place of the folder in `PATH`, if it is there.
-    place_in_path: Option<usize>,
+    /// Index of the folder in `PATH`, if it is there.
+    index_in_path: Option<usize>,
 }
 
 impl fmt::Display for Binaries {
@@ -55,12 +55,11 @@ impl fmt::Display for Binaries {
 }
 
 impl Binaries {
-    /// The newest for a new cluster; for one that is there, those of its own major version. Of one
-    /// major version, those in `PATH` come before others, and the first there before the rest, as for
-    /// every program.
+    /// Finds the newest version for a new cluster, or the major version `made_by` of an existing
+    /// one. Of one major version, folders in `PATH` are preferred, in their order.
     pub(super) fn find(account: &Account, made_by: Option<u32>) -> anyhow::Result<Self> {
         let mut found = installed(account);
-        found.sort_by_key(|one| (one.major, one.place_in_path.map(Reverse), one.minor));
+        found.sort_by_key(|one| (one.major, one.index_in_path.map(Reverse), one.minor));
         let known = found.iter().map(|one| one.major.to_string()).collect::<BTreeSet<_>>();
         let known = known.into_iter().collect::<Vec<_>>().join(" and ");
         let Some(major) = made_by else {
@@ -90,10 +89,10 @@ impl Binaries {
         })
     }
 
-    /// Those of a major version that an upgrade goes to.
+    /// Finds the target version of an upgrade.
     pub(super) fn find_major(account: &Account, major: u32) -> anyhow::Result<Self> {
         let mut found = installed(account);
-        found.sort_by_key(|one| (one.place_in_path.map(Reverse), one.minor));
+        found.sort_by_key(|one| (one.index_in_path.map(Reverse), one.minor));
         let known = found.iter().map(|one| one.major).collect::<BTreeSet<_>>();
         let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
         found.into_iter().rfind(|one| one.major == major).with_context(|| {
@@ -105,29 +104,29 @@ impl Binaries {
         })
     }
 
-    /// The folder of the programs.
+    /// Returns the folder of the programs.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Such as `17.5`.
+    /// Returns the version, for example `17.5`.
     pub(super) fn version(&self) -> String {
         format!("{}.{}", self.major, self.minor)
     }
 
-    /// The server.
+    /// Returns the path of the server.
     pub(super) fn postgres(&self) -> PathBuf {
         self.folder.join("postgres")
     }
 
-    /// Makes clusters.
+    /// Returns the path of `initdb`, which creates clusters.
     pub(super) fn initdb(&self) -> PathBuf {
         self.folder.join("initdb")
     }
 
-    /// The server in `folder`, if it is one that the account can run.
-    fn probe(folder: &Path, place_in_path: Option<usize>, account: &Account) -> Option<Self> {
-        // Links are followed, so that one installation is one candidate.
+    /// Returns the server in `folder`, if the account can run it.
+    fn probe(folder: &Path, index_in_path: Option<usize>, account: &Account) -> Option<Self> {
+        // Links are resolved, so that one installation is one candidate.
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();
         if !folder.join("initdb").exists() {
@@ -135,11 +134,11 @@ impl Binaries {
         }
         let output = account.command(&postgres).arg("--version").output().ok()?;
         let (major, minor) = parse_version(&String::from_utf8(output.stdout).ok()?)?;
-        Some(Self { folder, major, minor, place_in_path })
+        Some(Self { folder, major, minor, index_in_path })
     }
 }
 
-/// Every server on this machine that the account can run.
+/// Returns all servers on this machine that the account can run.
 fn installed(account: &Account) -> Vec<Binaries> {
     let mut folders = BTreeSet::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
@@ -165,7 +164,7 @@ fn installed(account: &Account) -> Vec<Binaries> {
     found
 }
 
-/// Reads `postgres (PostgreSQL) 17.5 (Debian 17.5-1)`, and `18beta1` as 18.0.
+/// Parses `postgres (PostgreSQL) 17.5 (Debian 17.5-1)`; `18beta1` is 18.0.
 fn parse_version(line: &str) -> Option<(u32, u32)> {
     let version = line.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
     let digits = |text: &str| {
@@ -181,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_servers_print_them() {
+    fn version_output_of_servers_is_parsed() {
         assert_eq!(parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0)\n"), Some((15, 18)));
         assert_eq!(parse_version("postgres (PostgreSQL) 18beta1\n"), Some((18, 0)));
         assert_eq!(parse_version("postgres (PostgreSQL) 9.6.24\n"), Some((9, 6)));
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_major_version_is_named_with_what_to_do() {
+    fn error_for_a_missing_major_version_says_what_to_do() {
         let account = Account::choose().unwrap();
         let error = Binaries::find(&account, Some(7)).unwrap_err().to_string();
         assert!(error.contains("PostgreSQL 7"), "{error}");

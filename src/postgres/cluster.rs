@@ -1,4 +1,4 @@
-//! A cluster on disk: made once, all or nothing, and recognised afterwards.
+//! Cluster on disk: its atomic creation, and the server's command line.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -16,15 +16,15 @@ use super::home::Home;
 use super::listen::Listen;
 use super::upgrade::finish_switch;
 
-/// The database, and the superuser that owns it. Whoever gets through the socket's folder is that
-/// user: the folder's mode is the password.
+/// Name of the database, and of the superuser that owns it. Every account that can enter the
+/// socket's folder can connect as this user; the folder's mode is the protection.
 pub(super) const NAME: &str = "verbatim";
 
-/// Locales that are UTF-8, the best first; failing these, any that the machine has.
+/// Preferred UTF-8 locales, the best first. Any other UTF-8 locale comes after them.
 const LOCALES: [&str; 2] = ["C.UTF-8", "en_US.UTF-8"];
 
-/// What a new cluster's configuration says beyond `PostgreSQL`'s own. It is the keeper's to
-/// change; what the promise rests on is not here but on the server's command line.
+/// Additions to the configuration of a new cluster. The operator may change them; settings that
+/// durability depends on are on the server's command line instead.
 const CONFIGURATION: &str = "
 # Added by verbatim for a small machine; yours to change.
 timezone = 'UTC'
@@ -40,7 +40,7 @@ random_page_cost = 1.1
 jit = off
 ";
 
-/// A cluster that can be started.
+/// Cluster that can be started.
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     pub(super) home: Home,
@@ -51,16 +51,16 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// The one at `home`, made now if there is none, and `true` if it was. The caller holds the
-    /// home's lock.
+    /// Opens the cluster at `home`, or creates it. Returns `true` if it was created. The caller
+    /// holds the lock of `home`.
     pub(super) async fn prepare(
         home: Home,
         listen: Option<SocketAddr>,
     ) -> anyhow::Result<(Self, bool)> {
         finish_switch(&home)?;
-        sweep(&home)?;
+        remove_incomplete_clusters(&home)?;
         let folder = home.cluster();
-        if !is_there(&folder)? {
+        if !exists(&folder)? {
             let account = Account::choose()?;
             let binaries = Binaries::find(&account, None)?;
             let cluster = Self { home, account, binaries, listen };
@@ -68,9 +68,9 @@ impl Cluster {
             tracing::info!(
                 postgresql = cluster.binaries.major,
                 folder = %place.display(),
-                "first start: making the private database"
+                "creating the private database"
             );
-            cluster.initialise(&place).await.context("cannot make the private database")?;
+            cluster.initialise(&place).await.context("cannot create the private database")?;
             return Ok((cluster, true));
         }
         let major = major_of(&folder)?;
@@ -79,7 +79,7 @@ impl Cluster {
         Ok((Self { home, account, binaries, listen }, false))
     }
 
-    /// The same cluster with the programs that this machine has for it now.
+    /// Returns this cluster with the programs that are installed now.
     pub(super) async fn with_programs_found_again(&self) -> anyhow::Result<Self> {
         let cluster = self.clone();
         // Each candidate is run once.
@@ -91,8 +91,8 @@ impl Cluster {
         tokio::task::spawn_blocking(find).await?
     }
 
-    /// Makes a cluster with its database in a folder aside, and moves it to its place once it is
-    /// whole: a process that is killed on the way leaves no half of a cluster there.
+    /// Creates a cluster and its database in a temporary folder, and then moves it to `place`. A
+    /// process that is killed meanwhile leaves no partial cluster there.
     pub(super) async fn initialise(&self, place: &Path) -> anyhow::Result<()> {
         let aside = self.home.new_cluster();
         std::fs::create_dir(&aside)?;
@@ -107,8 +107,8 @@ impl Cluster {
             })
             .context("cannot write postgresql.conf")?;
         self.create_database(&aside).await?;
-        std::fs::rename(&aside, place).context("cannot move it to its place")?;
-        // The move itself must outlive a power cut, before the first row is written to it.
+        std::fs::rename(&aside, place).context("cannot rename the new cluster")?;
+        // The rename must survive a power failure before the first row is written.
         std::fs::File::open(self.home.path())?.sync_all()?;
         Ok(())
     }
@@ -119,31 +119,31 @@ impl Cluster {
             .arg("--pgdata")
             .arg(folder)
             .args(["--username", NAME, "--encoding=UTF8", "--data-checksums"])
-            // Letters are told by a UTF-8 locale, or text search would pass over most scripts.
+            // A UTF-8 locale classifies letters; without it text search would skip most scripts.
             .arg(format!("--locale={}", utf8_locale()))
-            // Order is by code point: quick, and no upgrade of the C library breaks an index.
+            // Order by code point is fast, and an upgrade of the C library cannot break an index.
             .arg("--lc-collate=C")
             .args(["--auth-local=trust", "--auth-host=reject", "--no-instructions"]);
         run(command, "").await.map(drop).context("initdb failed")
     }
 
-    /// In single-user mode nothing else can connect, so no client ever meets a server without the
-    /// database that it asks for.
+    /// Creates the database in single-user mode, so that no client ever connects to a server
+    /// without it.
     async fn create_database(&self, folder: &Path) -> anyhow::Result<()> {
         let mut command = self.account.command(&self.binaries.postgres());
         command.arg("--single").arg("-D").arg(folder).arg("postgres");
-        let said = run(command, &format!("CREATE DATABASE {NAME}\n")).await?;
-        // An error in single-user mode does not show in the exit status.
-        ensure!(!said.contains("ERROR:"), "cannot create the database: {said}");
+        let text = run(command, &format!("CREATE DATABASE {NAME}\n")).await?;
+        // Single-user mode exits with status 0 after an error.
+        ensure!(!text.contains("ERROR:"), "cannot create the database: {text}");
         Ok(())
     }
 
-    /// The server's command line: what the promise rests on is said here, where neither
-    /// postgresql.conf nor ALTER SYSTEM can say otherwise.
+    /// Returns the server's command line. It contains the settings that durability depends on,
+    /// since it overrides postgresql.conf and ALTER SYSTEM.
     pub(super) fn server(&self, listen: Option<Listen>) -> std::process::Command {
         let mut command = self.server_at(&self.home.cluster());
         match listen {
-            // Nothing listens on the network; the socket is the only way in.
+            // No TCP: the socket is the only access.
             None => command.args(["-c", "listen_addresses=", "-c", "port=5432"]),
             Some(listen) => {
                 let options = listen.options(&self.home.access_rules());
@@ -153,7 +153,7 @@ impl Cluster {
         command
     }
 
-    /// The same for a cluster in any folder, but for what it listens on.
+    /// Returns the command line for a cluster in any folder, without the addresses to listen on.
     pub(super) fn server_at(&self, folder: &Path) -> std::process::Command {
         let mut command = self.account.command(&self.binaries.postgres());
         command.arg("-D").arg(folder);
@@ -162,7 +162,7 @@ impl Cluster {
         }
         command.args(["-c", "unix_socket_permissions=0700", "-c"]);
         command.arg(quoted("unix_socket_directories=", &self.home.socket_folder()));
-        // We keep its log, and bound it.
+        // The `log` module writes and limits the log.
         command.args(["-c", "log_destination=stderr", "-c", "logging_collector=off"]);
         command.args(["-c", "cluster_name=verbatim"]);
         command
@@ -170,8 +170,8 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Prepares to listen for readers, where that is wanted and can be done. What prevents it is
-    /// logged: storing deliveries matters more.
+    /// Prepares to listen for readers, if an address is configured. A failure is only logged:
+    /// storing deliveries matters more.
     pub(super) async fn prepare_to_listen(&self) -> Option<Listen> {
         let address = self.listen?;
         let has_tls = Listen::is_public(address) && self.has_tls().await;
@@ -181,7 +181,7 @@ impl Cluster {
             tracing::error!(
                 %address,
                 error = format!("{error:#}"),
-                "private PostgreSQL does not listen for readers; it runs without"
+                "private PostgreSQL does not listen for readers"
             );
             return None;
         }
@@ -196,28 +196,27 @@ impl Cluster {
         Some(listen)
     }
 
-    /// Returns whether its configuration turns TLS on.
+    /// Checks whether the cluster's configuration turns TLS on.
     async fn has_tls(&self) -> bool {
         let mut command = self.account.command(&self.binaries.postgres());
         command.arg("-D").arg(self.home.cluster()).args(["-C", "ssl"]);
-        run(command, "").await.is_ok_and(|said| said.lines().any(|line| line.trim() == "on"))
+        run(command, "").await.is_ok_and(|text| text.lines().any(|line| line.trim() == "on"))
     }
 }
 
-/// Removes what earlier processes that were killed while making a cluster have left.
-fn sweep(home: &Home) -> anyhow::Result<()> {
+/// Removes incomplete clusters of processes that were killed.
+fn remove_incomplete_clusters(home: &Home) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(home.path())?.flatten() {
         if entry.file_name().to_string_lossy().starts_with("cluster.new-") {
-            tracing::warn!(folder = %entry.path().display(), "removing a cluster that was never finished");
-            // An initdb that outlived its verbatim may still write to it: what it leaves now is
-            // removed by the next start.
+            tracing::warn!(folder = %entry.path().display(), "removing an incomplete cluster");
+            // An initdb of a killed process may still write to it. The next start removes the rest.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
     Ok(())
 }
 
-/// The major version that made a cluster.
+/// Returns the major version that created a cluster.
 pub(super) fn major_of(folder: &Path) -> anyhow::Result<u32> {
     let text = std::fs::read_to_string(folder.join("PG_VERSION")).ok();
     text.and_then(|text| text.trim().parse().ok()).with_context(|| {
@@ -229,8 +228,8 @@ pub(super) fn major_of(folder: &Path) -> anyhow::Result<u32> {
     })
 }
 
-/// There is a cluster, or something that we must not take for none.
-fn is_there(folder: &Path) -> anyhow::Result<bool> {
+/// Returns `true` if there is a cluster, or anything that must not be overwritten.
+fn exists(folder: &Path) -> anyhow::Result<bool> {
     match std::fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_some()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -238,7 +237,8 @@ fn is_there(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// The best UTF-8 locale of this machine. Systems without `locale` (Alpine) take every name.
+/// Returns the best UTF-8 locale of this machine. Systems without `locale` (Alpine) accept every
+/// name.
 fn utf8_locale() -> String {
     let listed = std::process::Command::new("locale").arg("-a").output();
     let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -246,7 +246,7 @@ fn utf8_locale() -> String {
 }
 
 fn choose_locale(listed: &str) -> String {
-    // `locale -a` says C.utf8 for what everybody calls C.UTF-8.
+    // `locale -a` prints C.utf8 for C.UTF-8.
     let plain = |name: &str| name.to_lowercase().replace('-', "");
     let known: Vec<&str> = listed.lines().map(str::trim).collect();
     let preferred =
@@ -255,32 +255,32 @@ fn choose_locale(listed: &str) -> String {
     preferred.or_else(any).unwrap_or(LOCALES[0]).to_owned()
 }
 
-/// A path as an item of a setting that is a list.
+/// Returns a setting whose value is a list with this path.
 fn quoted(setting: &str, path: &Path) -> OsString {
     let mut quoted = [setting.as_bytes(), b"\""].concat();
     for byte in path.as_os_str().as_encoded_bytes() {
-        // A quote within the quotes is written twice.
+        // A quotation mark inside the quotes is doubled.
         quoted.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
     }
     quoted.push(b'"');
     OsString::from_vec(quoted)
 }
 
-/// Runs a program to its end and gives what it said; an exit status other than 0 is an error.
+/// Runs a program to its end and returns its output. Fails if the exit status is not 0.
 async fn run(command: std::process::Command, input: &str) -> anyhow::Result<String> {
     let program = PathBuf::from(command.get_program());
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that has ended already says why itself.
+        // A program that has already ended reports the reason itself.
         let _ = stdin.write_all(input.as_bytes()).await;
     }
     let output = child.wait_with_output().await?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
-    ensure!(output.status.success(), "{} ended with {}: {said}", program.display(), output.status);
-    Ok(said)
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    ensure!(output.status.success(), "{} ended with {}: {text}", program.display(), output.status);
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_locale_is_always_a_utf8_one() {
+    fn chosen_locale_is_always_utf8() {
         assert_eq!(choose_locale("C\nC.utf8\nPOSIX\n"), "C.UTF-8");
         assert_eq!(choose_locale("C\nPOSIX\nde_DE.UTF-8\nen_US.UTF-8\n"), "en_US.UTF-8");
         assert_eq!(choose_locale("C\nde_DE\nde_DE.utf8\n"), "de_DE.utf8");

@@ -1,5 +1,5 @@
-//! Connects to the database, and finds out once what stands between: a certificate that TLS cannot
-//! use, a pooler that gives each transaction another connection.
+//! Connects to the database. The first connection checks for obstacles: a certificate that TLS
+//! cannot use, or a pooler that gives each transaction another server connection.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,29 +12,29 @@ use tokio::time::timeout;
 
 use super::priority;
 
-/// How often two connections are compared. Once is enough for a pooler without other clients; with
-/// others it may happen to give each its earlier server connection again.
+/// Comparisons of two connections. One finds a pooler without other clients; with others, the
+/// pooler may assign the same server connections again.
 const COMPARISONS: usize = 3;
-/// How long the second connection may take. A pooler keeps a client waiting that it has no server
-/// connection for.
+/// Deadline for the second connection. A pooler makes a client wait until a server connection is
+/// free.
 const SECOND_CONNECTION_DEADLINE: Duration = Duration::from_secs(5);
-/// SQLSTATE of a server that does not let us in like this, such as without TLS.
+/// SQLSTATE of a server that rejects this kind of connection, for example one without TLS.
 const NOT_AUTHORIZED: &str = "28000";
 
-/// How to connect to a database. Cheap to clone; clones share what was found out.
+/// Opens connections to a database. Cheap to clone; clones share what was detected.
 #[derive(Clone, Debug)]
 pub struct Connector(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     options: RwLock<PgConnectOptions>,
-    /// Each connection is known to keep its server connection.
+    /// Each connection is known to have its own server connection.
     is_checked: AtomicBool,
-    /// The server is a process of ours.
+    /// The server is the private one.
     is_private: bool,
 }
 
-/// The pooler between us and the database mixes up clients.
+/// A pooler shares server connections between clients.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the database is behind a pooler that does not keep a server connection for each client, as \
@@ -47,14 +47,14 @@ struct SharedServerConnections;
 /// A pooler has no server connection left.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a second connection gets no answer within {} s: where a pooler is between, raise its pool_size \
+    "a second connection gets no answer within {} s: if there is a pooler, raise its pool_size \
      (default_pool_size) to {} or more for each running service",
     SECOND_CONNECTION_DEADLINE.as_secs(),
     super::CONNECTIONS_OF_A_SERVICE
 )]
 struct NoSecondConnection;
 
-/// TLS with the server is not possible.
+/// TLS with the server failed.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the TLS handshake with the database failed: {0}. Replace the server's certificate by one of \
@@ -66,7 +66,7 @@ struct UnusableTls(String);
 impl FromStr for Connector {
     type Err = sqlx::Error;
 
-    /// From a URL such as `postgres://user@host/database`.
+    /// Parses a URL such as `postgres://user@host/database`.
     fn from_str(url: &str) -> Result<Self, sqlx::Error> {
         PgConnectOptions::from_str(url).map(Self::from)
     }
@@ -79,14 +79,14 @@ impl From<PgConnectOptions> for Connector {
 }
 
 impl Connector {
-    /// For a server of our own, with nothing between.
+    /// Returns a connector for the private server, which needs no checks.
     pub(super) fn direct(options: PgConnectOptions) -> Self {
         Self::with(options, true)
     }
 
     fn with(options: PgConnectOptions, is_direct: bool) -> Self {
-        // PgBouncer refuses a start-up parameter that it does not know, such as the one that sqlx
-        // sends on its own; what it sets is the default since PostgreSQL 12.
+        // PgBouncer rejects unknown startup parameters, such as the one that sqlx sends by default.
+        // Its value is the default since PostgreSQL 12.
         let options = options.extra_float_digits(None).disable_statement_logging();
         Self(Arc::new(Shared {
             options: RwLock::new(options),
@@ -95,27 +95,26 @@ impl Connector {
         }))
     }
 
-    /// The options as they are known to work, once a connection was made.
+    /// Returns the options; after the first connection they are known to work.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
         self.0.options.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Opens a connection that keeps its session.
+    /// Opens a connection with its own session.
     ///
-    /// With `sslmode=prefer`, as libpq does, a server whose certificate cannot be used is connected
-    /// to without TLS.
+    /// With `sslmode=prefer`, as in libpq, it connects without TLS if the server's certificate
+    /// cannot be used.
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.open().await?;
         self.check(&mut connection).await?;
-        // Compiling a query takes longer than running it: PostgreSQL compiled what jobs ask every
-        // second, anew each time, which took a fifth of a processor.
+        // Compiling a query takes longer than running it. Recompiling the jobs' queries every
+        // second took a fifth of a processor.
         sqlx::raw_sql("SET jit = off").execute(&mut connection).await?;
         Ok(connection)
     }
 
-    /// Opens a connection for work that may wait. A private server gives it the processor after all
-    /// else.
+    /// Opens a connection for background work. A private server runs it at a lower priority.
     pub async fn connect_for_background(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.connect().await?;
         if self.0.is_private {
@@ -126,7 +125,7 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Checks, once for all connections, that none shares its server connection with others.
+    /// Checks, until it succeeds once, that connections do not share server connections.
     pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if self.0.is_checked.load(Ordering::Relaxed) {
             return Ok(());
@@ -167,7 +166,7 @@ impl Connector {
                 *self.0.options.write().unwrap_or_else(PoisonError::into_inner) = plain;
                 Ok(connection)
             }
-            // The server insists on TLS.
+            // The server requires TLS.
             Err(sqlx::Error::Database(refused))
                 if refused.code().is_some_and(|code| code == NOT_AUTHORIZED) =>
             {
@@ -178,7 +177,7 @@ impl Connector {
     }
 }
 
-/// The reason that TLS was not possible; `None` where the connection failed for another one.
+/// Returns the reason if TLS failed; `None` for any other error.
 fn tls_failure(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Tls(error) => Some(error.to_string()),
@@ -192,8 +191,8 @@ fn tls_failure(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-/// Two sessions that are open at one time have a server process each, and keep it. Where one has
-/// both, or one of them has another than before, a pooler gives them out by the transaction.
+/// Checks whether a pooler assigns server connections for each transaction. Two open sessions must
+/// have different server processes and keep them.
 async fn share_server_connections(
     first: &mut PgConnection,
     second: &mut PgConnection,
@@ -211,8 +210,9 @@ async fn share_server_connections(
     Ok(false)
 }
 
-/// The process that serves a connection, and its server's start: behind a balancer two servers may
-/// have processes of one number. Sent unprepared, so that any pooler answers it.
+/// Returns the server process of a connection and the start of its server: two servers behind a
+/// load balancer may use the same process id. The query is not prepared, so every pooler accepts
+/// it.
 async fn server_process(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     let row = sqlx::raw_sql(
         "SELECT pg_backend_pid()::text || ' ' || pg_postmaster_start_time()::text AS process",

@@ -1,5 +1,5 @@
-//! A look at the database that changes nothing, for `verbatim doctor`: no server is started, no
-//! folder is made, no row is written.
+//! Read-only examination of the database for `verbatim doctor`: it starts no server, creates no
+//! folder and writes no row.
 
 use std::path::PathBuf;
 
@@ -17,31 +17,31 @@ use super::{Connector, cluster, external, pidfile, private};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 
-/// Where the database is.
+/// Location of the database.
 #[derive(Debug)]
 pub enum Place {
-    /// One of the user's own.
+    /// External database.
     External(Connector),
-    /// A private one that the first start will make, with this server.
+    /// Private database that the first start will create with this server.
     NotMade(String),
-    /// A private one.
+    /// Private database.
     Private(PrivateCluster),
 }
 
-/// The private cluster as it lies on the disk.
+/// Private cluster on disk.
 #[derive(Debug)]
 pub struct PrivateCluster {
-    /// Its files.
+    /// Folder of the files.
     pub folder: PathBuf,
-    /// The server that runs it, such as `PostgreSQL 17.5 in /usr/lib/postgresql/17/bin`.
+    /// Server for it, for example `PostgreSQL 17.5 in /usr/lib/postgresql/17/bin`.
     pub server: String,
-    /// The process that runs on it.
+    /// Process that runs it.
     pub process: Option<Pid>,
-    /// How to connect where one runs.
+    /// Connector for a running server.
     pub connector: Connector,
 }
 
-/// Finds the database. What keeps a private one from starting is an error that says what to do.
+/// Finds the database. The error for a private one that cannot start says what to do.
 pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     if let Some(url) = &settings.url {
         return external(url).map(|options| Place::External(options.into()));
@@ -63,73 +63,73 @@ pub fn find(settings: &DatabaseSettings) -> anyhow::Result<Place> {
     Ok(Place::Private(PrivateCluster { folder, server, process, connector }))
 }
 
-/// What a role may do.
+/// Privileges of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nobody may write: the server is a standby, or still replays its log.
+    /// No role can write: the server is a standby, or replays its log.
     Standby,
-    /// Transactions are read-only, for whatever reason.
+    /// Transactions are read-only.
     ReadOnly,
-    /// Some table may not be read and written.
+    /// The role lacks privileges on some table.
     TooLittle,
-    /// Every table that is there may be read and written.
+    /// The role can read and write every existing table.
     Writes {
-        /// It may make tables, as migrations do.
+        /// It can create tables, as migrations do.
         may_create: bool,
-        /// The tables are its own, so that it may make partitions of them.
+        /// It owns the tables, so it can create partitions of them.
         owns_tables: bool,
     },
 }
 
-/// Which of our migrations a database has.
+/// State of a database's migrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Migrations {
-    /// None: nobody has migrated it.
+    /// No migration was applied.
     None,
-    /// This role may not read which.
+    /// The role cannot read them.
     Hidden,
-    /// This many less than this binary carries.
+    /// This many migrations of this binary are missing.
     Behind(usize),
-    /// All; the newest has this version.
+    /// All were applied; the newest has this version.
     Current(i64),
-    /// Also this one, which a newer binary brought.
+    /// This one is unknown: a newer binary applied it.
     Newer(i64),
-    /// This one was changed after it had been applied, or was left half applied.
+    /// This one was changed after it had been applied, or was applied only in part.
     Altered(i64),
 }
 
-/// What a database says of itself.
+/// Result of an examination.
 #[derive(Clone, Debug)]
 pub struct Examination {
-    /// Such as `17.5`.
+    /// Version, for example `17.5`.
     pub version: String,
-    /// It is new enough.
+    /// The version is supported.
     pub suits: bool,
-    /// Such as `UTF8`.
+    /// Encoding, for example `UTF8`.
     pub encoding: String,
-    /// Whom we are to it.
+    /// Current role.
     pub role: String,
-    /// What that role may do.
+    /// Privileges of that role.
     pub access: Access,
-    /// How far its schema is.
+    /// State of its migrations.
     pub migrations: Migrations,
-    /// Connections that it still has for such as us.
+    /// Connections that are free for a role without privileges.
     pub free_connections: i64,
-    /// Connections that it has in all.
+    /// Limit of connections.
     pub max_connections: i64,
-    /// How far its clock is ahead of ours.
+    /// Difference of its clock to ours; positive if it is ahead.
     pub clock_ahead: TimeDelta,
 }
 
-/// Asks a database.
+/// Examines a database.
 pub async fn examine(connector: &Connector, clock: &Clock) -> anyhow::Result<Examination> {
     let mut connection = connector.connect().await.context("cannot connect")?;
-    let examined = ask(&mut connection, clock).await;
+    let examined = query(&mut connection, clock).await;
     let _ = connection.close().await;
     examined
 }
 
-async fn ask(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Examination> {
+async fn query(connection: &mut PgConnection, clock: &Clock) -> anyhow::Result<Examination> {
     let (number, version): (i32, String) = sqlx::query_as(
         "SELECT current_setting('server_version_num')::integer,
                 split_part(current_setting('server_version'), ' ', 1)",
@@ -190,7 +190,7 @@ async fn access(connection: &mut PgConnection) -> Result<(String, Access), sqlx:
     Ok((role, access))
 }
 
-/// How many there are, and how many of them are left for a role without privileges.
+/// Returns the limit of connections, and those that are free for a role without privileges.
 async fn connections(connection: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
     sqlx::query_as(
         "SELECT max, max - reserved - used
@@ -200,22 +200,23 @@ async fn connections(connection: &mut PgConnection) -> Result<(i64, i64), sqlx::
                            + coalesce(current_setting('reserved_connections', true), '0')::bigint
                            AS reserved,
                        (SELECT sum(numbackends) FROM pg_stat_database)::bigint AS used
-           ) AS told",
+           ) AS counts",
     )
     .fetch_one(connection)
     .await
 }
 
-/// Its time is taken to be that of the middle between question and answer.
+/// Measures the clock's difference. The server's time is compared with the middle between query and
+/// result.
 async fn clock_ahead(
     connection: &mut PgConnection,
     clock: &Clock,
 ) -> Result<TimeDelta, sqlx::Error> {
-    let asked = clock.now();
+    let sent_at = clock.now();
     let theirs: DateTime<Utc> =
         sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await?;
-    let answered = clock.now();
-    Ok(theirs - (asked + (answered - asked) / 2))
+    let received_at = clock.now();
+    Ok(theirs - (sent_at + (received_at - sent_at) / 2))
 }
 
 async fn migrations(connection: &mut PgConnection) -> Result<Migrations, sqlx::Error> {
@@ -239,7 +240,8 @@ async fn migrations(connection: &mut PgConnection) -> Result<Migrations, sqlx::E
     }
 }
 
-/// Applied migrations, each with whether it was applied whole and its checksum, the oldest first.
+/// Compares the applied migrations with ours. Each has its version, whether it was applied
+/// completely, and its checksum; the oldest is first.
 fn compare(applied: &[(i64, bool, Vec<u8>)]) -> Migrations {
     let ours = |version: i64| MIGRATOR.iter().find(|migration| migration.version == version);
     let is_altered = |version: i64, whole: bool, checksum: &[u8]| {

@@ -1,5 +1,5 @@
-//! Files of the server's program: notices that they were replaced under a server that runs, as an
-//! upgrade of its package does. A backend that then loads a library finds one of another build.
+//! Files of the server's program: detects that they were replaced while the server runs, as an
+//! upgrade of its package does. A backend that then loads a library gets one of another build.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,14 +10,14 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::binaries::Binaries;
 
-/// Time between two looks at the files. They have settled once two looks find the same.
+/// Interval between two checks. The files have settled once two checks find the same.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Stem of the library that every server has.
 const A_LIBRARY: &str = "plpgsql";
-/// Endings of libraries: Linux, macOS.
-const LIBRARY_ENDINGS: [&str; 2] = ["so", "dylib"];
+/// File extensions of libraries: Linux, macOS.
+const LIBRARY_EXTENSIONS: [&str; 2] = ["so", "dylib"];
 
-/// What tells one file from another that took its place.
+/// Identity of a file, which changes when it is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -27,12 +27,12 @@ struct Identity {
     modified: (i64, i64),
 }
 
-/// The server's program and its libraries, as they were found.
+/// The server's program and its libraries, as found at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Files(BTreeMap<PathBuf, Identity>);
 
 impl Files {
-    /// Reads what there is. Files that are missing are left out.
+    /// Reads the present files. Missing files are left out.
     pub(super) fn observe(binaries: &Binaries) -> Self {
         let program = binaries.postgres();
         let mut found: BTreeMap<_, _> =
@@ -45,17 +45,17 @@ impl Files {
         Self(found)
     }
 
-    /// Waits until the files are others than these and have settled, and returns those.
+    /// Waits until the files have changed and settled, and returns the new ones.
     pub(super) async fn changed(&self, binaries: &Binaries) -> Self {
-        let mut looks = interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = None;
         loop {
-            looks.tick().await;
+            checks.tick().await;
             let binaries = binaries.clone();
             let Ok(now) = tokio::task::spawn_blocking(move || Self::observe(&binaries)).await
             else {
-                // The runtime ends, and we with it.
+                // The runtime is shutting down.
                 continue;
             };
             if now == *self {
@@ -80,15 +80,15 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 fn is_library(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| LIBRARY_ENDINGS.iter().any(|one| ending == *one))
+    path.extension().is_some_and(|extension| LIBRARY_EXTENSIONS.iter().any(|one| extension == *one))
 }
 
-/// Folder of the libraries, which packages put beside the programs in one of a few ways.
+/// Finds the folder of the libraries, whose place beside the programs depends on the package.
 fn library_folder(binaries: &Binaries) -> Option<PathBuf> {
     let prefix = binaries.folder().parent()?;
     let of_major = |folder: &str| format!("{folder}{}", binaries.major);
     [
-        // Debian, the PostgreSQL project's packages for Fedora, builds by hand.
+        // Debian, the PostgreSQL project's packages for Fedora, builds from source.
         "lib".to_owned(),
         "lib/postgresql".to_owned(),
         // Fedora.
@@ -102,6 +102,8 @@ fn library_folder(binaries: &Binaries) -> Option<PathBuf> {
     .into_iter()
     .map(|folder| prefix.join(folder))
     .find(|folder| {
-        LIBRARY_ENDINGS.iter().any(|ending| folder.join(A_LIBRARY).with_extension(ending).exists())
+        LIBRARY_EXTENSIONS
+            .iter()
+            .any(|extension| folder.join(A_LIBRARY).with_extension(extension).exists())
     })
 }

@@ -1,20 +1,20 @@
-//! The folders of the private cluster, and where they are.
+//! Folders of the private cluster.
 //!
 //! ```text
-//! <data folder>/verbatim.lock       held by the process that serves
+//! <data folder>/verbatim.lock       lock of the process that serves
 //! <data folder>/postgres/           ours
-//!     lock                          held by the process that runs the cluster
-//!     postgres.log, postgres.log.1  what the server says
-//!     upgrade.json, upgrade.log     an upgrade to another major version, and what it did
-//!     pg_hba.conf                   who may connect over TCP, where it listens
-//!     cluster/                      the server's, and its account's
-//!     cluster.next/                 a new one that an upgrade fills
-//!     cluster.old-15/               the one that an upgrade has left
-//!     socket/                       the way in, closed to every other account
+//!     lock                          lock of the process that runs the cluster
+//!     postgres.log, postgres.log.1  the server's log
+//!     upgrade.json, upgrade.log     request and report of an upgrade to another major version
+//!     pg_hba.conf                   access rules for TCP, if it listens
+//!     cluster/                      the cluster, owned by the server's account
+//!     cluster.next/                 the new cluster that an upgrade fills
+//!     cluster.old-15/               the old cluster that an upgrade has left
+//!     socket/                       the server's socket, closed to every other account
 //! ```
 //!
-//! Only clusters and the socket's folder belong to the server's account: root must not write through a folder in which
-//! somebody else could plant a link.
+//! Only clusters and the socket's folder belong to the server's account: root must not write
+//! through a folder in which another account could place a link.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -25,32 +25,32 @@ use sha2::{Digest as _, Sha256};
 
 use super::account::Account;
 
-/// Where the cluster goes when the server's account cannot enter the data folder.
+/// Parent folder of the cluster if the server's account cannot enter the data folder.
 pub(super) const ELSEWHERE: &str = "/var/lib/verbatim";
-/// Longest path of a Unix socket that every system takes: macOS has room for 104 bytes.
+/// Longest path of a Unix socket that every system accepts: macOS allows 104 bytes.
 const LONGEST_SOCKET_PATH: usize = 100;
 /// The socket's name within its folder, for the port 5432.
 const SOCKET: &str = ".s.PGSQL.5432";
-/// How the names of all sockets begin, and those of their locks.
+/// Prefix of the names of sockets and of their locks.
 const ANY_SOCKET: &str = ".s.PGSQL.";
-/// How the names of clusters begin that upgrades have left.
+/// Prefix of the names of clusters that upgrades have left.
 const OLD_CLUSTER: &str = "cluster.old-";
 /// Port of [`SOCKET`].
 pub(super) const SOCKET_PORT: u16 = 5432;
-/// Nobody else may look.
+/// No access for other accounts.
 const PRIVATE: u32 = 0o700;
-/// Others may pass through to what is theirs, and see nothing.
+/// Other accounts may pass through the folder, but not list it.
 const PASSAGE: u32 = 0o711;
 
-/// The folder `postgres` of a data folder, without links.
+/// The folder `postgres` of a data folder, with links resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Home(PathBuf);
 
 impl Home {
-    /// The one of `data_dir`, made where it is missing.
+    /// Opens the folder of `data_dir`, or creates it.
     ///
-    /// A data folder below a closed one, such as /root, is out of reach for the server's account.
-    /// We do not open other people's folders: the cluster then lives in a folder of `elsewhere`,
+    /// The server's account cannot reach a data folder below a closed one, such as /root, and this
+    /// does not change the mode of foreign folders. The cluster is then in a folder of `elsewhere`,
     /// and `postgres` in the data folder is a link to it.
     pub(super) fn prepare(data_dir: &Path, elsewhere: &Path) -> anyhow::Result<Self> {
         let place = data_dir.join("postgres");
@@ -80,7 +80,7 @@ impl Home {
         home.relocate(&place, &account, elsewhere)
     }
 
-    /// The one of `data_dir`, if it has been made.
+    /// Opens the folder of `data_dir`, which must exist.
     pub(super) fn existing(data_dir: &Path) -> anyhow::Result<Self> {
         let place = data_dir.join("postgres");
         let place = place
@@ -89,10 +89,10 @@ impl Home {
         Ok(Self(place))
     }
 
-    /// Puts a link to a folder elsewhere in the place of this still empty one.
+    /// Replaces this empty folder by a link to a new folder in `elsewhere`.
     fn relocate(self, place: &Path, account: &Account, elsewhere: &Path) -> anyhow::Result<Self> {
         make_folder(elsewhere, PASSAGE)?;
-        // A name of its own for each cluster: one that is left behind is never taken for a new one.
+        // Each cluster has a unique name, so an abandoned one is never used for a new cluster.
         let there = elsewhere.join(uuid::Uuid::new_v4().to_string());
         make_folder(&there, PASSAGE)?;
         ensure!(
@@ -115,27 +115,27 @@ impl Home {
         Ok(Self(there))
     }
 
-    /// The server's files.
+    /// Returns the folder of the cluster.
     pub(super) fn cluster(&self) -> PathBuf {
         self.0.join("cluster")
     }
 
-    /// A folder in which a new cluster is made.
+    /// Returns a new temporary folder in which a cluster is created.
     pub(super) fn new_cluster(&self) -> PathBuf {
         self.0.join(format!("cluster.new-{}", uuid::Uuid::new_v4()))
     }
 
-    /// The cluster that an upgrade fills.
+    /// Returns the folder of the cluster that an upgrade fills.
     pub(super) fn next_cluster(&self) -> PathBuf {
         self.0.join("cluster.next")
     }
 
-    /// The cluster that an upgrade from this major version has left.
+    /// Returns the folder of the cluster that an upgrade from this major version has left.
     pub(super) fn old_cluster(&self, major: u32) -> PathBuf {
         self.0.join(format!("{OLD_CLUSTER}{major}"))
     }
 
-    /// Every such cluster.
+    /// Returns the folders of all such clusters.
     pub(super) fn old_clusters(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in self.0.read_dir()? {
@@ -148,38 +148,38 @@ impl Home {
         Ok(found)
     }
 
-    /// What an upgrade is asked for, while it is not done.
+    /// Returns the file of the pending upgrade request.
     pub(super) fn upgrade_request(&self) -> PathBuf {
         self.0.join("upgrade.json")
     }
 
-    /// What the last upgrade did.
+    /// Returns the file of the last upgrade's report.
     pub(super) fn upgrade_report(&self) -> PathBuf {
         self.0.join("upgrade.log")
     }
 
-    /// The folder itself.
+    /// Returns the folder.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The lock of the process that runs the cluster.
+    /// Returns the lock file of the process that runs the cluster.
     pub(super) fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
 
-    /// Rules of access over TCP. They are ours to write, and not the server's account's.
+    /// Returns the file of the access rules for TCP. The server's account cannot write it.
     pub(super) fn access_rules(&self) -> PathBuf {
         self.0.join("pg_hba.conf")
     }
 
-    /// What the server says.
+    /// Returns the server's log file.
     pub(super) fn log(&self) -> PathBuf {
         self.0.join("postgres.log")
     }
 
-    /// The socket's folder: here, or where the path would be too long, one in /tmp whose name
-    /// every process reckons alike.
+    /// Returns the socket's folder. If its path would be too long, it is a folder in /tmp whose
+    /// name every process computes alike.
     pub(super) fn socket_folder(&self) -> PathBuf {
         let near = self.0.join("socket");
         if near.join(SOCKET).as_os_str().len() <= LONGEST_SOCKET_PATH {
@@ -189,18 +189,18 @@ impl Home {
         Path::new("/tmp").join(format!("verbatim-{}", hex::encode(&hash[..8])))
     }
 
-    /// Makes the socket's folder, and clears it of what a server that is gone has left. A server's
-    /// one port names its socket, too: of a server on another port, the socket gets a second name.
+    /// Creates the socket's folder and removes the sockets of earlier servers. A server's port also
+    /// names its socket; for a port other than [`SOCKET_PORT`], a link provides the usual name.
     pub(super) fn prepare_socket(&self, account: &Account, port: u16) -> anyhow::Result<()> {
         let folder = self.socket_folder();
         make_folder(&folder, PRIVATE)?;
         let found = folder.symlink_metadata()?;
         let ours = [account.uid(), nix::unistd::Uid::effective().as_raw()].contains(&found.uid());
-        // Anybody may make a folder in /tmp before us, and would then own our way in.
+        // Another account could create the folder in /tmp first and would control the socket.
         ensure!(
             found.is_dir() && ours && found.mode() & 0o777 == PRIVATE,
             "{} must be a folder that belongs to the account {} and is closed to others (mode \
-             0700): remove it, and it is made anew",
+             0700): remove it, and it is created again",
             folder.display(),
             account.name()
         );
@@ -227,10 +227,10 @@ impl Home {
     }
 }
 
-/// Makes a folder with exactly this mode, and says whether it is new.
+/// Creates a folder with exactly this mode. Returns `true` if it is new.
 fn make_folder(path: &Path, mode: u32) -> anyhow::Result<bool> {
     let is_new = match DirBuilder::new().mode(PRIVATE).create(path) {
-        // The mode is set by itself, since the process' umask takes from the one given above.
+        // The mode is set separately, since the umask applies to the one above.
         Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(mode)).map(|()| true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_path_gets_a_short_socket_that_is_always_the_same() {
+    fn long_path_gets_a_short_stable_socket() {
         let home = Home(PathBuf::from("/data/postgres"));
         assert_eq!(home.socket_folder(), Path::new("/data/postgres/socket"));
         let home = Home(PathBuf::from(format!("/data/{}/postgres", "long".repeat(30))));
@@ -252,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_the_account_cannot_enter_becomes_a_link() {
+    fn folder_that_the_account_cannot_enter_becomes_a_link() {
         if Account::choose().unwrap() == Account::Ours {
-            return; // The server's account is ours, and enters what we enter.
+            return; // The server runs as our account, which can enter these folders.
         }
         let closed = tempfile::tempdir().unwrap();
         std::fs::set_permissions(closed.path(), Permissions::from_mode(PRIVATE)).unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_the_way_of_the_socket_is_refused() {
+    fn open_socket_folder_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home(folder.path().to_owned());
         make_folder(&home.socket_folder(), 0o777).unwrap();

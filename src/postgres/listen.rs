@@ -1,4 +1,4 @@
-//! TCP for readers: the private server listens beside its socket, for them alone.
+//! TCP for readers: the private server listens on an address beside its socket.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
@@ -9,10 +9,10 @@ use anyhow::Context as _;
 
 use super::cluster::NAME;
 
-/// Role whose members may connect over TCP; `verbatim readers` makes it. A superuser counts as a
-/// member of no role here.
+/// Role whose members may connect over TCP; `verbatim readers` creates it. A superuser is not
+/// counted as a member.
 const MEMBERS: &str = "verbatim_readers";
-/// The server's account reads it, and it holds no secret.
+/// Mode of the rules file: the server's account must read it, and it contains no secret.
 const READABLE: u32 = 0o644;
 
 /// Address on which the server listens.
@@ -24,17 +24,17 @@ pub(super) struct Listen {
 }
 
 impl Listen {
-    /// Other machines can reach it.
+    /// Returns `true` if other machines can reach the address.
     pub(super) fn is_public(address: SocketAddr) -> bool {
         !address.ip().is_loopback()
     }
 
-    /// Checks that nobody else listens there. The server would not start at all.
+    /// Checks that the address is free. Otherwise the server would not start.
     pub(super) fn check_free(self) -> std::io::Result<()> {
         TcpListener::bind(self.address).map(drop)
     }
 
-    /// Options of the server's command line, with its rules of access in a file.
+    /// Returns the options for the server's command line, with the file of the access rules.
     pub(super) fn options(self, rules: &Path) -> [OsString; 3] {
         let mut file = OsString::from("hba_file=");
         file.push(rules);
@@ -42,7 +42,7 @@ impl Listen {
         [address.into(), format!("port={}", self.address.port()).into(), file]
     }
 
-    /// Writes the rules of access.
+    /// Writes the access rules.
     pub(super) fn write_rules(self, path: &Path) -> anyhow::Result<()> {
         let aside = path.with_extension("new");
         std::fs::write(&aside, self.rules())
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_public_unless_it_is_this_machine_s_own() {
+    fn address_is_public_unless_it_is_loopback() {
         for (address, public) in [
             ("127.0.0.1:1", false),
             ("127.1.2.3:1", false),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_taken_is_not_free() {
+    fn address_in_use_is_not_free() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listen(&taken.local_addr().unwrap().to_string());
         listen.check_free().unwrap_err();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_let_in_readers_with_a_password_alone() {
+    fn rules_admit_only_readers_with_a_password() {
         let rules = listen("0.0.0.0:5432").rules();
         let lines: Vec<_> = rules.lines().filter(|line| !line.starts_with('#')).collect();
         let expected = [

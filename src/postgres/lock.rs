@@ -1,6 +1,6 @@
-//! Locks on folders: one process a data folder, one process a cluster.
+//! Lock files: one process for each data folder, one for each cluster.
 //!
-//! The kernel gives a lock back when its holder ends, however it ends, so a lock is never stale.
+//! The kernel releases a lock when its holder ends in any way, so no lock is stale.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,39 +11,39 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// How long we wait for a command that has started the cluster for itself.
+/// Longest wait for a command that runs the cluster.
 pub(super) const COMMAND_LIMIT: Duration = Duration::from_mins(1);
-/// How often we look whether it is done.
+/// Interval between two attempts.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Longest note that is read from a lock's file.
-const LONGEST_NOTE: u64 = 128;
+/// Bytes of a lock file that are read.
+const MOST_BYTES: u64 = 128;
 
-/// A held lock; it goes when this is dropped.
+/// Held lock, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
-/// What the holder does.
+/// Purpose of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// It serves, until it is told to stop.
+    /// Serving until it is stopped.
     Serve,
-    /// It runs a command, and will be done soon.
+    /// Running a short command.
     Command,
-    /// It upgrades the cluster, which takes a while.
+    /// Upgrading the cluster, which takes long.
     Upgrade,
 }
 
-/// Who holds a lock that we did not get.
+/// Holder of a lock that is not free.
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// As it noted it: its process id and its purpose.
-    note: String,
+    /// Content of the lock file: process id and purpose.
+    label: String,
 }
 
 impl Purpose {
-    fn note(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Serve => "verbatim serve",
             Self::Command => "a verbatim command",
@@ -53,15 +53,15 @@ impl Purpose {
 }
 
 impl Holder {
-    /// It will be done soon.
+    /// Returns `true` if the holder is a short command.
     pub(super) fn is_command(&self) -> bool {
-        self.note.ends_with(Purpose::Command.note())
+        self.label.ends_with(Purpose::Command.label())
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.note.split_once(' ') {
+        match self.label.split_once(' ') {
             Some((pid, purpose)) => write!(f, "process {pid} ({purpose})"),
             None => f.write_str("another process"),
         }
@@ -69,7 +69,7 @@ impl fmt::Display for Holder {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, or tells who has it.
+    /// Acquires the lock at `path`, or returns its holder.
     pub(super) fn try_take(path: &Path, purpose: Purpose) -> anyhow::Result<Result<Self, Holder>> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -82,25 +82,25 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut note = String::new();
-                // Without a note the holder goes unnamed; that is no reason to fail differently.
-                let _ = file.take(LONGEST_NOTE).read_to_string(&mut note);
-                return Ok(Err(Holder { note: note.trim().to_owned() }));
+                let mut label = String::new();
+                // If the file cannot be read, the holder is unnamed.
+                let _ = file.take(MOST_BYTES).read_to_string(&mut label);
+                return Ok(Err(Holder { label: label.trim().to_owned() }));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
             }
         }
         file.set_len(0)?;
-        writeln!(file, "{} {}", std::process::id(), purpose.note())?;
+        writeln!(file, "{} {}", std::process::id(), purpose.label())?;
         Ok(Ok(Self { _file: file }))
     }
 
-    /// Takes the lock that a serving process holds for its life. Waits for a command to finish;
-    /// another serving process is an error that names it.
+    /// Acquires the lock of a serving process. Waits for a command to finish; fails if another
+    /// serving process holds it.
     pub(super) async fn take_to_serve(path: &Path) -> anyhow::Result<Self> {
         let deadline = tokio::time::Instant::now() + COMMAND_LIMIT;
-        let mut told = false;
+        let mut is_logged = false;
         loop {
             let holder = match Self::try_take(path, Purpose::Serve)? {
                 Ok(lock) => return Ok(lock),
@@ -113,9 +113,9 @@ impl Lock {
                      its own with --data-dir"
                 );
             }
-            if !told {
+            if !is_logged {
                 tracing::info!(%holder, "waiting for a command that uses the private PostgreSQL");
-                told = true;
+                is_logged = true;
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_names_its_holder_and_goes_with_it() {
+    fn lock_names_its_holder_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = Lock::try_take(&path, Purpose::Serve).unwrap().unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn serving_does_not_wait_for_another_that_serves() {
+    async fn second_serving_process_fails_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let _held = Lock::take_to_serve(&path).await.unwrap();

@@ -1,4 +1,4 @@
-//! The server's log: a file in the data folder that never takes more than a fixed room.
+//! The server's log: a file of limited size in the data folder.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 
-/// When a log is set aside for a new one; the one before it is dropped.
+/// Size at which the log is rotated. One earlier file is retained.
 const LARGEST_LOG: u64 = 8 << 20;
-/// Read at once.
+/// Bytes of one read.
 const CHUNK: usize = 8 << 10;
-/// How much of the end is shown when the server has failed.
+/// Bytes of the log's end that are shown when the server has failed.
 const SHOWN_BYTES: u64 = 2 << 10;
-/// How many lines of it.
+/// Lines of the log's end that are shown.
 const SHOWN_LINES: usize = 4;
-/// How long the log's end is waited for: processes of a killed server may hold it open.
+/// Longest wait for the log's end: processes of a killed server may hold it open.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// Writes what one server says to the log.
+/// Writes one server's output to the log.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
@@ -28,20 +28,20 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Keeps what comes out of `stderr`.
-    pub(super) fn keep(path: PathBuf, mut stderr: ChildStderr) -> Self {
+    /// Starts to copy `stderr` to the file.
+    pub(super) fn start(path: PathBuf, mut stderr: ChildStderr) -> Self {
         let file = path.clone();
         let task = tokio::spawn(async move {
             if let Err(error) = copy(&file, &mut stderr).await {
                 tracing::warn!(file = %file.display(), %error, "cannot write PostgreSQL's log");
-                // A full pipe would hold up the server, so the rest is read and let go.
+                // A full pipe would block the server, so the rest is read and discarded.
                 let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
             }
         });
         Self { path, task }
     }
 
-    /// The last lines, once the server has ended.
+    /// Returns the last lines, once the server has ended.
     pub(super) async fn last_lines(&mut self) -> String {
         if !self.task.is_finished() {
             let _ = tokio::time::timeout(END_LIMIT, &mut self.task).await;
@@ -71,7 +71,7 @@ async fn copy(path: &Path, from: &mut (impl AsyncRead + Unpin)) -> std::io::Resu
 }
 
 async fn open(path: &Path) -> std::io::Result<File> {
-    // What the server says of a failing statement may quote a conversation.
+    // Private mode: the message of a failed statement may quote a conversation.
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).await
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_log_takes_no_more_than_its_room() {
+    async fn log_does_not_exceed_its_size() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("postgres.log");
         copy(&path, &mut tokio::io::repeat(b'x').take(3 * LARGEST_LOG)).await.unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_lines_are_what_a_failure_shows() {
+    async fn last_lines_are_returned_after_a_failure() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("postgres.log");
         copy(&path, &mut &b"1\n2\n3\n4\n5\n"[..]).await.unwrap();

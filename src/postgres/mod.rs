@@ -1,11 +1,11 @@
-//! The database: the user's own, or a private `PostgreSQL` that we run under the data folder.
+//! The database: an external one, or a private `PostgreSQL` server in the data folder.
 //!
-//! [`Database`] owns the private server's life and tells how to connect; what is in the database
-//! is the business of `store`. The parts, from the machine up: `account` and `binaries` (what
-//! there is), `home` (where things go), `lock` (who may), `cluster` (the files), `pidfile`, `server`
-//! and `supervisor` (the process), `files` (its program, which a package manager replaces), `upgrade`
-//! (to another major version), `log` (what it says), `listen` (TCP for readers); then `connector`,
-//! `schema` and `pools` for any database, and `examine`, which looks and changes nothing.
+//! [`Database`] owns the lifecycle of the private server and provides the connection options;
+//! `store` owns the contents. From the machine up: `account` and `binaries` (what is installed),
+//! `home` (folders), `lock` (exclusive use), `cluster` (the files), `pidfile`, `server` and
+//! `supervisor` (the process), `files` (the server's program, which a package manager may replace),
+//! `upgrade` (to another major version), `log` (the server's output), `listen` (TCP for readers).
+//! For any database: `connector`, `schema` and `pools`, and `examine`, which only reads.
 
 mod account;
 mod binaries;
@@ -52,38 +52,38 @@ use home::Home;
 use lock::{Lock, Purpose};
 use supervisor::Supervisor;
 
-/// Connections that one service opens at most: ten for queries, eight for reads by key, four for
-/// searches, and one each for the drain, the direct write, the indexer, the facts, the health check,
-/// long work and migrations.
+/// Limit of connections of one service: ten for queries, eight for reads by key, four for searches,
+/// and one each for the drain, the direct write, the indexer, the facts, the health check, long
+/// work and migrations.
 pub const CONNECTIONS_OF_A_SERVICE: i64 = 29;
-/// How we call ourselves in `pg_stat_activity`.
+/// Application name in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "verbatim";
-/// The wait between two attempts to reach a database that is down; it doubles up to the longest.
+/// First wait between two attempts to reach the database. It doubles up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
-/// The longest such wait.
+/// Longest such wait.
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
-/// The database. Stop it when all that uses it is done: [`Database::stop`].
+/// The database. Call [`Database::stop`] once nothing uses it any more.
 #[derive(Debug)]
 pub struct Database {
     connector: Connector,
-    /// The private server, where it is ours to run.
+    /// Supervisor of the private server, if this process runs it.
     supervisor: Option<Supervisor>,
-    /// The private cluster was made just now.
+    /// The private cluster was created by this process.
     is_new: bool,
-    /// Nobody else serves from this data folder.
+    /// Lock of the data folder: no other process serves from it.
     _lock: Option<Lock>,
 }
 
 impl Database {
-    /// For `serve`: takes the data folder for this process, and without a URL starts the private
-    /// server there. The server may take a while; [`Database::wait_ready`] tells.
+    /// Opens the database for `serve`. Locks the data folder and, without a URL, starts the private
+    /// server there. Does not wait for the server; see [`Database::wait_ready`].
     ///
-    /// Fails on what waiting cannot heal: another process that serves from the folder, no server
-    /// binaries or those of another major version, a folder that cannot be used.
+    /// Fails for reasons that waiting cannot resolve: another process serves from the folder, no
+    /// server binaries of the right major version are installed, or the folder cannot be used.
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         settings.make_data_dir()?;
-        // The inbox is in the folder too, so one process has it whatever the database is.
+        // Also with an external database: the inbox in the folder has one owner.
         let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
         if let Some(url) = &settings.url {
             let connector = external(url)?.into();
@@ -94,13 +94,12 @@ impl Database {
         Self::run(home, running, Some(lock), settings.postgres_listen).await
     }
 
-    /// For a command: a database that takes connections. A private server that runs is used; one
-    /// that does not is started, and runs until [`Database::stop`].
+    /// Opens the database for a command, and waits until it accepts connections. Uses the private
+    /// server if it is running, else starts it and runs it until [`Database::stop`].
     pub async fn attach(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.url {
             let connector = Connector::from(external(url)?);
-            // What is found out holds for the pools that are made next; whoever uses them first is
-            // told what is wrong.
+            // The connector keeps what it learns for later pools. Their first user gets the error.
             let _ = reach(&connector).await;
             return Ok(Self { connector, supervisor: None, is_new: false, _lock: None });
         }
@@ -109,7 +108,7 @@ impl Database {
         let connector = Connector::direct(private(&home));
         let deadline = Instant::now() + lock::COMMAND_LIMIT;
         loop {
-            // The holder may go while we wait for its server, so both are tried in turn.
+            // The holder may exit while this waits for its server, so both are tried in turn.
             let holder = match Lock::try_take(&home.lock(), Purpose::Command)? {
                 Ok(running) => {
                     let database = Self::run(home, running, None, None).await?;
@@ -120,7 +119,7 @@ impl Database {
                 }
                 Err(holder) => holder,
             };
-            // A command's server goes when the command is done, so it is not one to use.
+            // A command stops its server when it is done, so that server is not used.
             let reached = if holder.is_command() { None } else { Some(reach(&connector).await) };
             match reached {
                 Some(Ok(())) => {
@@ -132,7 +131,7 @@ impl Database {
                     });
                 }
                 None if Instant::now() >= deadline => {
-                    bail!("{holder} uses the private PostgreSQL, and does not finish")
+                    bail!("{holder} uses the private PostgreSQL and does not finish")
                 }
                 _ => sleep(lock::POLL_INTERVAL).await,
             }
@@ -147,31 +146,31 @@ impl Database {
     ) -> anyhow::Result<Self> {
         let connector = Connector::direct(private(&home));
         let (cluster, is_new) = Cluster::prepare(home, listen).await?;
-        // An upgrade takes long: a command that is soon done leaves it to the service.
+        // An upgrade takes long, so a short command leaves it to the service.
         let supervisor = Some(Supervisor::start(cluster, running, lock.is_some()));
         Ok(Self { connector, supervisor, is_new, _lock: lock })
     }
 
-    /// How to connect; known before the server is up.
+    /// Returns the connector, also before the server is up.
     #[must_use]
     pub fn connector(&self) -> Connector {
         self.connector.clone()
     }
 
-    /// The private cluster did not exist before: there is nothing in it yet.
+    /// Returns `true` if the private cluster was just created, so it is empty.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 
-    /// The options of the connector as they are now.
+    /// Returns the connector's current options.
     #[must_use]
     pub fn connect_options(&self) -> PgConnectOptions {
         self.connector.options()
     }
 
-    /// Waits until the database takes connections, however long that takes, and logs what keeps
-    /// it. The one error is that the private server was stopped.
+    /// Waits without a limit until the database accepts connections, and logs why it does not. The
+    /// only error is that the private server was stopped.
     pub async fn wait_ready(&self) -> anyhow::Result<()> {
         if let Some(supervisor) = &self.supervisor {
             return supervisor.ready().await;
@@ -179,9 +178,9 @@ impl Database {
         let (mut retry, mut failures) = (FIRST_RETRY, 0_u32);
         while let Err(error) = reach(&self.connector).await {
             failures += 1;
-            // An outage of an hour is one line at its start, and one now and then.
+            // A long outage is logged at its start and at growing intervals.
             if failures.is_power_of_two() {
-                tracing::error!(%error, failures, "the database cannot be reached; trying again");
+                tracing::error!(%error, failures, "cannot reach the database; retrying");
             }
             sleep(retry).await;
             retry = (retry * 2).min(LONGEST_RETRY);
@@ -189,16 +188,16 @@ impl Database {
         Ok(())
     }
 
-    /// Tells the private server, if it is ours, to stop, and does not wait: for a process that ends
-    /// at once. Without that it would run on until the next start takes it over.
+    /// Signals the private server, if there is one, to stop, and does not wait. For a process that
+    /// ends at once: otherwise the server would run until the next start takes over.
     pub fn ask_to_stop(&self) {
         if let Some(supervisor) = &self.supervisor {
             supervisor.ask_to_stop();
         }
     }
 
-    /// Stops the private server, if it is ours, and waits until it is gone. Call it last: what
-    /// still uses the database loses it.
+    /// Stops the private server, if there is one, and waits for its end. Call it last: all
+    /// connections are closed.
     pub async fn stop(self) -> anyhow::Result<()> {
         match self.supervisor {
             Some(supervisor) => supervisor.stop().await,
@@ -207,19 +206,19 @@ impl Database {
     }
 }
 
-/// How to connect to a standby by its URL.
+/// Returns a connector for a standby's URL.
 pub fn standby(url: &Secret) -> anyhow::Result<Connector> {
     named(url, "VERBATIM_READ_DATABASE_URL").map(Connector::from)
 }
 
-/// The options of a database of the user's.
+/// Parses the URL of an external database.
 fn external(url: &Secret) -> anyhow::Result<PgConnectOptions> {
     named(url, "DATABASE_URL")
 }
 
-/// The options of a URL that a setting has.
+/// Parses the URL in a setting.
 fn named(url: &Secret, setting: &str) -> anyhow::Result<PgConnectOptions> {
-    // The parser's message does not quote the URL, which holds a password.
+    // The parser's message does not quote the URL, which contains a password.
     let options = PgConnectOptions::from_str(url.expose()).with_context(|| {
         format!("{setting} is not a URL such as postgres://user:password@host:5432/database")
     })?;
@@ -229,9 +228,9 @@ fn named(url: &Secret, setting: &str) -> anyhow::Result<PgConnectOptions> {
     })
 }
 
-/// The options of the private database.
+/// Returns the options of the private database.
 fn private(home: &Home) -> PgConnectOptions {
-    // The environment's PG… variables are meant for another database: all that matter are set.
+    // PG… variables of the environment are meant for other databases: every relevant option is set.
     PgConnectOptions::new_without_pgpass()
         .socket(home.socket_folder())
         .port(5432)
@@ -241,10 +240,10 @@ fn private(home: &Home) -> PgConnectOptions {
         .application_name(APPLICATION_NAME)
 }
 
-/// How long that may take: where the network swallows everything there would be no end to it.
+/// Time limit of [`reach`]. A network that drops packets would block it for ever.
 const REACH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Connects once, to see whether it can be done.
+/// Checks that a connection can be opened.
 async fn reach(connector: &Connector) -> anyhow::Result<()> {
     let connect = async { connector.connect().await?.close().await };
     match tokio::time::timeout(REACH_DEADLINE, connect).await {

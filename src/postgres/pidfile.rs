@@ -1,7 +1,7 @@
-//! `postmaster.pid`: which server runs on a cluster, if any does.
+//! `postmaster.pid`: the server that runs on a cluster, if there is one.
 //!
-//! The file outlives a crash, and its process id may since have gone to a process that has nothing
-//! to do with us. Such a file would keep the server from starting, so we look at the process.
+//! The file survives a crash, and its process id may then belong to an unrelated process. Such a
+//! file would prevent the server from starting, so the process is checked.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,17 +16,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-/// How long a server may take for a fast shutdown: mostly for its last checkpoint.
+/// Time limit of a fast shutdown, which mostly writes a last checkpoint.
 pub(super) const FAST_STOP_LIMIT: Duration = Duration::from_secs(30);
-/// How long it may take for an immediate one, which writes nothing.
+/// Time limit of an immediate shutdown, which writes nothing.
 pub(super) const IMMEDIATE_STOP_LIMIT: Duration = Duration::from_secs(5);
-/// How often we look.
+/// Interval between two checks of the process.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The line of the file that tells how far the server is.
+/// Line of the file that contains the server's status.
 const STATUS_LINE: usize = 7;
 
-/// The server has written that it takes connections.
-pub(super) fn says_ready(cluster: &Path, pid: u32) -> bool {
+/// Returns `true` if the file says that the server `pid` accepts connections.
+pub(super) fn is_ready(cluster: &Path, pid: u32) -> bool {
     let Ok(text) = std::fs::read_to_string(cluster.join("postmaster.pid")) else {
         return false;
     };
@@ -35,7 +35,7 @@ pub(super) fn says_ready(cluster: &Path, pid: u32) -> bool {
         && lines.nth(STATUS_LINE - 1).is_some_and(|status| status.trim() == "ready")
 }
 
-/// The server that runs on the cluster, as far as its pid file tells.
+/// Returns the running server of the cluster, according to its pid file.
 pub(super) fn running(cluster: &Path) -> anyhow::Result<Option<Pid>> {
     let path = cluster.join("postmaster.pid");
     match std::fs::read_to_string(&path) {
@@ -51,10 +51,10 @@ pub(super) fn running(cluster: &Path) -> anyhow::Result<Option<Pid>> {
     }
 }
 
-/// Makes sure that no server runs on the cluster and that its pid file keeps none from starting.
-/// The caller holds the cluster's lock, so a server that runs has outlived the verbatim that
-/// started it: it is stopped. Adopting it would need a second way to watch over a server.
-pub(super) async fn clear_the_way(cluster: &Path) -> anyhow::Result<()> {
+/// Ensures that no server runs on the cluster and that its pid file does not prevent a start. The
+/// caller holds the cluster's lock, so a running server has outlived the process that started it,
+/// and is stopped. Adopting it would need a second way to supervise a server.
+pub(super) async fn stop_leftover_server(cluster: &Path) -> anyhow::Result<()> {
     let path = cluster.join("postmaster.pid");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -63,8 +63,9 @@ pub(super) async fn clear_the_way(cluster: &Path) -> anyhow::Result<()> {
     };
     let first = text.lines().next().unwrap_or_default().trim();
     let Some(pid) = first.parse().ok().filter(|pid| *pid > 0).map(Pid::from_raw) else {
-        // The machine lost power between making the file and writing to it; no process outlives that.
-        tracing::warn!(file = %path.display(), "removing a pid file that names no process");
+        // The machine lost power between the creation of the file and the write to it; no process
+        // survives that.
+        tracing::warn!(file = %path.display(), "removing a pid file without a process id");
         return std::fs::remove_file(&path)
             .with_context(|| format!("cannot remove {}", path.display()));
     };
@@ -72,16 +73,16 @@ pub(super) async fn clear_the_way(cluster: &Path) -> anyhow::Result<()> {
         return stop_orphan(cluster, pid).await;
     }
     if kill(pid, None) != Err(nix::errno::Errno::ESRCH) {
-        tracing::warn!(%pid, "the pid file of the private PostgreSQL names a foreign process, so it is stale");
-        disown(&path, &text, first)?;
+        tracing::warn!(%pid, "stale pid file of the private PostgreSQL: its process id belongs to another program");
+        mark_stale(&path, &text, first)?;
     }
     Ok(())
 }
 
-/// Writes our own process id over the foreign one: a server takes its parent's for stale. Removing
-/// the file would also remove the server's check that no process of a crashed server still uses
-/// its shared memory, and with it the protection from two servers on the same files.
-fn disown(path: &Path, text: &str, first_line: &str) -> anyhow::Result<()> {
+/// Replaces the foreign process id by ours, which a server treats as stale. Removing the file would
+/// also remove the server's check that no process of a crashed server uses its shared memory, and
+/// so the protection from two servers on the same files.
+fn mark_stale(path: &Path, text: &str, first_line: &str) -> anyhow::Result<()> {
     let rest = text.trim_start().strip_prefix(first_line).unwrap_or_default();
     OpenOptions::new()
         .write(true)
@@ -92,9 +93,9 @@ fn disown(path: &Path, text: &str, first_line: &str) -> anyhow::Result<()> {
         .with_context(|| format!("cannot correct the stale {}", path.display()))
 }
 
-/// Stops a server that nobody watches over.
+/// Stops a server without a supervisor.
 async fn stop_orphan(cluster: &Path, pid: Pid) -> anyhow::Result<()> {
-    tracing::warn!(%pid, "taking over: stopping the PostgreSQL of a verbatim that is gone");
+    tracing::warn!(%pid, "stopping the PostgreSQL of a verbatim that has ended");
     for (signal, limit) in
         [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
     {
@@ -113,7 +114,8 @@ async fn stop_orphan(cluster: &Path, pid: Pid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The process is a server that was started on the cluster. A zombie is not: it has no arguments.
+/// Returns `true` if the process is a server of this cluster. A zombie is not one: it has no
+/// arguments.
 fn is_server_of(cluster: &Path, pid: Pid) -> bool {
     let cluster = cluster.as_os_str().as_encoded_bytes();
     if Path::new("/proc/self/cmdline").exists() {

@@ -1,5 +1,4 @@
-//! The pool that answers are read through. The drain does not use it: each of its workers owns a
-//! connection.
+//! Pool of connections for reads. The drain does not use it: each of its workers owns a connection.
 
 use std::time::Duration;
 
@@ -10,39 +9,38 @@ use sqlx::postgres::{PgConnection, PgPoolOptions};
 
 use super::Connector;
 
-/// Connections to Postgres that are shared.
+/// Shared connections to Postgres.
 pub type Pool = PgPool;
 
-/// Connections for reading; a request holds one for a query, not for its life.
+/// Connections for reads. A request holds one during a query only.
 const READ_CONNECTIONS: u32 = 10;
-/// How long a request waits for a connection before it is answered 503: sqlx's own 30 s is longer
-/// than callers wait for us.
+/// Longest wait for a connection, after which the request is answered 503. sqlx's default of 30 s
+/// is longer than callers wait.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The same for a standby: a read that gets no connection to it goes to the primary.
+/// Longest wait for a connection to a standby, after which the read uses the primary.
 pub(super) const STANDBY_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
-/// An idle connection costs the server memory.
+/// Idle connections are closed after this time: they use the server's memory.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
-/// After a failover a connection may still lead to the old primary: none grows older than this.
+/// Age limit of a connection: after a failover it may still lead to the old primary.
 const MAX_LIFETIME: Duration = Duration::from_mins(15);
-/// A connection that lay idle for longer is asked whether it still lives before it is used. Busy
-/// ones are not: the question costs a round trip, which is half of what a read takes.
+/// A connection that was idle for longer is pinged before use. Others are not: the round trip takes
+/// half of a read's time.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How a session is set up. Compiling a query costs more than any of ours runs for. A query that
-/// runs for longer than this is stuck, and whoever asked has gone. And each is planned for what is
-/// asked: a plan for whatever may be asked takes every filter to leave next to nothing, and so
-/// sorts all the thousands of an agent's sessions rather than walk along their index to a page's
-/// end. Said in SQL and not at connecting, since poolers refuse parameters that they do not know.
+/// Settings of a session. Compiling a query takes longer than running it. A query that runs for
+/// longer than the timeout is stuck, and its caller has gone. Each query is planned for its
+/// parameters: a generic plan assumes that every filter leaves few rows, and so sorts thousands of
+/// an agent's sessions instead of reading a page from their index. These are statements and not
+/// connection options, since poolers reject unknown options.
 const SESSION: &str = "SET jit = off; SET statement_timeout = '10s';
     SET plan_cache_mode = force_custom_plan";
 
-/// The pool that the API reads through. It connects when it is first used, so the server need not
-/// be up yet.
+/// Returns the pool of the read API. It connects on first use, so the server need not be up yet.
 #[must_use]
 pub fn read_pool(connector: impl Into<Connector>) -> PgPool {
     build(&connector.into(), ACQUIRE_TIMEOUT, |_| Box::pin(async { Ok(()) }))
 }
 
-/// A pool for reading, whose new connections must pass a check.
+/// Returns a pool for reads, whose new connections must pass a check.
 pub(super) fn build<F>(connector: &Connector, acquire_timeout: Duration, check: F) -> PgPool
 where
     F: Fn(&mut PgConnection) -> BoxFuture<'_, Result<(), sqlx::Error>>
@@ -80,7 +78,7 @@ where
         .connect_lazy_with(options)
 }
 
-/// Has a pool connect as the connector has found out that it can.
+/// Updates a pool's options with those that the connector has found to work.
 pub fn follow(pool: &Pool, connector: &Connector) {
     pool.set_connect_options(connector.options());
 }

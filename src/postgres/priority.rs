@@ -1,5 +1,5 @@
-//! Priority of the private server's processes. The service answers first: the avatar waits for it,
-//! while PostgreSQL stores what the inbox has.
+//! Priority of the private server's processes. The service has a higher one: the avatar waits for
+//! its answer, while PostgreSQL stores the contents of the inbox.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ pub(super) const SERVER: i32 = 5;
 /// Nice value of connections that work in the background.
 pub(super) const BACKGROUND: i32 = 10;
 
-/// Lowers the priority of a process of the server by raising its nice value; the processes that it
-/// starts inherit it. The value stays as it is where it is higher, or where the system refuses.
+/// Lowers the priority of a server process by raising its nice value, which child processes
+/// inherit. A higher value stays; a refusal of the system is ignored.
 pub(super) fn lower(process: i32, nice: i32) {
-    // A command in another container knows the process by another number.
+    // In another container the process has another id.
     let name = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("comm"));
     if !name.is_ok_and(|name| name.trim_end() == "postgres") {
         return;

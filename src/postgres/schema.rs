@@ -1,4 +1,4 @@
-//! Brings a database's schema up to date, and checks that the database suits us.
+//! Migrates a database's schema, and checks that the database is suitable.
 
 use std::collections::HashMap;
 
@@ -10,40 +10,41 @@ use sqlx::{Connection as _, PgConnection};
 use super::Connector;
 use super::binaries::OLDEST_MAJOR;
 
-/// The migrations that this binary carries.
+/// Migrations of this binary.
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// What a migration did.
+/// Result of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
-    /// The schema's version now.
+    /// Version of the schema.
     pub version: i64,
-    /// What was applied, in words, the oldest first; empty where all was there already.
+    /// Descriptions of the applied migrations, the oldest first. Empty if there was nothing to
+    /// apply.
     pub applied: Vec<String>,
 }
 
-/// How the database's schema stands to this binary.
+/// State of the database's schema relative to this binary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemaState {
-    /// The database has not been asked yet.
+    /// The database was not queried yet.
     #[default]
     Unchecked,
-    /// The database cannot be asked, or does not suit us; the log says which.
+    /// The database cannot be queried, or is not suitable; the log says which.
     Unknown,
-    /// It has every migration that this binary carries.
+    /// It has all migrations of this binary.
     Current,
-    /// It has none yet: nobody has ever migrated it.
+    /// It has no migration yet.
     Empty,
-    /// It lacks some, and this service is not to apply them.
+    /// Migrations are missing.
     Pending,
-    /// It has some that this binary does not know.
+    /// It has migrations that this binary does not know.
     Newer,
-    /// One of its migrations is not what this binary carries under that number.
+    /// A migration differs from the one of this binary with the same number.
     Altered,
 }
 
 impl SchemaState {
-    /// As it is written.
+    /// Returns the name in answers and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,14 +56,14 @@ impl SchemaState {
         }
     }
 
-    /// What an error of [`migrate`] or [`check`] says of it.
+    /// Returns the state that an error of [`migrate`] or [`check`] implies.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Self {
         match error.downcast_ref::<MigrateError>() {
             Some(MigrateError::VersionMissing(_)) => Self::Newer,
             Some(MigrateError::VersionMismatch(_)) => Self::Altered,
-            _ => match error.downcast_ref::<Lacking>() {
-                Some(Lacking { is_first: true, .. }) => Self::Empty,
+            _ => match error.downcast_ref::<MissingMigration>() {
+                Some(MissingMigration { is_first: true, .. }) => Self::Empty,
                 Some(_) => Self::Pending,
                 None => Self::Unknown,
             },
@@ -76,22 +77,22 @@ impl SchemaState {
     "the database's schema lacks the migration {version} ({description}): run `verbatim migrate`, \
      or serve without --no-migrate"
 )]
-struct Lacking {
+struct MissingMigration {
     version: i64,
     description: String,
-    /// None has been applied.
+    /// No migration was applied yet.
     is_first: bool,
 }
 
-/// Brings the schema up to date. Several processes may do so at once: one does it, the others wait.
+/// Migrates the schema. If several processes do so at once, one migrates and the others wait.
 ///
-/// Fails where the database is newer than this binary, was changed by hand, or cannot keep every
-/// script (see [`check`]).
+/// Fails if the database is newer than this binary, was changed by hand, or has an encoding that
+/// cannot store every script (see [`check`]).
 pub async fn migrate(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<Migrated> {
     let connector: Connector = database.clone().into();
     let connected = connector.connect().await.context("cannot connect to the database")?;
     let _ = connected.close().await;
-    // A pool of one, since a future that migrates over a bare connection cannot be spawned.
+    // A pool of one connection: a future that migrates over a bare connection cannot be spawned.
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect_with(connector.options()).await;
     let pool = pool.context("cannot connect to the database")?;
@@ -111,8 +112,8 @@ pub async fn migrate(database: &(impl Clone + Into<Connector>)) -> anyhow::Resul
     Ok(Migrated { version, applied })
 }
 
-/// Checks that the database suits us and has the migrations that this binary carries, every one and
-/// no other, without changing anything.
+/// Checks that the database is suitable and has exactly the migrations of this binary. Changes
+/// nothing.
 pub async fn check(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<()> {
     let connector: Connector = database.clone().into();
     let mut connection = connector.connect().await.context("cannot connect to the database")?;
@@ -133,7 +134,7 @@ pub async fn check(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<
         Some(migration) => {
             let description = migration.description.to_string();
             let is_first = found.is_empty();
-            Err(Lacking { version: migration.version, description, is_first }.into())
+            Err(MissingMigration { version: migration.version, description, is_first }.into())
         }
     }
 }
@@ -162,7 +163,7 @@ async fn check_connection(connection: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The migrations that the database has: their checksums, by version.
+/// Returns the checksums of the applied migrations by version.
 async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashMap<i64, Vec<u8>>> {
     let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
@@ -177,7 +178,7 @@ async fn applied(connection: &mut PgConnection) -> anyhow::Result<HashMap<i64, V
     Ok(found.into_iter().collect())
 }
 
-/// Says what to do about a migration that cannot be.
+/// Adds advice to the error of a migration.
 fn explain(error: MigrateError) -> anyhow::Error {
     let advice = match &error {
         MigrateError::VersionMissing(version) => format!(

@@ -1,4 +1,4 @@
-//! One process of a server: started, waited for, stopped.
+//! Process of a server: start, readiness, stop.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,18 +14,18 @@ use super::log::Log;
 use super::pidfile::{self, FAST_STOP_LIMIT, IMMEDIATE_STOP_LIMIT};
 use super::priority;
 
-/// How often we look whether a server that starts is ready.
+/// Interval between two checks whether a starting server is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A server that runs. Dropped (only where the runtime is torn down around it, or its work has
-/// failed), it is asked to stop.
+/// Running server. On drop (when the runtime is torn down, or after a failure) it is signalled to
+/// stop.
 pub(super) struct Server {
     child: Child,
     log: Log,
 }
 
 impl Server {
-    /// Runs `command`, and keeps what it says in the file `log`.
+    /// Runs `command`, and writes its output to the file `log`.
     pub(super) fn spawn(command: std::process::Command, log: PathBuf) -> anyhow::Result<Self> {
         let program = PathBuf::from(command.get_program());
         let mut command = tokio::process::Command::from(command);
@@ -36,15 +36,15 @@ impl Server {
             priority::lower(process.cast_signed(), priority::SERVER);
         }
         let stderr = child.stderr.take().context("the server has no standard error")?;
-        Ok(Self { child, log: Log::keep(log, stderr) })
+        Ok(Self { child, log: Log::start(log, stderr) })
     }
 
-    /// Its process, unless it has ended.
+    /// Returns its process id, unless it has ended.
     pub(super) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Waits for its end, which nobody asked for, and returns what it said last.
+    /// Waits for an unexpected end, and returns the last output as an error.
     pub(super) async fn ended(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => {
@@ -54,11 +54,11 @@ impl Server {
         }
     }
 
-    /// Waits until it takes connections to `cluster`. One that has ended is an error.
+    /// Waits until it accepts connections to `cluster`. Fails if it ends.
     pub(super) async fn ready(&mut self, cluster: &Path) -> anyhow::Result<()> {
         let pid = self.pid().context("it ended at once")?;
         let ready = async {
-            while !pidfile::says_ready(cluster, pid) {
+            while !pidfile::is_ready(cluster, pid) {
                 sleep(READY_INTERVAL).await;
             }
         };
@@ -68,18 +68,18 @@ impl Server {
         }
     }
 
-    /// A fast shutdown; one that takes too long becomes an immediate one, and then a kill. Neither
-    /// loses a commit: the next start replays the log.
+    /// Stops the server by a fast shutdown. After a timeout an immediate one follows, and then a
+    /// kill. No commit is lost: the next start replays the log.
     pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
         for (signal, limit) in
             [(Signal::SIGINT, FAST_STOP_LIMIT), (Signal::SIGQUIT, IMMEDIATE_STOP_LIMIT)]
         {
             self.signal(signal);
             if timeout(limit, self.child.wait()).await.is_ok() {
-                tracing::info!("the private PostgreSQL has stopped");
+                tracing::info!("private PostgreSQL stopped");
                 return Ok(());
             }
-            tracing::warn!(%signal, "the private PostgreSQL does not stop; insisting");
+            tracing::warn!(%signal, "private PostgreSQL does not stop; sending the next signal");
         }
         self.child.kill().await.context("cannot kill PostgreSQL")
     }
@@ -87,7 +87,7 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid {
-            // It may have ended by itself this very moment.
+            // It may just have ended.
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
@@ -95,7 +95,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A server that has ended and was waited for has no id any more.
+        // No effect on a server that has ended: it has no id any more.
         self.signal(Signal::SIGINT);
     }
 }

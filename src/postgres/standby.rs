@@ -1,4 +1,4 @@
-//! Positions in the log of transactions: where the primary is, and how far a standby has replayed.
+//! Positions in the transaction log: that of the primary, and how much a standby has replayed.
 //! `docs/design/replica.md` has the reasons.
 
 use std::sync::Arc;
@@ -12,43 +12,43 @@ use sqlx::postgres::PgConnection;
 use super::Connector;
 use super::pools;
 
-/// Place in the log of transactions, in bytes from its beginning.
+/// Position in the transaction log, in bytes from its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub i64);
 
-/// Where a primary is.
+/// Position of a primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrimaryPosition {
-    /// System identifier of its cluster: standbys share it.
+    /// System identifier of its cluster, which standbys share.
     pub system: i64,
-    /// Its timeline, which each promotion begins anew.
+    /// Timeline. Each promotion starts a new one.
     pub timeline: i32,
-    /// Everything that it has committed lies before.
+    /// End of the inserted log: all commits are before it.
     pub inserted: Lsn,
-    /// Everything that a standby can have by now lies before. What was inserted without a commit
-    /// may wait for long until it is flushed, where nobody writes.
+    /// End of the flushed log: a standby cannot have more. Records without a commit may wait long
+    /// for a flush while nothing is written.
     pub flushed: Lsn,
 }
 
-/// Where a standby is.
+/// Position of a standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandbyPosition {
-    /// It replays a log. A standby that was promoted does not.
+    /// It replays a log. `false` after a promotion.
     pub in_recovery: bool,
     /// System identifier of its cluster.
     pub system: i64,
-    /// The timeline that it receives, or of its last restart point.
+    /// Timeline that it receives, or that of its last restart point.
     pub timeline: i32,
     /// Start of its server process.
     pub started_at: DateTime<Utc>,
-    /// Everything before is applied, and seen by what is read from now on.
+    /// End of the replayed log: later reads see everything before it.
     pub replayed: Lsn,
-    /// Commit of the last transaction that it replayed, by the primary's clock.
+    /// Time of the last replayed commit, by the primary's clock.
     pub last_commit_at: Option<DateTime<Utc>>,
 }
 
 impl StandbyPosition {
-    /// One run of one standby's server: another standby, and the same one after a restart, have
+    /// Returns a number for this run of the standby's server. Another standby, or a restart, has
     /// another number.
     #[must_use]
     pub fn run(&self) -> u64 {
@@ -60,11 +60,11 @@ impl StandbyPosition {
     }
 }
 
-/// Reads where the primary is; `None` where the server is no primary.
+/// Reads the position of the primary; `None` if the server is not a primary.
 pub async fn primary_position(
     connection: &mut PgConnection,
 ) -> Result<Option<PrimaryPosition>, sqlx::Error> {
-    // The name of a file of the log begins with its timeline.
+    // The name of a log file begins with the timeline.
     let found: Option<(i64, i32, i64, i64)> = sqlx::query_as(
         "SELECT
              (SELECT system_identifier FROM pg_control_system()),
@@ -88,12 +88,12 @@ pub async fn primary_position(
     }))
 }
 
-/// Reads where a standby is.
+/// Reads the position of a standby.
 pub async fn standby_position(
     connection: &mut PgConnection,
 ) -> Result<StandbyPosition, sqlx::Error> {
     type Row = (bool, i64, i32, DateTime<Utc>, Option<i64>, Option<DateTime<Utc>>);
-    // The received timeline is for roles with pg_read_all_stats; the control file is for all, and
+    // The received timeline requires pg_read_all_stats. Every role can read the control file, which
     // follows at the next restart point.
     let (in_recovery, system, timeline, started_at, replayed, last_commit_at): Row =
         sqlx::query_as(
@@ -124,30 +124,30 @@ pub struct StandbyRun(Arc<Run>);
 #[derive(Debug)]
 struct Run {
     number: u64,
-    /// It had replayed this when it was last measured.
+    /// Replayed log at the last measurement.
     replayed: AtomicI64,
 }
 
 impl StandbyRun {
-    /// The run that was measured.
+    /// Returns the run of a measured standby.
     #[must_use]
     pub fn of(position: &StandbyPosition) -> Self {
         let replayed = AtomicI64::new(position.replayed.0);
         Self(Arc::new(Run { number: position.run(), replayed }))
     }
 
-    /// Its number: [`StandbyPosition::run`].
+    /// Returns its number: [`StandbyPosition::run`].
     #[must_use]
     pub fn number(&self) -> u64 {
         self.0.number
     }
 
-    /// Records how far it was when it was measured again.
+    /// Records a later measurement.
     pub fn record(&self, replayed: Lsn) {
         self.0.replayed.fetch_max(replayed.0, Ordering::Relaxed);
     }
 
-    /// True for a standby of this run that is where it was measured, or further on.
+    /// Returns `true` for a standby of this run that has replayed at least as much as measured.
     fn includes(&self, position: &StandbyPosition) -> bool {
         position.in_recovery
             && position.run() == self.0.number
@@ -160,8 +160,8 @@ impl StandbyRun {
 #[error("this is not the standby that was measured: it was restarted, promoted or replaced")]
 struct AnotherServer;
 
-/// A pool of connections to one run of a standby. A connection to anything else is refused, such as
-/// to another standby behind the same address.
+/// Returns a pool of connections to one run of a standby. Connections to another server, for
+/// example another standby behind the same address, are rejected.
 #[must_use]
 pub fn standby_pool(connector: &Connector, run: StandbyRun) -> PgPool {
     pools::build(connector, pools::STANDBY_ACQUIRE_TIMEOUT, move |connection| {

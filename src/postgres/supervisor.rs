@@ -1,4 +1,4 @@
-//! Keeps the private server running for as long as we run, and stops it after.
+//! Runs the private server as long as this process runs, restarts it after failures, and stops it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -21,56 +21,56 @@ use super::pidfile;
 use super::server::Server;
 use super::upgrade::{self, Request, Upgraded};
 
-/// The wait before the first start after a failure; it doubles with each that follows.
+/// Wait before the first restart after a failure. It doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-/// The longest wait between two starts.
+/// Longest wait between two starts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
-/// How often we look whether an upgrade is asked for.
+/// Interval between two checks for an upgrade request.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(2);
-/// What to do about files that do not start.
+/// Advice if the replaced files do not start.
 const HINT_AFTER_CHANGE: &str = "the server's files were replaced while it ran: install the \
      cluster's major version again; nothing else is needed, deliveries wait in the inbox";
-/// How many starts may fail before a command gives up. A killed server's processes take a moment
-/// to end, and keep a new one from starting meanwhile.
-const COMMAND_PATIENCE: u32 = 5;
+/// Failed starts after which a command gives up. Processes of a killed server take a moment to end,
+/// and block a new one meanwhile.
+const COMMAND_ATTEMPTS: u32 = 5;
 
-/// How the server is.
+/// State of the server.
 #[derive(Clone, Debug)]
 enum State {
-    /// It starts; after a crash that takes as long as replaying the log takes.
+    /// Starting; after a crash it replays the log first.
     Starting,
-    /// It takes connections.
+    /// Accepting connections.
     Ready,
-    /// It does not start; it is tried again.
+    /// Failed to start; it is retried.
     Failing { times: u32, reason: Arc<str> },
-    /// It was stopped by us.
+    /// Stopped by this process.
     Stopped,
 }
 
-/// Watches over one server. Dropped without [`Supervisor::stop`], it stops the server without
-/// anybody waiting for that.
+/// Supervisor of one server. On drop without [`Supervisor::stop`], it stops the server and does not
+/// wait for that.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     state: watch::Receiver<State>,
     stop: CancellationToken,
-    /// The process that runs; 0 while there is none.
+    /// Process id of the server; 0 while there is none.
     pid: Arc<AtomicI32>,
     task: Option<JoinHandle<()>>,
 }
 
-/// How one life of the server ended in good order.
+/// Reason for an orderly end of one run of the server.
 enum End {
-    /// We were told to stop it.
+    /// A stop was requested.
     Stopped,
-    /// Its files were replaced, so it was stopped to be started from the new ones.
+    /// Its files were replaced: it is restarted from the new ones.
     FilesChanged,
-    /// Somebody asked for another major version, so it was stopped for that.
+    /// An upgrade to another major version was requested.
     UpgradeRequested,
 }
 
 impl Supervisor {
-    /// Starts the server, and starts it again whenever it ends. With `upgrades`, does what
-    /// `verbatim upgrade-postgres` asks for.
+    /// Starts the server, and restarts it whenever it ends. With `upgrades`, handles the requests
+    /// of `verbatim upgrade-postgres`.
     pub(super) fn start(cluster: Cluster, lock: Lock, upgrades: bool) -> Self {
         let (sender, state) = watch::channel(State::Starting);
         let stop = CancellationToken::new();
@@ -80,22 +80,22 @@ impl Supervisor {
         let task = tokio::spawn(async move {
             supervise(cluster, upgrades, &sender, &stopping, &running).await;
             sender.send_replace(State::Stopped);
-            // Held until the server is gone.
+            // Held until the server has ended.
             drop(lock);
         });
         Self { state, stop, pid, task: Some(task) }
     }
 
-    /// Waits until the server takes connections.
+    /// Waits until the server accepts connections.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
         self.reaches(|state| matches!(state, State::Ready | State::Stopped)).await
     }
 
-    /// The same for a command: a server that does not start is an error.
+    /// Waits like [`Self::ready`], but fails if the server does not start. For commands.
     pub(super) async fn ready_soon(&self) -> anyhow::Result<()> {
         self.reaches(|state| match state {
             State::Ready | State::Stopped => true,
-            State::Failing { times, .. } => *times >= COMMAND_PATIENCE,
+            State::Failing { times, .. } => *times >= COMMAND_ATTEMPTS,
             State::Starting => false,
         })
         .await
@@ -106,14 +106,14 @@ impl Supervisor {
         let reached = state.wait_for(wanted).await.context("PostgreSQL's supervisor died")?;
         match &*reached {
             State::Failing { reason, .. } => {
-                bail!("the private PostgreSQL does not start: {reason}")
+                bail!("private PostgreSQL does not start: {reason}")
             }
-            State::Stopped => bail!("the private PostgreSQL was stopped"),
+            State::Stopped => bail!("private PostgreSQL was stopped"),
             State::Starting | State::Ready => Ok(()),
         }
     }
 
-    /// Tells the server to stop, whatever becomes of us.
+    /// Signals the server to stop, independently of this supervisor.
     pub(super) fn ask_to_stop(&self) {
         let pid = self.pid.load(Ordering::Relaxed);
         if pid > 0 {
@@ -121,7 +121,7 @@ impl Supervisor {
         }
     }
 
-    /// Stops the server and waits until it is gone.
+    /// Stops the server and waits for its end.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         match self.task.take() {
@@ -147,13 +147,13 @@ async fn supervise(
     let (mut times, mut backoff, mut hint) = (0, FIRST_BACKOFF, None);
     while !stop.is_cancelled() {
         state.send_replace(State::Starting);
-        let life = async {
-            if upgrades && upgrade_as_asked(&mut cluster, stop, running).await? {
+        let run = async {
+            if upgrades && upgrade_if_requested(&mut cluster, stop, running).await? {
                 return Ok(End::Stopped);
             }
             run_once(&cluster, upgrades, state, stop, running).await
         };
-        let ended = life.await;
+        let ended = run.await;
         if matches!(*state.borrow(), State::Ready) {
             (times, backoff, hint) = (0, FIRST_BACKOFF, None);
         }
@@ -166,14 +166,14 @@ async fn supervise(
             }
             Err(error) => Some(error),
         };
-        // A package that is replaced may have moved the programs.
+        // The replacement of a package may have moved the programs.
         let error = match (error, cluster.with_programs_found_again().await) {
             (error, Ok(found)) => {
                 cluster = found;
                 error
             }
-            (None, Err(lacking)) => Some(lacking),
-            (Some(error), Err(lacking)) => Some(lacking.context(error)),
+            (None, Err(missing)) => Some(missing),
+            (Some(error), Err(missing)) => Some(missing.context(error)),
         };
         let Some(error) = error else { continue };
         times += 1;
@@ -183,7 +183,7 @@ async fn supervise(
             next_start = %humantime::format_duration(backoff),
             log = %cluster.home.log().display(),
             hint,
-            "the private PostgreSQL is down",
+            "private PostgreSQL is down",
         );
         state.send_replace(State::Failing { times, reason: reason.into() });
         tokio::select! {
@@ -194,8 +194,8 @@ async fn supervise(
     }
 }
 
-/// Upgrades the cluster where that is asked for. Returns `true` where we were told to stop meanwhile.
-async fn upgrade_as_asked(
+/// Upgrades the cluster if that was requested. Returns `true` if a stop was requested meanwhile.
+async fn upgrade_if_requested(
     cluster: &mut Cluster,
     stop: &CancellationToken,
     running: &AtomicI32,
@@ -205,14 +205,14 @@ async fn upgrade_as_asked(
     match upgrade::run(cluster, request, stop, running).await {
         Ok(Upgraded::Done(new)) => *cluster = new,
         Ok(Upgraded::Stopped) => return Ok(true),
-        // It is reported, and the cluster is as it was.
+        // The error was reported, and the cluster is unchanged.
         Err(_) if Request::read(&cluster.home)?.is_none() => {}
         Err(error) => return Err(error),
     }
     Ok(false)
 }
 
-/// One life of the server. It ends well only because we stop it.
+/// Runs the server once. Returns without an error only if this process stops it.
 async fn run_once(
     cluster: &Cluster,
     upgrades: bool,
@@ -222,32 +222,32 @@ async fn run_once(
 ) -> anyhow::Result<End> {
     let folder = cluster.home.cluster();
     tokio::select! {
-        cleared = pidfile::clear_the_way(&folder) => cleared?,
+        cleared = pidfile::stop_leftover_server(&folder) => cleared?,
         () = stop.cancelled() => return Ok(End::Stopped),
     }
     let listen = cluster.prepare_to_listen().await;
     let port = listen.map_or(SOCKET_PORT, |listen| listen.address.port());
     cluster.home.prepare_socket(&cluster.account, port)?;
-    // Before the start: what is replaced from here on is noticed.
+    // Before the start, so that a later replacement is noticed.
     let files = Files::observe(&cluster.binaries);
     let mut server = Server::spawn(cluster.server(listen), cluster.home.log())?;
     let pid = server.pid().context("it ended at once")?;
     running.store(pid.cast_signed(), Ordering::Relaxed);
     let end = tokio::select! {
-        end = live(cluster, upgrades, state, &mut server, files, listen) => end,
+        end = watch_until_end(cluster, upgrades, state, &mut server, files, listen) => end,
         () = stop.cancelled() => Ok(End::Stopped),
     };
     let stopped = match &end {
         Ok(_) => server.stop().await,
         Err(_) => Ok(()),
     };
-    // Its number may go to another process from now on.
+    // The process id may now be used by another process.
     running.store(0, Ordering::Relaxed);
     stopped.and(end)
 }
 
-/// Watches over a server that runs, until there is something to stop it for. Its own end is an error.
-async fn live(
+/// Watches a running server until there is a reason to stop it. Fails if the server ends.
+async fn watch_until_end(
     cluster: &Cluster,
     upgrades: bool,
     state: &watch::Sender<State>,
@@ -261,7 +261,7 @@ async fn live(
         pid = server.pid(),
         postgresql = cluster.binaries.version(),
         took_ms = started.elapsed().as_millis(),
-        "the private PostgreSQL is ready"
+        "private PostgreSQL is ready"
     );
     if let Some(listen) = listen {
         tracing::info!(address = %listen.address, "private PostgreSQL listens for readers");
@@ -274,12 +274,12 @@ async fn live(
     }
 }
 
-/// Waits until somebody asks for an upgrade that can be tried. Any other is refused, and the server goes
-/// on.
+/// Waits for an upgrade request that can be carried out. Rejects others; the server continues to
+/// run.
 async fn upgrade_is_requested(cluster: &Cluster) {
     loop {
         sleep(REQUEST_INTERVAL).await;
-        // One that cannot be read is reported by the next start.
+        // A request that cannot be read is reported by the next start.
         let Ok(Some(request)) = Request::read(&cluster.home) else { continue };
         let (checked, asked) = (cluster.clone(), request.clone());
         let checked = tokio::task::spawn_blocking(move || upgrade::check(&checked, &asked)).await;
@@ -287,17 +287,20 @@ async fn upgrade_is_requested(cluster: &Cluster) {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => {
                 if let Err(error) = upgrade::refuse(&cluster.home, &request, &error) {
-                    tracing::error!(error = format!("{error:#}"), "cannot forget the upgrade");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "cannot remove the upgrade request"
+                    );
                 }
             }
-            // The runtime ends, and we with it.
+            // The runtime is shutting down.
             Err(_) => {}
         }
     }
 }
 
-/// Waits until the server's files have changed to others that can run the cluster. While there are
-/// none, the server that runs is better than none: what it has loaded goes on working.
+/// Waits until the server's files have changed to ones that can run the cluster. Until then the
+/// running server is better than none: what it has loaded still works.
 async fn files_change(cluster: &Cluster, mut files: Files) {
     loop {
         files = files.changed(&cluster.binaries).await;

@@ -1,10 +1,11 @@
-//! Moves the private cluster to another major version: a new cluster is made beside it, filled table by
-//! table, compared, and put in its place. Neither `pg_upgrade` nor `pg_dump` is needed.
+//! Upgrades the private cluster to another major version. A new cluster is created beside it,
+//! filled table by table, compared, and moved to its place. Neither `pg_upgrade` nor `pg_dump` is
+//! needed.
 //!
-//! Whoever holds the cluster's lock does the work: a service that runs, or the command by itself. The
-//! old server reads on meanwhile and takes no writes, so the drain waits and the inbox fills. The parts:
-//! `request` (what is asked for, and how far it has come), `report` (lines for whoever waits), `servers`,
-//! `roles`, `inventory` and `configuration` (all but rows), `tables` (rows), and `command`.
+//! The holder of the cluster's lock does the work: a running service, or the command itself. The
+//! old server still answers reads but accepts no writes, so the drain waits and the inbox fills.
+//! The parts: `request` (the request and its phase), `report` (progress lines), `servers`, `roles`,
+//! `inventory` and `configuration` (everything except rows), `tables` (rows), and `command`.
 
 mod command;
 mod configuration;
@@ -35,21 +36,22 @@ use report::{DONE, Report};
 use request::Phase;
 use servers::Side;
 
-/// Room that must be left beyond the copy: the log of transactions, and what is sorted for indexes.
+/// Disk space needed beyond the copy, for the transaction log and for sorting of indexes.
 const SPARE_BYTES: u64 = 512 << 20;
-/// The old database changed while it was copied, or the machine was restarted: the copy begins anew, so
-/// often at most.
+/// Limit of copies. The copy restarts if the old database changed meanwhile, or the machine was
+/// restarted.
 const MOST_ATTEMPTS: u32 = 3;
 
-/// How an upgrade ended without an error.
+/// Outcome of an upgrade without an error.
 pub(super) enum Upgraded {
-    /// The cluster is the new one.
+    /// The upgrade is complete; this is the new cluster.
     Done(Cluster),
-    /// We were told to stop; the next start goes on.
+    /// A stop was requested; the next start continues.
     Stopped,
 }
 
-/// Checks what can be checked while the old server goes on as ever. Returns the new cluster's programs.
+/// Checks the conditions of an upgrade while the old server runs normally. Returns the new
+/// cluster's programs.
 pub(super) fn check(cluster: &Cluster, request: &Request) -> anyhow::Result<Binaries> {
     let (from, to) = (cluster.binaries.major, request.to);
     ensure!(to > from, "the private cluster is of PostgreSQL {from}; {to} is not newer");
@@ -66,10 +68,10 @@ pub(super) fn check(cluster: &Cluster, request: &Request) -> anyhow::Result<Bina
     Ok(binaries)
 }
 
-/// Fails where the disk has no room for a second cluster.
+/// Fails if the disk has no space for a second cluster.
 fn check_room(home: &Home) -> anyhow::Result<()> {
     let needed = size_of(&home.cluster().join("base"))? + SPARE_BYTES;
-    let room = statvfs(home.path()).context("cannot see the room on the disk")?;
+    let room = statvfs(home.path()).context("cannot read the free space of the disk")?;
     #[expect(clippy::useless_conversion, reason = "narrower on some systems")]
     let blocks = u64::from(room.blocks_available());
     compare_room(home.path(), blocks.saturating_mul(room.fragment_size()), needed)
@@ -87,7 +89,7 @@ fn compare_room(folder: &Path, free: u64, needed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of all files below a folder.
+/// Returns the bytes of all files below a folder.
 fn size_of(folder: &Path) -> anyhow::Result<u64> {
     let mut folders = vec![folder.to_owned()];
     let mut bytes = 0;
@@ -99,7 +101,7 @@ fn size_of(folder: &Path) -> anyhow::Result<u64> {
             if entry.file_type()?.is_dir() {
                 folders.push(entry.path());
             } else {
-                // One that the server has removed meanwhile takes no room.
+                // A file that the server has just removed takes no space.
                 bytes += entry.metadata().map_or(0, |found| found.len());
             }
         }
@@ -107,14 +109,15 @@ fn size_of(folder: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// Refuses a request before anything is stopped for it: it is reported and forgotten.
+/// Rejects a request before anything is stopped for it: the error is reported and the request
+/// removed.
 pub(super) fn refuse(home: &Home, request: &Request, error: &anyhow::Error) -> anyhow::Result<()> {
     Report::of(home, &request.id).failed(error);
     Request::remove(home)
 }
 
-/// Does what was asked for, or goes on with it. No server runs at the cluster's place, before or after.
-/// After an error the cluster is as it was, and the request is forgotten.
+/// Carries out a request, or continues it. No server runs at the cluster's place before or after.
+/// After an error the cluster is unchanged, and the request is removed.
 pub(super) async fn run(
     cluster: &Cluster,
     request: Request,
@@ -126,7 +129,7 @@ pub(super) async fn run(
     if let Err(error) = &outcome {
         let now = Request::read(&cluster.home)?;
         if now.is_some_and(|now| matches!(now.phase, Phase::Switching { .. })) {
-            // The new cluster is the one that counts, and the next start puts it in its place.
+            // The new cluster is complete, and the next start moves it to its place.
             return outcome;
         }
         report.failed(error);
@@ -147,7 +150,7 @@ async fn attempt(
     let binaries = check(cluster, &request)?;
     let new = Cluster { binaries, ..cluster.clone() };
     report.line(&format!(
-        "from PostgreSQL {} to {}; deliveries wait in the inbox, reads go on",
+        "from PostgreSQL {} to {}; deliveries wait in the inbox, reads continue",
         cluster.binaries.version(),
         new.binaries.version()
     ));
@@ -155,13 +158,13 @@ async fn attempt(
     let old = old_side.connector();
     let filled = tokio::select! {
         filled = fill(&new, &mut request, &old, report) => filled.map(Some),
-        error = old_side.ended() => Err(error.context("the old server is gone")),
+        error = old_side.ended() => Err(error.context("the old server ended")),
         () = stop.cancelled() => Ok(None),
     };
     let stopped = old_side.stop().await;
     running.store(0, std::sync::atomic::Ordering::Relaxed);
     let Some(configuration) = filled? else {
-        report.line("stopped; the next start goes on");
+        report.line("stopped; the next start continues");
         return Ok(Upgraded::Stopped);
     };
     stopped?;
@@ -180,7 +183,7 @@ async fn attempt(
     Ok(Upgraded::Done(new))
 }
 
-/// Fills the new cluster, beginning anew where what is there is of no use.
+/// Fills the new cluster, from the beginning if the present copy cannot be used.
 async fn fill(
     new: &Cluster,
     request: &mut Request,
@@ -200,22 +203,20 @@ async fn fill(
         let connector = new_side.connector();
         let filled = tokio::select! {
             filled = fill_running(old, &connector, report) => filled,
-            error = new_side.ended() => Err(error.context("the new server is gone")),
+            error = new_side.ended() => Err(error.context("the new server ended")),
         };
         new_side.stop().await?;
         if let Some(configuration) = filled? {
             return Ok(configuration);
         }
-        report.line("the database has changed since it was copied; beginning anew");
+        report.line("the database has changed since it was copied; copying again");
         is_usable = false;
     }
-    bail!(
-        "the database changed each time that it was copied: does anything write to it but verbatim?"
-    )
+    bail!("the database changed during every copy: check whether another program writes to it")
 }
 
-/// Copies everything from one server to the other. `None` where the old database is not in the state
-/// that was copied.
+/// Copies everything from one server to the other. Returns `None` if the old database has changed
+/// since it was copied.
 async fn fill_running(
     old: &Connector,
     new: &Connector,
@@ -226,12 +227,12 @@ async fn fill_running(
     let mut old = servers::connect(old).await.context("cannot connect to the old server")?;
     let mut new = servers::connect(new).await.context("cannot connect to the new server")?;
     let state = tables::state(&mut old).await?;
-    if !tables::note_state(&mut new, &state).await? {
+    if !tables::record_state(&mut new, &state).await? {
         return Ok(None);
     }
     tables::make_partitions(&mut old, &mut new).await?;
-    roles::copy_roles(&mut old, &mut new).await.context("cannot carry over the roles")?;
-    roles::copy_grants(&mut old, &mut new).await.context("cannot carry over the privileges")?;
+    roles::copy_roles(&mut old, &mut new).await.context("cannot copy the roles")?;
+    roles::copy_grants(&mut old, &mut new).await.context("cannot copy the privileges")?;
     inventory::compare(&inventory::of(&mut old).await?, &inventory::of(&mut new).await?)?;
     let configuration = Configuration::read(&mut old, &mut new, report).await?;
     tables::copy(&mut old, &mut new, report).await?;
@@ -248,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_without_room_is_refused_with_figures() {
+    fn full_disk_is_rejected_with_figures() {
         let folder = Path::new("/data/postgres");
         compare_room(folder, SPARE_BYTES, SPARE_BYTES).unwrap();
         let error = compare_room(folder, SPARE_BYTES, 3 * SPARE_BYTES).unwrap_err().to_string();
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_folder_is_that_of_all_its_files() {
+    fn folder_size_is_the_sum_of_all_files() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
         std::fs::write(folder.path().join("a/b/c"), [0; 700]).unwrap();

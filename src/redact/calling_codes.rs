@@ -1,4 +1,4 @@
-//! Calling codes of countries and the lengths of the numbers behind them.
+//! Calling codes of countries and the lengths of the numbers after them.
 
 /// Each code (ITU-T E.164) with the fewest and the most digits that numbers of fixed and mobile
 /// lines have after it.
@@ -37,14 +37,15 @@ const CALLING_CODES: [(u16, u8, u8); 215] = [
     (992, 9, 9), (993, 8, 8), (994, 9, 9), (995, 9, 9), (996, 9, 9), (998, 9, 9),
 ];
 
-/// The length of the calling code that digits begin with, where a number of theirs follows.
+/// Returns the length of the calling code at the start of `digits`, if a number of a valid length
+/// follows.
 pub(super) fn calling_code(digits: &[u8]) -> Option<usize> {
     (1..=3).find(|length| {
         let Some((code, number)) = digits.split_at_checked(*length) else { return false };
         let code = code.iter().fold(0, |code, digit| 10 * code + u16::from(*digit));
         let known = CALLING_CODES.binary_search_by_key(&code, |(code, ..)| *code);
         known.ok().and_then(|at| CALLING_CODES.get(at)).is_some_and(|(_, fewest, most)| {
-            // A zero of the national form is said along now and then.
+            // The zero of the national form is sometimes included.
             let trunk = usize::from(number.first() == Some(&0) && code != 39);
             (usize::from(*fewest)..=usize::from(*most)).contains(&(number.len() - trunk))
         })

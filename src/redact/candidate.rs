@@ -1,13 +1,13 @@
-//! Groups that may be one number, as far as their digits and separators go.
+//! Candidates: neighbouring groups that may form one number, by their digits and separators.
 
 use super::groups::{Edge, Group, Separator, SeparatorKind};
 
-/// Most digits that anything of interest has: an IBAN's.
+/// Most digits of a candidate: those of an IBAN.
 pub(super) const MOST_DIGITS: usize = 34;
-/// Most groups: a card's number, a digit a group.
+/// Most groups: a card number with one digit a group.
 pub(super) const MOST_GROUPS: usize = 19;
 
-/// Some neighbouring groups of a text.
+/// Neighbouring groups of a text.
 pub(super) struct Candidate<'a> {
     groups: &'a [Group],
     /// The group before them.
@@ -19,7 +19,7 @@ pub(super) struct Candidate<'a> {
     count: usize,
     /// All separators are the same.
     uniform: bool,
-    /// A parenthesis is open: the one before the first group, or one within.
+    /// Open parenthesis: the one before the first group, or one between groups.
     open: Option<Opened>,
     closed_first: bool,
 }
@@ -31,7 +31,7 @@ enum Opened {
 }
 
 impl<'a> Candidate<'a> {
-    /// Begins before the group at this place.
+    /// Creates an empty candidate that begins at the group `at`.
     pub(super) fn new(text: &'a str, groups: &'a [Group], at: usize) -> Self {
         let (before, groups) = groups.split_at(at);
         Self {
@@ -48,7 +48,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Takes the next group; `false` where no number goes on with it.
+    /// Appends the next group; returns `false` if no number can continue with it.
     pub(super) fn extend(&mut self) -> bool {
         let Some(group) = self.groups.get(self.count) else { return false };
         let length = group.length();
@@ -95,7 +95,7 @@ impl<'a> Candidate<'a> {
         &self.digits[..self.digit_count]
     }
 
-    /// Digits of each group.
+    /// Number of digits of each group.
     pub(super) fn lengths(&self) -> &[usize] {
         &self.lengths[..self.count]
     }
@@ -116,13 +116,13 @@ impl<'a> Candidate<'a> {
         self.groups()[1..].iter().map(|group| group.separator)
     }
 
-    /// What all separators are, where they are the same.
+    /// Separator between the groups, if all of them are the same.
     pub(super) fn uniform(&self) -> Option<Separator> {
         (self.uniform && self.count > 1).then(|| self.groups[1].separator)
     }
 
-    /// The groups beside it are as its own, so that it is a part of a list.
-    pub(super) fn goes_on(&self) -> bool {
+    /// Returns `true` if a neighbouring group has the same form, so that this is part of a list.
+    pub(super) fn continues_list(&self) -> bool {
         let Some(separator) = self.uniform() else { return false };
         let (first, last) = (self.first(), self.last());
         let before = self.before.is_some_and(|before| {
@@ -134,17 +134,17 @@ impl<'a> Candidate<'a> {
             })
     }
 
-    /// They are all of this kind, without spaces around them.
+    /// Returns `true` if all separators are of this kind, without spaces around them.
     pub(super) fn is_uniform(&self, kind: SeparatorKind) -> bool {
         self.uniform().is_some_and(|separator| separator.kind == kind && !separator.wide)
     }
 
-    /// Every group has one digit.
+    /// Returns `true` if every group has one digit.
     pub(super) fn is_spelt(&self) -> bool {
         self.count > 1 && self.digit_count == self.count
     }
 
-    /// It begins within digits that are spelt, where no number of theirs begins.
+    /// Returns `true` if it begins in the middle of spelt digits.
     pub(super) fn begins_within_spelt(&self) -> bool {
         let first = self.first();
         first.length() == 1
@@ -156,17 +156,17 @@ impl<'a> Candidate<'a> {
         self.first().plus.is_some()
     }
 
-    /// The first group is in parentheses, which are part of the number.
+    /// Returns `true` if the first group is in parentheses, which are part of the number.
     pub(super) fn has_parenthesis(&self) -> bool {
         self.closed_first
     }
 
-    /// No parenthesis that opens within it stays open.
+    /// Returns `true` if every parenthesis that opens within it is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.open != Some(Opened::Within)
     }
 
-    /// Where it begins, with the plus and the parenthesis that belong to it.
+    /// Start, including the plus and the parenthesis that belong to it.
     pub(super) fn start(&self) -> usize {
         let first = self.first();
         let parenthesis = first.parenthesis.filter(|_| self.closed_first);
@@ -177,7 +177,7 @@ impl<'a> Candidate<'a> {
         self.last().end
     }
 
-    /// Nothing binds it to what is beside it; `signs` are allowed to.
+    /// Returns `true` if no sign except `signs` connects it to its neighbours.
     pub(super) fn is_apart(&self, signs: &str) -> bool {
         let apart = |edge| match edge {
             Edge::Free | Edge::Word => true,
@@ -187,7 +187,7 @@ impl<'a> Candidate<'a> {
         apart(self.first().left) && apart(self.last().right)
     }
 
-    /// A word is directly beside it.
+    /// Returns `true` if a word is directly beside it.
     pub(super) fn is_beside_word(&self) -> bool {
         self.first().left == Edge::Word || self.last().right == Edge::Word
     }

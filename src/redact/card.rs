@@ -1,13 +1,13 @@
-//! Numbers of payment cards.
+//! Payment card numbers.
 
 use super::candidate::Candidate;
 use super::groups::SeparatorKind;
 
-/// Digits of a payment card's number.
+/// Number of digits of a payment card number.
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// A network's numbers: how many of the first digits tell it, their least and greatest value, and
-/// the fewest and most digits that its numbers have.
+/// Number ranges of networks: length of the prefix, its least and greatest value, and the fewest
+/// and most digits of a number.
 const NETWORKS: [(usize, u32, u32, usize, usize); 23] = [
     // Visa
     (1, 4, 4, 16, 16),
@@ -46,14 +46,15 @@ const NETWORKS: [(usize, u32, u32, usize, usize); 23] = [
     (1, 1, 1, 15, 15),
 ];
 
-/// The digits are those of a card: of a network, of its length, and the last of them checks.
+/// Returns `true` if the digits are a card number: prefix and length of a network, and a correct
+/// check digit.
 pub(super) fn is_card(candidate: &Candidate<'_>) -> bool {
     let digits = candidate.digits();
     DIGITS.contains(&digits.len())
         && of_network(digits)
         && candidate.is_closed()
         && !candidate.has_plus()
-        && checks(digits)
+        && passes_luhn(digits)
 }
 
 fn of_network(digits: &[u8]) -> bool {
@@ -67,7 +68,7 @@ fn number(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |number, digit| 10 * number + u32::from(*digit))
 }
 
-/// In groups as cards have them, or as somebody reads them out.
+/// Returns `true` if the digits are grouped as on a card, or evenly as when read out.
 pub(super) fn is_grouped(candidate: &Candidate<'_>) -> bool {
     let lengths = candidate.lengths();
     let as_printed = matches!(
@@ -89,8 +90,8 @@ pub(super) fn is_grouped(candidate: &Candidate<'_>) -> bool {
         || alike
 }
 
-/// The check of Luhn.
-fn checks(digits: &[u8]) -> bool {
+/// Luhn check.
+fn passes_luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()

@@ -1,4 +1,4 @@
-//! Characters as the patterns see them: digits of every script, dashes, spaces, what is invisible.
+//! Normalization of characters: digits of every script, dashes, spaces, invisible characters.
 
 /// The zero of each script's decimal digits above ASCII (Unicode 16, general category Nd); the nine
 /// others follow it.
@@ -12,15 +12,15 @@ const ZEROS: [u32; 75] = [
     0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E4F0, 0x1E5F1, 0x1E950, 0x1FBF0,
 ];
 
-/// What becomes of a character.
-pub(super) enum Seen {
-    /// It is invisible, and counts for nothing.
-    Nothing,
-    /// It counts as this one.
-    As(char),
+/// Normalized form of a character.
+pub(super) enum Normalized {
+    /// Invisible character.
+    Skipped,
+    /// Character that the patterns match.
+    Char(char),
 }
 
-/// A decimal digit of any script.
+/// Returns the ASCII form of a decimal digit of any script.
 pub(super) fn digit(c: char) -> Option<char> {
     let code = u32::from(c);
     // Han, kana and Hangul have none, and fill whole texts.
@@ -31,12 +31,12 @@ pub(super) fn digit(c: char) -> Option<char> {
     char::from_digit(code - zero, 10)
 }
 
-/// A character as the patterns see it, `last` being the one before.
-pub(super) fn seen(c: char, last: Option<char>) -> Seen {
+/// Normalizes a character; `last` is the one before.
+pub(super) fn normalize(c: char, last: Option<char>) -> Normalized {
     if let Some(digit) = digit(c) {
-        return Seen::As(digit);
+        return Normalized::Char(digit);
     }
-    Seen::As(match c {
+    Normalized::Char(match c {
         '\0'
         | '\u{AD}'
         | '\u{34F}'
@@ -47,12 +47,12 @@ pub(super) fn seen(c: char, last: Option<char>) -> Seen {
         | '\u{2060}'..='\u{206F}'
         | '\u{20E3}'
         | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' => return Seen::Nothing,
+        | '\u{FEFF}' => return Normalized::Skipped,
         '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
         '\u{5BE}' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' => {
             '-'
         }
-        // The mark of a long vowel, which keyboards offer beside the digits.
+        // The mark of a long vowel, which is next to the digits on keyboards.
         '\u{30FC}' | '\u{FF70}' if last.is_some_and(|last| last.is_ascii_digit()) => '-',
         '\u{2019}' | '\u{2BC}' => '\'',
         '\u{2022}' | '\u{2219}' | '\u{22C5}' | '\u{30FB}' | '\u{FF65}' => '\u{B7}',
@@ -62,7 +62,7 @@ pub(super) fn seen(c: char, last: Option<char>) -> Seen {
         '\u{208A}' | '\u{FE62}' => '+',
         '\u{FE6B}' => '@',
         '\u{2044}' | '\u{2215}' => '/',
-        // Full-width forms stand as far from ASCII each.
+        // Full-width forms have a fixed distance from ASCII.
         '\u{FF01}'..='\u{FF5E}' => {
             char::from_u32(u32::from(c) - 0xFF01 + u32::from('!')).unwrap_or(c)
         }
@@ -71,7 +71,7 @@ pub(super) fn seen(c: char, last: Option<char>) -> Seen {
     })
 }
 
-/// A letter of a script that puts no spaces between words, and may put them next to anything.
+/// Matches letters of scripts without spaces between words.
 pub(super) fn is_unspaced(c: char) -> bool {
     matches!(u32::from(c),
         0x0E00..0x1000 | 0x1000..0x10A0 | 0x1100..0x1200 | 0x1780..0x1800 | 0x19E0..0x1A00

@@ -1,4 +1,4 @@
-//! Words that tell what a number beside them is, in the languages that people speak to avatars.
+//! Cue words, which show what a number beside them is, in the languages that avatars hear.
 
 use std::sync::LazyLock;
 
@@ -7,24 +7,25 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::steps;
 
-/// The shortest word that is known without its accents, too: a shorter one is another word.
+/// Length of the shortest word that also matches without its accents: a shorter one may be another
+/// word.
 const SHORTEST_BARE: usize = 5;
 
-/// The words, a class at a time.
+/// Words by class.
 const WORDS: &str = include_str!("cues.txt");
 
-/// What a word speaks of.
+/// Subject of a cue word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// A phone, or calling.
+    /// Phone, or calling.
     Phone,
-    /// A number, of whatever.
+    /// Unspecified number.
     Number,
-    /// A payment card.
+    /// Payment card.
     Card,
-    /// Something else that is known by a number.
+    /// Something else that has a number.
     Id,
-    /// Something that is counted.
+    /// Unit or thing that is counted.
     Unit,
 }
 
@@ -38,7 +39,7 @@ impl Class {
     ];
 }
 
-/// A word found in a text.
+/// Cue word in a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cue {
     pub(super) start: usize,
@@ -46,7 +47,7 @@ pub(super) struct Cue {
     pub(super) class: Class,
 }
 
-/// Each word's class, and whether it may go on.
+/// Matcher of the words, with each word's class; `true` marks a stem.
 struct Words {
     automaton: AhoCorasick,
     classes: Vec<(Class, bool)>,
@@ -70,20 +71,19 @@ static ALL: LazyLock<Option<Words>> = LazyLock::new(|| {
         }
     }
     let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
-    // The list is our own, and far too short to be refused.
+    // The list is built in, and far too short to be rejected.
     automaton.ok().map(|automaton| Words { automaton, classes })
 });
 
-/// A word as it is written without accents, where it has some. Of scripts with other marks than
-/// these it is as it was.
+/// Returns the word without accents if that changes it to ASCII.
 fn without_accents(word: &str) -> Option<String> {
     let bare: String = word.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36F}')).collect();
     let bare = bare.replace('ł', "l").replace('ø', "o").replace('ı', "i");
     (bare.is_ascii() && bare != word).then_some(bare)
 }
 
-/// A text in lower case, byte for byte where it was; letters that two keyboards write differently
-/// are one.
+/// Returns the text in lower case with unchanged byte positions, and with Arabic and Persian
+/// variants of a letter unified.
 fn fold(text: &str) -> String {
     let fold = |c: char| match c {
         'ی' | 'ى' => 'ي',
@@ -99,7 +99,7 @@ fn fold(text: &str) -> String {
     text.chars().map(fold).collect()
 }
 
-/// The cues in a text, in order.
+/// Returns the cues in a text, in order.
 pub(super) fn find(text: &str) -> Vec<Cue> {
     let Some(words) = &*ALL else { return Vec::new() };
     let folded = fold(text);
@@ -107,15 +107,15 @@ pub(super) fn find(text: &str) -> Vec<Cue> {
     let mut found = Vec::new();
     for hit in words.automaton.find_iter(&folded) {
         let (class, stem) = words.classes[hit.pattern().as_usize()];
-        if stands_alone(&folded, hit.start(), hit.end(), stem) {
+        if is_whole_word(&folded, hit.start(), hit.end(), stem) {
             found.push(Cue { start: hit.start(), end: hit.end(), class });
         }
     }
     found
 }
 
-/// What the name of a member speaks of, such as `phoneNumber` or `order_id`.
-pub(super) fn of_name(name: &str) -> Option<Class> {
+/// Returns the class of a member name, such as `phoneNumber` or `order_id`.
+pub(super) fn class_of_name(name: &str) -> Option<Class> {
     let mut words = String::with_capacity(name.len() + 8);
     let mut last = ' ';
     for c in name.chars() {
@@ -125,7 +125,7 @@ pub(super) fn of_name(name: &str) -> Option<Class> {
         words.push(if "_-.".contains(c) { ' ' } else { c });
         last = c;
     }
-    // What is said is a text, and not the text of a phone.
+    // In a member name `text` means content, not a text message.
     if words.to_lowercase().split(' ').any(|word| word == "text") {
         return None;
     }
@@ -136,9 +136,9 @@ pub(super) fn of_name(name: &str) -> Option<Class> {
     last.map(|cue| cue.class).or_else(|| of(Class::Number))
 }
 
-/// Whether it is a word. Scripts that neither join nor space their words as these do are not
-/// asked.
-fn stands_alone(text: &str, start: usize, end: usize, stem: bool) -> bool {
+/// Returns `true` if the match is a whole word, or the start of one for a stem. Other scripts
+/// always match.
+fn is_whole_word(text: &str, start: usize, end: usize, stem: bool) -> bool {
     let word = &text[start..end];
     if !word.starts_with(is_bicameral) {
         return true;
@@ -148,7 +148,7 @@ fn stands_alone(text: &str, start: usize, end: usize, stem: bool) -> bool {
     !before.is_some_and(is_bicameral) && (stem || !after.is_some_and(is_bicameral))
 }
 
-/// Letters of Latin, Greek, Cyrillic, Armenian and Georgian.
+/// Matches letters of Latin, Greek, Cyrillic, Armenian and Georgian.
 fn is_bicameral(c: char) -> bool {
     c.is_alphabetic()
         && matches!(u32::from(c), 0..0x590 | 0x10A0..0x1100 | 0x1E00..0x2000 | 0x2C60..0x2C80 | 0xA720..0xA800)
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_of_one_class() {
+    fn every_word_has_one_class() {
         let words = ALL.as_ref().unwrap();
         assert!(words.classes.len() > 1_000);
         let mut seen = HashMap::new();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_called_by_the_last_word_of_its_name() {
+    fn last_word_of_a_member_name_decides_its_class() {
         for (name, class) in [
             ("phone", Some(Class::Phone)),
             ("phoneNumber", Some(Class::Phone)),
@@ -194,7 +194,7 @@ mod tests {
             ("message", None),
             ("answer", None),
         ] {
-            assert_eq!(of_name(name), class, "{name}");
+            assert_eq!(class_of_name(name), class, "{name}");
         }
     }
 }

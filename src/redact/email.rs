@@ -1,4 +1,4 @@
-//! E-mail addresses in a text as the patterns see it.
+//! Finds e-mail addresses in a normalized text.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -11,20 +11,20 @@ use super::steps;
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
 
-/// The top-level domains that there are, as IANA lists them, a line each, sorted by their bytes.
+/// Top-level domains of IANA's list, one a line, sorted by bytes.
 const TOP_LEVEL: &str = include_str!("top_level_domains.txt");
-/// Those that are none in public, and stand in addresses all the same.
+/// Private top-level domains that are used in addresses.
 const PRIVATE: [&str; 10] = [
     "test", "example", "invalid", "local", "lan", "internal", "corp", "home", "intranet", "private",
 ];
-/// Words that sentences without spaces put before an address of their own script.
+/// Words that precede an address of the same script in sentences without spaces.
 const COPULAS: [&str; 6] = ["是", "为", "為", "は", "が", "到"];
-/// Endings of files that have an `@` in their names.
+/// Extensions of files whose names may contain an `@`.
 const FILES: [&str; 16] = [
     "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "js", "mjs", "ts", "css", "json", "map",
     "tgz", "gz", "html",
 ];
-/// Where everybody has an address, so that spaces around the `@` do not hide one.
+/// Free mail providers, for which an address is recognized despite spaces around the `@`.
 const FREE_MAIL: [&str; 14] = [
     "gmail.",
     "googlemail.",
@@ -41,13 +41,13 @@ const FREE_MAIL: [&str; 14] = [
     "163.com",
     "yandex.",
 ];
-/// Words that an address follows, whatever it looks like.
+/// Words after which an address is recognized despite spaces around the `@`.
 const MAIL: [&str; 8] = ["mail", "correo", "courriel", "почт", "邮箱", "メール", "메일", "ईमेल"];
 
 static DOMAINS: LazyLock<HashSet<&str>> =
     LazyLock::new(|| TOP_LEVEL.lines().chain(PRIVATE).collect());
 
-/// Where they stand, in order.
+/// Returns the spans of the addresses, in order.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -72,7 +72,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
     let end = at + 1 + gap + domain_end(&after[gap..])?;
     let (local, domain) = (&text[start..from + before.len()], &text[at + 1 + gap..end]);
     let context = last_chars(&text[from..start], LONGEST_LOCAL);
-    // A name on a server, as in `@name@server.social`.
+    // An account on a server, as in `@name@server.social`.
     let is_handle = context.ends_with('@');
     let is_path = text[end..].starts_with(':') && local == "git";
     let is_user_of_url = context
@@ -85,7 +85,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
     (is_sure && !is_handle && !is_path && !is_user_of_url).then_some(start..end)
 }
 
-/// The words just before speak of mail.
+/// Returns `true` if the words just before mention mail.
 fn mentions_mail(before: &str) -> bool {
     let words = last_chars(before, LONGEST_LOCAL / 2).to_lowercase();
     steps::add(words.len());
@@ -100,14 +100,14 @@ fn is_local(c: char) -> bool {
     c.is_alphanumeric() || is_mark(c) || "._%+-'=".contains(c)
 }
 
-/// A sign on a letter, which scripts of India write vowels with.
+/// Matches combining marks, including the vowel signs of Indic scripts.
 fn is_mark(c: char) -> bool {
     matches!(u32::from(c), 0x300..0x370 | 0x900..0xE00)
 }
 
-/// Where the part before the `@` begins, in what stands before it.
+/// Returns the start of the local part within the text before the `@`.
 fn local_start(before: &str) -> Option<usize> {
-    // One that ends in an unspaced script is of that, any other ends at one.
+    // A local part is entirely in an unspaced script, or has none of it.
     let unspaced = before.chars().next_back().is_some_and(is_unspaced);
     let mut start = before.len();
     for (at, c) in before.char_indices().rev().take(LONGEST_LOCAL) {
@@ -125,21 +125,21 @@ fn local_start(before: &str) -> Option<usize> {
         });
         start = copula.max().unwrap_or(start);
     }
-    // The name of a field, as in a query.
+    // Skip the name of a query parameter.
     if let Some((name, _)) = before[start..].rsplit_once('=')
         && name.chars().all(|c| c.is_alphabetic() || c == '_')
     {
         start += name.len() + 1;
     }
     let local = before[start..].trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
-    // Nor does one end in a dot; `.@` is a smiley.
+    // A local part does not end in a dot; `.@` is a smiley.
     let ends_well =
         local.ends_with(|c: char| c.is_alphanumeric() || is_mark(c) || c == '_' || c == '-');
     ends_well.then_some(before.len() - local.len())
 }
 
-/// Where the domain that begins a text ends: behind the last name in it that is one of the top
-/// level, or that may be one: people mistype them.
+/// Returns the end of the domain at the start of a text: after its last label that is a top-level
+/// domain, or, because people mistype them, one that may be.
 fn domain_end(text: &str) -> Option<usize> {
     let (mut end, mut guess) = (None, None);
     let (mut start, mut labels, mut capital) = (0, 0, None);
@@ -148,7 +148,7 @@ fn domain_end(text: &str) -> Option<usize> {
         if label.is_empty() {
             break;
         }
-        // A sentence that begins right behind the dot.
+        // A sentence may begin directly after the dot.
         let begins_so = label.chars().next().is_some_and(char::is_uppercase)
             && label.chars().nth(1).is_some_and(char::is_lowercase);
         if labels > 0
@@ -179,7 +179,7 @@ fn domain_end(text: &str) -> Option<usize> {
     end.or(guess)
 }
 
-/// The name at the beginning: letters of one kind of script, digits and hyphens.
+/// Returns the label at the start: letters of one kind of script, digits and hyphens.
 fn label(text: &str) -> &str {
     let unspaced = text.chars().next().is_some_and(is_unspaced);
     let length = text
@@ -195,20 +195,21 @@ fn label(text: &str) -> &str {
     text[..length].trim_end_matches('-')
 }
 
-/// How much of a name is one of the top level: all of it, or in a script without spaces the
-/// longest beginning.
+/// Returns the length of the top-level domain in a label: the whole label, or in a script without
+/// spaces its longest prefix.
 fn top_level(label: &str) -> Option<usize> {
     if label.starts_with(is_unspaced) {
         let mut ends = label.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
         return ends.find(|end| DOMAINS.contains(&label[..*end]));
     }
-    // A number may stand right behind it.
+    // A number may follow directly.
     let label = label.trim_end_matches(|c: char| c.is_ascii_digit());
     let lower = label.to_lowercase();
     (DOMAINS.contains(&*lower) || is_punycode(&lower)).then_some(label.len())
 }
 
-/// It looks like a name of the top level, and not like one of a file (`icon@2x.png`).
+/// Returns `true` if a label resembles a top-level domain and is no file extension
+/// (`icon@2x.png`).
 fn may_be_top_level(label: &str) -> bool {
     label.chars().count() > 1
         && label.chars().all(|c| c.is_alphabetic() && !is_unspaced(c))

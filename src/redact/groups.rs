@@ -1,4 +1,4 @@
-//! Groups of digits in a text, with what is between them and what is beside them.
+//! Groups of digits in a text, with their separators and neighbours.
 
 use std::ops::Range;
 
@@ -6,22 +6,22 @@ use super::characters::is_unspaced;
 use super::cues::{Class, Cue};
 use super::steps;
 
-/// What stands for something that was replaced.
+/// Placeholders of replaced parts.
 pub(super) const PLACEHOLDERS: [&str; 3] = ["[email]", "[phone]", "[card]"];
 /// Longest separator between two groups, in bytes.
 const LONGEST_SEPARATOR: usize = 6;
-/// How far an edge is looked at, in characters.
+/// Most characters of an edge that are inspected.
 const LONGEST_EDGE: usize = 24;
-/// Signs that bind one number to the next.
+/// Signs that connect one number to the next.
 const BINDING: &str = ".,/:-_'";
-/// An abbreviation has no more letters, and its dot ends no sentence.
+/// Most letters of an abbreviation, whose dot ends no sentence.
 const LONGEST_ABBREVIATION: u32 = 3;
 
-/// What is between two groups.
+/// Text between two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Separator {
     pub(super) kind: SeparatorKind,
-    /// There are spaces around it.
+    /// It has spaces around it.
     pub(super) wide: bool,
     pub(super) opens: bool,
     pub(super) closes: bool,
@@ -29,7 +29,7 @@ pub(super) struct Separator {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeparatorKind {
-    /// No number goes on beyond it.
+    /// Ends a number.
     Break,
     Space,
     Dash,
@@ -43,45 +43,45 @@ pub(super) enum SeparatorKind {
     Parenthesis,
 }
 
-/// What is directly beside a group.
+/// Text directly beside a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
-    /// Nothing that it belongs to.
+    /// Unrelated text.
     Free,
-    /// A word.
+    /// Word.
     Word,
-    /// It is part of a name such as `AB12` or `x_12`.
+    /// The rest of a name such as `AB12` or `x_12`.
     Code,
-    /// A sign that binds it to another group.
+    /// Sign that connects it to another group.
     Bound(char),
 }
 
-/// Digits that stand together.
+/// Consecutive digits.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Between it and the one before.
+    /// Separator before it.
     pub(super) separator: Separator,
-    /// Where the plus before it is.
+    /// Position of the plus before it.
     pub(super) plus: Option<usize>,
-    /// Where the parenthesis that opens before it is.
+    /// Position of the opening parenthesis before it.
     pub(super) parenthesis: Option<usize>,
     pub(super) left: Edge,
     pub(super) right: Edge,
     pub(super) place: Place,
-    /// It stands within a URL.
+    /// Part of a URL.
     pub(super) in_url: bool,
 }
 
 impl Group {
-    /// Its digits.
+    /// Number of its digits.
     pub(super) fn length(&self) -> usize {
         self.end - self.start
     }
 }
 
-/// A place among the words. It is the same whatever the numbers beside it became.
+/// Position among the words. Replacing numbers does not change it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// Letters before it.
@@ -90,7 +90,7 @@ pub(super) struct Place {
     pub(super) clause: u32,
 }
 
-/// A cue with its place.
+/// Cue with its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlacedCue {
     pub(super) cue: Cue,
@@ -98,17 +98,17 @@ pub(super) struct PlacedCue {
     pub(super) to: Place,
 }
 
-/// A text taken apart.
+/// Groups and cues of a text.
 pub(super) struct Parts {
     pub(super) groups: Vec<Group>,
     pub(super) cues: Vec<PlacedCue>,
-    /// Letters in all.
+    /// Number of letters.
     pub(super) letters: u32,
-    /// Some of them are of a script without spaces.
+    /// Some letters are of a script without spaces.
     pub(super) unspaced: bool,
 }
 
-/// Takes a text apart. What stands in the spans counts for nothing.
+/// Splits a text into its parts. Ignores the text in `spans`.
 pub(super) fn parts(text: &str, spans: &[Range<usize>], cues: &[Cue]) -> Parts {
     let mut walk = Walk {
         text,
@@ -151,7 +151,7 @@ pub(super) fn parts(text: &str, spans: &[Range<usize>], cues: &[Cue]) -> Parts {
 struct Walk<'a> {
     text: &'a str,
     place: Place,
-    /// Letters of the word that ends here.
+    /// Number of letters of the current word.
     word: u32,
     parts: Parts,
 }
@@ -171,7 +171,7 @@ impl Walk<'_> {
             self.parts.unspaced |= is_unspaced(c);
             return;
         }
-        // Signs between two numbers end nothing, whatever became of the numbers.
+        // Signs between two numbers, replaced or not, end no sentence.
         let rest = &self.text[at + c.len_utf8()..];
         let after = without_spaces(rest);
         let between =
@@ -267,8 +267,8 @@ impl Separator {
     }
 }
 
-/// A text without the spaces at its beginning, a few of them at most: looking past any number
-/// of them again and again would take quadratic time.
+/// Returns the text without up to [`LONGEST_SEPARATOR`] leading spaces: without a limit, repeated
+/// calls would take quadratic time.
 fn without_spaces(text: &str) -> &str {
     let spaces = text.bytes().take(LONGEST_SEPARATOR).take_while(|byte| *byte == b' ').count();
     &text[spaces..]
@@ -279,7 +279,7 @@ fn without_spaces_at_end(text: &str) -> &str {
     &text[..text.len() - ends.take_while(|byte| *byte == b' ').count()]
 }
 
-/// It ends in a number, or in what stands for one.
+/// Returns `true` if the text ends in a number or in a placeholder for one.
 fn ends_as_number(text: &str) -> bool {
     text.ends_with(|c: char| c.is_ascii_digit())
         || text.ends_with(PLACEHOLDERS[1])
@@ -330,12 +330,12 @@ fn right_edge(after: &str) -> Edge {
     if letters >= 2 && !is_code { Edge::Word } else { Edge::Code }
 }
 
-/// A letter that joins a number to a name. Other scripts put words next to numbers.
+/// Matches letters that join a number to a name. Other scripts write words next to numbers.
 fn is_joined(c: char) -> bool {
     c.is_alphabetic() && u32::from(c) < 0x530
 }
 
-/// The URLs in a text, in order.
+/// Returns the spans of the URLs in a text, in order.
 fn urls(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut at = 0;

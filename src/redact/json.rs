@@ -1,4 +1,4 @@
-//! The texts in a JSON document, found and replaced where they stand.
+//! Finds and replaces the texts in a JSON document in place.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,10 +9,10 @@ use super::cues::{self, Class};
 use super::view::Escapes;
 use super::{Kind, Redaction, steps};
 
-/// Members by which a delivery is known, sorted, session and time included, and the names of its
-/// event, role and room: what the decoder reads, and nobody's words. Each stands in its own place;
-/// a member of the same name anywhere else is a text as any other.
-const OWN: [(Scope, &[&str]); 5] = [
+/// Members that stay unchanged: those that identify and order a delivery, and the names of its
+/// event, role and room. The decoder reads them, and they contain nothing that somebody said. Each
+/// applies to one scope only; elsewhere a member of the same name is an ordinary text.
+const PRESERVED: [(Scope, &[&str]); 5] = [
     (
         Scope::Delivery,
         &[
@@ -40,12 +40,12 @@ const OWN: [(Scope, &[&str]); 5] = [
     (Scope::Session, &["id", "startedAt", "started_at", "endedAt", "ended_at"]),
 ];
 
-/// Fewest digits of a number that may be one of a card or a phone.
+/// Fewest digits of a JSON number that may be a card or phone number.
 const FEWEST_DIGITS: usize = 7;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// An object's place in the delivery.
+/// Position of an object in the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Delivery,
@@ -54,40 +54,41 @@ enum Scope {
     Room,
     Session,
     /// Anywhere else.
-    Within,
+    Other,
 }
 
 impl Scope {
-    /// The place of an object under such a key.
+    /// Returns the scope of an object under `key`.
     fn below(self, key: Option<&str>) -> Self {
         match (self, key) {
             (Self::Delivery, Some("data")) => Self::Data,
             (Self::Delivery, Some("message")) => Self::Message,
             (Self::Delivery, Some("room")) => Self::Room,
             (Self::Delivery, Some("session")) => Self::Session,
-            _ => Self::Within,
+            _ => Self::Other,
         }
     }
 
-    fn owns(self, key: &str) -> bool {
-        OWN.iter().any(|(scope, keys)| *scope == self && keys.contains(&key))
+    fn preserves(self, key: &str) -> bool {
+        PRESERVED.iter().any(|(scope, keys)| *scope == self && keys.contains(&key))
     }
 }
 
-/// Whether the decoder would read it as JSON.
+/// Returns `true` if the decoder reads the body as JSON.
 pub(super) fn is_json(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body));
     serde_json::from_str::<&RawValue>(&text).is_ok()
 }
 
-/// The document with its texts redacted; `None` where none had to be. It is one that [`is_json`].
+/// Returns the document with its texts redacted, or `None` if nothing changed. The body must
+/// satisfy [`is_json`].
 pub(super) fn redact(redaction: Redaction, body: &[u8]) -> Option<Vec<u8>> {
     let mut walk = Walk {
         redaction,
         body,
         kept: Vec::with_capacity(body.len()),
         copied: 0,
-        around: Vec::new(),
+        containers: Vec::new(),
         key: None,
     };
     let mut at = 0;
@@ -98,7 +99,7 @@ pub(super) fn redact(redaction: Redaction, body: &[u8]) -> Option<Vec<u8>> {
             b'}' | b']' => walk.leave(at),
             b'"' => walk.string(at),
             b'-' | b'0'..=b'9' => walk.number(at),
-            b',' if walk.around.last().is_some_and(|around| around.is_object) => {
+            b',' if walk.containers.last().is_some_and(|container| container.is_object) => {
                 walk.key = None;
                 at + 1
             }
@@ -112,11 +113,11 @@ pub(super) fn redact(redaction: Redaction, body: &[u8]) -> Option<Vec<u8>> {
     Some(walk.kept)
 }
 
-/// An object or a list that is open.
-struct Around {
+/// Open object or list.
+struct Container {
     is_object: bool,
     scope: Scope,
-    /// The key that it stands under.
+    /// Key whose value it is.
     key: Option<Range<usize>>,
 }
 
@@ -124,30 +125,31 @@ struct Walk<'a> {
     redaction: Redaction,
     body: &'a [u8],
     kept: Vec<u8>,
-    /// Up to where the body has been copied.
+    /// Length of the part of the body that has been copied.
     copied: usize,
-    around: Vec<Around>,
-    /// The key whose value comes next, quotes included.
+    containers: Vec<Container>,
+    /// Key of the next value, quotes included.
     key: Option<Range<usize>>,
 }
 
 impl<'a> Walk<'a> {
     fn enter(&mut self, at: usize, is_object: bool) -> usize {
-        let scope = match self.around.last() {
+        let scope = match self.containers.last() {
             None if is_object => Scope::Delivery,
-            Some(around) if around.is_object && is_object => {
-                around.scope.below(self.key.clone().and_then(|key| self.name(key)).as_deref())
+            Some(container) if container.is_object && is_object => {
+                container.scope.below(self.key.clone().and_then(|key| self.name(key)).as_deref())
             }
-            _ => Scope::Within,
+            _ => Scope::Other,
         };
-        // What stands in a list is called what the list is called.
-        let key = self.key.take().or_else(|| self.around.last().and_then(|list| list.key.clone()));
-        self.around.push(Around { is_object, scope, key });
+        // Elements of a list inherit the key of the list.
+        let key =
+            self.key.take().or_else(|| self.containers.last().and_then(|list| list.key.clone()));
+        self.containers.push(Container { is_object, scope, key });
         at + 1
     }
 
     fn leave(&mut self, at: usize) -> usize {
-        self.around.pop();
+        self.containers.pop();
         self.key = None;
         at + 1
     }
@@ -157,7 +159,7 @@ impl<'a> Walk<'a> {
         if is_key(self.body, end) {
             self.key = Some(at..end);
             self.replace(at + 1, end - 1, None);
-        } else if !self.is_own() {
+        } else if !self.is_preserved() {
             let inside = &self.body[at + 1..end - 1];
             let name = if Redaction::may_hold_numbers(inside) { self.class() } else { None };
             self.replace(at + 1, end - 1, name);
@@ -177,12 +179,14 @@ impl<'a> Walk<'a> {
         self.copied = span.end;
     }
 
-    /// A number becomes a text where it is called a card's or a phone's, and is one.
+    /// Replaces a number by a text if both its key and its digits identify a card or phone number.
     fn number(&mut self, at: usize) -> usize {
         let of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
         let end = at + self.body[at..].iter().take_while(of_number).count();
         let number = &self.body[at..end];
-        if number.len() >= FEWEST_DIGITS && number.iter().all(u8::is_ascii_digit) && !self.is_own()
+        if number.len() >= FEWEST_DIGITS
+            && number.iter().all(u8::is_ascii_digit)
+            && !self.is_preserved()
         {
             let name = self.class();
             let found = self.redaction.find(number, Escapes::Literal, name);
@@ -199,25 +203,25 @@ impl<'a> Walk<'a> {
         end
     }
 
-    /// The value that comes next is one that the delivery is known by.
-    fn is_own(&self) -> bool {
-        let Some(around) = self.around.last().filter(|around| around.is_object) else {
+    /// Returns `true` if the next value stays unchanged.
+    fn is_preserved(&self) -> bool {
+        let Some(container) = self.containers.last().filter(|container| container.is_object) else {
             return false;
         };
-        around.scope != Scope::Within
+        container.scope != Scope::Other
             && self
                 .key
                 .clone()
                 .and_then(|key| self.name(key))
-                .is_some_and(|key| around.scope.owns(&key))
+                .is_some_and(|key| container.scope.preserves(&key))
     }
 
-    /// What the value that comes next is called, by its key, or by the key of what it stands in.
+    /// Returns the class of the next value by its key, or by the key of its container.
     fn class(&self) -> Option<Class> {
-        let own = self.key.clone().and_then(|key| cues::of_name(&self.name(key)?));
+        let own = self.key.clone().and_then(|key| cues::class_of_name(&self.name(key)?));
         own.filter(|class| *class != Class::Number).or_else(|| {
-            let around = self.around.last()?.key.clone()?;
-            cues::of_name(&self.name(around)?).or(own)
+            let container = self.containers.last()?.key.clone()?;
+            cues::class_of_name(&self.name(container)?).or(own)
         })
     }
 
@@ -230,7 +234,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Behind the closing quote of the string that begins there.
+/// Returns the position after the closing quote of the string at `start`.
 fn end_of_string(body: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = body.get(at) {

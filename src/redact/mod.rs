@@ -1,8 +1,8 @@
-//! Redaction at the door: e-mail addresses, phone numbers and card numbers, replaced in what
-//! somebody said before anything of it is kept. Off, unless a source asks for it.
+//! Redaction at ingest: replaces e-mail addresses, phone numbers and card numbers in texts before
+//! they are stored. It is off unless a source enables it.
 //!
-//! Pure, and linear in the length of what is looked through. What a delivery is known by (ids,
-//! times, names of events and rooms) is left as it is.
+//! Pure, and linear in the length of the text. IDs, times, and names of events and rooms stay
+//! unchanged.
 
 mod calling_codes;
 mod candidate;
@@ -26,7 +26,7 @@ use self::cues::Class;
 use self::numbers::Found;
 use self::view::{Escapes, View};
 
-/// What is replaced.
+/// Kind of data that is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -42,13 +42,13 @@ impl Kind {
     const ALL: [(&str, Self); 3] =
         [("email", Self::Email), ("phone", Self::Phone), ("card", Self::Card)];
 
-    /// The kind that is written so.
+    /// Returns the kind with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, kind)| kind)
     }
 
-    /// What stands in its place.
+    /// Text that replaces it.
     fn placeholder(self) -> &'static str {
         match self {
             Self::Email => "[email]",
@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// What a source asks for; the default is nothing.
+/// Kinds that a source redacts; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
     email: bool,
@@ -81,16 +81,16 @@ impl FromIterator<Kind> for Redaction {
 }
 
 impl Redaction {
-    /// Nothing is replaced.
+    /// Returns `true` if nothing is replaced.
     #[must_use]
     pub fn is_off(self) -> bool {
         self == Self::default()
     }
 
-    /// A body as it may be kept; `None` where that is as it came.
+    /// Returns the redacted body, or `None` if nothing changed.
     ///
-    /// In JSON the texts are replaced and all else stays, byte for byte. What is no JSON is taken
-    /// for one text, in which escapes of JSON count as what they stand for.
+    /// In JSON only the texts change; all other bytes stay. A body that is not JSON is treated as
+    /// one text whose JSON escapes are decoded.
     #[must_use]
     pub fn body(self, body: &[u8]) -> Option<Vec<u8>> {
         if self.is_off() {
@@ -104,17 +104,18 @@ impl Redaction {
         })
     }
 
-    /// A text as it may be kept; `None` where that is as it is.
+    /// Returns the redacted text, or `None` if nothing changed.
     #[must_use]
     pub fn text(self, text: &str) -> Option<String> {
         let kept = until_settled(text.as_bytes(), |text| {
             replace(text, &self.find(text, Escapes::Literal, None))
         });
-        // Spans begin and end with a character.
+        // Spans begin and end on character boundaries.
         kept.and_then(|kept| String::from_utf8(kept).ok())
     }
 
-    /// The spans to replace, in order. `name` tells what the text is called.
+    /// Returns the spans to replace, in order. `name` is the class of the member that holds the
+    /// text.
     fn find(self, raw: &[u8], escapes: Escapes, name: Option<Class>) -> Vec<Found> {
         if !Self::may_hold_numbers(raw) && !may_hold_address(raw) {
             return Vec::new();
@@ -139,26 +140,27 @@ impl Redaction {
         }
     }
 
-    /// There are digits enough, or characters that may be some.
+    /// Returns `true` if there are enough digits, or characters that may be digits.
     fn may_hold_numbers(raw: &[u8]) -> bool {
         let digit = |byte: &&u8| byte.is_ascii_digit() || **byte >= 0x80;
         raw.iter().filter(digit).take(FEWEST_DIGIT_BYTES).count() == FEWEST_DIGIT_BYTES
     }
 }
 
-/// Fewest bytes that digits of anything that is replaced may have.
+/// Fewest bytes of digits in anything that is replaced.
 const FEWEST_DIGIT_BYTES: usize = 5;
 
-/// How often a text is redacted at the most. The second time hardly ever finds anything.
+/// Most passes over a text. The second pass rarely finds anything.
 const MOST_PASSES: usize = 4;
 
-/// There is an `@`, or what may stand for one: an escape, or a wider form of it.
+/// Returns `true` if there is an `@`, or something that may be one: an escape, or a full-width
+/// form.
 fn may_hold_address(raw: &[u8]) -> bool {
     raw.iter().any(|byte| matches!(byte, b'@' | b'\\' | 0xEF))
 }
 
-/// Redacts again what was redacted, until nothing more is found: what stood beside a number may
-/// read otherwise without it.
+/// Repeats the redaction until nothing more is found: a replaced number changes how its neighbours
+/// are read.
 fn until_settled(raw: &[u8], pass: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let mut kept = pass(raw)?;
     for _ in 1..MOST_PASSES {

@@ -1,7 +1,8 @@
-//! Numbers of phones and cards in a text as the patterns see it.
+//! Finds phone and card numbers in a normalized text.
 //!
-//! Groups of digits may belong together in many ways: each way is weighed, and the ways that weigh
-//! most together are taken. No number has more than so many groups, so that takes linear time.
+//! Groups of digits can be combined in many ways. Each combination has a weight, and the set with
+//! the greatest total weight wins. The number of groups a number can have is limited, so this takes
+//! linear time.
 
 use std::ops::Range;
 
@@ -15,34 +16,34 @@ use super::{other, steps};
 
 /// Fewest digits of anything that is replaced.
 const FEWEST_DIGITS: usize = 6;
-/// How far before a number a word may speak of a phone, in letters.
+/// Greatest distance of a phone cue before a number, in letters.
 const PHONE_REACH: u32 = 60;
-/// The same of something else.
+/// Greatest distance of another cue before a number, in letters.
 const ID_REACH: u32 = 30;
-/// How far behind a number.
-const REACH_BACK: u32 = 24;
-/// What is directly before or behind it, in letters.
+/// Greatest distance of a cue after a number, in letters.
+const REACH_AFTER: u32 = 24;
+/// Greatest distance of a cue directly before a number, in letters.
 const NEAR: u32 = 4;
-/// Most cues that are looked at for a number.
+/// Most cues that are inspected for a number.
 const MOST_CUES: usize = 8;
-/// What a card weighs, beside its digits: more than any phone or date.
+/// Weight of a card in addition to its digits: more than any phone or date.
 const CARD_WEIGHT: u32 = 200;
 
 /// Most digits of a phone number (E.164).
 const LONGEST_PHONE: usize = 15;
 
-/// A span and what it is.
+/// Span and its kind.
 pub(super) type Found = (Range<usize>, Kind);
 
-/// Where they stand, in order. What stands in `spans` is none. `name` is what the text is called,
-/// where it is a member of something.
+/// Returns the numbers in order. Ignores the text in `spans`. `name` is the class of the member
+/// that holds the text.
 pub(super) fn find(text: &str, spans: &[Range<usize>], name: Option<Class>) -> Vec<Found> {
     if text.bytes().filter(u8::is_ascii_digit).count() < FEWEST_DIGITS {
         return Vec::new();
     }
     let parts = parts(text, spans, &cues::find(text));
     let count = parts.groups.len();
-    // The best way to read the groups from each one on: its weight, and the first step of it.
+    // Best reading of the groups from each one on: its weight, and its first step.
     let mut best = vec![0_u32; count + 1];
     let mut first = vec![(1, None); count];
     for at in (0..count).rev() {
@@ -70,7 +71,7 @@ pub(super) fn find(text: &str, spans: &[Range<usize>], name: Option<Class>) -> V
     found
 }
 
-/// What some groups are, and how much that weighs.
+/// Returns the weight of a candidate and its kind, if it is one to replace.
 fn read(
     candidate: &Candidate<'_>,
     text: &str,
@@ -78,7 +79,7 @@ fn read(
     around: &Around,
 ) -> Option<(u32, Option<Kind>)> {
     steps::add(candidate.lengths().len());
-    // Digits that are spelt are no date, and a phone number where they begin.
+    // Spelt digits are no date, and are a phone number only from their start.
     let spelt = candidate.is_spelt();
     let other = if spelt { None } else { other::weight(candidate, text) };
     let other = other.map(|weight| (weight, None));
@@ -97,7 +98,7 @@ fn read(
     [other, card, phone].into_iter().flatten().max_by_key(|(weight, _)| *weight)
 }
 
-/// Nothing beside it says otherwise.
+/// Returns `true` if the context does not contradict a card number.
 fn may_be_card(candidate: &Candidate<'_>, hints: Hints) -> bool {
     let is_bare = candidate.lengths().len() == 1;
     let is_other = hints.id || hints.phone && candidate.digits().len() <= LONGEST_PHONE;
@@ -109,12 +110,12 @@ fn may_be_card(candidate: &Candidate<'_>, hints: Hints) -> bool {
                 && (!candidate.is_beside_word() || candidate.first().left != Edge::Free))
 }
 
-/// The words before a group, which are the same for all numbers that begin with it.
+/// Words before a group, shared by all candidates that begin with it.
 struct Around {
     hints: Hints,
-    /// The words before speak of something.
+    /// The words before or the member name identify the number.
     settled: bool,
-    /// The first cue behind the group.
+    /// First cue after the group.
     next: usize,
 }
 
@@ -161,7 +162,7 @@ impl Around {
                     hints.id = sentences == 0 && same_clause && distance <= ID_REACH && !of_number;
                 }
             }
-            // Other groups stand between, and none of them is a part of this one.
+            // Check for other groups between the cue and this one.
             let before = at.checked_sub(1).map(|at| parts.groups[at].start);
             let parted =
                 matches!(group.separator.kind, SeparatorKind::Break | SeparatorKind::Comma);
@@ -170,12 +171,12 @@ impl Around {
             break;
         }
         if !settled {
-            settled = hints.name(name);
+            settled = hints.set_from_name(name);
         }
         Self { hints, settled, next }
     }
 
-    /// With the words behind a number.
+    /// Returns the hints including the words after a number.
     fn hints(&self, parts: &Parts, candidate: &Candidate<'_>, text: &str) -> Hints {
         let mut hints = self.hints;
         hints.unit = is_after_unit(parts, candidate, self.next);
@@ -187,7 +188,7 @@ impl Around {
         for cue in after {
             steps::add(1);
             let distance = cue.from.letters - last.place.letters;
-            if distance > REACH_BACK || cue.from.sentence != last.place.sentence {
+            if distance > REACH_AFTER || cue.from.sentence != last.place.sentence {
                 break;
             }
             let gap = text.get(candidate.end()..cue.cue.start).unwrap_or("");
@@ -202,7 +203,7 @@ impl Around {
     }
 }
 
-/// A sign or name of a currency is directly before it.
+/// Returns `true` if a unit, such as a currency sign, is directly before it.
 fn is_after_unit(parts: &Parts, candidate: &Candidate<'_>, next: usize) -> bool {
     let before = next.checked_sub(1).and_then(|at| parts.cues.get(at));
     before.is_some_and(|cue| {
@@ -213,8 +214,8 @@ fn is_after_unit(parts: &Parts, candidate: &Candidate<'_>, next: usize) -> bool 
 }
 
 impl Hints {
-    /// Has the name of a member speak for the words; whether it does.
-    fn name(&mut self, name: Option<Class>) -> bool {
+    /// Sets the hints from the class of a member name; returns `false` if it identifies nothing.
+    fn set_from_name(&mut self, name: Option<Class>) -> bool {
         match name {
             Some(Class::Phone) => (self.phone, self.phone_just_before) = (true, true),
             Some(Class::Card) => (self.card, self.id) = (true, true),

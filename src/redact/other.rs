@@ -1,12 +1,12 @@
-//! Numbers that are known for something else: dates, amounts, addresses of machines, accounts.
+//! Numbers that are neither phone nor card: dates, amounts, IP addresses, accounts.
 
 use super::candidate::Candidate;
 use super::groups::{Edge, SeparatorKind};
 
-/// Fewest digits of anything that could be taken for a phone number or a part of one.
+/// Fewest digits of anything that could be mistaken for a phone number or part of one.
 const FEWEST_DIGITS: usize = 4;
 
-/// How sure it is that some groups are something else, against what they could be of ours.
+/// Returns the weight of these groups as something else than a phone or card number.
 pub(super) fn weight(candidate: &Candidate<'_>, text: &str) -> Option<u32> {
     if candidate.digits().len() < FEWEST_DIGITS {
         return None;
@@ -30,7 +30,7 @@ pub(super) fn weight(candidate: &Candidate<'_>, text: &str) -> Option<u32> {
     Some(weight + u32::try_from(candidate.digits().len()).unwrap_or(0))
 }
 
-/// Groups of three, but for the first.
+/// Returns `true` if all groups except the first have three digits.
 pub(super) fn is_amount(candidate: &Candidate<'_>) -> bool {
     use SeparatorKind::{Comma, Dot, Space};
     let kinds = [Comma, Dot, Space];
@@ -38,7 +38,8 @@ pub(super) fn is_amount(candidate: &Candidate<'_>) -> bool {
         && matches!(candidate.lengths(), [1..=3, others @ ..] if others.iter().all(|length| *length == 3))
 }
 
-/// Groups of three (of two in India) by one sign, then another sign and one to three digits.
+/// Returns `true` for groups of three with one separator, then another separator and one or two
+/// digits.
 fn is_amount_with_fraction(candidate: &Candidate<'_>) -> bool {
     use SeparatorKind::{Comma, Dot, Space};
     let [1..=3, thousands @ .., 1 | 2] = candidate.lengths() else { return false };
@@ -71,7 +72,7 @@ fn is_ip(candidate: &Candidate<'_>) -> bool {
             .1
 }
 
-/// Times of day without anything between hour and minute, at every fifth minute.
+/// Returns `true` for times of day such as `0930`, at multiples of five minutes.
 fn is_times(candidate: &Candidate<'_>) -> bool {
     let is_time = |digits: &[u8]| {
         let (hour, minute) = (value(&digits[..2]), value(&digits[2..]));
@@ -88,7 +89,7 @@ fn value(digits: &[u8]) -> u32 {
         .fold(0, |value: u32, digit| value.saturating_mul(10).saturating_add(u32::from(*digit)))
 }
 
-/// By the form alone: of the United States, and of Brazil.
+/// Returns `true` for the form of a national ID of the United States or Brazil.
 fn is_national_id(candidate: &Candidate<'_>) -> bool {
     use SeparatorKind::{Dash, Dot, Slash};
     let kinds: Vec<_> = candidate.separators().map(|separator| separator.kind).take(4).collect();
@@ -126,7 +127,8 @@ fn is_date(candidate: &Candidate<'_>) -> bool {
     }
 }
 
-/// Two letters, two digits, and groups of four, whose remainder by 97 is one (ISO 13616).
+/// Returns `true` for two letters, two check digits and an account number, whose remainder by 97
+/// is one (ISO 13616).
 fn is_iban(candidate: &Candidate<'_>, text: &str) -> bool {
     let first = candidate.first();
     if first.left != Edge::Word || candidate.digits().len() < 12 {

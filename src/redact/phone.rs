@@ -1,4 +1,4 @@
-//! Phone numbers: the forms that countries write them in, and how much of a hint each form needs.
+//! Phone numbers: the forms of each country, and the hints that each form needs.
 
 use super::calling_codes::calling_code;
 use super::candidate::Candidate;
@@ -8,58 +8,58 @@ use super::groups::SeparatorKind::{
 use super::groups::{Separator, SeparatorKind};
 use super::other::is_amount;
 
-/// Digits of a number with its calling code (E.164).
+/// Number of digits with the calling code (E.164).
 const INTERNATIONAL: std::ops::RangeInclusive<usize> = 7..=15;
-/// Digits of a number within a country, with the zero that many begin it with.
+/// Number of digits of a national number, including the leading zero of many countries.
 const NATIONAL: std::ops::RangeInclusive<usize> = 9..=12;
-/// Digits of a local number, where the words say that it is one.
+/// Number of digits of a local number if the words mention a phone.
 const LOCAL: std::ops::RangeInclusive<usize> = 7..=15;
-/// Digits of a local number directly after such a word.
+/// Number of digits of a local number directly after such a word.
 const SHORT: usize = 6;
 
-/// Digits of the longest, with the zeros that are dialled to get out of a country.
+/// Most digits, including the international prefix.
 const LONGEST: usize = 18;
-/// The same where they only call it a number.
+/// Fewest digits of a number without a known form if the words mention only some number.
 const FORMLESS: usize = 8;
 
-/// What the words around a number tell of it.
+/// Hints of the words around a number.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the hints are independent")]
 pub(super) struct Hints {
-    /// They speak of a phone.
+    /// The words mention a phone.
     pub(super) phone: bool,
-    /// Directly before it.
+    /// They do so directly before the number.
     pub(super) phone_just_before: bool,
-    /// They speak of some number, or there are no words at all.
+    /// The words mention some number, or there are no words.
     pub(super) number: bool,
-    /// The text holds no words at all.
+    /// The text has no words.
     pub(super) alone: bool,
-    /// They speak of something else that is known by a number.
+    /// The words mention something else that has a number.
     pub(super) id: bool,
-    /// There is another number between those words and this one.
+    /// Another number is between those words and this one.
     pub(super) passed: bool,
-    /// They speak of a card.
+    /// The words mention a card.
     pub(super) card: bool,
-    /// It counts something.
+    /// The number has a unit.
     pub(super) unit: bool,
-    /// The text is of a script without spaces.
+    /// The text contains letters of a script without spaces.
     pub(super) unspaced: bool,
 }
 
-/// How much a form tells by itself.
+/// Certainty of a form without hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
-    /// Only a word that speaks of phones makes it one.
+    /// Needs a word that mentions phones.
     Possible,
-    /// Any word that speaks of a number does.
+    /// Needs a word that mentions a number.
     Likely,
-    /// It is one unless the words speak of something else.
+    /// Is a phone number unless the words mention something else.
     Typical,
-    /// It is one, whatever the words say.
+    /// Is a phone number regardless of the words.
     International,
 }
 
-/// How sure it is that these groups are a phone number; `None` where it is not.
+/// Returns the certainty that these groups are a phone number, or `None` if they are not.
 pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: Hints) -> Option<u32> {
     let beside_word = candidate.is_beside_word();
     let holds = match form {
@@ -69,7 +69,7 @@ pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: Hints) -> Opt
         _ if hints.unit || hints.id && !(hints.passed && form == Form::Typical) => false,
         _ if candidate.first().in_url => hints.phone_just_before,
         Form::Typical => hints.phone || !beside_word || candidate.lengths().len() > 1,
-        Form::Likely => hints.phone || hints.number && !beside_word && !candidate.goes_on(),
+        Form::Likely => hints.phone || hints.number && !beside_word && !candidate.continues_list(),
         Form::Possible => {
             hints.phone || hints.number && !hints.alone && !beside_word && is_whole(candidate)
         }
@@ -83,12 +83,15 @@ pub(super) fn weight(candidate: &Candidate<'_>, form: Form, hints: Hints) -> Opt
     holds.then_some(sure)
 }
 
-/// It has digits enough for a number without any form, and is no part of a list.
+/// Returns `true` if it has enough digits for a number without a known form, and is no part of a
+/// list.
 fn is_whole(candidate: &Candidate<'_>) -> bool {
-    candidate.digits().len() >= FORMLESS && candidate.lengths().len() <= 5 && !candidate.goes_on()
+    candidate.digits().len() >= FORMLESS
+        && candidate.lengths().len() <= 5
+        && !candidate.continues_list()
 }
 
-/// The form of these groups, `hints` being those of the words before.
+/// Returns the form of these groups; `hints` are those of the words before.
 pub(super) fn form(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     if !(SHORT..=LONGEST).contains(&candidate.digits().len())
         || !candidate.is_closed()
@@ -105,15 +108,15 @@ pub(super) fn form(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
         return None;
     }
     let form = national(candidate, hints).or_else(|| local(candidate, hints))?;
-    // Commas and full stops part numbers as often as they join the groups of one.
+    // Commas and full stops separate numbers as often as groups.
     let listed = candidate
         .separators()
         .any(|separator| separator.kind == Comma || separator.kind == Dot && separator.wide);
     Some(if listed { form.min(Form::Likely) } else { form })
 }
 
-/// A sign binds it on one side that it has itself between its groups, so that it is a part of
-/// something longer; a group in front of a single fraction is none either.
+/// Returns `true` if it is part of something longer: a sign that also separates its groups
+/// connects it to a neighbour, or it is short and connected by any sign.
 fn is_torn(candidate: &Candidate<'_>) -> bool {
     let kinds =
         |kind| candidate.separators().any(|separator| separator.kind == kind && !separator.wide);
@@ -124,7 +127,7 @@ fn is_torn(candidate: &Candidate<'_>) -> bool {
         || candidate.digits().len() < 9 && !candidate.is_apart("")
 }
 
-/// Groups of which a number may consist, by what is between them.
+/// Returns `true` if the groups and their separators can form a phone number.
 fn has_good_groups(candidate: &Candidate<'_>) -> bool {
     if candidate.is_spelt() {
         let joined = |separator: Separator| [Space, Comma, Dash, Dot].contains(&separator.kind);
@@ -133,7 +136,7 @@ fn has_good_groups(candidate: &Candidate<'_>) -> bool {
     }
     let lengths = candidate.lengths();
     let Some((last, others)) = lengths.split_last() else { return false };
-    // One digit stands at the beginning alone, or as the zero that is left out from abroad.
+    // A single digit is only at the beginning, or is the zero that callers from abroad omit.
     let mut digits = candidate.digits();
     let single = others.iter().enumerate().all(|(at, length)| {
         let zero = digits[0] == 0;
@@ -160,7 +163,7 @@ fn has_good_separators(candidate: &Candidate<'_>) -> bool {
         };
     }
     let has = |kind| candidate.separators().any(|separator| separator.kind == kind);
-    // Behind the area, or behind the country and the area.
+    // After the area code, or after country and area code.
     let early = if is_from_abroad(candidate) { 2 } else { 1 };
     let good = candidate.separators().enumerate().all(|(at, separator)| match separator.kind {
         Space | Parenthesis => true,
@@ -172,13 +175,13 @@ fn has_good_separators(candidate: &Candidate<'_>) -> bool {
     good && !(has(Dot) && has(Slash))
 }
 
-/// One, two, three, …: somebody counts.
+/// Returns `true` for one, two, three, …
 fn is_counting(digits: &[u8]) -> bool {
     let up = digits.windows(2).filter(|two| two[1] == (two[0] + 1) % 10).count();
     up + 1 == digits.len()
 }
 
-/// It begins as one does that is dialled from another country.
+/// Returns `true` if it begins with a plus or an international prefix.
 fn is_from_abroad(candidate: &Candidate<'_>) -> bool {
     candidate.has_plus() || matches!(candidate.digits(), [0, 0, ..] | [0, 1, 1, ..])
 }
@@ -196,7 +199,7 @@ fn is_international(candidate: &Candidate<'_>) -> bool {
         && !candidate.separators().any(|separator| separator.kind == Newline)
 }
 
-/// A form that some country writes its numbers in.
+/// Returns the form if it is that of some country.
 #[expect(clippy::match_same_arms, reason = "a table of countries")]
 fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     let (digits, lengths) = (candidate.digits(), candidate.lengths());
@@ -239,7 +242,7 @@ fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
         [1, 4, 4] if first == 9 => Form::Likely,
         [11] => return bare_eleven(first, second, digits[2], hints),
         [10] if first >= 2 => Form::Likely,
-        // From another country, without its plus
+        // International, without the plus
         [2, 5, 5] | [2, 3, 4, 4] | [2, 2, 5, 4] if calling_code(digits) == Some(2) => Form::Typical,
         [1..=3, _, _, ..] if calling_code(digits) == Some(lengths[0]) && !is_amount(candidate) => {
             Form::Likely
@@ -249,7 +252,7 @@ fn national(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     })
 }
 
-/// Eleven digits without anything between them.
+/// Returns the form of eleven digits without separators.
 fn bare_eleven(first: u8, second: u8, third: u8, hints: Hints) -> Option<Form> {
     match (first, second, third) {
         (1, 3..=9, _) if hints.unspaced => Some(Form::Typical),
@@ -264,7 +267,7 @@ fn only(candidate: &Candidate<'_>, kinds: &[SeparatorKind], form: Form) -> Form 
     if candidate.separators().all(of_these) { form } else { Form::Possible }
 }
 
-/// With the zero that most countries put before the area.
+/// Returns the form of a number with the zero that most countries put before the area code.
 fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
     let (digits, lengths) = (candidate.digits(), candidate.lengths());
     if digits[1] == 0 || !NATIONAL.contains(&digits.len()) {
@@ -273,8 +276,8 @@ fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
     let typical = match lengths {
         [length] => *length >= 10,
         _ if candidate.is_spelt() => true,
-        // Of France; more of them are drawn in a lottery.
-        [2, 2, 2, 2, 2] => !candidate.goes_on(),
+        // France; more groups of two are lottery numbers.
+        [2, 2, 2, 2, 2] => !candidate.continues_list(),
         [] | [2, 2, 4, ..] | [2, 2, 2, 2, ..] => false,
         [1, area, ..] => (3..=4).contains(area) && !candidate.is_uniform(Dot),
         [first, rest @ ..] => (2..=6).contains(first) && rest.iter().all(|length| *length >= 2),
@@ -282,7 +285,7 @@ fn with_zero(candidate: &Candidate<'_>) -> Option<Form> {
     typical.then_some(Form::Typical)
 }
 
-/// Anything that the words call a phone number.
+/// Returns the form of a number that only the words identify as a phone number.
 fn local(candidate: &Candidate<'_>, hints: Hints) -> Option<Form> {
     let (digits, lengths) = (candidate.digits(), candidate.lengths());
     let fraction = lengths.len() == 2 && (candidate.is_uniform(Dot) || candidate.is_uniform(Comma));

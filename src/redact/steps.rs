@@ -1,11 +1,11 @@
-//! Counts the steps of the scanners, so that a test can hold them to linear time.
+//! Counts the steps of the scanners, so that a test can check that they are linear.
 
 #[cfg(test)]
 thread_local! {
     static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Adds steps. Does nothing outside of tests.
+/// Adds steps. Does nothing outside tests.
 #[inline]
 pub(super) fn add(steps: usize) {
     #[cfg(test)]
@@ -14,7 +14,7 @@ pub(super) fn add(steps: usize) {
     let _ = steps;
 }
 
-/// The steps that something takes.
+/// Returns the number of steps of `work`.
 #[cfg(test)]
 pub(super) fn of(work: impl FnOnce()) -> usize {
     STEPS.with(|all| all.set(0));

@@ -1,4 +1,4 @@
-//! How much is found, and how much of it rightly, on labelled sentences.
+//! Recall and precision on labelled sentences.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,17 +7,17 @@ use std::ops::Range;
 use super::view::Escapes;
 use super::{Kind, Redaction};
 
-/// The sentences that the patterns were tuned on, and those that were held out: measured once
-/// before anybody looked at what was missed.
+/// Sentences that the patterns were tuned on, and held-out sentences, which were measured once
+/// before anybody inspected the misses.
 const TABLES: [(&str, &str); 3] = [
     ("tuned on", include_str!("../../tests/redaction/tuned.txt")),
     ("held out", include_str!("../../tests/redaction/held_out.txt")),
     ("held out later", include_str!("../../tests/redaction/held_out_later.txt")),
 ];
-/// Least share that is found of what is there, and that is right of what is found.
+/// Least recall and precision.
 const LEAST: f64 = 0.99;
 
-/// A sentence with its spans.
+/// Sentence with its labelled spans.
 struct Sentence {
     language: &'static str,
     text: String,
@@ -71,17 +71,17 @@ impl Sentence {
     }
 }
 
-/// What was there, what was found, and what of it was found to the letter.
+/// Numbers of labelled spans, of found spans, and of exact matches.
 #[derive(Clone, Copy, Debug, Default)]
 struct Score {
-    there: f64,
+    total: f64,
     found: f64,
     right: f64,
 }
 
 impl Score {
     fn recall(self) -> f64 {
-        self.right / self.there
+        self.right / self.total
     }
 
     fn precision(self) -> f64 {
@@ -91,7 +91,7 @@ impl Score {
 
 const KINDS: [Kind; 3] = [Kind::Phone, Kind::Card, Kind::Email];
 
-/// The scores by kind, and what was wrong.
+/// Returns the scores by kind, and descriptions of the wrong sentences.
 fn scores(sentences: &[Sentence]) -> ([Score; 3], Vec<String>) {
     let (mut scores, mut wrong) = ([Score::default(); 3], Vec::new());
     let all = Redaction::from_iter(KINDS);
@@ -100,7 +100,7 @@ fn scores(sentences: &[Sentence]) -> ([Score; 3], Vec<String>) {
         for (score, kind) in scores.iter_mut().zip(KINDS) {
             let of_kind = |of: &&(Range<usize>, Kind)| of.1 == kind;
             let right = found.iter().filter(of_kind).filter(|one| spans.contains(one)).count();
-            score.there += count(spans.iter().filter(of_kind).count());
+            score.total += count(spans.iter().filter(of_kind).count());
             score.found += count(found.iter().filter(of_kind).count());
             score.right += count(right);
         }
@@ -116,7 +116,7 @@ fn count(count: usize) -> f64 {
 }
 
 #[test]
-fn nearly_all_is_found_and_nearly_all_that_is_found_is_right() {
+fn recall_and_precision_reach_the_limit() {
     let (mut figures, mut languages, mut count) = (String::new(), BTreeSet::new(), 0);
     for (name, table) in TABLES {
         let sentences = sentences(table);
@@ -128,14 +128,15 @@ fn nearly_all_is_found_and_nearly_all_that_is_found_is_right() {
         let (scores, wrong) = scores(&sentences);
         for (score, kind) in scores.into_iter().zip(KINDS) {
             let (recall, precision) = (score.recall(), score.precision());
-            let there = score.there;
-            let _ = writeln!(figures, "{name}, {kind:?}: {recall:.3} / {precision:.3} of {there}");
+            let labelled = score.total;
+            let _ =
+                writeln!(figures, "{name}, {kind:?}: {recall:.3} / {precision:.3} of {labelled}");
             let enough = recall >= LEAST && precision >= LEAST;
             assert!(enough, "{name}, {kind:?}: {recall} / {precision}, {wrong:#?}");
         }
     }
     let _ = write!(figures, "{count} sentences, {} languages", languages.len());
-    // docs/design/redaction.md shows the same.
+    // docs/design/redaction.md shows the same figures.
     insta::assert_snapshot!(figures, @r"
     tuned on, Phone: 1.000 / 1.000 of 106
     tuned on, Card: 1.000 / 1.000 of 28

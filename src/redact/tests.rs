@@ -1,4 +1,4 @@
-//! What is replaced, what is not, and that nothing else changes.
+//! Tests of replaced and unchanged texts.
 
 use std::fmt::Write as _;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::{Kind, Redaction, steps};
 
-/// Most steps that a byte of a body takes, however it is made.
+/// Most steps per byte of any body.
 const MOST_STEPS: usize = 250;
 
 fn all() -> Redaction {
     [Kind::Email, Kind::Phone, Kind::Card].into_iter().collect()
 }
 
-/// Every character as an escape of JSON.
+/// Returns the text with every character as a JSON escape.
 fn escaped(text: &str) -> String {
     text.encode_utf16().fold(String::new(), |mut escaped, unit| {
         let _ = write!(escaped, "\\u{unit:04x}");
@@ -27,7 +27,7 @@ fn kept(text: &str) -> String {
 }
 
 #[test]
-fn addresses_and_numbers_are_replaced_in_every_form_that_people_use() {
+fn addresses_and_numbers_are_replaced_in_all_common_forms() {
     for (said, kept_as) in [
         ("write to jane.doe+x@mail.example.com.", "write to [email]."),
         ("<müller@exämple.de>, a@b.co", "<[email]>, [email]"),
@@ -48,7 +48,7 @@ fn addresses_and_numbers_are_replaced_in_every_form_that_people_use() {
 }
 
 #[test]
-fn what_only_looks_a_little_like_it_stays() {
+fn similar_texts_stay_unchanged() {
     for said in [
         "4111 1111 1111 1112 fails the check",
         "on 2026-11-24 at 01.02.2026 12:30",
@@ -66,7 +66,7 @@ fn what_only_looks_a_little_like_it_stays() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_replaced() {
+fn only_enabled_kinds_are_replaced() {
     let said = "a@b.co, +49 170 1234567, 4111111111111111";
     let of = |kind| Redaction::from_iter([kind]).text(said).unwrap();
     assert_eq!(of(Kind::Email), "[email], +49 170 1234567, 4111111111111111");
@@ -76,7 +76,7 @@ fn only_what_was_asked_for_is_replaced() {
 }
 
 #[test]
-fn what_a_delivery_is_known_by_stays_and_all_else_byte_for_byte() {
+fn identifying_members_and_other_bytes_stay_unchanged() {
     let body = br#" { "agent_id":"+49 170 1234567", "timestamp" : "4111111111111111",
         "data":{"session_id":"a@b.co","list":["a@b.co",{"session\u005fid":"a@b.co"},"c\u0040d.ef"],
         "message":"\ud83d lone \ud83d\ude00 \\ud83d a\u0040b.co \u00e9x@y.zz","n":1.50}}"#;
@@ -88,14 +88,14 @@ fn what_a_delivery_is_known_by_stays_and_all_else_byte_for_byte() {
 }
 
 #[test]
-fn what_is_no_json_is_taken_for_one_text() {
+fn body_that_is_not_json_is_one_text() {
     let kept = all().body(b"\xFF{\"message\": \"a@b.co").unwrap();
     assert_eq!(kept, b"\xFF{\"message\": \"[email]");
     let kept = all().body(b"\xEF\xBB\xBF{\"m\":\"\xFF a@b.co\"}").unwrap();
     assert_eq!(kept, b"\xEF\xBB\xBF{\"m\":\"\xFF [email]\"}");
 }
 
-/// A document with texts anywhere, and the places where they stand.
+/// Generates a document with texts at any position.
 fn document() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "\\PC{0,12}",
@@ -118,7 +118,7 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same, done on the tree.
+/// Redacts the parsed tree.
 fn redacted(value: &Value, own: bool, top: bool) -> Value {
     match value {
         Value::String(text) if !own => kept(text).into(),
@@ -131,7 +131,7 @@ fn redacted(value: &Value, own: bool, top: bool) -> Value {
     }
 }
 
-/// What stands beside numbers, and numbers.
+/// Numbers and texts beside them.
 const NEIGHBOURS: [&str; 36] = [
     "call ",
     "phone ",
@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_redacted_holds_nothing_more_to_redact(
+    fn redacted_text_contains_nothing_to_redact(
         noise in "[ a-z0-9@.+()/-]{0,60}",
         parts in prop::collection::vec(prop::sample::select(NEIGHBOURS.to_vec()), 1..9),
     ) {
@@ -202,7 +202,7 @@ proptest! {
 }
 
 #[test]
-fn a_member_of_the_events_own_is_known_by_its_place() {
+fn identifying_member_is_preserved_only_in_its_scope() {
     let body = json!({
         "event": "a@b.co", "type": "a@b.co", "timestamp": "a@b.co", "name": "a@b.co",
         "message": {"id": "a@b.co", "role": "a@b.co", "content": "a@b.co", "name": "a@b.co"},
@@ -226,7 +226,7 @@ fn a_member_of_the_events_own_is_known_by_its_place() {
 }
 
 #[test]
-fn the_name_of_a_member_tells_what_its_number_is() {
+fn member_name_identifies_its_number() {
     for (body, expected) in [
         (r#"{"contact":{"phone":"612345678"}}"#, r#"{"contact":{"phone":"[phone]"}}"#),
         (r#"{"phones":["612345678", 20123456]}"#, r#"{"phones":["[phone]", "[phone]"]}"#),
@@ -248,7 +248,7 @@ fn the_name_of_a_member_tells_what_its_number_is() {
 }
 
 #[test]
-fn escapes_hide_nothing_whether_it_is_json_or_broke_off() {
+fn escapes_are_decoded_in_complete_and_truncated_json() {
     let escaped = escaped("jane@example.com +49 170 1234567 4111-1111-1111-1111");
     let whole = format!(r#"{{"message":"{escaped}"}}"#);
     let kept = all().body(whole.as_bytes()).unwrap();
@@ -258,7 +258,7 @@ fn escapes_hide_nothing_whether_it_is_json_or_broke_off() {
 }
 
 #[test]
-fn every_decimal_digit_of_unicode_is_one() {
+fn every_decimal_digit_of_unicode_is_recognized() {
     let digits = regex::Regex::new(r"^\p{Nd}$").unwrap();
     let mut value = 0;
     for c in (0..=0x1F_FFFF).filter_map(char::from_u32) {
@@ -272,8 +272,8 @@ fn every_decimal_digit_of_unicode_is_one() {
     assert!(value > 700);
 }
 
-/// Parts of texts that scanners stumble over when they are repeated.
-const STUMBLING: [&str; 40] = [
+/// Parts that may cause quadratic time when they are repeated.
+const REPEATED_PARTS: [&str; 40] = [
     "1", "12 ", "1 ", "1-", "0", "+", "+4", "(", ")", "(1)", "@", "a@", "a.", "@a.", ".com", "://",
     "www.", ",", " ", "\n", "call ", "order ", "number ", "double ", "plus ", "\\", "\\u0031",
     "\\ud83d", "[phone]", "[", "]", "\"", "电话", "１", "٣ ", "\u{200B}", "e\u{301}", "是",
@@ -283,8 +283,8 @@ const STUMBLING: [&str; 40] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn twice_the_text_takes_twice_the_steps(
-        parts in prop::collection::vec(prop::sample::select(STUMBLING.to_vec()), 1..5),
+    fn steps_grow_linearly_with_the_text(
+        parts in prop::collection::vec(prop::sample::select(REPEATED_PARTS.to_vec()), 1..5),
         escaped: bool,
         quoted: bool,
     ) {
@@ -303,7 +303,7 @@ proptest! {
         };
         let (once, twice) = (steps(300), steps(600));
         prop_assert!(twice <= 2 * once + once / 10, "{once} and {twice} steps for {part:?}");
-        // A byte takes no more than so many.
+        // The steps per byte are limited.
         prop_assert!(twice < 600 * part.len() * MOST_STEPS, "{twice} steps for {part:?}");
     }
 }

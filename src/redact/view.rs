@@ -1,39 +1,39 @@
-//! A text as the patterns see it, and where each part of it stands in what arrived.
+//! Normalized text for the patterns, with the positions of its parts in the original.
 //!
-//! Digits of every script are ASCII, as are full-width letters and signs; dashes are `-`, spaces
-//! are ` `; invisible characters are left out; escapes of JSON are undone. A span that is found
-//! here is replaced there, so that nothing around it changes.
+//! Digits of every script, full-width letters and signs become ASCII; dashes become `-`, spaces
+//! ` `; invisible characters are removed; JSON escapes are decoded. A span found in the view is
+//! replaced in the original, so that nothing around it changes.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::characters::{Seen, seen};
+use super::characters::{Normalized, normalize};
 use super::steps;
 
-/// Whether a backslash begins an escape, as in a string of JSON.
+/// Meaning of a backslash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// It is a character as any other.
+    /// Ordinary character.
     Literal,
-    /// It does.
+    /// Start of an escape, as in a JSON string.
     Json,
 }
 
 /// Words for a plus before a number.
 const PLUS: [&str; 8] = ["plus", "más", "mas", "mais", "più", "piu", "плюс", "artı"];
-/// Words that say the digit after them several times.
+/// Words that repeat the digit after them.
 const TIMES: [(&str, usize); 2] = [("double", 2), ("triple", 3)];
 /// The longest of these words, in bytes.
 const LONGEST_WORD: usize = 8;
 
-/// What the patterns see.
+/// Normalized text.
 pub(super) struct View<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Where the distance between the two texts changes.
+    /// Positions at which the offset between the two texts changes.
     marks: Vec<Mark>,
 }
 
-/// From this place on one text goes along with the other, byte for byte.
+/// Position from which the two texts correspond byte for byte.
 #[derive(Clone, Copy)]
 struct Mark {
     view: usize,
@@ -41,7 +41,7 @@ struct Mark {
 }
 
 impl<'a> View<'a> {
-    /// Sees bytes. What is not UTF-8 is U+FFFD.
+    /// Normalizes bytes. Invalid UTF-8 becomes U+FFFD.
     pub(super) fn new(raw: &'a [u8], escapes: Escapes) -> Self {
         steps::add(raw.len());
         if let Ok(text) = std::str::from_utf8(raw)
@@ -63,7 +63,7 @@ impl<'a> View<'a> {
         Self { text: Cow::Owned(builder.text), marks: builder.marks }
     }
 
-    /// The place in what arrived.
+    /// Returns the span in the original.
     pub(super) fn raw(&self, span: &Range<usize>) -> Range<usize> {
         place(&self.marks, span.start)..place(&self.marks, span.end)
     }
@@ -74,7 +74,7 @@ fn place(marks: &[Mark], view: usize) -> usize {
     marks[..before].last().map_or(view, |mark| mark.raw + (view - mark.view))
 }
 
-/// ASCII in which nothing stands for anything else.
+/// Returns `true` for ASCII without anything to normalize.
 fn is_plain(raw: &[u8], escapes: Escapes) -> bool {
     let special = |byte: &u8| *byte >= 0x80 || *byte == 0;
     if raw.iter().any(special) || escapes == Escapes::Json && raw.contains(&b'\\') {
@@ -90,13 +90,13 @@ fn is_plain(raw: &[u8], escapes: Escapes) -> bool {
     })
 }
 
-/// A word that counts as signs or digits.
+/// Word that is read as a sign or as digits.
 enum Word {
     Plus,
     Times(usize),
 }
 
-/// The one at the end of a text, before a space, and where it begins.
+/// Returns the word at the end of a text, before a space, and its start.
 fn word_before(text: &str) -> Option<(usize, Word)> {
     let before = text.strip_suffix(' ')?;
     let ends_with = |word: &str| {
@@ -124,22 +124,22 @@ impl Builder {
                 ('\\', Escapes::Json) => unescape(&text[at..]),
                 _ => (c, c.len_utf8()),
             };
-            match seen(c, self.text.chars().next_back()) {
-                Seen::Nothing => {}
-                Seen::As(digit) if digit.is_ascii_digit() => self.digit(digit, start + at),
-                Seen::As(c) => self.put(c, start + at),
+            match normalize(c, self.text.chars().next_back()) {
+                Normalized::Skipped => {}
+                Normalized::Char(digit) if digit.is_ascii_digit() => self.digit(digit, start + at),
+                Normalized::Char(c) => self.put(c, start + at),
             }
             at += length;
         }
     }
 
-    /// Appends a character that stands there.
+    /// Appends a character whose original position is `raw`.
     fn put(&mut self, c: char, raw: usize) {
         self.sync(raw);
         self.text.push(c);
     }
 
-    /// Has the end of the view be at this place.
+    /// Records that the end of the view corresponds to `raw`.
     fn sync(&mut self, raw: usize) {
         let view = self.text.len();
         if place(self.marks.last().map_or(&[], std::slice::from_ref), view) != raw {
@@ -168,8 +168,8 @@ impl Builder {
     }
 }
 
-/// The character that an escape stands for, and the escape's length. What is none is a backslash.
-/// A lone surrogate is U+FFFD, as it is where it is shown.
+/// Returns the character of an escape and the escape's length. An invalid escape is a backslash.
+/// A lone surrogate is U+FFFD, as in the API's answers.
 fn unescape(text: &str) -> (char, usize) {
     const UNIT: usize = "\\u0000".len();
     let unit = |at: usize| {

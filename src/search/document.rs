@@ -1,4 +1,4 @@
-//! A message as it is searched: its tokens with their places, and marks that narrow a search.
+//! Search documents of a message: its tokens with their positions, and marks that narrow a search.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -9,26 +9,26 @@ use sha2::{Digest as _, Sha256};
 use super::query::LONGEST_ROW;
 use super::tokens::{Token, tokens};
 
-/// Most places of a token that Postgres keeps.
+/// Most positions of a token that Postgres stores.
 const MOST_PLACES: usize = 255;
-/// Most places of a document: Postgres keeps none beyond 16,383, and what a search pays for one
+/// Most positions of a document: Postgres stores none above 16,383, and the cost of searching a
 /// document grows with them.
 const MOST_POSITIONS: u32 = 4_000;
-/// Most bytes of a document's tokens: Postgres takes a `tsvector` of 1 MiB, places and all.
+/// Most bytes of a document's tokens: Postgres limits a `tsvector` with its positions to 1 MiB.
 const MOST_BYTES: usize = 256 << 10;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// Marks the documents of a message that has several. No token looks like it.
+/// Marks the documents of a message that has several. No token equals it.
 pub(super) const LONG_MARK: &str = "%";
 
-/// A document of the index. A message has one; a long message has several, each with the end of the
-/// one before it at its beginning, so that no phrase is torn.
+/// Document of the index. A message has one; a long message has several. Each of these begins with
+/// the end of the previous one, so that no phrase is split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// A `tsvector`, as Postgres reads it.
+    /// `tsvector` in the input format of Postgres.
     pub vector: String,
-    /// The tokens, each once and in order.
+    /// Distinct tokens, sorted.
     pub words: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Document {
     #[must_use]
     pub fn of(text: &str, agent_id: &str, at: DateTime<Utc>) -> Vec<Self> {
         let mut marks = format!("'{}' '{}'", agent_mark(agent_id), day_mark(at));
-        // What is this short is no more than one.
+        // A text this short has a single document.
         if text.len() <= MOST_PLACES {
             let mut part = Part::default();
             tokens(text).for_each(|token| part.add(token.text, token.position));
@@ -49,7 +49,7 @@ impl Document {
             let _ = write!(marks, " '{LONG_MARK}'");
         }
         let mut tokens = tokens.into_iter();
-        // The end of the document before, which begins this one.
+        // End of the previous document, which begins this one.
         let mut before: Vec<Token> = Vec::new();
         let mut at = 0;
         let documents = ends.into_iter().map(|end| {
@@ -68,7 +68,7 @@ impl Document {
     }
 }
 
-/// The tokens of the last places, as many as a row that a query looks for can have, without one.
+/// Returns the tokens of the last positions, one fewer than the longest row of a query.
 fn overlap(tokens: &[Token]) -> &[Token] {
     let last = tokens.last().map_or(0, |token| token.position);
     let row = u32::try_from(LONGEST_ROW).unwrap_or(u32::MAX);
@@ -76,7 +76,7 @@ fn overlap(tokens: &[Token]) -> &[Token] {
     &tokens[tokens.partition_point(|token| token.position < from)..]
 }
 
-/// How many of the tokens each document ends behind.
+/// Returns the end of each document, as an index into `tokens`.
 fn ends(tokens: &[Token]) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut part = Extent::default();
@@ -95,12 +95,12 @@ fn ends(tokens: &[Token]) -> Vec<usize> {
     ends
 }
 
-/// How much a document holds.
+/// Size of a document.
 #[derive(Default)]
 struct Extent<'a> {
     first: Option<u32>,
     bytes: usize,
-    /// Of each token: how many places it has, and the last of them.
+    /// For each token: the number of its positions, and the last of them.
     places: HashMap<&'a str, (usize, u32)>,
 }
 
@@ -121,24 +121,24 @@ impl<'a> Extent<'a> {
     }
 }
 
-/// The tokens of a document with their places.
+/// Tokens of a document with their positions.
 #[derive(Default)]
 struct Part(BTreeMap<String, Vec<u32>>);
 
 impl Part {
     fn add(&mut self, text: String, place: u32) {
         let places = self.0.entry(text).or_default();
-        // The pieces of a word may be alike.
+        // The pieces of a word may be equal.
         if places.last() != Some(&place) {
             places.push(place);
         }
     }
 
     fn document(self, marks: &str) -> Document {
-        // Marks have no place, so that no phrase runs into them.
+        // Marks have no position, so that they are part of no phrase.
         let mut vector = marks.to_owned();
         for (word, places) in &self.0 {
-            // A token holds neither quote nor backslash: letters, digits, marks and pictures only.
+            // A token contains no quote and no backslash: only letters, digits, marks and pictures.
             let _ = write!(vector, " '{word}'");
             for (index, place) in places.iter().enumerate() {
                 let _ = write!(vector, "{}{place}", if index == 0 { ':' } else { ',' });
@@ -148,15 +148,15 @@ impl Part {
     }
 }
 
-/// Marks the messages of an agent, so that the index finds them among those of many others. No
-/// token looks like it. Two agents may share one, so it narrows a search and decides nothing.
+/// Returns the mark of an agent's messages, with which the index finds them among many others. No
+/// token equals it. Two agents may share a mark, so a search must still check the agent.
 #[must_use]
 pub fn agent_mark(agent_id: &str) -> String {
     let digest = Sha256::digest(agent_id);
     format!("@{}", hex::encode(&digest[..8]))
 }
 
-/// Marks the messages of a day (UTC), so that the newest are found without the others.
+/// Returns the mark of a day's messages (UTC), with which a search finds the newest first.
 #[must_use]
 pub fn day_mark(at: DateTime<Utc>) -> String {
     format!("#{:x}", at.timestamp().div_euclid(DAY))
@@ -171,7 +171,7 @@ mod tests {
         Document::of(text, "a", DateTime::UNIX_EPOCH)
     }
 
-    /// The tokens by their places in a document.
+    /// Returns the tokens by position in a document.
     fn places(document: &Document) -> BTreeMap<u32, Vec<String>> {
         let mut all: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for (word, places) in document.vector.split(' ').filter_map(|each| each.split_once(':')) {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_has_its_tokens_with_places_and_two_marks() {
+    fn document_contains_its_tokens_with_positions_and_two_marks() {
         let at = DateTime::from_timestamp(86_400 * 255, 0).unwrap();
         let [document] = &Document::of("No, no: 退款! It's", "a", at)[..] else { panic!() };
         assert_eq!(document.words, ["it", "its", "no", "s", "款", "退款"]);
@@ -192,11 +192,11 @@ mod tests {
             document.vector,
             "'@ca978112ca1bbdca' '#ff' 'it':5 'its':5 'no':1,2 's':5 '款':4 '退款':3"
         );
-        assert_eq!(of("").len(), 1, "also what holds no token has one");
+        assert_eq!(of("").len(), 1, "a text without tokens has one");
     }
 
     #[test]
-    fn a_long_text_has_several_documents_that_postgres_takes() {
+    fn long_text_has_several_documents_within_the_limits_of_postgres() {
         let many: String =
             (0..150_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
         let long: String =
@@ -220,7 +220,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn the_documents_of_a_text_hold_its_tokens_and_every_row_of_them(
+        fn documents_contain_all_tokens_and_rows_of_the_text(
             words in proptest::collection::vec("[ab]|l'a|a'a|退款|[a-z]{1,3}", 250..700)
         ) {
             let text = words.join(" ");

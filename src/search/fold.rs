@@ -1,32 +1,30 @@
-//! Letters as they are compared: without accents, case, width and style, whatever keyboard wrote
-//! them. Each stays with the part of the original text that it came from.
+//! Folds letters for comparison: removes accents, case, width and style, and unifies the variants
+//! of keyboards. Each folded letter keeps its position in the original text.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use super::letters::{
-    APOSTROPHE, NARROW_SPACE, ZWNJ, compared, han, is_apostrophe, is_narrow_space,
-};
+use super::letters::{APOSTROPHE, NARROW_SPACE, ZWNJ, han, is_apostrophe, is_narrow_space, unify};
 
-/// A folded letter.
+/// Folded letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) letter: char,
-    /// Where it came from, in bytes of the original: a letter with all that is put onto it.
+    /// Bytes of the original: a letter with its marks.
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// Folds a text from its beginning on.
+/// Folds a text.
 pub(super) fn fold(text: &str) -> Fold<'_> {
     Fold { text, at: 0, ready: Vec::new() }
 }
 
-/// The letters of a text, folded.
+/// Iterator over the folded letters of a text.
 pub(super) struct Fold<'a> {
     text: &'a str,
     at: usize,
-    /// What the last part of the text became, the last letter first.
+    /// Folded letters of the last part of the text, in reverse order.
     ready: Vec<Unit>,
 }
 
@@ -42,8 +40,8 @@ impl Iterator for Fold<'_> {
             let mut letters = rest.chars();
             let first = letters.next()?;
             let tail = letters.as_str();
-            // Behind an Arabic letter it parts words that are written as one; elsewhere it only says
-            // how letters are to look.
+            // After an Arabic letter a zero-width non-joiner separates the parts of a word;
+            // elsewhere it only changes the shape of letters.
             let parts = is_arabic(first);
             let tail = tail.trim_start_matches(|letter| continues(letter, parts));
             let (start, end) = (self.at, self.at + rest.len() - tail.len());
@@ -67,28 +65,28 @@ impl Iterator for Fold<'_> {
     }
 }
 
-/// A letter with all that is put onto it.
+/// Folds a letter with its marks.
 fn fold_part(part: &str) -> String {
     let mut folded = String::with_capacity(part.len());
-    for letter in part.nfkd().filter(|letter| !is_passed_over(*letter)) {
+    for letter in part.nfkd().filter(|letter| !is_ignored(*letter)) {
         for lower in letter.to_lowercase() {
-            match spelt_out(lower) {
+            match replacement(lower) {
                 Some(spelt) => folded.push_str(spelt),
-                None if is_passed_over(lower) => {}
+                None if is_ignored(lower) => {}
                 None => folded.push(lower),
             }
         }
     }
-    // Hangul's syllables and the voiced kana are letters of their own, and whole again.
-    if folded.is_ascii() { folded } else { folded.nfc().map(compared).collect() }
+    // Compose Hangul syllables and voiced kana again: they are separate letters.
+    if folded.is_ascii() { folded } else { folded.nfc().map(unify).collect() }
 }
 
 fn is_arabic(letter: char) -> bool {
     matches!(letter, '\u{600}'..='\u{77F}' | '\u{8A0}'..='\u{8FF}' | '\u{FB50}'..='\u{FEFC}')
 }
 
-/// Letters that people also write without the letter, and that no decomposition knows.
-fn spelt_out(letter: char) -> Option<&'static str> {
+/// Returns the common replacement of a letter that Unicode does not decompose.
+fn replacement(letter: char) -> Option<&'static str> {
     Some(match letter {
         'ß' => "ss",
         'ı' => "i",
@@ -104,20 +102,22 @@ fn spelt_out(letter: char) -> Option<&'static str> {
     })
 }
 
-/// It belongs to the letter before it, unless it `parts` it from the next one.
+/// Returns `true` if a letter belongs to the one before it. `parts` says that a zero-width
+/// non-joiner separates.
 fn continues(letter: char, parts: bool) -> bool {
     match letter {
         '\0'..='\u{AC}' => false,
         ZWNJ => !parts,
         // Vowels and final consonants of Hangul; the voicing marks of half-width kana.
         '\u{1160}'..='\u{11FF}' | '\u{FF9E}' | '\u{FF9F}' => true,
-        _ => is_passed_over(letter) || is_combining_mark(letter),
+        _ => is_ignored(letter) || is_combining_mark(letter),
     }
 }
 
-/// It makes no difference: accents, vowel points that are mostly left out, and what only says how a
-/// letter is to look. Marks of other scripts, as the vowels of Hindi, tell words apart and stay.
-fn is_passed_over(letter: char) -> bool {
+/// Returns `true` for letters that are ignored: accents, vowel points that are usually omitted, and
+/// variation selectors. Marks of other scripts, such as the vowels of Hindi, distinguish words and
+/// stay.
+fn is_ignored(letter: char) -> bool {
     matches!(letter,
         '\u{AD}'
         | '\u{300}'..='\u{36F}'
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_letter_comes_from_a_part_of_the_text_and_in_order(text in "\\PC*") {
+        fn folded_letters_keep_the_order_and_positions_of_the_text(text in "\\PC*") {
             let mut last = 0;
             for unit in fold(&text) {
                 prop_assert!(unit.start >= last || unit.start < unit.end);

@@ -1,5 +1,5 @@
-//! Where a query hits: a piece of the message around its hits, as data. Nothing is marked up, so
-//! nothing has to be escaped; nothing is put in, so what is shown stands so in the message.
+//! Highlights of a query: the excerpt of a message around the hits, as data. Without markup nothing
+//! has to be escaped, and the text is an exact part of the message.
 
 use std::ops::Range;
 
@@ -8,30 +8,30 @@ use utoipa::ToSchema;
 
 use super::query::Query;
 
-/// Longest piece of a message that is shown, in bytes of its text, give or take a letter.
+/// Longest excerpt of a message, in bytes of its text, give or take a letter.
 const LONGEST: usize = 300;
-/// What is shown before the first hit, in bytes.
+/// Length of the text before the first hit, in bytes.
 const BEFORE: usize = 60;
 
-/// A stretch of text that is a hit, or lies between hits.
+/// Text that is a hit, or is between hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Piece {
-    /// As it stands in the message.
+    /// Exact text of the message.
     pub text: String,
-    /// It is what was looked for.
+    /// `true` if the text is a hit.
     pub hit: bool,
-    /// Where it begins, in characters (Unicode code points) of the message.
+    /// Start, in characters (Unicode code points) of the message.
     pub start: usize,
-    /// Where it ends, in characters of the message: that of the first character behind it.
+    /// End, exclusive, in characters of the message.
     pub end: usize,
 }
 
-/// The part of a message that is shown.
+/// Part of a message, split at its hits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlights {
-    /// Put together they are a part of the message, or all of it.
+    /// Consecutive pieces, which together are a part of the message or all of it.
     pub pieces: Vec<Piece>,
-    /// They are a part of it.
+    /// `true` if the pieces are only a part of the message.
     pub excerpt: bool,
 }
 
@@ -60,7 +60,7 @@ pub fn highlight(text: &str, query: &Query) -> Highlights {
     Highlights { pieces, excerpt: window.len() < text.len() }
 }
 
-/// In order, and those that overlap as one.
+/// Sorts hits and merges those that overlap.
 fn merged(mut hits: Vec<Range<usize>>) -> Vec<Range<usize>> {
     hits.sort_unstable_by_key(|hit| (hit.start, hit.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(hits.len());
@@ -73,8 +73,7 @@ fn merged(mut hits: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// What is shown: where most hits lie close together, the first such place. A hit that is longer
-/// than all of it is cut.
+/// Returns the first range with the most hits. A hit longer than the range is cut.
 fn window(text: &str, hits: &[Range<usize>]) -> Range<usize> {
     if text.len() <= LONGEST {
         return 0..text.len();
@@ -93,7 +92,7 @@ fn window(text: &str, hits: &[Range<usize>]) -> Range<usize> {
     start..text.floor_char_boundary(start + LONGEST)
 }
 
-/// The beginning of a word between `from` and the hit, so that no word is cut where there are any.
+/// Returns the first start of a word between `from` and the hit, or `from` if there is none.
 fn word_start(text: &str, from: usize, hit: usize) -> usize {
     let from = text.ceil_char_boundary(from);
     if from == 0 || from >= hit {
@@ -119,13 +118,13 @@ mod tests {
         pieces.iter().map(show).collect()
     }
 
-    /// With hits in brackets.
+    /// Returns the excerpt with hits in brackets.
     fn shown(text: &str, query: &str) -> String {
         bracketed(&highlight(text, &Query::parse(query).unwrap()).pieces)
     }
 
     #[test]
-    fn hits_are_shown_as_they_stand_in_the_message() {
+    fn highlights_keep_the_text_of_the_message() {
         for (text, query, expected) in [
             ("The Café, a CAFE\u{301}.", "cafe", "The [Café], a [CAFE\u{301}]."),
             ("STRASSE oder Straße?", "straße", "[STRASSE] oder [Straße]?"),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_word_that_holds_a_part_the_part_is_marked() {
+    fn only_the_matching_part_of_a_word_is_highlighted() {
         for (text, query, expected) in [
             ("die Rückerstattung", "erstatt", "die Rück[erstatt]ung"),
             ("Bananarama anagram", "ana", "B[ana]narama [ana]gram"),
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_message_the_part_with_the_most_hits_is_shown() {
+    fn excerpt_is_the_part_with_the_most_hits() {
         let filler = "lorem ipsum dolor ".repeat(40);
         let text = format!("{filler}gold {filler}gold and gold {filler}");
         let found = highlight(&text, &Query::parse("gold").unwrap());
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_longer_than_what_is_shown_is_cut() {
+    fn hit_longer_than_the_excerpt_is_cut() {
         let text = "退款".repeat(3_000);
         let found = highlight(&text, &Query::parse(&"退款".repeat(100)).unwrap());
         let [piece] = &found.pieces[..] else { panic!("{found:?}") };
@@ -183,15 +182,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_a_part_of_the_message_and_say_which(
+        fn pieces_match_their_positions_in_the_message(
             text in "([a-c退款é🦊…]{1,3}[ ,]?){0,200}", query in "[a-c退款é]{1,2}( \"a b\")?"
         ) {
             let query = Query::parse(&query).unwrap();
             let Highlights { pieces, excerpt } = highlight(&text, &query);
             let letters: Vec<char> = text.chars().collect();
             for piece in &pieces {
-                let stands: String = letters[piece.start..piece.end].iter().collect();
-                prop_assert_eq!(&stands, &piece.text);
+                let actual: String = letters[piece.start..piece.end].iter().collect();
+                prop_assert_eq!(&actual, &piece.text);
             }
             prop_assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
             let bytes: usize = pieces.iter().map(|piece| piece.text.len()).sum();

@@ -1,20 +1,20 @@
-//! Letters that are one letter, written in several ways: by another keyboard, in another kana, in
-//! traditional or simplified Chinese, as a digit of another script.
+//! Equivalent letters: variants by keyboard, by kana, in traditional or simplified Chinese, and
+//! digits of other scripts.
 //!
-//! A change here, in `fold` or in `tokens` changes what documents are made of: raise
+//! A change here, in `fold` or in `tokens` changes documents: raise
 //! [`INDEX_VERSION`](super::INDEX_VERSION), and the index is rebuilt.
 
 use std::sync::LazyLock;
 
-/// Stands for every apostrophe.
+/// Folded form of every apostrophe.
 pub(super) const APOSTROPHE: char = '\'';
 /// Zero-width non-joiner: joins the parts of a Persian word without joining their letters.
 pub(super) const ZWNJ: char = '\u{200C}';
-/// Stands for every narrow or unbreakable space, which groups the digits of a number.
+/// Folded form of every narrow or no-break space, which groups the digits of a number.
 pub(super) const NARROW_SPACE: char = '\u{A0}';
 
-/// Zeros of the scripts that have digits of their own and no decomposition into ASCII ones
-/// (`Nd` in `UnicodeData.txt`); the nine others follow each.
+/// Zeros of the scripts whose digits do not decompose into ASCII (`Nd` in `UnicodeData.txt`); the
+/// nine other digits follow each.
 const ZEROS: [char; 60] = [
     '\u{660}',
     '\u{6F0}',
@@ -78,7 +78,7 @@ const ZEROS: [char; 60] = [
     '\u{1E950}',
 ];
 
-/// Chinese letters beside the way they are compared, sorted.
+/// Chinese letters with their common forms, sorted.
 static HAN: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
     let lines = include_str!("han.txt").lines().filter(|line| !line.starts_with('#'));
     let mut pairs: Vec<(char, char)> = lines
@@ -94,12 +94,12 @@ static HAN: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
     pairs
 });
 
-/// The letter that this one is compared as. Case, accents and width are gone by now.
-pub(super) fn compared(letter: char) -> char {
+/// Returns the common form of a letter whose case, accents and width have been removed.
+pub(super) fn unify(letter: char) -> char {
     match letter {
         '\0'..='\u{7F}' => letter,
         '\u{600}'..='\u{6FF}' => arabic(letter),
-        // Katakana, a whole block behind hiragana.
+        // Katakana, at a fixed distance after hiragana.
         '\u{30A1}'..='\u{30F6}' | '\u{30FD}' | '\u{30FE}' => {
             small_kana(char::from_u32(u32::from(letter) - 0x60).unwrap_or(letter))
         }
@@ -109,13 +109,13 @@ pub(super) fn compared(letter: char) -> char {
     }
 }
 
-/// A Chinese letter, as it is compared.
+/// Returns the common form of a Chinese letter.
 pub(super) fn han(letter: char) -> char {
     HAN.binary_search_by_key(&letter, |pair| pair.0).map_or(letter, |at| HAN[at].1)
 }
 
 /// Arabic, Persian, Urdu, Kurdish … keyboards write these letters with different code points. The
-/// search collations of CLDR for those languages take them to be the same.
+/// CLDR search collations of those languages treat them as equal.
 fn arabic(letter: char) -> char {
     match letter {
         '\u{671}' | '\u{672}' | '\u{673}' => '\u{627}',
@@ -130,7 +130,7 @@ fn arabic(letter: char) -> char {
     }
 }
 
-/// Small kana are often written in full, and the other way round: キャノン is キヤノン by itself.
+/// Small kana are often written in full size, and vice versa: the company キャノン writes キヤノン.
 fn small_kana(letter: char) -> char {
     match letter {
         'ぁ' => 'あ',
@@ -155,7 +155,7 @@ fn digit(letter: char) -> Option<char> {
     char::from_digit(value, 10)
 }
 
-/// Whether people write this where an apostrophe belongs.
+/// Returns `true` if people write this letter as an apostrophe.
 pub(super) fn is_apostrophe(letter: char) -> bool {
     matches!(
         letter,
@@ -171,7 +171,7 @@ pub(super) fn is_apostrophe(letter: char) -> bool {
     )
 }
 
-/// Whether this space holds the digits of a number together.
+/// Returns `true` if this space groups the digits of a number.
 pub(super) fn is_narrow_space(letter: char) -> bool {
     matches!(letter, '\u{A0}' | '\u{2009}' | '\u{202F}')
 }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zeros_are_in_order_and_the_nine_after_each_are_digits() {
+    fn zeros_are_sorted_and_followed_by_nine_digits() {
         assert!(ZEROS.is_sorted());
         for zero in ZEROS {
             for value in 0..10 {
@@ -194,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_chinese_letters_leads_to_letters_that_stay() {
+    fn folding_a_chinese_letter_twice_changes_nothing() {
         assert!(HAN.len() > 6_000, "{}", HAN.len());
-        for (letter, compared) in HAN.iter() {
-            assert_eq!(han(*compared), *compared, "{letter}");
+        for (letter, common) in HAN.iter() {
+            assert_eq!(han(*common), *common, "{letter}");
         }
         for (one, other) in [('後', '后'), ('髮', '发'), ('發', '发'), ('說', '说'), ('臺', '台')]
         {

@@ -1,6 +1,6 @@
-//! Compares a query with a text, in one pass that takes the same time for each token, however the
-//! text repeats itself: all rows of the query are followed side by side, a bit for each of their
-//! parts (the shift-and method).
+//! Compares a query with a text in one pass with constant time per token, even for repetitive
+//! texts: all rows of the query advance in parallel, with a bit for each part (shift-and
+//! algorithm).
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,24 +8,24 @@ use std::ops::Range;
 use super::query::{Part, Query, Term};
 use super::tokens::{Token, TokenKind, letters_of, tokens};
 
-/// Bits of a word of the state.
+/// Number of bits of a word of the state.
 const BITS: usize = u64::BITS as usize;
 
 impl Query {
-    /// Says whether a text has every term that is wanted, and none that is excluded.
+    /// Returns `true` if a text contains every wanted term and no excluded one.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let mut had = vec![false; self.terms.len()];
+        let mut found = vec![false; self.terms.len()];
         let tokens: Vec<Token> = tokens(text).collect();
-        Matcher::new(self).run(&tokens, |term, _| had[term] = true);
-        self.terms.iter().zip(had).all(|(term, had)| term.excluded != had)
+        Matcher::new(self).run(&tokens, |term, _| found[term] = true);
+        self.terms.iter().zip(found).all(|(term, found)| term.excluded != found)
     }
 
-    /// Returns where in a text its wanted terms are, in bytes and in no order; those that overlap
-    /// are mostly one.
+    /// Returns the byte ranges of the wanted terms in a text, unordered. Most overlapping ranges
+    /// are merged.
     pub(super) fn hits(&self, text: &str) -> Vec<Range<usize>> {
         let mut hits = Vec::new();
-        // Of rows that end at the same place the longest has the others in it.
+        // The longest of the rows that end at the same position contains the others.
         let mut longest: Option<Found<'_>> = None;
         let (tokens, matcher): (Vec<Token>, _) = (tokens(text).collect(), Matcher::new(self));
         matcher.run(&tokens, |term, found| {
@@ -53,19 +53,19 @@ impl Query {
     }
 }
 
-/// A row of the query where it was found.
+/// Row of the query at its position in the text.
 struct Found<'a> {
     parts: &'a [Part],
-    /// Where it ends, and how many places it takes.
+    /// Position of its end, and number of its positions.
     place: usize,
     length: usize,
-    /// The tokens at its first place and at its last one.
+    /// Tokens at its first and at its last position.
     first: &'a [Token],
     last: &'a [Token],
 }
 
-/// Appends the parts of a text that are a hit: from where the first part begins to where the last
-/// one ends, and of a word only what was looked for.
+/// Appends the hits of a row: from the start of its first part to the end of its last one. Of a
+/// word, only the matching part is a hit.
 fn mark(text: &str, found: &Found<'_>, hits: &mut Vec<Range<usize>>) {
     let ends = |parts: Option<&Part>, tokens: &[Token]| {
         let part = parts?;
@@ -85,8 +85,8 @@ fn mark(text: &str, found: &Found<'_>, hits: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Appends a hit, as one with those before it that it overlaps: a text that repeats itself has no
-/// more of them than it has places.
+/// Appends a hit and merges it with previous hits that it overlaps, so that a repetitive text has
+/// at most one hit per position.
 fn add(mut hit: Range<usize>, hits: &mut Vec<Range<usize>>) {
     while let Some(last) = hits.pop_if(|last| last.start < hit.end && hit.start < last.end) {
         hit = hit.start.min(last.start)..hit.end.max(last.end);
@@ -94,7 +94,7 @@ fn add(mut hit: Range<usize>, hits: &mut Vec<Range<usize>>) {
     hits.push(hit);
 }
 
-/// The parts of a token that a part of the query is.
+/// Returns the ranges of a token that match a part of the query.
 fn marks(text: &str, part: &Part, token: &Token) -> Vec<Range<usize>> {
     let whole = token.start..token.end;
     if !part.word || token.text == part.text {
@@ -117,7 +117,7 @@ fn marks(text: &str, part: &Part, token: &Token) -> Vec<Range<usize>> {
     if marks.is_empty() { vec![whole] } else { marks }
 }
 
-/// Says whether a token is what a part of the query asks for.
+/// Returns `true` if a token matches a part of the query.
 fn fits(part: &Part, token: &str) -> bool {
     if part.within {
         token.contains(&part.text)
@@ -128,16 +128,16 @@ fn fits(part: &Part, token: &str) -> bool {
     }
 }
 
-/// All rows of a query, a bit for each place of each row.
+/// All rows of a query, with a bit for each position of each row.
 struct Matcher<'q> {
-    /// The rows, with the term of each and how many places it takes.
+    /// Rows, with the term and the number of positions of each.
     rows: Vec<(usize, &'q [Part], usize)>,
-    /// Which row each bit is of.
+    /// Row of each bit.
     row_of: Vec<usize>,
     exact: HashMap<&'q str, Vec<usize>>,
-    /// Parts that more than one token fits.
+    /// Parts that more than one token matches.
     loose: Vec<(&'q Part, usize)>,
-    /// Places that any token fits: those that a row passes over.
+    /// Positions that any token matches: the gaps of a row.
     any: Vec<u64>,
     first: Vec<u64>,
     last: Vec<u64>,
@@ -184,9 +184,9 @@ impl<'q> Matcher<'q> {
         matcher
     }
 
-    /// Reads the tokens of a text, and reports each row of each term where it ends.
+    /// Reads the tokens of a text, and reports each row of each term at its end.
     fn run<'a>(&'a self, tokens: &'a [Token], mut report: impl FnMut(usize, Found<'a>)) {
-        // Where the tokens of each place begin.
+        // Index of the first token of each position.
         let places: Vec<usize> = (0..tokens.len())
             .filter(|at| *at == 0 || tokens[*at].position != tokens[at - 1].position)
             .collect();
@@ -220,7 +220,7 @@ impl<'q> Matcher<'q> {
         }
     }
 
-    /// The bits of the parts that a token fits.
+    /// Returns the bits of the parts that a token matches.
     fn fitting(&self, token: &str) -> Vec<u64> {
         let mut fitting = vec![0; self.first.len()];
         for bit in self.exact.get(token).into_iter().flatten() {
@@ -244,8 +244,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The obvious way, place by place.
-    fn found_slowly(query: &Query, text: &str) -> bool {
+    /// Reference implementation: compares position by position.
+    fn matches_reference(query: &Query, text: &str) -> bool {
         let tokens: Vec<Token> = tokens(text).collect();
         let last = tokens.last().map_or(0, |token| token.position);
         let fits_at = |part: &Part, place: u32| {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_longer_than_a_word_of_bits_is_followed() {
+    fn row_longer_than_a_word_of_bits_is_matched() {
         let long = "退款好".repeat(100);
         let query = Query::parse(&format!("{long} \"b {} c\" -d", "a ".repeat(90))).unwrap();
         let row = "a ".repeat(90);
@@ -275,12 +275,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_the_obvious_way_finds(
+        fn matcher_agrees_with_the_reference(
             text in "([ab]|l'a|退款|款退|退|aa|[ab]b)( ([ab]|l'a|退款|款退|退|aa|[ab]b)){0,12}",
-            asked in "-?([ab]|\"a b( a)?\"|l'a|退|退款退|a\\*|aa\\*|\"退款 a\")( -?([ab]|\"b a\"|退款|l)){0,2}",
+            written in "-?([ab]|\"a b( a)?\"|l'a|退|退款退|a\\*|aa\\*|\"退款 a\")( -?([ab]|\"b a\"|退款|l)){0,2}",
         ) {
-            if let Ok(query) = Query::parse(&asked) {
-                prop_assert_eq!(query.matches(&text), found_slowly(&query, &text));
+            if let Ok(query) = Query::parse(&written) {
+                prop_assert_eq!(query.matches(&text), matches_reference(&query, &text));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What is searched, and by what: text → tokens, in any script; what a caller asks → a query; a
-//! message that matches → its hits. Pure: the index itself is `store`'s.
+//! Full-text search: text → tokens, in any script; a caller's text → a query; a matching message →
+//! its highlights. Pure; `store` owns the index.
 
 mod document;
 mod fold;
@@ -16,8 +16,8 @@ pub use parse::QueryError;
 pub use query::{Forgiven, Query};
 pub use tokens::{Token, TokenKind, tokens};
 
-/// The generation of documents that this code makes. A change of what a text's documents are, which
-/// the test below notices, raises it, and every index is rebuilt in the background.
+/// Version of the documents that this code creates. Raise it with every change of a text's
+/// documents, which the test below detects; every index is then rebuilt in the background.
 pub const INDEX_VERSION: i32 = 1;
 
 #[cfg(test)]
@@ -31,8 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_of_what_documents_are_raises_the_version() {
-        // Letters of every script, those that are all made alike aside.
+    fn changed_documents_require_a_new_version() {
+        // Letters of every script, without the large blocks whose letters are all handled alike.
         let plain = |c: char| matches!(c, '\u{AC00}'..='\u{F8FF}' | '\u{40000}'..);
         let letters = ('\0'..=char::MAX)
             .filter(|c| !plain(*c) && (*c < '\u{3400}' || c.is_alphanumeric()))
@@ -49,11 +49,11 @@ mod tests {
         assert_eq!(
             (INDEX_VERSION, &*digest),
             expected,
-            "documents have changed: raise INDEX_VERSION, and write both down here"
+            "documents have changed: raise INDEX_VERSION, and update the expected values"
         );
     }
 
-    /// The shortest of some times that some work takes.
+    /// Returns the shortest of three run times.
     fn time(work: &dyn Fn()) -> Duration {
         let once = || {
             let began = Instant::now();
@@ -63,10 +63,10 @@ mod tests {
         (0..3).map(|_| once()).min().unwrap()
     }
 
-    /// Twice the text takes no more than twice the work: 64 times as much takes 64 times as long, and
-    /// the square would be 4,096 times. What lies between is the noise of a busy machine.
+    /// Linear work takes 64 times as long for 64 times the text, quadratic work 4,096 times. The
+    /// limit between them allows for the noise of a busy machine.
     #[test]
-    fn what_a_scan_takes_grows_no_faster_than_the_text() {
+    fn scan_time_grows_linearly_with_the_text() {
         const MOST: u32 = 8 * 64;
         let query = |text: &str| Query::parse(text).unwrap();
         let queries = [
@@ -105,12 +105,12 @@ mod tests {
                     black_box(query.matches(text));
                 });
             }
-            let asked: String = piece.chars().cycle().take(15).collect();
-            let (short, long) = (asked.clone(), asked.repeat(64));
+            let query: String = piece.chars().cycle().take(15).collect();
+            let (short, long) = (query.clone(), query.repeat(64));
             let parse = |text: &str| drop(black_box(Query::parse(text)));
             let (one, many) = (time(&|| parse(&short)), time(&|| parse(&long)));
             let most = (one * MOST).max(Duration::from_millis(20));
-            assert!(many < most, "reading {piece:?}: {one:?} and {many:?}");
+            assert!(many < most, "parsing {piece:?}: {one:?} and {many:?}");
         }
     }
 }

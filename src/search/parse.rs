@@ -1,5 +1,5 @@
-//! What a caller asks: words, `"phrases"`, `-exclusions`, `prefix*`. What can be passed over is: a
-//! quotation mark without its other one, and a star that stands elsewhere than behind a word.
+//! Parser of a caller's query: words, `"phrases"`, `-exclusions`, `prefix*`. It ignores an unclosed
+//! quotation mark, and a star that does not follow a word.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,27 +8,27 @@ use super::tokens::{Token, TokenKind, tokens};
 
 /// Longest query, in letters.
 const LONGEST: usize = 1_000;
-/// Most words, phrases and exclusions: each costs a look into the index.
+/// Most words, phrases and exclusions: each costs an index lookup.
 const MOST_TERMS: usize = 32;
-/// Shortest beginning of a word, in letters: a shorter one is that of a tenth of all words.
+/// Shortest prefix, in letters: a shorter one would match a tenth of all words.
 const SHORTEST_PREFIX: usize = 2;
 
-/// Why a query cannot be run, and what to do.
+/// Reason for rejecting a query, with a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// There is nothing that is wanted.
-    #[error("only says what is not wanted; add a word that is")]
+    /// All terms are excluded.
+    #[error("contains only exclusions; add a word to search for")]
     OnlyExclusions,
-    /// There is nothing at all.
-    #[error("holds nothing to look for; give it a word")]
+    /// There is no term.
+    #[error("contains no word; add a word to search for")]
     Empty,
-    /// Too much.
+    /// The query exceeds a limit.
     #[error("is too long; it may have {LONGEST} letters and {MOST_TERMS} words or phrases")]
     TooLong,
 }
 
 impl Query {
-    /// Reads what a caller wrote.
+    /// Parses the text of a caller.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         if text.chars().count() > LONGEST {
             return Err(QueryError::TooLong);
@@ -64,24 +64,24 @@ fn is_star(letter: char) -> bool {
     matches!(letter, '*' | '＊')
 }
 
-/// What was read so far.
+/// Terms parsed so far.
 #[derive(Default)]
 struct Reading {
     terms: Vec<Term>,
-    /// What the terms are made of: the same is looked for once.
+    /// Content of the terms, to skip duplicates.
     known: HashSet<(bool, Vec<Vec<Part>>)>,
     forgiven: BTreeSet<Forgiven>,
 }
 
 impl Reading {
-    /// Takes a term in. What holds no letter, a dash for one, asks for nothing.
+    /// Adds a term, unless it is a duplicate or has no tokens, such as a dash.
     fn add(&mut self, excluded: bool, written: String, rows: Vec<Vec<Part>>) {
         if !rows.iter().all(Vec::is_empty) && self.known.insert((excluded, rows.clone())) {
             self.terms.push(Term { excluded, written, rows });
         }
     }
 
-    /// Reads a phrase, and returns what comes behind it.
+    /// Parses a phrase, and returns the rest.
     fn phrase<'a>(&mut self, excluded: bool, quoted: &'a str) -> &'a str {
         let (inside, after) = quoted.split_once(is_quote).unwrap_or_else(|| {
             self.forgiven.insert(Forgiven::UnclosedQuote);
@@ -91,34 +91,33 @@ impl Reading {
         after
     }
 
-    /// Reads a word, whose parts may be several, as in `twenty-one`; and returns what comes behind
-    /// it.
+    /// Parses a word, which may have several parts (`twenty-one`), and returns the rest.
     fn word<'a>(&mut self, excluded: bool, text: &'a str) -> &'a str {
         let end = text.find(|c: char| c.is_whitespace() || is_quote(c)).unwrap_or(text.len());
         let (text, after) = text.split_at(end);
         let stem = text.trim_end_matches(is_star);
         let stars = text[stem.len()..].chars().count();
         let mut pieces = stem.split(is_star).filter(|piece| !piece.is_empty()).peekable();
-        let mut stray = stem.contains(is_star) || stars > 1 || (stars > 0 && stem.is_empty());
+        let mut misplaced = stem.contains(is_star) || stars > 1 || (stars > 0 && stem.is_empty());
         while let Some(piece) = pieces.next() {
             let mut rows = rows(piece);
             let starred = stars > 0 && pieces.peek().is_none();
             let prefix = starred && make_prefix(piece, &mut rows);
-            stray |= starred && !prefix;
+            misplaced |= starred && !prefix;
             let star = if prefix { "*" } else { "" };
-            // A dash in front of it would exclude it.
+            // A leading dash would exclude the term.
             let written = format!("{}{star}", piece.trim_start_matches('-'));
             self.add(excluded, written, rows);
         }
-        if stray {
+        if misplaced {
             self.forgiven.insert(Forgiven::StrayStar);
         }
         after
     }
 }
 
-/// Makes the last part of each row one that a token may merely begin with; says whether it can be.
-/// In a script without spaces a row always finds what goes on.
+/// Makes the last part of each row a prefix; returns `false` if that is not possible. In a script
+/// without spaces a row always matches longer text.
 fn make_prefix(piece: &str, rows: &mut [Vec<Part>]) -> bool {
     let fits = |part: &Part| !part.word || part.text.chars().count() >= SHORTEST_PREFIX;
     let fit = piece.ends_with(|c: char| c.is_alphanumeric())
@@ -129,7 +128,7 @@ fn make_prefix(piece: &str, rows: &mut [Vec<Part>]) -> bool {
     fit
 }
 
-/// The rows of a word: where it is one token with pieces, the pieces side by side are the other.
+/// Returns the rows of a word. If it is one token with pieces, the second row has the pieces.
 fn rows(text: &str) -> Vec<Vec<Part>> {
     let all: Vec<Token> = tokens(text).collect();
     let pieces = all.iter().filter(|token| token.kind == TokenKind::Piece);
@@ -144,14 +143,14 @@ fn rows(text: &str) -> Vec<Vec<Part>> {
     rows
 }
 
-/// The tokens of a text, side by side.
+/// Returns the tokens of a text as one row.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     let mut before: Option<Token> = None;
     for token in tokens(text).filter(|token| token.kind != TokenKind::Piece) {
         let follows_pair = before.as_ref().is_some_and(|before| before.kind == TokenKind::Pair);
         if token.kind == TokenKind::Last && follows_pair {
-            // The pair before it has it; and further letters may follow in what is looked for.
+            // The pair before it contains it, and in the message further letters may follow.
             continue;
         }
         let gap = before.as_ref().map_or(0, |before| token.position - before.position);
@@ -177,7 +176,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Each term for itself, as Postgres is to match it.
+    /// Returns the `tsquery` of each term.
     fn terms(text: &str) -> Vec<String> {
         let query = Query::parse(text).unwrap();
         let alone = |term: &Term| {
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn words_phrases_exclusions_and_prefixes_are_told_apart() {
+    fn words_phrases_exclusions_and_prefixes_are_recognized() {
         assert_eq!(
             terms(r#"Refund "the POLICY, please" -spam -"no thanks" deliv*"#),
             [
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_passed_over_is_and_is_told() {
+    fn ignored_syntax_is_reported() {
         use Forgiven::{StrayStar, UnclosedQuote};
         for (text, read_as, forgiven) in [
             ("refund \"the policy", "refund \"the policy\"", vec![UnclosedQuote]),
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_query_is_refused_with_what_to_do() {
+    fn query_without_a_wanted_word_is_rejected_with_a_hint() {
         for (text, error) in [
             ("-spam", QueryError::OnlyExclusions),
             ("-\"no thanks\" -spam", QueryError::OnlyExclusions),
@@ -266,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_is_read_or_refused(text in "[\\PC\"*' -]*") {
+        fn any_text_is_parsed_or_rejected(text in "[\\PC\"*' -]*") {
             if let Ok(query) = Query::parse(&text) {
                 prop_assert!(!query.ranking().is_empty());
                 prop_assert_eq!(query.matching().matches('\'').count() % 2, 0);

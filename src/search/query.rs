@@ -1,59 +1,60 @@
-//! A query, as it is run: terms of which each has its parts. `parse` reads what a caller wrote.
+//! A search query: terms and their parts. `parse` reads the caller's text.
 //!
-//! It is written anew for Postgres from our own tokens, so nothing that a caller writes is ever read
-//! by Postgres as a query. What Postgres is given is bounded: of a long row of tokens it compares
-//! the first [`LONGEST_ROW`], and the rest is compared here ([`Query::needs_text`]).
+//! The `tsquery` for Postgres is built from our tokens, so Postgres never parses the caller's text.
+//! Its size is limited: Postgres compares the first [`LONGEST_ROW`] tokens of a row, and the rest
+//! is compared here ([`Query::needs_text`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use super::document::LONG_MARK;
 
-/// Longest row of tokens that Postgres compares. Documents of a long message overlap by as much.
+/// Longest row of tokens that Postgres compares. The documents of a long message overlap by one
+/// token less.
 pub(super) const LONGEST_ROW: usize = 64;
-/// Shortest part of a word, in letters, that is looked for within words.
+/// Shortest part of a word, in letters, that is searched within words.
 const SHORTEST_PART: usize = 3;
 
-/// What is looked for: every term that is not excluded, and none that is.
+/// Search query. A match contains every wanted term and no excluded one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub(super) terms: Vec<Term>,
     pub(super) forgiven: BTreeSet<Forgiven>,
 }
 
-/// What was passed over so that a query could be read.
+/// Syntax that was ignored so that a query could be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Forgiven {
-    /// A quotation mark without its other one: the phrase goes on to the end.
+    /// Quotation mark without a closing one: the phrase extends to the end.
     UnclosedQuote,
-    /// A star that is not behind two letters of a word.
+    /// Star that does not follow at least two letters of a word.
     StrayStar,
 }
 
-/// A word, a phrase, or a prefix.
+/// Word, phrase or prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Term {
     pub(super) excluded: bool,
-    /// As it is written in a query.
+    /// Text of the term in a query.
     pub(super) written: String,
-    /// Rows of tokens that stand next to each other; any of the rows will do. There are two for a
-    /// word with a joiner within, as `می‌خواهم`: the word as one, and its pieces.
+    /// Rows of adjacent tokens; any of the rows matches the term. There are two for a word that
+    /// contains a joiner, such as `می‌خواهم`: the whole word, and its pieces.
     pub(super) rows: Vec<Vec<Part>>,
 }
 
-/// A token of a row.
+/// Token of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Part {
     pub(super) text: String,
-    /// Words that hold it, which will do as well.
+    /// Words that contain it, which match as well.
     pub(super) holders: Vec<String>,
-    /// Any word that holds it will do.
+    /// Any word that contains it matches.
     pub(super) within: bool,
-    /// A token that begins so will do.
+    /// Any token that begins with it matches.
     pub(super) prefix: bool,
-    /// How far it stands behind the part before it; 0 for the first.
+    /// Distance from the part before it, in positions; 0 for the first.
     pub(super) gap: u32,
-    /// It is a word: one that holds it may be looked for instead.
+    /// `true` for a word, so that words that contain it may match.
     pub(super) word: bool,
 }
 
@@ -66,7 +67,7 @@ impl Query {
         self.wanted().flat_map(|term| &term.rows).flatten()
     }
 
-    /// Returns the query as it was read, in the words of a query.
+    /// Returns the query as it was parsed, in query syntax.
     #[must_use]
     pub fn read_as(&self) -> String {
         let terms = self.terms.iter().map(|term| {
@@ -76,19 +77,20 @@ impl Query {
         terms.collect::<Vec<_>>().join(" ")
     }
 
-    /// Returns what was passed over to read it.
+    /// Returns the syntax that was ignored.
     pub fn forgiven(&self) -> impl Iterator<Item = Forgiven> {
         self.forgiven.iter().copied()
     }
 
-    /// Returns tokens of which every match holds one, for each place: the place, and the token.
+    /// Returns required tokens with their places in the query: a match contains at least one token
+    /// of each place.
     #[must_use]
     pub fn required(&self) -> (Vec<i32>, Vec<String>) {
         let mut places: Vec<Vec<&Part>> = Vec::new();
         for term in self.wanted() {
             match &term.rows[..] {
                 [row] => places.extend(row.iter().map(|part| vec![part])),
-                // One of the rows, and so its first part.
+                // One of the rows has to match, and so its first part.
                 rows => places.push(rows.iter().filter_map(|row| row.first()).collect()),
             }
         }
@@ -102,7 +104,7 @@ impl Query {
             .unzip()
     }
 
-    /// Returns words that may be looked for within other words.
+    /// Returns the words that may be searched within other words.
     #[must_use]
     pub fn partial(&self) -> Vec<String> {
         let words = self.wanted_parts().filter(|part| part.word && part.is_long_enough());
@@ -110,8 +112,8 @@ impl Query {
         texts.into_iter().cloned().collect()
     }
 
-    /// Returns the same query that takes the words that hold a word for it, too. A prefix remains
-    /// one, and theirs hold it, too.
+    /// Returns the query extended by `holders`: for each word, the words that contain it match as
+    /// well. A prefix stays a prefix, also of those words.
     #[must_use]
     pub fn widened(&self, holders: &HashMap<String, Vec<String>>) -> Self {
         let mut widened = self.clone();
@@ -125,15 +127,15 @@ impl Query {
         widened
     }
 
-    /// Says whether what Postgres finds has to be compared with the text of the message: a row is
-    /// longer than Postgres compares, or the message has several documents (`long`) and the terms
-    /// may stand in different ones.
+    /// Returns `true` if matches of Postgres have to be compared with the text of the message: a
+    /// row is longer than Postgres compares, or the message has several documents (`long`) and the
+    /// terms may be in different ones.
     #[must_use]
     pub fn needs_text(&self, long: bool) -> bool {
         (long && self.terms.len() > 1) || self.terms.iter().any(Term::is_cut)
     }
 
-    /// Returns what a document is to match, as a `tsquery`.
+    /// Returns the `tsquery` that a document has to match.
     #[must_use]
     pub fn matching(&self) -> String {
         let terms = self.terms.iter().filter(|term| !(term.excluded && term.is_cut()));
@@ -142,7 +144,7 @@ impl Query {
             .collect();
         let all = terms.join(" & ");
         match self.wanted().next() {
-            // What a document of a long message lacks may stand in another one.
+            // Another document of a long message may contain what this one lacks.
             Some(first) if self.terms.len() > 1 => {
                 format!("(({all}) | ('{LONG_MARK}' & ({})))", first.matching())
             }
@@ -150,11 +152,12 @@ impl Query {
         }
     }
 
-    /// Returns what a match is ranked by: the tokens that are wanted, any of them. So Postgres adds
-    /// up how often each of them is said, which takes no longer than reading the document; how near
-    /// they are to each other would take the square of that. Words that merely hold a word do not
-    /// count: Postgres divides by the number of tokens, and as many of them as come to be said
-    /// between two pages would move every match.
+    /// Returns the `tsquery` for ranking: any of the wanted tokens.
+    ///
+    /// Postgres then adds up how often each token occurs, in time linear in the document; their
+    /// proximity would take quadratic time. Words that only contain a wanted word do not count:
+    /// Postgres divides by the number of tokens, so that a new such word between two pages would
+    /// change the rank of every match.
     #[must_use]
     pub fn ranking(&self) -> String {
         let tokens: BTreeSet<String> =
@@ -162,8 +165,8 @@ impl Query {
         tokens.into_iter().collect::<Vec<_>>().join(" | ")
     }
 
-    /// Returns the words that are wanted, one after the other: a message that has them so is ranked
-    /// higher. `None` where that says nothing, or would have to be cut.
+    /// Returns the `tsquery` for all wanted words in a row, which ranks a message higher. Returns
+    /// `None` if there is only one term, or the row would be too long for Postgres.
     #[must_use]
     pub fn in_a_row(&self) -> Option<String> {
         let mut parts: Vec<Part> = Vec::new();
@@ -180,7 +183,7 @@ impl Query {
 }
 
 impl Term {
-    /// Says whether Postgres compares only the beginning of a row.
+    /// Returns `true` if Postgres compares only the beginning of a row.
     fn is_cut(&self) -> bool {
         self.rows.iter().any(|row| row.len() > LONGEST_ROW)
     }
@@ -208,7 +211,7 @@ impl Part {
         std::iter::once(&self.text).chain(&self.holders).map(String::as_str)
     }
 
-    /// A token holds neither quote nor backslash.
+    /// Quotes the texts for a `tsquery`. A token contains no quote and no backslash.
     fn quoted(&self) -> impl Iterator<Item = String> {
         let star = if self.prefix { ":*" } else { "" };
         self.texts().map(move |text| format!("'{text}'{star}"))
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_stays_among_those_that_hold_it() {
+    fn widened_query_still_matches_the_word_itself() {
         let query = query("und -und 退款 ok");
         assert_eq!(query.partial(), ["und"]);
         let holders = HashMap::from([("und".to_owned(), vec!["refund".to_owned(), "undo".into()])]);
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postgres_compares_is_bounded_whatever_is_asked() {
+    fn size_of_the_tsquery_is_limited() {
         let long = query(&format!("\"{}\" -{}", "退款".repeat(200), "款退".repeat(100)));
         assert_eq!(long.matching().matches("<1>").count(), 2 * (LONGEST_ROW - 1));
         assert!(long.needs_text(false));
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn words_in_their_order_count_for_more() {
+    fn words_in_a_row_are_ranked_higher() {
         assert_eq!(query("refund -no policy").in_a_row().unwrap(), "(('refund') <1> ('policy'))");
         assert_eq!(query("refund").in_a_row(), None);
         assert_eq!(query(&format!("{} ok", "退款".repeat(40))).in_a_row(), None);

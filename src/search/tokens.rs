@@ -1,13 +1,13 @@
-//! Text → tokens, the same for what is searched and for what is asked.
+//! Splits a text into tokens, in the same way for messages and queries.
 //!
-//! Scripts that put spaces between words give words. The others (Chinese, Japanese, Thai …) give
+//! Scripts with spaces between words produce words. The others (Chinese, Japanese, Thai …) produce
 //! overlapping pairs of letters, and the last letter alone: a term of two letters is one token, a
-//! longer one a row of pairs, and one letter alone is found as the beginning of a pair. Korean is
-//! among them: its words are written together with their endings.
+//! longer one a row of pairs, and a single letter matches the beginning of a pair. Korean is among
+//! them, because its words are written together with their endings.
 //!
-//! A word with an apostrophe or a zero-width non-joiner within gives itself without it and, at the
-//! same position, its pieces: `l'homme` gives `lhomme`, `l` and `homme`. So does a number whose
-//! digits are grouped: `100,000` gives `100000`, `100` and `000`.
+//! A word with an apostrophe or a zero-width non-joiner produces the word without it and, at the
+//! same position, its pieces: `l'homme` produces `lhomme`, `l` and `homme`. So does a number whose
+//! digits are grouped: `100,000` produces `100000`, `100` and `000`.
 
 use std::collections::VecDeque;
 
@@ -16,47 +16,49 @@ use unicode_normalization::char::is_combining_mark;
 use super::fold::{Fold, Unit, fold};
 use super::letters::{APOSTROPHE, NARROW_SPACE, ZWNJ};
 
-/// Longest token of a word, in letters: a longer word is a row of them. Postgres takes 2,046 bytes.
+/// Longest token of a word, in letters: a longer word is a row of them. Postgres accepts 2,046
+/// bytes.
 pub(super) const LONGEST_WORD: usize = 64;
-/// Digits of a group of a number, and of the shorter groups that India writes.
+/// Number of digits in a group of a number, and in the shorter groups of India.
 const GROUP: usize = 3;
 const INDIAN_GROUP: usize = 2;
-/// Most groups of a number that are looked at.
+/// Most groups of a number that are inspected.
 const MOST_GROUPS: usize = 8;
 
-/// What can be found.
+/// Searchable part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// As it is compared.
+    /// Folded text.
     pub text: String,
-    /// What it is.
+    /// Kind.
     pub kind: TokenKind,
-    /// Its place in the text, counted from one without a gap. The pieces of a word share its place.
+    /// Position in the text, counted from one without gaps. The pieces of a word share its
+    /// position.
     pub position: u32,
-    /// Where it begins, in bytes of the original.
+    /// Start, in bytes of the original.
     pub start: usize,
-    /// Where its first letter ends; a word's end for a word.
+    /// End of its first letter; for a word, the end of the word.
     pub head_end: usize,
-    /// Where it ends.
+    /// End, in bytes of the original.
     pub end: usize,
 }
 
-/// What a token is.
+/// Kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A word, or a number.
+    /// Word or number.
     Word,
-    /// A piece of the word that is the token before it.
+    /// Piece of the word that precedes it.
     Piece,
-    /// Two letters of a script without spaces.
+    /// Pair of letters of a script without spaces.
     Pair,
-    /// The last letter of a run in such a script.
+    /// Last letter of a run in such a script.
     Last,
-    /// A picture.
+    /// Picture, such as an emoji.
     Symbol,
 }
 
-/// The tokens of a text.
+/// Returns the tokens of a text.
 pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
     let tokens = Tokens { units: fold(text), ahead: VecDeque::new(), pieces: VecDeque::new() };
     tokens.scan(0_u32, |position, token| {
@@ -65,8 +67,8 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
     })
 }
 
-/// Where each letter of a word's token comes from, in bytes: of the part of the text that the token
-/// is made of.
+/// Returns the byte range of each letter of a word; `part` is the part of the text that the token
+/// was made of.
 pub(super) fn letters_of(part: &str) -> impl Iterator<Item = (usize, usize)> {
     let letters = fold(part).filter(|unit| Class::of(unit.letter) == Class::Word);
     letters.map(|unit| (unit.start, unit.end))
@@ -74,9 +76,9 @@ pub(super) fn letters_of(part: &str) -> impl Iterator<Item = (usize, usize)> {
 
 struct Tokens<'a> {
     units: Fold<'a>,
-    /// Letters that were looked at and not yet taken.
+    /// Letters that were peeked at and not yet consumed.
     ahead: VecDeque<Unit>,
-    /// Pieces of the word before, which come next.
+    /// Pieces of the last word, which are returned next.
     pieces: VecDeque<Token>,
 }
 
@@ -85,7 +87,7 @@ impl Tokens<'_> {
         self.ahead.pop_front().or_else(|| self.units.next())
     }
 
-    /// The letter so far ahead, which stays.
+    /// Returns the letter `at` places ahead without consuming it.
     fn peek(&mut self, at: usize) -> Option<Unit> {
         while self.ahead.len() <= at {
             self.ahead.push_back(self.units.next()?);
@@ -100,7 +102,7 @@ impl Tokens<'_> {
     fn word(&mut self, first: Unit) -> Token {
         let mut word = Letters::default();
         word.push(first);
-        // Where its pieces begin, the first one aside.
+        // Starts of its pieces, except the first.
         let mut cuts = Vec::new();
         while word.letters < LONGEST_WORD {
             if self.is_ahead(0, Class::Joiner) && self.is_ahead(1, Class::Word) {
@@ -127,9 +129,11 @@ impl Tokens<'_> {
         word.token(0..word.parts.len(), TokenKind::Word)
     }
 
-    /// How many of the letters ahead belong to a number as further groups of its digits.
+    /// Returns the number of letters ahead that belong to a number as further groups of its digits.
     fn grouped(&mut self, first: char) -> usize {
-        let Some(mark) = self.peek(0).map(|unit| unit.letter).filter(|mark| groups(*mark)) else {
+        let Some(mark) =
+            self.peek(0).map(|unit| unit.letter).filter(|mark| is_group_separator(*mark))
+        else {
             return 0;
         };
         // 0,125 is a fraction.
@@ -170,7 +174,7 @@ impl Tokens<'_> {
         let Some(next) = next else {
             return Token { text, kind: TokenKind::Last, position: 0, start, head_end: end, end };
         };
-        // It begins the next pair, too.
+        // The letter stays ahead, since it also begins the next pair.
         text.push(next.letter);
         Token { text, kind: TokenKind::Pair, position: 0, start, head_end: end, end: next.end }
     }
@@ -199,12 +203,12 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-/// The letters of a word.
+/// Letters of a word.
 #[derive(Default)]
 struct Letters {
     text: String,
     letters: usize,
-    /// Of each letter: where it ends in `text`, and where it comes from.
+    /// For each letter: its end in `text`, and its origin.
     parts: Vec<(usize, Unit)>,
 }
 
@@ -215,12 +219,12 @@ impl Letters {
         self.parts.push((self.text.len(), unit));
     }
 
-    /// It has so many digits at the most, and nothing else.
+    /// Returns `true` if it consists of at most `most` digits.
     fn is_number(&self, most: usize) -> bool {
         self.letters <= most && self.text.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    /// The token of some of the letters, at least one.
+    /// Returns the token of the given letters, at least one.
     fn token(&self, letters: std::ops::Range<usize>, kind: TokenKind) -> Token {
         let begin = letters.start.checked_sub(1).map_or(0, |before| self.parts[before].0);
         let (first, last) = (self.parts[letters.start].1, self.parts[letters.end - 1]);
@@ -236,8 +240,8 @@ impl Extend<Unit> for Letters {
     }
 }
 
-/// What stands between the groups of a number's digits, in one country or another.
-fn groups(letter: char) -> bool {
+/// Returns `true` if the letter separates groups of digits in some country.
+fn is_group_separator(letter: char) -> bool {
     matches!(letter, ',' | '.' | APOSTROPHE | NARROW_SPACE | '\u{66C}')
 }
 
@@ -246,7 +250,7 @@ enum Class {
     Word,
     Unspaced,
     Symbol,
-    /// It stands within words, and between words.
+    /// Occurs both within and between words.
     Joiner,
     Separator,
 }
@@ -264,14 +268,14 @@ impl Class {
                     Self::Word
                 }
             }
-            // Arrows, pictures, signs of the weather, emoji.
+            // Arrows, pictures, weather symbols, emoji.
             '\u{2190}'..='\u{2BFF}' | '\u{1F000}'..='\u{1FAFF}' => Self::Symbol,
             _ => Self::Separator,
         }
     }
 }
 
-/// Letters of scripts that are written without spaces, and of Korean.
+/// Matches letters of scripts without spaces, and of Korean.
 fn is_unspaced(letter: char) -> bool {
     matches!(letter,
         // Thai and Lao, Burmese, Khmer.
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_told_apart_by_what_is_no_letter() {
+    fn words_are_separated_by_other_characters() {
         assert_eq!(
             texts("It is 3.14 — «Ça va?» user_id"),
             ["it", "is", "3", "14", "ca", "va", "user", "id"]
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_with_an_apostrophe_or_a_non_joiner_has_pieces_at_its_place() {
+    fn word_with_an_apostrophe_or_non_joiner_has_pieces_at_its_position() {
         assert_eq!(texts("don't don’t dont"), ["dont", "don", "t", "dont", "don", "t", "dont"]);
         assert_eq!(texts("'quoted' rock'n'roll"), ["quoted", "rocknroll", "rock", "n", "roll"]);
         assert_eq!(texts("می\u{200C}خواهم"), ["ميخواهم", "مي", "خواهم"]);
@@ -365,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_give_pairs_and_the_last_letter() {
+    fn scripts_without_spaces_produce_pairs_and_the_last_letter() {
         assert_eq!(texts("退款政策"), ["退款", "款政", "政策", "策"]);
         assert_eq!(texts("ﾃﾞｰﾀを"), ["でー", "ーた", "たを", "を"]);
         assert_eq!(texts("iPhone手机3月"), ["iphone", "手机", "机", "3", "月"]);
@@ -373,13 +377,13 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_tokens_and_punctuation_is_none() {
+    fn pictures_are_tokens_and_punctuation_is_not() {
         assert_eq!(texts("🦊!👍🏽 ❤️"), ["🦊", "👍", "❤"]);
         assert_eq!(texts(" …—!? ・。''"), [""; 0]);
     }
 
     #[test]
-    fn a_long_word_is_a_row_of_tokens_and_nothing_of_it_is_lost() {
+    fn long_word_is_split_into_tokens_without_loss() {
         assert_eq!(tokens(&"a ".repeat(20_000)).last().unwrap().position, 20_000);
         let long = texts(&"x".repeat(150));
         assert_eq!(long.iter().map(String::len).collect::<Vec<_>>(), [64, 64, 22]);
@@ -387,7 +391,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tokens_stand_in_the_order_of_the_text(text in "[\\PC'’0-9,\u{200C}می]*") {
+        fn tokens_follow_the_order_of_the_text(text in "[\\PC'’0-9,\u{200C}می]*") {
             let mut before = (0, 0);
             for token in tokens(&text) {
                 let place = before.1 + u32::from(token.kind != TokenKind::Piece);
@@ -406,7 +410,7 @@ mod tests {
         }
 
         #[test]
-        fn a_token_holds_nothing_that_means_anything_to_postgres(text in any::<String>()) {
+        fn tokens_contain_no_special_characters_of_postgres(text in any::<String>()) {
             for token in tokens(&text) {
                 let special = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric();
                 prop_assert!(!token.text.contains(special), "{:?}", token);

@@ -1,4 +1,4 @@
-//! Open connections: how many there may be, how many there are, and when one ends with its answer.
+//! Open connections: their limit, their count, and which of them end with an answer.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -20,69 +20,69 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::proxied;
 
-/// Files that are open for other reasons than a connection: the inbox's, the log, connections to
-/// Postgres. Three times what was seen under load.
+/// Open files besides connections of clients: the inbox, the log, connections to Postgres. Three
+/// times the number measured under load.
 const OTHER_FILES: u64 = 128;
-/// How often the wait for connections to end looks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Interval between two checks whether connections have ended.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 tokio::task_local! {
-    /// The connection that a task serves.
+    /// Connection that a task serves.
     static SERVED: Arc<Open>;
 }
 
-/// The count of open connections, shared by all workers.
+/// Open connections of all workers.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// Most that may be open.
+    /// Limit of open connections.
     most: usize,
-    /// A place for each.
+    /// One permit for each connection.
     room: Arc<Semaphore>,
-    saying_goodbye: AtomicBool,
-    /// Those that were opened before we began to say goodbye.
-    old: AtomicUsize,
-    /// Those that were opened after.
-    young: AtomicUsize,
-    /// Those that can be hung up, by their socket.
+    is_closing: AtomicBool,
+    /// Connections that were opened before closing began.
+    early: AtomicUsize,
+    /// Connections that were opened after closing began.
+    late: AtomicUsize,
+    /// Connections that can be shut down, by their socket.
     sockets: Mutex<HashMap<RawFd, Arc<State>>>,
 }
 
-/// How a connection is.
+/// State of a connection.
 #[derive(Debug)]
 struct State {
-    /// It was opened after we began to say goodbye.
-    young: bool,
+    /// Opened after closing began.
+    is_late: bool,
     work: Work,
 }
 
-/// The requests of a connection, as they come and go.
+/// Requests of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Work(Arc<Requests>);
 
 #[derive(Debug, Default)]
 struct Requests {
-    /// One is at work.
+    /// A request is in progress.
     busy: AtomicBool,
-    /// How many have begun.
+    /// Number of requests that have begun.
     begun: AtomicUsize,
 }
 
 impl Work {
-    /// Of the connection that this task serves.
+    /// Returns the requests of the connection that this task serves.
     pub(super) fn of_this_connection() -> Self {
         SERVED.try_with(|open| open.state.work.clone()).unwrap_or_default()
     }
 
-    pub(super) fn begins(&self) {
+    pub(super) fn begin(&self) {
         self.0.begun.fetch_add(1, Ordering::SeqCst);
         self.0.busy.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn ends(&self) {
+    pub(super) fn finish(&self) {
         self.0.busy.store(false, Ordering::SeqCst);
     }
 
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(super) fn is_in_progress(&self) -> bool {
         self.0.busy.load(Ordering::SeqCst)
     }
 
@@ -91,18 +91,18 @@ impl Work {
     }
 }
 
-/// An open connection; counted from its acceptance until it is dropped.
+/// Open connection, counted from its acceptance until it is dropped.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Arc<Connections>,
     state: Arc<State>,
-    /// Where it can be hung up.
+    /// Socket by which it can be shut down.
     socket: Option<RawFd>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Connections {
-    /// Room for as many as are wanted and the machine's limit on open files allows.
+    /// Creates the count, with the wanted limit or what the limit on open files allows.
     pub(super) fn new(wanted: usize) -> Self {
         let allowed = raise_file_limit();
         let room = allowed.map_or(wanted, |files| room_for(wanted, files));
@@ -118,31 +118,31 @@ impl Connections {
         Self {
             most: room,
             room: Arc::new(Semaphore::new(room)),
-            saying_goodbye: AtomicBool::new(false),
-            old: AtomicUsize::new(0),
-            young: AtomicUsize::new(0),
+            is_closing: AtomicBool::new(false),
+            early: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
             sockets: Mutex::default(),
         }
     }
 
-    /// Waits for room for one more.
+    /// Waits for a permit for one more connection.
     pub(super) async fn room(&self) -> OwnedSemaphorePermit {
         match self.room.clone().acquire_owned().await {
             Ok(room) => room,
-            // It is never closed.
+            // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Counts one. With its socket it can be hung up.
+    /// Counts a connection. With a socket it can be shut down.
     pub(super) fn open(
         self: &Arc<Self>,
         stream: Option<&TcpStream>,
         room: OwnedSemaphorePermit,
     ) -> Arc<Open> {
-        let young = self.saying_goodbye.load(Ordering::SeqCst);
-        self.count(young).fetch_add(1, Ordering::SeqCst);
-        let state = Arc::new(State { young, work: Work::default() });
+        let is_late = self.is_closing.load(Ordering::SeqCst);
+        self.count(is_late).fetch_add(1, Ordering::SeqCst);
+        let state = Arc::new(State { is_late, work: Work::default() });
         let socket = stream.map(AsRawFd::as_raw_fd);
         if let Some(socket) = socket {
             self.sockets().insert(socket, state.clone());
@@ -154,71 +154,71 @@ impl Connections {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the connections on which nothing is at work, each after what it has sent so far: the
-    /// kernel gives out what has arrived, and then says that nothing more will come. actix' own way
-    /// to stop drops a request that has arrived and has not been read, and so does this under TLS,
-    /// where an end in the middle of the stream would be an error.
-    pub(super) fn hang_up_old_ones(&self) {
-        self.hang_up(false);
+    /// Shuts down early connections without a request in progress. The kernel delivers what has
+    /// arrived, and then reports the end. actix's own stop drops a request that has arrived and was
+    /// not read. Under TLS such a request is dropped here, too, since an end within the stream is
+    /// an error there.
+    pub(super) fn shut_down_idle_early(&self) {
+        self.shut_down_idle(false);
     }
 
-    /// The same for those that were opened since the goodbye began.
-    pub(super) fn hang_up_young_ones(&self) {
-        self.hang_up(true);
+    /// Shuts down late connections without a request in progress.
+    pub(super) fn shut_down_idle_late(&self) {
+        self.shut_down_idle(true);
     }
 
-    fn hang_up(&self, young: bool) {
-        // A socket is forgotten before it is closed, so under the lock none is another's by now.
+    fn shut_down_idle(&self, is_late: bool) {
+        // A socket is removed before it is closed, so under the lock none was reused.
         for (socket, state) in self.sockets().iter() {
-            if state.young == young && !state.work.is_under_way() {
-                // The other side may have ended it already.
+            if state.is_late == is_late && !state.work.is_in_progress() {
+                // The client may have closed it already.
                 let _ = shutdown(*socket, Shutdown::Read);
             }
         }
     }
 
-    /// From now on each connection ends with its next answer.
-    pub(super) fn say_goodbye(&self) {
-        self.saying_goodbye.store(true, Ordering::SeqCst);
+    /// Makes each connection end with its next answer.
+    pub(super) fn begin_closing(&self) {
+        self.is_closing.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until those are closed that were open when the goodbye began, or for `patience`.
-    pub(super) async fn old_ones_gone(&self, patience: Duration) {
-        self.gone(false, patience).await;
+    /// Waits until all early connections have closed, for `patience` at most.
+    pub(super) async fn wait_for_early(&self, patience: Duration) {
+        self.wait_for(false, patience).await;
     }
 
-    /// The same for those that were opened since.
-    pub(super) async fn young_ones_gone(&self, patience: Duration) {
-        self.gone(true, patience).await;
+    /// Waits until all late connections have closed, for `patience` at most.
+    pub(super) async fn wait_for_late(&self, patience: Duration) {
+        self.wait_for(true, patience).await;
     }
 
-    /// The same for all.
-    pub(super) async fn all_gone(&self, patience: Duration) {
+    /// Waits until all connections have closed, for `patience` at most.
+    pub(super) async fn wait_for_all(&self, patience: Duration) {
         let both = async {
-            self.gone(false, patience).await;
-            self.gone(true, patience).await;
+            self.wait_for(false, patience).await;
+            self.wait_for(true, patience).await;
         };
         let _ = tokio::time::timeout(patience, both).await;
     }
 
-    async fn gone(&self, young: bool, patience: Duration) {
+    async fn wait_for(&self, is_late: bool, patience: Duration) {
         let wait = async {
-            while self.count(young).load(Ordering::SeqCst) > 0 {
-                tokio::time::sleep(LOOK_INTERVAL).await;
+            while self.count(is_late).load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(CHECK_INTERVAL).await;
             }
         };
-        // What is left when patience ends is closed by whoever comes next.
+        // The next step of closing handles the rest.
         let _ = tokio::time::timeout(patience, wait).await;
     }
 
-    fn count(&self, young: bool) -> &AtomicUsize {
-        if young { &self.young } else { &self.old }
+    fn count(&self, is_late: bool) -> &AtomicUsize {
+        if is_late { &self.late } else { &self.early }
     }
 
-    /// A connection is not kept for a further request when we stop, or when room grows short: then
-    /// whoever holds many open without a use for them gives way to whoever has one.
+    /// Returns `true` if a connection ends with its answer: when the service stops, or when few
+    /// permits are left. Then clients with many idle connections release them to others.
     fn ends_with_this_answer(&self) -> bool {
-        if self.saying_goodbye.load(Ordering::Relaxed) {
+        if self.is_closing.load(Ordering::Relaxed) {
             return true;
         }
         self.room.available_permits() < self.most / 4
@@ -226,12 +226,12 @@ impl Connections {
 }
 
 impl Open {
-    /// Runs what serves the connection.
+    /// Runs the future that serves the connection.
     pub(super) async fn scope(open: Arc<Self>, serving: impl Future<Output = ()>) {
         SERVED.scope(open, serving).await;
     }
 
-    /// The socket is about to be closed: it cannot be hung up any more.
+    /// Removes the socket before it is closed, so that it is not shut down any more.
     pub(super) fn forget_socket(&self) {
         if let Some(socket) = self.socket {
             self.connections.sockets().remove(&socket);
@@ -241,12 +241,12 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.connections.count(self.state.young).fetch_sub(1, Ordering::SeqCst);
+        self.connections.count(self.state.is_late).fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Middleware for `from_fn`: says `Connection: close` where the connection ends with this answer,
-/// and notes on which connections a request is at work.
+/// Middleware for `from_fn`: sets `Connection: close` if the connection ends with this answer, and
+/// records the requests in progress.
 pub(super) async fn end_with_answer(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -254,24 +254,24 @@ pub(super) async fn end_with_answer(
     let connections = req.app_data::<web::Data<Connections>>().cloned();
     let restrictions = proxied::accept(&mut req);
     let work = Work::of_this_connection();
-    work.begins();
-    let answer = not_at_once(next.call(req)).await;
-    work.ends();
+    work.begin();
+    let answer = yield_if_ready(next.call(req)).await;
+    work.finish();
     let mut response = answer?;
     restrictions.apply(&mut response);
-    // Asked after the answer is made: the stop may have come meanwhile.
+    // After the answer is ready, since the stop may have begun meanwhile.
     if connections.is_some_and(|connections| connections.ends_with_this_answer()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
 
-/// Waits for the scheduler where the work waits for nothing.
+/// Yields to the scheduler once if the work never waits.
 ///
-/// actix-web reads no further while sixteen requests of a connection are queued, and looks again
-/// where one of them has to wait. Answered at once, all of them would be gone without such a look,
-/// and what was pipelined behind them would lie there until the client sends something more.
-async fn not_at_once<T>(work: impl Future<Output = T>) -> T {
+/// actix-web stops reading while sixteen requests of a connection are queued, and reads again when
+/// one of them waits. If all were answered at once, it would not read again, and further pipelined
+/// requests would stay unread until the client sends more.
+async fn yield_if_ready<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let mut waited = false;
     let done = poll_fn(|cx| {
@@ -291,10 +291,10 @@ fn room_for(wanted: usize, files: u64) -> usize {
     wanted.min(room.max(1))
 }
 
-/// Raises our limit on open files to what we may raise it to, and says what it is then.
+/// Raises the limit on open files to the maximum, and returns the new limit.
 fn raise_file_limit() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // macOS says that there is no limit and then refuses a high one.
+    // macOS reports no limit and then rejects a high one.
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     Some(if raised.is_ok() { hard } else { soft })
 }
@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_kept_back_for_the_inbox_and_postgres() {
+    fn files_are_reserved_for_the_inbox_and_postgres() {
         assert_eq!(room_for(10_000, 1_048_576), 10_000);
         assert_eq!(room_for(10_000, 1_024), 896);
         assert_eq!(room_for(10_000, 20), 1, "better than nothing");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_are_kept_alive_while_there_is_room() {
+    async fn connections_stay_open_while_there_is_room() {
         let connections = Arc::new(Connections::new(8));
         let mut held = Vec::new();
         for _ in 0..6 {
@@ -323,24 +323,24 @@ mod tests {
         }
         assert!(!connections.ends_with_this_answer());
         held.push(open(&connections).await);
-        assert!(connections.ends_with_this_answer(), "a quarter is kept free");
+        assert!(connections.ends_with_this_answer(), "a quarter stays free");
         held.pop();
         assert!(!connections.ends_with_this_answer());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_goodbye_waits_for_those_that_have_not_heard_it() {
+    async fn closing_waits_for_early_connections() {
         let connections = Arc::new(Connections::new(8));
         let old = open(&connections).await;
-        connections.say_goodbye();
-        let _young = open(&connections).await;
+        connections.begin_closing();
+        let _late = open(&connections).await;
         assert!(connections.ends_with_this_answer());
         let start = tokio::time::Instant::now();
-        connections.old_ones_gone(Duration::from_secs(3)).await;
+        connections.wait_for_early(Duration::from_secs(3)).await;
         assert!(start.elapsed() >= Duration::from_secs(3), "it is still open");
         drop(old);
         let start = tokio::time::Instant::now();
-        connections.old_ones_gone(Duration::from_secs(3)).await;
-        assert_eq!(start.elapsed(), Duration::ZERO, "those that came later are not waited for");
+        connections.wait_for_early(Duration::from_secs(3)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "it does not wait for late ones");
     }
 }

@@ -1,11 +1,11 @@
-//! The head of a connection's first request, completed where HTTP/1.0 leaves out what actix-web
-//! insists on.
+//! The head of a connection's first request, completed if it is HTTP/1.0 without a length, which
+//! actix-web requires.
 //!
-//! nginx speaks HTTP/1.0 to its upstreams by default, a connection for each request, and passes a
-//! POST without a body on without `Content-Length`. actix-web answers that with a bare 400 before
-//! any code of ours runs. Without a length there is no body (RFC 9112, 6.3), so one of 0 is added.
-//! Later requests of a connection are left alone: where they begin is known only to the reader of
-//! the bodies before them, and a guess would let one client's body become another's request.
+//! By default nginx uses HTTP/1.0 for its upstreams, with a connection for each request, and
+//! forwards a POST without a body without `Content-Length`. actix-web answers that with a bare 400
+//! before our code runs. Without a length there is no body (RFC 9112, 6.3), so a length of 0 is
+//! added. Later requests of a connection are not changed: their beginning depends on the bodies
+//! before them, and a wrong guess would turn one client's body into another's request.
 
 use std::io::Result;
 use std::pin::Pin;
@@ -14,25 +14,25 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Largest head that is completed: the most that actix-web reads of one.
+/// Largest head that is completed: the limit of actix-web.
 const LARGEST_HEAD_BYTES: usize = 128 << 10;
-/// How a request begins that may lack a length.
+/// Beginning of a request that may lack a length.
 const METHOD: &[u8] = b"POST ";
-/// How its first line ends.
+/// End of its first line.
 const VERSION: &[u8] = b" HTTP/1.0";
-/// The header that is added.
+/// Header that is added.
 const NO_BODY: &[u8] = b"Content-Length: 0\r\n";
 
-/// Reads a stream, and changes nothing of it but a first head without a length.
+/// Reader of a stream, which only changes a first head without a length.
 #[derive(Debug, Default)]
 pub(super) enum FirstHead {
-    /// It may be one that lacks a length; this much of it has been read and held back.
+    /// The head may lack a length; the bytes read so far are held.
     #[default]
     Begins,
     Held(BytesMut),
-    /// It is known, and is given out from here.
+    /// The head is complete, and is returned from here.
     Ready(Bytes),
-    /// It has been given out.
+    /// The head was returned.
     Passed,
 }
 
@@ -63,7 +63,7 @@ impl FirstHead {
                     let read = &buffer.filled()[before..];
                     let held = match self {
                         Self::Held(held) => held,
-                        // Nearly every head: it is complete enough to see that it needs nothing.
+                        // Nearly every head: the bytes show that it needs no change.
                         _ if !may_lack_a_length(read) => {
                             *self = Self::Passed;
                             return Poll::Ready(Ok(()));
@@ -86,7 +86,7 @@ impl FirstHead {
     }
 }
 
-/// As far as can be told from its beginning.
+/// Returns `true` if a head with this beginning may lack a length.
 fn may_lack_a_length(head: &[u8]) -> bool {
     let beginning = &head[..head.len().min(METHOD.len())];
     if !METHOD.starts_with(beginning) || head.is_empty() {
@@ -98,14 +98,14 @@ fn may_lack_a_length(head: &[u8]) -> bool {
     }
 }
 
-/// What to give out of the bytes that are held, of which those before `from` were searched before;
-/// nothing while the head goes on.
+/// Returns the bytes to pass on, or `None` while the head is incomplete. Bytes before `from` were
+/// searched earlier.
 fn complete(held: &mut BytesMut, from: usize, is_end: bool) -> Option<Bytes> {
     let first_line_is_new = !held[..from].contains(&b'\n');
     if is_end || (first_line_is_new && !may_lack_a_length(held)) {
         return Some(held.split().freeze());
     }
-    // An empty line ends the head; the part of it that was read before is searched again.
+    // An empty line ends the head. It may have begun in the bytes that were searched earlier.
     let start = from.saturating_sub(2);
     let end = held[start..].windows(2).enumerate().find_map(|(at, pair)| {
         let at = start + at;
@@ -127,7 +127,7 @@ fn complete(held: &mut BytesMut, from: usize, is_end: bool) -> Option<Bytes> {
     Some(completed.freeze())
 }
 
-/// The head says how its body ends, in a way or another.
+/// Returns `true` if the head specifies the end of its body.
 fn has_length(head: &[u8]) -> bool {
     head.split(|byte| *byte == b'\n').any(|line| {
         let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
@@ -144,7 +144,8 @@ mod tests {
 
     use super::*;
 
-    /// What comes out of `sent`, written in pieces of this many bytes and read in pieces of `room`.
+    /// Returns the output for `sent`, written in pieces of `piece` bytes and read in pieces of
+    /// `room`.
     async fn passed(sent: &[u8], piece: usize, room: usize) -> Vec<u8> {
         let (mut client, mut server) = tokio::io::duplex(1 << 10);
         let write = async {
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_first_post_of_http_1_0_without_a_length_gets_one() {
+    async fn first_post_of_http_1_0_without_a_length_gets_one() {
         for (sent, expected) in [
             ("POST /a HTTP/1.0\r\n\r\n", "POST /a HTTP/1.0\r\nContent-Length: 0\r\n\r\n"),
             (
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_else_passes_as_it_is() {
+    async fn other_bytes_are_not_changed() {
         let long = format!("POST /{} HTTP/1.0\r\n\r\n", "x".repeat(LARGEST_HEAD_BYTES));
         let unfinished = format!("POST / HTTP/1.0\r\nA: {}", "x".repeat(LARGEST_HEAD_BYTES));
         for sent in [

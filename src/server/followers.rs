@@ -1,4 +1,4 @@
-//! Starts what follows the journal: the search index, and the facts that figures are computed from.
+//! Starts the tasks that follow the journal: the search index, and the facts for figures.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,20 +12,20 @@ use crate::postgres::Connector;
 use crate::store::facts::{FactRules, FactsLag};
 use crate::store::search::IndexStanding;
 
-/// Begins to index once there is a schema to read from.
+/// Starts the indexer once the schema is ready.
 pub(super) fn start_indexer(
     connector: &Connector,
     backlog: &Backlog,
     schema: &CancellationToken,
     life: &Lifecycle,
 ) -> watch::Receiver<Option<IndexStanding>> {
-    let (search, seen) = watch::channel(None);
+    let (search, updates) = watch::channel(None);
     let indexer = Indexer::new(connector.clone(), backlog.watch_depth(), search);
     start(("indexer", schema, life), |life| indexer.run(life));
-    seen
+    updates
 }
 
-/// Keeps facts for figures, once there is a schema to read from.
+/// Starts the computation of facts once the schema is ready.
 pub(super) fn start_facts(
     settings: &Settings,
     connector: Connector,
@@ -40,7 +40,7 @@ pub(super) fn start_facts(
     lag
 }
 
-/// Starts a task of a name once there is a schema to read from.
+/// Starts a named task once the schema is ready.
 fn start<F>(
     (name, schema, life): (&'static str, &CancellationToken, &Lifecycle),
     run: impl FnOnce(Lifecycle) -> F + Send + 'static,

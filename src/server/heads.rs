@@ -1,5 +1,5 @@
-//! The deadline for the heads of a connection's later requests. actix-web has one for the first
-//! only: whoever left a later head unfinished would hold its connection for ever.
+//! Deadline for the heads of later requests of a connection. actix-web limits only the first head:
+//! an unfinished later one would hold its connection for ever.
 
 use std::future::Future as _;
 use std::io::{IoSlice, Result};
@@ -13,10 +13,10 @@ use tokio::time::Sleep;
 use super::connections::Work;
 use super::first_head::FirstHead;
 
-/// How long a request's head may take.
+/// Time limit of a request's head.
 pub(super) const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A stream that ends where a head has begun to come and does not become a request in time.
+/// Stream that ends if a head has begun and is not complete in time.
 pub(super) struct Timed<T> {
     stream: T,
     work: Work,
@@ -24,9 +24,9 @@ pub(super) struct Timed<T> {
     head: Option<Head>,
 }
 
-/// A head of which something has come.
+/// Head that has begun.
 struct Head {
-    /// Requests that had begun by then.
+    /// Requests that had begun before it.
     begun: usize,
     deadline: Pin<Box<Sleep>>,
 }
@@ -36,18 +36,19 @@ impl<T> Timed<T> {
         Self { stream, work, first: FirstHead::default(), head: None }
     }
 
-    /// Once something has been read, or there was nothing to read: whether it takes too long.
+    /// Returns `true` if a head takes too long. Called after each read, also one without bytes.
     fn is_late(&mut self, has_read: bool, cx: &mut Context<'_>) -> bool {
         let begun = self.work.begun();
-        if self.work.is_under_way() || self.head.as_ref().is_some_and(|head| head.begun != begun) {
+        if self.work.is_in_progress() || self.head.as_ref().is_some_and(|head| head.begun != begun)
+        {
             self.head = None;
         }
         if has_read {
-            if !self.work.is_under_way() && self.head.is_none() {
+            if !self.work.is_in_progress() && self.head.is_none() {
                 let deadline = Box::pin(tokio::time::sleep(HEAD_DEADLINE));
                 self.head = Some(Head { begun, deadline });
             }
-            // Whoever has read goes on until there is nothing more.
+            // The caller reads until there is nothing more.
             return false;
         }
         self.head.as_mut().is_some_and(|head| head.deadline.as_mut().poll(cx).is_ready())
@@ -67,7 +68,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Timed<T> {
         if polled.is_ready() && !has_read {
             return polled;
         }
-        // An end ends the connection, once what is under way has been answered.
+        // An end of the stream closes the connection after the request in progress.
         if this.is_late(has_read, cx) { Poll::Ready(Ok(())) } else { polled }
     }
 }
@@ -112,13 +113,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_does_not_become_a_request_ends_the_stream() {
+    async fn incomplete_head_ends_the_stream() {
         let (mut client, mut server, work) = stream();
         let mut bytes = [0; 100];
         client.write_all(b"one").await.unwrap();
         assert_eq!(server.read(&mut bytes).await.unwrap(), 3);
-        work.begins();
-        work.ends();
+        work.begin();
+        work.finish();
         // Byte by byte, so that there is always something new.
         let slow = async {
             loop {
@@ -142,15 +143,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn idling_and_working_take_as_long_as_they_like() {
+    async fn idle_connections_and_requests_have_no_deadline() {
         let (mut client, mut server, work) = stream();
         let mut bytes = [0; 100];
         for busy in [true, false] {
             client.write_all(b"head").await.unwrap();
             assert_eq!(server.read(&mut bytes).await.unwrap(), 4);
-            work.begins();
+            work.begin();
             if !busy {
-                work.ends();
+                work.finish();
             }
             let waiting = tokio::time::timeout(Duration::from_mins(5), server.read(&mut bytes));
             assert!(waiting.await.is_err(), "the stream has not ended");

@@ -1,4 +1,4 @@
-//! The HTTP server: what it accepts, and how it is closed without cutting anybody off.
+//! The HTTP server: accepts connections, and closes them without cutting off requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use crate::api::{ApiState, SetupState};
 use crate::lifecycle::Lifecycle;
 use crate::webhook::handler::Webhook;
 
-/// How long we go on serving, with `Connection: close` in each answer, so that connections end with
-/// their answers. Many a client gives up an idle connection by itself after 4 or 5 s, so that few are
-/// left then; those are closed, and a request that is on its way at that very moment is lost:
-/// HTTP/1.1 has no better farewell. Nobody waits for it meanwhile.
-const GOODBYE: Duration = Duration::from_secs(6);
-/// How long it takes until those that were hung up are gone.
-const HANG_UP: Duration = Duration::from_millis(500);
-/// How long a connection that was accepted last may wait for its request.
+/// Time for which closing still serves requests, with `Connection: close` in each answer. Many
+/// clients close idle connections after 4 or 5 s, so few remain. Those are then closed, and a
+/// request that is sent at that moment is lost, which HTTP/1.1 cannot prevent. Closing ends early
+/// if no connection is left.
+const CLOSING_PERIOD: Duration = Duration::from_secs(6);
+/// Wait for connections that were shut down.
+const SHUTDOWN_WAIT: Duration = Duration::from_millis(500);
+/// Wait for the request of a connection that was accepted last.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
-/// How long open requests may go on after that.
+/// Time limit of open requests after that.
 const FINISH_REQUESTS: Duration = Duration::from_secs(15);
-/// How long accepting rests after it failed: most often no further file can be opened.
+/// Pause after a failed accept, which usually means that no further file can be opened.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 
-/// What the routes work with.
+/// State of the routes.
 pub(super) struct Parts {
     pub(super) webhook: Webhook,
     pub(super) health: Health,
@@ -40,20 +40,20 @@ pub(super) struct Parts {
     pub(super) setup: SetupState,
 }
 
-/// The server that runs.
+/// Running server.
 pub(super) struct Http {
     connections: Arc<Connections>,
     /// Stops accepting.
     shut: CancellationToken,
     acceptor: TaskTracker,
-    /// They end when nobody can send to them any more.
+    /// Workers end when these are dropped.
     workers: Vec<UnboundedSender<Accepted>>,
-    /// Ends what is idle, and every other connection with its answer.
+    /// Ends idle connections, and every other one after its answer.
     ending: CancellationToken,
 }
 
 impl Http {
-    /// Serves from now on.
+    /// Starts to serve.
     pub(super) fn open(
         listener: Listener,
         tls: Option<Pair>,
@@ -90,28 +90,29 @@ impl Http {
         Ok(Self { connections, shut, acceptor, workers, ending })
     }
 
-    /// Ends all connections, each with an answer where that can be. Connections that come after are
-    /// left in the kernel's queue, for whoever serves from the same socket next.
+    /// Ends all connections, each with an answer if possible. Later connections stay in the
+    /// kernel's queue for the next process that uses the socket.
     ///
-    /// We go on accepting during the goodbye, since a new connection would wait for its end.
+    /// Connections are still accepted during the closing period, since a new one would have to wait
+    /// for its end.
     pub(super) async fn close(self) {
-        self.connections.say_goodbye();
-        self.connections.old_ones_gone(GOODBYE).await;
-        self.connections.hang_up_old_ones();
-        self.connections.old_ones_gone(HANG_UP).await;
+        self.connections.begin_closing();
+        self.connections.wait_for_early(CLOSING_PERIOD).await;
+        self.connections.shut_down_idle_early();
+        self.connections.wait_for_early(SHUTDOWN_WAIT).await;
         self.shut.cancel();
-        // Whatever was accepted is counted by then.
+        // All accepted connections are counted by then.
         self.acceptor.wait().await;
-        self.connections.young_ones_gone(LAST_REQUESTS).await;
-        self.connections.hang_up_young_ones();
+        self.connections.wait_for_late(LAST_REQUESTS).await;
+        self.connections.shut_down_idle_late();
         self.ending.cancel();
-        self.connections.all_gone(FINISH_REQUESTS).await;
+        self.connections.wait_for_all(FINISH_REQUESTS).await;
         drop(self.workers);
     }
 }
 
-/// Hands connections to the workers in turn. At its end the socket is closed; one that was passed
-/// to us lives on with whoever passed it.
+/// Distributes connections to the workers in turn. Closes the socket at its end; a passed socket
+/// stays open in the process that passed it.
 async fn accept(
     socket: TcpListener,
     workers: Vec<UnboundedSender<Accepted>>,
@@ -126,7 +127,7 @@ async fn accept(
                 match socket.accept().await {
                     Ok((stream, _)) => return (stream, room),
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept a connection; trying again");
+                        tracing::error!(%error, "cannot accept a connection; retrying");
                         tokio::time::sleep(ACCEPT_RETRY).await;
                     }
                 }
@@ -138,7 +139,7 @@ async fn accept(
             accepted = accepted => accepted,
         };
         let open = connections.open(plain.then_some(&stream), room);
-        // A worker that is gone stops the process; the connection ends here then.
+        // A worker that has ended stops the process, and this connection ends.
         if let Ok(stream) = stream.into_std() {
             let _ = worker.send((stream, open));
         }

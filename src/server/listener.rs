@@ -1,4 +1,4 @@
-//! The socket that everything comes in by: one that systemd holds and passes, or one of our own.
+//! The listening socket: one that systemd passes, or a new one.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -9,31 +9,30 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::net::TcpSocket;
 
-/// Connections that the kernel keeps while all of us are busy: as many as Linux allows unless it is
-/// told otherwise (`net.core.somaxconn`). What does not fit is dropped, and tried again by its
-/// sender's kernel a second later.
+/// Connections that the kernel queues while all workers are busy: the default limit of Linux
+/// (`net.core.somaxconn`). Others are dropped, and retried by the client's kernel a second later.
 const BACKLOG: u32 = 4096;
 
-/// How long a client may take nothing of what it is sent. Long
-/// enough for one that loads a page of a large answer before it reads on.
+/// Longest time without progress of a client that is being written to. Long enough for one that
+/// processes a part of a large answer before it reads on.
 pub(super) const WRITE_DEADLINE: Duration = Duration::from_mins(1);
 
-/// Bytes that the kernel holds for a connection beside those that are on their way: as much as we
-/// hand over at once, twice.
+/// Unsent bytes that the kernel buffers for a connection, besides those in flight: twice what one
+/// write passes on.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 128 << 10;
 
-/// Where connections come from.
+/// Source of connections.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
-    /// As it turned out: the port that was chosen, where the settings said 0.
+    /// Address with the chosen port, if the settings have port 0.
     pub(super) address: SocketAddr,
 }
 
 impl Listener {
-    /// The socket that was passed (systemd's protocol: `LISTEN_FDS`, `LISTEN_PID`), or else one on
-    /// `address`.
+    /// Returns the passed socket (systemd's protocol: `LISTEN_FDS`, `LISTEN_PID`), or else a new
+    /// one on `address`.
     pub(super) fn take(address: SocketAddr) -> anyhow::Result<Self> {
         let passed = passed()?;
         let is_passed = passed.is_some();
@@ -43,26 +42,26 @@ impl Listener {
                 format!("cannot listen on {address}; VERBATIM_LISTEN chooses another")
             })?,
         };
-        cut_off_the_stalled(&socket);
-        keep_the_kernels_part_small(&socket);
+        set_write_deadline(&socket);
+        limit_unsent_bytes(&socket);
         let address = socket.local_addr()?;
         if is_passed {
-            tracing::info!(%address, "serving on the socket that was passed, and not on --listen");
+            tracing::info!(%address, "serving on the passed socket instead of --listen");
         }
         Ok(Self { socket, address })
     }
 }
 
-/// Has the kernel end connections whose other end takes nothing any more. Connections inherit it
-/// from their listener.
-fn cut_off_the_stalled(listener: &TcpListener) {
+/// Makes the kernel end connections whose client accepts no data any more. Connections inherit the
+/// option from their listener.
+fn set_write_deadline(listener: &TcpListener) {
     let deadline_ms = u32::try_from(WRITE_DEADLINE.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = setsockopt(listener, TcpUserTimeout, &deadline_ms) {
-        tracing::debug!(%error, "connections that take nothing will last");
+        tracing::debug!(%error, "stalled connections are not closed by the kernel");
     }
 }
 
-/// Bytes that the kernel takes before they can be sent (tcp(7)).
+/// Socket option for the bytes that the kernel accepts ahead of sending (tcp(7)).
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug)]
 struct TcpNotSentLowat;
@@ -76,12 +75,12 @@ nix::setsockopt_impl!(
     nix::sys::socket::sockopt::SetStruct<u32>
 );
 
-/// Has the kernel take little ahead of what a client takes; by itself it takes up to 4 MiB for each
-/// connection. Connections inherit it from their listener.
-fn keep_the_kernels_part_small(listener: &TcpListener) {
+/// Limits what the kernel buffers for a slow client; the default is up to 4 MiB for each
+/// connection. Connections inherit the option from their listener.
+fn limit_unsent_bytes(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
     if let Err(error) = setsockopt(listener, TcpNotSentLowat, &UNSENT_BYTES) {
-        tracing::debug!(%error, "the kernel takes as much for a slow client as it likes");
+        tracing::debug!(%error, "the kernel's buffers for slow clients are not limited");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = listener;
@@ -102,7 +101,7 @@ fn passed() -> anyhow::Result<Option<TcpListener>> {
     }
 }
 
-/// As the standard library does it, with a longer queue.
+/// Binds like the standard library, with a longer queue.
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;

@@ -1,5 +1,5 @@
-//! Requests and answers as proxies pass them on: a client's `Upgrade`, HTTP/1.0, and paths in
-//! which slashes were doubled.
+//! Adapts requests and answers to proxies: a forwarded `Upgrade`, HTTP/1.0, and paths with doubled
+//! slashes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,23 +14,23 @@ use actix_web::http::{ConnectionType, Uri, Version};
 use bytes::Bytes;
 use futures_util::Stream;
 
-/// Restrictions on an answer, by its request.
+/// Restrictions of a request on its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Restrictions {
-    /// Chunks are unknown to the client, so that only the connection's end can end a stream.
+    /// The client does not know chunks, so only the connection's end can end a stream.
     unchunked: bool,
     /// The connection ends with the answer.
     ends: bool,
 }
 
-/// Reads a request as its client meant it.
+/// Normalises a request, and returns the restrictions on its answer.
 pub(super) fn accept(req: &mut ServiceRequest) -> Restrictions {
     if let Some(uri) = without_doubled_slashes(req.uri()) {
         req.match_info_mut().get_mut().update(&uri);
         req.head_mut().uri = uri;
     }
     let is_old = req.version() < Version::HTTP_11;
-    // No protocol but HTTP is spoken here, so a wish for another one is ignored (RFC 9110, 7.8).
+    // Only HTTP is supported, so a request for another protocol is ignored (RFC 9110, 7.8).
     let has_upgrade = req.headers().contains_key(UPGRADE);
     if has_upgrade {
         end_at_its_length(req);
@@ -40,7 +40,7 @@ pub(super) fn accept(req: &mut ServiceRequest) -> Restrictions {
 }
 
 impl Restrictions {
-    /// Has an answer keep to them.
+    /// Applies the restrictions to an answer.
     pub(super) fn apply<B: MessageBody>(self, response: &mut ServiceResponse<B>) {
         let is_stream = matches!(response.response().body().size(), BodySize::Stream);
         let head = response.response_mut().head_mut();
@@ -54,8 +54,8 @@ impl Restrictions {
     }
 }
 
-/// actix-web takes everything behind `Upgrade: websocket` for the body, whatever its length is said
-/// to be, and so waits for more of it until the client gives up.
+/// Ends the body at its length. After `Upgrade: websocket` actix-web treats everything that follows
+/// as the body, whatever its length, and waits for more until the client gives up.
 fn end_at_its_length(req: &mut ServiceRequest) {
     let chunked = req.chunked().unwrap_or(false);
     if chunked {
@@ -97,9 +97,9 @@ impl Stream for Limited {
     }
 }
 
-/// The same address without the empty segments that joining a base and a path leaves: those before
-/// a path's first name, behind `/v1`, and anywhere in the webhook's. Nothing else can be meant by
-/// these. Further behind in the API an empty segment stands for an id that somebody left empty.
+/// Removes empty segments that joining a base and a path leaves: those before the first name, after
+/// `/v1`, and anywhere in the webhook's path. They have no other meaning there. Elsewhere in the
+/// API an empty segment is an empty id.
 fn without_doubled_slashes(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if !path.as_bytes().windows(2).any(|pair| pair == b"//") {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_empty_segments_that_mean_nothing_are_left_out() {
+    fn only_meaningless_empty_segments_are_removed() {
         for (given, expected) in [
             ("//webhook", "/webhook"),
             ("///webhook/", "/webhook/"),
@@ -151,7 +151,7 @@ mod tests {
         }
         for kept in ["/v1/agents//sessions", "/v1/sessions/a//", "/docs//", "/a//webhook"] {
             let uri = without_doubled_slashes(&kept.parse().unwrap()).unwrap();
-            assert_eq!(uri.to_string(), kept, "an id may be meant");
+            assert_eq!(uri.to_string(), kept, "it may be an id");
         }
         for plain in ["/webhook", "/v1/agents?cursor=a//b", "/"] {
             assert!(without_doubled_slashes(&plain.parse().unwrap()).is_none(), "{plain}");

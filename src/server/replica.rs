@@ -1,4 +1,4 @@
-//! Starts to watch the standby that answers are read from.
+//! Starts the check of the standby for reads.
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -8,8 +8,8 @@ use crate::postgres::{self, Connector, Pool};
 use crate::store::fence::ErasureFence;
 use crate::telemetry::Metrics;
 
-/// Starts to watch the standby, where the settings name one. `primary` is how to connect to the
-/// primary, and connections to it for what requests ask.
+/// Starts the check of the standby, if the settings name one. `primary` is the connector of the
+/// primary, and the pool for requests.
 pub(super) fn start(
     settings: &Settings,
     primary: (&Connector, &Pool),

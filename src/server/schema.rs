@@ -1,4 +1,4 @@
-//! Brings the schema up to date when Postgres is there, and keeps it in order from then on.
+//! Migrates the schema once Postgres is available, and then maintains partitions and retention.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,57 +17,57 @@ use crate::postgres::{self, Database, SchemaState};
 use crate::store::Store;
 use crate::store::fence::ErasureFence;
 
-/// How long it may take to see what the schema lacks.
+/// Time limit of the schema's check.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a start may wait for the database before it counts as away.
+/// Time after which a start reports the database as unavailable.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);
-/// How long to wait before the schema is tried again.
+/// Wait between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Waits for Postgres and brings its schema up to date, however long that takes; then keeps
-/// partitions ahead of time, and everything within its age.
-pub(super) struct SchemaKeeper {
+/// Task that waits for Postgres without a limit, migrates its schema, and then creates partitions
+/// ahead of time and deletes expired rows.
+pub(super) struct SchemaTask {
     pub(super) database: Arc<Database>,
-    /// It may apply migrations; else it waits until somebody else has.
+    /// It may apply migrations. Otherwise it waits until another process has.
     pub(super) migrate: bool,
-    pub(super) verdict: watch::Sender<SchemaState>,
-    /// Pool of the requests: it learns how to connect.
+    pub(super) state: watch::Sender<SchemaState>,
+    /// Pool of the requests, which receives the connector's options.
     pub(super) read_pool: postgres::Pool,
     pub(super) pool: postgres::Pool,
     pub(super) clock: Clock,
     pub(super) keep: Keep,
     pub(super) roles: Roles,
-    /// Counts erasures that are finished here.
+    /// Counts erasures that finish here.
     pub(super) erasures: ErasureFence,
-    /// Cancelled once the drain may begin: after the first partitions are made, so that nothing is
-    /// written that they would have to move.
+    /// Cancelled once the drain may begin: after the first partitions were created, so that they
+    /// need not move rows.
     pub(super) ready: CancellationToken,
 }
 
-impl SchemaKeeper {
+impl SchemaTask {
     /// Runs until the service stops.
     pub(super) async fn run(self, life: Lifecycle) {
         tokio::select! {
             () = life.stopping() => {}
-            () = self.keep(&life) => {}
+            () = self.maintain(&life) => {}
         }
     }
 
-    async fn keep(&self, life: &Lifecycle) {
+    async fn maintain(&self, life: &Lifecycle) {
         let mut failures = 0_u32;
-        while let Err(error) = self.bring_up().await {
+        while let Err(error) = self.prepare().await {
             failures += 1;
             let now = SchemaState::of(&error);
-            // A night without a schema is one line at its start, and one now and then. Logged
-            // before /readyz says it: whoever reads there that something is wrong looks here next.
-            if *self.verdict.borrow() != now || failures.is_power_of_two() {
+            // A long outage is logged at its start and at growing intervals. The log comes before
+            // /readyz, which sends its readers to the log.
+            if *self.state.borrow() != now || failures.is_power_of_two() {
                 tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
-                    "the database is not ready; the inbox keeps what arrives");
+                    "database is not ready; deliveries stay in the inbox");
             }
-            self.verdict.send_replace(now);
+            self.state.send_replace(now);
             tokio::time::sleep(RETRY).await;
         }
-        self.verdict.send_replace(SchemaState::Current);
+        self.state.send_replace(SchemaState::Current);
         partitions::attempt(&self.pool, &self.clock).await;
         self.ready.cancel();
         let (pool, clock) = (&self.pool, &self.clock);
@@ -84,14 +84,14 @@ impl SchemaKeeper {
         );
     }
 
-    async fn bring_up(&self) -> anyhow::Result<()> {
+    async fn prepare(&self) -> anyhow::Result<()> {
         let mut ready = pin!(self.database.wait_ready());
         if let Ok(ready) = tokio::time::timeout(FIRST_ANSWER, &mut ready).await {
             ready?;
         } else {
-            self.verdict.send_if_modified(|verdict| {
-                let is_first = *verdict == SchemaState::Unchecked;
-                *verdict = if is_first { SchemaState::Unknown } else { *verdict };
+            self.state.send_if_modified(|state| {
+                let is_first = *state == SchemaState::Unchecked;
+                *state = if is_first { SchemaState::Unknown } else { *state };
                 is_first
             });
             ready.await?;
@@ -99,16 +99,16 @@ impl SchemaKeeper {
         let connector = self.database.connector();
         postgres::follow(&self.pool, &connector);
         postgres::follow(&self.read_pool, &connector);
-        // Most starts find all of it there. To know that must not take for ever where the network
-        // swallows everything; a migration may take its time.
+        // Most starts need no migration. The check has a deadline, since the network may drop
+        // packets; a migration has none.
         let checked = tokio::time::timeout(CHECK_DEADLINE, postgres::check(&connector)).await;
         match checked.context("the database does not answer")? {
             Ok(()) => Ok(()),
             Err(error) if self.migrate => {
-                // What migrating does not mend is told when it has failed, after it was logged.
+                // Other states are published after the migration has failed and was logged.
                 let now = SchemaState::of(&error);
                 if matches!(now, SchemaState::Empty | SchemaState::Pending) {
-                    self.verdict.send_replace(now);
+                    self.state.send_replace(now);
                 }
                 postgres::migrate(&connector).await.map(drop)
             }

@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key, read at the start and again whenever their files change.
+//! TLS: the certificate and its key, read at the start and again when their files change.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,40 +17,40 @@ use rustls::{Error, InconsistentKeys};
 use crate::config::TlsSettings;
 use crate::lifecycle::Lifecycle;
 
-/// How often the files are looked at. Two calls of the kernel, and whoever renews a certificate sees
-/// at once whether it worked.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The bits of a file's mode that let other accounts read it.
+/// Interval between two checks of the files. A check needs two system calls, and shows at once
+/// whether a renewed certificate works.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Mode bit that lets other accounts read a file.
 const OTHERS_MAY_READ: u32 = 0o004;
 
-/// The certificate in use. A handshake takes the one that is there when it begins; a connection
-/// keeps what it began with.
+/// Certificate in use. A handshake uses the one at its beginning; the connection does not change
+/// it.
 #[derive(Debug)]
 struct InUse(RwLock<Arc<CertifiedKey>>);
 
-/// The pair of files, and what they looked like when they were last read.
+/// Pair of files, with their state when they were last read.
 #[derive(Debug)]
 pub(super) struct Pair {
     files: TlsSettings,
-    seen: Option<Seen>,
+    state: Option<FileState>,
     in_use: Arc<InUse>,
 }
 
-/// What tells whether the files have changed: time, size and number of each.
-type Seen = [(i64, i64, u64, u64); 2];
+/// State of both files: time, size and inode.
+type FileState = [(i64, i64, u64, u64); 2];
 
-/// What a look at the files came to.
+/// Result of a check of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// They are as they were.
+pub(super) enum Reload {
+    /// The files have not changed.
     Unchanged,
-    /// They have changed, and are in use for connections to come.
+    /// The files have changed, and new connections use them.
     Replaced,
-    /// They have changed and cannot be used: the pair that was there before stays in use.
-    Refused,
+    /// The files have changed and cannot be used: the earlier pair stays in use.
+    Rejected,
 }
 
-/// Whether the pair can be used, without using it. What is wrong is an error that says what to do.
+/// Checks that the pair can be used. The error says what to do.
 pub fn check(files: &TlsSettings) -> anyhow::Result<()> {
     load(files).map(drop)
 }
@@ -62,15 +62,15 @@ impl ResolvesServerCert for InUse {
 }
 
 impl Pair {
-    /// Reads the files. What is wrong with them is an error that says what to do.
+    /// Reads the files. The error says what to do.
     pub(super) fn read(files: TlsSettings) -> anyhow::Result<Self> {
-        // Looked at first: a change that comes while they are read is then seen as one.
-        let seen = look(&files);
+        // Before the read, so that a change during it is detected.
+        let state = file_state(&files);
         let in_use = Arc::new(InUse(RwLock::new(Arc::new(load(&files)?))));
-        Ok(Self { files, seen, in_use })
+        Ok(Self { files, state, in_use })
     }
 
-    /// A server's side of TLS, with whichever certificate is in use at the time.
+    /// Returns the server's configuration, which uses the current certificate.
     pub(super) fn server_config(&self) -> anyhow::Result<ServerConfig> {
         let resolver: Arc<dyn ResolvesServerCert> = self.in_use.clone();
         Ok(ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -79,41 +79,41 @@ impl Pair {
             .with_cert_resolver(resolver))
     }
 
-    /// Looks whether the files have changed, and takes what they hold if it can be used.
-    pub(super) fn run_once(&mut self) -> Look {
-        let seen = look(&self.files);
-        if seen == self.seen {
-            return Look::Unchanged;
+    /// Checks whether the files have changed, and uses them if they are valid.
+    pub(super) fn run_once(&mut self) -> Reload {
+        let state = file_state(&self.files);
+        if state == self.state {
+            return Reload::Unchanged;
         }
-        // Also where they cannot be used: that is logged once, and again only when they change.
-        self.seen = seen;
+        // Also if they cannot be used: that is logged once, until they change again.
+        self.state = state;
         match load(&self.files) {
             Ok(pair) => {
                 *self.in_use.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
                 tracing::info!(cert = %self.files.cert.display(), "using the new certificate");
-                Look::Replaced
+                Reload::Replaced
             }
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"),
-                    "the new certificate cannot be used; keeping the one before");
-                Look::Refused
+                    "cannot use the new certificate; the earlier one stays in use");
+                Reload::Rejected
             }
         }
     }
 
-    /// Looks until the service stops.
+    /// Checks the files until the service stops.
     pub(super) async fn run(mut self, life: Lifecycle) {
         loop {
             tokio::select! {
                 () = life.stopping() => return,
-                () = tokio::time::sleep(LOOK_INTERVAL) => { self.run_once(); }
+                () = tokio::time::sleep(CHECK_INTERVAL) => { self.run_once(); }
             }
         }
     }
 }
 
-/// `None` where a file cannot be looked at.
-fn look(files: &TlsSettings) -> Option<Seen> {
+/// Returns the state of the files; `None` if one cannot be read.
+fn file_state(files: &TlsSettings) -> Option<FileState> {
     let facts = |path: &Path| {
         let of = |file: Metadata| (file.mtime(), file.mtime_nsec(), file.size(), file.ino());
         path.metadata().ok().map(of)
@@ -135,7 +135,7 @@ fn load(files: &TlsSettings) -> anyhow::Result<CertifiedKey> {
     );
     let text = std::fs::read(&files.key)
         .with_context(|| format!("cannot read the private key {key} (tls-key)"))?;
-    // The parser's own error says which part is missing; it quotes nothing of the key.
+    // The parser's error names the missing part and quotes nothing of the key.
     let private = PrivateKeyDer::from_pem_slice(&text).with_context(|| {
         format!(
             "there is no private key in {key} (tls-key): it must be in PEM, and without a \
@@ -188,7 +188,7 @@ mod tests {
             files
         }
 
-        /// By renaming, as tools that renew certificates do it.
+        /// Replaces the files by renaming, as tools for certificates do.
         fn put(&self, cert: &str, key: &str) {
             for (path, text) in [(&self.settings.cert, cert), (&self.settings.key, key)] {
                 let beside = self.folder.path().join("beside");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_files_is_told() {
+    fn errors_name_the_fault_of_the_files() {
         let (one, other) = (made(), made());
         let files = Files::new(&one);
         let key = one.signing_key.serialize_pem();
@@ -226,24 +226,24 @@ mod tests {
     }
 
     #[test]
-    fn a_new_pair_is_taken_and_a_broken_one_is_not() {
+    fn valid_new_pair_is_used_and_broken_one_is_rejected() {
         let (one, other) = (made(), made());
         let files = Files::new(&one);
         let mut pair = Pair::read(files.settings.clone()).unwrap();
-        assert_eq!(pair.run_once(), Look::Unchanged);
+        assert_eq!(pair.run_once(), Reload::Unchanged);
 
         files.put(&other.cert.pem(), &one.signing_key.serialize_pem());
-        assert_eq!(pair.run_once(), Look::Refused);
-        assert_eq!(pair.run_once(), Look::Unchanged, "and said once");
+        assert_eq!(pair.run_once(), Reload::Rejected);
+        assert_eq!(pair.run_once(), Reload::Unchanged, "it is logged once");
         assert_eq!(shown(&pair), *one.cert.der());
 
         files.put(&other.cert.pem(), &other.signing_key.serialize_pem());
-        assert_eq!(pair.run_once(), Look::Replaced);
+        assert_eq!(pair.run_once(), Reload::Replaced);
         assert_eq!(shown(&pair), *other.cert.der());
 
         fs::remove_file(&files.settings.key).unwrap();
-        assert_eq!(pair.run_once(), Look::Refused);
-        assert_eq!(pair.run_once(), Look::Unchanged);
+        assert_eq!(pair.run_once(), Reload::Rejected);
+        assert_eq!(pair.run_once(), Reload::Unchanged);
         assert_eq!(shown(&pair), *other.cert.der());
     }
 }

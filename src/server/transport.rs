@@ -1,5 +1,4 @@
-//! A connection's stream, bare or within TLS. It ends where the other side takes what it asked for
-//! more slowly than it must.
+//! A connection's stream, plain or TLS. It ends if the client reads an answer too slowly.
 
 use std::future::Future as _;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -15,13 +14,13 @@ use tokio_rustls::server::TlsStream;
 use super::listener::WRITE_DEADLINE;
 use crate::gate::Pace;
 
-/// The rate at which an answer must be taken, in bytes a second. What is held for a client is held
-/// for so long at the most as it takes at this rate.
+/// Minimum rate at which a client must read an answer, in bytes a second. It limits how long memory
+/// is held for a client.
 pub(super) const LEAST_RATE: u32 = 8 << 10;
-/// How far behind that rate a client may be: as long as one may take nothing at all.
+/// Longest time that a client may be behind that rate.
 const LONGEST_BEHIND: Duration = WRITE_DEADLINE;
 
-/// A stream of either kind.
+/// Stream of either kind.
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -81,15 +80,15 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// A stream whose other side has to keep to [`LEAST_RATE`]. Only the time counts in which there is
-/// something that it does not take.
+/// Stream whose client must read at [`LEAST_RATE`]. Only time counts in which bytes wait to be
+/// read.
 pub(super) struct Paced<T> {
     stream: T,
     pace: Pace,
     blocked: Option<Blocked>,
 }
 
-/// There is something to be written, and no room for it.
+/// Bytes wait to be written, and there is no room for them.
 struct Blocked {
     since: Instant,
     deadline: Pin<Box<Sleep>>,
@@ -119,7 +118,7 @@ impl<T> Paced<T> {
         if blocked.deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes its answer too slowly")))
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client reads its answer too slowly")))
     }
 }
 
@@ -169,17 +168,16 @@ mod tests {
 
     use super::*;
 
-    /// How long a client that takes so many bytes every second is written to, until it is given up
-    /// or has everything.
-    async fn taking(bytes_a_second: usize, bytes: usize) -> (Result<()>, Duration) {
+    /// Writes to a client that reads `bytes_a_second`, and returns the outcome and its time.
+    async fn write_to_reader(bytes_a_second: usize, bytes: usize) -> (Result<()>, Duration) {
         let (mut client, server) = duplex(1 << 10);
         let mut server = Paced::new(server);
         let started = Instant::now();
-        let takes = async {
+        let reads = async {
             loop {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                let mut taken = vec![0; bytes_a_second];
-                if bytes_a_second > 0 && client.read_exact(&mut taken).await.is_err() {
+                let mut read = vec![0; bytes_a_second];
+                if bytes_a_second > 0 && client.read_exact(&mut read).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
@@ -187,25 +185,25 @@ mod tests {
         let all = vec![b'x'; bytes];
         let outcome = tokio::select! {
             outcome = server.write_all(&all) => outcome,
-            () = takes => unreachable!(),
+            () = reads => unreachable!(),
         };
         (outcome, started.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_takes_nothing_is_given_up_and_whoever_keeps_the_rate_is_not() {
+    async fn too_slow_reader_is_disconnected() {
         let least = LEAST_RATE as usize;
-        let (outcome, took) = taking(0, 100_000).await;
+        let (outcome, took) = write_to_reader(0, 100_000).await;
         assert_eq!((outcome.unwrap_err().kind(), took), (ErrorKind::TimedOut, LONGEST_BEHIND));
-        let (outcome, took) = taking(least / 2, 600 * least).await;
+        let (outcome, took) = write_to_reader(least / 2, 600 * least).await;
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(took > LONGEST_BEHIND && took <= 2 * LONGEST_BEHIND + Duration::from_secs(2));
-        let (outcome, took) = taking(least, 600 * least).await;
+        let (outcome, took) = write_to_reader(least, 600 * least).await;
         assert!(outcome.is_ok() && took > 9 * LONGEST_BEHIND, "{outcome:?} {took:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_there_is_nothing_to_write_does_not_count() {
+    async fn time_without_pending_bytes_does_not_count() {
         let (mut client, server) = duplex(1 << 10);
         let mut server = Paced::new(server);
         for _ in 0..5 {

@@ -1,7 +1,7 @@
-//! The threads that serve connections, each with a runtime of its own, and the routes.
+//! Threads that serve connections, each with its runtime and routes.
 //!
-//! This is actix-web's `HttpServer` without its acceptor. That one hands connections to threads and
-//! does not know which of them have begun, so its stop drops what was handed over and not begun.
+//! This replaces the acceptor of actix-web's `HttpServer`, which passes connections to threads
+//! without knowing which have begun: its stop drops those that have not.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -32,18 +32,18 @@ use crate::page;
 use crate::telemetry::Metrics;
 use crate::webhook::handler::{self, Webhook};
 
-/// How long an idle connection is kept. The sender tries once: a delivery that crosses the closing
-/// of its connection is lost, so connections are closed rarely.
+/// Time after which an idle connection is closed. Long, since the sender does not retry: a delivery
+/// that arrives while its connection closes is lost.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
-/// How long a TLS handshake may take: as long as a request's head.
+/// Time limit of a TLS handshake, the same as for a request's head.
 const HANDSHAKE_DEADLINE: Duration = HEAD_DEADLINE;
-/// How long the other side may take to close after us.
+/// Time limit for the client to close after the server.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// A connection on its way to a worker.
+/// Accepted connection for a worker.
 pub(super) type Accepted = (std::net::TcpStream, Arc<Open>);
 
-/// What every worker serves.
+/// State and settings of every worker.
 #[derive(Clone)]
 pub(super) struct Serving {
     pub(super) webhook: web::Data<Webhook>,
@@ -53,24 +53,24 @@ pub(super) struct Serving {
     pub(super) setup: web::Data<SetupState>,
     pub(super) connections: web::Data<Connections>,
     pub(super) tls: Option<ServerConfig>,
-    /// Ends what is idle and whatever ends its request from then on.
+    /// Ends idle connections, and every other one after its request.
     pub(super) ending: CancellationToken,
 }
 
 impl Serving {
-    /// Starts a thread that serves what it is sent, until the sender is dropped.
+    /// Starts a thread that serves the connections it receives, until the sender is dropped.
     pub(super) fn start_worker(
         self,
         life: &Lifecycle,
     ) -> std::io::Result<mpsc::UnboundedSender<Accepted>> {
-        // Bounded by the limit on open connections, which each of them holds a place of.
+        // Bounded by the limit on open connections: each holds a permit.
         let (sender, receiver) = mpsc::unbounded_channel();
         let (ended, has_ended) = oneshot::channel::<()>();
         std::thread::Builder::new().name("http worker".into()).spawn(move || {
             let _ended = ended;
             match rt::Runtime::new() {
                 Ok(runtime) => runtime.block_on(self.work(receiver)),
-                Err(error) => tracing::error!(%error, "a worker of the HTTP server cannot start"),
+                Err(error) => tracing::error!(%error, "cannot start an HTTP worker"),
             }
         })?;
         life.spawn("http worker", async move {
@@ -91,7 +91,7 @@ impl Serving {
                 AppConfig::default()
             }));
         let Ok(service) = http.new_service(()).await else {
-            tracing::error!("a worker of the HTTP server cannot make its routes");
+            tracing::error!("cannot create the routes of an HTTP worker");
             return;
         };
         let service = Rc::new(service);
@@ -113,7 +113,7 @@ impl Serving {
                 if let Some(Err(error)) = serving.as_mut().await {
                     log_end(&gate, peer, &error);
                 }
-                // The socket is closed below, and its number may then be another's.
+                // The socket is closed below, and its descriptor may then be reused.
                 open.forget_socket();
                 drop(serving);
             }));
@@ -146,8 +146,8 @@ impl Serving {
     }
 }
 
-/// The stream that HTTP is spoken over; `None` where the other side does not get as far. It belongs
-/// to the connection's own task, so nobody waits for it but this connection.
+/// Returns the stream for HTTP; `None` if the handshake fails. It runs in the connection's task, so
+/// it delays no other connection.
 async fn handshake(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
@@ -158,12 +158,12 @@ async fn handshake(
         accepted = tokio::time::timeout(HANDSHAKE_DEADLINE, tls.accept(stream)) => accepted,
         () = ending.cancelled() => return None,
     };
-    // What went wrong is the client's affair.
+    // Errors are usually the client's, and are not logged.
     Some(Transport::Tls(Box::new(accepted.ok()?.ok()?)))
 }
 
-/// Tells of a connection that ended with an error: most often that is the client's affair. The
-/// framework's own lines are left out, since anybody can cause them without end.
+/// Logs a connection that ended with an error, usually caused by the client. The framework's own
+/// lines are suppressed, since clients can cause any number of them.
 fn log_end(gate: &Gate, peer: Option<SocketAddr>, error: &DispatchError) {
     match error {
         DispatchError::Parse(error) => {

@@ -1,5 +1,5 @@
-//! The journal by agent: which items of which entries concern an agent. It is made after the
-//! entries, by whoever needs it, so that writers pay nothing for it.
+//! The journal by agent: the items of each entry that concern an agent. Readers that need it and a
+//! job index the entries afterwards, so writers do not pay for it.
 
 use std::time::{Duration, Instant};
 
@@ -11,36 +11,36 @@ use uuid::Uuid;
 use super::journal::{Erasure, MessageKey, Place};
 use super::{Position, Store, StoreError};
 
-/// Most entries that are added in one transaction, as they are where little is said.
+/// Most entries in one transaction, reached when entries are small.
 const BATCH_ENTRIES: i64 = 2_000;
-/// Most bytes of ids that the entries of one transaction have, beyond the first: those of some
-/// 50 full ones, a tenth of a second's work.
+/// Most bytes of IDs in the entries of one transaction, beyond the first entry: about 50 full
+/// entries, a tenth of a second's work.
 const BATCH_BYTES: i64 = 1 << 20;
 
-/// What an item of the journal names.
+/// Subject of a journal item.
 #[derive(Clone, Debug)]
 pub(super) enum Key {
-    /// A session that is new or has changed.
+    /// New or changed session.
     Session(Uuid),
-    /// A new message.
+    /// New message.
     Message(MessageKey),
-    /// Something that was erased.
+    /// Erasure.
     Erasure(Erasure),
 }
 
-/// Items of some agents after a position.
+/// Items of agents after a position.
 #[derive(Debug)]
 pub(super) struct AgentItems {
-    /// In order, each with the position behind it.
+    /// Items in order, each with the position after it.
     pub(super) keys: Vec<(Position<Place>, Key)>,
-    /// There are more behind them.
+    /// More items follow.
     pub(super) more: bool,
-    /// The end of what is known by agent.
+    /// End of the indexed entries.
     pub(super) end: Position<Place>,
 }
 
 impl Store {
-    /// Whether any key in use is bound to agents.
+    /// Reports whether any active key is bound to agents.
     pub async fn has_bound_keys(&self) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar!(
             r#"SELECT EXISTS (
@@ -52,29 +52,29 @@ impl Store {
         Ok(found)
     }
 
-    /// Brings the journal by agent up to the journal's end as it is now, unless that takes longer
-    /// than `patience`; returns whether it is there.
+    /// Indexes the journal by agent up to its present end, for at most `patience`; returns whether
+    /// the end was reached.
     pub async fn follow_journal(&self, patience: Duration) -> Result<bool, StoreError> {
-        let begun = Instant::now();
-        let standing = sqlx::query!(
+        let started = Instant::now();
+        let progress = sqlx::query!(
             r#"SELECT p.seq, h.seq AS head FROM journal_agents_position AS p, journal_head AS h"#,
         )
         .fetch_one(&self.pool)
         .await?;
-        let (mut reached, head) = (standing.seq, standing.head);
+        let (mut reached, head) = (progress.seq, progress.head);
         if reached >= head {
             return Ok(true);
         }
         let mut connection = self.patient().await?;
-        while reached < head && begun.elapsed() < patience {
-            reached = follow(&mut connection).await?;
+        while reached < head && started.elapsed() < patience {
+            reached = index_next_entries(&mut connection).await?;
         }
         let _ = connection.close().await;
         Ok(reached >= head)
     }
 
-    /// Returns up to `limit` items of agents after a position, or from the first that is kept;
-    /// `None` where the position is not known, or what followed it is no longer kept.
+    /// Returns up to `limit` items of agents after a position, or from the first retained one;
+    /// `None` if the position is unknown or its successors are no longer retained.
     pub(super) async fn items_of_agents(
         &self,
         agents: &[String],
@@ -105,7 +105,7 @@ impl Store {
         };
         let from = after.map_or(Place::default(), |after| after.key);
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        // An entry has one item of an agent at the least, and the first may have been read in part.
+        // An entry has at least one item of an agent, and the first may have been read in part.
         let rows = sqlx::query!(
             r#"SELECT
                  e.seq AS "seq!",
@@ -172,9 +172,9 @@ fn position(seq: i64, items: i32, at: DateTime<Utc>) -> Position<Place> {
     Position { at, key: Place { seq, items: items.unsigned_abs() } }
 }
 
-/// Adds the rows of the next entries, and returns up to which there are rows now. Entries become
-/// visible in the order of their numbers, so none is passed over.
-async fn follow(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+/// Indexes the next entries, and returns the last indexed number. Entries become visible in the
+/// order of their numbers, so none is skipped.
+async fn index_next_entries(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let reached = sqlx::query_scalar!("SELECT seq FROM journal_agents_position FOR UPDATE")
         .fetch_one(&mut *transaction)
@@ -199,7 +199,7 @@ async fn follow(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     )
     .fetch_one(&mut *transaction)
     .await?;
-    // A session that is gone has nothing to show.
+    // A deleted session has nothing to show.
     sqlx::query!(
         "INSERT INTO journal_agents (agent_id, seq, items)
          SELECT agent_id, seq, array_agg(item ORDER BY item)

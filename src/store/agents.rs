@@ -1,4 +1,4 @@
-//! Agents and their figures, which the writer keeps.
+//! Agents and their figures, which ingest maintains.
 
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
@@ -6,22 +6,22 @@ use sqlx::query_as;
 use super::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest};
 use super::{Store, StoreError};
 
-/// An agent's figures.
+/// Agent with its figures.
 #[derive(Clone, Debug)]
 pub struct AgentRow {
-    /// The sender's code for it.
+    /// Sender's agent ID.
     pub agent_id: String,
-    /// Its sessions.
+    /// Number of sessions.
     pub session_count: i64,
-    /// Messages in them.
+    /// Number of messages.
     pub message_count: i64,
-    /// Its earliest event.
+    /// Time of the earliest event.
     pub first_seen_at: DateTime<Utc>,
-    /// Its latest event.
+    /// Time of the latest event.
     pub last_activity_at: DateTime<Utc>,
 }
 
-/// The list of agents. There are few enough of them to sort.
+/// Lists agents. Their number is small enough to sort.
 macro_rules! list_agents {
     ($order:tt, $beyond:tt, $first:expr, $store:ident, $visible:ident, $page:ident) => {
         query_as!(
@@ -59,7 +59,7 @@ macro_rules! list_agents {
 }
 
 impl Store {
-    /// A part of the list of agents, by their last activity; only of those that are `visible`.
+    /// Lists `visible` agents by their last activity.
     pub async fn list_agents(
         &self,
         visible: Option<&[String]>,
@@ -72,7 +72,7 @@ impl Store {
         Ok(rows?)
     }
 
-    /// One agent.
+    /// Finds an agent.
     pub async fn find_agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
         let row = query_as!(
             AgentRow,

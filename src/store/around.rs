@@ -1,4 +1,4 @@
-//! The page of messages around one.
+//! Page of messages around one message.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,12 +8,12 @@ use super::page::{MessagePlace, Order, PageRequest, Position, Rows};
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
 
-/// Messages on both sides of one, in the order of the list.
+/// Messages before and after one, in the order of the list.
 #[derive(Clone, Debug)]
 pub struct Around {
     /// Position of the message.
     pub position: Position<MessagePlace>,
-    /// Messages before it, and the message itself with those after it.
+    /// Messages before it, the message, and messages after it.
     pub rows: Vec<MessageRow>,
     /// More messages come before these.
     pub more_before: bool,
@@ -29,9 +29,9 @@ struct Place {
 }
 
 impl Store {
-    /// Returns up to `limit` messages around the one with this id: half of them come before it in
-    /// `order`. `None` where the session has no such message. A message that the filter leaves out
-    /// has neighbours all the same.
+    /// Returns up to `limit` messages around the message `id`: half of them precede it in `order`.
+    /// `None` if the session has no such message. A message that does not match the filter still
+    /// has neighbours.
     pub async fn read_messages_around(
         &self,
         session: &SessionRow,
@@ -51,7 +51,7 @@ impl Store {
         Ok(Some(Around { position, rows, more_before: before.more, more_after: after.more }))
     }
 
-    /// Reads up to `limit` messages behind a position, which may be none.
+    /// Reads up to `limit` messages after a position; `limit` may be 0.
     async fn read_limited(
         &self,
         session: &SessionRow,
@@ -67,8 +67,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Finds a message in its session. The id is within the key, so the entries of the session are
-    /// read, and no other row of its table.
+    /// Finds a message in its session. The ID is in the key, so only the session's index entries
+    /// are read, and one row.
     async fn find_message_position(
         &self,
         session: &SessionRow,

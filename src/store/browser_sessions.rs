@@ -1,4 +1,4 @@
-//! Browser sessions: their tokens, of which only the SHA-256 is stored, and the key each belongs to.
+//! Browser sessions: tokens, of which only the SHA-256 is stored, and the key of each session.
 
 use std::fmt;
 
@@ -12,33 +12,33 @@ use tokio::sync::Semaphore;
 use super::keys::{KeyHash, generate, has_shape};
 use super::{Store, StoreError};
 
-/// Time after its last use at which a session ends.
+/// Time without use after which a session ends.
 pub const IDLE_LIMIT: TimeDelta = TimeDelta::hours(12);
-/// Longest time that a session lasts.
+/// Longest lifetime of a session.
 pub const LONGEST_SESSION: TimeDelta = TimeDelta::days(7);
-/// Most sessions of one key, and of all keys of settings together. Sign-in ends the least recently
-/// used one. 1,000 screens can share a key.
+/// Most sessions of one key, and of all keys in the settings together. Sign-in ends the least
+/// recently used one. 1,000 screens can share a key.
 const MOST_BY_KEY: i64 = 1_000;
-/// First characters of each session's token. Keys have others, so that neither works as the other.
+/// Prefix of session tokens. Keys have another one, so neither is accepted as the other.
 const PREFIX: &str = "vbs_";
 /// Serialises sign-ins: two that delete the same rows in different orders would deadlock.
-const SIGNING_IN: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim browser sessions'))";
+const LOCK_SIGN_INS: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim browser sessions'))";
 
-/// Bounds the connections that wait for it: they are outside of the pool.
-static SEAT: Semaphore = Semaphore::const_new(1);
+/// Limits the connections that wait for the lock: they are outside the pool.
+static SIGN_IN_PERMITS: Semaphore = Semaphore::const_new(1);
 
 /// Token of a browser session: 256 random bits, as text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// Makes a token.
+    /// Generates a token.
     #[must_use]
     pub fn generate() -> Self {
         Self(generate(PREFIX))
     }
 
-    /// Reads a token; `None` for a text of another shape.
+    /// Parses a token; `None` for a text of another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         has_shape(text, PREFIX).then(|| Self(text.to_owned()))
@@ -50,22 +50,22 @@ impl SessionToken {
         &self.0
     }
 
-    /// Returns the hash under which the session is stored.
+    /// Returns the hash that identifies the stored session.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         KeyHash::of(&self.0)
     }
 
-    /// Returns the MAC that ties the session to a key of the settings.
+    /// Returns the MAC that ties the session to a key in the settings.
     #[must_use]
     pub fn mac(&self, key: KeyHash) -> SettingsKeyMac {
         SettingsKeyMac(hmac(self.0.as_bytes(), &key.0))
     }
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+#[expect(clippy::expect_used, reason = "HMAC accepts a key of any length")]
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts a key of any length");
     mac.update(message);
     mac.finalize().into_bytes().into()
 }
@@ -76,7 +76,7 @@ impl fmt::Debug for SessionToken {
     }
 }
 
-/// HMAC of a settings' key under a session's token.
+/// HMAC of a key in the settings, with the session token as the HMAC key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettingsKeyMac(pub [u8; 32]);
 
@@ -88,43 +88,43 @@ impl SettingsKeyMac {
     }
 }
 
-/// Key that a session belongs to.
+/// Key of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionKey {
-    /// A key of the settings.
+    /// Key in the settings.
     Settings(SettingsKeyMac),
-    /// The stored key of this hash.
+    /// Stored key with this hash.
     Stored(KeyHash),
 }
 
-/// A session to store.
+/// New session.
 #[derive(Clone, Copy, Debug)]
 pub struct NewBrowserSession {
-    /// Hash of its token.
+    /// Hash of the token.
     pub hash: KeyHash,
-    /// Key that it belongs to.
+    /// Key of the session.
     pub key: SessionKey,
-    /// Now.
+    /// Current time.
     pub at: DateTime<Utc>,
-    /// End of the session at the latest.
+    /// Latest end of the session.
     pub expires_at: DateTime<Utc>,
-    /// Session of the same browser, which this one ends.
+    /// Session of the same browser, which the new one replaces.
     pub replaces: Option<KeyHash>,
 }
 
-/// A stored session.
+/// Stored session.
 #[derive(Clone, Copy, Debug)]
 pub struct BrowserSessionRow {
-    /// Key that it belongs to.
+    /// Key of the session.
     pub key: SessionKey,
     /// Time of its last use, to the minute.
     pub last_used_at: DateTime<Utc>,
-    /// End of the session at the latest.
+    /// Latest end of the session.
     pub expires_at: DateTime<Utc>,
 }
 
 impl BrowserSessionRow {
-    /// Returns the end of the session unless it is used before.
+    /// Returns the end of the session without further use.
     #[must_use]
     pub fn idle_expires_at(&self) -> DateTime<Utc> {
         self.expires_at.min(self.last_used_at + IDLE_LIMIT)
@@ -139,18 +139,18 @@ struct Row {
 }
 
 impl Store {
-    /// Stores a session. Deletes ended sessions, and the least recently used ones of a key that has too
-    /// many.
+    /// Stores a session. Deletes ended sessions, and the least recently used ones of a key at its
+    /// limit.
     pub async fn insert_browser_session(&self, new: &NewBrowserSession) -> Result<(), StoreError> {
         let (stored, mac) = match &new.key {
             SessionKey::Stored(hash) => (Some(&hash.0[..]), None),
             SessionKey::Settings(mac) => (None, Some(&mac.0[..])),
         };
         // Never closed, so this is always a permit.
-        let _seat = SEAT.acquire().await;
+        let _permit = SIGN_IN_PERMITS.acquire().await;
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(SIGNING_IN).execute(&mut *transaction).await?;
+        sqlx::raw_sql(LOCK_SIGN_INS).execute(&mut *transaction).await?;
         query!(
             r#"
             DELETE FROM browser_sessions
@@ -198,7 +198,7 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the session whose token has this hash.
+    /// Finds the session by the hash of its token.
     pub async fn find_browser_session(
         &self,
         hash: KeyHash,
@@ -265,16 +265,16 @@ mod tests {
     use crate::store::keys::{generate_key, looks_like_key};
 
     #[test]
-    fn a_token_is_not_a_key_and_a_key_is_not_a_token() {
+    fn tokens_and_keys_are_not_interchangeable() {
         let token = SessionToken::generate();
         assert_eq!(SessionToken::parse(token.expose()), Some(token.clone()));
         assert!(!looks_like_key(token.expose()));
         assert_eq!(SessionToken::parse(&generate_key()), None);
-        assert!(!format!("{token:?}").contains(token.expose()), "a log does not show it");
+        assert!(!format!("{token:?}").contains(token.expose()), "debug output hides the token");
     }
 
     #[test]
-    fn the_mac_depends_on_token_and_key() {
+    fn mac_depends_on_token_and_key() {
         let (token, other) = (SessionToken::generate(), SessionToken::generate());
         let (key, another) = (KeyHash::of("key"), KeyHash::of("another"));
         assert!(token.mac(key).matches(&token.mac(key)));

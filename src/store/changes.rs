@@ -1,7 +1,7 @@
-//! What came or changed, in the order of the journal: each key with the row that it names.
+//! Reads changes in the order of the journal: each key with its row.
 //!
-//! A reading does a bounded amount of work whatever the filter is: it may show few rows or none,
-//! but it always says how far it got.
+//! A read does a bounded amount of work whatever the filter is. It may return few rows or none, but
+//! always returns the position it reached.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,31 +16,31 @@ use super::page::{AFTER_ALL, BEFORE_ALL};
 use super::sessions::{SessionRow, select_sessions};
 use super::{Position, Store, StoreError};
 
-/// How many entries are fetched, time after time, until there are enough keys: a full entry has
-/// more keys than a page has room for, and one of a quiet hour has two.
+/// Numbers of entries fetched one after another until there are enough keys: a full entry has more
+/// keys than fit on a page, one of a quiet hour has two.
 const STEPS: [u32; 5] = [2, 8, 32, 128, 512];
-/// Most keys that are looked at where a filter may leave most of them out. Each costs one look at
-/// the index of sessions.
+/// Most keys examined if a filter may exclude most of them. Each costs a lookup in the index of
+/// sessions.
 const MOST_KEYS: usize = 10_000;
 
-/// Which changes are wanted.
+/// Filter of changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeFilter {
-    /// Only these agents'; `None` is all.
+    /// Only these agents; `None` is all agents.
     pub agents: Option<Vec<String>>,
-    /// Only this source's.
+    /// Only this source.
     pub source: Option<String>,
-    /// Only of the sessions that this names: the sender's id, or ours.
+    /// Only sessions with this ID, the sender's or ours.
     pub session: Option<String>,
-    /// The caller's key is bound to agents: the reading takes as long, and comes as far, whatever
-    /// other agents say.
+    /// The caller's key is bound to agents: duration and reach of the read must not depend on other
+    /// agents.
     pub bound: bool,
 }
 
 impl ChangeFilter {
-    /// Whether it lets something through: an agent's, from a source, about a session by our id and
-    /// the sender's. What is about all that an agent has concerns whoever follows any of it: its
-    /// sessions are gone, so that nobody can tell any more which it had.
+    /// Reports whether a change of an agent passes, from a source, of a session by our ID and the
+    /// sender's. The erasure of an agent passes every filter on its sources and sessions: its
+    /// sessions are deleted, so nobody can know any more which it had.
     #[must_use]
     pub fn lets_through(
         &self,
@@ -57,8 +57,8 @@ impl ChangeFilter {
             })
     }
 
-    /// The same of an erasure.
-    fn tells_of(&self, erasure: &Erasure) -> bool {
+    /// Reports whether an erasure passes.
+    fn accepts_erasure(&self, erasure: &Erasure) -> bool {
         let session = erasure.session.as_ref();
         self.lets_through(
             &erasure.agent_id,
@@ -67,61 +67,61 @@ impl ChangeFilter {
         )
     }
 
-    /// It lets everything through.
-    fn is_open(&self) -> bool {
+    /// Reports whether everything passes.
+    fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Our id of the session, where it can be one.
+    /// Returns our session ID, if the text can be one.
     #[must_use]
     pub fn session_id(&self) -> Option<Uuid> {
         self.session.as_deref().and_then(|text| Uuid::try_parse(text).ok())
     }
 }
 
-/// How much one reading may bring.
+/// Limits of one read.
 #[derive(Clone, Copy, Debug)]
 pub struct Most {
-    /// Items.
+    /// Most items.
     pub items: usize,
-    /// Bytes of their messages. One message may pass it, so that there is always some progress.
+    /// Most bytes of messages. One message may exceed it, so every read makes progress.
     pub bytes: i64,
 }
 
-/// Something that came or changed.
+/// Change in the journal.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A session is new or has changed: as it is now.
+    /// New or changed session, in its present state.
     Session(Arc<SessionRow>),
-    /// A message is new; with its session.
+    /// New message, with its session.
     Message(Arc<SessionRow>, MessageRow),
-    /// Something was erased for good.
+    /// Erasure.
     Erasure(Erasure),
 }
 
-/// A part of all changes.
+/// Page of changes.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// In the journal's order, each with the position behind it.
+    /// Changes in the order of the journal, each with the position after it.
     pub items: Vec<(Position<Place>, Change)>,
-    /// How far this reading got.
+    /// Position that the read reached.
     pub reached: Position<Place>,
-    /// There is more behind it.
+    /// More changes follow.
     pub more: bool,
 }
 
-/// Keys to be looked at.
+/// Keys to examine.
 struct Keys {
     keys: Vec<(Position<Place>, Key)>,
     more: bool,
-    /// How far a reading gets that has looked at all of them, and there are no more; where it is
-    /// known, and lies behind the last one.
+    /// Position reached once all keys are examined and no more follow, if it is known and after the
+    /// last key.
     end: Option<Position<Place>>,
 }
 
 impl Store {
-    /// The changes after a position, or from the first that is kept; `None` where the position is
-    /// not known here, or what followed it is no longer kept.
+    /// Reads the changes after a position, or from the first retained one; `None` if the position
+    /// is unknown, or its successors are no longer retained.
     pub async fn changes(
         &self,
         after: Option<&Position<Place>>,
@@ -147,7 +147,7 @@ impl Store {
             let shown = match &key {
                 Key::Session(id) => sessions.contains_key(id),
                 Key::Message(key) => sessions.contains_key(&key.session_id),
-                Key::Erasure(erasure) => filter.tells_of(erasure),
+                Key::Erasure(erasure) => filter.accepts_erasure(erasure),
             };
             if shown {
                 wanted.push((position, key));
@@ -166,12 +166,12 @@ impl Store {
                         let session = sessions.get(&key.session_id).cloned();
                         session.map(|session| Change::Message(session, row))
                     }
-                    // It was erased meanwhile.
+                    // Erased meanwhile.
                     None => None,
                     Some(None) => {
-                        // No room for it: the next reading begins with it.
+                        // No room: the next read begins with it.
                         return Ok(Some(Changes {
-                            reached: behind(&items, after),
+                            reached: position_after(&items, after),
                             items,
                             more: true,
                         }));
@@ -184,7 +184,7 @@ impl Store {
         Ok(Some(Changes { items, reached, more }))
     }
 
-    /// The same of some agents alone, by what is known of the journal by agent.
+    /// Returns the keys of some agents, from the journal by agent.
     async fn keys_of_agents(
         &self,
         agents: &[String],
@@ -201,32 +201,32 @@ impl Store {
         }))
     }
 
-    /// What to look at: enough for a page, or as much as one reading may where a filter leaves
-    /// some out.
+    /// Returns the keys to examine: enough for a page, or as many as one read may examine with a
+    /// filter.
     async fn keys_after(
         &self,
         after: Option<&Position<Place>>,
         filter: &ChangeFilter,
         items: usize,
     ) -> Result<Option<Keys>, StoreError> {
-        let enough = if filter.is_open() { items } else { MOST_KEYS.max(items) };
+        let enough = if filter.is_empty() { items } else { MOST_KEYS.max(items) };
         let mut keys = Vec::new();
-        // The entry of the position is fetched along, since it may have been read in part, and to
-        // see that it is the same.
+        // The entry of the position is fetched again: it may have been read in part, and its time
+        // must match.
         let mut from = after.map_or(0, |after| after.key.seq);
         for (round, step) in STEPS.into_iter().enumerate() {
-            let stretch = self.stretch(from, step).await?;
-            if round == 0 && !goes_on(after, &stretch.entries) {
+            let page = self.read_entries(from, step).await?;
+            if round == 0 && !continues(after, &page.entries) {
                 return Ok(None);
             }
-            let last = stretch.entries.last().map_or(from, |entry| entry.seq);
-            for entry in stretch.entries {
+            let last = page.entries.last().map_or(from, |entry| entry.seq);
+            for entry in page.entries {
                 let read = after.filter(|after| after.key.seq == entry.seq);
                 let skip = read.map_or(0, |after| after.key.items as usize);
                 keys.extend(entry.keys().skip(skip));
             }
-            if keys.len() >= enough || !stretch.more {
-                let more = stretch.more || keys.len() > enough;
+            if keys.len() >= enough || !page.more {
+                let more = page.more || keys.len() > enough;
                 keys.truncate(enough);
                 return Ok(Some(Keys { keys, more, end: None }));
             }
@@ -235,7 +235,7 @@ impl Store {
         Ok(Some(Keys { keys, more: true, end: None }))
     }
 
-    /// The sessions that the keys name, as far as the filter lets them through.
+    /// Reads the sessions of the keys that pass the filter.
     async fn sessions_of(
         &self,
         keys: &[(Position<Place>, Key)],
@@ -265,27 +265,26 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.id, Arc::new(row))).collect())
     }
 
-    /// The messages among the keys, by their places, which count from one. `None` stands for those
-    /// that there is no room for.
+    /// Reads the messages of the keys, by place from one. Messages that do not fit are `None`.
     async fn messages_of(
         &self,
         keys: &[(Position<Place>, Key)],
         bytes: i64,
     ) -> Result<HashMap<i64, Option<MessageRow>>, StoreError> {
-        let mut of = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (place, (_, key)) in (1_i64..).zip(keys) {
             if let Key::Message(key) = key {
-                of.0.push(place);
-                of.1.push(key.session_id);
-                of.2.push(key.occurred_at);
-                of.3.push(key.id);
+                columns.0.push(place);
+                columns.1.push(key.session_id);
+                columns.2.push(key.occurred_at);
+                columns.3.push(key.id);
             }
         }
-        if of.0.is_empty() {
+        if columns.0.is_empty() {
             return Ok(HashMap::new());
         }
         let mut lane = self.lanes.take().await?;
-        // Each key is looked up in its own partition; the outer bounds tell which there are.
+        // Each key is looked up in its own partition; the outer bounds select the partitions.
         let rows = query!(
             r#"
             SELECT
@@ -310,13 +309,13 @@ impl Store {
                 WHERE m.occurred_at BETWEEN $6 AND $7
             ) AS named
             "#,
-            &of.0,
-            &of.1,
-            &of.2,
-            &of.3,
+            &columns.0,
+            &columns.1,
+            &columns.2,
+            &columns.3,
             bytes,
-            of.2.iter().min().copied().unwrap_or(BEFORE_ALL),
-            of.2.iter().max().copied().unwrap_or(AFTER_ALL),
+            columns.2.iter().min().copied().unwrap_or(BEFORE_ALL),
+            columns.2.iter().max().copied().unwrap_or(AFTER_ALL),
         )
         .fetch_all(lane.connection())
         .await?;
@@ -339,8 +338,8 @@ impl Store {
 }
 
 impl Entry {
-    /// What it names, in the order that positions count: a session comes before its messages, so
-    /// that whoever keeps both always has what a message belongs to.
+    /// Returns the keys in the order that positions count. A session precedes its messages, so a
+    /// client that stores both always has the session of a message.
     fn keys(self) -> impl Iterator<Item = (Position<Place>, Key)> {
         let (seq, at) = (self.seq, self.received_at);
         let erasure = self.erasure.map(Key::Erasure);
@@ -362,8 +361,8 @@ impl Key {
     }
 }
 
-/// Whether the entries go on from the position, with nothing lost in between.
-fn goes_on(after: Option<&Position<Place>>, entries: &[Entry]) -> bool {
+/// Reports whether the entries continue from the position without a gap.
+fn continues(after: Option<&Position<Place>>, entries: &[Entry]) -> bool {
     let first = entries.first();
     match after {
         None => true,
@@ -374,8 +373,11 @@ fn goes_on(after: Option<&Position<Place>>, entries: &[Entry]) -> bool {
     }
 }
 
-/// The position behind the last item, or else where the reading began.
-fn behind(items: &[(Position<Place>, Change)], after: Option<&Position<Place>>) -> Position<Place> {
+/// Returns the position after the last item, or the start of the read.
+fn position_after(
+    items: &[(Position<Place>, Change)],
+    after: Option<&Position<Place>>,
+) -> Position<Place> {
     let last = items.last().map(|(position, _)| position);
     last.or(after).cloned().unwrap_or(Position::START)
 }

@@ -1,4 +1,4 @@
-//! What is to be seen of a conversation's completeness by looking through all of it.
+//! Completeness figures of a session, computed from its messages.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::visits::interval;
 use super::{Store, StoreError};
 use crate::domain::completeness::{Figures, Places};
 
-/// Messages of a conversation that are looked through at the most, its first ones: some tenths of
-/// a second's work for Postgres.
+/// Most messages of a session that are examined, from its first: some tenths of a second's work for
+/// Postgres.
 pub const MOST_EXAMINED: i64 = 100_000;
 
 impl Store {
-    /// Looks through a conversation's first messages. Turns of a user's that follow each other are
-    /// counted within a visit: who speaks after a longer silence is somebody else.
+    /// Examines a session's first messages. Consecutive user turns count as repeated only within a
+    /// visit: after a longer silence it is somebody else.
     pub async fn examine(
         &self,
         session: &SessionRow,

@@ -1,5 +1,5 @@
-//! Sessions that may go on from one another: those of one agent and source that fell silent, and
-//! began without a join, within half an hour of each other.
+//! Sessions that may continue each other: sessions of one agent and source, where the earlier one
+//! fell silent and the later one began without a join within half an hour.
 
 use sqlx::query;
 use uuid::Uuid;
@@ -9,25 +9,24 @@ use super::{Store, StoreError};
 use crate::domain::continuation::{Earlier, LONGEST_SILENCE, Newcomer};
 use crate::domain::session::activity_bucket;
 
-/// Earlier sessions that are weighed, the latest active ones. Where there are so many, none is
-/// likely.
+/// Most earlier sessions considered, the latest active ones. With this many, none is likely.
 const MOST_EARLIER: i64 = 20;
-/// Later sessions that are looked at, the first ones to begin.
+/// Most later sessions considered, the first ones to begin.
 const MOST_LATER: i64 = 5;
 
-/// What there is to tell by, of a session that began without a join.
+/// Facts about a session that began without a join, and about sessions it may continue.
 #[derive(Clone, Debug)]
 pub struct Circumstances {
-    /// How it began.
+    /// The session's beginning.
     pub newcomer: Newcomer,
-    /// What it may go on from; `ids` are in the same order.
+    /// Sessions that it may continue; `ids` are in the same order.
     pub earlier: Vec<Earlier>,
-    /// Our id and the sender's of each.
+    /// Our ID and the sender's of each.
     pub ids: Vec<(Uuid, String)>,
 }
 
 impl Store {
-    /// What the session may go on from.
+    /// Reads the facts about a session and the sessions that it may continue.
     pub async fn circumstances(&self, session: &SessionRow) -> Result<Circumstances, StoreError> {
         let since = session.started_at - LONGEST_SILENCE;
         let rows = query!(
@@ -117,7 +116,7 @@ impl Store {
         Ok(Circumstances { newcomer, earlier, ids })
     }
 
-    /// The sessions that may go on from this one.
+    /// Finds the sessions that may continue this one.
     pub async fn later(&self, session: &SessionRow) -> Result<Vec<SessionRow>, StoreError> {
         let rows = select_sessions!(
             r#"

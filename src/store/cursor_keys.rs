@@ -1,4 +1,4 @@
-//! Keys that cursors are sealed with, shared by every service on the database.
+//! Keys that seal cursors, shared by every service on the database.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// Bytes of a key's secret.
+/// Bytes of a secret.
 const SECRET_BYTES: usize = 32;
-/// Makes one service at a time add a key.
-const ADDING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim cursor keys'))";
+/// Lets one service at a time add a key.
+const LOCK_CURSOR_KEYS: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim cursor keys'))";
 
-/// A key that cursors are sealed with.
+/// Key that seals cursors.
 #[derive(Clone)]
 pub struct CursorKey {
-    /// Its id, which stands in each cursor that it sealed.
+    /// Key ID, which each sealed cursor contains.
     pub id: Uuid,
     /// 256 random bits.
     pub secret: [u8; SECRET_BYTES],
-    /// When it was made.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
 }
 
 impl CursorKey {
-    /// Makes a key from 256 random bits.
+    /// Generates a key from 256 random bits.
     #[must_use]
     pub fn generate(created_at: DateTime<Utc>) -> Self {
         Self { id: Uuid::new_v4(), secret: rand::random(), created_at }
@@ -43,20 +43,20 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-/// Which keys may seal and which may open.
+/// Age limits of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct CursorKeyAges {
-    /// A key that was made at or before this time seals no more.
+    /// Keys created at or before this time no longer seal.
     pub seals_after: DateTime<Utc>,
-    /// A key that was made at or before this time opens no more.
+    /// Keys created at or before this time no longer open.
     pub opens_after: DateTime<Utc>,
 }
 
 impl Store {
-    /// Returns the keys that open cursors, the newest first, which seals. Adds one where the newest
-    /// is too old, or there is none; of several services that want to, one does. Where none can be
-    /// added, as in a database that takes no writes, those that are there are used for longer; where
-    /// there is none yet, one that is not stored.
+    /// Returns the keys that open cursors, newest first; the newest seals. Adds a key if the newest
+    /// is too old or missing. If several services try, one adds it. If none can be added, for
+    /// example in a read-only database, the present keys are used for longer, or without any a key
+    /// that is not stored.
     pub async fn cursor_keys(
         &self,
         ages: CursorKeyAges,
@@ -64,7 +64,7 @@ impl Store {
     ) -> Result<Vec<CursorKey>, StoreError> {
         let mut pooled = self.pool.acquire().await?;
         let keys = load(&mut pooled, ages).await?;
-        if seals(&keys, ages) {
+        if can_seal(&keys, ages) {
             return Ok(keys);
         }
         let mut connection = pooled.detach();
@@ -72,13 +72,13 @@ impl Store {
         let _ = connection.close().await;
         match added {
             Err(error) if !keys.is_empty() => {
-                tracing::warn!(%error, "cursor key not rotated; the one before is used");
+                tracing::warn!(%error, "cursor key not rotated; the previous key is used");
                 Ok(keys)
             }
             Err(error) if is_read_only(&error) => {
                 tracing::warn!(
                     %error,
-                    "cursor key not stored; cursors are valid in this process alone for now"
+                    "cursor key not stored; cursors are valid in this process only"
                 );
                 Ok(vec![CursorKey::generate(now)])
             }
@@ -87,21 +87,21 @@ impl Store {
     }
 }
 
-/// Whether a write failed because the database takes none.
+/// Reports whether a write failed because the database is read-only.
 fn is_read_only(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("25006")
 }
 
-/// Adds a key, unless another service has.
+/// Adds a key, unless another service has added one.
 async fn add(
     connection: &mut PgConnection,
     ages: CursorKeyAges,
     now: DateTime<Utc>,
 ) -> Result<Vec<CursorKey>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(ADDING).execute(&mut *transaction).await?;
+    sqlx::raw_sql(LOCK_CURSOR_KEYS).execute(&mut *transaction).await?;
     let mut keys = load(&mut transaction, ages).await?;
-    if !seals(&keys, ages) {
+    if !can_seal(&keys, ages) {
         let new = CursorKey::generate(now);
         sqlx::query!(
             "INSERT INTO cursor_keys (id, secret, created_at) VALUES ($1, $2, $3)",
@@ -121,8 +121,8 @@ async fn add(
     Ok(keys)
 }
 
-/// Whether the newest key may still seal.
-fn seals(keys: &[CursorKey], ages: CursorKeyAges) -> bool {
+/// Reports whether the newest key may still seal.
+fn can_seal(keys: &[CursorKey], ages: CursorKeyAges) -> bool {
     keys.first().is_some_and(|newest| newest.created_at > ages.seals_after)
 }
 
@@ -139,7 +139,7 @@ async fn load(
     )
     .fetch_all(connection)
     .await?;
-    // The table's check holds the length.
+    // A constraint of the table ensures the length.
     let keys = rows.into_iter().filter_map(|row| {
         let secret = row.secret.try_into().ok()?;
         Some(CursorKey { id: row.id, secret, created_at: row.created_at })

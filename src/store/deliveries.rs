@@ -1,4 +1,4 @@
-//! The log of deliveries: what arrived, and what became of it.
+//! The log of deliveries, with the outcome of each.
 
 mod list;
 
@@ -14,53 +14,53 @@ use super::{Store, StoreError};
 use crate::domain::ids::InvalidSourceName;
 use crate::domain::{Arrival, Delivery, DeliveryId, EventId, Evidence, Outcome, SourceName};
 
-/// A delivery as it stands in the log.
+/// Delivery in the log.
 #[derive(Clone, Debug)]
 pub struct DeliveryRow {
-    /// Ours, new for every request.
+    /// Our ID, new for every request.
     pub id: Uuid,
-    /// When it arrived.
+    /// Time of arrival.
     pub received_at: DateTime<Utc>,
-    /// The source that let it in.
+    /// Source that accepted it.
     pub source: String,
-    /// The contract that it follows, where it could be read.
+    /// Contract that it follows, if it could be decoded.
     pub generation: Option<String>,
-    /// The sender's name for the event, where it could be read.
+    /// Sender's name of the event, if it could be decoded.
     pub event_type: Option<String>,
-    /// What became of it.
+    /// Outcome.
     pub outcome: String,
-    /// Why it is in quarantine.
+    /// Reason for the quarantine.
     pub reason: Option<String>,
-    /// The agent that it names, where it could be read and names one.
+    /// Agent that it names, if it could be decoded and names one.
     pub agent_id: Option<String>,
-    /// The sender's id of its conversation, where it belongs to one that is there.
+    /// Sender's ID of its session, if the session exists.
     pub session_id: Option<String>,
-    /// Our id of its conversation, also where that is gone.
+    /// Our ID of its session, which may be deleted.
     pub session: Option<Uuid>,
-    /// The sender's id of it, the same on every attempt.
+    /// Sender's ID of the delivery, the same on every attempt.
     pub sender_delivery_id: Option<String>,
-    /// It carried a signature, which was right.
+    /// True if it had a valid signature.
     pub signed: bool,
-    /// Its signed timestamp was more than five minutes from our clock.
+    /// True if its signed timestamp differed from our clock by more than five minutes.
     pub stale: bool,
-    /// It said that it is a test.
+    /// True if it was marked as a test.
     pub test: bool,
-    /// What it is known by among its repeats, where its body was redacted.
+    /// Event ID that identifies its duplicates, if its body was redacted.
     pub event_id: Option<Uuid>,
-    /// Its body's size.
+    /// Size of the body.
     pub size_bytes: i32,
-    /// Its body, where one delivery is read; a list leaves it out.
+    /// Body, if a single delivery is read; lists omit it.
     pub body: Option<Vec<u8>>,
 }
 
 impl DeliveryRow {
-    /// It lies in quarantine.
+    /// Returns true if it is in quarantine.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
         self.outcome == Outcome::Quarantined.as_str()
     }
 
-    /// The request as it stood at the door, so that it can be decoded anew.
+    /// Returns the original request, so that it can be decoded again.
     pub fn arrival(&self) -> Result<Arrival, InvalidSourceName> {
         Ok(Arrival {
             id: DeliveryId(self.id),
@@ -79,7 +79,7 @@ impl DeliveryRow {
 }
 
 impl Store {
-    /// One delivery with its body, if it names an agent that is `visible`; `None` is every agent.
+    /// Returns a delivery with its body, if it names a `visible` agent; `None` is every agent.
     pub async fn find_delivery(
         &self,
         id: Uuid,
@@ -124,8 +124,8 @@ impl Store {
         Ok(row)
     }
 
-    /// Returns the id of the message that a delivery became, where it became one that is there. The
-    /// delivery is one with its body.
+    /// Returns the ID of the message that was stored from a delivery, if it exists. The row must
+    /// have its body.
     pub async fn message_of(&self, row: &DeliveryRow) -> Result<Option<Uuid>, StoreError> {
         let (Some(session), Some(body)) = (row.session, &row.body) else { return Ok(None) };
         let Ok(source) = SourceName::parse(&row.source) else { return Ok(None) };
@@ -145,18 +145,18 @@ impl Store {
         Ok(found.fetch_optional(&self.pool).await?)
     }
 
-    /// Stores a delivery that lies in quarantine, as if it had just arrived, and says what became
-    /// of it; `None` where it does not lie there any more.
+    /// Stores a quarantined delivery as if it had just arrived, and returns the outcome. Returns
+    /// `None` if it is no longer in quarantine.
     pub async fn release(
         &self,
         arrival: &Arrival,
         delivery: Delivery,
     ) -> Result<Option<Outcome>, StoreError> {
-        // Out of the pool, so that wherever this is dropped the connection and its transaction go
-        // along with it.
+        // Detached from the pool: if this future is dropped, the connection and its transaction are
+        // closed with it.
         let mut connection = self.pool.acquire().await?.detach();
         let outcome = ingest::release(&mut connection, arrival, delivery, &self.roles).await?;
-        // Postgres notices by itself where the farewell does not reach it.
+        // An error does not matter: Postgres detects a closed connection.
         let _ = connection.close().await;
         Ok(outcome)
     }

@@ -1,8 +1,8 @@
-//! Everything that some filters let through, a page at a time, for exports.
+//! Reads everything that matches some filters, a page at a time, for exports.
 //!
-//! The order is that of the sessions' ids, and each conversation's own within: nothing ever moves
-//! in it, so that what comes meanwhile neither repeats nor hides a row; both are walked along their
-//! keys, and no transaction lasts longer than a page.
+//! The order is by session ID, then the order of each conversation. Rows never move in it, so new
+//! rows neither repeat nor hide others. Both are walks along a key, and no transaction is longer
+//! than a page.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,58 +16,56 @@ use super::page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, Position};
 use super::sessions::{SessionFilter, SessionKey, SessionRow, select_sessions};
 use super::{Store, StoreError};
 
-/// Sessions of a page.
+/// Sessions on a page.
 const SESSIONS: i64 = 2_000;
-/// Sessions that are read for a page: a filter may leave none of them, and a query that read on until
-/// it found one could reach its time limit.
+/// Sessions read for a page. A filter may exclude all of them, and a query that read until it found
+/// one could exceed the statement timeout.
 const SESSIONS_WALKED: i64 = 20_000;
-/// Messages of a page.
+/// Messages on a page.
 const MESSAGES: u32 = 4_000;
-/// Bytes of text after which a page ends, however few its messages are: one may have a megabyte.
+/// Bytes of text after which a page ends: a single message can have a megabyte.
 const TEXT_BYTES: i64 = 4 << 20;
 
-/// Which sessions are exported.
+/// Filter of exported sessions.
 #[derive(Clone, Debug, Default)]
 pub struct ExportFilter {
-    /// As for the lists.
+    /// Filters of the session lists.
     pub sessions: SessionFilter,
-    /// Only sessions of this sender's id, or the one whose own id it is.
+    /// Only sessions with this sender's ID, or the session with this ID of ours.
     pub session_id: Option<String>,
-    /// Only sessions with an event later than this, be it in the future.
+    /// Only sessions with a later event, which may be in the future.
     pub spoken_after: Option<DateTime<Utc>>,
 }
 
-/// Sessions in the order of their ids.
+/// Walk along sessions by ID.
 #[derive(Debug)]
 pub struct SessionWalk {
     store: Store,
     filter: ExportFilter,
-    /// What comes next; `None` at the end.
+    /// First ID of the next page; `None` at the end.
     next: Option<Uuid>,
-    /// How far the stretch goes that `next` lies in, where that has been asked.
-    stretch: Option<Uuid>,
+    /// Last ID of the range with `next`, if it has been read.
+    range_end: Option<Uuid>,
 }
 
 impl SessionWalk {
-    /// A walk that begins with the id `first`.
+    /// Creates a walk that begins with the ID `first`.
     #[must_use]
     pub fn new(store: Store, filter: ExportFilter, first: Uuid) -> Self {
-        Self { store, filter, next: Some(first), stretch: None }
+        Self { store, filter, next: Some(first), range_end: None }
     }
 
-    /// The next sessions. Nothing at the end alone.
+    /// Returns the next sessions; empty only at the end.
     pub async fn next(&mut self) -> Result<Vec<SessionRow>, StoreError> {
         while let Some(first) = self.next {
-            let last = match self.stretch {
+            let last = match self.range_end {
                 Some(last) => last,
-                None => {
-                    self.store.stretch_of_sessions(first, self.filter.session_id.as_deref()).await?
-                }
+                None => self.store.end_of_range(first, self.filter.session_id.as_deref()).await?,
             };
             let rows = self.store.walk_sessions(&self.filter, first, last).await?;
             let full = rows.len() == usize::try_from(SESSIONS).unwrap_or(usize::MAX);
             let end = rows.last().filter(|_| full).map_or(last, |row| row.id);
-            self.stretch = (end < last).then_some(last);
+            self.range_end = (end < last).then_some(last);
             self.next = following(end);
             if !rows.is_empty() {
                 return Ok(rows);
@@ -77,34 +75,34 @@ impl SessionWalk {
     }
 }
 
-/// The id after this one.
+/// Returns the ID after this one.
 #[must_use]
 pub fn following(id: Uuid) -> Option<Uuid> {
     id.as_u128().checked_add(1).map(Uuid::from_u128)
 }
 
-/// A message and whose conversation it belongs to.
+/// Message with its session.
 #[derive(Clone, Debug)]
 pub struct ExportedMessage {
-    /// The conversation.
+    /// Session of the message.
     pub session: Arc<SessionRow>,
-    /// What was said.
+    /// The message.
     pub row: MessageRow,
 }
 
-/// Messages in the order of their sessions' ids, and of each conversation.
+/// Walk along messages by session ID, in the order of each conversation.
 #[derive(Debug)]
 pub struct MessageWalk {
     sessions: SessionWalk,
     filter: MessageFilter,
-    /// Sessions whose messages are still to come; of the first one, those after the position.
+    /// Sessions with messages left; of the first one, those after `start`.
     ahead: VecDeque<Arc<SessionRow>>,
     start: Option<(Uuid, Position<MessagePlace>)>,
 }
 
 impl MessageWalk {
-    /// A walk through the messages of some sessions, after the message of `start` where there is
-    /// one: its session and its place in there.
+    /// Creates a walk along the messages of some sessions, after the message `start`: its session
+    /// and its position there.
     #[must_use]
     pub fn new(
         store: Store,
@@ -112,7 +110,7 @@ impl MessageWalk {
         filter: MessageFilter,
         start: Option<(Uuid, Position<MessagePlace>)>,
     ) -> Self {
-        // A session without an event in that time has nothing to say in it.
+        // A session without an event in that time has no message in it.
         sessions.spoken_after = filter.after;
         sessions.sessions.started_before = filter.before;
         let first = start.as_ref().map_or(Uuid::nil(), |(session, _)| *session);
@@ -120,15 +118,15 @@ impl MessageWalk {
         Self { sessions, filter, ahead: VecDeque::new(), start }
     }
 
-    /// A walk through the messages of one session alone.
+    /// Creates a walk along the messages of one session.
     #[must_use]
     pub fn of_session(store: Store, session: SessionRow, filter: MessageFilter) -> Self {
         let filters = ExportFilter::default();
-        let sessions = SessionWalk { store, filter: filters, next: None, stretch: None };
+        let sessions = SessionWalk { store, filter: filters, next: None, range_end: None };
         Self { sessions, filter, ahead: VecDeque::from([Arc::new(session)]), start: None }
     }
 
-    /// The next messages. Nothing at the end alone.
+    /// Returns the next messages; empty only at the end.
     pub async fn next(&mut self) -> Result<Vec<ExportedMessage>, StoreError> {
         loop {
             if self.ahead.is_empty() {
@@ -153,7 +151,7 @@ impl MessageWalk {
         }
     }
 
-    /// As many of the sessions ahead as fill a page by their counts.
+    /// Returns as many of the sessions ahead as fill a page, by their counts.
     fn batch(&self) -> Vec<Arc<SessionRow>> {
         let mut room = i64::from(MESSAGES);
         let fits = |session: &&Arc<SessionRow>| {
@@ -164,43 +162,43 @@ impl MessageWalk {
         self.ahead.iter().take_while(fits).cloned().collect()
     }
 
-    /// Messages of these sessions, and whether that is all of them.
+    /// Reads messages of these sessions, and returns whether these are all of them.
     async fn read(
         &self,
         batch: &[Arc<SessionRow>],
     ) -> Result<(Vec<ExportedMessage>, bool), StoreError> {
-        let mut asked = Asked::default();
+        let mut ranges = MessageRanges::default();
         for session in batch {
             let start = self.start.as_ref().filter(|(id, _)| *id == session.id);
             let (start_at, start) =
                 start.map_or((BEFORE_ALL, MessagePlace::FIRST), |(_, place)| (place.at, place.key));
             let (from, to) = self.filter.bounds(session, Order::Asc, start_at);
-            asked.ids.push(session.id);
-            asked.from.push(from);
-            asked.to.push(to);
-            // Where the walk begins later than its position, the tie-break is of no account.
+            ranges.ids.push(session.id);
+            ranges.from.push(from);
+            ranges.to.push(to);
+            // Where the range begins after the position, there is no tie to break.
             let beyond = if from == start_at { start } else { MessagePlace::FIRST };
-            asked.sent_at.push(beyond.sent_at);
-            asked.received_at.push(beyond.received_at);
-            asked.beyond.push(beyond.id);
+            ranges.sent_at.push(beyond.sent_at);
+            ranges.received_at.push(beyond.received_at);
+            ranges.beyond.push(beyond.id);
         }
-        self.sessions.store.walk_messages(&asked, self.filter.role.as_deref(), batch).await
+        self.sessions.store.walk_messages(&ranges, self.filter.role.as_deref(), batch).await
     }
 }
 
-/// Sessions whose messages are wanted, and between which times: a column each.
+/// Sessions with the time ranges of the wanted messages, as columns.
 #[derive(Debug, Default)]
-struct Asked {
+struct MessageRanges {
     ids: Vec<Uuid>,
     from: Vec<DateTime<Utc>>,
     to: Vec<DateTime<Utc>>,
-    /// Of messages at the very time `from`, only those behind this place.
+    /// Of messages at exactly `from`, only those after this place.
     sent_at: Vec<DateTime<Utc>>,
     received_at: Vec<DateTime<Utc>>,
     beyond: Vec<Uuid>,
 }
 
-/// Sessions within a stretch of ids. `$named` narrows it down to those of a name, by another index.
+/// Selects sessions in a range of IDs. `$named` restricts them to an ID, by another index.
 macro_rules! walk_sessions {
     (
         $named:tt, $store:ident, $filter:ident, $first:ident, $last:ident, $spoken_after:ident
@@ -256,12 +254,8 @@ macro_rules! walk_sessions {
 }
 
 impl Store {
-    /// How far a walk may look from here in one query. One session by its name needs no bound.
-    async fn stretch_of_sessions(
-        &self,
-        first: Uuid,
-        named: Option<&str>,
-    ) -> Result<Uuid, StoreError> {
+    /// Returns the end of the range that one query may read. A filter on an ID needs no bound.
+    async fn end_of_range(&self, first: Uuid, named: Option<&str>) -> Result<Uuid, StoreError> {
         if named.is_some() {
             return Ok(Uuid::max());
         }
@@ -275,7 +269,7 @@ impl Store {
         Ok(last.unwrap_or(Uuid::max()))
     }
 
-    /// Sessions with ids from `first` to `last`, both included: a page of them.
+    /// Returns a page of sessions with IDs from `first` to `last`, both included.
     async fn walk_sessions(
         &self,
         filter: &ExportFilter,
@@ -301,10 +295,10 @@ impl Store {
         )?)
     }
 
-    /// A page of the messages that are asked for, and whether there are no more of them.
+    /// Returns a page of the wanted messages, and whether these are all of them.
     async fn walk_messages(
         &self,
-        asked: &Asked,
+        ranges: &MessageRanges,
         role: Option<&str>,
         sessions: &[Arc<SessionRow>],
     ) -> Result<(Vec<ExportedMessage>, bool), StoreError> {
@@ -358,19 +352,19 @@ impl Store {
             ORDER BY place, occurred_at, said_at, received_at, id
             LIMIT $6
             "#,
-            &asked.ids,
-            &asked.from,
-            &asked.to,
-            &asked.beyond,
+            &ranges.ids,
+            &ranges.from,
+            &ranges.to,
+            &ranges.beyond,
             roles.as_deref(),
             i64::from(MESSAGES),
             TEXT_BYTES,
-            &asked.sent_at,
-            &asked.received_at
+            &ranges.sent_at,
+            &ranges.received_at
         )
         .fetch_all(&self.pool)
         .await?;
-        // Each session gives a page at the most: where one has given that, there may be more of it.
+        // Each session yields at most a page, so one with a full page may have more.
         let all = rows.first().map_or(0, |row| row.all_of_them);
         let whole = i64::try_from(rows.len()) == Ok(all) && all < i64::from(MESSAGES);
         let mut messages = Vec::with_capacity(rows.len());

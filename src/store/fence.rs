@@ -1,5 +1,5 @@
-//! Erasures, as those must know of them who read a copy of the database: what is erased must not be
-//! shown by a standby that has not replayed that.
+//! Counts erasures for readers of a standby: it must not show erased data that it has not deleted
+//! yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,34 +8,34 @@ use sqlx::postgres::PgConnection;
 
 use super::StoreError;
 
-/// Counts what was erased by this process, or was seen to be by another. Cheap to clone.
+/// Counter of erasures, by this process or observed from others. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ErasureFence(Arc<AtomicU64>);
 
 impl ErasureFence {
-    /// The number of the latest erasure that is known.
+    /// Returns the number of the latest known erasure.
     #[must_use]
     pub fn latest(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Counts one more. Called after its commit and before anybody is told.
+    /// Counts an erasure. Called after its commit and before its response.
     pub fn raise(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// The end of the journal, and whether anything was erased before it.
+/// End of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalEnd {
     /// Number of the last entry.
     pub seq: i64,
-    /// One of the entries since the number that was asked for tells of an erasure.
+    /// An entry after the given number is an erasure.
     pub has_erasures: bool,
 }
 
-/// Reads the end of the journal. It counts in the order of the commits, so no erasure is passed over,
-/// whoever's clock it was made by.
+/// Reads the end of the journal, whose numbers are in the order of commits, so no erasure is
+/// missed, whatever the clock of its service.
 pub async fn journal_end(
     connection: &mut PgConnection,
     since: i64,

@@ -1,4 +1,4 @@
-//! What is held: neither erased, nor dropped for its age.
+//! Holds, which exempt data from erasure and retention.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, query_as};
@@ -8,46 +8,46 @@ use super::erase::{DELETING, Target};
 use super::page::{Order, PageRequest};
 use super::{Store, StoreError};
 
-/// A hold.
+/// Stored hold.
 #[derive(Clone, Debug)]
 pub struct HoldRow {
-    /// Its id.
+    /// Hold ID.
     pub id: Uuid,
-    /// Whose.
+    /// Agent.
     pub agent_id: String,
-    /// Our id of the session; `None` is all that the agent has.
+    /// Our session ID; `None` is everything of the agent.
     pub session_id: Option<Uuid>,
-    /// The sender's id of it.
+    /// Sender's session ID.
     pub sender_session_id: Option<String>,
-    /// The source that delivered it.
+    /// Source that delivered the session.
     pub source: Option<String>,
-    /// Since when.
+    /// Start of the hold.
     pub created_at: DateTime<Utc>,
-    /// The key that asked for it, as far as it may be seen.
+    /// Key that requested the hold, if it is visible to the caller.
     pub made_by: Option<Uuid>,
 }
 
-/// What became of the wish to end a hold.
+/// Result of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Released {
-    /// It has ended.
+    /// The hold has ended.
     Yes,
-    /// There was none.
+    /// There was no hold.
     NotHeld,
-    /// A key that sees more than the caller asked for it.
+    /// A key that sees more than the caller requested the hold.
     NotAllowed,
 }
 
-/// What became of the wish to hold something.
+/// Result of a request to hold.
 #[derive(Clone, Debug)]
 pub enum Held {
-    /// It is held, maybe since long ago.
+    /// On hold, possibly since earlier.
     Yes(HoldRow),
-    /// It is being erased.
+    /// Its erasure has begun.
     TooLate,
 }
 
-/// A part of the list of holds. They are made by hand: there are few enough to sort.
+/// Lists holds. They are created by hand, so they are few enough to sort.
 macro_rules! page_of_holds {
     ($order:tt, $beyond:tt, $store:ident, $visible:ident, $page:ident) => {{
         let (start_at, start_id) = $page.start();
@@ -88,9 +88,9 @@ macro_rules! page_of_holds {
 }
 
 impl Store {
-    /// Holds something from now on; what is held already stays so since then, and becomes the hold of
-    /// the caller's key where that sees as much as the one that asked for it, or more. `visible`
-    /// are the agents that the caller sees.
+    /// Puts something on hold. An existing hold keeps its start, and becomes the hold of the
+    /// caller's key if that sees at least as much as the key that requested it. `visible` are the
+    /// agents that the caller sees.
     pub async fn hold(
         &self,
         target: Target<'_>,
@@ -173,8 +173,8 @@ impl Store {
         Ok(Held::Yes(row))
     }
 
-    /// Ends a hold. A caller that is bound to agents ends those that keys asked for which see no
-    /// more than it does.
+    /// Ends a hold. A caller bound to agents can only end holds requested by keys that see no more
+    /// than it does.
     pub async fn release_hold(
         &self,
         target: Target<'_>,
@@ -211,8 +211,7 @@ impl Store {
         Ok(if held { Released::NotAllowed } else { Released::NotHeld })
     }
 
-    /// A part of the list of holds, by when they were made; only of those agents that are
-    /// `visible`.
+    /// Lists holds on `visible` agents by their start.
     pub async fn list_holds(
         &self,
         visible: Option<&[String]>,

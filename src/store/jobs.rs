@@ -1,5 +1,5 @@
-//! Jobs: work that a request begins and does not wait for. One service at a time does a job; its
-//! progress is in the database, so that another one can go on with it.
+//! Jobs: work that a request starts and does not wait for. One service at a time runs a job. Its
+//! progress is in the database, so another service can continue it.
 
 mod work;
 
@@ -15,25 +15,25 @@ use super::page::{Order, PageRequest, Position};
 use super::{Store, StoreError};
 use crate::domain::Outcome;
 
-/// Most jobs that wait or run, of those that a key sees.
+/// Most waiting and running jobs that a key can see.
 pub const MOST_OPEN: i64 = 10;
 
-/// Which deliveries in quarantine a job retries.
+/// Selects the quarantined deliveries that a job retries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryFilter {
-    /// Only those that name one of these agents; `None` is all, and those that name none.
+    /// Only deliveries of these agents; `None` is all deliveries, with or without an agent.
     pub agents: Option<Vec<String>>,
-    /// Only those of the sessions with this id.
+    /// Only deliveries of sessions with this ID.
     pub session_id: Option<String>,
-    /// Only this source's.
+    /// Only deliveries of this source.
     pub source: Option<String>,
-    /// Only of this type.
+    /// Only this event type.
     pub event_type: Option<String>,
-    /// Only with this text in their reason.
+    /// Only deliveries whose reason contains this text.
     pub reason: Option<String>,
-    /// Only later than this.
+    /// Only later arrivals.
     pub received_after: Option<DateTime<Utc>>,
-    /// Only earlier than this.
+    /// Only earlier arrivals.
     pub received_before: Option<DateTime<Utc>>,
 }
 
@@ -67,54 +67,54 @@ impl From<RetryFilter> for DeliveryFilter {
     }
 }
 
-/// A job to be begun.
+/// New job.
 #[derive(Clone, Debug)]
 pub struct NewJob {
-    /// Its id.
+    /// Job ID.
     pub id: Uuid,
-    /// The key that asks for it; `None` is the key of the settings.
+    /// The requesting key; `None` is the key in the settings.
     pub key_id: Option<Uuid>,
-    /// The agents that the key sees; `None` is every agent.
+    /// Agents visible to the key; `None` is every agent.
     pub agents: Option<Vec<String>>,
-    /// Which deliveries.
+    /// Deliveries to retry.
     pub filter: RetryFilter,
-    /// Now.
+    /// Time of the request.
     pub created_at: DateTime<Utc>,
 }
 
 /// Progress of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Deliveries that matched when it began; `None` before that.
+    /// Deliveries that matched when the job started; `None` before that.
     pub total: Option<i64>,
-    /// Deliveries that were retried.
+    /// Deliveries retried.
     pub done: i64,
-    /// Retried deliveries that are out of quarantine.
+    /// Retried deliveries that left quarantine.
     pub stored: i64,
     /// Retried deliveries that stayed in quarantine.
     pub still_quarantined: i64,
-    /// Why the last one stayed.
+    /// Reason of the last delivery that stayed.
     pub last_error: Option<String>,
-    /// The last one that was retried.
+    /// Position of the last retried delivery.
     pub reached: Option<Position>,
 }
 
-/// A job.
+/// Stored job.
 #[derive(Clone, Debug)]
 pub struct JobRow {
-    /// Its id.
+    /// Job ID.
     pub id: Uuid,
     /// Kind of the work.
     pub kind: String,
     /// `waiting`, `running`, `finished` or `cancelled`.
     pub state: String,
-    /// Which deliveries, as JSON.
+    /// Filter of the deliveries, as JSON.
     pub filter: String,
-    /// When it was asked for.
+    /// Time of the request.
     pub created_at: DateTime<Utc>,
-    /// When it began.
+    /// Start of the work.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// End of the work.
     pub finished_at: Option<DateTime<Utc>>,
     total: Option<i64>,
     done: i64,
@@ -126,7 +126,7 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// Returns how far it has come.
+    /// Returns the progress.
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress {
@@ -143,15 +143,15 @@ impl JobRow {
 /// Result of a cancellation.
 #[derive(Clone, Debug)]
 pub enum Cancelled {
-    /// Cancelled now.
+    /// Cancelled by this request.
     Yes(JobRow),
-    /// Ended before.
+    /// Already ended.
     Over(JobRow),
-    /// There is none that the caller sees.
+    /// No such job is visible to the caller.
     NotFound,
 }
 
-/// Reads jobs: what follows their columns in the query, and its parameters.
+/// Selects jobs. Arguments: the rest of the query after the column list, and its parameters.
 macro_rules! select_jobs {
     ($rest:tt $(, $parameter:expr)* $(,)?) => {
         query_as!(
@@ -168,8 +168,8 @@ macro_rules! select_jobs {
 }
 
 impl Store {
-    /// Counts the deliveries in quarantine that a filter lets through and that arrived `after`
-    /// another one, up to `most`.
+    /// Counts the quarantined deliveries that match a filter and arrived `after` another one, up to
+    /// `most`.
     pub async fn count_quarantined(
         &self,
         filter: &RetryFilter,
@@ -213,13 +213,13 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Stores a job that is to be done; `false` where as many are open as may be. Those that its key
-    /// does not see are not counted: it would learn of them.
+    /// Inserts a waiting job; returns `false` if too many are open. Jobs that its key cannot see
+    /// are not counted, since the key would learn of them.
     pub async fn insert_job(&self, job: &NewJob) -> Result<bool, StoreError> {
         let filter = serde_json::to_string(&job.filter).unwrap_or_default();
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        // Two at once would each see room for the last one.
+        // Two concurrent requests would both see room for the last job.
         sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('verbatim jobs'))")
             .execute(&mut *transaction)
             .await?;
@@ -246,7 +246,7 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Cancels a job that is not over.
+    /// Cancels a job that has not ended.
     pub async fn cancel_job(
         &self,
         id: Uuid,
@@ -272,7 +272,7 @@ impl Store {
         })
     }
 
-    /// Returns a job that a key asked for which saw no more than the `visible` agents.
+    /// Finds a job whose requesting key saw no agents besides `visible`.
     pub async fn find_job(
         &self,
         id: Uuid,
@@ -283,7 +283,7 @@ impl Store {
         Ok(job.fetch_optional(&self.pool).await?)
     }
 
-    /// Returns a part of the list of jobs, by creation.
+    /// Lists jobs by creation time.
     pub async fn list_jobs(
         &self,
         visible: Option<&[String]>,

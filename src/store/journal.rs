@@ -1,5 +1,5 @@
-//! The journal, for whoever follows along: entries in the order of their commits, so that a reader
-//! that goes on from where it stopped misses nothing.
+//! Reads the journal: entries in the order of their commits, so a reader that continues from its
+//! position misses nothing.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,49 +7,49 @@ use uuid::Uuid;
 
 use super::{Position, Store, StoreError};
 
-/// What one transaction brought.
+/// Changes of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
-    /// Its number: one more than that of the entry before.
+    /// Number of the entry, one more than that of the previous entry.
     pub seq: i64,
-    /// When the newest of its deliveries arrived.
+    /// Arrival of its newest delivery.
     pub received_at: DateTime<Utc>,
-    /// Messages that were new.
+    /// New messages.
     pub messages: Vec<MessageKey>,
-    /// Sessions that were new or have changed.
+    /// New or changed sessions.
     pub sessions: Vec<Uuid>,
 }
 
-/// The key of a message.
+/// Key of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey {
-    /// Our id of its session.
+    /// Our session ID.
     pub session_id: Uuid,
-    /// Its time.
+    /// Time of the message.
     pub occurred_at: DateTime<Utc>,
-    /// Its id.
+    /// Message ID.
     pub id: Uuid,
 }
 
-/// What is gone for good.
+/// Erasure, or deletion of expired data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// The id of its receipt; of what was over age an id of its own.
+    /// ID of the receipt; a new ID for expired data.
     pub id: Uuid,
-    /// How much.
+    /// Scope or reason.
     pub kind: ErasureKind,
-    /// Whose.
+    /// Agent.
     pub agent_id: String,
-    /// Which session; `None` where it is all that the agent had.
+    /// Session; `None` is everything of the agent.
     pub session: Option<ErasedSession>,
-    /// When.
+    /// Time of the erasure.
     pub at: DateTime<Utc>,
-    /// Only what was said before; `None` where it is all of it.
+    /// Only messages before this time; `None` is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<DateTime<Utc>>,
 }
 
-/// How much was erased, or why it went.
+/// Scope of an erasure, or its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErasureKind {
@@ -57,45 +57,45 @@ pub enum ErasureKind {
     Session,
     /// An agent with all its sessions.
     Agent,
-    /// A session, or its beginning, that was over age.
+    /// An expired session, or its expired beginning.
     Retention,
 }
 
-/// By what an erased session was known.
+/// Identity of an erased session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasedSession {
-    /// Ours.
+    /// Our session ID.
     pub id: Uuid,
-    /// The sender's id.
+    /// Sender's session ID.
     pub session_id: String,
-    /// The source that delivered it.
+    /// Source that delivered it.
     pub source: String,
 }
 
-/// How far somebody has read: so many items of an entry, and all entries before it. The items are
-/// counted before any filter, sessions first, then messages, then the erasure.
+/// Position in the journal: all entries before `seq`, and `items` of that entry. Items are counted
+/// before any filter: sessions, then messages, then the erasure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The entry; 0 is before the first one.
+    /// Entry number; 0 is before the first entry.
     pub seq: i64,
-    /// How many of its items.
+    /// Number of its items.
     pub items: u32,
 }
 
 impl Position<Place> {
-    /// Before everything.
+    /// Start of the journal.
     pub const START: Self = Self { at: DateTime::UNIX_EPOCH, key: Place { seq: 0, items: 0 } };
 }
 
-/// The entries that a reader goes on with.
-pub(super) struct Stretch {
-    /// In order; the first may be the one that was read in part.
+/// Entries that follow a position.
+pub(super) struct EntryPage {
+    /// Entries in order; the first may have been read in part.
     pub(super) entries: Vec<Entry>,
-    /// There are more behind them.
+    /// More entries follow.
     pub(super) more: bool,
 }
 
-/// An entry.
+/// Journal entry.
 pub(super) struct Entry {
     pub(super) seq: i64,
     pub(super) received_at: DateTime<Utc>,
@@ -105,15 +105,15 @@ pub(super) struct Entry {
 }
 
 impl Store {
-    /// The entries after `seq`, oldest first. An entry has a thousand messages at the most, give or
-    /// take a large batch.
+    /// Returns the entries after `seq`, oldest first. An entry has about a thousand messages at
+    /// most.
     pub async fn journal_after(
         &self,
         seq: i64,
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        let stretch = self.stretch(seq.saturating_add(1), limit).await?;
-        let entries = stretch.entries.into_iter().map(|entry| JournalEntry {
+        let page = self.read_entries(seq.saturating_add(1), limit).await?;
+        let entries = page.entries.into_iter().map(|entry| JournalEntry {
             seq: entry.seq,
             received_at: entry.received_at,
             messages: entry.messages,
@@ -122,7 +122,7 @@ impl Store {
         Ok(entries.collect())
     }
 
-    /// The number of the newest entry; 0 where there is none.
+    /// Returns the number of the newest entry; 0 without any.
     pub async fn journal_head(&self) -> Result<i64, StoreError> {
         let mut lane = self.lanes.take().await?;
         let seq = sqlx::query_scalar!("SELECT seq FROM journal_head")
@@ -132,7 +132,7 @@ impl Store {
         Ok(seq)
     }
 
-    /// Behind all that there is now.
+    /// Returns the position after the newest entry.
     pub async fn journal_end(&self) -> Result<Position<Place>, StoreError> {
         let mut lane = self.lanes.take().await?;
         let newest = sqlx::query!(
@@ -154,8 +154,8 @@ impl Store {
         }))
     }
 
-    /// Whether a position is one of this journal, and everything after it is still there. A number
-    /// alone would not tell: a database that was restored counts on from where its backup was made.
+    /// Reports whether a position belongs to this journal and all later entries are retained. The
+    /// number does not suffice: a restored database counts on from its backup.
     pub async fn journal_knows(&self, position: &Position<Place>) -> Result<bool, StoreError> {
         let mut lane = self.lanes.take().await?;
         let known = sqlx::query_scalar!(
@@ -171,8 +171,8 @@ impl Store {
         Ok(known)
     }
 
-    /// The entries from `seq` on.
-    pub(super) async fn stretch(&self, seq: i64, most: u32) -> Result<Stretch, StoreError> {
+    /// Reads the entries from `seq` on.
+    pub(super) async fn read_entries(&self, seq: i64, most: u32) -> Result<EntryPage, StoreError> {
         let mut lane = self.lanes.take().await?;
         let mut rows = sqlx::query!(
             r#"SELECT
@@ -207,6 +207,6 @@ impl Store {
                 erasure: erasure.map_err(|error| sqlx::Error::Decode(error.into()))?,
             })
         });
-        Ok(Stretch { entries: entries.collect::<Result<_, sqlx::Error>>()?, more })
+        Ok(EntryPage { entries: entries.collect::<Result<_, sqlx::Error>>()?, more })
     }
 }

@@ -1,4 +1,4 @@
-//! Making and revoking keys, one at a time.
+//! Creates and revokes keys, one change at a time.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, query, query_scalar};
@@ -7,46 +7,46 @@ use uuid::Uuid;
 use super::keys::{NewKey, Scope, each_once};
 use super::{Store, StoreError};
 
-/// One at a time makes or revokes keys: so none is made by a key that is being revoked.
-pub(super) const CHANGING: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim keys'))";
+/// Serialises changes of keys, so no key is created by a key that is being revoked.
+pub(super) const LOCK_KEYS: &str = "SELECT pg_advisory_xact_lock(hashtext('verbatim keys'))";
 
-/// A request to revoke a key.
+/// Request to revoke a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Revocation<'a> {
-    /// The key to revoke.
+    /// Key to revoke.
     pub id: Uuid,
-    /// The agents that the caller sees; `None` is every agent.
+    /// Agents that the caller sees; `None` is every agent.
     pub visible: Option<&'a [String]>,
-    /// The caller's own key; `None` is the one of the settings, or the command line.
+    /// The caller's key; `None` is the key in the settings, or the command line.
     pub caller: Option<Uuid>,
-    /// The keys that it made stay valid.
+    /// Keys that it created stay valid.
     pub keep_made: bool,
-    /// Now.
+    /// Current time.
     pub at: DateTime<Utc>,
 }
 
-/// What became of a revocation.
+/// Result of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The key, and those that it made, are revoked: so many in all.
+    /// Number of revoked keys: the key and those that it created.
     Yes(usize),
-    /// There is no such key among those that the caller sees.
+    /// No such key is visible to the caller.
     NotFound,
-    /// A key that sees more than the caller made it.
+    /// A key that sees more than the caller created it.
     NotAllowed,
-    /// The caller's own key would go along.
+    /// The revocation would include the caller's own key.
     WouldEndCaller,
 }
 
 impl Store {
-    /// Stores a new key; `false` where the key that makes it has been revoked.
+    /// Stores a new key; `false` if the key that creates it has been revoked.
     pub async fn insert_key(&self, key: &NewKey<'_>) -> Result<bool, StoreError> {
         let scopes = Scope::ALL.into_iter().filter(|scope| key.scopes.contains(scope));
         let scopes: Vec<_> = scopes.map(|scope| scope.as_str().to_owned()).collect();
         let agent_ids = key.agent_ids.map(<[_]>::to_vec).map(each_once);
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(CHANGING).execute(&mut *transaction).await?;
+        sqlx::raw_sql(LOCK_KEYS).execute(&mut *transaction).await?;
         let done = query!(
             r#"
             INSERT INTO api_keys (
@@ -72,13 +72,13 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Revokes a key and, unless they are to stay, all keys that it made, those that they made, and
-    /// so on. Keys that were revoked before stay so since then. A caller that is bound to agents
-    /// revokes its own key, and those that keys made which see no more than it does.
+    /// Revokes a key and, unless `keep_made`, all keys that it created, and those that they
+    /// created. Keys that were revoked already keep their time. A caller bound to agents can revoke
+    /// its own key and keys created by keys that see no more than it does.
     pub async fn revoke_key(&self, wanted: &Revocation<'_>) -> Result<Revoked, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(CHANGING).execute(&mut *transaction).await?;
+        sqlx::raw_sql(LOCK_KEYS).execute(&mut *transaction).await?;
         let key = query!(
             r#"
             SELECT
@@ -125,7 +125,7 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        // Nobody can read them any more, and a filter may hold what somebody said.
+        // Nobody can read them any more, and a filter may contain a text that somebody said.
         query!("DELETE FROM saved_views WHERE key_id = ANY ($1)", &ids)
             .execute(&mut *transaction)
             .await?;

@@ -1,4 +1,4 @@
-//! API keys: what they are made of, and which there are. Only a key's SHA-256 is kept.
+//! API keys: generation, scopes and storage. Only a key's SHA-256 is stored.
 
 use std::time::Duration;
 
@@ -12,35 +12,34 @@ use uuid::Uuid;
 use super::page::{Order, PageRequest};
 use super::{Store, StoreError};
 
-/// How every key of ours begins, so that a scanner for leaked secrets can know one.
+/// Prefix of all keys, by which scanners recognise leaked ones.
 pub const KEY_PREFIX: &str = "vb_";
-/// Longest that a key can be said to be valid: beyond any use, and far from the ends of Postgres'
-/// calendar.
+/// Longest lifetime of a key: beyond any use, and far from the ends of Postgres' calendar.
 pub const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 366 * 100);
 /// Random bytes in a key.
 const KEY_BYTES: usize = 32;
 
-/// What a key allows.
+/// Permission of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Scope {
     /// Agents, sessions, messages, search, stream.
     Read,
-    /// Figures without any text.
+    /// Figures without texts.
     Analytics,
-    /// Everything as a file.
+    /// Exports.
     Export,
-    /// Erasing for good.
+    /// Erasures.
     Erase,
-    /// All of it, keys and deliveries too.
+    /// Everything, including keys and deliveries.
     Admin,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 5] =
         [Self::Read, Self::Analytics, Self::Export, Self::Erase, Self::Admin];
 
-    /// As it is written.
+    /// Returns the name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,44 +51,44 @@ impl Scope {
         }
     }
 
-    /// The scope that is written so.
+    /// Parses a name in the API.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 }
 
-/// The SHA-256 of a key: what stands for it everywhere but in its owner's hands.
+/// SHA-256 of a key, which represents it everywhere outside its owner's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 
 impl KeyHash {
-    /// Of a key.
+    /// Hashes a key.
     #[must_use]
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key).into())
     }
 }
 
-/// Makes a key from 256 random bits.
+/// Generates a key from 256 random bits.
 #[must_use]
 pub fn generate_key() -> String {
     generate(KEY_PREFIX)
 }
 
-/// Returns a prefix and 256 random bits as text.
+/// Generates a text from a prefix and 256 random bits.
 pub(super) fn generate(prefix: &str) -> String {
     let bytes: [u8; KEY_BYTES] = rand::random();
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Whether a text has the shape of a key that [`generate_key`] makes.
+/// Reports whether a text has the form of a key from [`generate_key`].
 #[must_use]
 pub fn looks_like_key(text: &str) -> bool {
     has_shape(text, KEY_PREFIX)
 }
 
-/// Returns true for a text of the shape that [`generate`] makes with this prefix.
+/// Reports whether a text has the form of [`generate`] with this prefix.
 pub(super) fn has_shape(text: &str, prefix: &str) -> bool {
     const CHARACTERS: usize = (KEY_BYTES * 8).div_ceil(6);
     text.strip_prefix(prefix).is_some_and(|rest| {
@@ -98,51 +97,51 @@ pub(super) fn has_shape(text: &str, prefix: &str) -> bool {
     })
 }
 
-/// A key to be kept.
+/// New key.
 #[derive(Clone, Debug)]
 pub struct NewKey<'a> {
-    /// Its id, by which it is revoked.
+    /// Key ID, by which it is revoked.
     pub id: Uuid,
-    /// What its owner calls it.
+    /// Name given by its owner.
     pub name: &'a str,
-    /// What stands for it.
+    /// Hash of the key.
     pub hash: KeyHash,
-    /// What it allows.
+    /// Scopes.
     pub scopes: &'a [Scope],
-    /// The agents that it is bound to, each of which is kept once; `None` is every agent.
+    /// Agents that it is bound to, stored without duplicates; `None` is every agent.
     pub agent_ids: Option<&'a [String]>,
-    /// Now.
+    /// Current time.
     pub created_at: DateTime<Utc>,
-    /// When it stops to be valid.
+    /// End of validity.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The key that makes it; `None` is the one of the settings, or the command line.
+    /// Key that creates it; `None` is the key in the settings, or the command line.
     pub made_by: Option<Uuid>,
 }
 
-/// A key as it is kept.
+/// Stored key.
 #[derive(Clone, Debug)]
 pub struct KeyRow {
-    /// Its id.
+    /// Key ID.
     pub id: Uuid,
-    /// What its owner calls it.
+    /// Name given by its owner.
     pub name: String,
-    /// What it allows.
+    /// Scopes.
     pub scopes: Vec<String>,
-    /// The agents that it is bound to; `None` is every agent.
+    /// Agents that it is bound to; `None` is every agent.
     pub agent_ids: Option<Vec<String>>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
-    /// When it stops to be valid.
+    /// End of validity.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// Time of revocation.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute.
+    /// Time of its last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// The key that made it, as far as it is known and may be seen.
+    /// Key that created it, if known and visible to the caller.
     pub made_by: Option<Uuid>,
 }
 
-/// Agents' ids in order, each once: a query that meets one twice would find its rows twice.
+/// Sorts agent IDs and removes duplicates: a query with a duplicate would return its rows twice.
 #[must_use]
 pub fn each_once(mut agent_ids: Vec<String>) -> Vec<String> {
     agent_ids.sort_unstable();
@@ -150,7 +149,7 @@ pub fn each_once(mut agent_ids: Vec<String>) -> Vec<String> {
     agent_ids
 }
 
-/// A part of the list of keys. Keys are made by hand: there are few enough of them to sort.
+/// Lists keys. They are created by hand, so they are few enough to sort.
 macro_rules! page_of_keys {
     ($order:tt, $beyond:tt, $store:ident, $visible:ident, $page:ident) => {{
         let (start_at, start_id) = $page.start();
@@ -195,8 +194,7 @@ macro_rules! page_of_keys {
 }
 
 impl Store {
-    /// A part of the list of keys, by when they were made; only of those that are bound to none but
-    /// the `visible` agents.
+    /// Lists keys by time of creation; only keys bound to `visible` agents and no others.
     pub async fn page_keys(
         &self,
         visible: Option<&[String]>,
@@ -209,7 +207,7 @@ impl Store {
         Ok(rows?)
     }
 
-    /// All keys, newest first.
+    /// Returns all keys, newest first.
     pub async fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let rows = query_as!(
             KeyRow,
@@ -233,7 +231,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// The key with this hash.
+    /// Finds a key by its hash.
     pub async fn find_key(&self, hash: KeyHash) -> Result<Option<KeyRow>, StoreError> {
         let row = query_as!(
             KeyRow,
@@ -258,7 +256,7 @@ impl Store {
         Ok(row)
     }
 
-    /// Returns those of these hashes that a valid key, a browser session or a sign-in link has.
+    /// Returns the hashes that belong to an unrevoked key, a browser session or a sign-in link.
     pub async fn find_key_hashes(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
         let wanted: Vec<_> = hashes.iter().map(|hash| hash.0.to_vec()).collect();
         let found = query_scalar!(
@@ -281,12 +279,12 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        // A hash of another length is none that a key of ours has.
+        // Keys have no hash of another length.
         Ok(found.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
     }
 
-    /// Notes that a key was used, unless that was noted after `stale`: several processes may
-    /// each want to.
+    /// Records the use of a key, unless a use after `stale` is recorded already, possibly by
+    /// another process.
     pub async fn touch_key(
         &self,
         id: Uuid,

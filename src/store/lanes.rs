@@ -1,8 +1,8 @@
-//! Connections for the reads that come by the thousand, and for searches.
+//! Read pool: connections for frequent reads and for searches.
 //!
-//! The pool asks each connection that it takes back whether it still lives, which is one round
-//! trip for every query. A lane goes back unasked, for it goes back only after a query that ended
-//! well: one that failed, or whose caller went away in the middle, is closed instead.
+//! sqlx's pool pings each returned connection, one round trip a query. This pool does not: a
+//! connection returns to it only after a query that ended well, and is closed after one that failed
+//! or was cancelled.
 
 mod deadline;
 
@@ -15,51 +15,49 @@ use tokio::time::timeout;
 
 use super::StoreError;
 use crate::telemetry::metrics::Connections;
-use deadline::{LONGEST_QUERY, Prompt, late};
+use deadline::{LONGEST_QUERY, WithDeadline, no_answer};
 
-/// Lanes at the most for reads by key. More would make Postgres switch between them rather than
-/// work.
+/// Most connections for reads by key. More would make Postgres switch between them instead of
+/// working.
 pub(super) const BY_KEY: usize = 8;
-/// Lanes at the most for searches, which keep a processor each busy for some milliseconds.
+/// Most connections for searches, each of which occupies a processor for some milliseconds.
 pub(super) const SEARCHES: usize = 4;
-/// Longest wait for a lane. A reader is told to come back rather than kept waiting.
+/// Longest wait for a connection, after which the request fails.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// A lane that lay idle for longer is asked whether it still lives before it is used.
+/// A connection that was idle for longer is pinged before use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long the answer to that question may take. Eight such lanes one after the other must not
-/// keep a reader for long.
+/// Longest wait for a ping. Eight dead connections in a row must not delay a request for long.
 const LONGEST_PING: Duration = Duration::from_secs(1);
-/// A lane lives this long at the most, so that none stays with a demoted primary.
+/// Longest life of a connection, so that none stays with a demoted primary.
 const LIFETIME: Duration = Duration::from_mins(15);
-/// What is read here is a few rows by their key, or by their words along the one index that there
-/// is for them. One plan is as good for any of these as for another; planning each time would cost
-/// a fifth of the whole, and of a search's plan, which looks up how frequent its words are in every
-/// month, even more.
+/// Reads here return a few rows by key, or by words through the one search index, so one plan fits
+/// all parameters. Planning each time would cost a fifth of a read, and more of a search, whose
+/// plan needs the frequency of its words in every month.
 const SESSION: &str = "SET plan_cache_mode = force_generic_plan";
 
-/// All lanes of a store.
+/// Pool of connections for one kind of read.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// Opens the connections, which it then no longer counts as its own.
+    /// Opens the connections, which are detached from it.
     pool: PgPool,
     limit: usize,
     permits: Semaphore,
-    /// The one that was used last lies on top: few are kept busy, and the rest may age.
-    free: Mutex<Vec<Open>>,
+    /// The last used connection is on top, so few are used and the others expire.
+    free: Mutex<Vec<OpenConnection>>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     connection: PgConnection,
     opened: Instant,
     used: Instant,
 }
 
-/// A connection for one query after another.
+/// Connection for one query after another.
 #[derive(Debug)]
 pub(super) struct Lane<'a> {
     lanes: &'a Lanes,
-    open: Open,
+    open: OpenConnection,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -76,11 +74,11 @@ impl Lanes {
         }
     }
 
-    /// A connection, as soon as there is one.
+    /// Waits for a connection.
     pub(super) async fn take(&self) -> Result<Lane<'_>, StoreError> {
         let permit = tokio::time::timeout(LONGEST_WAIT, self.permits.acquire()).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        // It is never closed.
+        // The semaphore is never closed.
         let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
         if self.pool.is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
@@ -92,18 +90,18 @@ impl Lanes {
         Ok(Lane { lanes: self, open, _permit: permit })
     }
 
-    async fn open(&self) -> Result<Open, StoreError> {
+    async fn open(&self) -> Result<OpenConnection, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let session = sqlx::raw_sql(SESSION).execute(&mut connection);
-        timeout(LONGEST_QUERY, session).await.map_err(|_| late())??;
+        timeout(LONGEST_QUERY, session).await.map_err(|_| no_answer())??;
         let now = Instant::now();
-        Ok(Open { connection, opened: now, used: now })
+        Ok(OpenConnection { connection, opened: now, used: now })
     }
 
-    async fn reuse(&self) -> Option<Open> {
+    async fn reuse(&self) -> Option<OpenConnection> {
         while let Some(mut open) = self.pop() {
             let fit = open.opened.elapsed() < LIFETIME
-                && (open.used.elapsed() < TRUSTED_IDLE || answers(&mut open.connection).await);
+                && (open.used.elapsed() < TRUSTED_IDLE || is_alive(&mut open.connection).await);
             if fit {
                 return Some(open);
             }
@@ -111,23 +109,23 @@ impl Lanes {
         None
     }
 
-    fn pop(&self) -> Option<Open> {
+    fn pop(&self) -> Option<OpenConnection> {
         self.free.lock().ok()?.pop()
     }
 }
 
-async fn answers(connection: &mut PgConnection) -> bool {
+async fn is_alive(connection: &mut PgConnection) -> bool {
     matches!(timeout(LONGEST_PING, connection.ping()).await, Ok(Ok(())))
 }
 
 impl Lane<'_> {
-    /// For a query, whose answer comes in time or not at all: the network can swallow a
-    /// connection, and a lane that waited on it would be lost to all readers.
-    pub(super) fn connection(&mut self) -> Prompt<'_> {
-        Prompt(&mut self.open.connection)
+    /// Returns the connection for a query, which fails without a timely answer: after a network
+    /// fault a pending query would hold the connection for ever.
+    pub(super) fn connection(&mut self) -> WithDeadline<'_> {
+        WithDeadline(&mut self.open.connection)
     }
 
-    /// Gives it back, after queries that ended well.
+    /// Returns the connection to the pool, after queries that ended well.
     pub(super) fn give_back(mut self) {
         self.open.used = Instant::now();
         if let Ok(mut free) = self.lanes.free.lock() {
@@ -146,20 +144,20 @@ mod tests {
 
     /// `AuthenticationOk`, then `ReadyForQuery`.
     const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
-    /// `CommandComplete`, then `ReadyForQuery`: to the session's setting.
+    /// `CommandComplete`, then `ReadyForQuery`: the answer to `SET`.
     const DONE: &[u8] = b"C\0\0\0\x08SET\0Z\0\0\0\x05I";
 
-    /// A server that greets, takes one setting, and says nothing more.
-    async fn fall_silent(mut client: TcpStream) {
-        let mut said = [0; 1024];
+    /// Serves a client until its first setting, then sends nothing more.
+    async fn serve_then_hang(mut client: TcpStream) {
+        let mut buffer = [0; 1024];
         for answer in [WELCOME, DONE] {
-            let _ = client.read(&mut said).await;
+            let _ = client.read(&mut buffer).await;
             let _ = client.write_all(answer).await;
         }
-        while client.read(&mut said).await.is_ok_and(|bytes| bytes > 0) {}
+        while client.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {}
     }
 
-    async fn lanes_to_a_silent_server() -> Lanes {
+    async fn pool_of_silent_server() -> Lanes {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -168,7 +166,7 @@ mod tests {
             .ssl_mode(PgSslMode::Disable);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(fall_silent(client));
+                tokio::spawn(serve_then_hang(client));
             }
         });
         let pool = PgPoolOptions::new().test_before_acquire(false).connect_lazy_with(options);
@@ -176,11 +174,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_query_that_gets_no_answer_fails_and_frees_its_lane() {
-        let lanes = lanes_to_a_silent_server().await;
+    async fn query_without_answer_fails_and_frees_its_permit() {
+        let lanes = pool_of_silent_server().await;
         for many in [true, false] {
             let mut lane = lanes.take().await.unwrap();
-            // From here on nothing happens by itself, so time runs to the deadline.
+            // Only the deadline can end the query, so the paused clock advances to it.
             tokio::time::pause();
             let query = sqlx::query("SELECT 1");
             let error = if many {
@@ -197,13 +195,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lane_that_lay_idle_and_says_nothing_is_replaced() {
-        let lanes = lanes_to_a_silent_server().await;
+    async fn idle_connection_without_answer_is_replaced() {
+        let lanes = pool_of_silent_server().await;
         let lane = lanes.take().await.unwrap();
         let Some(long_ago) = Instant::now().checked_sub(TRUSTED_IDLE * 2) else { return };
         lane.give_back();
         lanes.free.lock().unwrap()[0].used = long_ago;
         tokio::time::pause();
-        assert!(lanes.reuse().await.is_none(), "it is not used again");
+        assert!(lanes.reuse().await.is_none(), "it is not reused");
     }
 }

@@ -1,5 +1,5 @@
-//! The log of deliveries from its beginning, a stretch at a time: so that whoever looks for what no
-//! index leads to does a bounded amount of work in a statement, however long the log is.
+//! Walks through the log of deliveries from its beginning, one range at a time: a statement without
+//! a suitable index does a bounded amount of work, however long the log is.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -7,40 +7,40 @@ use uuid::Uuid;
 
 use super::page::BEFORE_ALL;
 
-/// Deliveries of a stretch: some tens of milliseconds, also where all of them go.
+/// Deliveries in a range: some tens of milliseconds, even if all of them are deleted.
 const DELIVERIES: i64 = 2_000;
 
-/// A place in the log.
+/// Position in the log.
 type Place = (DateTime<Utc>, Uuid);
 
-/// What lies behind the first place, up to the second one.
+/// Range after `after`, up to and including `to`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
     pub(super) after: Place,
     pub(super) to: Place,
 }
 
-/// How far somebody has come.
+/// Progress of a walk.
 #[derive(Debug)]
 pub(super) struct LogWalk {
-    /// `None` at the end.
+    /// End of the last range; `None` at the end of the log.
     after: Option<Place>,
     until: DateTime<Utc>,
 }
 
 impl LogWalk {
-    /// Along all that arrived up to a time.
+    /// Creates a walk along everything that arrived up to a time.
     pub(super) fn up_to(until: DateTime<Utc>) -> Self {
         Self { after: Some((BEFORE_ALL, Uuid::nil())), until }
     }
 
-    /// The next stretch.
+    /// Returns the next range.
     pub(super) async fn next(
         &mut self,
         connection: &mut PgConnection,
     ) -> Result<Option<Stretch>, sqlx::Error> {
         let Some(after) = self.after else { return Ok(None) };
-        // The first bound says nothing that the second does not, and leaves out partitions.
+        // The first condition is implied by the second, but excludes partitions.
         let end = sqlx::query!(
             "SELECT received_at, id
              FROM deliveries

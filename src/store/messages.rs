@@ -1,9 +1,9 @@
-//! What was said: a conversation, or the beginnings of many.
+//! Messages of one session, or the first messages of many.
 //!
 //! `messages` is partitioned by `occurred_at`, and its key is (`session_id`, `occurred_at`, `id`).
-//! Each query carries the session's own bounds, so that only the partitions that it spans are
-//! touched, and reads the key in its order, so that a page is one range scan. What shares a time is
-//! sorted within it: by when it was sent, when it arrived, and its id.
+//! Each query has the session's bounds, so it reads only their partitions, and reads in the order
+//! of the key, so a page is one range scan. Messages of the same time are sorted by `sent_at`,
+//! `received_at` and ID.
 
 use std::collections::HashMap;
 
@@ -17,46 +17,46 @@ use super::page::{
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
 
-/// What a message of a page of sessions counts for beside its text, in bytes: its other columns,
-/// as rows and as JSON.
+/// Bytes that a message counts for besides its text in a page of sessions: its other columns, as a
+/// row and as JSON.
 const BESIDE_TEXT: i32 = 512;
 
-/// A message as it is stored.
+/// Stored message.
 #[derive(Clone, Debug)]
 pub struct MessageRow {
-    /// The same for every repeat of its delivery.
+    /// Message ID, the same for all duplicates of its delivery.
     pub id: Uuid,
-    /// Who: `user`, `assistant`, or what the sender calls it.
+    /// `user`, `assistant`, or the sender's own word.
     pub role: String,
-    /// What.
+    /// Text.
     pub message: String,
-    /// When; it orders the conversation.
+    /// Time of the message, which orders the conversation.
     pub occurred_at: DateTime<Utc>,
-    /// When the sender says that it sent it.
+    /// Time at which the sender sent it, if given.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it first arrived.
+    /// Time of its first arrival.
     pub received_at: DateTime<Utc>,
-    /// Some of the text could not be stored, and shows U+FFFD in its place.
+    /// Some characters could not be stored and were replaced with U+FFFD.
     pub altered: bool,
     /// The sender gave no time; `occurred_at` is `received_at`.
     pub undated: bool,
 }
 
-/// Which messages of a conversation are wanted.
+/// Filter of the messages of a session.
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
-    /// Only by this role, or any word for the assistant.
+    /// Only this role, or any role of the assistant.
     pub role: Option<String>,
     /// Only later than this.
     pub after: Option<DateTime<Utc>>,
     /// Only earlier than this.
     pub before: Option<DateTime<Utc>>,
-    /// Only between these times, both included, as of one visit.
+    /// Only between these times, both included, such as those of a visit.
     pub within: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl MessageRow {
-    /// Its place in the conversation.
+    /// Returns its position in the conversation.
     #[must_use]
     pub fn position(&self) -> Position<MessagePlace> {
         let sent_at = self.sent_at.unwrap_or(self.occurred_at);
@@ -66,8 +66,8 @@ impl MessageRow {
 }
 
 impl MessageFilter {
-    /// The times, both included, between which a page lies: of the session, of the filter, and of
-    /// what is still to come. Only the partitions between them are touched.
+    /// Returns the times, both included, between which a page can be: those of the session and of
+    /// the filter, after the page's start. Only their partitions are read.
     pub(super) fn bounds(
         &self,
         session: &SessionRow,
@@ -86,11 +86,11 @@ impl MessageFilter {
     }
 }
 
-/// A page of a conversation, each column as one array: an answer of one row costs both sides far
-/// less than an answer of fifty. Of messages that there is no room for, the text stays behind.
+/// Reads a page of a conversation with each column as one array: one row costs both sides far less
+/// than fifty. Messages beyond the page's size are without their text.
 macro_rules! read_messages {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $filter:ident, $page:ident) => {{
-        // The first page is not compared with any position: four keys a row would be.
+        // The first page has no position to compare, which would cost four keys a row.
         let after = $page.after.as_ref();
         let (from, to) = $filter.bounds($session, $page.order, $page.start().at);
         let roles = $filter.role.as_deref().map(|role| $store.roles.named(role));
@@ -166,7 +166,7 @@ macro_rules! read_messages {
     }};
 }
 
-/// The one row of the query above; all of it is null where there is no message.
+/// The one row of the query above; all columns are null without a message.
 struct Columns {
     ids: Option<Vec<Uuid>>,
     roles: Option<Vec<String>>,
@@ -179,7 +179,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// The rows up to the first that there is no room for.
+    /// Returns the rows up to the first one beyond the page's size.
     fn into_rows(self) -> Rows<MessageRow> {
         let read = self.ids.as_ref().map_or(0, Vec::len);
         let mut roles = self.roles.into_iter().flatten();
@@ -207,7 +207,7 @@ impl Columns {
 }
 
 impl Store {
-    /// A part of a conversation, shorter than was asked for where its texts are long.
+    /// Reads a page of a conversation, which is shorter than the limit if its texts are long.
     pub async fn read_messages(
         &self,
         session: &SessionRow,
@@ -221,8 +221,8 @@ impl Store {
         Ok(columns.into_rows())
     }
 
-    /// The first messages of each of some sessions, each session's in order, `limit` at the most:
-    /// of as many sessions as there is room for. What is longer than a page by itself is cut off.
+    /// Reads the first `limit` messages of each session, in order, for as many sessions as fit into
+    /// a page. A single session larger than a page is cut off.
     pub async fn beginnings(
         &self,
         sessions: &[SessionRow],
@@ -312,8 +312,8 @@ impl Store {
         Ok(beginnings)
     }
 
-    /// Some messages by their whole keys: session, time and id. `None` stands for those, the last
-    /// of them, that there is no room for.
+    /// Reads messages by key: session, time and ID. The last ones are `None` if they do not fit
+    /// into a page.
     pub(super) async fn messages_by_key(
         &self,
         keys: &[(Uuid, DateTime<Utc>, Uuid)],

@@ -1,5 +1,5 @@
-//! All SQL that is run on Postgres, a file a noun. What comes out are plain rows: what they mean
-//! to a caller is `api`'s business.
+//! All SQL on Postgres, one file a noun. Functions return plain rows; `api` decides how callers see
+//! them.
 
 mod agent_journal;
 pub mod agents;
@@ -47,26 +47,26 @@ use fence::ErasureFence;
 use lanes::Lanes;
 pub use page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, PageRequest, Position, Rows};
 
-/// How a connection is set up for work that walks whole tables: each statement is short by design,
-/// and one that has to wait, or meets a slow disk, is to be done rather than given up as a request's
-/// is. Where the network swallows us in between, the locks do not stay.
+/// Settings of a connection for work on whole tables. Each statement is short by design, and one
+/// that waits for a lock or a slow disk should finish, unlike a request's. If the network fails,
+/// Postgres releases the locks after a minute.
 pub(crate) const PATIENT: &str =
     "SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '1min'";
 
-/// Reads and writes what Postgres holds. Cheap to clone.
+/// Access to Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
     lanes: Arc<Lanes>,
     search_lanes: Arc<Lanes>,
-    /// Whose roles count as the assistant's.
+    /// Roles that count as the assistant's.
     roles: Roles,
     figures: figures::Room,
     erasures: ErasureFence,
 }
 
 impl Store {
-    /// A store over a pool.
+    /// Creates a store over a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let lanes = Arc::new(Lanes::new(pool.clone(), lanes::BY_KEY));
@@ -81,39 +81,39 @@ impl Store {
         }
     }
 
-    /// The same store with other words for the assistant than the usual ones.
+    /// Replaces the roles that count as the assistant's.
     #[must_use]
     pub fn with_roles(self, roles: Roles) -> Self {
         Self { roles, ..self }
     }
 
-    /// The same store, which counts its erasures there.
+    /// Replaces the fence that counts erasures.
     #[must_use]
     pub fn with_fence(self, erasures: ErasureFence) -> Self {
         Self { erasures, ..self }
     }
 
-    /// Whose roles count as the assistant's.
+    /// Returns the roles that count as the assistant's.
     #[must_use]
     pub fn roles(&self) -> &Roles {
         &self.roles
     }
 
-    /// The pool beneath.
+    /// Returns the underlying pool.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// A connection for work that takes its time. It is out of the pool: locks, and a transaction
-    /// that is open, go with it wherever the work is dropped.
+    /// Opens a connection for long work, outside the pool: if the work is dropped, the connection
+    /// closes with its locks and its open transaction.
     async fn patient(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         sqlx::raw_sql(PATIENT).execute(&mut connection).await?;
         Ok(connection)
     }
 
-    /// The connections that answers are read through: the lanes and the pool together.
+    /// Returns the use of the read pools and the pool together.
     #[must_use]
     pub fn connections(&self) -> Connections {
         let pooled = self.pool.size().try_into().unwrap_or(usize::MAX);
@@ -128,33 +128,32 @@ impl Store {
     }
 }
 
-/// Why the store gave no answer.
+/// Error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot answer: it is down, restarting, full, read-only, out of connections, or
-    /// its schema is not there.
-    #[error("the database cannot answer")]
+    /// The database is down, restarting, full, read-only, out of connections, or has no schema.
+    #[error("database unavailable")]
     Unavailable(#[source] sqlx::Error),
-    /// It answered with an error: a fault of ours.
-    #[error("the database refused a query")]
+    /// The database rejected a query: a fault of Verbatim.
+    #[error("database rejected a query")]
     Refused(#[source] sqlx::Error),
-    /// It was not asked: the answer would be computed from too many facts.
-    #[error("figures of {facts} facts were not computed")]
+    /// The query was not run: it would compute from too many facts.
+    #[error("too many facts to compute figures: {facts}")]
     TooExpensive {
-        /// Messages or sessions that it would be computed from.
+        /// Messages or sessions to compute from.
         facts: i64,
-        /// Most of them that an answer is computed from.
+        /// Most facts that an answer is computed from.
         most: i64,
     },
 }
 
 impl StoreError {
-    /// No answer in time.
+    /// Returns the error of a query without a timely answer.
     pub(crate) fn late() -> Self {
         Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
     }
 
-    /// What to do about it, for a log.
+    /// Returns a hint for the log.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         let (Self::Unavailable(cause) | Self::Refused(cause)) = self else { return None };

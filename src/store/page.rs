@@ -1,10 +1,9 @@
-//! Which part of a list is asked for: by key, never by offset, so that rows which come in
-//! meanwhile neither repeat nor hide others.
+//! Pages of a list, by key and never by offset, so new rows neither repeat nor hide others.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Which way a list runs.
+/// Direction of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Oldest first.
@@ -24,66 +23,65 @@ impl Order {
     }
 }
 
-/// Where a row stands in a list: its time, and what orders rows of the same time.
+/// Position of a row in a list: its time, and a tie-break for rows of the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position<K = Uuid> {
-    /// The time that orders the list.
+    /// Time that orders the list.
     pub at: DateTime<Utc>,
-    /// The tie-break.
+    /// Tie-break.
     pub key: K,
 }
 
-/// What orders messages of the same time: when the sender sent them, when they first arrived, and
-/// their ids. One that does not say when it was sent counts as sent when it was said.
+/// Order of messages of the same time: by `sent_at`, first arrival and ID. A message without
+/// `sent_at` counts as sent at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessagePlace {
-    /// When it was sent.
+    /// Time of sending.
     pub sent_at: DateTime<Utc>,
-    /// When it first arrived.
+    /// Time of the first arrival.
     pub received_at: DateTime<Utc>,
-    /// Its id.
+    /// Message ID.
     pub id: Uuid,
 }
 
 impl MessagePlace {
-    /// Before all messages of a time.
+    /// Place before all messages of a time.
     pub(super) const FIRST: Self =
         Self { sent_at: BEFORE_ALL, received_at: BEFORE_ALL, id: Uuid::nil() };
-    /// After all messages of a time.
+    /// Place after all messages of a time.
     pub(super) const LAST: Self =
         Self { sent_at: AFTER_ALL, received_at: AFTER_ALL, id: Uuid::max() };
 }
 
-/// A part of a list.
+/// Request for a page of a list.
 #[derive(Clone, Debug)]
 pub struct PageRequest<K = Uuid> {
-    /// The last row that the caller has seen; `None` is the start.
+    /// Last row of the previous page; `None` is the start.
     pub after: Option<Position<K>>,
-    /// Which way.
+    /// Direction.
     pub order: Order,
-    /// Most rows to give.
+    /// Most rows.
     pub limit: u32,
 }
 
-/// Bytes of messages on a page, beyond which it is shorter than its limit: a message may have a
-/// megabyte, and a page is held whole, as rows and as JSON. One message may pass it, so that there
-/// is always some progress.
+/// Bytes of messages after which a page ends before its limit: a message can have a megabyte, and a
+/// page is in memory as rows and as JSON. One message may exceed it, so every page makes progress.
 pub(super) const PAGE_BYTES: i64 = 8 << 20;
 
 /// Rows of a page.
 #[derive(Clone, Debug)]
 pub struct Rows<R> {
-    /// As many as there is room for.
+    /// Rows that fit on the page.
     pub rows: Vec<R>,
-    /// There are more than these, whatever the page's limit is.
+    /// More rows exist, whatever the page's limit.
     pub more: bool,
 }
 
-// Postgres' own infinities have no counterpart here, and a bound that is always there keeps `OR` out
-// of the conditions that walk an index.
-/// A time before all that is stored.
+// Postgres' infinities have no counterpart in chrono, and a bound that is always there avoids an
+// `OR` in conditions of an index walk.
+/// Time before all stored times.
 pub const BEFORE_ALL: DateTime<Utc> = year(1);
-/// A time after all that is stored.
+/// Time after all stored times.
 pub const AFTER_ALL: DateTime<Utc> = year(9999);
 
 const fn year(year: i32) -> DateTime<Utc> {
@@ -94,8 +92,8 @@ const fn year(year: i32) -> DateTime<Utc> {
 }
 
 impl Position<MessagePlace> {
-    /// Returns the position right before this one, seen in an order: a list that begins behind it
-    /// begins with the message itself. Ids are hashes, so no message has the id beside another's.
+    /// Returns the position right before this one in an order: a list after it begins with the
+    /// message itself. IDs are hashes, so no other message has the adjacent ID.
     #[must_use]
     pub fn just_before(&self, order: Order) -> Self {
         let id = self.key.id.as_u128();
@@ -108,7 +106,7 @@ impl Position<MessagePlace> {
 }
 
 impl PageRequest {
-    /// The position to go on from, the start of the list included.
+    /// Returns the position to continue from, or the start of the list.
     pub(super) fn start(&self) -> (DateTime<Utc>, Uuid) {
         match (&self.after, self.order) {
             (Some(position), _) => (position.at, position.key),
@@ -119,7 +117,7 @@ impl PageRequest {
 }
 
 impl PageRequest<MessagePlace> {
-    /// The position to go on from, the start of the conversation included.
+    /// Returns the position to continue from, or the start of the conversation.
     pub(super) fn start(&self) -> Position<MessagePlace> {
         match (&self.after, self.order) {
             (Some(position), _) => position.clone(),

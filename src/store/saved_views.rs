@@ -1,4 +1,4 @@
-//! Views: filters that were saved under a name, each for the key that saved them.
+//! Saved views: named filters of a key.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, query, query_as};
@@ -9,26 +9,26 @@ use super::{Store, StoreError};
 /// Most views of one key.
 pub const MOST_VIEWS: i64 = 100;
 
-/// A saved view.
+/// Saved view.
 #[derive(Clone, Debug)]
 pub struct ViewRow {
-    /// Its name.
+    /// Name, unique for its key.
     pub name: String,
-    /// The place that it is for; `None` is any.
+    /// Page that it belongs to; `None` is any.
     pub place: Option<String>,
-    /// The filters, as JSON.
+    /// Filters as JSON.
     pub query: String,
-    /// When it was saved last.
+    /// Time of the last save.
     pub updated_at: DateTime<Utc>,
 }
 
-/// Stands for the key of the settings, which has no id.
+/// Returns the stored owner; the nil UUID is the key in the settings, which has no ID.
 fn owner(key: Option<Uuid>) -> Uuid {
     key.unwrap_or_default()
 }
 
 impl Store {
-    /// Returns the views of a key by name; `None` is the key of the settings.
+    /// Lists the views of a key by name; `None` is the key in the settings.
     pub async fn list_views(&self, key: Option<Uuid>) -> Result<Vec<ViewRow>, StoreError> {
         let rows = query_as!(
             ViewRow,
@@ -43,11 +43,11 @@ impl Store {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// Saves a view in place of the one with its name; `false` where the key has as many as it may.
+    /// Saves a view, or replaces the one with its name; `false` if the key has too many.
     pub async fn save_view(&self, key: Option<Uuid>, view: &ViewRow) -> Result<bool, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        // Two at once would each see room for the last one.
+        // Two concurrent requests would both see room for the last view.
         query!(
             "SELECT pg_advisory_xact_lock(hashtext('verbatim views'), hashtext($1))",
             owner(key).to_string()
@@ -76,7 +76,7 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Deletes a view; `false` where the key has none of this name.
+    /// Deletes a view; `false` if the key has none with this name.
     pub async fn delete_view(&self, key: Option<Uuid>, name: &str) -> Result<bool, StoreError> {
         let done =
             query!("DELETE FROM saved_views WHERE key_id = $1 AND name = $2", owner(key), name)

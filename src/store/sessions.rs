@@ -1,4 +1,4 @@
-//! Conversations: one by an id, or a list of them.
+//! Finds sessions by ID, and lists them.
 
 mod first_messages;
 mod list;
@@ -13,46 +13,46 @@ pub use list::{SessionFilter, Sort};
 
 use super::{Store, StoreError};
 
-/// Most sessions that are named where several share the sender's id.
+/// Most sessions returned when several share the sender's ID.
 const CANDIDATE_LIMIT: i64 = 100;
 
-/// A conversation as it is stored. What its silence means depends on when it is read.
+/// Stored session. Its status depends on the time of reading.
 #[derive(Clone, Debug)]
 pub struct SessionRow {
-    /// Ours.
+    /// Our session ID.
     pub id: Uuid,
-    /// The sender's id.
+    /// Sender's session ID.
     pub session_id: String,
-    /// Whose conversation.
+    /// Agent of the conversation.
     pub agent_id: String,
-    /// The source that delivered it.
+    /// Source that delivered it.
     pub source: String,
-    /// The room, where the sender named one.
+    /// Room, if the sender named one.
     pub room_name: Option<String>,
-    /// The earliest `room.join`, where there was one.
+    /// Time of the earliest `room.join`, if any.
     pub joined_at: Option<DateTime<Utc>>,
-    /// The earliest event, or its arrival where that was earlier.
+    /// Time of the earliest event, or its arrival if that was earlier.
     pub started_at: DateTime<Utc>,
-    /// The latest event; one of a sender whose clock is ahead counts when it arrived.
+    /// Time of the latest event, or its arrival if the sender's clock is ahead.
     pub last_activity_at: DateTime<Utc>,
-    /// The latest time that an event has, which no message of the session is later than.
+    /// Latest time of any event. No message of the session is later.
     pub last_event_at: DateTime<Utc>,
-    /// The sender's latest word that it is over. What happens after it takes it back.
+    /// Latest end reported by the sender. Later activity reopens the session.
     pub end_event_at: Option<DateTime<Utc>>,
-    /// The sender's reason for that.
+    /// Sender's reason for the end.
     pub end_reason: Option<String>,
-    /// How many were there at the start.
+    /// Number of participants at the start.
     pub participant_count: Option<i32>,
-    /// Messages by anybody.
+    /// Messages of all roles.
     pub message_count: i64,
     /// Messages of the user.
     pub user_message_count: i64,
-    /// Messages of the assistant, by whatever word.
+    /// Messages of the assistant, under any of its roles.
     pub assistant_message_count: i64,
 }
 
-/// Reads rows of `sessions`: what follows their columns in the query, and its parameters. The text
-/// is in brackets where it is put together.
+/// Selects sessions. Arguments: the rest of the query after the column list, in brackets if it is
+/// concatenated, and its parameters.
 macro_rules! select_sessions {
     ([$($rest:tt)+] $(, $parameter:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -86,27 +86,27 @@ macro_rules! select_sessions {
 }
 pub(super) use select_sessions;
 
-/// What a path names: a sender's session id, or ours.
+/// Session named in a path, by the sender's ID or ours.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionKey<'a> {
-    /// As the caller wrote it.
+    /// ID as the caller wrote it.
     pub session_id: &'a str,
-    /// Only this agent's.
+    /// Only this agent.
     pub agent_id: Option<&'a str>,
-    /// Only this source's.
+    /// Only this source.
     pub source: Option<&'a str>,
-    /// The agents that the caller may see; `None` is all.
+    /// Agents that the caller can see; `None` is all.
     pub visible: Option<&'a [String]>,
 }
 
-/// Which sessions of several share the sender's id.
+/// Session among several that share the sender's ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Ours.
+    /// Our session ID.
     pub id: Uuid,
-    /// Whose.
+    /// Agent.
     pub agent_id: String,
-    /// From where.
+    /// Source.
     pub source: String,
 }
 
@@ -116,23 +116,23 @@ impl From<SessionRow> for Candidate {
     }
 }
 
-/// What a key names.
+/// Result of finding a session.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and never kept")]
+#[expect(clippy::large_enum_variant, reason = "only one exists at a time")]
 pub enum Found {
-    /// Nothing, or nothing that the caller may see.
+    /// No such session, or none that the caller can see.
     Nothing,
-    /// The one.
+    /// Exactly one session.
     One(SessionRow),
-    /// Several: the caller has to say which.
+    /// Several sessions: the caller has to choose.
     Several(Vec<Candidate>),
 }
 
 impl SessionKey<'_> {
-    /// Our id, where the key can be one.
+    /// Returns our ID, if the key has its form.
     ///
-    /// A session of that id wins over others whose sender's id reads the same, so that every
-    /// session can be reached by its own id, whatever senders call theirs.
+    /// A session with this ID of ours wins over sessions with the same sender's ID, so every
+    /// session can be addressed by our ID, whatever IDs senders choose.
     pub(super) fn id(&self) -> Option<Uuid> {
         const HYPHENATED: usize = 36;
         (self.session_id.len() == HYPHENATED)
@@ -140,7 +140,7 @@ impl SessionKey<'_> {
             .flatten()
     }
 
-    /// Picks what the key names from all that may be meant.
+    /// Picks the session from all candidates.
     fn pick(self, mut rows: Vec<SessionRow>) -> Found {
         if rows.len() <= 1 {
             return rows.pop().map_or(Found::Nothing, Found::One);
@@ -153,7 +153,7 @@ impl SessionKey<'_> {
 }
 
 impl Store {
-    /// The session that a path names.
+    /// Finds the session that a path names.
     pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found, StoreError> {
         let mut lane = self.lanes.take().await?;
         let rows = select_sessions!(
@@ -178,7 +178,7 @@ impl Store {
         Ok(key.pick(rows))
     }
 
-    /// Some sessions by our ids, within what a caller may see.
+    /// Reads the visible sessions with these IDs of ours.
     pub(super) async fn sessions_by_id(
         &self,
         ids: &[Uuid],

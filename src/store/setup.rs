@@ -1,41 +1,41 @@
-//! Latest deliveries of a source, and the one that a test sent.
+//! Latest deliveries of sources, and the outcome of a test delivery.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// Most deliveries that are read for the last one of a source: a few tens of milliseconds.
-const LOOKED_THROUGH: i64 = 20_000;
+/// Most deliveries read to find the last one of a source: a few tens of milliseconds.
+const MOST_EXAMINED: i64 = 20_000;
 
-/// The latest deliveries of a source.
+/// Latest deliveries of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatestDeliveries {
     /// Name of the source.
     pub source: String,
-    /// When its last delivery arrived, tests aside, if that is among the latest 20,000 of all.
+    /// Arrival of its last delivery that is no test, if that is among the latest 20,000 of all.
     pub received_at: Option<DateTime<Utc>>,
-    /// When its last test arrived.
+    /// Arrival of its last test.
     pub test_at: Option<DateTime<Utc>>,
 }
 
 /// Outcome of a delivery.
 #[derive(Clone, Debug)]
 pub struct Became {
-    /// Our id of it.
+    /// Our delivery ID.
     pub id: Uuid,
     /// `stored`, `duplicate`, `test`, `unhandled` or `quarantined`.
     pub outcome: String,
-    /// The agent that it names.
+    /// Agent that it names.
     pub agent_id: Option<String>,
-    /// Our id of its session.
+    /// Our session ID.
     pub session: Option<Uuid>,
-    /// Why it is in quarantine.
+    /// Reason of quarantine.
     pub reason: Option<String>,
 }
 
 impl Store {
-    /// Returns when deliveries of some sources arrived last.
+    /// Returns the last arrivals of some sources.
     pub async fn latest_deliveries(
         &self,
         sources: &[String],
@@ -67,13 +67,13 @@ impl Store {
             FROM unnest($1::text[]) AS wanted (source)
             "#,
             sources,
-            LOOKED_THROUGH
+            MOST_EXAMINED
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// Returns what a delivery became that arrived between two times with a sender's id of it;
-    /// `None` while it is not in the log.
+    /// Finds the outcome of a delivery by the sender's ID and its time of arrival; `None` while it
+    /// is not in the log.
     pub async fn delivery_sent_as(
         &self,
         sender_delivery_id: &str,
@@ -93,7 +93,7 @@ impl Store {
         Ok(found.fetch_optional(&self.pool).await?)
     }
 
-    /// Returns PostgreSQL's version as it says it.
+    /// Returns PostgreSQL's version as the server reports it.
     pub async fn server_version(&self) -> Result<String, StoreError> {
         let version =
             sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);

@@ -1,43 +1,43 @@
-//! One-time links that sign a browser in: their tokens, of which only the SHA-256 is stored.
+//! One-time sign-in links for browsers. Only the SHA-256 of a token is stored.
 //!
-//! Sessions of links belong to a key that is made with the first link. It has every scope and a
+//! Sessions of links belong to a key that is created with the first link. It has every scope and a
 //! random hash, so nobody can send it. It is listed and revoked like any other key.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection as _, query, query_scalar};
 use uuid::Uuid;
 
-use super::key_changes::CHANGING;
+use super::key_changes::LOCK_KEYS;
 use super::keys::{KeyHash, Scope, generate, has_shape};
 use super::{Store, StoreError};
 
-/// Time within which a link is to be used.
+/// Lifetime of an unused link.
 pub const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(5);
-/// Time for which an ended link is kept, so that the answer can say why it does not work.
-const REMEMBERED_FOR: TimeDelta = TimeDelta::days(1);
-/// First characters of each link's token.
+/// Retention of an ended link, so an error can name the reason.
+const RETENTION: TimeDelta = TimeDelta::days(1);
+/// Prefix of link tokens.
 const PREFIX: &str = "vbl_";
 /// Name of the key that sessions of links belong to.
 const KEY_NAME: &str = "One-time links (verbatim open)";
 
-/// Makes the token of a link from 256 random bits.
+/// Generates the token of a link from 256 random bits.
 #[must_use]
 pub fn generate_link_token() -> String {
     generate(PREFIX)
 }
 
-/// Returns true for a text of the shape of a link's token.
+/// Reports whether a text has the form of a link's token.
 #[must_use]
 pub fn looks_like_link_token(text: &str) -> bool {
     has_shape(text, PREFIX)
 }
 
-/// Outcome of the use of a link.
+/// Result of using a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
-    /// Valid, and used up now: the session belongs to the key of this hash.
+    /// Valid, and now used: the session belongs to the key with this hash.
     ByKey(KeyHash),
-    /// Used before.
+    /// Already used.
     Used,
     /// Not used within its lifetime.
     Expired,
@@ -46,8 +46,8 @@ pub enum Redeemed {
 }
 
 impl Store {
-    /// Stores a link that is valid for [`LINK_LIFETIME`]. Makes the key that sessions of links belong
-    /// to, with the ID `key_id`, if there is none.
+    /// Stores a link that is valid for [`LINK_LIFETIME`]. If there is no key for sessions of links,
+    /// creates it with the ID `key_id`.
     pub async fn insert_sign_in_link(
         &self,
         token: KeyHash,
@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(CHANGING).execute(&mut *transaction).await?;
+        sqlx::raw_sql(LOCK_KEYS).execute(&mut *transaction).await?;
         let known = query_scalar!(
             r#"
             SELECT key_sha256
@@ -87,7 +87,7 @@ impl Store {
             .await?;
             key
         };
-        query!("DELETE FROM sign_in_links WHERE expires_at <= $1", at - REMEMBERED_FOR)
+        query!("DELETE FROM sign_in_links WHERE expires_at <= $1", at - RETENTION)
             .execute(&mut *transaction)
             .await?;
         query!(
@@ -107,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Uses up a link, if it is valid.
+    /// Uses a link, if it is valid.
     pub async fn redeem_sign_in_link(
         &self,
         token: KeyHash,

@@ -1,13 +1,13 @@
-//! Errors of the database by SQLSTATE: which of them are its state, and which are a fault of ours.
+//! Classifies errors of the database by SQLSTATE: its state, or a fault in Verbatim.
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
-/// What `PostgreSQL` calls the check that a plan still fits, after a migration beside us. The same
-/// query is planned anew over another connection.
+/// Routine in which `PostgreSQL` finds that a plan is stale, after a migration by another process.
+/// Another connection plans the query afresh.
 const STALE_PLAN: &str = "RevalidateCachedQuery";
 
-/// The database is in a state in which it cannot answer, and the query is not at fault.
+/// Reports whether the error is due to the state of the database and not to the query.
 pub(super) fn is_state(error: &dyn DatabaseError) -> bool {
     let Some(code) = error.code() else { return false };
     let code = code.as_ref();
@@ -18,33 +18,33 @@ pub(super) fn is_state(error: &dyn DatabaseError) -> bool {
     code_is_state(code) || is_stale_plan()
 }
 
-/// The same query succeeds once the state has changed.
+/// Reports whether the same query succeeds once the state has changed.
 fn code_is_state(code: &str) -> bool {
     match code.get(..2) {
-        // Connection; a prepared statement that a pooler lost; authorization (a password that was
-        // changed); a database or a schema that is gone; rollback (a deadlock, a serialization
-        // failure); resources (disk, memory, connections); a lock that was not available; an
-        // operator (a shutdown, a query that took too long); the system (I/O).
+        // Connection; a prepared statement that a pooler lost; authorization (a changed password);
+        // a missing database or schema; rollback (deadlock, serialization failure); resources
+        // (disk, memory, connections); lock not available; operator intervention (shutdown, query
+        // timeout); system (I/O).
         Some("08" | "26" | "28" | "3D" | "3F" | "40" | "53" | "55" | "57" | "58") => true,
-        // A transaction that is read-only, or that was ended for its silence or its length.
+        // A read-only transaction, or one that was ended by a timeout.
         Some("25") => matches!(code, "25006" | "25P03" | "25P04"),
-        // A privilege that the role lacks; a table, column or function that is not there, or is
-        // another version's; prepared statements that a pooler mixed up.
+        // A missing privilege; a table, column or function that is missing or of another version;
+        // prepared statements that a pooler mixed up.
         Some("42") => matches!(code, "42501" | "42P01" | "42703" | "42883" | "42P05"),
         _ => false,
     }
 }
 
-/// What to do about a state that does not pass by itself.
+/// Returns a hint for a state that needs an operator.
 pub(super) fn hint(code: &str) -> Option<&'static str> {
     match code {
         "25006" => Some(
-            "the database is read-only: connect to the primary, or see where \
+            "the database is read-only: connect to the primary, or check where \
              default_transaction_read_only is set",
         ),
-        "26000" | "42P05" => Some("a pooler mixes up connections: set its pool_mode to session"),
+        "26000" | "42P05" => Some("pooler mixed up sessions: set its pool_mode to session"),
         "3F000" | "42P01" => Some("the database's tables are missing: run `verbatim migrate`"),
-        "42501" => Some("the database's role lacks a privilege: `verbatim doctor` says which"),
+        "42501" => Some("the database's role lacks a privilege: `verbatim doctor` names it"),
         _ => None,
     }
 }
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_is_a_state_of_the_database_or_a_fault_of_ours() {
-        // A code of each class of PostgreSQL's appendix A, and all that are told apart within one.
+    fn every_sqlstate_class_is_classified() {
+        // A code of each class in PostgreSQL's appendix A, and all codes that the match names.
         let states = [
             "08006", "08P01", "25006", "25P03", "25P04", "26000", "28000", "28P01", "3D000",
             "3F000", "40001", "40P01", "42501", "42703", "42883", "42P01", "42P05", "53100",

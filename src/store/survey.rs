@@ -1,35 +1,35 @@
-//! What the log of deliveries and the default partitions tell of a service's health, for
-//! `verbatim doctor`. Every count ends at a limit: what is looked for is whether there are any.
+//! Queries on the health of a service for `verbatim doctor`: the log of deliveries and the default
+//! partitions. Counts end at a limit, since only their presence matters.
 
 use chrono::{DateTime, Utc};
 
 use super::{Store, StoreError};
 
-/// As far as rows are counted.
+/// Limit of every count.
 pub const COUNTED: i64 = 10_000;
 
-/// A delivery as the log has it, without what it said.
+/// Delivery in the log, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedDelivery {
-    /// When it arrived.
+    /// Time of arrival.
     pub received_at: DateTime<Utc>,
-    /// Which source let it in.
+    /// Source that accepted it.
     pub source: String,
-    /// What became of it.
+    /// Outcome.
     pub outcome: String,
 }
 
 /// Rows of default partitions, counted up to [`COUNTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strays {
-    /// Messages of months that have no partition.
+    /// Messages of months without a partition.
     pub messages: i64,
-    /// Deliveries of days that had none when they came.
+    /// Deliveries of days that had no partition when they arrived.
     pub deliveries: i64,
 }
 
 impl Store {
-    /// The delivery that came last.
+    /// Returns the latest delivery.
     pub async fn last_delivery(&self) -> Result<Option<LoggedDelivery>, StoreError> {
         let found = sqlx::query_as!(
             LoggedDelivery,
@@ -41,7 +41,7 @@ impl Store {
         Ok(found.fetch_optional(self.pool()).await?)
     }
 
-    /// The test delivery that came last since then.
+    /// Returns the latest test delivery since a time.
     pub async fn last_test_since(
         &self,
         since: DateTime<Utc>,
@@ -59,7 +59,7 @@ impl Store {
         Ok(found.fetch_optional(self.pool()).await?)
     }
 
-    /// How many went to quarantine since then, up to [`COUNTED`].
+    /// Counts deliveries quarantined since a time, up to [`COUNTED`].
     pub async fn quarantined_since(&self, since: DateTime<Utc>) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!"
@@ -76,7 +76,7 @@ impl Store {
         Ok(count.fetch_one(self.pool()).await?)
     }
 
-    /// What lies in the default partitions.
+    /// Counts the rows in the default partitions.
     pub async fn strays(&self) -> Result<Strays, StoreError> {
         let strays = sqlx::query_as!(
             Strays,

@@ -1,8 +1,7 @@
-//! Visits: the stretches of a conversation that a long silence divides.
+//! Visits: parts of a session that are separated by a long silence.
 //!
-//! Nothing of them is stored. They are reckoned when they are read, by one walk along the key of
-//! `messages`, whose index holds all that it takes to tell where one begins; the messages
-//! themselves are looked at for the visits of the page alone.
+//! Visits are not stored. They are computed by one walk along the key of `messages`, whose index
+//! suffices to find their beginnings. Only messages of the page's visits are read.
 
 use std::time::Duration;
 
@@ -15,37 +14,37 @@ use super::page::{Order, PageRequest};
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
 
-/// One visit.
+/// Computed visit.
 #[derive(Clone, Debug)]
 pub struct VisitRow {
-    /// Its place in the session, from one.
+    /// Number of the visit in its session, from one.
     pub number: i64,
-    /// The earliest `room.join` in the silence before it, if there was one no longer before its
-    /// first message than a silence within a visit may last.
+    /// Time of the earliest `room.join` between the previous visit and its first message, if it is
+    /// no earlier than the longest silence within a visit before that message.
     pub joined_at: Option<DateTime<Utc>>,
-    /// Its first message.
+    /// Time of the first message.
     pub first_at: DateTime<Utc>,
-    /// That message's id.
+    /// ID of the first message.
     pub first_id: Uuid,
-    /// Its last message.
+    /// Time of the last message.
     pub last_at: DateTime<Utc>,
-    /// The last message of the visit before it.
+    /// Time of the previous visit's last message.
     pub previous_at: Option<DateTime<Utc>>,
-    /// None follows.
+    /// No visit follows.
     pub is_last: bool,
-    /// Messages by anybody.
+    /// Messages of all roles.
     pub message_count: i64,
     /// Messages of the user.
     pub user_message_count: i64,
-    /// Messages of the assistant, by whatever word.
+    /// Messages of the assistant, under any of its roles.
     pub assistant_message_count: i64,
 }
 
-/// A part of the list of visits. A message begins one if it is the first, or comes more than `$4`
-/// after the one before it; a visit ends with the message before the next one's first.
+/// Lists visits. The first message begins one, and so does each message more than `$4` after the
+/// previous one. A visit ends with the message before the next one's first.
 macro_rules! list_visits {
     ($order:tt, $beyond:tt, $store:ident, $session:ident, $gap:ident, $page:ident) => {{
-        // Visits lie apart in time, so no two begin at once.
+        // Visits do not overlap, so no two begin at the same time.
         let (start_at, _) = $page.start();
         query_as!(
             VisitRow,
@@ -131,8 +130,8 @@ macro_rules! list_visits {
 }
 
 impl Store {
-    /// A part of a session's visits. The walk runs from the session's first message to the page's
-    /// end, and with [`Order::Desc`] over all of it.
+    /// Lists a session's visits. The walk runs from the session's first message to the page's end,
+    /// or to the session's end with [`Order::Desc`].
     pub async fn list_visits(
         &self,
         session: &SessionRow,
@@ -146,8 +145,8 @@ impl Store {
         Ok(rows?)
     }
 
-    /// The times of a visit's first and last message, by its number. No other visit's messages lie
-    /// between them.
+    /// Returns the times of a visit's first and last message, by its number. No message of another
+    /// visit is between them.
     pub async fn find_visit(
         &self,
         session: &SessionRow,
@@ -183,7 +182,7 @@ impl Store {
     }
 }
 
-/// A length of time as Postgres takes it.
+/// Converts a duration for Postgres.
 pub(super) fn interval(length: Duration) -> PgInterval {
     let microseconds = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }

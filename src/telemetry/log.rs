@@ -1,8 +1,7 @@
-//! The log: to standard error, for a person or as JSON lines.
+//! The log: on standard error, as text or as JSON lines.
 //!
-//! Every line that is written while a request is answered carries its `request_id`, be it ours or
-//! a library's. The id is looked up when there is a line to write and not before, so that the many
-//! requests that write none pay nothing for it, as they would for a span.
+//! Every line that is written during a request has its `request_id`, also lines of libraries. The
+//! id is read when a line is written, so requests without lines have no cost, unlike with a span.
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
@@ -19,22 +18,22 @@ use crate::config::LogFormat;
 use crate::domain::json_line::escape_separators;
 use crate::problem::REQUEST_ID;
 
-/// What is logged where `RUST_LOG` says nothing: our own lines, and the warnings of others.
+/// Filter if `RUST_LOG` is not set: our lines, and warnings of libraries.
 const DEFAULT_FILTER: &str = "warn,verbatim=info";
-/// The HTTP server's own lines, which anybody can cause without end by malformed heads and by going
-/// away. What they say is told by us, within limits; `RUST_LOG` can name them all the same.
-const LEFT_OUT: &str = "actix_http";
+/// Target of the HTTP server's lines, which clients can cause without a limit by malformed heads
+/// and disconnects. `server` logs these events within limits; `RUST_LOG` can enable the lines.
+const SUPPRESSED: &str = "actix_http";
 
 /// Starts the log. A second call does nothing.
 ///
-/// The filter is the subscriber's and not the layer's: what a library asks ahead of a line
-/// (`enabled!`) would make a layer's own filter lose the next line that is written.
+/// The filter belongs to the subscriber and not to the layer: after a library's `enabled!`, a
+/// layer's filter would lose the next line.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
     let filter = without_the_framework(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    // A second subscriber in one process (tests) is refused, and the first one stays.
+    // A second subscriber in one process (tests) is rejected, and the first one stays.
     let _ = match format {
         LogFormat::Json => {
             registry.with(layer.fmt_fields(JsonFields::new()).event_format(json())).try_init()
@@ -46,10 +45,10 @@ pub fn init(format: LogFormat) {
 }
 
 fn without_the_framework(filter: EnvFilter) -> EnvFilter {
-    if filter.to_string().contains(LEFT_OUT) {
+    if filter.to_string().contains(SUPPRESSED) {
         return filter;
     }
-    match format!("{LEFT_OUT}=off").parse() {
+    match format!("{SUPPRESSED}=off").parse() {
         Ok(off) => filter.add_directive(off),
         Err(_) => filter,
     }
@@ -63,7 +62,7 @@ fn json() -> WithRequestId<Format<tracing_subscriber::fmt::format::Json>> {
         lines,
         end: "}\n",
         add: |line, id| {
-            // A caller's id may hold a quotation mark.
+            // A caller's id may contain a quotation mark.
             let id = serde_json::to_string(id).map_err(|_| fmt::Error)?;
             write!(line, ",\"request_id\":{id}")
         },
@@ -75,10 +74,10 @@ fn pretty(ansi: bool) -> WithRequestId<Format<tracing_subscriber::fmt::format::F
     WithRequestId { lines, end: "\n", add: |line, id| write!(line, " request_id={id}") }
 }
 
-/// Lines of some format, with the request's id before their end.
+/// Format of lines with the request's id at their end.
 struct WithRequestId<F> {
     lines: F,
-    /// How a line ends.
+    /// End of a line.
     end: &'static str,
     add: fn(&mut String, &str) -> fmt::Result,
 }
@@ -104,7 +103,7 @@ where
             (self.add)(&mut line, &id)?;
             line.push_str(self.end);
         }
-        // A line for a person stays one line, too.
+        // Text lines must also stay one line.
         writer.write_str(&escape_separators(&line))
     }
 }
@@ -132,7 +131,7 @@ mod tests {
         }
     }
 
-    /// What is logged of one line within a request and one outside of any.
+    /// Returns the log of one line within a request and one outside.
     fn written<L>(layer: impl FnOnce(Written) -> L) -> String
     where
         L: Layer<tracing_subscriber::Registry> + Send + Sync,
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_http_servers_own_lines_are_left_out_unless_they_are_asked_for() {
+    fn http_server_lines_are_suppressed_unless_requested() {
         let filter = |text: &str| without_the_framework(text.into()).to_string();
         assert!(filter(DEFAULT_FILTER).contains("actix_http=off"));
         assert!(filter("debug").contains("actix_http=off"));
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_of_a_request_carries_its_id() {
+    fn json_line_of_a_request_has_its_id() {
         let text = written(|out| {
             tracing_subscriber::fmt::layer()
                 .fmt_fields(JsonFields::new())
@@ -171,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_line_whatever_is_logged() {
-        let said = "a\u{2028}b\u{2029}c\u{85}d";
+    fn line_separators_in_values_do_not_split_a_line() {
+        let text_with_separators = "a\u{2028}b\u{2029}c\u{85}d";
         for json_lines in [true, false] {
             let out = Written::default();
             let writer = out.clone();
@@ -184,8 +183,8 @@ mod tests {
             };
             let subscriber = tracing_subscriber::registry().with(layer);
             tracing::subscriber::with_default(subscriber, || {
-                tracing::info!(agent = %said, "{said}");
-                REQUEST_ID.sync_scope(said.into(), || tracing::info!("inside"));
+                tracing::info!(agent = %text_with_separators, "{text_with_separators}");
+                REQUEST_ID.sync_scope(text_with_separators.into(), || tracing::info!("inside"));
             });
             let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
             assert!(!text.contains(['\u{85}', '\u{2028}', '\u{2029}']), "{text}");
@@ -195,15 +194,15 @@ mod tests {
                     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
                 assert_eq!(
                     (&lines[0]["agent"], &lines[0]["message"]),
-                    (&said.into(), &said.into())
+                    (&text_with_separators.into(), &text_with_separators.into())
                 );
-                assert_eq!(lines[1]["request_id"], said);
+                assert_eq!(lines[1]["request_id"], text_with_separators);
             }
         }
     }
 
     #[test]
-    fn a_line_for_a_person_carries_it_too() {
+    fn text_line_of_a_request_has_its_id() {
         let text = written(|out| {
             tracing_subscriber::fmt::layer()
                 .event_format(pretty(false))

@@ -1,8 +1,8 @@
-//! Traces, sent by OTLP over HTTP where the standard environment variables name a collector
-//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, …). Where they do not, a span is one comparison.
+//! Traces, sent by OTLP over HTTP if the standard environment variables name a collector
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, …). Without one, a span costs one comparison.
 //!
-//! A span holds what the log has and less: the route's pattern, and never a path, an id of a
-//! session or an agent, or a word of a conversation.
+//! A span contains less than the log: the route's pattern, and never a path, a session or agent id,
+//! or a word of a conversation.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-/// Makes spans; there where a collector is configured.
+/// Creates spans; set if a collector is configured.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
-/// The service's name where `OTEL_SERVICE_NAME` says nothing.
+/// Service name if `OTEL_SERVICE_NAME` is not set.
 const SERVICE: &str = "verbatim";
-/// How long the last spans may take to reach the collector once the service has stopped.
+/// Time limit for sending the last spans at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// The way to a collector.
+/// Connection to a collector.
 #[derive(Debug)]
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// `None` where no collector is configured, or traces are switched off.
+    /// Reads the environment; `None` if no collector is configured, or traces are disabled.
     pub fn from_environment() -> anyhow::Result<Option<Self>> {
         let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -43,22 +43,22 @@ impl Traces {
             protocol.as_deref().is_none_or(|it| it == "http/protobuf"),
             "OTEL_EXPORTER_OTLP_PROTOCOL is http/protobuf or not set; others are not supported"
         );
-        // Where it is installed already, it stays.
+        // An installed provider stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .build()
-            .context("OTEL_EXPORTER_OTLP_ENDPOINT is no collector's address")?;
+            .context("OTEL_EXPORTER_OTLP_ENDPOINT is not a valid address")?;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_resource(resource(&set))
             .build();
-        // A second one in one process (tests) is refused, and the first one stays.
+        // A second tracer in one process (tests) is rejected, and the first one stays.
         let _ = TRACER.set(provider.tracer(SERVICE));
         Ok(Some(Self(provider)))
     }
 
-    /// Sends what has not been sent. It blocks for as long as [`FLUSH`] at the most.
+    /// Sends the remaining spans. Blocks for [`FLUSH`] at most.
     pub fn finish(self) {
         if let Err(error) = self.0.shutdown_with_timeout(FLUSH) {
             tracing::warn!(%error, "the last traces did not reach the collector");
@@ -74,14 +74,15 @@ fn resource(set: &impl Fn(&'static str) -> Option<String>) -> Resource {
     if named { resource.build() } else { resource.with_service_name(SERVICE).build() }
 }
 
-/// A span of a trace, or nothing where no collector is configured. It ends when it is dropped.
+/// Span of a trace; empty if no collector is configured. It ends on drop.
 ///
-/// It is no span of `tracing`: filters of the log have no say in it, nor it in the log.
+/// Not a span of `tracing`: it is independent of the log and its filters.
 #[derive(Debug)]
 pub struct Span(Option<opentelemetry_sdk::trace::Span>);
 
 impl Span {
-    /// For a request, below the caller's where `header` gives a `traceparent`.
+    /// Starts the span of a request. Its parent is the caller's span if `header` returns a
+    /// `traceparent`.
     pub fn of_request<'a>(
         method: &str,
         request_id: &str,
@@ -99,7 +100,7 @@ impl Span {
         Self(Some(builder.start_with_context(tracer, &parent)))
     }
 
-    /// For one batch on its way to Postgres, its failed attempts included.
+    /// Starts the span of one batch to Postgres, including its failed attempts.
     #[must_use]
     pub fn of_batch(way: &'static str, deliveries: usize) -> Self {
         let Some(tracer) = TRACER.get() else { return Self(None) };
@@ -113,13 +114,13 @@ impl Span {
         Self(Some(builder.start_with_context(tracer, &Context::new())))
     }
 
-    /// Nobody takes it.
+    /// Returns `true` if no collector is configured.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The request was answered.
+    /// Records the answer of a request.
     pub fn answered(&mut self, method: &str, pattern: Option<&str>, status: u16) {
         let Some(span) = &mut self.0 else { return };
         if let Some(pattern) = pattern {
@@ -132,7 +133,7 @@ impl Span {
         }
     }
 
-    /// So many attempts have failed.
+    /// Records the number of failed attempts.
     pub fn failed(&mut self, failures: u32) {
         if let Some(span) = &mut self.0 {
             span.set_attribute(KeyValue::new("failures", i64::from(failures)));
@@ -140,7 +141,7 @@ impl Span {
     }
 }
 
-/// The two headers of the W3C's trace context.
+/// The two headers of W3C trace context.
 struct Parent<'a> {
     traceparent: Option<&'a str>,
     tracestate: Option<&'a str>,

@@ -1,5 +1,5 @@
-//! Who is it? Every credential that a source has must match; comparison takes the same time
-//! whatever differs.
+//! Checks of a delivery's credentials. Every credential of a source must match; comparisons take
+//! constant time.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
@@ -16,15 +16,15 @@ pub const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature"
 /// Header with the time that the account system signs, in Unix seconds.
 pub const TIMESTAMP: HeaderName = HeaderName::from_static("x-bithuman-timestamp");
 
-/// How far a signed time may be from our clock before it is stale; the sender's own advice.
+/// Largest difference between a signed time and the service's clock, as the sender recommends.
 const FRESH_FOR_SECONDS: i64 = 300;
 
-/// A source that is ready to judge.
+/// Source with its credentials, prepared for checks.
 #[derive(Clone)]
 pub struct Source {
-    /// Its name.
+    /// Name of the source.
     pub name: SourceName,
-    /// One keyed state a secret.
+    /// A keyed state for each secret.
     keys: Vec<Hmac<Sha256>>,
     /// Digests of the values that each required header may have.
     headers: Vec<(HeaderName, Vec<[u8; 32]>)>,
@@ -32,58 +32,58 @@ pub struct Source {
     redaction: Redaction,
 }
 
-/// What the credentials told, once they were found right.
+/// Result of a successful check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// There was a signature.
+    /// The delivery had a signature.
     pub signed: bool,
-    /// The signed time was more than five minutes from our clock, or no time at all.
+    /// The signed time was more than five minutes from the service's clock, or not a time.
     pub stale: bool,
 }
 
-/// A head whose credentials are right as far as a head shows.
+/// Result of a successful check of the head.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// What the body has to match; `None` where the source has no secret.
+    /// Signature that the body must match; `None` if the source has no secret.
     signature: Option<[u8; 32]>,
 }
 
-/// Why a delivery is not let in. The text goes to the sender; it holds nothing of a secret.
+/// Reason why a delivery is rejected. The text goes to the sender; it contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No signature where the source has a secret.
-    #[error("the header X-bitHuman-Signature is missing; it carries sha256= and the body's HMAC")]
+    /// The source has a secret, and the delivery no signature.
+    #[error("the header X-bitHuman-Signature is missing; it is `sha256=` and the body's HMAC")]
     MissingSignature,
-    /// Bare hex.
+    /// The signature has no prefix.
     #[error("the signature lacks its prefix: X-bitHuman-Signature is `sha256=` and 64 hex digits")]
     SignaturePrefix,
-    /// Not hex, or not as long as a SHA-256.
-    #[error("the signature is malformed: after `sha256=` come 64 hex digits")]
+    /// The signature is not hex, or has another length than a SHA-256.
+    #[error("the signature is malformed: `sha256=` is followed by 64 hex digits")]
     SignatureForm,
-    /// Another secret, or another body.
+    /// The signature is of another secret or another body.
     #[error("the signature does not match: it is the HMAC-SHA256 of the raw body with the secret")]
     WrongSignature,
-    /// A header that the source requires is absent.
+    /// A required header is missing.
     #[error("the header {0} is missing; this source requires it")]
     MissingHeader(HeaderName),
-    /// A header that the source requires says something else.
+    /// A required header has another value.
     #[error("the header {0} has the wrong value")]
     WrongHeader(HeaderName),
-    /// The source is strict, and the signature covers no time.
+    /// The source requires a signed time, and the signature covers none.
     #[error("the signature covers no X-BitHuman-Timestamp, which this source requires")]
     MissingTimestamp,
-    /// The source is strict, and the time is off.
+    /// The source requires a signed time, and it is stale.
     #[error("X-BitHuman-Timestamp is more than five minutes from this server's clock")]
     StaleTimestamp,
 }
 
-/// A source's settings hold a header name that HTTP does not know.
+/// A source's settings contain an invalid header name.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no header name")]
+#[error("{0:?} is not a valid header name")]
 pub struct InvalidHeader(String);
 
 impl Source {
-    /// Prepares a source.
+    /// Prepares a source for checks.
     pub fn new(settings: &SourceSettings) -> Result<Self, InvalidHeader> {
         let mut headers: Vec<(HeaderName, Vec<[u8; 32]>)> = Vec::new();
         for header in &settings.headers {
@@ -108,22 +108,22 @@ impl Source {
         })
     }
 
-    /// It asks for redaction.
+    /// Returns true if the source redacts deliveries.
     pub(super) fn redacts(&self) -> bool {
         !self.redaction.is_off()
     }
 
-    /// The arrival as it may be kept. It stays the same event, also towards those that came before
-    /// the source asked for redaction.
+    /// Returns the arrival with a redacted body. It keeps its event ID, so it is a duplicate of the
+    /// same event stored before the source redacted.
     pub(super) fn redact(&self, mut arrival: Arrival) -> Arrival {
-        if let Some(kept) = self.redaction.body(&arrival.body) {
+        if let Some(redacted) = self.redaction.body(&arrival.body) {
             arrival.evidence.event_id = Some(EventId::of(&arrival.source, &arrival.body));
-            arrival.body = kept.into();
+            arrival.body = redacted.into();
         }
         arrival
     }
 
-    /// Judges a delivery by its headers and raw body.
+    /// Checks a delivery by its headers and raw body.
     pub fn check(
         &self,
         headers: &HeaderMap,
@@ -134,14 +134,14 @@ impl Source {
         self.check_body(&claim, headers, body, now)
     }
 
-    /// Judges what can be judged before the body is there: the required headers, and whether there
-    /// is a signature as this source takes it.
+    /// Checks everything that does not need the body: the required headers, and the presence and
+    /// form of a signature and, for a strict source, a fresh time.
     pub fn check_head(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Claim, Refusal> {
         for (name, allowed) in &self.headers {
             let found = headers.get(name).ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
-            // Digests have one length, so the comparison does not tell how long the value is.
+            // Digests have equal lengths, so the comparison does not leak the value's length.
             let digest: [u8; 32] = Sha256::digest(found.as_bytes()).into();
-            // All of them are compared, whichever matches.
+            // Compares all, so the time does not depend on the matching one.
             let matches =
                 allowed.iter().fold(Choice::from(0), |any, value| any | digest.ct_eq(value));
             if !bool::from(matches) {
@@ -162,7 +162,7 @@ impl Source {
         Ok(Claim { signature: Some(signature) })
     }
 
-    /// Judges the rest, once the body is there.
+    /// Checks the signature over the body.
     pub fn check_body(
         &self,
         claim: &Claim,
@@ -176,9 +176,9 @@ impl Source {
         }
     }
 
-    /// A signature covers the time and the body, or the body alone. Where a time is there both are
-    /// tried: a proxy or a mixture of generations may add the header to a delivery that was signed
-    /// without it. A strict source takes the first form only.
+    /// Checks a signature over the time and the body, or over the body alone. With a time it tries
+    /// both: a proxy or a mix of sender versions may add the header to a delivery that was signed
+    /// without it. A strict source accepts the first form only.
     fn check_signature(
         &self,
         signature: &[u8; 32],
@@ -203,7 +203,8 @@ impl Source {
         }
     }
 
-    /// Tries every secret, whichever of them matches.
+    /// Returns true if any secret made the signature. Tries all of them, so the time does not
+    /// depend on the matching one.
     fn signed_by_any(&self, signature: &[u8; 32], message: &[&[u8]]) -> bool {
         let matches = self.keys.iter().fold(Choice::from(0), |matches, key| {
             let mut mac = key.clone();
@@ -217,7 +218,7 @@ impl Source {
     }
 }
 
-/// `sha256=` and 64 hex digits in either case.
+/// Parses `sha256=` and 64 hex digits, both in either case.
 fn parse_signature(value: &HeaderValue) -> Result<[u8; 32], Refusal> {
     let value = value.as_bytes().trim_ascii();
     let Some((prefix, digits)) = value.split_at_checked(b"sha256=".len()) else {
@@ -268,7 +269,7 @@ mod tests {
         format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
     }
 
-    fn judge(source: &Source, headers: &[(&str, &str)]) -> Result<Proof, Refusal> {
+    fn check(source: &Source, headers: &[(&str, &str)]) -> Result<Proof, Refusal> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).unwrap();
@@ -281,23 +282,23 @@ mod tests {
     const STALE: Proof = Proof { signed: true, stale: true };
 
     #[test]
-    fn any_one_of_the_secrets_may_have_signed() {
+    fn signature_of_any_secret_is_accepted() {
         let source = source(&["old", "new"], &[], false);
         for secret in ["old", "new"] {
             let signature = sign(secret, BODY);
-            assert_eq!(judge(&source, &[("X-bitHuman-Signature", &signature)]), Ok(SIGNED));
+            assert_eq!(check(&source, &[("X-bitHuman-Signature", &signature)]), Ok(SIGNED));
             let upper = format!("sha256={}", signature[7..].to_uppercase());
-            assert_eq!(judge(&source, &[("x-bithuman-signature", &upper)]), Ok(SIGNED));
+            assert_eq!(check(&source, &[("x-bithuman-signature", &upper)]), Ok(SIGNED));
         }
         let other = sign("other", BODY);
         assert_eq!(
-            judge(&source, &[("X-bitHuman-Signature", &other)]),
+            check(&source, &[("X-bitHuman-Signature", &other)]),
             Err(Refusal::WrongSignature)
         );
     }
 
     #[test]
-    fn a_malformed_signature_is_refused_for_what_is_wrong_with_it() {
+    fn malformed_signature_is_rejected_with_its_fault() {
         let source = source(&["s"], &[], false);
         let right = sign("s", BODY);
         for (value, refusal) in [
@@ -308,9 +309,9 @@ mod tests {
             ("sha256=zz", Refusal::SignatureForm),
             (&right[..70], Refusal::SignatureForm),
         ] {
-            assert_eq!(judge(&source, &[("X-bitHuman-Signature", value)]), Err(refusal), "{value}");
+            assert_eq!(check(&source, &[("X-bitHuman-Signature", value)]), Err(refusal), "{value}");
         }
-        assert_eq!(judge(&source, &[]), Err(Refusal::MissingSignature));
+        assert_eq!(check(&source, &[]), Err(Refusal::MissingSignature));
     }
 
     #[test]
@@ -320,31 +321,31 @@ mod tests {
         let signature = ("X-bitHuman-Signature", signature.as_str());
         let name = |name: &'static str| HeaderName::from_static(name);
         assert_eq!(
-            judge(&source, &[signature, ("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
+            check(&source, &[signature, ("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
             Ok(SIGNED)
         );
         assert_eq!(
-            judge(&source, &[signature, ("X-Webhook-Secret", "a")]),
+            check(&source, &[signature, ("X-Webhook-Secret", "a")]),
             Err(Refusal::MissingHeader(name("x-api-key")))
         );
         assert_eq!(
-            judge(&source, &[signature, ("X-Webhook-Secret", "A"), ("X-API-Key", "b")]),
+            check(&source, &[signature, ("X-Webhook-Secret", "A"), ("X-API-Key", "b")]),
             Err(Refusal::WrongHeader(name("x-webhook-secret")))
         );
         assert_eq!(
-            judge(&source, &[("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
+            check(&source, &[("X-Webhook-Secret", "a"), ("X-API-Key", "b")]),
             Err(Refusal::MissingSignature),
-            "headers do not stand in for the signature"
+            "headers do not replace the signature"
         );
     }
 
     #[test]
-    fn a_header_with_several_values_may_have_any_of_them() {
+    fn any_value_of_a_required_header_is_accepted() {
         let headers = [("x-api-key", "old"), ("x-site", "berlin"), ("x-api-key", "new")];
         let source = source(&[], &headers, false);
         for key in ["old", "new"] {
-            let judged = judge(&source, &[("X-API-Key", key), ("X-Site", "berlin")]);
-            assert_eq!(judged, Ok(Proof::default()), "{key}");
+            let checked = check(&source, &[("X-API-Key", key), ("X-Site", "berlin")]);
+            assert_eq!(checked, Ok(Proof::default()), "{key}");
         }
         let name = HeaderName::from_static;
         for (headers, refusal) in [
@@ -359,19 +360,19 @@ mod tests {
             (vec![("X-API-Key", "new")], Refusal::MissingHeader(name("x-site"))),
             (vec![("X-Site", "berlin")], Refusal::MissingHeader(name("x-api-key"))),
         ] {
-            assert_eq!(judge(&source, &headers), Err(refusal));
+            assert_eq!(check(&source, &headers), Err(refusal));
         }
     }
 
     #[test]
-    fn headers_alone_let_in_what_is_not_signed() {
+    fn unsigned_delivery_is_accepted_by_its_headers() {
         let source = source(&[], &[("authorization", "Bearer t")], false);
-        assert_eq!(judge(&source, &[("Authorization", "Bearer t")]), Ok(Proof::default()));
-        assert!(judge(&source, &[("Authorization", "Bearer u")]).is_err());
+        assert_eq!(check(&source, &[("Authorization", "Bearer t")]), Ok(Proof::default()));
+        assert!(check(&source, &[("Authorization", "Bearer u")]).is_err());
     }
 
     #[test]
-    fn a_signed_time_is_checked_against_our_clock() {
+    fn signed_time_is_compared_with_the_clock() {
         let (lenient, strict) = (source(&["s"], &[], false), source(&["s"], &[], true));
         let signed_at = |time: &str| {
             let message = [time.as_bytes(), b".", BODY].concat();
@@ -391,27 +392,27 @@ mod tests {
         ] {
             let headers = signed_at(time);
             let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-            assert_eq!(judge(&lenient, &headers), Ok(if fresh { SIGNED } else { STALE }), "{time}");
+            assert_eq!(check(&lenient, &headers), Ok(if fresh { SIGNED } else { STALE }), "{time}");
             let wanted = if fresh { Ok(SIGNED) } else { Err(Refusal::StaleTimestamp) };
-            assert_eq!(judge(&strict, &headers), wanted, "{time}");
+            assert_eq!(check(&strict, &headers), wanted, "{time}");
         }
     }
 
     #[test]
-    fn a_time_beside_a_signature_of_the_body_alone_is_no_fault_unless_strict() {
+    fn unsigned_time_is_rejected_only_by_a_strict_source() {
         let signature = sign("s", BODY);
         let headers =
             [("X-BitHuman-Timestamp", "1790000000"), ("X-BitHuman-Signature", signature.as_str())];
-        assert_eq!(judge(&source(&["s"], &[], false), &headers), Ok(SIGNED));
-        assert_eq!(judge(&source(&["s"], &[], true), &headers), Err(Refusal::MissingTimestamp));
+        assert_eq!(check(&source(&["s"], &[], false), &headers), Ok(SIGNED));
+        assert_eq!(check(&source(&["s"], &[], true), &headers), Err(Refusal::MissingTimestamp));
     }
 
     #[test]
-    fn a_refusal_never_tells_a_secret() {
+    fn refusal_never_contains_a_secret() {
         let source = source(&["hunter2"], &[("x-key", "hunter3")], false);
         for headers in [&[("x-key", "wrong")][..], &[("x-key", "hunter3")][..]] {
-            let told = judge(&source, headers).unwrap_err().to_string();
-            assert!(!told.contains("hunter"), "{told}");
+            let text = check(&source, headers).unwrap_err().to_string();
+            assert!(!text.contains("hunter"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Durable somewhere: a delivery is answered once the inbox *or* Postgres has it.
+//! Durable storage of a delivery in the inbox *or* in Postgres, before its answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::inbox::{Inbox, Refused};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::InboxMetrics;
 
-/// How long the inbox may take before Postgres is asked. A commit takes under a millisecond; a
-/// disk that hangs for this long may hang for longer than the sender waits, which is 10 s.
+/// Longest wait for the inbox before the write to Postgres. A commit takes under a millisecond; a
+/// disk that hangs this long may hang longer than the 10 s that the sender waits.
 const INBOX_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where deliveries are made durable. Cheap to clone.
+/// Makes deliveries durable. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Durable {
     inbox: Inbox,
@@ -24,11 +24,11 @@ pub struct Durable {
     metrics: Arc<Metrics>,
 }
 
-/// Most characters of each reason that are logged with a delivery that is durable nowhere: there
-/// may be thousands of such lines.
+/// Most characters of each reason in the log line of a delivery that is not durable: there may be
+/// thousands of such lines.
 const REASON_CHARS: usize = 300;
 
-/// Both refused.
+/// The inbox and Postgres both refused a delivery.
 #[derive(Debug)]
 pub struct NotDurable {
     inbox: InboxRefusal,
@@ -37,7 +37,7 @@ pub struct NotDurable {
 
 #[derive(Debug)]
 enum InboxRefusal {
-    /// With what is wrong with the file, where that is the reason.
+    /// The inbox refused; with the file's last error if that is the reason.
     Refused(Refused, Option<Arc<str>>),
     TooSlow,
 }
@@ -48,7 +48,7 @@ impl InboxRefusal {
             Self::Refused(Refused::QueueFull, _) => &metrics.queue_full,
             Self::Refused(Refused::QuotaReached, _) => &metrics.quota_reached,
             Self::Refused(Refused::Failing, _) => &metrics.failing,
-            // The service stops: nothing to watch.
+            // The service is stopping, which is no fault.
             Self::Refused(Refused::Closed, _) => return,
             Self::TooSlow => &metrics.too_slow,
         };
@@ -57,15 +57,15 @@ impl InboxRefusal {
 }
 
 impl Durable {
-    /// Asks the one that `first` names, and the other one where it refuses.
+    /// Creates a writer that uses `first`, and the other one if that refuses.
     #[must_use]
     pub fn new(inbox: Inbox, direct: Direct, first: Ack, metrics: Arc<Metrics>) -> Self {
         Self { inbox, direct, first, metrics }
     }
 
-    /// Returns once the delivery is safe. It is handed over before the first await, so that a
-    /// client that goes away does not take it along.
-    pub async fn keep(&self, received: Received) -> Result<(), NotDurable> {
+    /// Stores a delivery, and returns when it is durable. The delivery is queued before the first
+    /// await, so it is stored even if the client disconnects.
+    pub async fn store(&self, received: Received) -> Result<(), NotDurable> {
         let received = Arc::new(received);
         match self.first {
             Ack::Inbox => {
@@ -81,8 +81,8 @@ impl Durable {
                     Ok(()) => return Ok(()),
                     Err(refusal) => refusal,
                 };
-                let kept = self.to_inbox(received).await;
-                kept.map_err(|inbox| NotDurable { inbox, postgres })
+                let stored = self.to_inbox(received).await;
+                stored.map_err(|inbox| NotDurable { inbox, postgres })
             }
         }
     }
@@ -92,7 +92,7 @@ impl Durable {
         let outcome = match tokio::time::timeout(INBOX_PATIENCE, durable).await {
             Ok(Ok(outcome)) => outcome.map_err(|refused| {
                 let failing = refused == Refused::Failing;
-                InboxRefusal::Refused(refused, failing.then(|| self.inbox.trouble()).flatten())
+                InboxRefusal::Refused(refused, failing.then(|| self.inbox.last_error()).flatten())
             }),
             Ok(Err(_)) => Err(InboxRefusal::Refused(Refused::Closed, None)),
             Err(_) => Err(InboxRefusal::TooSlow),
@@ -105,10 +105,10 @@ impl fmt::Display for NotDurable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inbox {
             InboxRefusal::Refused(refused, None) => write!(f, "{refused}")?,
-            InboxRefusal::Refused(refused, Some(trouble)) => {
-                write!(f, "{refused}: {trouble:.REASON_CHARS$}")?;
+            InboxRefusal::Refused(refused, Some(error)) => {
+                write!(f, "{refused}: {error:.REASON_CHARS$}")?;
             }
-            InboxRefusal::TooSlow => write!(f, "the inbox's disk does not answer")?,
+            InboxRefusal::TooSlow => write!(f, "the inbox's disk does not respond")?,
         }
         let postgres = self.postgres.to_string();
         write!(f, "; {postgres:.REASON_CHARS$}")

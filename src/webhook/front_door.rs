@@ -1,5 +1,5 @@
-//! Test deliveries: sent to the service's own listener as the sender would send them, with the
-//! credentials of a source. So what refuses the sender's deliveries refuses them, too.
+//! Test deliveries: sent to the service's listener like the sender's, with the credentials of a
+//! source. So they fail the same checks as the sender's deliveries.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,19 +23,19 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("x-bithuman-timestamp");
 const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
 const TEST: HeaderName = HeaderName::from_static("x-test-webhook");
 
-/// Longest wait for an answer: as long as the sender waits.
+/// Longest wait for an answer, equal to the sender's.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Test deliveries at once.
+/// Most concurrent test deliveries.
 const AT_ONCE: usize = 2;
-/// As much of an answer as is read, in bytes.
+/// Longest part of an answer that is read, in bytes.
 const ANSWER_BYTES: usize = 16 << 10;
-/// The agent that the sender's own test names.
+/// Agent in the sender's test delivery.
 const AGENT: &str = "test_agent_123";
 
 /// Kind of a test delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestEvent {
-    /// The dashboard's test.
+    /// Test of the dashboard.
     Test,
     /// `room.join`.
     Join,
@@ -46,13 +46,13 @@ pub enum TestEvent {
 /// Answer to a test delivery.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The `X-BitHuman-Delivery` that it carried.
+    /// `X-BitHuman-Delivery` of the delivery.
     pub delivery_id: String,
-    /// The status; `None` without an answer.
+    /// Status of the answer; `None` without an answer.
     pub status: Option<u16>,
-    /// The answer's body as text, or its beginning.
+    /// Body of the answer as text, or its beginning.
     pub body: String,
-    /// Why there is no answer.
+    /// Reason why there is no answer.
     pub error: Option<&'static str>,
     /// Time until the answer was complete.
     pub took: Duration,
@@ -64,32 +64,32 @@ pub struct FrontDoor {
     /// Sources by name, with their secrets.
     sources: Arc<HashMap<SourceName, SourceSettings>>,
     client: reqwest::Client,
-    /// Scheme, address and port of the own listener.
+    /// Scheme, address and port of the service's listener.
     base: Arc<str>,
     room: Arc<Semaphore>,
 }
 
 impl FrontDoor {
-    /// Makes a sender to the listener on `address`, which speaks TLS or not.
+    /// Creates a sender to the listener on `address`.
     pub fn new(
         sources: &[SourceSettings],
         address: SocketAddr,
         has_tls: bool,
     ) -> anyhow::Result<Self> {
-        // Refused when there is one already, and then that one serves.
+        // Fails if a provider is installed already, which is then used.
         let _ = ring::default_provider().install_default();
         let client = reqwest::ClientBuilder::new()
             .http1_only()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(DEADLINE)
-            // A new connection each time, as after a silence of the sender's.
+            // A new connection each time, like the sender's after idle time.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")))
-            // The other end is our own listener, by its address: no certificate names that.
+            // The listener is addressed by its IP address, which its certificate does not name.
             .tls_danger_accept_invalid_certs(true)
             .build()
-            .context("the client for test deliveries cannot be set up")?;
+            .context("cannot create the client for test deliveries")?;
         let scheme = if has_tls { "https" } else { "http" };
         let named = |source: &SourceSettings| (source.name.clone(), source.clone());
         Ok(Self {
@@ -115,8 +115,8 @@ impl FrontDoor {
         sources
     }
 
-    /// Sends a test delivery. `is_test` marks it as one, so that it becomes part of no conversation
-    /// and no figure.
+    /// Sends a test delivery. `is_test` marks it as a test, so that it is excluded from
+    /// conversations and figures.
     pub async fn send(
         &self,
         source: &SourceSettings,
@@ -146,21 +146,21 @@ impl FrontDoor {
         let took = started.elapsed();
         let (status, body, error) = match answer {
             Ok((status, body)) => (Some(status), String::from_utf8_lossy(&body).into_owned(), None),
-            Err(error) if error.is_timeout() => (
-                None,
-                String::new(),
-                Some("no answer within 10 s, which is as long as the sender waits"),
-            ),
-            Err(error) if error.is_connect() => {
-                (None, String::new(), Some("no connection to the own listener"))
+            Err(error) if error.is_timeout() => {
+                (None, String::new(), Some("no answer within 10 s, the sender's timeout"))
             }
-            Err(_) => (None, String::new(), Some("the connection ended without a complete answer")),
+            Err(error) if error.is_connect() => {
+                (None, String::new(), Some("cannot connect to the service's listener"))
+            }
+            Err(_) => {
+                (None, String::new(), Some("the connection closed before the answer was complete"))
+            }
         };
         Sent { delivery_id, status, body, error, took }
     }
 }
 
-/// Returns the path that a source's deliveries go to.
+/// Returns the path of a source's webhook.
 #[must_use]
 pub fn path(source: &SourceName) -> String {
     match source.as_str() {
@@ -169,8 +169,8 @@ pub fn path(source: &SourceName) -> String {
     }
 }
 
-/// Returns the address at which a listener is reached from this machine: its own one, or the
-/// loopback address for a listener on all addresses.
+/// Returns the address to connect to a listener from this machine: its address, or the loopback
+/// address for a listener on all addresses.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -181,7 +181,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The sender's own shapes, in its newest generation. The id makes each delivery another one.
+/// Returns a body in the sender's newest format. The ID makes each delivery a different event.
 fn body(event: TestEvent, id: &str, now: DateTime<Utc>) -> String {
     let time = format!("{}.{:06}", now.timestamp(), now.timestamp_subsec_micros());
     let (event_type, data) = match event {
@@ -222,7 +222,7 @@ fn headers(
         let value = HeaderValue::try_from(required.value.expose());
         if let (Ok(name), Ok(mut value)) = (name, value) {
             value.set_sensitive(true);
-            // Where a name may have several values, its first one serves.
+            // If a name may have several values, the first one is sent.
             headers.entry(name).or_insert(value);
         }
     }
@@ -239,9 +239,9 @@ fn headers(
     headers
 }
 
-/// `sha256=<hex>` over the body, or over the time and the body.
+/// Returns `sha256=<hex>` over the body, or over the time and the body.
 fn signature(secret: &str, timestamp: Option<&str>, body: &str) -> String {
-    // A key of any length is taken.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
         return String::new();
     };
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn body_is_a_delivery_that_can_be_read() {
+    fn body_is_a_readable_delivery() {
         for event in [TestEvent::Test, TestEvent::Join, TestEvent::Message] {
             let body = body(event, "x", now());
             let read: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn listener_on_all_addresses_is_reached_by_the_own_one() {
+    fn listener_on_all_addresses_is_reached_by_loopback() {
         for (listens, reached) in [
             ("0.0.0.0:80", "127.0.0.1:80"),
             ("[::]:443", "[::1]:443"),

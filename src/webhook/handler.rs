@@ -1,4 +1,4 @@
-//! The webhook itself: read, check, keep, answer.
+//! The webhook's handler: checks credentials, reads the body, stores the delivery, answers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,38 +20,38 @@ use crate::problem::{Code, Problem};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Seen;
 
-/// The sender's id of a delivery, the same on every attempt.
+/// Header with the sender's ID of a delivery, the same on every attempt.
 const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
-/// Set by the dashboard's Test button.
+/// Header set by the dashboard's Test button.
 const TEST: HeaderName = HeaderName::from_static("x-test-webhook");
-/// Longest delivery id that is taken as one, in bytes; a longer one is ignored.
+/// Longest delivery ID, in bytes; a longer one is ignored.
 const MAX_DELIVERY_ID_BYTES: usize = 256;
-/// When to come back after a 503, in seconds.
+/// `Retry-After` of a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// What the webhook works with, shared by all workers.
+/// State of the webhook, shared by all workers.
 #[derive(Clone)]
 pub struct Webhook {
-    /// By name.
+    /// Sources by name.
     pub sources: Arc<HashMap<SourceName, Source>>,
-    /// Where a delivery is made durable.
+    /// Makes deliveries durable.
     pub durable: Durable,
-    /// Whose request it is, how often its address has failed, and room for its body.
+    /// Client addresses, failed authentications, and the memory budget of bodies.
     pub gate: Gate,
-    /// Tells `received_at`.
+    /// Source of `received_at`.
     pub clock: Clock,
     /// Largest body, in bytes.
     pub max_body_bytes: usize,
-    /// What is counted.
+    /// Counters of deliveries and refusals.
     pub metrics: Arc<Metrics>,
 }
 
-/// Both addresses, with and without a trailing slash: a redirect would lose the body.
+/// Adds the routes, with and without a trailing slash: a redirect would lose the body.
 pub fn routes(config: &mut web::ServiceConfig) {
     for path in ["/webhook", "/webhook/", "/webhook/{source}", "/webhook/{source}/"] {
         config.service(web::resource(path).route(web::post().to(receive)).default_service(
             web::to(async || {
-                let problem = Problem::new(Code::MethodNotAllowed, "A delivery is a POST.");
+                let problem = Problem::new(Code::MethodNotAllowed, "Send deliveries with POST.");
                 let mut answer = HttpResponse::from_error(problem);
                 answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
                 answer
@@ -60,9 +60,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
     }
 }
 
-/// Takes a delivery, and counts the answer.
+/// Receives a delivery, and counts the answer.
 #[utoipa::path(post, path = "/webhook/{source}", tag = "Webhook",
-    responses((status = 200, description = "It is durable.", body = Object, example = json!({"status": "ok"})),
+    responses((status = 200, description = "The delivery is durable.", body = Object, example = json!({"status": "ok"})),
         (status = 400, description = "invalid_parameter"),
         (status = 401, description = "missing_credentials invalid_key invalid_signature"),
         (status = 404, description = "not_found"),
@@ -76,47 +76,47 @@ pub(crate) async fn receive(
     payload: web::Payload,
     webhook: web::Data<Webhook>,
 ) -> Result<HttpResponse, Problem> {
-    let (started, mut seen) = (Instant::now(), Seen::Other);
+    let (started, mut kind) = (Instant::now(), Seen::Other);
     let source = webhook.source(request.match_info().get("source"));
     let name = source.as_ref().ok().map(|source| &source.name);
     let answer = match &source {
-        Ok(source) => take(&request, payload, &webhook, source, &mut seen).await,
+        Ok(source) => ingest(&request, payload, &webhook, source, &mut kind).await,
         Err(unknown) => Err(unknown.clone()),
     };
-    if let Some(reason) = answer.as_ref().err().and_then(reason_of) {
+    if let Some(reason) = answer.as_ref().err().and_then(refusal_label) {
         webhook.metrics.webhook.refused(name, reason, webhook.clock.now());
     }
     let status = answer.as_ref().map_or_else(Problem::status_code, HttpResponse::status);
-    webhook.metrics.webhook.answered(name, seen, status.as_u16(), started.elapsed());
+    webhook.metrics.webhook.answered(name, kind, status.as_u16(), started.elapsed());
     answer
 }
 
-async fn take(
+async fn ingest(
     request: &HttpRequest,
     payload: web::Payload,
     webhook: &Webhook,
     source: &Source,
-    seen: &mut Seen,
+    kind: &mut Seen,
 ) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
-    let refuse = |refusal: Refusal| {
+    let reject = |refusal: Refusal| {
         let at = webhook.clock.now();
-        webhook.metrics.webhook.refused(Some(&source.name), check_of(&refusal), at);
+        webhook.metrics.webhook.refused(Some(&source.name), check_label(&refusal), at);
         let client = webhook.gate.client(request.head());
-        webhook.gate.refusal(client, || refused(source, client, &refusal))
+        webhook.gate.refusal(client, || rejection(source, client, &refusal))
     };
-    // Of whoever cannot have the secret no body is read.
+    // Without valid credentials in the head the body is not read.
     let claim = match source.check_head(headers, webhook.clock.now()) {
         Ok(claim) => claim,
         Err(refusal) => {
             body::skip(payload, headers).await;
-            return Err(refuse(refusal));
+            return Err(reject(refusal));
         }
     };
     let mut room = webhook.gate.bodies.room(webhook.gate.client(request.head()));
     let body = body::read(payload, headers, webhook.body_limit(), &mut room).await?;
     let received_at = webhook.clock.now();
-    let proof = source.check_body(&claim, headers, &body, received_at).map_err(refuse)?;
+    let proof = source.check_body(&claim, headers, &body, received_at).map_err(reject)?;
     let arrival = Arrival {
         id: DeliveryId::new(received_at),
         received_at,
@@ -126,18 +126,19 @@ async fn take(
     };
     let id = arrival.id.0;
     let intake = intake::store(&webhook.durable, source, arrival, room).await;
-    *seen = intake.seen;
+    *kind = intake.kind;
     intake.stored.map_err(|refusals| {
         request.extensions_mut().insert(Trusted);
-        tracing::error!(source = %source.name, delivery = %id, %refusals, "a delivery could not be stored");
+        tracing::error!(source = %source.name, delivery = %id, %refusals,
+            "delivery could not be stored");
         Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
             .retry_after(RETRY_AFTER_SECONDS)
     })?;
-    webhook.metrics.webhook.kept(&source.name, *seen, received_at);
+    webhook.metrics.webhook.kept(&source.name, *kind, received_at);
     match intake.fault {
         None => {
-            if *seen == Seen::Test {
-                tracing::info!(source = %source.name, delivery = %id, "a test delivery arrived");
+            if *kind == Seen::Test {
+                tracing::info!(source = %source.name, delivery = %id, "test delivery received");
             }
             Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
         }
@@ -183,8 +184,8 @@ fn evidence(headers: &HeaderMap, proof: Proof) -> Evidence {
     }
 }
 
-/// The check's name, as a label.
-fn check_of(refusal: &Refusal) -> &'static str {
+/// Returns the label of the failed check.
+fn check_label(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::MissingSignature => "missing_signature",
         Refusal::SignaturePrefix => "signature_prefix",
@@ -197,8 +198,8 @@ fn check_of(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The reason that a refusal counts for, where no check of the credentials has counted it.
-fn reason_of(problem: &Problem) -> Option<&'static str> {
+/// Returns the label of a refusal; `None` if a check of the credentials has counted it already.
+fn refusal_label(problem: &Problem) -> Option<&'static str> {
     Some(match problem.code() {
         Code::PayloadTooLarge => "payload_too_large",
         Code::RequestTimeout => "request_timeout",
@@ -211,8 +212,8 @@ fn reason_of(problem: &Problem) -> Option<&'static str> {
     })
 }
 
-fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
-    tracing::warn!(source = %source.name, %client, check = %refusal, "a delivery was refused");
+fn rejection(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
+    tracing::warn!(source = %source.name, %client, check = %refusal, "webhook delivery rejected");
     let code = match refusal {
         Refusal::MissingSignature | Refusal::MissingHeader(_) | Refusal::MissingTimestamp => {
             Code::MissingCredentials
@@ -228,7 +229,7 @@ fn refused(source: &Source, client: IpAddr, refusal: &Refusal) -> Problem {
 
 fn unreadable(source: &Source, id: Uuid, fault: &Unreadable) -> Problem {
     tracing::warn!(source = %source.name, delivery = %id, field = fault.field, problem = %fault.problem,
-        "a delivery could not be read; its bytes are kept in quarantine");
+        "delivery cannot be read; its bytes are kept in quarantine");
     Problem::new(
         Code::UnreadableDelivery,
         format!("The field {}: {}. The bytes are kept in quarantine.", fault.field, fault.problem),
@@ -236,7 +237,7 @@ fn unreadable(source: &Source, id: Uuid, fault: &Unreadable) -> Problem {
     .with("field", fault.field)
 }
 
-/// Capital letter and full stop, as in every other `detail`.
+/// Adds a capital letter and a full stop, as in every `detail`.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars

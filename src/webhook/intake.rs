@@ -1,5 +1,4 @@
-//! From an arrival to a durable delivery: redacts, decodes and stores it. A body that takes long
-//! to look through leaves the HTTP worker to others meanwhile.
+//! Redacts, decodes and stores an arrival. Large bodies are processed off the HTTP worker.
 
 use std::fmt;
 
@@ -11,44 +10,44 @@ use crate::decode::Received;
 use crate::domain::{Arrival, Event, Unreadable};
 use crate::telemetry::metrics::Seen;
 
-/// Longest body that is redacted on the HTTP worker, in bytes. The worst one that is made for it
-/// takes up to 1 µs a byte, so this is 4 ms.
+/// Longest body that is redacted on the HTTP worker, in bytes: at most 4 ms, since the worst
+/// crafted body takes 1 µs a byte.
 const REDACT_ON_WORKER_BYTES: usize = 4 * 1024;
 /// Longest body that is decoded on the HTTP worker, in bytes: about 2 ns a byte.
 const DECODE_ON_WORKER_BYTES: usize = 1024 * 1024;
-/// Large bodies that are looked through at once. Each takes one processor, and the workers need
-/// theirs.
+/// Most large bodies that are processed at once. Each uses one processor, and the HTTP workers need
+/// the others.
 const MOST_AT_ONCE: usize = 2;
 
 static AT_ONCE: Semaphore = Semaphore::const_new(MOST_AT_ONCE);
 
-/// What became of a delivery.
+/// Outcome of a delivery.
 pub(super) struct Intake {
-    /// Its kind, for the metrics.
-    pub(super) seen: Seen,
-    /// Why it cannot be read, where it cannot. It is stored all the same.
+    /// Kind of the event, for the metrics.
+    pub(super) kind: Seen,
+    /// Fault that prevents decoding. The delivery is stored all the same.
     pub(super) fault: Option<Unreadable>,
-    /// Whether it is stored.
+    /// Result of storing it.
     pub(super) stored: Result<(), NotStored>,
 }
 
-/// The delivery is stored nowhere.
+/// Reason why a delivery is not stored.
 #[derive(Debug)]
 pub(super) enum NotStored {
-    /// Inbox and Postgres refused it.
+    /// The inbox and Postgres refused it.
     Refused(NotDurable),
-    /// It was not looked through: the service stops, or this failed.
+    /// Its processing failed, or the service is stopping.
     NotRead,
 }
 
 impl Intake {
     fn not_read() -> Self {
-        Self { seen: Seen::Other, fault: None, stored: Err(NotStored::NotRead) }
+        Self { kind: Seen::Other, fault: None, stored: Err(NotStored::NotRead) }
     }
 }
 
-/// Redacts, decodes and stores a delivery. `room` is what its body takes of the room for all
-/// bodies.
+/// Redacts, decodes and stores a delivery. `room` is its body's part of the budget of all bodies,
+/// kept until the delivery is stored.
 pub(super) async fn store(
     durable: &Durable,
     source: &Source,
@@ -56,47 +55,47 @@ pub(super) async fn store(
     room: impl Send + 'static,
 ) -> Intake {
     if is_quick(arrival.body.len(), source.redacts()) {
-        return keep(durable, Received::from(source.redact(arrival))).await;
+        return store_received(durable, Received::from(source.redact(arrival))).await;
     }
     let (durable, source) = (durable.clone(), source.clone());
-    // A task of its own goes on where the client goes away.
+    // A separate task continues if the client disconnects.
     let task = tokio::spawn(async move {
         let _room = room;
         match off_worker(move || Received::from(source.redact(arrival))).await {
-            Some(received) => keep(&durable, received).await,
+            Some(received) => store_received(&durable, received).await,
             None => Intake::not_read(),
         }
     });
     task.await.unwrap_or_else(|_| Intake::not_read())
 }
 
-/// A body of this length is looked through in a few milliseconds at most.
+/// Returns true if a body of this length is processed within a few milliseconds.
 fn is_quick(body_bytes: usize, redacts: bool) -> bool {
     body_bytes <= if redacts { REDACT_ON_WORKER_BYTES } else { DECODE_ON_WORKER_BYTES }
 }
 
-/// Does the work on a thread that answers nobody, when it is its turn; `None` where it failed.
+/// Runs work on a blocking thread, at most [`MOST_AT_ONCE`] at a time; `None` if it failed.
 async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let _turn = AT_ONCE.acquire().await.ok()?;
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-async fn keep(durable: &Durable, received: Received) -> Intake {
-    let seen = match received.read.as_ref().map(|delivery| &delivery.event) {
+async fn store_received(durable: &Durable, received: Received) -> Intake {
+    let kind = match received.read.as_ref().map(|delivery| &delivery.event) {
         Ok(Event::Join { .. }) => Seen::Join,
         Ok(Event::Test) => Seen::Test,
         _ => Seen::Other,
     };
     let fault = received.read.as_ref().err().cloned();
-    let stored = durable.keep(received).await.map_err(NotStored::Refused);
-    Intake { seen, fault, stored }
+    let stored = durable.store(received).await.map_err(NotStored::Refused);
+    Intake { kind, fault, stored }
 }
 
 impl fmt::Display for NotStored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusals) => refusals.fmt(f),
-            Self::NotRead => f.write_str("the task that reads a large delivery was stopped"),
+            Self::NotRead => f.write_str("the processing of a large delivery was stopped"),
         }
     }
 }
@@ -108,17 +107,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn long_work_leaves_the_worker_to_others() {
-        // There is one worker: what waits here waits for what it does beside.
+    async fn long_work_does_not_block_the_worker() {
+        // There is one worker, and the work ends only when the worker runs the other future.
         let (others, waits) = std::sync::mpsc::channel();
         let work = off_worker(move || waits.recv_timeout(Duration::from_secs(10)));
         let (done, ()) = tokio::join!(work, async move { others.send(()).unwrap() });
         assert_eq!(done, Some(Ok(())));
-        assert_eq!(off_worker(|| panic!("a fault of ours")).await, None::<()>);
+        assert_eq!(off_worker(|| panic!("internal fault")).await, None::<()>);
     }
 
     #[test]
-    fn large_bodies_are_long_work() {
+    fn large_bodies_are_not_quick() {
         assert!(is_quick(4 * 1024, true) && !is_quick(4 * 1024 + 1, true));
         assert!(is_quick(1024 * 1024, false) && !is_quick(1024 * 1024 + 1, false));
     }

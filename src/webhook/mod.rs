@@ -1,5 +1,5 @@
-//! The way in: who is it ([`credentials`]), is it safe ([`durable`]), and the answer
-//! ([`handler`]). It owns no state beyond the settings of the sources, and knows nothing of SQL.
+//! Ingest over HTTP: credentials ([`credentials`]), durable storage ([`durable`]), and the answer
+//! ([`handler`]). Its only state is the sources' settings; it contains no SQL.
 
 pub mod credentials;
 pub mod durable;

@@ -1,4 +1,4 @@
-//! What is sent: deliveries of which no two are alike, made from a seed.
+//! Deliveries made from a seed. No two are alike.
 
 use chrono::SecondsFormat;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,15 +11,15 @@ use verbatim::clock::Clock;
 
 /// The secret of the source `default`.
 pub(crate) const SECRET: &str = "the secret that signs";
-/// The source of those that do not sign, and the header that it wants.
+/// Source of the contracts that do not sign, and the header that it requires.
 pub(crate) const UNSIGNED_SOURCE: &str = "d";
 pub(crate) const UNSIGNED_HEADER: &str = "X-Webhook-Secret: open sesame";
 
 const AGENTS: u32 = 12;
-/// Conversations that go on at a time, and how many deliveries one has.
+/// Conversations that are open at the same time, and deliveries of each.
 const OPEN_SESSIONS: usize = 40;
 const SESSION_LENGTH: u32 = 40;
-/// One delivery of so many is a large one, of so many words.
+/// A large delivery comes once in this many, and has this many words.
 const LARGE_EVERY: u32 = 200;
 const LARGE_WORDS: usize = 4_000;
 const WORDS: &[&str] = &[
@@ -45,34 +45,34 @@ const WORDS: &[&str] = &[
     "e\u{301}",
 ];
 
-/// An old conversation is over after so many deliveries, and then its sender says so.
+/// Deliveries after which an old conversation is over, and its sender reports the end.
 const OLD_SESSION_LENGTH: u32 = 6;
 /// The contracts of conversations, in turn.
 const CONTRACTS: [Contract; 12] = {
     use Contract::{A, B, C, D};
     [B, D, B, D, A, B, D, B, C, D, B, D]
 };
-/// In each hundred there is one of the account, one of the dashboard's, and one of a type that
-/// nobody knows yet, in these places.
+/// Places in each hundred deliveries of the account event, the dashboard's test and an event of an
+/// unknown type.
 const HUNDRED: u32 = 100;
-const OF_THE_ACCOUNT: u32 = 30;
-const OF_THE_DASHBOARD: u32 = 55;
-const UNKNOWN: u32 = 80;
+const ACCOUNT_SLOT: u32 = 30;
+const DASHBOARD_SLOT: u32 = 55;
+const UNKNOWN_SLOT: u32 = 80;
 const ACCOUNT_EVENTS: [&str; 5] =
     ["agent.ready", "agent.failed", "video.completed", "video.failed", "ping"];
 
-/// Which sender is played.
+/// Contract of the sender that is imitated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contract {
-    /// The oldest: other names, times in words, and an end. Known by a header, and sent once.
+    /// The oldest: other names, times as text, and an end event. Identified by a header, sent once.
     A,
-    /// Signed, and tried again where there was no answer.
+    /// Signed, and sent again if there was no answer.
     B,
-    /// Calls the agent otherwise, and dates no message. Known by a header, and sent once.
+    /// Other name for the agent, no time in messages. Identified by a header, sent once.
     C,
-    /// Known by a header, and sent once.
+    /// Identified by a header, sent once.
     D,
-    /// The second system: it signs the time, too, gives ids, and tries again.
+    /// The second system: signs the time, too, has event IDs, and sends again.
     Account,
     /// The Test button: signed like B, and sent once.
     Dashboard,
@@ -83,12 +83,12 @@ impl Contract {
         matches!(self, Self::B | Self::Account | Self::Dashboard)
     }
 
-    /// It is sent again where there was no answer.
-    pub(crate) fn tries_again(self) -> bool {
+    /// Returns true if the sender sends a delivery again that was not answered.
+    pub(crate) fn retries(self) -> bool {
         matches!(self, Self::B | Self::Account)
     }
 
-    /// What the log of deliveries calls it.
+    /// Name of the contract in the log of deliveries.
     pub(crate) fn generation(self) -> &'static str {
         match self {
             Self::A => "a",
@@ -100,28 +100,28 @@ impl Contract {
     }
 }
 
-/// What it tells of.
+/// Event that the sender reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Join,
-    Said {
+    Message {
         role: &'static str,
         message: String,
     },
-    /// The conversation is over.
+    /// End of the conversation.
     End {
         reason: String,
     },
-    /// Of the account, and part of no conversation.
+    /// Event of the account, without a conversation.
     Account,
     /// The Test button.
     Test,
-    /// Of a type that is not known yet.
+    /// Event of an unknown type.
     Unknown,
 }
 
 impl Event {
-    /// What the log of deliveries says became of it.
+    /// Expected outcome in the log of deliveries.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
             Self::Test => "test",
@@ -133,20 +133,20 @@ impl Event {
 
 pub(crate) type Sha = [u8; 32];
 
-/// What a delivery says.
+/// Content of a delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) contract: Contract,
-    /// As it is stored: in its newest spelling where it is that of a newer contract.
+    /// Type as stored: event types of newer contracts in their newest spelling.
     pub(crate) event_type: &'static str,
     pub(crate) agent_id: String,
-    /// Of those that belong to a conversation.
+    /// Only in deliveries of a conversation.
     pub(crate) session_id: Option<String>,
     pub(crate) event: Event,
 }
 
 impl Content {
-    /// The source that it goes to.
+    /// Source that the delivery is sent to.
     pub(crate) fn source(&self) -> &'static str {
         if self.contract.is_signed() { "default" } else { UNSIGNED_SOURCE }
     }
@@ -156,7 +156,7 @@ impl Content {
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) content: Content,
-    /// Its own header lines, each with its line end: credentials, mostly.
+    /// Further header lines, each with its line end: mostly credentials.
     headers: String,
     pub(crate) body: Vec<u8>,
     pub(crate) sha: Sha,
@@ -184,14 +184,14 @@ impl Delivery {
         Self { content, headers, body, sha }
     }
 
-    /// The request, as it goes over the wire.
+    /// Returns the whole request.
     pub(crate) fn request(&self) -> Vec<u8> {
         let mut bytes = self.head(self.body.len()).into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
     }
 
-    /// Its head, which says that the body has `length` bytes.
+    /// Returns the head of the request, with `length` as the body's length.
     pub(crate) fn head(&self, length: usize) -> String {
         let path = match self.content.source() {
             "default" => String::new(),
@@ -205,7 +205,7 @@ impl Delivery {
     }
 }
 
-/// The header line that signs `body`.
+/// Returns the header line with the signature of `body`.
 pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
         .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
@@ -245,19 +245,20 @@ impl Maker {
         Self { rng: StdRng::seed_from_u64(seed), made: 0, opened: 0, sessions: Vec::new() }
     }
 
-    /// The next delivery, of any contract.
+    /// Returns the next delivery, of any contract.
     pub(crate) fn next(&mut self) -> Delivery {
         let number = self.made;
         self.made += 1;
         match number % HUNDRED {
-            OF_THE_ACCOUNT => self.of_the_account(number),
-            OF_THE_DASHBOARD => self.of_the_dashboard(number),
-            UNKNOWN => self.unknown(number),
-            _ => self.of_a_session(number),
+            ACCOUNT_SLOT => self.account_event(number),
+            DASHBOARD_SLOT => self.dashboard_test(number),
+            UNKNOWN_SLOT => self.unknown_type(number),
+            _ => self.next_of_session(number),
         }
     }
 
-    /// The next delivery of a conversation that is signed: cut short, it is nobody's.
+    /// Returns the next signed delivery of a conversation. Without its last bytes it cannot be
+    /// assigned to a conversation.
     pub(crate) fn next_signed(&mut self) -> Delivery {
         loop {
             let delivery = self.next();
@@ -268,7 +269,7 @@ impl Maker {
         }
     }
 
-    fn of_a_session(&mut self, number: u32) -> Delivery {
+    fn next_of_session(&mut self, number: u32) -> Delivery {
         if self.sessions.len() < OPEN_SESSIONS {
             let session = self.open_session();
             self.sessions.push(session);
@@ -279,7 +280,7 @@ impl Maker {
         if session.is_over() {
             self.sessions.swap_remove(at);
         }
-        self.tell(&session, number)
+        self.session_event(&session, number)
     }
 
     fn open_session(&mut self) -> Session {
@@ -297,14 +298,14 @@ impl Maker {
         format!("A{:05}", self.rng.random_range(0..AGENTS))
     }
 
-    fn tell(&mut self, session: &Session, number: u32) -> Delivery {
+    fn session_event(&mut self, session: &Session, number: u32) -> Delivery {
         let (event_type, event) = if session.length == 1 {
             ("room.join", Event::Join)
         } else if session.contract == Contract::A && session.is_over() {
             ("session_end", Event::End { reason: format!("it was the {number}th") })
         } else {
             let role = if self.rng.random_bool(0.5) { "user" } else { "assistant" };
-            ("chat.push", Event::Said { role, message: self.words(number) })
+            ("chat.push", Event::Message { role, message: self.text(number) })
         };
         let body = match session.contract {
             Contract::A => old_body(session, &event, number),
@@ -320,7 +321,7 @@ impl Maker {
         Delivery::new(content, &body, number)
     }
 
-    fn of_the_account(&mut self, number: u32) -> Delivery {
+    fn account_event(&mut self, number: u32) -> Delivery {
         let kind = (number / HUNDRED) as usize % ACCOUNT_EVENTS.len();
         let (agent_id, event_type) = (self.agent(), ACCOUNT_EVENTS[kind]);
         let body = json!({ "id": format!("evt_{number}"), "event": event_type,
@@ -335,15 +336,15 @@ impl Maker {
         )
     }
 
-    fn of_the_dashboard(&mut self, number: u32) -> Delivery {
-        self.of_nobody(Contract::Dashboard, "test", Event::Test, number)
+    fn dashboard_test(&mut self, number: u32) -> Delivery {
+        self.without_session(Contract::Dashboard, "test", Event::Test, number)
     }
 
-    fn unknown(&mut self, number: u32) -> Delivery {
-        self.of_nobody(Contract::B, "avatar.waved", Event::Unknown, number)
+    fn unknown_type(&mut self, number: u32) -> Delivery {
+        self.without_session(Contract::B, "avatar.waved", Event::Unknown, number)
     }
 
-    fn of_nobody(
+    fn without_session(
         &mut self,
         contract: Contract,
         event_type: &'static str,
@@ -357,8 +358,8 @@ impl Maker {
         Delivery::new(content, &body, number)
     }
 
-    /// The number makes every text another one.
-    fn words(&mut self, number: u32) -> String {
+    /// Returns a text that no other delivery has: it begins with the number.
+    fn text(&mut self, number: u32) -> String {
         let large = self.rng.random_range(0..LARGE_EVERY) == 0;
         let count = if large { LARGE_WORDS } else { self.rng.random_range(1..40) };
         let mut text = number.to_string();
@@ -370,34 +371,34 @@ impl Maker {
     }
 }
 
-/// Unix seconds as the sender's clock, which is this machine's, has them.
-#[expect(clippy::cast_precision_loss, reason = "a float is what the sender has")]
+/// Unix seconds of this machine's clock, which is the sender's.
+#[expect(clippy::cast_precision_loss, reason = "the sender writes a float")]
 fn seconds_now() -> f64 {
     Clock::system().now().timestamp_micros() as f64 / 1e6
 }
 
-/// As it has been since contract B.
+/// Body in the format since contract B.
 fn body(session: &Session, event_type: &str, event: &Event, number: u32) -> Value {
     let now = seconds_now();
     let mut data = match event {
-        Event::Said { role, message } => json!({ "role": role, "message": message }),
+        Event::Message { role, message } => json!({ "role": role, "message": message }),
         _ => json!({ "room_name": format!("room {number}"), "participant_count": 2 }),
     };
     data["session_id"] = json!(session.session_id);
-    if matches!(event, Event::Said { .. }) && session.contract != Contract::C {
+    if matches!(event, Event::Message { .. }) && session.contract != Contract::C {
         data["timestamp"] = json!(now);
     }
     let agent = if session.contract == Contract::C { "agent_code" } else { "agent_id" };
     json!({ agent: session.agent_id, "event_type": event_type, "data": data, "timestamp": now })
 }
 
-/// As it was in the beginning.
+/// Body in the oldest format.
 fn old_body(session: &Session, event: &Event, number: u32) -> Value {
     let now = Clock::system().now().to_rfc3339_opts(SecondsFormat::Micros, true);
     let mut body = json!({ "timestamp": now, "agentId": session.agent_id,
         "sessionId": session.session_id, "user": { "id": "user_456" } });
-    let (name, key, told) = match event {
-        Event::Said { role, message } => (
+    let (name, key, value) = match event {
+        Event::Message { role, message } => (
             "chat_push",
             "message",
             json!({ "id": format!("msg_{number}"), "role": role, "content": message,
@@ -409,6 +410,6 @@ fn old_body(session: &Session, event: &Event, number: u32) -> Value {
         _ => ("room_join", "room", json!({ "name": format!("room {number}"), "participants": 1 })),
     };
     body["event"] = json!(name);
-    body[key] = told;
+    body[key] = value;
     body
 }

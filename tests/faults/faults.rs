@@ -1,5 +1,5 @@
-//! Faults that last for a while: what sets them on, and what puts things right. Each is a scenario
-//! of its own, and a random mix draws from them.
+//! Faults that last for a while: each is set on, and later removed. Each is a scenario, and a
+//! random mix draws from them.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -17,38 +17,38 @@ use super::world::{Expect, Setup, Trial, World};
 
 /// Work on a world.
 pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
-/// What puts a fault right. It holds what the fault holds.
+/// Removes a fault. Owns what the fault needs.
 pub(crate) type Heal<'a> = Work<'a, ()>;
 
-/// What a fault is done to. Two of the same are never on at a time.
+/// Target of a fault. At most one fault of a target is on at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The server's processes.
     Server,
-    /// What the server is told: settings, locks, sessions.
+    /// The server's settings, locks and sessions.
     Session,
-    /// The way to it.
+    /// The network to the server.
     Network,
-    /// Ours.
+    /// The service.
     Service,
-    /// The disk of its inbox.
+    /// The disk of the inbox.
     Inbox,
-    /// Its clock.
+    /// The service's clock.
     Clock,
-    /// Those who send.
+    /// The senders.
     Clients,
 }
 
-/// How it shows that a fault has bitten. One that has not was none.
+/// Evidence that a fault took effect. Without it the scenario fails.
 #[derive(Clone, Copy, Debug)]
-enum Bite {
-    /// In the end something has waited in the inbox for more than so many seconds.
+enum Evidence {
+    /// At the end a delivery has waited in the inbox for more than this many seconds.
     Waits(f64),
-    /// Postgres says so in its log.
+    /// Postgres has logged this text.
     Says(&'static str),
     /// The proxy has cut a connection between COMMIT and its reply.
     CutsCommit,
-    /// The injection fails where it does not bite.
+    /// None needed: the injection fails if it has no effect.
     Surely,
 }
 
@@ -56,106 +56,106 @@ enum Bite {
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) target: Target,
-    /// How long it lasts, in seconds: in the short form, and else.
+    /// Duration in seconds: of the short form, and of the thorough one.
     hold: [u64; 2],
-    bite: Bite,
+    evidence: Evidence,
     pub(crate) inject: for<'a> fn(&'a World) -> Work<'a, Heal<'a>>,
 }
 
-/// `fault!(name, target, [short, else], how it shows, function)`.
+/// `fault!(name, target, [short, thorough], evidence, function)`.
 macro_rules! fault {
-    ($name:literal, $target:ident, $hold:expr, $bite:expr, $inject:path) => {
+    ($name:literal, $target:ident, $hold:expr, $evidence:expr, $inject:path) => {
         Fault {
             name: $name,
             target: Target::$target,
             hold: $hold,
-            bite: $bite,
+            evidence: $evidence,
             inject: |world| Box::pin($inject(world)),
         }
     };
 }
 
-/// What has waited for so long in the inbox, in seconds, has met the fault.
+/// Age in the inbox, in seconds, that shows that Postgres could not be written to.
 pub(crate) const STOPPED_AGE: f64 = 1.5;
-/// Nothing gets to Postgres meanwhile.
-const STOPS: Bite = Bite::Waits(STOPPED_AGE);
-/// A batch takes several round trips of twice the delay. One, in seconds, is more than anything
-/// waits in the inbox otherwise.
-const DELAYS: Bite = Bite::Waits(0.6);
-/// Answers of deliveries that are due while Postgres is held still.
+/// For faults during which nothing reaches Postgres.
+const STOPS: Evidence = Evidence::InboxAge(STOPPED_AGE);
+/// A batch needs several round trips of twice the delay. In seconds, one of them exceeds every
+/// other age in the inbox.
+const DELAYS: Evidence = Evidence::InboxAge(0.6);
+/// Limit for answers of deliveries that are due while Postgres is stopped.
 const STILL_P99_MAX: Duration = Duration::from_millis(50);
 
-/// All of them.
+/// Every fault that is a scenario.
 #[rustfmt::skip]
 pub(crate) const ALL: &[Fault] = &[
     fault!("postgres-stop", Server, [8, 60], STOPS, still),
     fault!("postgres-refuses", Server, [5, 30], STOPS, stopped),
-    fault!("postgres-restart", Server, [1, 5], Bite::Says("terminating connection due to administrator command"), restarted),
+    fault!("postgres-restart", Server, [1, 5], Evidence::InLog("terminating connection due to administrator command"), restarted),
     fault!("kill-postmaster", Server, [3, 10], STOPS, postmaster_killed),
     fault!("recovery", Server, [5, 20], STOPS, recovery),
     fault!("read-only", Session, [5, 20], STOPS, read_only),
     fault!("table-locked", Session, [5, 30], STOPS, table_locked),
-    fault!("statement-timeout", Session, [5, 20], Bite::Says("canceling statement due to statement timeout"), statement_timeout),
+    fault!("statement-timeout", Session, [5, 20], Evidence::InLog("canceling statement due to statement timeout"), statement_timeout),
     fault!("connections-exhausted", Session, [5, 20], STOPS, connections_exhausted),
     fault!("net-delay", Network, [5, 20], DELAYS, net_delay),
     fault!("net-cut", Network, [5, 20], STOPS, net_cut),
     fault!("net-half-open", Network, [5, 20], STOPS, net_half_open),
-    fault!("net-cut-after-commit", Network, [5, 20], Bite::CutsCommit, net_cut_after_commit),
+    fault!("net-cut-after-commit", Network, [5, 20], Evidence::CommitsCut, net_cut_after_commit),
 ];
 
-/// Those that only mixes draw: scenarios of their own do the same more thoroughly.
+/// Faults of mixes only: scenarios test the same more thoroughly.
 #[rustfmt::skip]
 pub(crate) const IN_MIXES: &[Fault] = &[
-    fault!("postgres-disk-full", Server, [5, 20], Bite::Surely, cluster_full),
-    fault!("deadlock", Session, [1, 1], Bite::Surely, deadlocked),
-    fault!("service-killed", Service, [1, 1], Bite::Surely, service_killed),
-    fault!("service-restarted", Service, [1, 1], Bite::Surely, service_restarted),
-    fault!("kill-both", Service, [1, 1], Bite::Surely, both_killed),
-    fault!("inbox-disk-full", Inbox, [3, 20], Bite::Surely, inbox_full),
-    fault!("inbox-sync-fails", Inbox, [3, 20], Bite::Surely, inbox_sync_fails),
-    fault!("clock-forward", Clock, [1, 4], Bite::Surely, clock_forward),
-    fault!("clock-back", Clock, [1, 4], Bite::Surely, clock_back),
-    fault!("slow-bodies", Clients, [1, 1], Bite::Surely, clients::some_slow_bodies),
-    fault!("half-bodies", Clients, [1, 1], Bite::Surely, clients::some_half_bodies),
-    fault!("wrong-length", Clients, [1, 1], Bite::Surely, clients::some_wrong_lengths),
-    fault!("idle-connections", Clients, [1, 1], Bite::Surely, clients::some_idle_connections),
-    fault!("flood", Clients, [1, 1], Bite::Surely, clients::a_flood),
+    fault!("postgres-disk-full", Server, [5, 20], Evidence::Assumed, cluster_full),
+    fault!("deadlock", Session, [1, 1], Evidence::Assumed, deadlocked),
+    fault!("service-killed", Service, [1, 1], Evidence::Assumed, service_killed),
+    fault!("service-restarted", Service, [1, 1], Evidence::Assumed, service_restarted),
+    fault!("kill-both", Service, [1, 1], Evidence::Assumed, both_killed),
+    fault!("inbox-disk-full", Inbox, [3, 20], Evidence::Assumed, inbox_full),
+    fault!("inbox-sync-fails", Inbox, [3, 20], Evidence::Assumed, inbox_sync_fails),
+    fault!("clock-forward", Clock, [1, 4], Evidence::Assumed, clock_forward),
+    fault!("clock-back", Clock, [1, 4], Evidence::Assumed, clock_back),
+    fault!("slow-bodies", Clients, [1, 1], Evidence::Assumed, clients::some_slow_bodies),
+    fault!("half-bodies", Clients, [1, 1], Evidence::Assumed, clients::some_half_bodies),
+    fault!("wrong-length", Clients, [1, 1], Evidence::Assumed, clients::some_wrong_lengths),
+    fault!("idle-connections", Clients, [1, 1], Evidence::Assumed, clients::some_idle_connections),
+    fault!("flood", Clients, [1, 1], Evidence::Assumed, clients::lasting_flood),
 ];
 
 impl Fault {
-    /// By its name.
+    /// Returns the fault of this name.
     pub(crate) fn named(name: &str) -> anyhow::Result<&'static Self> {
         ALL.iter().find(|fault| fault.name == name).with_context(|| format!("no fault {name}"))
     }
 
-    /// An error where what was done shows nowhere; `before` is how long Postgres' log was then.
-    async fn must_bite(&self, world: &World, before: usize) -> anyhow::Result<()> {
+    /// Fails if the fault had no effect. `before` is the length of Postgres' log before the fault.
+    async fn check_evidence(&self, world: &World, before: usize) -> anyhow::Result<()> {
         let inbox = world.service.json("/readyz").await?["inbox"].clone();
-        world.tell(&format!("the inbox holds {inbox}"));
-        let bites = match self.bite {
-            Bite::Waits(seconds) => inbox["oldest_age_seconds"].as_f64() > Some(seconds),
-            Bite::Says(what) => {
+        world.log(&format!("the inbox holds {inbox}"));
+        let bites = match self.evidence {
+            Evidence::InboxAge(seconds) => inbox["oldest_age_seconds"].as_f64() > Some(seconds),
+            Evidence::InLog(what) => {
                 world.postgres()?.log()?.get(before..).is_some_and(|log| log.contains(what))
             }
-            Bite::CutsCommit => world.proxy()?.commits_cut() > 0,
-            Bite::Surely => true,
+            Evidence::CommitsCut => world.proxy()?.commits_cut() > 0,
+            Evidence::Assumed => true,
         };
-        ensure!(bites, "the fault was none: {:?} has not come true", self.bite);
+        ensure!(bites, "the fault had no effect: expected {:?}", self.evidence);
         Ok(())
     }
 
     fn setup(&self) -> Setup {
         Setup {
             proxy: self.target == Target::Network,
-            // Few, so that they are soon taken.
+            // Few, so that they are used up soon.
             postgres: &["max_connections=40"],
             ..Setup::default()
         }
     }
 }
 
-/// The scenario of one fault: load, the fault, some more load; nobody notices.
-pub(crate) async fn hold(trial: &Trial, name: &'static str) -> anyhow::Result<()> {
+/// The scenario of one fault: load, the fault, some more load. No sender may notice it.
+pub(crate) async fn run_scenario(trial: &Trial, name: &'static str) -> anyhow::Result<()> {
     let fault = Fault::named(name)?;
     let world = trial.world(fault.setup()).await?;
     let load = world.load(Load::default());
@@ -166,19 +166,19 @@ pub(crate) async fn hold(trial: &Trial, name: &'static str) -> anyhow::Result<()
     world.ledger.measure();
     tokio::time::sleep(trial.options.hold(fault.hold[0], fault.hold[1])).await;
     let (_, p99) = world.ledger.measured(0.99);
-    fault.must_bite(&world, before).await?;
+    fault.check_evidence(&world, before).await?;
     heal.await?;
-    world.tell("put right");
+    world.log("fault removed");
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await?;
-    // A build for debugging is several times as slow; it says so, and is not judged.
+    // A debug build is several times as slow, and is not judged.
     let is_quick = cfg!(debug_assertions) || name != "postgres-stop" || p99 < STILL_P99_MAX;
-    ensure!(is_quick, "p99 was {p99:?} while Postgres was held still");
+    ensure!(is_quick, "p99 was {p99:?} while Postgres was stopped");
     Ok(())
 }
 
-/// A heal that has nothing to do.
-fn nothing<'a>() -> Heal<'a> {
+/// For faults that end without further action.
+fn no_heal<'a>() -> Heal<'a> {
     Box::pin(async { Ok(()) })
 }
 
@@ -199,10 +199,10 @@ async fn restarted(world: &World) -> anyhow::Result<Heal<'_>> {
     for _ in 0..3 {
         postgres.stop().await?;
         postgres.start().await?;
-        // Long enough for the service to come back, so that each meets it at work.
+        // Long enough for the service to reconnect, so that each restart interrupts its work.
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    Ok(nothing())
+    Ok(no_heal())
 }
 
 async fn postmaster_killed(world: &World) -> anyhow::Result<Heal<'_>> {
@@ -218,12 +218,12 @@ async fn recovery(world: &World) -> anyhow::Result<Heal<'_>> {
     postgres.start().await?;
     Ok(Box::pin(async {
         // Connections survive the promotion: a writer that is pinned to one must notice.
-        postgres.sql_in_the_end(PROMOTE).await?;
-        postgres.sql_in_the_end("CREATE TEMPORARY TABLE writable ()").await
+        postgres.sql_with_retries(PROMOTE).await?;
+        postgres.sql_with_retries("CREATE TEMPORARY TABLE writable ()").await
     }))
 }
 
-/// Asked for again, where the answer did not come in time.
+/// Can be repeated if the answer did not arrive in time.
 const PROMOTE: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(true, 60) END";
 
 async fn cluster_full(world: &World) -> anyhow::Result<Heal<'_>> {
@@ -231,7 +231,7 @@ async fn cluster_full(world: &World) -> anyhow::Result<Heal<'_>> {
     disk.fill()?;
     Ok(Box::pin(async {
         disk.empty()?;
-        // It may have given up.
+        // Postgres may have stopped.
         world.postgres()?.start().await
     }))
 }
@@ -247,7 +247,7 @@ async fn service_restarted(world: &World) -> anyhow::Result<Heal<'_>> {
     Ok(Box::pin(world.service.start()))
 }
 
-/// With the service away nobody else starts either of them: a mix sees to that.
+/// While the service is away no other fault may start either process: a mix ensures that.
 async fn both_killed(world: &World) -> anyhow::Result<Heal<'_>> {
     world.service.kill()?;
     world.postgres()?.kill().await?;
@@ -280,14 +280,14 @@ async fn inbox_sync_fails(world: &World) -> anyhow::Result<Heal<'_>> {
 }
 
 async fn clock_forward(world: &World) -> anyhow::Result<Heal<'_>> {
-    jumped(world, "+3600s")
+    jump_clock(world, "+3600s")
 }
 
 async fn clock_back(world: &World) -> anyhow::Result<Heal<'_>> {
-    jumped(world, "-86400s")
+    jump_clock(world, "-86400s")
 }
 
-fn jumped<'a>(world: &'a World, by: &str) -> anyhow::Result<Heal<'a>> {
+fn jump_clock<'a>(world: &'a World, by: &str) -> anyhow::Result<Heal<'a>> {
     let clock = world.clock()?;
     clock.jump(by)?;
     Ok(Box::pin(async { clock.jump("+0s") }))
@@ -295,22 +295,23 @@ fn jumped<'a>(world: &'a World, by: &str) -> anyhow::Result<Heal<'a>> {
 
 async fn deadlocked(world: &World) -> anyhow::Result<Heal<'_>> {
     deadlock(world).await?;
-    Ok(nothing())
+    Ok(no_heal())
 }
 
-/// Somebody holds what the drain takes last, waits until it waits, and asks for what it holds.
+/// Locks what the drain locks last, waits until the drain waits for it, and requests what the drain
+/// has locked.
 pub(crate) async fn deadlock(world: &World) -> anyhow::Result<()> {
     let mut other = world.postgres()?.admin("verbatim").await?;
-    // Ours is not the one that gives way.
+    // A long timeout here, so that the drain is the one that is cancelled.
     run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await?;
     run(&mut other, "SELECT 1 FROM agents FOR UPDATE").await?;
-    waits(world).await?;
+    wait_for_lock(world).await?;
     run(&mut other, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; COMMIT").await
 }
 
-/// The service waits for a lock.
-async fn waits(world: &World) -> anyhow::Result<()> {
-    let deadline = Instant::now() + TAKE_MAX;
+/// Waits until the service waits for a lock.
+async fn wait_for_lock(world: &World) -> anyhow::Result<()> {
+    let deadline = Instant::now() + OPEN_ALL_MAX;
     let waiting = "SELECT count(*) FROM pg_stat_activity
          WHERE usename = 'verbatim' AND wait_event_type = 'Lock'";
     while world.postgres()?.number(waiting).await? == 0 {
@@ -322,11 +323,11 @@ async fn waits(world: &World) -> anyhow::Result<()> {
 
 async fn read_only(world: &World) -> anyhow::Result<Heal<'_>> {
     let postgres = world.postgres()?;
-    postgres.sql_in_the_end("ALTER SYSTEM SET default_transaction_read_only = on").await?;
-    postgres.sql_in_the_end("SELECT pg_reload_conf()").await?;
+    postgres.sql_with_retries("ALTER SYSTEM SET default_transaction_read_only = on").await?;
+    postgres.sql_with_retries("SELECT pg_reload_conf()").await?;
     Ok(Box::pin(async {
-        postgres.sql_in_the_end("ALTER SYSTEM RESET default_transaction_read_only").await?;
-        postgres.sql_in_the_end("SELECT pg_reload_conf()").await
+        postgres.sql_with_retries("ALTER SYSTEM RESET default_transaction_read_only").await?;
+        postgres.sql_with_retries("SELECT pg_reload_conf()").await
     }))
 }
 
@@ -335,7 +336,7 @@ async fn table_locked(world: &World) -> anyhow::Result<Heal<'_>> {
     run(&mut locker, "BEGIN").await?;
     run(&mut locker, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").await?;
     Ok(Box::pin(async move {
-        // The lock goes with its connection, whatever became of that.
+        // The lock ends with its connection, whatever happened to the statement.
         drop(locker);
         Ok(())
     }))
@@ -343,10 +344,10 @@ async fn table_locked(world: &World) -> anyhow::Result<Heal<'_>> {
 
 async fn statement_timeout(world: &World) -> anyhow::Result<Heal<'_>> {
     let postgres = world.postgres()?;
-    postgres.sql_in_the_end("ALTER ROLE verbatim SET statement_timeout = '1ms'").await?;
-    postgres.sql_in_the_end(END_SESSIONS).await?;
-    // Nobody ends the sessions that were opened meanwhile: the service must do so by itself.
-    Ok(Box::pin(postgres.sql_in_the_end("ALTER ROLE verbatim RESET statement_timeout")))
+    postgres.sql_with_retries("ALTER ROLE verbatim SET statement_timeout = '1ms'").await?;
+    postgres.sql_with_retries(END_SESSIONS).await?;
+    // The sessions that were opened meanwhile stay: the service must close them.
+    Ok(Box::pin(postgres.sql_with_retries("ALTER ROLE verbatim RESET statement_timeout")))
 }
 
 /// Ends all of the service's connections.
@@ -355,15 +356,15 @@ pub(crate) const END_SESSIONS: &str =
 
 async fn connections_exhausted(world: &World) -> anyhow::Result<Heal<'_>> {
     let postgres = world.postgres()?;
-    let mut taken = Vec::new();
-    // The service takes one back wherever it finds one, so it is sent away more than once.
+    let mut connections = Vec::new();
+    // The service may reopen a connection as soon as one is free, so repeat.
     for _ in 0..3 {
-        postgres.sql_in_the_end(END_SESSIONS_OF_THE_SERVICE).await?;
-        taken.append(&mut take_all(postgres).await?);
+        postgres.sql_with_retries(END_SESSIONS_OF_THE_SERVICE).await?;
+        connections.append(&mut open_all(postgres).await?);
     }
-    ensure!(!taken.is_empty(), "there was no connection to take");
+    ensure!(!connections.is_empty(), "no connection was free");
     Ok(Box::pin(async move {
-        drop(taken);
+        drop(connections);
         Ok(())
     }))
 }
@@ -371,22 +372,22 @@ async fn connections_exhausted(world: &World) -> anyhow::Result<Heal<'_>> {
 const END_SESSIONS_OF_THE_SERVICE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE usename = 'verbatim' AND application_name <> 'faults'";
 
-/// How long that may take while another fault is on.
-const TAKE_MAX: Duration = Duration::from_secs(10);
+/// Limit for opening all connections while another fault is on.
+const OPEN_ALL_MAX: Duration = Duration::from_secs(10);
 
-/// Takes connections until there is none.
-async fn take_all(postgres: &Postgres) -> anyhow::Result<Vec<PgConnection>> {
-    let deadline = Instant::now() + TAKE_MAX;
-    let mut taken = Vec::new();
+/// Opens connections until none is free.
+async fn open_all(postgres: &Postgres) -> anyhow::Result<Vec<PgConnection>> {
+    let deadline = Instant::now() + OPEN_ALL_MAX;
+    let mut connections = Vec::new();
     loop {
         match postgres.connect("verbatim", "verbatim").await {
-            Ok(connection) => taken.push(connection),
+            Ok(connection) => connections.push(connection),
             Err(error) if format!("{error:#}").contains("remaining connection slots") => {
-                return Ok(taken);
+                return Ok(connections);
             }
             // Another fault is on.
             Err(error) => {
-                ensure!(Instant::now() < deadline, "taking connections: {error:#}");
+                ensure!(Instant::now() < deadline, "opening connections: {error:#}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -412,7 +413,7 @@ async fn net_cut_after_commit(world: &World) -> anyhow::Result<Heal<'_>> {
     Ok(Box::pin(async move {
         proxy.set(Mode::Pass);
         let cut = proxy.commits_cut() - before;
-        world.note(format!("{cut} connections were cut between COMMIT and its reply"));
+        world.add_note(format!("{cut} connections were cut between COMMIT and its reply"));
         Ok(())
     }))
 }

@@ -1,4 +1,4 @@
-//! As little HTTP/1.1 as it takes to misbehave with it: every byte that is sent is the scenario's.
+//! A minimal HTTP/1.1 client that can send malformed requests: the scenario chooses every byte.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How long an answer may take: the sender waits for 10 s.
+/// Longest time for an answer: the sender waits for 10 s.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 4 << 20;
 
-/// Why there is no answer.
+/// Reason for a missing answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Miss {
-    /// Nobody listens.
+    /// The connection was refused.
     Refused,
     /// The connection broke, or was closed, before the answer was complete.
     Broken,
@@ -23,12 +23,12 @@ pub(crate) enum Miss {
     TimedOut,
 }
 
-/// An answer, read to its end.
+/// An answer, read completely.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    /// The service closes the connection after it.
+    /// The service closes the connection after this answer.
     pub(crate) closes: bool,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What has been read beyond the last answer.
+    /// Bytes that were read beyond the last answer.
     ahead: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Connection {
         Self::open_from(None, to).await
     }
 
-    /// Connects from an address of this machine, where one is named.
+    /// Connects, from this local address if there is one.
     pub(crate) async fn open_from(from: Option<IpAddr>, to: SocketAddr) -> Result<Self, Miss> {
         let connect = async {
             let socket = TcpSocket::new_v4()?;
@@ -59,7 +59,7 @@ impl Connection {
         in_time(connect).await
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes without changes.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Miss> {
         in_time(self.stream.write_all(bytes)).await
     }
@@ -75,12 +75,12 @@ impl Connection {
         self.answer().await
     }
 
-    /// The service has closed it, as far as can be seen without asking: a client that keeps
-    /// connections looks before it uses one again.
+    /// Returns true if the service has closed the connection, as far as a client can see without a
+    /// request. Senders with keep-alive check this first.
     pub(crate) fn is_closed(&self) -> bool {
         let mut byte = [0];
         match self.stream.try_read(&mut byte) {
-            // Nobody answers before being asked: a byte here is as good as an end.
+            // The service never sends first: a byte here means that the connection cannot be used.
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
@@ -111,7 +111,7 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, Miss
     }
 }
 
-/// The first answer in `bytes` and its length, once all of it is there.
+/// Returns the first answer in `bytes` and its length, once it is complete.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What was sent, and what was answered: the truth that the database is held against.
+//! All deliveries that were sent, and their answers. The oracle compares the database with them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,11 @@ use super::http::{Answer, Miss};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) content: Content,
-    /// One of the attempts was answered 200.
+    /// At least one attempt was answered 200.
     pub(crate) answered: bool,
 }
 
-/// Figures of one trial's deliveries.
+/// Figures about the deliveries of one trial.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     /// Attempts that were answered 200.
@@ -26,28 +26,28 @@ pub(crate) struct Figures {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Attempts without an answer, by cause.
     pub(crate) misses: BTreeMap<Miss, u64>,
-    /// Longest time without any 200 while load was on.
+    /// Longest time without a 200 during load.
     pub(crate) longest_stall: Duration,
-    /// From the moment that an attempt was due to its 200.
+    /// Time from the moment at which an attempt was due to its 200.
     pub(crate) latencies_us: Option<Histogram<u64>>,
-    /// When the attempts that came to nothing were due, and when that was known.
-    pub(crate) in_vain: Vec<(Instant, Instant)>,
+    /// Failed attempts: when each was due, and when it had failed.
+    pub(crate) failed: Vec<(Instant, Instant)>,
 }
 
 impl Figures {
-    /// Attempts that came to nothing.
+    /// Number of failed attempts.
     pub(crate) fn refused(&self) -> u64 {
         self.statuses.values().chain(self.misses.values()).sum()
     }
 
-    /// A quantile of the answers' time.
+    /// Returns a quantile of the time to an answer.
     pub(crate) fn latency(&self, quantile: f64) -> Duration {
         let micros = self.latencies_us.as_ref().map_or(0, |all| all.value_at_quantile(quantile));
         Duration::from_micros(micros)
     }
 }
 
-/// Shared by all who send.
+/// The ledger. All senders share it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     inner: Mutex<Inner>,
@@ -58,10 +58,10 @@ struct Inner {
     maker: Maker,
     entries: HashMap<Sha, Entry>,
     figures: Figures,
-    /// When the last 200 came, while load is on.
+    /// Time of the last 200, during load.
     last_answer: Option<Instant>,
     latencies_us: Histogram<u64>,
-    /// The same of what was due since then.
+    /// Latencies of attempts that were due since this moment.
     measured: Option<(Instant, Histogram<u64>)>,
 }
 
@@ -82,21 +82,22 @@ impl Ledger {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new delivery, which counts as sent from now on.
+    /// Returns a new delivery, and records it as sent.
     pub(crate) fn next(&self) -> Delivery {
         let mut inner = self.lock();
         let delivery = inner.maker.next();
-        inner.note_sent(&delivery);
+        inner.record_sent(&delivery);
         delivery
     }
 
-    /// A signed delivery that must never be stored: it does not count as sent.
+    /// Returns a signed delivery that must never be stored. It is not recorded as sent.
     pub(crate) fn next_forbidden(&self) -> Delivery {
         self.lock().maker.next_signed()
     }
 
-    /// What an attempt came to that was due at `due`. A 200 makes it the service's to keep.
-    pub(crate) fn note(&self, delivery: &Delivery, due: Instant, outcome: &Result<Answer, Miss>) {
+    /// Records the outcome of an attempt that was due at `due`. After a 200 the service must have
+    /// it.
+    pub(crate) fn record(&self, delivery: &Delivery, due: Instant, outcome: &Result<Answer, Miss>) {
         let now = Instant::now();
         let mut inner = self.lock();
         match outcome {
@@ -107,23 +108,23 @@ impl Ledger {
                 if let Some((_, latencies)) = inner.measured.as_mut().filter(|it| it.0 <= due) {
                     latencies.saturating_record(micros);
                 }
-                inner.note_stall(now);
+                inner.record_stall(now);
                 if let Some(entry) = inner.entries.get_mut(&delivery.sha) {
                     entry.answered = true;
                 }
             }
             Ok(answer) => {
                 *inner.figures.statuses.entry(answer.status).or_default() += 1;
-                inner.figures.in_vain.push((due, now));
+                inner.figures.failed.push((due, now));
             }
             Err(miss) => {
                 *inner.figures.misses.entry(*miss).or_default() += 1;
-                inner.figures.in_vain.push((due, now));
+                inner.figures.failed.push((due, now));
             }
         }
     }
 
-    /// From now on the answers' times are counted apart, too.
+    /// Starts a second record of latencies.
     pub(crate) fn measure(&self) {
         let mut inner = self.lock();
         let mut latencies = inner.latencies_us.clone();
@@ -131,7 +132,7 @@ impl Ledger {
         inner.measured = Some((Instant::now(), latencies));
     }
 
-    /// How many were counted since then, and a quantile of their time.
+    /// Returns the number of latencies in the second record, and a quantile of them.
     pub(crate) fn measured(&self, quantile: f64) -> (u64, Duration) {
         self.lock().measured.as_ref().map_or((0, Duration::ZERO), |(_, latencies)| {
             let micros = latencies.value_at_quantile(quantile);
@@ -139,8 +140,8 @@ impl Ledger {
         })
     }
 
-    /// A delivery that is no part of the load was answered 200.
-    pub(crate) fn note_answered(&self, delivery: &Delivery) {
+    /// Records a 200 for a delivery outside the load.
+    pub(crate) fn record_answered(&self, delivery: &Delivery) {
         let mut inner = self.lock();
         inner.figures.answered += 1;
         if let Some(entry) = inner.entries.get_mut(&delivery.sha) {
@@ -148,37 +149,37 @@ impl Ledger {
         }
     }
 
-    /// Load begins: from now on a time without answers is a stall.
+    /// Begins the load: from now on a time without answers is a stall.
     pub(crate) fn load_begins(&self) {
         self.lock().last_answer = Some(Instant::now());
     }
 
-    /// Load ends.
+    /// Ends the load.
     pub(crate) fn load_ends(&self) {
         let mut inner = self.lock();
-        inner.note_stall(Instant::now());
+        inner.record_stall(Instant::now());
         inner.last_answer = None;
     }
 
-    /// The figures so far.
+    /// Returns the figures so far.
     pub(crate) fn figures(&self) -> Figures {
         let inner = self.lock();
         Figures { latencies_us: Some(inner.latencies_us.clone()), ..inner.figures.clone() }
     }
 
-    /// Everything that was sent.
+    /// Returns every delivery that was sent.
     pub(crate) fn entries(&self) -> HashMap<Sha, Entry> {
         self.lock().entries.clone()
     }
 }
 
 impl Inner {
-    fn note_sent(&mut self, delivery: &Delivery) {
+    fn record_sent(&mut self, delivery: &Delivery) {
         let entry = Entry { content: delivery.content.clone(), answered: false };
         self.entries.insert(delivery.sha, entry);
     }
 
-    fn note_stall(&mut self, now: Instant) {
+    fn record_stall(&mut self, now: Instant) {
         if let Some(last) = self.last_answer.replace(now) {
             self.figures.longest_stall = self.figures.longest_stall.max(now - last);
         } else {

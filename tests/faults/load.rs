@@ -1,5 +1,4 @@
-//! The load: deliveries at a fixed rate over a few connections, tried again where their contract
-//! says so.
+//! The load: deliveries at a fixed rate over a few connections, with the retries of their contract.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,14 +17,14 @@ use super::ledger::Ledger;
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// What is sent.
+/// Rate and connections of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Deliveries a second.
     pub(crate) rate: u32,
-    /// At the same time.
+    /// Number of senders at the same time.
     pub(crate) connections: u32,
-    /// Whether a connection is used again.
+    /// Reuses connections.
     pub(crate) keep_alive: bool,
 }
 
@@ -35,7 +34,7 @@ impl Default for Load {
     }
 }
 
-/// A load that is on.
+/// A load that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
     ledger: Arc<Ledger>,
@@ -57,9 +56,9 @@ impl Load {
                 stop: stop.clone(),
                 keep_alive: self.keep_alive,
                 connection: None,
-                again: VecDeque::new(),
+                retries: VecDeque::new(),
             };
-            // Spread over the interval, so that they do not all send at one moment.
+            // Spread over the interval, so that the senders do not all send at once.
             let first = begin + interval * index / self.connections;
             senders.spawn(sender.run(first, interval));
         }
@@ -68,7 +67,7 @@ impl Load {
 }
 
 impl Running {
-    /// Sends nothing new, and waits until the last attempt has its answer.
+    /// Stops new deliveries, and waits until the last attempt has its answer.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         while self.senders.join_next().await.is_some() {}
@@ -82,11 +81,11 @@ struct Sender {
     stop: CancellationToken,
     keep_alive: bool,
     connection: Option<Connection>,
-    again: VecDeque<Again>,
+    retries: VecDeque<Retry>,
 }
 
-/// A further attempt.
-struct Again {
+/// A retry.
+struct Retry {
     due: Instant,
     delivery: Delivery,
     attempts: usize,
@@ -95,36 +94,36 @@ struct Again {
 impl Sender {
     async fn run(mut self, mut next: Instant, interval: Duration) {
         while !self.stop.is_cancelled() {
-            let again = self.again.front().is_some_and(|again| again.due <= next);
-            let due = if again { self.again[0].due } else { next };
+            let retry = self.retries.front().is_some_and(|retry| retry.due <= next);
+            let due = if retry { self.retries[0].due } else { next };
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep_until(due.into()) => {}
             }
-            let (delivery, attempts) = match self.again.pop_front().filter(|_| again) {
-                Some(again) => (again.delivery, again.attempts),
+            let (delivery, attempts) = match self.retries.pop_front().filter(|_| retry) {
+                Some(retry) => (retry.delivery, retry.attempts),
                 None => {
                     next += interval;
                     (self.ledger.next(), 0)
                 }
             };
             let outcome = self.attempt(&delivery).await;
-            self.ledger.note(&delivery, due, &outcome);
-            let kept = matches!(&outcome, Ok(answer) if answer.status == 200);
-            if !kept
-                && delivery.content.contract.tries_again()
+            self.ledger.record(&delivery, due, &outcome);
+            let accepted = matches!(&outcome, Ok(answer) if answer.status == 200);
+            if !accepted
+                && delivery.content.contract.retries()
                 && let Some(delay) = RETRY_DELAYS.get(attempts)
             {
                 let due = Instant::now() + *delay;
-                self.again.push_back(Again { due, delivery, attempts: attempts + 1 });
-                self.again.make_contiguous().sort_by_key(|again| again.due);
+                self.retries.push_back(Retry { due, delivery, attempts: attempts + 1 });
+                self.retries.make_contiguous().sort_by_key(|retry| retry.due);
             }
         }
     }
 
     async fn attempt(&mut self, delivery: &Delivery) -> Result<Answer, Miss> {
-        let kept = self.connection.take().filter(|connection| !connection.is_closed());
-        let mut connection = match kept {
+        let reusable = self.connection.take().filter(|connection| !connection.is_closed());
+        let mut connection = match reusable {
             Some(connection) => connection,
             None => Connection::open(self.to).await?,
         };

@@ -1,5 +1,5 @@
-//! The suite of faults: the real binary under load, while everything around it fails; and an
-//! oracle that holds the database against what was answered.
+//! The fault suite: runs the real binary under load while its surroundings fail. An oracle compares
+//! the database with what was answered.
 //!
 //! ```text
 //! make faults                                     every scenario
@@ -41,7 +41,7 @@ use report::{Line, Shortfall};
 use scenarios::{ALL, Outcome, Scenario};
 use world::{Options, Skip, Trial};
 
-/// Runs the real service under faults, and checks that nothing that it answered is lost.
+/// Runs the real service under faults, and checks that nothing that it answered is lost
 #[derive(Debug, clap::Parser)]
 #[command(name = "faults")]
 struct Args {
@@ -50,35 +50,34 @@ struct Args {
     /// Repeats the faults of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// The quick scenarios only, unless some are named; and everything in short
+    /// The quick scenarios only, unless some are named; everything in the short form
     #[arg(long)]
     short: bool,
     /// Lists the scenarios
     #[arg(long)]
     list_scenarios: bool,
-    /// So many random mixes of faults
+    /// Number of random mixes of faults
     #[arg(long)]
     mix: Option<u32>,
-    /// How long a mix lasts
+    /// Length of a mix
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How often the service is killed
+    /// Number of times that the service is killed
     #[arg(long)]
     kills: Option<u32>,
-    /// How long each fault lasts, in seconds
+    /// Length of each fault, in seconds
     #[arg(long)]
     hold: Option<u64>,
-    /// Where folders are made; the path of a socket must be short
+    /// Folder for data and logs; must be short, since it is part of a socket's path
     #[arg(long, default_value = "/tmp")]
     folder: PathBuf,
-    /// Leaves the folders there
+    /// Keeps the folders
     #[arg(long)]
     keep: bool,
 }
 
 fn main() -> ExitCode {
-    // Cargo and nextest run every test binary. This one is no test unless it is meant:
-    // `make faults` says so, and nobody else sees anything in it.
+    // Cargo and nextest run every test binary. This one does nothing unless `make faults` runs it.
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
     if arguments.next().as_deref() != Some("run") {
@@ -89,24 +88,24 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("{error:#}"));
+            print_line(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs what was asked for; whether all of it passed.
+/// Runs the chosen scenarios and mixes. Returns true if all have passed.
 fn run(args: &Args) -> anyhow::Result<bool> {
     if args.list_scenarios {
         for scenario in ALL {
-            say(&format!("{:22} {}", scenario.name, scenario.about));
+            print_line(&format!("{:22} {}", scenario.name, scenario.about));
         }
         return Ok(true);
     }
     let chosen = choose(args)?;
     raise_open_files()?;
     let folder = tempfile::Builder::new().prefix("verbatim-faults.").tempdir_in(&args.folder)?;
-    // The account that PostgreSQL runs as must get to its own folder below.
+    // The account of PostgreSQL must be able to enter its folder below this one.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
     let options = Options {
         seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
@@ -114,15 +113,15 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         kills: args.kills,
         hold: args.hold,
     };
-    say(&format!("seed {} (SEED={0} repeats the faults)", options.seed));
+    print_line(&format!("seed {} (SEED={0} repeats the faults)", options.seed));
     let template = Arc::new(Template::make(folder.path())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut lines = Vec::new();
     for job in jobs(args, chosen, options.seed) {
-        say(&format!("\n{}: {}", job.name, job.about));
+        print_line(&format!("\n{}: {}", job.name, job.about));
         let place = folder.path().join(&job.name);
         let trial = Trial::new(options.clone(), job.seed, place, template.clone());
-        let line = runtime.block_on(try_out(&job, &trial));
+        let line = runtime.block_on(run_job(&job, &trial));
         if !args.keep {
             let _ = std::fs::remove_dir_all(&trial.folder);
         }
@@ -132,9 +131,9 @@ fn run(args: &Args) -> anyhow::Result<bool> {
             break;
         }
     }
-    say(&report::table(&lines));
+    print_line(&report::table(&lines));
     if args.keep {
-        say(&format!("the folders are in {}", folder.keep().display()));
+        print_line(&format!("the folders are in {}", folder.keep().display()));
     }
     Ok(lines.iter().all(|line| !line.has_failed()))
 }
@@ -160,13 +159,13 @@ fn choose(args: &Args) -> anyhow::Result<Vec<Scenario>> {
 struct Job {
     name: String,
     about: String,
-    /// What `SEED` repeats it with.
+    /// Seed that repeats it.
     repeats: u64,
     seed: u64,
     run: Box<dyn for<'a> Fn(&'a Trial) -> Outcome<'a>>,
 }
 
-/// What is to be done, in order.
+/// Returns the scenarios and mixes to run, in order.
 fn jobs(args: &Args, scenarios: Vec<Scenario>, seed: u64) -> Vec<Job> {
     let scenarios = scenarios.into_iter().map(|scenario| Job {
         name: scenario.name.to_owned(),
@@ -189,12 +188,12 @@ fn jobs(args: &Args, scenarios: Vec<Scenario>, seed: u64) -> Vec<Job> {
     scenarios.chain(mixes).collect()
 }
 
-async fn try_out(job: &Job, trial: &Trial) -> Line {
+async fn run_job(job: &Job, trial: &Trial) -> Line {
     let begin = Instant::now();
     let outcome = match std::fs::create_dir(&trial.folder).context("a folder for the scenario") {
         Ok(()) => tokio::select! {
             outcome = (job.run)(trial) => outcome,
-            // Dropped where it is, it takes its processes along.
+            // Dropped here, it ends its processes.
             () = interrupted() => Err(Interrupted.into()),
         },
         Err(error) => Err(error),
@@ -205,11 +204,11 @@ async fn try_out(job: &Job, trial: &Trial) -> Line {
         Err(error) => Shortfall::Failed(format!("{error:#}")),
     });
     let line = Line::new(&job.name, job.repeats, outcome, trial.report(), begin.elapsed());
-    say(&line.in_words());
+    print_line(&line.summary());
     line
 }
 
-/// Somebody has had enough: Ctrl-C, or SIGTERM.
+/// Ctrl-C or SIGTERM.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 struct Interrupted;
@@ -224,13 +223,13 @@ async fn interrupted() {
     }
 }
 
-/// A scenario's own seed: the same whether it runs alone or among others.
+/// Returns a scenario's seed: the same whether it runs alone or among others.
 fn seed_of(name: &str, seed: u64) -> u64 {
     let digest = Sha256::digest(format!("{seed} {name}"));
     digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
-/// Thousands of connections want as many open files, here and in the service.
+/// Raises the limit on open files, here and in the service: thousands of connections need it.
 fn raise_open_files() -> anyhow::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
@@ -238,6 +237,6 @@ fn raise_open_files() -> anyhow::Result<()> {
 
 /// Prints a line.
 #[expect(clippy::print_stdout, reason = "the suite prints what it does and finds")]
-pub(crate) fn say(line: &str) {
+pub(crate) fn print_line(line: &str) {
     println!("{line}");
 }

@@ -1,4 +1,4 @@
-//! Faults at random, several at a time: a plan is drawn from a seed, and then carried out.
+//! Random faults, several at a time: a plan is drawn from a seed, and then carried out.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use super::scenarios::{database, disk};
 use super::surroundings::{ServiceClock, SmallDisk};
 use super::world::{Expect, Report, Setup, Skip, Trial, World};
 
-/// How long a fault lasts, and how long nothing is done to its target, in milliseconds.
+/// Length of a fault, and of the pause before it, in milliseconds.
 const HOLD_MS: std::ops::Range<u64> = 200..5_000;
-/// How long the service is away. Where nobody answers there is nothing to lose.
+/// Time that the service is away. While nothing is answered, nothing can be lost.
 const AWAY_MS: std::ops::Range<u64> = 0..500;
 const GAP_MS: std::ops::Range<u64> = 200..4_000;
-/// Kept out of a short mix: the service gives such a connection a minute.
+/// Not in a short mix: the service waits a minute for such a connection.
 const SLOW: &str = "net-half-open";
-/// Done to the server as well as to the service, so that nothing else may be done to the server.
+/// Affects the server as well as the service, so it excludes other faults of the server.
 const BOTH: &str = "kill-both";
-/// How likely it is that anything is done to a target at all. Where nothing is done to the inbox,
-/// nobody but the service's absence excuses a refusal.
+/// Probability that a target has faults at all. In a mix without faults of the inbox, only the
+/// absence of the service excuses a failed attempt.
 const LIKELY: f64 = 0.7;
 const TARGETS: [Target; 7] = {
     use Target::{Clients, Clock, Inbox, Network, Server, Service, Session};
@@ -40,7 +40,7 @@ struct Step {
     hold: Duration,
 }
 
-/// Faults for as long as `lasts`.
+/// Runs random faults for as long as `lasts`.
 pub(crate) async fn mix(trial: &Trial, lasts: Duration) -> anyhow::Result<()> {
     let mut rng = trial.rng(20);
     let setup = surroundings(trial)?;
@@ -49,10 +49,10 @@ pub(crate) async fn mix(trial: &Trial, lasts: Duration) -> anyhow::Result<()> {
         Target::Clock => setup.clock.is_some(),
         _ => true,
     };
-    let mut lanes = Vec::new();
-    while lanes.is_empty() {
+    let mut plans = Vec::new();
+    while plans.is_empty() {
         let drawn: Vec<Target> = TARGETS.into_iter().filter(|_| rng.random_bool(LIKELY)).collect();
-        lanes = drawn
+        plans = drawn
             .into_iter()
             .filter(has)
             .map(|target| plan(&mut rng, target, lasts, trial.options.short))
@@ -61,20 +61,21 @@ pub(crate) async fn mix(trial: &Trial, lasts: Duration) -> anyhow::Result<()> {
     let world = trial.world(setup).await?;
     let load = world.load(Load::default());
     let server = Mutex::new(());
-    let faults = try_join_all(lanes.iter().map(|lane| carry_out(&world, lane, &server)));
+    let faults = try_join_all(plans.iter().map(|plan| carry_out(&world, plan, &server)));
     tokio::select! {
         outcome = faults => { outcome?; }
         never = impatient(&world, trial.rng(21)) => never,
     }
-    world.tell("all put right");
+    world.log("all faults removed");
     world.calm().await;
     world.finish(load, Expect::Refusals).await?;
-    let Report { faults: had, not_had, .. } = trial.report();
-    ensure!(had > not_had, "{not_had} faults could not be had, and only {had} could");
+    let Report { faults: started, not_started, .. } = trial.report();
+    ensure!(started > not_started, "{not_started} faults did not start, and only {started} did");
     Ok(())
 }
 
-/// Whatever this machine has of what can be taken from a service. Nothing is done to the rest.
+/// Returns the surroundings that this machine allows: without root no disks, without libfaketime no
+/// clock.
 fn surroundings(trial: &Trial) -> anyhow::Result<Setup> {
     Ok(Setup {
         proxy: true,
@@ -86,15 +87,15 @@ fn surroundings(trial: &Trial) -> anyhow::Result<Setup> {
     })
 }
 
-fn unless_skipped<T>(had: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
-    match had {
-        Ok(had) => Ok(Some(had)),
+fn unless_skipped<T>(made: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match made {
+        Ok(made) => Ok(Some(made)),
         Err(error) if error.is::<Skip>() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// What is done to one target, one after the other.
+/// Draws the faults of one target, in order.
 fn plan(rng: &mut StdRng, target: Target, lasts: Duration, short: bool) -> Vec<Step> {
     let candidates: Vec<&Fault> = ALL
         .iter()
@@ -119,26 +120,26 @@ async fn carry_out(world: &World, steps: &[Step], server: &Mutex<()>) -> anyhow:
     for step in steps {
         tokio::time::sleep(step.gap).await;
         let alone = step.fault.target == Target::Server || step.fault.name == BOTH;
-        let _held = if alone { Some(server.lock().await) } else { None };
-        world.tell(&format!("{} for {:.1} s", step.fault.name, step.hold.as_secs_f64()));
+        let _guard = if alone { Some(server.lock().await) } else { None };
+        world.log(&format!("{} for {:.1} s", step.fault.name, step.hold.as_secs_f64()));
         match (step.fault.inject)(world).await {
             Ok(heal) => {
                 world.report().faults += 1;
                 tokio::time::sleep(step.hold).await;
                 heal.await?;
-                world.tell(&format!("{} put right", step.fault.name));
+                world.log(&format!("{} removed", step.fault.name));
             }
-            // Such as a table that cannot be locked, since the server is stopped already.
+            // Such as a table that cannot be locked because the server is stopped.
             Err(error) => {
-                world.report().not_had += 1;
-                world.tell(&format!("{} cannot be had: {error:#}", step.fault.name));
+                world.report().not_started += 1;
+                world.log(&format!("{} did not start: {error:#}", step.fault.name));
             }
         }
     }
     Ok(())
 }
 
-/// Clients that do not wait for the answer, all the while.
+/// Sends deliveries without waiting for answers, until the mix ends.
 async fn impatient(world: &World, mut rng: StdRng) -> ! {
     loop {
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..100))).await;

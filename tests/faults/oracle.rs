@@ -1,5 +1,5 @@
-//! The oracle: holds the database against the ledger. It reads the tables themselves, and shares
-//! no code with the service.
+//! The oracle: compares the database with the ledger. It reads the tables, and shares no code with
+//! the service.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,36 +10,37 @@ use uuid::Uuid;
 use super::delivery::{Content, Event, Sha};
 use super::ledger::{Entry, Ledger};
 
-/// As many examples of each fault are shown.
+/// Examples of each fault in a message.
 const EXAMPLES: usize = 3;
 
-/// What is said of deliveries that are lost.
+/// Name of the finding for lost deliveries.
 const LOST: &str = "answered 200 and lost";
 
-/// What it found.
+/// Findings of the oracle.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     /// Answered 200, and not stored.
     pub(crate) lost: usize,
-    /// Which the log does not have.
+    /// Lost deliveries.
     pub(crate) missing: Vec<Sha>,
     /// Stored more than once.
     pub(crate) doubled: usize,
-    /// In words, the first few of each kind.
+    /// Texts of the findings, with the first examples of each.
     wrong: Vec<String>,
 }
 
 impl Verdict {
-    /// An error where anything is wrong.
-    pub(crate) fn hold(&self) -> anyhow::Result<()> {
+    /// Fails if there is any finding.
+    pub(crate) fn ensure_clean(&self) -> anyhow::Result<()> {
         if self.wrong.is_empty() {
             return Ok(());
         }
         bail!("{}", self.wrong.join("; "))
     }
 
-    /// The same, where damage of the suite's own may have cost deliveries that were answered.
-    pub(crate) fn hold_but_lost(&self) -> anyhow::Result<()> {
+    /// Fails if there is any finding except losses: damage by the suite can cost answered
+    /// deliveries.
+    pub(crate) fn ensure_clean_except_losses(&self) -> anyhow::Result<()> {
         let wrong: Vec<&str> =
             self.wrong.iter().map(String::as_str).filter(|what| !what.contains(LOST)).collect();
         if wrong.is_empty() {
@@ -48,7 +49,7 @@ impl Verdict {
         bail!("{}", wrong.join("; "))
     }
 
-    fn note(&mut self, what: &str, found: &[String]) -> usize {
+    fn add(&mut self, what: &str, found: &[String]) -> usize {
         if !found.is_empty() {
             let examples = found.iter().take(EXAMPLES).cloned().collect::<Vec<_>>().join(", ");
             self.wrong.push(format!("{} {what}: {examples}", found.len()));
@@ -69,35 +70,35 @@ struct Logged {
 }
 
 impl Logged {
-    /// It is filed as what it is.
-    fn is(&self, content: &Content) -> bool {
+    /// Returns true if source, contract and type are those of the content.
+    fn matches(&self, content: &Content) -> bool {
         self.source == content.source()
             && self.generation.as_deref() == Some(content.contract.generation())
             && self.event_type.as_deref() == Some(content.event_type)
     }
 }
 
-/// A message, a join or another event, with its session where it has one.
+/// A message, a join or another event, with its session if it has one.
 #[derive(sqlx::FromRow)]
-struct Told {
+struct StoredEvent {
     delivery_id: Uuid,
     session_id: Option<String>,
     agent_id: Option<String>,
     event_type: String,
-    /// Of a message.
+    /// Only of messages.
     role: Option<String>,
-    /// Of a message; of an end, why.
+    /// Text of a message, or reason of an end.
     text: Option<String>,
 }
 
-impl Told {
-    /// It says what was sent.
-    fn is(&self, content: &Content) -> bool {
+impl StoredEvent {
+    /// Returns true if the event is that of the content.
+    fn matches(&self, content: &Content) -> bool {
         let (role, text) = match &content.event {
-            Event::Said { role, message } => (Some(*role), Some(message)),
+            Event::Message { role, message } => (Some(*role), Some(message)),
             Event::End { reason } => (None, Some(reason)),
             Event::Join | Event::Account | Event::Unknown => (None, None),
-            // It is in the log, and nowhere else.
+            // A test delivery must be in the log only.
             Event::Test => return false,
         };
         self.role.as_deref() == role
@@ -108,18 +109,18 @@ impl Told {
     }
 }
 
-/// Checks everything.
+/// Compares log, events and figures with the ledger.
 pub(crate) async fn check(database: &mut PgConnection, ledger: &Ledger) -> anyhow::Result<Verdict> {
     let entries = ledger.entries();
     let mut verdict = Verdict::default();
     let logged = check_log(database, &entries, &mut verdict).await?;
     check_events(database, &entries, &logged, &mut verdict).await?;
     let miscounted = miscounted(database).await?;
-    verdict.note("miscounted", &miscounted);
+    verdict.add("miscounted", &miscounted);
     Ok(verdict)
 }
 
-/// The log: which deliveries it has, by their ids, but for repeats.
+/// Checks the log. Returns the IDs of its deliveries, without duplicates.
 async fn check_log(
     database: &mut PgConnection,
     entries: &HashMap<Sha, Entry>,
@@ -136,7 +137,7 @@ async fn check_log(
         let sha: Sha = row.sha.as_slice().try_into()?;
         match entries.get(&sha) {
             None => strangers.push(format!("{} ({})", row.id, row.outcome)),
-            Some(entry) if !row.is(&entry.content) => misfiled.push(format!(
+            Some(entry) if !row.matches(&entry.content) => misfiled.push(format!(
                 "{} as {:?} of generation {:?} in source {}",
                 row.id, row.event_type, row.generation, row.source
             )),
@@ -148,31 +149,31 @@ async fn check_log(
             Some(_) => outcomes.push(format!("{} is {}", row.id, row.outcome)),
         }
     }
-    verdict.note("stored that were never sent", &strangers);
-    verdict.note("logged as something else", &misfiled);
-    verdict.note("with a wrong outcome", &outcomes);
+    verdict.add("stored that were never sent", &strangers);
+    verdict.add("logged as something else", &misfiled);
+    verdict.add("with a wrong outcome", &outcomes);
     let is_lost = |(sha, entry): &(&Sha, &Entry)| entry.answered && !stored.contains_key(*sha);
     verdict.missing = entries.iter().filter(is_lost).map(|(sha, _)| *sha).collect();
     let lost: Vec<String> = verdict.missing.iter().map(|sha| hex::encode(&sha[..8])).collect();
-    verdict.lost = verdict.note(LOST, &lost);
+    verdict.lost = verdict.add(LOST, &lost);
     let doubled: Vec<String> = stored
         .iter()
         .filter(|&(_, &count)| count > 1)
         .map(|(sha, count)| format!("{} {count} times", hex::encode(&sha[..8])))
         .collect();
-    verdict.doubled = verdict.note("stored more than once", &doubled);
+    verdict.doubled = verdict.add("stored more than once", &doubled);
     Ok(ids)
 }
 
-/// Messages, joins and other events: one for each delivery that the log has, saying what it said.
-/// Of the Test button there is none.
+/// Checks messages, joins and other events: one with the right content for each logged delivery,
+/// and none for the Test button.
 async fn check_events(
     database: &mut PgConnection,
     entries: &HashMap<Sha, Entry>,
     logged: &HashMap<Uuid, Sha>,
     verdict: &mut Verdict,
 ) -> anyhow::Result<()> {
-    let told: Vec<Told> = sqlx::query_as(
+    let stored: Vec<StoredEvent> = sqlx::query_as(
         "SELECT m.delivery_id, s.sender_session_id AS session_id, s.agent_id,
                 'chat.push' AS event_type, m.role, m.message AS text
          FROM messages m LEFT JOIN sessions s ON s.id = m.session_id
@@ -186,17 +187,17 @@ async fn check_events(
     .fetch_all(database)
     .await?;
     let (mut seen, mut doubled, mut wrong) = (HashSet::new(), Vec::new(), Vec::new());
-    for one in told {
+    for one in stored {
         let id = one.delivery_id;
         let Some((sha, entry)) = logged.get(&id).and_then(|sha| Some((sha, entries.get(sha)?)))
         else {
-            wrong.push(format!("{id} tells of a delivery that the log does not have"));
+            wrong.push(format!("{id} belongs to a delivery that is not logged"));
             continue;
         };
         if !seen.insert(*sha) {
             doubled.push(id.to_string());
         }
-        if !one.is(&entry.content) {
+        if !one.matches(&entry.content) {
             wrong.push(format!("{id} differs from what was sent"));
         }
     }
@@ -206,13 +207,13 @@ async fn check_events(
         .filter(|(_, sha)| entries.get(*sha).is_some_and(|one| one.content.event != Event::Test))
         .map(|(id, _)| id.to_string())
         .collect();
-    verdict.lost += verdict.note("logged and not there", &missing);
-    verdict.doubled += verdict.note("told more than once", &doubled);
-    verdict.note("wrong", &wrong);
+    verdict.lost += verdict.add("logged and not there", &missing);
+    verdict.doubled += verdict.add("recorded more than once", &doubled);
+    verdict.add("wrong", &wrong);
     Ok(())
 }
 
-/// Sessions and agents whose figures are not those of their messages.
+/// Returns sessions and agents whose figures differ from their messages.
 async fn miscounted(database: &mut PgConnection) -> anyhow::Result<Vec<String>> {
     let rows: Vec<String> = sqlx::query_scalar(
         "SELECT 'session ' || s.id

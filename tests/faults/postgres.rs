@@ -1,5 +1,5 @@
-//! A PostgreSQL of the suite's own, which can be stopped, killed, held still and starved. It is
-//! as durable as it comes: nothing of it is switched off.
+//! A PostgreSQL of the suite that can be stopped, killed, paused and filled up. All of its
+//! durability settings are on.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,14 +17,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use super::process;
 
-/// How long it may take to start: after a kill it has its log to replay.
+/// Longest time for a start: after a kill it replays its log.
 const START_MAX: Duration = Duration::from_mins(1);
-/// How long a connection of the suite's own may take.
+/// Longest time for a connection of the suite.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// How long what must come true in the end may take: other faults may be in its way.
-const IN_THE_END: Duration = Duration::from_mins(2);
+/// Longest time for a statement with retries: other faults may block it.
+const RETRY_MAX: Duration = Duration::from_mins(2);
 
-/// Where the server's programs are, whom they run as, and a cluster to copy.
+/// Folder of the server's programs, their account, and a cluster to copy.
 #[derive(Debug)]
 pub(crate) struct Template {
     bin: PathBuf,
@@ -33,7 +33,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Makes a cluster below `folder`, once for all scenarios.
+    /// Creates a cluster below `folder`, once for all scenarios.
     pub(crate) fn make(folder: &Path) -> anyhow::Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres-bindir");
         let found = Command::new(script).output().context("scripts/postgres-bindir")?;
@@ -60,7 +60,7 @@ impl Template {
         Ok(template)
     }
 
-    /// A folder that belongs to the account.
+    /// Creates a folder that belongs to the account.
     pub(crate) fn make_folder(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
         if let Some(account) = &self.account {
@@ -84,7 +84,7 @@ impl Template {
     }
 }
 
-/// A server, or the place of one that is stopped.
+/// A server, running or stopped.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     folder: PathBuf,
@@ -96,7 +96,7 @@ pub(crate) struct Postgres {
     process: Mutex<Option<Child>>,
 }
 
-/// What a start needs of the template.
+/// Parts of the template that a start needs.
 #[derive(Debug)]
 struct CommandParts {
     bin: PathBuf,
@@ -104,7 +104,7 @@ struct CommandParts {
 }
 
 impl Postgres {
-    /// Copies the template's cluster to `cluster`, starts a server on it, and makes the service's
+    /// Copies the template's cluster to `cluster`, starts a server on it, and creates the service's
     /// database. `settings` are `name=value`.
     pub(crate) async fn create(
         template: &Template,
@@ -136,7 +136,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Makes a streaming standby of it in `folder`, and starts that.
+    /// Creates a streaming standby in `folder`, and starts it.
     pub(crate) async fn make_standby(
         &self,
         template: &Template,
@@ -153,8 +153,8 @@ impl Postgres {
             .arg("--pgdata")
             .arg(&cluster)
             .output()?;
-        let said = String::from_utf8_lossy(&copied.stderr);
-        ensure!(copied.status.success(), "pg_basebackup: {said}");
+        let stderr = String::from_utf8_lossy(&copied.stderr);
+        ensure!(copied.status.success(), "pg_basebackup: {stderr}");
         let parts = CommandParts { bin: template.bin.clone(), account: template.account.clone() };
         let standby = Self {
             folder: folder.to_owned(),
@@ -169,35 +169,35 @@ impl Postgres {
         Ok(standby)
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The files of the cluster.
+    /// Returns the folder of the cluster.
     pub(crate) fn cluster(&self) -> &Path {
         &self.cluster
     }
 
-    /// What it has logged so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
     }
 
-    /// What the service is told, to reach it at `port`: its own, or a proxy's.
+    /// Returns the URL for the service. `port` is the server's or a proxy's.
     pub(crate) fn url(port: u16) -> String {
         format!("postgres://verbatim@127.0.0.1:{port}/verbatim")
     }
 
-    /// Starts it, and waits until it answers. After a kill the old one's processes may be in the
-    /// way for a moment, so a start that fails is tried again.
+    /// Starts the server, and waits until it answers. After a kill, processes of the old server can
+    /// block a start for a moment, so it is retried.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_MAX;
         loop {
             if !self.is_running() {
                 self.spawn()?;
             }
-            // In recovery it answers, too; whoever must write waits for that.
+            // A server in recovery answers, too. Callers that write must wait longer.
             if self.admin("postgres").await.is_ok() {
                 return Ok(());
             }
@@ -229,7 +229,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// The postmaster has not ended.
+    /// Returns true if the postmaster runs.
     pub(crate) fn is_running(&self) -> bool {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
@@ -240,12 +240,12 @@ impl Postgres {
         process.as_ref().map(Child::id)
     }
 
-    /// Stops it as its keeper would: sessions are ended, and what is open is undone.
+    /// Stops the server in the normal way: it ends sessions and rolls back open transactions.
     pub(crate) async fn stop(&self) -> anyhow::Result<()> {
         self.end(Signal::SIGINT).await
     }
 
-    /// `kill -9` of the postmaster. Its processes notice, and end by themselves.
+    /// Kills the postmaster (`kill -9`). The other processes notice and end.
     pub(crate) async fn kill(&self) -> anyhow::Result<()> {
         self.end(Signal::SIGKILL).await
     }
@@ -263,25 +263,25 @@ impl Postgres {
         Ok(())
     }
 
-    /// Holds every process of it still, or lets them go on.
+    /// Sends a signal to every process, to stop or continue them.
     pub(crate) fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
         let Some(postmaster) = self.postmaster() else { return Ok(()) };
         let mut all = process::children(postmaster)?;
-        // The postmaster first: it makes no more of them.
+        // The postmaster first, so that it starts no more processes.
         all.insert(0, postmaster);
         for pid in all {
-            // One that has ended meanwhile stands still.
+            // A process that has ended meanwhile needs no signal.
             let _ = process::signal(pid, signal);
         }
         Ok(())
     }
 
-    /// A superuser's connection, over the socket and so past every proxy.
+    /// Connects as superuser over the socket, without a proxy.
     pub(crate) async fn admin(&self, database: &str) -> anyhow::Result<PgConnection> {
         self.connect("postgres", database).await
     }
 
-    /// A connection like the service's.
+    /// Connects as the service does.
     pub(crate) async fn connect(&self, user: &str, database: &str) -> anyhow::Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
             .host(&self.folder.to_string_lossy())
@@ -298,12 +298,12 @@ impl Postgres {
         let mut admin = self.admin("verbatim").await?;
         tokio::time::timeout(CONNECT_MAX, run(&mut admin, statement))
             .await
-            .context("no answer to a statement of the suite's")?
+            .context("no answer to a statement of the suite")?
     }
 
-    /// The same, again and again until it succeeds: other faults may be on.
-    pub(crate) async fn sql_in_the_end(&self, statement: &str) -> anyhow::Result<()> {
-        let deadline = Instant::now() + IN_THE_END;
+    /// Runs a statement like `sql`, and repeats it until it succeeds: other faults may be on.
+    pub(crate) async fn sql_with_retries(&self, statement: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + RETRY_MAX;
         while let Err(error) = self.sql(statement).await {
             ensure!(Instant::now() < deadline, "{statement}: {error:#}");
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -311,7 +311,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// What a statement that gives one number gives.
+    /// Returns the number that a statement returns.
     pub(crate) async fn number(&self, statement: &'static str) -> anyhow::Result<i64> {
         let mut admin = self.admin("verbatim").await?;
         Ok(sqlx::query_scalar(statement).fetch_one(&mut admin).await?)
@@ -320,33 +320,33 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // A server that stands still cannot be stopped.
+        // A paused server cannot be stopped.
         let _ = self.signal_all(Signal::SIGCONT);
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(child) = process.as_mut()
             && matches!(child.try_wait(), Ok(None))
         {
-            // Nobody needs the data any more.
+            // The data is not needed any more.
             let _ = process::signal(child.id(), Signal::SIGQUIT);
             let _ = child.wait();
         }
     }
 }
 
-/// Connects in time.
+/// Connects within [`CONNECT_MAX`].
 pub(crate) async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgConnection> {
     Ok(tokio::time::timeout(CONNECT_MAX, options.connect())
         .await
         .context("PostgreSQL does not answer")??)
 }
 
-/// Runs a statement of the suite's own.
+/// Runs a statement of the suite.
 pub(crate) async fn run(connection: &mut PgConnection, statement: &str) -> anyhow::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 
-/// A port that is free now; nobody else is likely to take it in the next moment.
+/// Returns a free port. Another process is unlikely to take it in the next moment.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

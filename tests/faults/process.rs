@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-/// How long a process may take to end that was asked to.
+/// Longest time until a process ends after its stop signal.
 pub(crate) const END_MAX: Duration = Duration::from_secs(40);
 
 /// Sends a signal.
@@ -16,7 +16,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
     nix::sys::signal::kill(pid, signal).with_context(|| format!("{signal} to {pid}"))
 }
 
-/// The processes that `parent` has started.
+/// Returns the child processes of `parent`.
 pub(crate) fn children(parent: u32) -> anyhow::Result<Vec<u32>> {
     let output = std::process::Command::new("ps")
         .args(["-o", "pid=", "--ppid", &parent.to_string()])
@@ -26,7 +26,7 @@ pub(crate) fn children(parent: u32) -> anyhow::Result<Vec<u32>> {
     Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
-/// The most memory that a process has held, in bytes; `None` where this system does not tell.
+/// Returns the peak memory of a process in bytes, or `None` on systems that do not report it.
 pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"));
     let status = status.ok()?;

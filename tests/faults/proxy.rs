@@ -1,5 +1,5 @@
-//! The network between the service and Postgres: a proxy that can be slow, cut, or silent, and
-//! that reads as much of the protocol as it takes to cut where it hurts most.
+//! The network between service and Postgres: a proxy that can delay, cut or drop traffic, and that
+//! reads enough of the protocol to cut a connection at COMMIT.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,35 +13,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What becomes of what is sent.
+/// Treatment of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It arrives.
+    /// Forwards it.
     Pass,
-    /// It arrives so much later, each way.
+    /// Forwards it after this delay, in each direction.
     Delay(Duration),
-    /// Connections are closed, and new ones as soon as they are there.
+    /// Closes all connections, and new ones at once.
     Cut,
-    /// Nothing arrives, and nobody is told. A connection that was caught by this is dead for good,
-    /// as where a firewall has forgotten it.
+    /// Forwards nothing, and closes nothing. Connections of this time stay dead, as after a
+    /// firewall has forgotten them.
     HalfOpen,
-    /// Every other connection that sends COMMIT is cut before the reply comes back.
+    /// Cuts every other connection that sends COMMIT before the reply reaches it.
     CutAfterCommit,
 }
 
-/// Startup, `SSLRequest` and their like have no type, and begin with their length and a number.
+/// Startup, `SSLRequest` and similar messages have no type: they begin with length and number.
 const STARTUP: u32 = 196_608;
 
-/// The proxy. Its connections end with it.
+/// The proxy. Its connections end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
-    way: Arc<Way>,
+    link: Arc<Link>,
     accepting: JoinHandle<()>,
 }
 
 #[derive(Debug)]
-struct Way {
+struct Link {
     to: u16,
     mode: watch::Sender<Mode>,
     commits_cut: AtomicU64,
@@ -53,29 +53,29 @@ impl Proxy {
     pub(crate) async fn start(to: u16, seed: u64) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let way = Arc::new(Way {
+        let link = Arc::new(Link {
             to,
             mode: watch::Sender::new(Mode::Pass),
             commits_cut: AtomicU64::new(0),
             rng: Mutex::new(StdRng::seed_from_u64(seed)),
         });
-        let accepting = tokio::spawn(accept(listener, way.clone()));
-        Ok(Self { port, way, accepting })
+        let accepting = tokio::spawn(accept(listener, link.clone()));
+        Ok(Self { port, link, accepting })
     }
 
-    /// Where the service finds it.
+    /// Returns the port for the service.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// From now on.
+    /// Changes the mode.
     pub(crate) fn set(&self, mode: Mode) {
-        self.way.mode.send_replace(mode);
+        self.link.mode.send_replace(mode);
     }
 
-    /// How often a connection was cut between COMMIT and its reply.
+    /// Returns the number of connections that were cut between COMMIT and its reply.
     pub(crate) fn commits_cut(&self) -> u64 {
-        self.way.commits_cut.load(Ordering::Relaxed)
+        self.link.commits_cut.load(Ordering::Relaxed)
     }
 }
 
@@ -85,13 +85,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, way: Arc<Way>) {
+async fn accept(listener: TcpListener, link: Arc<Link>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    connections.spawn(serve(client, way.clone()));
+                    connections.spawn(serve(client, link.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -99,36 +99,36 @@ async fn accept(listener: TcpListener, way: Arc<Way>) {
     }
 }
 
-async fn serve(client: TcpStream, way: Arc<Way>) {
-    let mut mode = way.mode.subscribe();
+async fn serve(client: TcpStream, link: Arc<Link>) {
+    let mut mode = link.mode.subscribe();
     let now = *mode.borrow_and_update();
     match now {
         Mode::Cut => return,
         Mode::HalfOpen => return silent(client).await,
         _ => {}
     }
-    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, way.to));
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, link.to));
     let Ok(server) = TcpStream::connect(to).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let cutting = AtomicBool::new(false);
-    let forth = forth(client_read, server_write, &way, &cutting);
-    let back = back(server_read, client_write, &way, &cutting);
-    // Either end takes the other along, and both connections are closed.
+    let to_server = to_server(client_read, server_write, &link, &cutting);
+    let to_client = to_client(server_read, client_write, &link, &cutting);
+    // The end of one direction ends the other, and both connections are closed.
     tokio::select! {
-        () = forth => {}
-        () = back => {}
+        () = to_server => {}
+        () = to_client => {}
     }
 }
 
-/// Takes a connection and says nothing on it, for as long as the suite lasts.
+/// Keeps a connection open without an answer until the suite ends.
 async fn silent<T>(connection: T) {
-    let _held = connection;
+    let _connection = connection;
     std::future::pending::<()>().await;
 }
 
-/// Waits for what the mode says of a chunk; false where the connection ends.
+/// Applies the mode to a chunk. Returns false if the connection must end.
 async fn let_through(mode: &mut watch::Receiver<Mode>) -> bool {
     let now = *mode.borrow_and_update();
     match now {
@@ -142,7 +142,7 @@ async fn let_through(mode: &mut watch::Receiver<Mode>) -> bool {
     }
 }
 
-/// Reads the next chunk. `None` where it ended, or the mode ends it.
+/// Reads the next chunk. Returns `None` if the connection or the mode ends it.
 async fn read(
     from: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],
@@ -152,7 +152,7 @@ async fn read(
         let now = *mode.borrow_and_update();
         match now {
             Mode::Cut => return None,
-            // For good: whatever the mode is later, this connection is dead.
+            // Forever: the connection stays dead in every later mode.
             Mode::HalfOpen => std::future::pending().await,
             _ => {}
         }
@@ -163,17 +163,17 @@ async fn read(
     }
 }
 
-async fn forth(
+async fn to_server(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    way: &Way,
+    link: &Link,
     cutting: &AtomicBool,
 ) {
-    let mut mode = way.mode.subscribe();
+    let mut mode = link.mode.subscribe();
     let (mut buffer, mut frames) = ([0; 16 << 10], Frames::default());
     while let Some(read) = read(&mut from, &mut buffer, &mut mode).await {
         let commits = frames.commits(&buffer[..read]);
-        let cut = commits && *mode.borrow() == Mode::CutAfterCommit && way.flip();
+        let cut = commits && *mode.borrow() == Mode::CutAfterCommit && link.flip();
         if cut {
             cutting.store(true, Ordering::Relaxed);
         }
@@ -181,24 +181,25 @@ async fn forth(
             return;
         }
         if cut {
-            way.commits_cut.fetch_add(1, Ordering::Relaxed);
-            if way.flip() {
-                // At once: whether Postgres commits is open.
+            link.commits_cut.fetch_add(1, Ordering::Relaxed);
+            if link.flip() {
+                // At once: Postgres may or may not commit.
                 return;
             }
-            // Once the reply is here: it has committed, and nobody learns of it.
+            // When the reply has arrived: Postgres has committed, and the service does not learn
+            // it.
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn back(
+async fn to_client(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    way: &Way,
+    link: &Link,
     cutting: &AtomicBool,
 ) {
-    let mut mode = way.mode.subscribe();
+    let mut mode = link.mode.subscribe();
     let mut buffer = [0; 16 << 10];
     while let Some(read) = read(&mut from, &mut buffer, &mut mode).await {
         if cutting.load(Ordering::Relaxed) {
@@ -210,13 +211,13 @@ async fn back(
     }
 }
 
-impl Way {
+impl Link {
     fn flip(&self) -> bool {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_bool(0.5)
     }
 }
 
-/// The frontend's side of the protocol, cut into messages.
+/// Splits the frontend's bytes into messages.
 #[derive(Default)]
 struct Frames {
     begun: bool,
@@ -224,7 +225,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Whether these bytes complete a simple query that is COMMIT.
+    /// Returns true if these bytes complete a simple query that is COMMIT.
     fn commits(&mut self, bytes: &[u8]) -> bool {
         self.pending.extend_from_slice(bytes);
         let mut found = false;
@@ -239,12 +240,12 @@ impl Frames {
         found
     }
 
-    /// The first message's length, once all of it is there.
+    /// Returns the length of the first message, once it is complete.
     fn next(&self) -> Option<usize> {
         let head = usize::from(self.begun);
         let length = self.pending.get(head..head + 4)?;
         let length = head + usize::try_from(number(length)).ok()?.max(4);
-        // Without a type there is at least a number.
+        // A message without a type begins with a number.
         let length = if self.begun { length } else { length.max(8) };
         (self.pending.len() >= length).then_some(length)
     }

@@ -1,22 +1,22 @@
-//! What the scenarios came to: a paragraph for each, and a table of all.
+//! Results of the scenarios: a paragraph for each, and a table of all.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::world::Report;
 
-/// Why a scenario has not passed.
+/// Reason why a scenario has not passed.
 #[derive(Debug)]
 pub(crate) enum Shortfall {
-    /// It found a fault.
+    /// The scenario failed.
     Failed(String),
-    /// This machine cannot run it.
+    /// This machine cannot run the scenario.
     Skipped(String),
-    /// Somebody has stopped the suite.
+    /// The user has stopped the suite.
     Interrupted,
 }
 
-/// One scenario.
+/// Result of one scenario.
 #[derive(Debug)]
 pub(crate) struct Line {
     name: String,
@@ -45,9 +45,9 @@ impl Line {
         matches!(self.outcome, Err(Shortfall::Interrupted))
     }
 
-    /// The whole of it, for a person.
-    pub(crate) fn in_words(&self) -> String {
-        let Report { figures, not_had, lost, doubled, drain, peak_memory, .. } = &self.report;
+    /// Returns the result as a paragraph.
+    pub(crate) fn summary(&self) -> String {
+        let Report { figures, not_started, lost, doubled, drain, peak_memory, .. } = &self.report;
         let mut text = match &self.outcome {
             Ok(()) => "  passed".to_owned(),
             Err(Shortfall::Skipped(why)) => return format!("  SKIPPED: {why}"),
@@ -67,8 +67,8 @@ impl Line {
             milliseconds(figures.latency(1.0)),
             peak_memory >> 20,
         );
-        if *not_had > 0 {
-            let _ = write!(text, "\n  {not_had} faults could not be had");
+        if *not_started > 0 {
+            let _ = write!(text, "\n  {not_started} faults did not start");
         }
         if figures.refused() > 0 {
             let _ = write!(text, "\n  refused: {:?} {:?}", figures.statuses, figures.misses);
@@ -77,7 +77,7 @@ impl Line {
     }
 }
 
-/// The table over all scenarios.
+/// Returns the table of all scenarios.
 pub(crate) fn table(lines: &[Line]) -> String {
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(8);
     let mut text = format!(
@@ -114,7 +114,7 @@ pub(crate) fn table(lines: &[Line]) -> String {
             line.name,
             line.seed,
             line.report.faults,
-            line.report.not_had,
+            line.report.not_started,
             figures.answered,
             figures.refused(),
             line.report.lost,

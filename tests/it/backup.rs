@@ -1,5 +1,5 @@
-//! Backup and restore as docs/operations/backup-and-restore.md describes it: inbox first, then the
-//! database; the restored service continues as if nothing had happened.
+//! Backup and restore as described in docs/operations/backup-and-restore.md: first the inbox, then
+//! the database. The restored service continues without a gap.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use super::support::app::{App, SECRET, sign};
 use super::support::database::TestDatabase;
 use super::support::programs::server_program;
 
-/// What the sender delivers: joins, messages, one without a time, one under the sender's id.
+/// Delivery `n` of the sender: a join or a message, some without a time, some with a delivery ID.
 fn delivery(n: usize) -> (String, Option<String>) {
     let session = format!("session {}", n % 7);
     let at = 1_790_607_253.25 + f64::from(u32::try_from(n).unwrap());
@@ -39,38 +39,38 @@ async fn deliver(app: &App, which: std::ops::Range<usize>) {
     }
 }
 
-/// Every conversation as the API tells it, without what depends on when it was delivered.
+/// All conversations of the API, without the fields that depend on the time of arrival.
 async fn conversations(app: &App) -> Vec<Value> {
     app.drained().await;
     let sessions = app.get("/v1/sessions?order=asc&limit=500&include=messages").await;
     assert_eq!(sessions.status, 200, "{}", sessions.text);
     let mut sessions = sessions.json()["data"].as_array().unwrap().clone();
     for session in &mut sessions {
-        session.as_object_mut().unwrap().retain(|name, _| !is_of_the_arrival(name));
+        session.as_object_mut().unwrap().retain(|name, _| !depends_on_arrival(name));
         let messages = session["messages"].as_array_mut().unwrap();
         for message in &mut *messages {
-            message.as_object_mut().unwrap().retain(|name, _| !is_of_the_arrival(name));
+            message.as_object_mut().unwrap().retain(|name, _| !depends_on_arrival(name));
         }
-        // One without a time stands where it arrived.
+        // A message without a time is ordered by its arrival.
         messages.sort_by_key(|message| message["message"].to_string());
     }
     sessions.sort_by_key(|session| session["id"].to_string());
     sessions
 }
 
-/// A message without a time takes that of its arrival, and so may its session.
-fn is_of_the_arrival(field: &str) -> bool {
+/// A message without a time gets the time of its arrival, and so may its session.
+fn depends_on_arrival(field: &str) -> bool {
     ["received_at", "timestamp", "last_activity_at", "duration_seconds", "status"].contains(&field)
         || ["ended_at", "end_reason", "started_at"].contains(&field)
 }
 
 pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
 }
 
-/// The inbox of a service that runs, as a whole file.
+/// Copies the inbox of a running service into one file.
 async fn copy_inbox(data: &TempDir, to: &Path) {
     let inbox = data.path().join("inbox/inbox.sqlite");
     let options = SqliteConnectOptions::new().filename(inbox).read_only(true);
@@ -81,7 +81,7 @@ async fn copy_inbox(data: &TempDir, to: &Path) {
 }
 
 #[actix_web::test]
-async fn what_is_restored_goes_on_as_if_nothing_had_been() {
+async fn restored_service_has_every_answered_delivery_and_continues() {
     let (Some(mut pg_dump), Some(mut pg_restore)) =
         (server_program("pg_dump"), server_program("pg_restore"))
     else {
@@ -91,13 +91,13 @@ async fn what_is_restored_goes_on_as_if_nothing_had_been() {
     deliver(&original, 0..40).await;
     original.drained().await;
 
-    // Some are answered, and Postgres has not got them when the backup is made.
+    // Some deliveries are answered but not in Postgres when the backup is made.
     let mut held = original.database.pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE sessions IN SHARE MODE").execute(&mut *held).await.unwrap();
     deliver(&original, 40..60).await;
-    let kept = TempDir::new().unwrap();
+    let backup = TempDir::new().unwrap();
     let (inbox, dump): (PathBuf, PathBuf) =
-        (kept.path().join("inbox.sqlite"), kept.path().join("verbatim.dump"));
+        (backup.path().join("inbox.sqlite"), backup.path().join("verbatim.dump"));
     copy_inbox(&original.data, &inbox).await;
     run(pg_dump
         .arg(format!("--dbname={}", original.database.url()))
@@ -115,9 +115,9 @@ async fn what_is_restored_goes_on_as_if_nothing_had_been() {
     let restored = App::start_on(database, data, |_| {}).await;
     let before = conversations(&original).await;
     assert_eq!(before.len(), 7);
-    assert_eq!(conversations(&restored).await, before, "everything that was answered is there");
+    assert_eq!(conversations(&restored).await, before, "every answered delivery is there");
 
-    // The sender tries again, and goes on.
+    // The sender retries all deliveries and sends more.
     for app in [&original, &restored] {
         deliver(app, 0..60).await;
         deliver(app, 60..80).await;

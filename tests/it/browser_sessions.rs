@@ -1,5 +1,4 @@
-//! Browser sessions: sign-in with a key or a one-time link, and everything that must not let a
-//! stranger in.
+//! Browser sessions: sign-in with a key or a one-time link, and protection against misuse.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Method, Response};
@@ -16,10 +15,10 @@ use crate::support::database::TestDatabase;
 
 const PATH: &str = "/v1/browser-session";
 const SAME_ORIGIN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
-/// More than one address may fail within a minute.
+/// More failures than one address may have in a minute.
 const MANY: usize = 25;
 
-/// A browser, with at most one cookie of ours.
+/// A browser with at most one session cookie.
 struct Browser<'a> {
     app: &'a App,
     client: Client,
@@ -66,14 +65,14 @@ impl<'a> Browser<'a> {
         self.send("GET", path, &[], &Value::Null).await
     }
 
-    /// Signs in as the page does, and keeps the cookie.
+    /// Signs in as the page does, and stores the cookie.
     async fn sign_in(&mut self, body: Value) -> Answer {
         let answer = self.send("POST", PATH, &[SAME_ORIGIN], &body).await;
-        self.keep(&answer);
+        self.store_cookie(&answer);
         answer
     }
 
-    fn keep(&mut self, answer: &Answer) {
+    fn store_cookie(&mut self, answer: &Answer) {
         if let Some(cookie) = set_cookie(answer) {
             self.cookie = Some(cookie.split(';').next().unwrap().to_owned());
         }
@@ -83,8 +82,8 @@ impl<'a> Browser<'a> {
         self.send("DELETE", PATH, &[SAME_ORIGIN], &Value::Null).await
     }
 
-    /// The status, and the code of a problem.
-    async fn standing(&self) -> (u16, Option<String>) {
+    /// Status of the session, and the code of a problem.
+    async fn session_status(&self) -> (u16, Option<String>) {
         let answer = self.get(PATH).await;
         (answer.status, (answer.status != 200).then(|| answer.code()))
     }
@@ -101,7 +100,7 @@ fn set_cookie(answer: &Answer) -> Option<&str> {
     answer.headers.get("set-cookie").map(|value| value.to_str().unwrap())
 }
 
-fn over() -> (u16, Option<String>) {
+fn session_ended() -> (u16, Option<String>) {
     (401, Some("invalid_key".to_owned()))
 }
 
@@ -131,7 +130,7 @@ async fn key(
     (key, id)
 }
 
-/// Makes a one-time link at a time, and returns its token.
+/// Creates a one-time link at `at`, and returns its token.
 async fn link(app: &App, at: DateTime<Utc>) -> String {
     let token = generate_link_token();
     store(app).insert_sign_in_link(KeyHash::of(&token), uuid::Uuid::new_v4(), at).await.unwrap();
@@ -146,7 +145,7 @@ async fn last_used_at(app: &App) -> DateTime<Utc> {
 }
 
 #[tokio::test]
-async fn a_key_signs_a_browser_in_and_the_cookie_opens_what_the_key_opens() {
+async fn sign_in_with_a_key_grants_the_rights_of_the_key() {
     let app = App::start().await;
     let agents = ["A".to_owned()];
     let (reader, id) = key(&app, &[Scope::Read, Scope::Analytics], Some(&agents), None).await;
@@ -164,7 +163,7 @@ async fn a_key_signs_a_browser_in_and_the_cookie_opens_what_the_key_opens() {
     assert!(!answer.text.contains(&reader) && !set_cookie(&answer).unwrap().contains(&reader));
     let shown = browser.get(PATH).await;
     assert_eq!((shown.status, shown.json()), (200, rights));
-    assert_eq!(set_cookie(&shown), None, "a cookie is set at the sign-in alone");
+    assert_eq!(set_cookie(&shown), None, "only the sign-in sets a cookie");
     for path in ["/v1/agents", "/v1/sessions", "/v1/analytics/summary?period=today"] {
         assert_eq!(browser.get(path).await.status, 200, "{path}");
     }
@@ -178,7 +177,7 @@ async fn a_key_signs_a_browser_in_and_the_cookie_opens_what_the_key_opens() {
 }
 
 #[tokio::test]
-async fn a_key_in_a_header_beats_the_cookie() {
+async fn key_in_a_header_takes_precedence_over_the_cookie() {
     let app = App::start().await;
     let (reader, _) = key(&app, &[Scope::Read], None, None).await;
     let admin = signed_in(&app, KEY).await;
@@ -189,17 +188,17 @@ async fn a_key_in_a_header_beats_the_cookie() {
         let rights = admin.send("GET", PATH, &[header], &Value::Null).await.json();
         assert_eq!((&rights["scopes"], &rights["expires_at"]), (&json!(["read"]), &Value::Null));
         let out = admin.send("DELETE", PATH, &[header], &Value::Null).await;
-        assert_eq!(out.code(), "not_found", "no session is meant");
+        assert_eq!(out.code(), "not_found", "the request is not authenticated by a session");
     }
     let wrong = admin.send("GET", "/v1/agents", &[("X-API-Key", "wrong")], &Value::Null).await;
     assert_eq!(wrong.code(), "invalid_key");
-    // A scheme that is meant for a proxy is no key.
+    // An `Authorization` header for a proxy is not a key.
     let proxys = [("Authorization", "Basic dXNlcjpwYXNz")];
     assert_eq!(admin.send("GET", "/v1/keys", &proxys, &Value::Null).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_second_cookie_marks_the_browser_for_scripts_and_lets_nobody_in() {
+async fn marker_cookie_is_readable_by_scripts_and_grants_no_access() {
     let app = App::start().await;
     let mark = |answer: &Answer| {
         let mut cookies = answer.headers.get_all("set-cookie").into_iter();
@@ -221,7 +220,7 @@ async fn a_second_cookie_marks_the_browser_for_scripts_and_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn over_plain_http_the_cookie_is_closed_to_scripts_and_other_sites() {
+async fn cookie_over_plain_http_is_http_only_and_same_site() {
     let app = App::start().await;
     let answer = Browser::new(&app).sign_in(json!({ "key": KEY })).await;
     let cookie = set_cookie(&answer).unwrap();
@@ -229,14 +228,14 @@ async fn over_plain_http_the_cookie_is_closed_to_scripts_and_other_sites() {
     assert_eq!(flags, "Path=/; Max-Age=604800; HttpOnly; SameSite=Strict");
     let token = value.strip_prefix("verbatim_session=vbs_").unwrap();
     assert_eq!(token.len(), 43, "256 bits");
-    // Who does not list a proxy does not believe it.
+    // `X-Forwarded-Proto` of an unlisted proxy is ignored.
     let claimed = [SAME_ORIGIN, ("X-Forwarded-Proto", "https")];
     let answer = Browser::new(&app).send("POST", PATH, &claimed, &json!({ "key": KEY })).await;
     assert!(set_cookie(&answer).unwrap().starts_with("verbatim_session="));
 }
 
 #[tokio::test]
-async fn over_https_the_cookie_is_secure_and_of_this_host_alone() {
+async fn cookie_over_https_is_secure_and_bound_to_the_host() {
     let folder = TempDir::new().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let [cert, private] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
@@ -247,20 +246,20 @@ async fn over_https_the_cookie_is_secure_and_of_this_host_alone() {
     let mut browser = Browser { app: &app, client: client_that_trusts(&cert), cookie: None };
     let answer = browser.sign_in(json!({ "key": KEY })).await;
     assert_secure(set_cookie(&answer).unwrap());
-    assert_eq!(browser.standing().await.0, 200);
-    // A page of plain HTTP at the same host.
+    assert_eq!(browser.session_status().await.0, 200);
+    // A page of the same host over plain HTTP.
     let origin = app.address.replace("https://", "http://");
     let plain = [("Origin", origin.as_str())];
     assert_eq!(browser.send("DELETE", PATH, &plain, &Value::Null).await.code(), "forbidden");
     let origin = [("Origin", app.address.as_str())];
     assert_secure_removal(&browser.send("DELETE", PATH, &origin, &Value::Null).await);
-    // Another name would let a sibling domain plant one.
+    // A sibling domain can set a cookie without the `__Host-` prefix.
     browser.cookie = browser.cookie.map(|cookie| cookie.replace("__Host-", ""));
-    assert_eq!(browser.standing().await, (401, Some("missing_credentials".into())));
+    assert_eq!(browser.session_status().await, (401, Some("missing_credentials".into())));
 }
 
 #[tokio::test]
-async fn a_listed_proxy_that_took_https_makes_the_cookie_secure() {
+async fn https_at_a_listed_proxy_makes_the_cookie_secure() {
     let app = App::start_with(|settings| {
         settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     })
@@ -269,9 +268,13 @@ async fn a_listed_proxy_that_took_https_makes_the_cookie_secure() {
     let mut browser = Browser::new(&app);
     let answer = browser.send("POST", PATH, &by_https, &json!({ "key": KEY })).await;
     assert_secure(set_cookie(&answer).unwrap());
-    browser.keep(&answer);
+    browser.store_cookie(&answer);
     assert_eq!(browser.send("GET", PATH, &by_https, &Value::Null).await.status, 200);
-    assert_eq!(browser.get(PATH).await.status, 401, "over plain HTTP it is not believed");
+    assert_eq!(
+        browser.get(PATH).await.status,
+        401,
+        "the secure cookie does not count over plain HTTP"
+    );
     let out = browser.send("DELETE", PATH, &by_https, &Value::Null).await;
     assert_secure_removal(&out);
 }
@@ -291,7 +294,7 @@ fn assert_secure_removal(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_change_by_cookie_needs_a_page_of_this_origin() {
+async fn cookie_authenticates_changes_of_the_same_origin_only() {
     let app = App::start().await;
     let admin = signed_in(&app, KEY).await;
     let body = json!({ "name": "made", "scopes": ["read"] });
@@ -305,7 +308,7 @@ async fn a_change_by_cookie_needs_a_page_of_this_origin() {
         &[("Origin", "https://evil.test")],
         &[("Origin", "null")],
         &[("Origin", "http://127.0.0.1:1")],
-        // The browser's own word decides.
+        // `Sec-Fetch-Site` takes precedence.
         &[("Sec-Fetch-Site", "cross-site"), ("Origin", own)],
         &[("Referer", own)],
         &[("X-Forwarded-Host", "evil.test"), ("Origin", "http://evil.test")],
@@ -322,24 +325,24 @@ async fn a_change_by_cookie_needs_a_page_of_this_origin() {
         }
         assert_eq!(admin.send("GET", "/v1/keys", refused, &Value::Null).await.status, 200);
     }
-    assert_eq!(admin.get("/v1/keys").await.json()["data"], json!([]), "nothing was made");
+    assert_eq!(admin.get("/v1/keys").await.json()["data"], json!([]), "no key was created");
     for allowed in [
         &[SAME_ORIGIN] as &[_],
         &[("Origin", own)],
         &[SAME_ORIGIN, ("Origin", "https://public.test")],
-        // A proxy that is not listed took HTTPS.
+        // An unlisted proxy terminates HTTPS.
         &[("Origin", format!("https://{host}").as_str())],
     ] {
         let made = admin.send("POST", "/v1/keys", allowed, &body).await;
         assert_eq!(made.status, 201, "{allowed:?}");
     }
-    // A key never comes by itself.
+    // No browser sends a key on its own.
     let with_key = [("X-API-Key", KEY), ("Sec-Fetch-Site", "cross-site")];
     assert_eq!(admin.send("POST", "/v1/keys", &with_key, &body).await.status, 201);
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_cannot_sign_a_browser_in() {
+async fn cross_origin_page_cannot_sign_a_browser_in() {
     let app = App::start().await;
     let browser = Browser::new(&app);
     for headers in [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.test")] {
@@ -347,35 +350,39 @@ async fn a_page_of_another_origin_cannot_sign_a_browser_in() {
         assert_eq!((answer.code().as_str(), set_cookie(&answer)), ("forbidden", None));
     }
     let by_program = browser.send("POST", PATH, &[], &json!({ "key": KEY })).await;
-    assert_eq!(by_program.status, 200, "no browser, so no page misled it");
+    assert_eq!(by_program.status, 200, "a program is not a browser that a page could misuse");
 }
 
 #[tokio::test]
-async fn each_sign_in_makes_a_new_token_and_ends_the_session_before() {
+async fn sign_in_creates_a_new_token_and_ends_the_previous_session() {
     let app = App::start().await;
     let mut browser = Browser::new(&app);
     let planted = format!("verbatim_session=vbs_{}", "x".repeat(43));
     browser.cookie = Some(planted.clone());
-    assert_eq!(browser.standing().await, over(), "a token that is not known is never taken over");
-    let mut seen = vec![planted];
+    assert_eq!(
+        browser.session_status().await,
+        session_ended(),
+        "an unknown token is never adopted"
+    );
+    let mut previous = vec![planted];
     for _ in 0..3 {
         assert_eq!(browser.sign_in(json!({ "key": KEY })).await.status, 200);
         let cookie = browser.cookie.clone().unwrap();
-        assert!(!seen.contains(&cookie));
-        assert_eq!(browser.standing().await.0, 200);
-        for old in &seen {
-            let before = Browser { app: &app, client: client(), cookie: Some(old.clone()) };
-            assert_eq!(before.standing().await, over(), "{old}");
+        assert!(!previous.contains(&cookie));
+        assert_eq!(browser.session_status().await.0, 200);
+        for old in &previous {
+            let browser_before = Browser { app: &app, client: client(), cookie: Some(old.clone()) };
+            assert_eq!(browser_before.session_status().await, session_ended(), "{old}");
         }
-        seen.push(cookie);
+        previous.push(cookie);
     }
     let failed = browser.sign_in(json!({ "key": "wrong" })).await;
     assert_eq!((failed.code().as_str(), set_cookie(&failed)), ("invalid_key", None));
-    assert_eq!(browser.standing().await.0, 200, "a failed attempt ends nothing");
+    assert_eq!(browser.session_status().await.0, 200, "a failed attempt ends nothing");
 }
 
 #[tokio::test]
-async fn only_hashes_of_tokens_are_stored_and_none_of_the_settings_key() {
+async fn only_hashes_of_tokens_are_stored_and_not_the_key_of_the_settings() {
     let app = App::start().await;
     let browser = signed_in(&app, KEY).await;
     let token = link(&app, now()).await;
@@ -397,26 +404,26 @@ async fn only_hashes_of_tokens_are_stored_and_none_of_the_settings_key() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_session_and_removes_the_cookie() {
+async fn sign_out_ends_the_session_and_removes_the_cookie() {
     let app = App::start().await;
     let browser = signed_in(&app, KEY).await;
     let out = browser.sign_out().await;
     let removed = "verbatim_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict";
     assert_eq!((out.status, set_cookie(&out)), (204, Some(removed)));
     assert!(!out.headers.contains_key("clear-site-data"), "browsers reject it over plain HTTP");
-    assert_eq!(browser.standing().await, over());
+    assert_eq!(browser.session_status().await, session_ended());
     assert_eq!(browser.get("/v1/agents").await.code(), "invalid_key");
 }
 
 #[tokio::test]
-async fn a_session_ends_twelve_hours_after_its_last_use() {
+async fn session_ends_twelve_hours_after_its_last_use() {
     let app = App::start().await;
     let (browser, left) = (signed_in(&app, KEY).await, signed_in(&app, KEY).await);
     for hours in [11, 22] {
         let at = now() + TimeDelta::hours(hours);
         app.clock.set(at);
         assert_eq!(browser.get("/v1/agents").await.status, 200, "{hours}");
-        // The use is recorded off the request's path.
+        // The time of use is written asynchronously.
         let used = || async {
             sqlx::query_scalar::<_, bool>("SELECT max(last_used_at) = $1 FROM browser_sessions")
                 .bind(at)
@@ -425,17 +432,17 @@ async fn a_session_ends_twelve_hours_after_its_last_use() {
                 .unwrap()
         };
         while !used().await {
-            // Within seconds of the last look-up the session is believed without another one.
+            // The session stays cached for seconds after the last look-up.
             assert_eq!(browser.get("/v1/agents").await.status, 200);
         }
     }
-    assert_eq!(left.standing().await, over(), "nobody used it");
+    assert_eq!(left.session_status().await, session_ended(), "nobody used it");
     app.clock.set(now() + TimeDelta::hours(34));
-    assert_eq!(browser.standing().await, over());
+    assert_eq!(browser.session_status().await, session_ended());
 }
 
 #[tokio::test]
-async fn a_session_ends_after_seven_days_or_with_its_key() {
+async fn session_ends_after_seven_days_or_with_its_key() {
     let app = App::start().await;
     let at_the_end = now() + TimeDelta::days(7);
     let (brief, _) = key(&app, &[Scope::Read], None, Some(now() + TimeDelta::hours(1))).await;
@@ -445,9 +452,9 @@ async fn a_session_ends_after_seven_days_or_with_its_key() {
     assert_eq!(answer.json()["idle_expires_at"], "2026-09-28T15:55:00.000000Z");
     assert!(set_cookie(&answer).unwrap().contains("; Max-Age=3600;"));
     app.clock.set(now() + TimeDelta::seconds(3_599));
-    assert_eq!(browser.standing().await.0, 200);
+    assert_eq!(browser.session_status().await.0, 200);
     app.clock.set(now() + TimeDelta::hours(1));
-    assert_eq!(browser.standing().await, over());
+    assert_eq!(browser.session_status().await, session_ended());
 
     app.clock.set(now());
     let browser = signed_in(&app, KEY).await;
@@ -457,28 +464,28 @@ async fn a_session_ends_after_seven_days_or_with_its_key() {
         .await
         .unwrap();
     app.clock.set(at_the_end - TimeDelta::seconds(1));
-    assert_eq!(browser.standing().await.0, 200);
+    assert_eq!(browser.session_status().await.0, 200);
     app.clock.set(at_the_end);
-    assert_eq!(browser.standing().await, over(), "however often it was used");
+    assert_eq!(browser.session_status().await, session_ended(), "even if it is in use");
 }
 
 #[tokio::test]
-async fn reads_write_the_use_of_a_session_once_a_minute_at_the_most() {
+async fn last_use_of_a_session_is_written_at_most_once_a_minute() {
     let app = App::start().await;
     let browser = signed_in(&app, KEY).await;
     app.clock.set(now() + TimeDelta::seconds(59));
-    // A look-up of a service beside this one, which believes nothing yet.
+    // A look-up by a second service, which has nothing cached yet.
     let (database, data) = (app.database.shared(), TempDir::new().unwrap());
     let beside = App::start_on(database, data, |_| {}).await;
     beside.clock.set(now() + TimeDelta::seconds(59));
     let there = Browser { app: &beside, client: client(), cookie: browser.cookie.clone() };
-    assert_eq!(there.standing().await.0, 200, "services share sessions");
+    assert_eq!(there.session_status().await.0, 200, "services share sessions");
     assert_eq!(last_used_at(&app).await, now());
     let (database, data) = (app.database.shared(), TempDir::new().unwrap());
     let later = App::start_on(database, data, |_| {}).await;
     later.clock.set(now() + TimeDelta::seconds(60));
     let there = Browser { app: &later, client: client(), cookie: browser.cookie.clone() };
-    assert_eq!(there.standing().await.0, 200);
+    assert_eq!(there.session_status().await.0, 200);
     while last_used_at(&app).await == now() {
         tokio::task::yield_now().await;
     }
@@ -486,20 +493,20 @@ async fn reads_write_the_use_of_a_session_once_a_minute_at_the_most() {
 }
 
 #[tokio::test]
-async fn revoking_its_key_ends_a_session_at_once() {
+async fn revoking_the_key_ends_its_sessions_at_once() {
     let app = App::start().await;
     let (reader, id) = key(&app, &[Scope::Read], None, None).await;
     let (browser, other) = (signed_in(&app, &reader).await, signed_in(&app, KEY).await);
-    assert_eq!(browser.standing().await.0, 200);
+    assert_eq!(browser.session_status().await.0, 200);
     assert_eq!(app.ask("DELETE", &format!("/v1/keys/{id}")).await.status, 204);
-    assert_eq!(browser.standing().await, over());
-    assert_eq!(other.standing().await.0, 200, "that of another key goes on");
+    assert_eq!(browser.session_status().await, session_ended());
+    assert_eq!(other.session_status().await.0, 200, "sessions of other keys continue");
     let again = Browser::new(&app).sign_in(json!({ "key": reader })).await;
     assert_eq!(again.code(), "invalid_key");
 }
 
 #[tokio::test]
-async fn another_key_in_the_settings_ends_the_sessions_of_the_one_before() {
+async fn changing_the_key_of_the_settings_ends_its_sessions() {
     let app = App::start().await;
     let browser = signed_in(&app, KEY).await;
     let (database, data) = (app.database.shared(), TempDir::new().unwrap());
@@ -508,14 +515,14 @@ async fn another_key_in_the_settings_ends_the_sessions_of_the_one_before() {
     })
     .await;
     let there = Browser { app: &changed, client: client(), cookie: browser.cookie.clone() };
-    assert_eq!(there.standing().await, over());
+    assert_eq!(there.session_status().await, session_ended());
     let (database, data) = (app.database.shared(), TempDir::new().unwrap());
     let none = App::start_on(database, data, |settings| settings.api_key = None).await;
     let there = Browser { app: &none, client: client(), cookie: browser.cookie.clone() };
-    assert_eq!(there.standing().await, over());
+    assert_eq!(there.session_status().await, session_ended());
 }
 
-/// Reads an open stream to its end.
+/// Reads an open stream to the end.
 async fn end_of(mut stream: Response) -> String {
     let mut text = String::new();
     while let Some(chunk) = stream.chunk().await.unwrap() {
@@ -525,7 +532,7 @@ async fn end_of(mut stream: Response) -> String {
 }
 
 #[tokio::test]
-async fn an_open_stream_ends_with_its_session() {
+async fn open_stream_ends_with_its_session() {
     let app = App::start().await;
     let (reader, id) = key(&app, &[Scope::Read], None, None).await;
     let browsers =
@@ -548,14 +555,14 @@ async fn an_open_stream_ends_with_its_session() {
 }
 
 #[tokio::test]
-async fn wrong_keys_and_cookies_are_throttled_and_a_right_key_never_is() {
+async fn wrong_keys_and_cookies_are_throttled_and_right_keys_are_not() {
     let app = App::start().await;
     let mut browser = Browser::new(&app);
     for _ in 0..MANY {
-        assert_eq!(browser.standing().await, (401, Some("missing_credentials".into())));
+        assert_eq!(browser.session_status().await, (401, Some("missing_credentials".into())));
     }
     let first = browser.sign_in(json!({ "key": generate_key() })).await;
-    assert_eq!(first.code(), "invalid_key", "to ask whether one is signed in is no attempt");
+    assert_eq!(first.code(), "invalid_key", "a query of the session is not an attempt");
     for number in 0..MANY {
         let body = match number % 3 {
             0 => json!({ "key": generate_key() }),
@@ -572,18 +579,18 @@ async fn wrong_keys_and_cookies_are_throttled_and_a_right_key_never_is() {
         assert!(answer.headers.contains_key("retry-after"));
     }
     browser.cookie = Some(format!("verbatim_session=vbs_{}", "x".repeat(43)));
-    assert_eq!(browser.standing().await.0, 429);
-    // Whoever has the right credentials gets in all the same.
+    assert_eq!(browser.session_status().await.0, 429);
+    // Right credentials are accepted nevertheless.
     let (reader, _) = key(&app, &[Scope::Read], None, None).await;
     let token = link(&app, now()).await;
     for body in [json!({ "key": KEY }), json!({ "key": reader }), json!({ "token": token })] {
         assert_eq!(browser.sign_in(body).await.status, 200);
-        assert_eq!(browser.standing().await.0, 200);
+        assert_eq!(browser.session_status().await.0, 200);
     }
 }
 
 #[tokio::test]
-async fn a_sign_in_that_cannot_be_read_says_what_is_wanted() {
+async fn malformed_sign_in_is_rejected_without_quoting_it() {
     let app = App::start().await;
     let browser = Browser::new(&app);
     for body in [
@@ -603,15 +610,15 @@ async fn a_sign_in_that_cannot_be_read_says_what_is_wanted() {
     assert_eq!(answer.code(), "payload_too_large");
     let path = format!("{PATH}?next=https://evil.test");
     let answer = browser.send("POST", &path, &[SAME_ORIGIN], &json!({ "key": KEY })).await;
-    assert_eq!(answer.code(), "invalid_parameter", "nothing leads elsewhere");
+    assert_eq!(answer.code(), "invalid_parameter", "there is no redirect to another site");
 }
 
 #[tokio::test]
-async fn no_cache_keeps_an_answer_for_another_person() {
+async fn answers_are_not_cached_for_other_users() {
     let app = App::start().await;
-    let said = json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": 1_790_607_253.5,
+    let message = json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": "Hello" } });
-    assert_eq!(app.deliver(said.to_string()).await.status, 200);
+    assert_eq!(app.deliver(message.to_string()).await.status, 200);
     app.drained().await;
     let browser = signed_in(&app, KEY).await;
     for path in ["/v1/sessions", "/v1/keys", PATH] {
@@ -632,29 +639,29 @@ async fn no_cache_keeps_an_answer_for_another_person() {
     let other = signed_in(&app, &other).await;
     let known = [("If-None-Match", tag)];
     let answer = other.send("GET", "/v1/sessions/s", &known, &Value::Null).await;
-    assert_eq!(answer.status, 404, "who has the tag does not see it by that");
+    assert_eq!(answer.status, 404, "a known tag grants no access");
 }
 
 #[tokio::test]
-async fn a_one_time_link_signs_in_once() {
+async fn one_time_link_signs_in_once() {
     let app = App::start_with(|settings| settings.api_key = None).await;
     let (token, another) = (link(&app, now()).await, link(&app, now()).await);
     let mut browser = Browser::new(&app);
     let answer = browser.sign_in(json!({ "token": token })).await;
     assert_eq!((answer.status, &answer.json()["scopes"]), (200, &json!(["admin"])));
-    assert_eq!(browser.standing().await.0, 200);
+    assert_eq!(browser.session_status().await.0, 200);
     let mut second = Browser::new(&app);
     let answer = second.sign_in(json!({ "token": token })).await;
     assert_eq!((answer.code().as_str(), set_cookie(&answer)), ("invalid_key", None));
     assert!(answer.text.contains("used already"), "{}", answer.text);
-    // A token is no key, and no session.
+    // A link token is neither a key nor a session token.
     let bearer = format!("Bearer {another}");
     let answer =
         second.send("GET", "/v1/agents", &[("Authorization", &bearer)], &Value::Null).await;
     assert_eq!(answer.code(), "invalid_key");
     assert_eq!(second.sign_in(json!({ "key": another })).await.code(), "invalid_key");
 
-    // Two at the same moment: one of them gets in.
+    // Of two simultaneous sign-ins, one succeeds.
     let (one, other) = (Browser::new(&app), Browser::new(&app));
     let (body, headers) = (json!({ "token": another }), [SAME_ORIGIN]);
     let answers = tokio::join!(
@@ -667,7 +674,7 @@ async fn a_one_time_link_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_one_time_link_is_valid_for_five_minutes() {
+async fn one_time_link_is_valid_for_five_minutes() {
     let app = App::start().await;
     let (early, late) = (link(&app, now()).await, link(&app, now()).await);
     let mut browser = Browser::new(&app);
@@ -698,14 +705,14 @@ async fn sessions_of_links_belong_to_a_key_that_is_listed_and_revoked() {
     assert_eq!((&rights["key_id"], &rights["key_name"]), (&listed["id"], &listed["name"]));
     let id = listed["id"].as_str().unwrap();
     assert_eq!(app.ask("DELETE", &format!("/v1/keys/{id}")).await.status, 204);
-    assert_eq!(browser.standing().await, over());
+    assert_eq!(browser.session_status().await, session_ended());
     assert_eq!(browser.sign_in(json!({ "token": unused })).await.code(), "invalid_key");
     let token = link(&app, now()).await;
-    assert_eq!(browser.sign_in(json!({ "token": token })).await.status, 200, "by another key");
+    assert_eq!(browser.sign_in(json!({ "token": token })).await.status, 200, "with another key");
 }
 
 #[tokio::test]
-async fn sign_in_deletes_sessions_that_are_over_or_too_many() {
+async fn sign_in_deletes_expired_and_excess_sessions() {
     let app = App::start().await;
     let (key_hash, other) = (KeyHash::of("one"), KeyHash::of("other"));
     sqlx::query(
@@ -747,7 +754,7 @@ async fn sign_in_deletes_sessions_that_are_over_or_too_many() {
 }
 
 #[tokio::test]
-async fn the_command_prints_a_link_that_signs_in() {
+async fn open_command_prints_a_link_that_signs_in() {
     let app = App::start().await;
     let database_url = app.database.url();
     let open = async |args: &[&str]| {
@@ -769,7 +776,7 @@ async fn the_command_prints_a_link_that_signs_in() {
 }
 
 #[tokio::test]
-async fn on_a_desktop_the_command_opens_a_file_that_leads_to_the_link() {
+async fn open_command_opens_a_file_with_the_link_on_a_desktop() {
     use std::os::unix::fs::PermissionsExt as _;
     let (app, folder) = (App::start().await, TempDir::new().unwrap());
     let program = folder.path().join("xdg-open");
@@ -790,7 +797,11 @@ async fn on_a_desktop_the_command_opens_a_file_that_leads_to_the_link() {
     let printed = open(":0", &path).await;
     assert!(printed.status.success(), "{printed:?}");
     let opened = std::fs::read_to_string(folder.path().join("opened")).unwrap();
-    assert_eq!(opened, folder.path().join("open.html").to_str().unwrap(), "the token is not in it");
+    assert_eq!(
+        opened,
+        folder.path().join("open.html").to_str().unwrap(),
+        "the command line has no token"
+    );
     let file = std::fs::read_to_string(opened).unwrap();
     assert!(file.contains(command::stdout(&printed).trim()), "{file}");
 
@@ -800,7 +811,7 @@ async fn on_a_desktop_the_command_opens_a_file_that_leads_to_the_link() {
 }
 
 #[tokio::test]
-async fn a_first_start_prints_a_link_and_a_later_one_does_not() {
+async fn only_the_first_start_prints_a_link() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     for is_first in [true, false] {
         let (printed, link) = start_and_stop(&database, data.path()).await;
@@ -814,7 +825,8 @@ async fn a_first_start_prints_a_link_and_a_later_one_does_not() {
     }
 }
 
-/// Runs a service without credentials until its banner is whole: the banner, and the link's token.
+/// Runs a service without credentials until its banner is complete, and returns the banner and the
+/// token of the link.
 async fn start_and_stop(
     database: &TestDatabase,
     data: &std::path::Path,

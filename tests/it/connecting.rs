@@ -1,4 +1,4 @@
-//! What may stand between us and a database: a real pooler, and a certificate of another age.
+//! Connections to the database through a real pooler, and with an outdated certificate.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -18,10 +18,10 @@ use crate::support::database::TestDatabase;
 use crate::support::process::verbatim;
 use crate::support::programs::{Running, free_port, program};
 
-/// How long a service may take to come to a state.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest wait for a state of the service.
+const STATE_TIMEOUT: Duration = Duration::from_mins(1);
 
-fn said(number: usize) -> String {
+fn chat_push(number: usize) -> String {
     json!({ "event_type": "chat.push", "agent_id": format!("a{}", number % 7),
         "timestamp": 1_790_607_253.5 + f64::from(u32::try_from(number).unwrap()),
         "data": { "session_id": format!("s{}", number % 11), "role": "user",
@@ -29,12 +29,12 @@ fn said(number: usize) -> String {
     .to_string()
 }
 
-/// PgBouncer in front of a database, as it comes but for where it is and whom it lets in.
+/// Starts PgBouncer in front of a database with its defaults, except for addresses and access.
 fn pgbouncer(program: &Path, folder: &Path, port: u16, to: &TestDatabase, mode: &str) -> Running {
     let options = to.options();
     let socket = options.get_socket().map(|socket| socket.display().to_string());
     let host = socket.clone().unwrap_or_else(|| options.get_host().to_owned());
-    // Debian's file has these lines; one without `pool_mode` has sessions.
+    // As in Debian's file; the default of `pool_mode` is session.
     let mode = if mode == "session" { String::new() } else { format!("pool_mode = {mode}\n") };
     let file = folder.join("pgbouncer.ini");
     let configuration = format!(
@@ -47,7 +47,7 @@ fn pgbouncer(program: &Path, folder: &Path, port: u16, to: &TestDatabase, mode: 
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(program);
     if nix::unistd::Uid::effective().is_root() {
-        // It refuses to be root, and the socket's folder is open to the server's account alone.
+        // PgBouncer does not run as root, and only the server's account may open its socket.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder, open).unwrap();
         let owner = socket.as_ref().map(|folder| std::fs::metadata(folder).unwrap().uid());
@@ -58,7 +58,7 @@ fn pgbouncer(program: &Path, folder: &Path, port: u16, to: &TestDatabase, mode: 
     Running::start(command, port)
 }
 
-fn through(port: u16, database: &TestDatabase) -> String {
+fn pooler_url(port: u16, database: &TestDatabase) -> String {
     let name = database.options().get_database().unwrap().to_owned();
     format!("postgres://somebody:secret@127.0.0.1:{port}/{name}?sslmode=disable")
 }
@@ -74,14 +74,14 @@ async fn status(app: &App, status: &str) -> Value {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, waiting).await;
-    assert!(waited.is_ok(), "it is not {status}: {last}");
+    let waited = tokio::time::timeout(STATE_TIMEOUT, waiting).await;
+    assert!(waited.is_ok(), "the service is not {status}: {last}");
     last
 }
 
-/// Messages by what they say, each of which is to be there once.
+/// Texts of all stored messages, sorted.
 async fn messages(app: &App) -> Vec<String> {
-    tokio::time::timeout(PATIENCE, app.drained()).await.expect("the inbox is drained");
+    tokio::time::timeout(STATE_TIMEOUT, app.drained()).await.expect("the inbox is drained");
     sqlx::query_scalar("SELECT message FROM messages ORDER BY 1")
         .fetch_all(app.database.pool())
         .await
@@ -96,22 +96,22 @@ fn expected(count: usize) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn all_works_through_pgbouncer_that_keeps_sessions() {
+async fn everything_works_through_pgbouncer_with_session_pooling() {
     let Some(program) = program("pgbouncer") else { return };
     let (database, folder, port) =
         (TestDatabase::empty().await, TempDir::new().unwrap(), free_port());
     let _pooler = pgbouncer(&program, folder.path(), port, &database, "session");
-    let url = through(port, &database);
-    // The schema is made through it, too.
+    let url = pooler_url(port, &database);
+    // The schema is created through the pooler, too.
     let app = App::start_on(database, TempDir::new().unwrap(), |settings| {
         settings.database.url = Some(Secret::new(url.clone()));
     })
     .await;
     status(&app, "ready").await;
     for number in 0..120 {
-        assert_eq!(app.deliver(said(number)).await.status, 200);
+        assert_eq!(app.deliver(chat_push(number)).await.status, 200);
         if number % 3 == 0 {
-            assert_eq!(app.deliver(said(number)).await.status, 200, "a repeat");
+            assert_eq!(app.deliver(chat_push(number)).await.status, 200, "a duplicate");
         }
     }
     assert_eq!(messages(&app).await, expected(120));
@@ -130,23 +130,23 @@ async fn all_works_through_pgbouncer_that_keeps_sessions() {
     assert_eq!(doctor["server"]["status"], "ok", "{doctor}");
 }
 
-/// What doctor says of the database, by check.
+/// Results of doctor on the database, by check.
 async fn doctor(app: &App, url: &str) -> Value {
     let mut command = verbatim();
     command.args(["doctor", "--json", "--data-dir"]).arg(app.data.path()).env("DATABASE_URL", url);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let checks = said["checks"].as_array().unwrap().iter();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap().iter();
     let of_database = checks.filter(|check| check["area"] == "database");
     of_database.map(|check| (check["check"].as_str().unwrap().to_owned(), check.clone())).collect()
 }
 
 #[actix_web::test]
-async fn a_pooler_that_mixes_up_sessions_is_told_and_nothing_is_lost_until_it_is_put_right() {
+async fn pooler_without_session_pooling_is_reported_and_nothing_is_lost() {
     let Some(program) = program("pgbouncer") else { return };
     let (database, folder, port) =
         (TestDatabase::create().await, TempDir::new().unwrap(), free_port());
-    let url = through(port, &database);
+    let url = pooler_url(port, &database);
     let pooler = pgbouncer(&program, folder.path(), port, &database, "transaction");
     let app = App::start_on(database, TempDir::new().unwrap(), |settings| {
         settings.database.url = Some(Secret::new(url.clone()));
@@ -155,7 +155,7 @@ async fn a_pooler_that_mixes_up_sessions_is_told_and_nothing_is_lost_until_it_is
     let ready = status(&app, "degraded").await;
     assert_eq!(ready["postgres"]["writable"], false);
     for number in 0..50 {
-        assert_eq!(app.deliver(said(number)).await.status, 200);
+        assert_eq!(app.deliver(chat_push(number)).await.status, 200);
     }
     for mode in ["transaction", "statement"] {
         let connector: Connector = url.parse().unwrap();
@@ -179,7 +179,7 @@ async fn a_pooler_that_mixes_up_sessions_is_told_and_nothing_is_lost_until_it_is
     status(&app, "ready").await;
 }
 
-/// A `PostgreSQL` of a test's own, with TLS; it ends with this value.
+/// `PostgreSQL` server with TLS. It stops when this value is dropped.
 struct Server {
     process: Child,
     port: u16,
@@ -187,8 +187,8 @@ struct Server {
 }
 
 impl Server {
-    /// With a self-made certificate of X.509 version 1, as `openssl x509 -req` makes it without
-    /// extensions. What may connect is said as in `pg_hba.conf`.
+    /// Starts the server with a self-signed certificate of X.509 version 1, as `openssl x509 -req`
+    /// creates it without extensions. `access` is a line of `pg_hba.conf`.
     fn start(access: &str) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), free_port());
         let (key, certificate) = version_1_certificate(folder.path());
@@ -218,7 +218,7 @@ impl Server {
                 .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "the server starts");
+        assert_eq!(line, "ready\n", "the server did not start");
         Self { process, port, _folder: folder }
     }
 
@@ -233,7 +233,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its input ends the command that the server runs for.
+        // The end of input ends the command, and then `scripts/with-postgres` stops the server.
         if let Some(mut input) = self.process.stdin.take() {
             let _ = input.flush();
         }
@@ -245,7 +245,7 @@ fn user(name: &str) -> Option<nix::unistd::User> {
     nix::unistd::User::from_name(name).unwrap()
 }
 
-/// A private key and a certificate.
+/// Creates a private key and a certificate, and returns their paths.
 fn version_1_certificate(folder: &Path) -> (PathBuf, PathBuf) {
     let [key, request, certificate] = ["key", "request", "certificate"].map(|n| folder.join(n));
     let openssl = |args: &[&str]| {
@@ -298,14 +298,17 @@ async fn has_tls(connector: &Connector) -> bool {
 }
 
 #[tokio::test]
-async fn a_certificate_of_version_1_is_passed_over_where_tls_is_only_preferred() {
+async fn preferred_tls_falls_back_to_plain_with_a_version_1_certificate() {
     if program("openssl").is_none() {
         return;
     }
     let server = Server::start("host all all 127.0.0.1/32 trust");
     let preferred = server.connector("prefer");
     assert!(!has_tls(&preferred).await);
-    assert!(matches!(preferred.options().get_ssl_mode(), PgSslMode::Disable), "found out once");
+    assert!(
+        matches!(preferred.options().get_ssl_mode(), PgSslMode::Disable),
+        "the fallback is remembered"
+    );
     migrate(&preferred).await.unwrap();
     check(&server.connector("prefer")).await.unwrap();
     for mode in ["require", "verify-ca", "verify-full"] {
@@ -316,7 +319,7 @@ async fn a_certificate_of_version_1_is_passed_over_where_tls_is_only_preferred()
 }
 
 #[tokio::test]
-async fn a_server_that_insists_on_tls_with_such_a_certificate_is_told_with_advice() {
+async fn required_tls_with_a_version_1_certificate_is_reported_with_advice() {
     if program("openssl").is_none() {
         return;
     }
@@ -327,12 +330,12 @@ async fn a_server_that_insists_on_tls_with_such_a_certificate_is_told_with_advic
     let mut command = verbatim();
     command.args(["doctor", "--data-dir"]).arg(folder.path());
     let output = command.env("DATABASE_URL", server.url("prefer")).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("X.509 version 3"), "{said}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("X.509 version 3"), "{stdout}");
 }
 
 #[tokio::test]
-async fn no_connection_compiles_queries() {
+async fn connections_disable_jit() {
     let database = TestDatabase::create().await;
     let connector = Connector::from(database.options().clone().options([("jit", "on")]));
     let mut connection = connector.connect().await.unwrap();

@@ -1,4 +1,4 @@
-//! Pages of other origins: which may read answers in a browser, and what they may ask.
+//! Cross-origin requests: which origins may read answers in a browser, and with which requests.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
@@ -14,7 +14,7 @@ async fn serving(list: Option<&str>) -> App {
     App::start_with(|settings| settings.cors_origins = origins).await
 }
 
-async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+async fn request(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let mut request = client().request(method, format!("{}{path}", app.address));
     for (name, value) in headers {
@@ -29,16 +29,16 @@ async fn preflight(app: &App, path: &str, origin: &str) -> Response {
         ("Access-Control-Request-Method", "GET"),
         ("Access-Control-Request-Headers", "authorization,last-event-id"),
     ];
-    ask(app, "OPTIONS", path, &headers).await
+    request(app, "OPTIONS", path, &headers).await
 }
 
-fn told<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap())
 }
 
 fn allowed(response: &Response) -> Option<&str> {
-    assert_eq!(told(response.headers(), "access-control-allow-credentials"), None);
-    told(response.headers(), "access-control-allow-origin")
+    assert_eq!(header(response.headers(), "access-control-allow-credentials"), None);
+    header(response.headers(), "access-control-allow-origin")
 }
 
 fn varies(response: &Response) -> bool {
@@ -46,15 +46,15 @@ fn varies(response: &Response) -> bool {
     all.any(|value| value.to_str().unwrap().eq_ignore_ascii_case("origin"))
 }
 
-/// Whether a list of a header holds all of these.
+/// Returns true if the list in a header contains all of `wanted`.
 fn lists(headers: &HeaderMap, name: &str, wanted: &[&str]) -> bool {
-    let all = told(headers, name).unwrap().to_ascii_lowercase();
+    let all = header(headers, name).unwrap().to_ascii_lowercase();
     let all: Vec<_> = all.split(',').map(str::trim).collect();
     wanted.iter().all(|one| all.contains(&one.to_ascii_lowercase().as_str()))
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered_without_a_key() {
+async fn preflight_is_answered_without_a_key() {
     let app = serving(Some("http://localhost:3000,https://app.example.com")).await;
     for path in ["/v1/sessions", "/v1/stream", "/v1/keys", "/readyz", "/nothing"] {
         let answer = preflight(&app, path, LISTED).await;
@@ -75,7 +75,7 @@ async fn a_preflight_is_answered_without_a_key() {
 }
 
 #[tokio::test]
-async fn every_answer_can_be_read_errors_too() {
+async fn listed_origin_can_read_every_answer_and_error() {
     let app = serving(Some(LISTED)).await;
     let key = ("X-API-Key", KEY);
     for (method, path, key, status) in [
@@ -89,51 +89,55 @@ async fn every_answer_can_be_read_errors_too() {
         ("OPTIONS", "/v1/sessions", key, 405),
         ("GET", "/v1/export/messages", key, 200),
     ] {
-        let answer = ask(&app, method, path, &[key, ("Origin", LISTED)]).await;
+        let answer = request(&app, method, path, &[key, ("Origin", LISTED)]).await;
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(allowed(&answer), Some(LISTED), "{method} {path}");
         assert!(varies(&answer), "{method} {path}");
         let exposed = ["Link", "ETag", "X-Request-Id", "Retry-After"];
         assert!(lists(answer.headers(), "access-control-expose-headers", &exposed), "{path}");
-        let other = ask(&app, method, path, &[key, ("Origin", "http://app.example.com")]).await;
+        let other = request(&app, method, path, &[key, ("Origin", "http://app.example.com")]).await;
         assert_eq!((other.status(), allowed(&other)), (answer.status(), None), "{method} {path}");
-        let none = ask(&app, method, path, &[key]).await;
+        let none = request(&app, method, path, &[key]).await;
         assert_eq!((allowed(&none), varies(&none)), (None, true), "{method} {path}");
     }
-    // One that ends late.
-    let stream = ask(&app, "GET", "/v1/stream", &[key, ("Origin", LISTED)]).await;
+    // An answer without an end.
+    let stream = request(&app, "GET", "/v1/stream", &[key, ("Origin", LISTED)]).await;
     assert_eq!((stream.status().as_u16(), allowed(&stream)), (200, Some(LISTED)));
 }
 
 #[tokio::test]
-async fn the_webhook_is_no_page_s_business() {
+async fn webhook_has_no_cors_headers() {
     for list in [LISTED, "*"] {
         let app = serving(Some(list)).await;
         for path in ["/webhook", "/webhook/", "/webhook/kiosk"] {
-            let asked = preflight(&app, path, LISTED).await;
-            assert_eq!((allowed(&asked), varies(&asked)), (None, false), "{path}");
-            assert!(!asked.status().is_success(), "{path}");
-            let answer = ask(&app, "POST", path, &[("Origin", LISTED)]).await;
+            let options = preflight(&app, path, LISTED).await;
+            assert_eq!((allowed(&options), varies(&options)), (None, false), "{path}");
+            assert!(!options.status().is_success(), "{path}");
+            let answer = request(&app, "POST", path, &[("Origin", LISTED)]).await;
             assert_eq!((allowed(&answer), varies(&answer)), (None, false), "{path}");
         }
     }
 }
 
 #[tokio::test]
-async fn where_nothing_is_set_no_answer_speaks_of_origins() {
+async fn answers_have_no_cors_headers_by_default() {
     let app = serving(None).await;
-    let asked = preflight(&app, "/v1/sessions", LISTED).await;
-    assert_eq!((asked.status().as_u16(), allowed(&asked), varies(&asked)), (405, None, false));
-    let answer = ask(&app, "GET", "/v1/sessions", &[("X-API-Key", KEY), ("Origin", LISTED)]).await;
+    let options = preflight(&app, "/v1/sessions", LISTED).await;
+    assert_eq!(
+        (options.status().as_u16(), allowed(&options), varies(&options)),
+        (405, None, false)
+    );
+    let answer =
+        request(&app, "GET", "/v1/sessions", &[("X-API-Key", KEY), ("Origin", LISTED)]).await;
     assert_eq!((answer.status().as_u16(), allowed(&answer)), (200, None));
     assert!(!varies(&answer));
 }
 
 #[tokio::test]
-async fn a_star_is_every_origin_and_no_cookie() {
+async fn star_allows_every_origin_without_credentials() {
     let app = serving(Some("*")).await;
-    let asked = preflight(&app, "/v1/sessions", "https://any.example").await;
-    assert_eq!((asked.status().as_u16(), allowed(&asked)), (204, Some("*")));
-    let answer = ask(&app, "GET", "/v1/sessions", &[("X-API-Key", KEY)]).await;
+    let options = preflight(&app, "/v1/sessions", "https://any.example").await;
+    assert_eq!((options.status().as_u16(), allowed(&options)), (204, Some("*")));
+    let answer = request(&app, "GET", "/v1/sessions", &[("X-API-Key", KEY)]).await;
     assert_eq!((allowed(&answer), varies(&answer)), (Some("*"), false));
 }

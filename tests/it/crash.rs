@@ -1,4 +1,4 @@
-//! The real program, killed in the middle of its work.
+//! The real program, killed or without Postgres during its work.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -17,7 +17,7 @@ fn verify(ledger: &Path, address: &str) -> Output {
 }
 
 #[test]
-fn nothing_that_was_answered_is_lost_or_doubled_by_kill_9() {
+fn kill_9_neither_loses_nor_doubles_an_answered_delivery() {
     let folder = TempDir::new().unwrap();
     let (data, ledger) = (folder.path().join("data"), folder.path().join("ledger.jsonl"));
     let mut service = Service::start(&data, "127.0.0.1:0");
@@ -35,8 +35,8 @@ fn nothing_that_was_answered_is_lost_or_doubled_by_kill_9() {
         service = Service::start(&data, &address);
     }
     assert!(sender.wait().unwrap().success(), "every delivery was answered in the end");
-    assert!(lines(&ledger) > 400, "there was something to lose: {}", lines(&ledger));
-    // What the last start found in the inbox may still be on its way.
+    assert!(lines(&ledger) > 400, "too few deliveries to lose: {}", lines(&ledger));
+    // The drain may still be writing the deliveries that the last start found in the inbox.
     let mut report = verify(&ledger, &address);
     until("an empty inbox", || {
         report = verify(&ledger, &address);
@@ -46,7 +46,7 @@ fn nothing_that_was_answered_is_lost_or_doubled_by_kill_9() {
     assert!(text.contains("missing"), "the report counts what is missing: {text}");
 }
 
-/// The postmaster of the private cluster, and all its processes.
+/// Process IDs of the private cluster: the postmaster and its children.
 fn postgres_processes(data: &Path) -> Vec<nix::unistd::Pid> {
     let pid_file = data.join("postgres/cluster/postmaster.pid");
     let text = std::fs::read_to_string(pid_file).unwrap();
@@ -60,7 +60,7 @@ fn postgres_processes(data: &Path) -> Vec<nix::unistd::Pid> {
 }
 
 #[test]
-fn a_postgres_that_stands_still_holds_up_no_answer() {
+fn stopped_postgres_does_not_delay_answers() {
     use nix::sys::signal::{Signal, kill};
 
     let folder = TempDir::new().unwrap();
@@ -70,7 +70,7 @@ fn a_postgres_that_stands_still_holds_up_no_answer() {
     assert!(postgres.len() > 3, "the postmaster and its processes");
     for pid in &postgres {
         match kill(*pid, Signal::SIGSTOP) {
-            // One that had nothing more to do, such as an autovacuum worker.
+            // A process that has ended meanwhile, such as an autovacuum worker.
             Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
             Err(error) => panic!("{error}"),
         }
@@ -87,9 +87,9 @@ fn a_postgres_that_stands_still_holds_up_no_answer() {
     }
     let sender = sender.unwrap();
     assert!(sender.status.success(), "{}", String::from_utf8_lossy(&sender.stdout));
-    // Each session waits for its answers one by one: had each been held up but for a second, it
-    // would be more than this.
+    // Each session waits for one answer after the other. With a delay of a second each, the run
+    // would exceed this limit.
     assert!(took < Duration::from_secs(15), "{took:?}");
     assert!(lines(&ledger) > 200, "{} deliveries", lines(&ledger));
-    until("all of it in Postgres", || verify(&ledger, &service.address).status.success());
+    until("every delivery in Postgres", || verify(&ledger, &service.address).status.success());
 }

@@ -116,7 +116,7 @@ fn pages_that_other_files_name_exist() {
     );
     let mut faults = Vec::new();
     for file in files {
-        // A picture is no text.
+        // Skip images.
         let Ok(text) = std::fs::read_to_string(package().join(&file)) else { continue };
         for found in name.find_iter(&text).map(|found| found.as_str()) {
             if !package().join(found).exists() {
@@ -133,8 +133,8 @@ fn readme_and_architecture_are_short() {
     assert!(read("ARCHITECTURE.md").lines().count() <= LONGEST_ARCHITECTURE);
 }
 
-/// Lines of shell commands in all pages, each with the page that has it. A line that ends with a
-/// backslash includes the next one.
+/// Lines of shell commands in all pages, each with its page. A line that ends with a backslash
+/// includes the next one.
 fn command_lines() -> Vec<(PathBuf, String)> {
     let mut lines = Vec::new();
     for (path, page) in pages(package()) {
@@ -166,7 +166,7 @@ fn make_targets_in_pages_exist() {
     assert!(used > 15, "{used} targets");
 }
 
-/// Help of every command of the program, by its words.
+/// Help of every command of the program, by the words of the command.
 fn helps() -> BTreeMap<Vec<String>, String> {
     fn add(path: &[String], helps: &mut BTreeMap<Vec<String>, String>) {
         let output = verbatim().args(path).arg("--help").output().unwrap();
@@ -191,7 +191,7 @@ fn helps() -> BTreeMap<Vec<String>, String> {
     helps
 }
 
-/// The command that a line of shell runs, and the options that it gives it.
+/// Returns the command of the program in a line of shell, and its options.
 fn call<'a>(
     line: &str,
     helps: &'a BTreeMap<Vec<String>, String>,
@@ -203,7 +203,7 @@ fn call<'a>(
         .filter(|(_, token)| *token == "verbatim" || token.ends_with("/verbatim"));
     for (place, _) in programs {
         let rest = &tokens[place + 1..];
-        // The words behind the command are its arguments.
+        // The words after the command are its arguments.
         let longest = rest.len().min(2);
         let Some((command, _)) =
             (1..=longest).rev().find_map(|end| helps.get_key_value(&rest[..end]))
@@ -270,7 +270,7 @@ fn paths_of_requests_in_pages_are_in_the_document() {
     assert!(used > 20, "{used} requests");
 }
 
-/// Whether a request's path is one of a route with parameters in braces.
+/// Returns true if the path of a request matches a route with parameters in braces.
 fn matches_route(route: &str, path: &str) -> bool {
     let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
     let same = |(route, path): (&&str, &&str)| route.starts_with('{') || route == path;
@@ -278,7 +278,7 @@ fn matches_route(route: &str, path: &str) -> bool {
 }
 
 #[test]
-fn the_reference_has_every_setting_command_and_route() {
+fn reference_has_every_setting_command_and_route() {
     let configuration = read("docs/reference/configuration.md");
     let helps = helps();
     let serve = &helps[["serve".to_owned()].as_slice()];
@@ -324,21 +324,21 @@ fn the_reference_has_every_setting_command_and_route() {
     assert_none(&faults);
 }
 
-/// The part of the file of settings before its first table.
+/// The part of the settings file before its first table.
 fn general_settings(file: &str) -> String {
     file.lines()
         .take_while(|line| !line.starts_with("#["))
         .fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// Whether a command has commands below it.
+/// Returns true if a command has subcommands.
 fn is_group(helps: &BTreeMap<Vec<String>, String>, command: &[String]) -> bool {
     helps.keys().any(|other| other.len() > command.len() && other.starts_with(command))
 }
 
-/// Runs what README.md shows, and compares what it prints.
+/// Runs the commands of README.md, and compares their output.
 #[tokio::test]
-async fn commands_of_the_readme_print_what_it_shows() {
+async fn commands_of_the_readme_print_the_output_shown() {
     let page = Page::parse(&read("README.md"));
     let shown: Vec<(&Block, &Block)> = page
         .blocks

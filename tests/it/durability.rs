@@ -1,5 +1,5 @@
-//! What was answered 200 is kept, whatever Postgres does; and what cannot be kept is not answered
-//! 200.
+//! A delivery that was answered 200 is stored whatever Postgres does. A delivery that cannot be
+//! stored is not answered 200.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use verbatim::config::{Ack, Secret};
 use crate::support::app::{Answer, App};
 use crate::support::prometheus::Scrape;
 
-/// A port that nobody listens on: connections to it are refused at once.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener: connections are refused at once.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
@@ -28,7 +28,7 @@ async fn texts(app: &App) -> BTreeSet<String> {
         .unwrap();
     let count = texts.len();
     let texts = BTreeSet::from_iter(texts);
-    assert_eq!(texts.len(), count, "none is stored twice");
+    assert_eq!(texts.len(), count, "a message is stored twice");
     texts
 }
 
@@ -39,12 +39,12 @@ fn numbered(count: usize) -> BTreeSet<String> {
 async fn deliver_numbered(app: &App, count: usize) -> Vec<Answer> {
     let mut answers = Vec::new();
     for text in numbered(count) {
-        answers.push(app.deliver(said(&text)).await);
+        answers.push(app.deliver(chat_push(&text)).await);
     }
     answers
 }
 
-/// Ends every connection to the database but the one that says so.
+/// Terminates every other connection to the database.
 async fn cut_connections(app: &App) {
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -56,16 +56,16 @@ async fn cut_connections(app: &App) {
 }
 
 #[actix_web::test]
-async fn deliveries_outlive_a_database_that_is_away_and_a_restart() {
+async fn deliveries_survive_a_database_outage_and_a_restart() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     for answer in deliver_numbered(&app, 25).await {
         assert_eq!(answer.status, 200);
     }
     let ready = app.get("/readyz").await;
-    assert_eq!(ready.status, 200, "what can be taken is taken");
+    assert_eq!(ready.status, 200, "ready for deliveries");
     assert_eq!(ready.json()["inbox"]["deliveries"], 25);
     assert_eq!(app.get("/v1/agents").await.code(), "unavailable");
 
@@ -74,17 +74,17 @@ async fn deliveries_outlive_a_database_that_is_away_and_a_restart() {
     app.drained().await;
     assert_eq!(texts(&app).await, numbered(25));
     let (_, data) = app.stop().await;
-    assert!(!data.path().join("inbox/inbox.sqlite-wal").exists(), "the file is closed tidily");
+    assert!(!data.path().join("inbox/inbox.sqlite-wal").exists(), "the log is removed on close");
 }
 
 #[actix_web::test]
-async fn a_clean_stop_leaves_nothing_behind() {
+async fn clean_stop_drains_the_inbox() {
     let app = App::start().await;
     deliver_numbered(&app, 40).await;
     let (database, data) = app.stop().await;
-    // A service without a database sees what the inbox still holds.
+    // Without a database, the depth is what the inbox still holds.
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0);
@@ -92,34 +92,34 @@ async fn a_clean_stop_leaves_nothing_behind() {
 }
 
 #[actix_web::test]
-async fn a_full_inbox_sends_deliveries_straight_to_postgres() {
+async fn deliveries_go_directly_to_postgres_when_the_inbox_is_full() {
     let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
     for answer in deliver_numbered(&app, 10).await {
         assert_eq!(answer.status, 200);
     }
-    assert_eq!(texts(&app).await, numbered(10), "it is there when the answer is");
+    assert_eq!(texts(&app).await, numbered(10), "stored before the answer");
 }
 
 #[actix_web::test]
-async fn what_is_durable_nowhere_is_refused() {
+async fn delivery_that_cannot_be_made_durable_is_rejected() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
-    let answer = app.deliver(said("lost")).await;
+    let answer = app.deliver(chat_push("lost")).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "not_durable"));
     assert_eq!(answer.headers["retry-after"], "5");
 }
 
 #[actix_web::test]
-async fn the_inbox_stands_in_for_postgres_where_the_answer_waits_for_that() {
+async fn inbox_replaces_unavailable_postgres_with_ack_postgres() {
     let app = App::start_with(|settings| {
         settings.ack = Ack::Postgres;
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
-    assert_eq!(app.deliver(said("message 0")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("message 0")).await.status, 200);
     let (database, data) = app.stop().await;
     let app = App::start_on(database, data, |_| {}).await;
     app.drained().await;
@@ -127,17 +127,17 @@ async fn the_inbox_stands_in_for_postgres_where_the_answer_waits_for_that() {
 }
 
 #[actix_web::test]
-async fn a_connection_that_is_cut_refuses_nobody_whose_answer_waits_for_postgres() {
+async fn broken_connection_does_not_fail_a_direct_write() {
     let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
     for text in numbered(4) {
-        assert_eq!(app.deliver(said(&text)).await.status, 200);
+        assert_eq!(app.deliver(chat_push(&text)).await.status, 200);
         cut_connections(&app).await;
     }
     assert_eq!(texts(&app).await, numbered(4));
 }
 
 #[actix_web::test]
-async fn postgres_may_come_back_while_somebody_waits_for_it() {
+async fn direct_write_succeeds_when_postgres_recovers_in_time() {
     let app = App::start_with(|settings| settings.inbox_quota_bytes = 0).await;
     sqlx::raw_sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -147,42 +147,42 @@ async fn postgres_may_come_back_while_somebody_waits_for_it() {
     .execute(app.database.pool())
     .await
     .unwrap();
-    let come_back = async {
+    let recovery = async {
         let series = "verbatim_drain_failures_total{reason=\"database\",way=\"direct\"}";
-        // The third attempt comes after a pause, and there are more.
+        // The third attempt follows a pause, and there are more.
         while Scrape::read(&app.get("/metrics").await.text).count(series) < 3 {}
         sqlx::raw_sql("DROP TRIGGER away ON messages").execute(app.database.pool()).await.unwrap();
     };
-    let come_back = tokio::time::timeout(Duration::from_secs(30), come_back);
-    let (answer, came_back) = tokio::join!(app.deliver(said("message 0")), come_back);
-    assert_eq!((answer.status, came_back), (200, Ok(())), "it is asked again");
+    let recovery = tokio::time::timeout(Duration::from_secs(30), recovery);
+    let (answer, recovered) = tokio::join!(app.deliver(chat_push("message 0")), recovery);
+    assert_eq!((answer.status, recovered), (200, Ok(())), "the write is retried");
     assert_eq!(texts(&app).await, numbered(1));
 }
 
 #[actix_web::test]
-async fn a_disk_that_hangs_makes_the_answer_wait_for_postgres() {
+async fn hanging_disk_makes_the_answer_wait_for_postgres() {
     let app = App::start().await;
-    assert_eq!(app.deliver(said("message 0")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("message 0")).await.status, 200);
     app.drained().await;
-    // Whoever holds the file's lock makes the writer wait as a disk does that does not answer.
+    // A lock on the file makes the writer wait like a hanging disk.
     let file = app.data.path().join("inbox/inbox.sqlite");
     let mut disk = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut disk).await.unwrap();
-    assert_eq!(app.deliver(said("message 1")).await.status, 200);
-    assert_eq!(texts(&app).await, numbered(2), "it is there when the answer is");
+    assert_eq!(app.deliver(chat_push("message 1")).await.status, 200);
+    assert_eq!(texts(&app).await, numbered(2), "stored before the answer");
     let scrape = Scrape::read(&app.get("/metrics").await.text);
     assert_eq!(scrape.count("verbatim_inbox_refusals_total{reason=\"too_slow\"}"), 1);
 
-    // It answers again, and what had been handed to it meets itself.
+    // The disk responds again: the inbox has the delivery too, now a duplicate.
     sqlx::raw_sql("ROLLBACK").execute(&mut disk).await.unwrap();
     disk.close().await.unwrap();
-    assert_eq!(app.deliver(said("message 2")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("message 2")).await.status, 200);
     app.drained().await;
     assert_eq!(texts(&app).await, numbered(3));
 }
 
 #[actix_web::test]
-async fn one_delivery_that_postgres_refuses_does_not_hold_up_the_others() {
+async fn delivery_that_postgres_rejects_does_not_block_others() {
     let app = App::start().await;
     sqlx::raw_sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -210,17 +210,17 @@ async fn one_delivery_that_postgres_refuses_does_not_hold_up_the_others() {
             .fetch_one(app.database.pool())
             .await
             .unwrap();
-    assert_eq!(body, said("message 7").into_bytes());
+    assert_eq!(body, chat_push("message 7").into_bytes());
     assert_eq!(reason, "body: Postgres refuses it with SQLSTATE 22021", "no text is quoted");
 }
 
 #[actix_web::test]
-async fn connections_that_are_cut_cost_nothing() {
+async fn broken_connections_lose_and_double_nothing() {
     let app = App::start().await;
     for round in 0..5 {
         for n in 0..8 {
             let text = format!("message {}", round * 8 + n);
-            assert_eq!(app.deliver(said(&text)).await.status, 200);
+            assert_eq!(app.deliver(chat_push(&text)).await.status, 200);
         }
         cut_connections(&app).await;
     }
@@ -234,16 +234,16 @@ async fn connections_that_are_cut_cost_nothing() {
 }
 
 #[actix_web::test]
-async fn a_backlog_beyond_memory_is_read_back_from_the_file() {
+async fn backlog_beyond_memory_is_read_from_the_file() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
         settings.max_body_bytes = 4 << 20;
     })
     .await;
-    // 48 MiB, of which 32 are kept in memory.
+    // 48 MiB, of which 32 MiB stay in memory.
     let filler = "x".repeat(3 << 20);
     for n in 0..16 {
-        let answer = app.deliver(said(&format!("{n} {filler}"))).await;
+        let answer = app.deliver(chat_push(&format!("{n} {filler}"))).await;
         assert_eq!(answer.status, 200);
     }
     let (database, data) = app.stop().await;

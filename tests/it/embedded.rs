@@ -19,18 +19,18 @@ use verbatim::postgres::{Database, migrate, read_pool};
 
 use crate::support::command::{command, stdout};
 
-/// How long anything here may take on a busy machine.
+/// Longest wait for any step on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
-/// Names the folder that [`holds_a_folder_for_another_test`] is to hold.
+/// Environment variable with the data folder for [`holds_a_folder_for_another_test`].
 const HELD_FOLDER: &str = "VERBATIM_TEST_HELD_FOLDER";
 
-/// A data folder of a test's own.
+/// Data folder of one test.
 struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        // Under root the server runs as another account, which must get through.
+        // As root, the server runs under another account, which must be able to enter the folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         Self(folder)
     }
@@ -44,14 +44,14 @@ impl Folder {
         self.0.path().join("data/postgres/cluster")
     }
 
-    /// Opens it and waits until it takes connections.
+    /// Opens the database, and waits until it accepts connections.
     async fn open(&self) -> Database {
         let database = Database::open(&self.settings()).await.unwrap();
         tokio::time::timeout(LIMIT, database.wait_ready()).await.unwrap().unwrap();
         database
     }
 
-    /// A folder with a cluster that was stopped cleanly and holds one row.
+    /// Creates a folder with a cleanly stopped cluster that holds one row.
     async fn with_a_row() -> Self {
         let folder = Self::new();
         let database = folder.open().await;
@@ -60,18 +60,18 @@ impl Folder {
         folder
     }
 
-    /// The process id that the cluster's pid file names.
+    /// Returns the process ID in the cluster's PID file.
     fn server(&self) -> Pid {
         self.starting_server().unwrap()
     }
 
-    /// The same while a server starts, which makes the file and then fills it.
+    /// Returns the same while a server starts: it creates the file before it writes to it.
     fn starting_server(&self) -> Option<Pid> {
         let text = std::fs::read_to_string(self.cluster().join("postmaster.pid")).ok()?;
         Some(Pid::from_raw(text.lines().next()?.trim().parse().ok()?))
     }
 
-    /// Writes a pid file as a crashed server with this process id would have left it.
+    /// Writes a PID file as a crashed server with this process ID leaves it.
     fn leave_pid_file(&self, pid: u32) {
         let cluster = self.cluster();
         let text = format!("{pid}\n{}\n1700000000\n5432\n\n\n", cluster.display());
@@ -107,25 +107,25 @@ async fn show(connection: &mut PgConnection, query: &'static str) -> String {
 }
 
 fn is_running(pid: Pid) -> bool {
-    // A zombie answers to signals; it has no command line.
+    // A zombie accepts signals, but has no command line.
     let zombie = std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.is_empty());
     kill(pid, None).is_ok() && !zombie
 }
 
-/// Polls until `done`, and fails when that takes too long.
+/// Polls until `done`, and panics after [`LIMIT`].
 async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !done().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Another process that serves from a folder. It is killed, as a crash would, when this is dropped.
+/// Another process that serves from a folder. It is killed on drop, as by a crash.
 struct Holder(Child);
 
 impl Holder {
-    /// Starts it, and waits until its database takes connections.
+    /// Starts the process, and waits until its database accepts connections.
     async fn start(folder: &Folder) -> Self {
         let data_dir = folder.settings().data_dir;
         let child = Command::new(std::env::current_exe().unwrap())
@@ -136,9 +136,9 @@ impl Holder {
             .unwrap();
         let holder = Self(child);
         until("the other process has the cluster", async || {
-            // Only then: a command that came first would start the server itself.
-            let note = std::fs::read_to_string(data_dir.join("postgres/lock")).unwrap_or_default();
-            note.starts_with(&format!("{} ", holder.0.id()))
+            // Wait first: an earlier command would start the server itself.
+            let lock = std::fs::read_to_string(data_dir.join("postgres/lock")).unwrap_or_default();
+            lock.starts_with(&format!("{} ", holder.0.id()))
         })
         .await;
         Database::attach(&folder.settings()).await.unwrap();
@@ -158,7 +158,7 @@ impl Drop for Holder {
 }
 
 #[tokio::test]
-#[ignore = "other tests run it, as a process that they can kill"]
+#[ignore = "other tests run it as a process that they kill"]
 async fn holds_a_folder_for_another_test() {
     let Some(data_dir) = std::env::var_os(HELD_FOLDER) else {
         return;
@@ -174,7 +174,7 @@ async fn holds_a_folder_for_another_test() {
 }
 
 #[tokio::test]
-async fn what_was_stored_is_there_after_a_restart() {
+async fn stored_rows_survive_a_restart() {
     let folder = Folder::with_a_row().await;
     let database = folder.open().await;
     assert_row_is_there(&database).await;
@@ -182,7 +182,7 @@ async fn what_was_stored_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn the_server_is_durable_private_and_knows_every_script() {
+async fn server_is_durable_private_and_utf8() {
     let folder = Folder::new();
     let database = folder.open().await;
     let mut connection = connect(&database).await;
@@ -207,18 +207,18 @@ async fn the_server_is_durable_private_and_knows_every_script() {
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_is_no_obstacle() {
+async fn stale_pid_file_does_not_prevent_a_start() {
     let folder = Folder::with_a_row().await;
-    let mut gone = Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    folder.leave_pid_file(gone.id());
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    folder.leave_pid_file(ended.id());
     let database = folder.open().await;
     assert_row_is_there(&database).await;
     database.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_empty_pid_file_is_no_obstacle() {
+async fn empty_pid_file_does_not_prevent_a_start() {
     let folder = Folder::with_a_row().await;
     std::fs::write(folder.cluster().join("postmaster.pid"), "").unwrap();
     let database = folder.open().await;
@@ -227,10 +227,10 @@ async fn an_empty_pid_file_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_pid_file_that_names_a_foreign_process_is_stale_and_the_process_lives_on() {
+async fn foreign_process_in_the_pid_file_is_not_ended() {
     let folder = Folder::with_a_row().await;
     let owner = folder.cluster().metadata().unwrap();
-    // Of the server's own account: a server by itself would refuse to start beside it.
+    // The process has the server's account: PostgreSQL alone would refuse to start.
     let mut foreign =
         Command::new("sleep").arg("600").uid(owner.uid()).gid(owner.gid()).spawn().unwrap();
     folder.leave_pid_file(foreign.id());
@@ -243,7 +243,7 @@ async fn a_pid_file_that_names_a_foreign_process_is_stale_and_the_process_lives_
 }
 
 #[tokio::test]
-async fn a_killed_server_is_started_again_with_its_data() {
+async fn killed_server_is_restarted_with_its_data() {
     let folder = Folder::with_a_row().await;
     let database = folder.open().await;
     let pool = read_pool(database.connect_options());
@@ -261,7 +261,7 @@ async fn a_killed_server_is_started_again_with_its_data() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_served_is_refused_with_the_process_that_serves_it() {
+async fn folder_in_use_is_rejected_with_the_process_id() {
     let folder = Folder::new();
     let database = folder.open().await;
     let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
@@ -272,7 +272,7 @@ async fn a_folder_that_is_served_is_refused_with_the_process_that_serves_it() {
 }
 
 #[tokio::test]
-async fn the_server_of_a_killed_process_is_taken_over() {
+async fn server_of_a_killed_process_is_taken_over() {
     let folder = Folder::with_a_row().await;
     let mut holder = Holder::start(&folder).await;
     let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
@@ -289,7 +289,7 @@ async fn the_server_of_a_killed_process_is_taken_over() {
 }
 
 #[tokio::test]
-async fn a_cluster_of_another_major_version_is_left_alone_with_advice() {
+async fn cluster_of_another_major_version_is_rejected_with_advice() {
     let folder = Folder::with_a_row().await;
     std::fs::write(folder.cluster().join("PG_VERSION"), "7\n").unwrap();
     let error = Database::open(&folder.settings()).await.unwrap_err().to_string();
@@ -298,12 +298,12 @@ async fn a_cluster_of_another_major_version_is_left_alone_with_advice() {
 }
 
 #[tokio::test]
-async fn a_clean_stop_leaves_no_process() {
+async fn clean_stop_ends_every_process() {
     let folder = Folder::new();
     let database = folder.open().await;
-    // The terminal's Ctrl-C reaches our process group, and not the server's.
+    // Ctrl-C in a terminal signals our process group and not the server's.
     assert_eq!(nix::unistd::getpgid(Some(folder.server())), Ok(folder.server()));
-    // An open connection does not hold it up.
+    // An open connection does not delay the stop.
     let _connection = connect(&database).await;
     let server = folder.server();
     database.stop().await.unwrap();
@@ -312,7 +312,7 @@ async fn a_clean_stop_leaves_no_process() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_dropped_stops_its_server() {
+async fn dropped_database_stops_its_server() {
     let folder = Folder::new();
     let database = folder.open().await;
     let server = folder.server();
@@ -321,7 +321,7 @@ async fn a_database_that_is_dropped_stops_its_server() {
 }
 
 #[tokio::test]
-async fn a_long_path_is_no_obstacle() {
+async fn long_path_works() {
     let folder = Folder::new();
     let mut settings = folder.settings();
     settings.data_dir = settings.data_dir.join("a-long-name".repeat(10)).join("data");
@@ -335,12 +335,12 @@ async fn a_long_path_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_was_killed_is_done_anew() {
+async fn killed_first_start_is_repeated() {
     let folder = Folder::new();
     let half = folder.0.path().join("data/postgres/cluster.new-killed");
     std::fs::create_dir_all(&half).unwrap();
     std::fs::write(half.join("PG_VERSION"), "15\n").unwrap();
-    // What `create_dir_all` makes is closed to the server's account where the umask says so.
+    // With a strict umask, the server's account cannot enter a folder from `create_dir_all`.
     for folder in half.ancestors().skip(1).take(2) {
         std::fs::set_permissions(folder, Permissions::from_mode(0o711)).unwrap();
     }
@@ -352,7 +352,7 @@ async fn a_first_start_that_was_killed_is_done_anew() {
 }
 
 #[tokio::test]
-async fn a_command_starts_a_server_for_itself_and_stops_it() {
+async fn command_starts_and_stops_its_own_server() {
     let folder = Folder::new();
     let database = Database::attach(&folder.settings()).await.unwrap();
     let migrated = migrate(&database.connect_options()).await.unwrap();
@@ -365,7 +365,7 @@ async fn a_command_starts_a_server_for_itself_and_stops_it() {
 }
 
 #[tokio::test]
-async fn a_command_uses_the_server_that_runs_and_leaves_it_running() {
+async fn command_uses_a_running_server_and_leaves_it_running() {
     let folder = Folder::with_a_row().await;
     let serving = folder.open().await;
     let server = folder.server();
@@ -378,7 +378,7 @@ async fn a_command_uses_the_server_that_runs_and_leaves_it_running() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_start_says_why() {
+async fn failed_server_start_is_reported_with_its_reason() {
     let folder = Folder::with_a_row().await;
     let configuration = folder.cluster().join("postgresql.conf");
     let text = std::fs::read_to_string(&configuration).unwrap();
@@ -388,7 +388,7 @@ async fn a_server_that_does_not_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_newer_than_the_binary_is_left_alone_with_advice() {
+async fn newer_database_is_rejected_with_advice() {
     let folder = Folder::new();
     let database = folder.open().await;
     migrate(&database.connect_options()).await.unwrap();
@@ -405,13 +405,13 @@ async fn a_database_that_is_newer_than_the_binary_is_left_alone_with_advice() {
     database.stop().await.unwrap();
 }
 
-/// An address on which nobody listens.
+/// Returns an address without a listener.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Folder {
-    /// Opens it with an address for readers.
+    /// Opens the database with an address for readers.
     async fn open_listening(&self, address: SocketAddr) -> Database {
         let settings = DatabaseSettings { postgres_listen: Some(address), ..self.settings() };
         let database = Database::open(&settings).await.unwrap();
@@ -438,7 +438,7 @@ async fn refusal(options: PgConnectOptions) -> String {
 }
 
 #[tokio::test]
-async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
+async fn only_readers_with_a_password_connect_over_tcp() {
     let folder = Folder::new();
     let address = free_address();
     let database = folder.open_listening(address).await;
@@ -471,7 +471,7 @@ async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
         assert!(error.contains("pg_hba.conf rejects connection"), "{error}");
     }
 
-    // Whoever looks for the socket where it always is finds it.
+    // The socket is in its usual place.
     let socket = folder.0.path().join("data/postgres/socket/.s.PGSQL.5432");
     assert_eq!(
         std::fs::read_link(&socket).unwrap(),
@@ -482,7 +482,7 @@ async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
     command.stop().await.unwrap();
     database.stop().await.unwrap();
 
-    // Without the address it is closed again, and the reader is still there.
+    // Without the address the port is closed, and the reader still exists.
     let database = folder.open().await;
     assert_eq!(show(&mut connect(&database).await, "SHOW listen_addresses").await, "");
     assert_eq!(show(&mut connect(&database).await, "SHOW port").await, "5432");
@@ -494,10 +494,10 @@ async fn readers_connect_over_tcp_with_a_password_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_keeps_no_delivery_waiting() {
+async fn address_in_use_does_not_delay_deliveries() {
     let folder = Folder::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let database = folder.open_listening(taken.local_addr().unwrap()).await;
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = folder.open_listening(occupied.local_addr().unwrap()).await;
     assert_eq!(show(&mut connect(&database).await, "SHOW listen_addresses").await, "");
     database.stop().await.unwrap();
 }

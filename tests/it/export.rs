@@ -1,4 +1,4 @@
-//! `export`, as it is run: against the real service, and against one that breaks off.
+//! `verbatim export` against the real service, and against one that breaks connections.
 
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::app::{App, KEY};
 use crate::support::command::{figure, serve, stderr, stdout, verbatim};
 
-/// Messages that there are.
+/// Number of messages.
 const MESSAGES: usize = 7;
 
 async fn talk() -> App {
@@ -40,18 +40,18 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_format_is_written_as_the_service_would_and_nothing_else_is_said() {
+async fn each_format_is_written_as_served_and_without_progress_output() {
     let app = talk().await;
     let folder = TempDir::new().unwrap();
     for (what, count) in [("messages", MESSAGES), ("sessions", 2)] {
         for format in ["jsonl", "csv", "parquet"] {
             let path = folder.path().join(format!("{what}.{format}"));
-            // What stands there is replaced.
+            // An existing file is replaced.
             std::fs::write(&path, "old").unwrap();
             let more = [what, "--format", format];
             let output = export(&app.address, path.to_str().unwrap(), &more).await;
             assert!(output.status.success(), "{}", stderr(&output));
-            assert_eq!(stderr(&output), "", "no progress where nobody looks");
+            assert_eq!(stderr(&output), "", "no progress outside a terminal");
             assert_eq!(figure(&stdout(&output), what), count);
             let written = std::fs::read(&path).unwrap();
             if format == "parquet" {
@@ -59,16 +59,20 @@ async fn each_format_is_written_as_the_service_would_and_nothing_else_is_said() 
                 assert_eq!(reader.get_row_iter(None).unwrap().count(), count);
                 continue;
             }
-            let asked = format!("/v1/export/{what}?format={format}");
-            assert_eq!(String::from_utf8(written).unwrap(), app.get(&asked).await.text, "{asked}");
+            let requested = format!("/v1/export/{what}?format={format}");
+            assert_eq!(
+                String::from_utf8(written).unwrap(),
+                app.get(&requested).await.text,
+                "{requested}"
+            );
         }
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, 6, "the files and nothing beside them");
+    assert_eq!(left, 6, "only the exported files");
 }
 
 #[tokio::test]
-async fn a_sheet_is_written_as_the_service_would_write_it() {
+async fn csv_is_written_as_served() {
     let app = talk().await;
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("sheet.csv").to_str().unwrap().to_owned();
@@ -82,9 +86,9 @@ async fn a_sheet_is_written_as_the_service_would_write_it() {
         let output = export(&app.address, &path, &[&csv[..], flags].concat()).await;
         assert!(output.status.success(), "{}", stderr(&output));
         let written = std::fs::read_to_string(&path).unwrap();
-        let asked = format!("/v1/export/messages?format=csv&{query}");
-        // The test's client leaves the mark out.
-        let sent = app.get(&asked).await.text;
+        let requested = format!("/v1/export/messages?format=csv&{query}");
+        // The test's client removes the byte order mark.
+        let sent = app.get(&requested).await.text;
         assert_eq!(written.trim_start_matches('\u{FEFF}'), sent.trim_start_matches('\u{FEFF}'));
         assert_eq!(written.starts_with('\u{FEFF}'), flags.contains(&"--bom"), "{flags:?}");
     }
@@ -97,7 +101,7 @@ async fn a_sheet_is_written_as_the_service_would_write_it() {
 }
 
 #[tokio::test]
-async fn filters_go_along() {
+async fn filters_are_sent() {
     let app = talk().await;
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("out").to_str().unwrap().to_owned();
@@ -117,11 +121,11 @@ async fn filters_go_along() {
     assert!(stderr(&wrong).contains("400"), "{}", stderr(&wrong));
 }
 
-/// A service that has these rows, and its connections cut or its answers refused.
+/// Service with these rows that breaks connections and rejects requests.
 struct Breaking {
     rows: Vec<String>,
-    /// The cursors that were asked for.
-    asked: Mutex<Vec<Option<String>>>,
+    /// Requested cursors.
+    requested: Mutex<Vec<Option<String>>>,
 }
 
 async fn breaks(request: HttpRequest, service: web::Data<Breaking>) -> HttpResponse {
@@ -129,14 +133,14 @@ async fn breaks(request: HttpRequest, service: web::Data<Breaking>) -> HttpRespo
     let url = reqwest::Url::parse(&format!("http://x{}", request.uri())).unwrap();
     let cursor = url.query_pairs().find(|(name, _)| name == "cursor");
     let cursor = cursor.map(|(_, value)| value.into_owned());
-    let mut asked = service.asked.lock().unwrap();
-    asked.push(cursor.clone());
-    match asked.len() {
+    let mut requested = service.requested.lock().unwrap();
+    requested.push(cursor.clone());
+    match requested.len() {
         // Some rows, and half of another.
         1 => {
             let some = service.rows[..SENT].concat() + &service.rows[SENT][..9];
             let cut = async {
-                // What came before goes out first.
+                // Send the rows before the break.
                 tokio::task::yield_now().await;
                 Err(std::io::Error::other("cut"))
             };
@@ -146,14 +150,14 @@ async fn breaks(request: HttpRequest, service: web::Data<Breaking>) -> HttpRespo
         2 => HttpResponse::Forbidden().body(r#"{"detail":"not now"}"#),
         _ => {
             let cursor = format!("\"cursor\":\"{}\"", cursor.expect("a cursor"));
-            let seen = service.rows.iter().position(|row| row.contains(&cursor)).unwrap();
-            HttpResponse::Ok().body(service.rows[seen + 1..].concat())
+            let position = service.rows.iter().position(|row| row.contains(&cursor)).unwrap();
+            HttpResponse::Ok().body(service.rows[position + 1..].concat())
         }
     }
 }
 
 #[actix_web::test]
-async fn a_run_that_was_cut_short_is_gone_on_with_and_its_file_is_whole_or_not_there() {
+async fn interrupted_export_resumes_and_writes_a_whole_file_or_none() {
     let app = talk().await;
     let plain = app.get("/v1/export/messages").await.text;
     let sheet = app.get("/v1/export/messages?format=csv").await.text;
@@ -161,7 +165,7 @@ async fn a_run_that_was_cut_short_is_gone_on_with_and_its_file_is_whole_or_not_t
     let rows: Vec<String> = with_cursors.split_inclusive('\n').map(str::to_owned).collect();
     let cursors: Vec<_> = lines(&with_cursors).iter().map(|row| row["cursor"].clone()).collect();
     for (format, expected) in [("jsonl", &plain), ("csv", &sheet)] {
-        let service = Arc::new(Breaking { rows: rows.clone(), asked: Mutex::default() });
+        let service = Arc::new(Breaking { rows: rows.clone(), requested: Mutex::default() });
         let shared = web::Data::from(Arc::clone(&service));
         let (url, _) = serve(move |config| {
             config.app_data(shared.clone()).default_service(web::to(breaks));
@@ -173,7 +177,7 @@ async fn a_run_that_was_cut_short_is_gone_on_with_and_its_file_is_whole_or_not_t
         let cut = export(&url, output, &["messages", "--format", format]).await;
         assert!(!cut.status.success());
         assert!(stderr(&cut).contains("3 rows are in"), "{}", stderr(&cut));
-        assert!(!path.exists(), "half a file is none");
+        assert!(!path.exists(), "no partial file");
 
         let again = export(&url, output, &["messages", "--format", format]).await;
         assert!(!again.status.success());
@@ -186,10 +190,10 @@ async fn a_run_that_was_cut_short_is_gone_on_with_and_its_file_is_whole_or_not_t
         assert!(rest.status.success(), "{}", stderr(&rest));
         assert_eq!(figure(&stdout(&rest), "messages"), MESSAGES);
         assert_eq!(&std::fs::read_to_string(&path).unwrap(), expected);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing beside it");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no other file");
 
-        let asked = service.asked.lock().unwrap().clone();
+        let requested = service.requested.lock().unwrap().clone();
         let third = cursors[2].as_str().map(str::to_owned);
-        assert_eq!(asked, [None, third.clone(), third], "on from the last whole row");
+        assert_eq!(requested, [None, third.clone(), third], "resumed after the last whole row");
     }
 }

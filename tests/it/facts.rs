@@ -1,5 +1,5 @@
-//! Facts for figures: the same for the same deliveries, in whatever order and batches they are
-//! written and followed; and gone with what they are about.
+//! Facts of analytics. The same deliveries give the same facts in any order and batches. Facts are
+//! deleted with their messages.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::projection::{arrival, deliveries_and_course, empty, write_all};
 use crate::support::command::{stderr, stdout, verbatim};
 use crate::support::database::TestDatabase;
 
-/// Deliveries of the property test lie within seconds, so visits do, too.
+/// The property test's deliveries are seconds apart, so its visits need a short gap.
 fn rules_with_gap(seconds: u64) -> FactRules {
     let gaps = VisitGaps::new(Duration::from_secs(seconds), HashMap::new());
     FactRules::of(&gaps, &Roles::default())
@@ -64,7 +64,7 @@ async fn count(pool: &PgPool, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
 }
 
-async fn forget_everything(pool: &PgPool) {
+async fn delete_everything(pool: &PgPool) {
     empty(pool).await;
     sqlx::raw_sql(
         "DELETE FROM message_facts; DELETE FROM presence_facts; DELETE FROM session_facts;
@@ -76,12 +76,12 @@ async fn forget_everything(pool: &PgPool) {
     .unwrap();
 }
 
-fn clean(report: &CheckReport) {
+fn assert_clean(report: &CheckReport) {
     assert!(report.is_clean(), "{report:?}");
 }
 
 #[test]
-fn order_batches_and_repetitions_leave_no_trace_in_facts() {
+fn facts_do_not_depend_on_order_batches_and_repetitions() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (database, connection) = runtime.block_on(async {
         let database = TestDatabase::create().await;
@@ -98,14 +98,14 @@ fn order_batches_and_repetitions_leave_no_trace_in_facts() {
             let arrivals: Vec<Arrival> = course.order.iter().enumerate().map(of).collect();
             let mut in_order = arrivals.clone();
             in_order.sort_by_key(|one| one.received_at);
-            forget_everything(pool).await;
+            delete_everything(pool).await;
             for one in in_order {
                 write_all(&mut connection, &[one]).await;
             }
             catch_up(&mut connection, &rules()).await;
             let plain = facts(pool).await;
 
-            forget_everything(pool).await;
+            delete_everything(pool).await;
             let (mut rest, mut turn) = (arrivals.as_slice(), 0);
             while !rest.is_empty() {
                 let (size, follow) = course.batches[turn % course.batches.len()];
@@ -115,11 +115,11 @@ fn order_batches_and_repetitions_leave_no_trace_in_facts() {
                 write_all(&mut connection, batch).await;
                 if follow {
                     catch_up(&mut connection, &rules()).await;
-                    clean(&check(&mut connection, &rules()).await.unwrap());
+                    assert_clean(&check(&mut connection, &rules()).await.unwrap());
                 }
             }
             catch_up(&mut connection, &rules()).await;
-            clean(&check(&mut connection, &rules()).await.unwrap());
+            assert_clean(&check(&mut connection, &rules()).await.unwrap());
             prop_assert_eq!(facts(pool).await, plain);
             Ok(())
         })
@@ -129,7 +129,7 @@ fn order_batches_and_repetitions_leave_no_trace_in_facts() {
     }
 }
 
-/// What is said in one conversation, in seconds after [`BASE`].
+/// Deliveries of conversations, with times in seconds after [`BASE`].
 struct Talk(Vec<Arrival>);
 
 const BASE: i64 = 1_790_600_000;
@@ -160,7 +160,7 @@ impl Talk {
         self.deliver(&body, seconds)
     }
 
-    fn say(self, session: &str, seconds: i64, role: &str) -> Self {
+    fn message(self, session: &str, seconds: i64, role: &str) -> Self {
         let text = format!("{role} at {seconds}");
         let body = serde_json::json!({ "event_type": "chat.push", "agent_id": "A",
             "timestamp": BASE + seconds,
@@ -169,24 +169,24 @@ impl Talk {
     }
 }
 
-/// A kiosk's day of three visits, and a conversation in which nobody answers.
+/// A kiosk's day with three visits, and a conversation without answers.
 fn day() -> Talk {
     Talk::new()
         .join("kiosk", 0)
-        .say("kiosk", 5, "assistant")
-        .say("kiosk", 10, "user")
-        .say("kiosk", 13, "bot")
+        .message("kiosk", 5, "assistant")
+        .message("kiosk", 10, "user")
+        .message("kiosk", 13, "bot")
         .join("kiosk", 1_000)
-        .say("kiosk", 1_100, "user")
-        .say("kiosk", 1_101, "user")
-        .say("kiosk", 1_109, "assistant")
-        .say("kiosk", 5_000, "assistant")
-        .say("mute", 20, "user")
-        .say("mute", 90, "user")
+        .message("kiosk", 1_100, "user")
+        .message("kiosk", 1_101, "user")
+        .message("kiosk", 1_109, "assistant")
+        .message("kiosk", 5_000, "assistant")
+        .message("mute", 20, "user")
+        .message("mute", 90, "user")
 }
 
 #[tokio::test]
-async fn facts_say_what_visits_and_completeness_say() {
+async fn facts_agree_with_visits_and_completeness() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     write_all(&mut connection, &day().0).await;
@@ -242,7 +242,7 @@ async fn facts_say_what_visits_and_completeness_say() {
 }
 
 #[tokio::test]
-async fn a_late_message_changes_its_own_fact_and_the_next_ones() {
+async fn late_message_changes_its_own_fact_and_the_next() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     let rules = rules_with_gap(300);
@@ -250,11 +250,11 @@ async fn a_late_message_changes_its_own_fact_and_the_next_ones() {
     catch_up(&mut connection, &rules).await;
     let before = facts(database.pool()).await;
     // A system message between the two of the user begins another turn.
-    write_all(&mut connection, &Talk::new().say("mute", 30, "system").0).await;
+    write_all(&mut connection, &Talk::new().message("mute", 30, "system").0).await;
     let pending = check(&mut connection, &rules).await.unwrap();
-    assert_eq!((pending.is_clean(), pending.pending), (true, 1), "it is not followed yet");
+    assert_eq!((pending.is_clean(), pending.pending), (true, 1), "not followed yet");
     catch_up(&mut connection, &rules).await;
-    clean(&check(&mut connection, &rules).await.unwrap());
+    assert_clean(&check(&mut connection, &rules).await.unwrap());
     let after = facts(database.pool()).await;
     let is_sum = |fact: &&String| fact.contains("\"level\"");
     let new = after.iter().filter(|fact| !before.contains(fact) && !is_sum(fact)).count();
@@ -262,7 +262,7 @@ async fn a_late_message_changes_its_own_fact_and_the_next_ones() {
 }
 
 #[tokio::test]
-async fn what_is_erased_or_over_age_takes_its_facts_along() {
+async fn erasure_and_retention_delete_facts() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     let rules = rules_with_gap(300);
@@ -273,14 +273,18 @@ async fn what_is_erased_or_over_age_takes_its_facts_along() {
     let mut tally = verbatim::store::erase::Tally::default();
     store.drop_old_sessions(&limits, at(9_000), &mut tally).await.unwrap();
     let left = "SELECT count(*) FROM session_facts";
-    assert_eq!(count(database.pool(), left).await, 1, "the session that is over age went at once");
+    assert_eq!(count(database.pool(), left).await, 1, "the expired session is deleted at once");
     catch_up(&mut connection, &rules).await;
-    clean(&check(&mut connection, &rules).await.unwrap());
+    assert_clean(&check(&mut connection, &rules).await.unwrap());
     let messages = "SELECT count(*) FROM message_facts";
-    assert_eq!(count(database.pool(), messages).await, 3, "the rest of the one that was cut");
+    assert_eq!(count(database.pool(), messages).await, 3, "the rest of the shortened session");
     let first = "SELECT count(*) FROM message_facts
         WHERE starts_turn AND silence_us IS NULL AND occurred_at = to_timestamp(1790601101)";
-    assert_eq!(count(database.pool(), first).await, 1, "it begins with another message now");
+    assert_eq!(
+        count(database.pool(), first).await,
+        1,
+        "the session begins with another message now"
+    );
 
     let clock = Clock::fixed(at(9_000));
     let id = Uuid::from_u128(7);
@@ -289,7 +293,7 @@ async fn what_is_erased_or_over_age_takes_its_facts_along() {
     assert_eq!(store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     store.carry_out(id, &clock).await.unwrap().unwrap();
     assert_eq!(facts(database.pool()).await, [] as [String; 0]);
-    // As if a version without facts had erased it.
+    // Facts that remain after an erasure by a version without facts.
     sqlx::raw_sql(
         "INSERT INTO session_facts
          SELECT gen_random_uuid(), 'A', 'default', NULL, now(), now(), 0, 0, 0, 0, NULL, NULL, true,
@@ -300,12 +304,12 @@ async fn what_is_erased_or_over_age_takes_its_facts_along() {
     .await
     .unwrap();
     catch_up(&mut connection, &rules).await;
-    clean(&check(&mut connection, &rules).await.unwrap());
+    assert_clean(&check(&mut connection, &rules).await.unwrap());
     assert_eq!(facts(database.pool()).await, [] as [String; 0]);
 }
 
 #[tokio::test]
-async fn one_at_a_time_follows_and_another_gap_begins_anew() {
+async fn only_one_follower_runs_and_another_gap_restarts_facts() {
     let database = TestDatabase::create().await;
     let mut one = database.options().connect().await.unwrap();
     let mut other = database.options().connect().await.unwrap();
@@ -321,7 +325,7 @@ async fn one_at_a_time_follows_and_another_gap_begins_anew() {
     let visits = "SELECT count(visit_started_at) FROM message_facts";
     assert_eq!(count(database.pool(), visits).await, 4);
 
-    // A service that was there before does not take it back.
+    // An older service does not restore its own gap.
     let shorter = rules_with_gap(60);
     assert_eq!(follow_next(&mut one, &shorter, false).await.unwrap(), Followed::OtherRules);
     let (_, depth) = watch::channel(Depth::default());
@@ -331,11 +335,11 @@ async fn one_at_a_time_follows_and_another_gap_begins_anew() {
     assert!(matches!(started.run_once().await.unwrap(), Followed::Entries(_)));
     assert_eq!(count(database.pool(), visits).await, 5);
     assert_eq!(running.run_once().await.unwrap(), Followed::OtherRules);
-    clean(&check(&mut one, &shorter).await.unwrap());
+    assert_clean(&check(&mut one, &shorter).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_rebuild_puts_right_what_a_check_finds() {
+async fn rebuild_corrects_faults_that_a_check_finds() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     let rules = rules_with_gap(300);
@@ -372,7 +376,7 @@ async fn a_rebuild_puts_right_what_a_check_finds() {
 }
 
 #[tokio::test]
-async fn the_command_checks_with_its_exit_status_and_rebuilds() {
+async fn facts_command_checks_and_rebuilds() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     write_all(&mut connection, &day().0).await;
@@ -397,10 +401,10 @@ async fn the_command_checks_with_its_exit_status_and_rebuilds() {
 }
 
 #[tokio::test]
-async fn the_follower_reports_how_far_it_is_behind_the_journal() {
+async fn follower_reports_its_lag_behind_the_journal() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
-    let talk = (0..6).fold(Talk::new(), |talk, number| talk.say("mute", 30 + number, "user"));
+    let talk = (0..6).fold(Talk::new(), |talk, number| talk.message("mute", 30 + number, "user"));
     for one in talk.0 {
         write_all(&mut connection, &[one]).await;
     }
@@ -416,7 +420,7 @@ async fn the_follower_reports_how_far_it_is_behind_the_journal() {
 }
 
 #[tokio::test]
-async fn bins_of_the_database_are_those_of_the_code() {
+async fn bins_of_the_database_match_the_code() {
     let database = TestDatabase::create().await;
     let around = |us: i64| [us - 1, us, us + 1];
     let powers = (0..52).flat_map(|power| around(1 << power));

@@ -1,5 +1,5 @@
-//! Facts under concurrency: writers, erasures, retention and several followers whose connections
-//! break at random, on one database. Facts are right at each moment, and so is each answer.
+//! Facts under concurrency: writers, erasures, retention and several followers on one database,
+//! with connections that break at random. Facts and answers are right at each moment.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,19 +30,19 @@ const SESSIONS: u64 = 56;
 /// Erasures, retention runs and one rebuild, which take turns.
 const REMOVALS: usize = 12;
 const AGENTS: [&str; 4] = ["A", "B", "C", "D"];
-/// Entries of the journal by which writers may be ahead of facts: more than one batch of a follower.
+/// Journal entries by which writers may be ahead of facts. More than one batch of a follower.
 const MOST_AHEAD: i64 = 6;
 /// Names of the followers' connections.
 const FOLLOWERS: [&str; 2] = ["facts follower 1", "facts follower 2"];
-/// Everything that is delivered.
+/// Range that contains all deliveries.
 const RANGE: &str = "from=2026-09-20&to=2026-10-02";
 
 fn rules() -> FactRules {
     FactRules::of(&VisitGaps::default(), &Roles::default())
 }
 
-/// Sessions of the three days before the tests take place: with joins and without, in several
-/// visits, with deliveries that are late, doubled or undated.
+/// Sessions of the three days before the time of the tests: with and without joins, in several
+/// visits, with late, duplicate and undated deliveries.
 fn deliveries(rng: &mut StdRng) -> Vec<Arrival> {
     let mut all = Vec::new();
     for session in 0..SESSIONS {
@@ -63,7 +63,7 @@ fn deliveries(rng: &mut StdRng) -> Vec<Arrival> {
         }
     }
     all.sort_by_key(|(_, at)| *at);
-    // Many sessions grow at once, and what is near in time comes in any order.
+    // Many sessions grow at once, and deliveries close in time arrive in any order.
     for some in all.chunks_mut(60) {
         some.shuffle(rng);
     }
@@ -94,12 +94,12 @@ fn is_deadlock(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
 }
 
-/// What the parts of a run share.
+/// Shared state of a run.
 struct Run<'a> {
     app: &'a App,
     /// Steps of the followers.
     steps: watch::Sender<usize>,
-    /// Everything is written and removed.
+    /// All writers and removals have finished.
     done: AtomicBool,
     broken: AtomicUsize,
     answers: AtomicUsize,
@@ -115,7 +115,7 @@ impl Run<'_> {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Writes deliveries as a drain does, a few in a batch, not far ahead of the followers.
+    /// Writes deliveries in small batches as a drain does, not far ahead of the followers.
     async fn write(&self, arrivals: &[Arrival], mut rng: StdRng) {
         let mut steps = self.steps.subscribe();
         let mut connection = self.database().options().connect().await.unwrap();
@@ -124,7 +124,7 @@ impl Run<'_> {
             let (batch, left) = rest.split_at(rng.random_range(1..16).min(rest.len()));
             let received: Vec<Received> = batch.iter().cloned().map(Received::from).collect();
             let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
-            // The drain repeats a batch that Postgres rolled back for a deadlock.
+            // The drain retries a batch that Postgres rolled back because of a deadlock.
             while let Err(error) = write(&mut connection, &rows).await {
                 assert!(is_deadlock(&error), "{error:?}");
             }
@@ -135,7 +135,7 @@ impl Run<'_> {
         }
     }
 
-    /// Entries of the journal that are not in facts yet.
+    /// Counts the journal entries that are not in facts yet.
     async fn entries_to_follow(&self) -> i64 {
         sqlx::query_scalar(
             "SELECT (SELECT seq FROM journal_head) - (SELECT seq FROM facts_position)",
@@ -153,7 +153,7 @@ impl Run<'_> {
         loop {
             let is_done = self.is_done();
             let step = follower.run_once().await;
-            // Not where the other one is at work.
+            // Not while the other follower is at work.
             if matches!(step, Ok(Followed::Entries(_) | Followed::Nothing)) {
                 self.steps.send_modify(|steps| *steps += 1);
             }
@@ -202,7 +202,7 @@ impl Run<'_> {
             if number % 3 == 2 {
                 let age = TimeDelta::hours(60 - i64::try_from(number).unwrap());
                 let limits = Limits { usual: Some(now() - age), of_sources: BTreeMap::new() };
-                // The job repeats a run that failed.
+                // The job retries a failed run.
                 let mut tally = Tally::default();
                 while let Err(error) = store.drop_old_sessions(&limits, now(), &mut tally).await {
                     let StoreError::Unavailable(error) = error else { panic!("{error:?}") };
@@ -222,13 +222,13 @@ impl Run<'_> {
         }
     }
 
-    /// Computes all facts anew, beside the followers.
+    /// Rebuilds all facts while the followers run.
     async fn rebuild(&self) {
         let rebuilt = rebuild(self.database().options(), &rules()).await.unwrap();
         assert_ne!(rebuilt, Rebuilt::OtherRules);
     }
 
-    /// Compares facts with what is stored, again and again.
+    /// Compares facts with stored messages until the run ends.
     async fn check(&self) {
         let mut connection = self.database().options().connect().await.unwrap();
         while !self.is_done() {
@@ -239,19 +239,19 @@ impl Run<'_> {
         }
     }
 
-    /// Reads figures that come from different tables, again and again.
+    /// Reads figures from different tables until the run ends.
     async fn read(&self) {
         while !self.is_done() {
             for split in ["bucket=day&group_by=agent", "bucket=month"] {
                 let rows = one_answer(self.app, split).await;
-                agrees_with_itself(&rows);
+                assert_consistent(&rows);
                 self.answers.fetch_add(usize::from(!rows.is_empty()), Ordering::Relaxed);
             }
         }
     }
 }
 
-/// Rows of counts of messages, of sessions, and of averages over sessions, in one answer.
+/// Returns rows with counts of messages and sessions and averages over sessions, from one answer.
 async fn one_answer(app: &App, split: &str) -> Vec<Value> {
     let metrics = [
         "messages",
@@ -270,8 +270,8 @@ async fn one_answer(app: &App, split: &str) -> Vec<Value> {
     answer.json()["data"].as_array().unwrap().clone()
 }
 
-/// Fails where an answer holds some figures of one moment and some of another.
-fn agrees_with_itself(rows: &[Value]) {
+/// Panics if an answer mixes figures of different moments.
+fn assert_consistent(rows: &[Value]) {
     let mut totals: BTreeMap<Option<String>, BTreeMap<&str, f64>> = BTreeMap::new();
     for row in rows {
         let of = totals.entry(row["agent_id"].as_str().map(str::to_owned)).or_default();
@@ -293,13 +293,13 @@ fn agrees_with_itself(rows: &[Value]) {
         same(of["messages"], of["user_messages"] + of["assistant_messages"], "messages by role");
         same(of["messages"], of["messages_per_session"], "messages of sessions");
         same(of["turns"], of["turns_per_session"], "turns of sessions");
-        // A session may be there before messages that arrived later than its others.
+        // A session can be stored before its late messages.
         let known = of["engaged_sessions"] + of["silent_sessions"];
         assert!(of["sessions"] >= known, "sessions of {agent:?}: {of:?}");
     }
 }
 
-/// Sums of a figure over the rows of a time series, in whole numbers.
+/// Returns the sum of a metric over the rows of a time series.
 async fn total(app: &App, metric: &str, split: &str) -> i64 {
     let path = format!("/v1/analytics/timeseries?{RANGE}&metric={metric}&{split}");
     let answer = app.get(&path).await;
@@ -372,7 +372,7 @@ async fn facts_stay_right_while_writers_erasures_and_broken_followers_run_at_onc
             assert_eq!(total(&app, metric, split).await, whole, "{metric} by {split}");
         }
     }
-    let kept = facts(&app.database).await;
+    let before = facts(&app.database).await;
     run.rebuild().await;
-    assert!(kept == facts(&app.database).await, "a rebuild changes facts");
+    assert!(before == facts(&app.database).await, "a rebuild changes facts");
 }

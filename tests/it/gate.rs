@@ -1,4 +1,4 @@
-//! Who fails to show credentials too often, and what no answer goes without.
+//! Throttling of failed authentications, and security headers of every answer.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,24 +14,24 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 use crate::support::app::{Answer, App, KEY};
 use crate::support::wire::{self, Wire};
 
-/// Failures of an address that are answered in full, each minute.
-const TOLD: usize = 20;
+/// Failures of an address in a minute that are answered in full.
+const FULL_ANSWERS: usize = 20;
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
 }
 
-/// A delivery that somebody else signed, with further lines in its head.
+/// Delivery with another party's signature, and with further header lines.
 fn forged(lines: &str) -> Vec<u8> {
-    let body = said("forged");
+    let body = chat_push("forged");
     let head = wire::head(b"something else", &format!("{lines}Content-Length: {}", body.len()));
     (head + &body).into_bytes()
 }
 
-/// Sends requests over one connection, ten at a time without waiting in between, and reads their
-/// answers: status and code. (Of more than sixteen at a time actix-web forgets some.)
+/// Sends requests over one connection, ten at a time in a pipeline, and returns status and code of
+/// each answer. (actix-web drops some of more than sixteen.)
 async fn exchange(app: &App, requests: impl IntoIterator<Item = Vec<u8>>) -> Vec<(u16, String)> {
     let mut wire = Wire::open(app).await;
     let mut answers = Vec::new();
@@ -50,17 +50,18 @@ async fn exchange(app: &App, requests: impl IntoIterator<Item = Vec<u8>>) -> Vec
     answers
 }
 
-/// What many failures in a row are answered with.
+/// Expected answers to `count` failures in a row.
 fn expected(count: usize, code: &str) -> Vec<(u16, String)> {
-    let answer = |n| if n < TOLD { (401, code.to_owned()) } else { (429, "rate_limited".into()) };
+    let answer =
+        |n| if n < FULL_ANSWERS { (401, code.to_owned()) } else { (429, "rate_limited".into()) };
     (0..count).map(answer).collect()
 }
 
 #[actix_web::test]
-async fn a_flood_of_wrong_signatures_leaves_the_good_ones_alone() {
+async fn flood_of_wrong_signatures_does_not_reject_right_ones() {
     let app = App::start().await;
-    let good = (0..50).map(|n| wire::delivery(&said(&format!("good {n}"))));
-    // Of seven requests the last is a good one.
+    let good = (0..50).map(|n| wire::delivery(&chat_push(&format!("good {n}"))));
+    // The last of seven requests has a right signature.
     let all = good.flat_map(|good| std::iter::repeat_n(forged(""), 6).chain([good]));
     let answers = exchange(&app, all).await;
     let (good, wrong): (Vec<_>, Vec<_>) =
@@ -68,15 +69,15 @@ async fn a_flood_of_wrong_signatures_leaves_the_good_ones_alone() {
     assert!(good.iter().all(|(_, (status, _))| *status == 200), "{good:?}");
     let wrong: Vec<_> = wrong.into_iter().map(|(_, answer)| answer).collect();
     assert_eq!(wrong, expected(300, "invalid_signature"));
-    assert_eq!(app.log().await.len(), 50, "nothing is stored of the flood");
+    assert_eq!(app.log().await.len(), 50, "no forged delivery is stored");
 
     app.clock.set(app.clock.now() + TimeDelta::seconds(60));
     let answers = exchange(&app, [forged("")]).await;
-    assert_eq!(answers[0].0, 401, "a minute later it is told again");
+    assert_eq!(answers[0].0, 401, "answered in full a minute later");
 }
 
 #[actix_web::test]
-async fn a_listed_proxy_is_believed_and_nobody_else() {
+async fn only_a_listed_proxy_is_trusted() {
     let one = forged("X-Forwarded-For: 203.0.113.9, 198.51.100.1\r\n");
     let other = forged("X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 198.51.100.2\r\n");
     let listed = App::start_with(|settings| {
@@ -91,10 +92,10 @@ async fn a_listed_proxy_is_believed_and_nobody_else() {
     let another = exchange(&listed, [other.clone()]).await;
     assert_eq!(another[0].0, 401, "another client of the proxy");
     let the_same = exchange(&open, [other]).await;
-    assert_eq!(the_same[0].0, 429, "the same client, whatever it says");
+    assert_eq!(the_same[0].0, 429, "the same client, whatever its header names");
 }
 
-async fn ask(app: &App, key: &str) -> Answer {
+async fn list_agents(app: &App, key: &str) -> Answer {
     app.get_with("/v1/agents", &[("X-API-Key", key)]).await
 }
 
@@ -115,27 +116,31 @@ async fn make_key(app: &App) -> String {
 }
 
 #[actix_web::test]
-async fn a_flood_of_wrong_keys_leaves_the_good_ones_alone() {
+async fn flood_of_wrong_keys_does_not_reject_right_ones() {
     let app = App::start().await;
-    let seldom = make_key(&app).await;
-    // Some could be ours by their form, and some could not.
+    let unused = make_key(&app).await;
+    // Half of them have the form of a key.
     let wrong = (0..300).map(|n| if n % 2 == 0 { generate_key() } else { "guessed".to_owned() });
     let requests = wrong.map(|key| {
         format!("GET /v1/agents HTTP/1.1\r\nHost: h\r\nX-API-Key: {key}\r\n\r\n").into_bytes()
     });
     assert_eq!(exchange(&app, requests).await, expected(300, "invalid_key"));
-    assert_eq!(app.get_with("/v1/agents", &[]).await.code(), "rate_limited", "none is no better");
-    assert_eq!(ask(&app, KEY).await.status, 200);
-    assert_eq!(ask(&app, &seldom).await.status, 200, "one that nobody has used before");
+    assert_eq!(
+        app.get_with("/v1/agents", &[]).await.code(),
+        "rate_limited",
+        "no key counts as a wrong key"
+    );
+    assert_eq!(list_agents(&app, KEY).await.status, 200);
+    assert_eq!(list_agents(&app, &unused).await.status, 200, "a key in no cache");
 
-    // One that was made an instant ago, by this service or another, in the midst of the flood.
+    // A key that this service or another creates during the flood.
     for _ in 0..5 {
         let wrong = futures_util::future::join_all(
-            (0..20).map(async |_| ask(&app, &generate_key()).await.status),
+            (0..20).map(async |_| list_agents(&app, &generate_key()).await.status),
         );
         let right = async {
             let new = make_key(&app).await;
-            ask(&app, &new).await.status
+            list_agents(&app, &new).await.status
         };
         let (wrong, right) = futures_util::future::join(wrong, right).await;
         assert!(wrong.iter().all(|status| *status == 429), "{wrong:?}");
@@ -144,11 +149,11 @@ async fn a_flood_of_wrong_keys_leaves_the_good_ones_alone() {
 }
 
 #[actix_web::test]
-async fn no_answer_goes_without_the_headers_that_keep_browsers_safe() {
+async fn every_answer_has_security_headers() {
     let app = App::start().await;
     let answers = [
-        (app.deliver(said("hello")).await, 200, None),
-        (app.post("/webhook", said("hello"), &[]).await, 401, None),
+        (app.deliver(chat_push("hello")).await, 200, None),
+        (app.post("/webhook", chat_push("hello"), &[]).await, 401, None),
         (app.get("/v1/agents").await, 200, Some("no-store")),
         (app.get("/v1/sessions/s?nonsense=1").await, 400, Some("no-store")),
         (app.get_with("/v1/agents", &[]).await, 401, Some("no-store")),
@@ -164,13 +169,13 @@ async fn no_answer_goes_without_the_headers_that_keep_browsers_safe() {
         assert_eq!(header("content-security-policy"), Some(policy));
         assert_eq!(header("cache-control"), cache, "{status}");
         assert_eq!(header("server"), None);
-        assert_eq!(header("strict-transport-security"), None, "that is the TLS server's to say");
+        assert_eq!(header("strict-transport-security"), None, "only the TLS server sets it");
     }
 }
 
-/// A process, so that its log is its own: with `trusted-proxies` from the environment.
+/// Runs a process for a separate log, with `trusted-proxies` from the environment.
 #[test]
-fn the_log_names_the_client_and_counts_what_it_passes_over() {
+fn log_names_the_client_and_counts_throttled_requests() {
     let data = TempDir::new().unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_verbatim"))
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
@@ -185,7 +190,7 @@ fn the_log_names_the_client_and_counts_what_it_passes_over() {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
     let url = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned())).unwrap();
     let (address, _) = url.split_once('/').unwrap();
-    let (mut told, mut passed_over) = (0_usize, 0_usize);
+    let (mut rejected, mut throttled) = (0_usize, 0_usize);
     for _ in 0..60 {
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
@@ -197,8 +202,8 @@ fn the_log_names_the_client_and_counts_what_it_passes_over() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         match &answer[9..12] {
-            "401" => told += 1,
-            "429" => passed_over += 1,
+            "401" => rejected += 1,
+            "429" => throttled += 1,
             status => panic!("{status}"),
         }
     }
@@ -206,8 +211,8 @@ fn the_log_names_the_client_and_counts_what_it_passes_over() {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(process.wait().unwrap().success());
 
-    // The minute may have ended in between, and two of them be counted.
-    assert!(told <= 2 * TOLD && passed_over >= 60 - 2 * TOLD);
+    // A minute may end in between, so failures of two minutes may count.
+    assert!(rejected <= 2 * FULL_ANSWERS && throttled >= 60 - 2 * FULL_ANSWERS);
     let log = std::fs::read_to_string(data.path().join("log")).unwrap();
     let log: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -217,14 +222,14 @@ fn the_log_names_the_client_and_counts_what_it_passes_over() {
         };
         log.iter().filter(begins).collect()
     };
-    for message in ["answered", "a delivery was refused"] {
+    for message in ["answered", "webhook delivery rejected"] {
         let lines = lines(message);
-        assert_eq!(lines.len(), told, "{message}");
+        assert_eq!(lines.len(), rejected, "{message}");
         assert!(lines.iter().all(|line| line["client"] == "198.51.100.77"), "{message}");
     }
     let limits = lines("many wrong credentials");
     assert!((1..=2).contains(&limits.len()) && limits[0]["client"] == "198.51.100.77");
     let reports = lines("failed authentications were answered 429");
     let counted: u64 = reports.iter().map(|line| line["count"].as_u64().unwrap()).sum();
-    assert_eq!(counted, passed_over as u64);
+    assert_eq!(counted, throttled as u64);
 }

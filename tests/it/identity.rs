@@ -1,4 +1,4 @@
-//! What is one delivery and what are several, also towards what an earlier version has stored.
+//! Identity of deliveries: duplicates, distinct deliveries, and rows of an earlier version.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -11,7 +11,7 @@ use verbatim::store::ingest::{Row, write};
 
 use crate::support::database::TestDatabase;
 
-/// Rounded twice, its time is a microsecond later than it is.
+/// Time that becomes a microsecond later when it is rounded twice.
 const ROUNDED_TWICE: &str = "1790607268.4630075";
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -51,8 +51,8 @@ async fn count(pool: &PgPool, table: &str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(pool).await.unwrap()
 }
 
-/// Stores a delivery and gives its rows the keys that an earlier version gave them: the hash of the
-/// header as the id, and the time rounded twice.
+/// Stores a delivery with the keys of an earlier version: the hash of the header as the ID, and the
+/// time rounded twice.
 async fn store_as_before(database: &TestDatabase, one: &Arrival) {
     assert_eq!(store(database, std::slice::from_ref(one)).await, [Outcome::Stored]);
     let (pool, delivery) = (database.pool(), decode(one).unwrap());
@@ -68,7 +68,7 @@ async fn store_as_before(database: &TestDatabase, one: &Arrival) {
         let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id).bind(time);
         query.bind(delivery.id.0).execute(pool).await.unwrap();
     }
-    // It knew one kind of guard.
+    // It had one kind of guard.
     sqlx::raw_sql("UPDATE guarded_messages SET by_header = false").execute(pool).await.unwrap();
     if header.is_some() && delivery.undated {
         let query = sqlx::query("DELETE FROM guarded_messages WHERE id = $1");
@@ -78,12 +78,12 @@ async fn store_as_before(database: &TestDatabase, one: &Arrival) {
 }
 
 #[actix_web::test]
-async fn the_same_bytes_are_one_delivery_under_any_header_and_two_from_two_sources() {
+async fn identical_bytes_are_one_delivery_per_source_under_any_header() {
     let database = TestDatabase::create().await;
     let body = message("A", "transfer 100", "1790607268.25");
     let headers = [Some("1"), None, Some("2"), Some("3"), Some("1")];
     let copies: Vec<_> = (0..).zip(headers).map(|(n, id)| arrival(&body, id, n)).collect();
-    // In one batch, and each in its own.
+    // Both in one batch, and each in a separate one.
     store(&database, &copies[..3]).await;
     for one in &copies {
         store(&database, std::slice::from_ref(one)).await;
@@ -95,7 +95,7 @@ async fn the_same_bytes_are_one_delivery_under_any_header_and_two_from_two_sourc
 }
 
 #[actix_web::test]
-async fn two_agents_deliveries_under_one_header_are_kept_with_ids_of_their_own() {
+async fn deliveries_of_two_agents_with_one_header_have_different_ids() {
     for at_once in [true, false] {
         let database = TestDatabase::create().await;
         let one = arrival(&message("A", "mine", "1790607268.25"), Some("taken"), 0);
@@ -111,7 +111,7 @@ async fn two_agents_deliveries_under_one_header_are_kept_with_ids_of_their_own()
 }
 
 #[actix_web::test]
-async fn a_retry_of_what_an_earlier_version_stored_is_known() {
+async fn retry_of_a_delivery_stored_by_an_earlier_version_is_a_duplicate() {
     let join = r#"{"event_type":"room.join","agent_id":"A","timestamp":1790607268.4630075,
         "data":{"session_id":"s","room_name":"r","participant_count":2}}"#;
     let undated = r#"{"event_type":"chat.push","agent_id":"A",
@@ -134,7 +134,7 @@ async fn a_retry_of_what_an_earlier_version_stored_is_known() {
             if !logged {
                 sqlx::raw_sql("DELETE FROM deliveries").execute(database.pool()).await.unwrap();
             }
-            // Later copies, and one that another process took before and writes now.
+            // Later copies, and an earlier one that another process writes now.
             for received in [20, 30, 5] {
                 let outcomes = store(&database, &[arrival(body, header, received)]).await;
                 assert_eq!(outcomes, [Outcome::Duplicate], "{header:?} {body}");
@@ -148,7 +148,7 @@ async fn a_retry_of_what_an_earlier_version_stored_is_known() {
 }
 
 #[actix_web::test]
-async fn what_is_not_the_same_is_kept_beside_what_an_earlier_version_stored() {
+async fn different_delivery_is_stored_beside_one_of_an_earlier_version() {
     let first = message("A", "first", "1790607268.25");
     let account =
         r#"{"id":"evt_1","event":"agent.ready","created":1790607268,"data":{"agent_id":"A"}}"#;
@@ -156,7 +156,7 @@ async fn what_is_not_the_same_is_kept_beside_what_an_earlier_version_stored() {
         (&*first, message("A", "second", "1790607268.25")),
         (&*first, message("A", "first", "1790607268.5")),
         (&*first, message("B", "first", "1790607268.25")),
-        // The same, but for bytes that say nothing.
+        // Differs in white space only.
         (&*first, format!("{first} ")),
         (account, account.replace("evt_1", "evt_2")),
     ] {
@@ -168,7 +168,7 @@ async fn what_is_not_the_same_is_kept_beside_what_an_earlier_version_stored() {
         let again = arrival(before, Some("dlv"), 30);
         assert_eq!(store(&database, &[again]).await, [Outcome::Duplicate], "{before}");
     }
-    // Where the log is gone, what it says still tells.
+    // Without the log of deliveries, the content still distinguishes them.
     let database = TestDatabase::create().await;
     store_as_before(&database, &arrival(&first, Some("dlv"), 10)).await;
     sqlx::raw_sql("DELETE FROM deliveries").execute(database.pool()).await.unwrap();
@@ -176,8 +176,8 @@ async fn what_is_not_the_same_is_kept_beside_what_an_earlier_version_stored() {
     assert_eq!(store(&database, &[arrival(&other, Some("dlv"), 20)]).await, [Outcome::Stored]);
 }
 
-/// An arrival as an earlier version's inbox holds it where the source redacts: its identity is the
-/// header's hash, and the bytes that arrived are gone.
+/// Arrival of a redacting source in the inbox of an earlier version. Its ID is the hash of the
+/// header, since the received bytes are not stored.
 fn redacted_before(body: &str, header: &str, received: i64) -> Arrival {
     let mut one = arrival(body, Some(header), received);
     one.evidence.event_id = Some(EventId::former(&one.source, header));
@@ -185,24 +185,24 @@ fn redacted_before(body: &str, header: &str, received: i64) -> Arrival {
 }
 
 #[actix_web::test]
-async fn an_inbox_of_an_earlier_version_with_redacted_bodies_is_kept_whole() {
+async fn redacted_inbox_of_an_earlier_version_is_stored_completely() {
     let database = TestDatabase::create().await;
     let of = |agent| message(agent, "call [phone]", "1790607268.25");
     let left = [redacted_before(&of("A"), "dlv", 0), redacted_before(&of("B"), "dlv", 1)];
     assert_eq!(store(&database, &left).await, [Outcome::Stored, Outcome::Stored]);
     assert_eq!(count(database.pool(), "(SELECT DISTINCT id FROM messages) AS ids").await, 2);
-    // A retry comes to this version, which redacts it by other rules and hashes what arrived.
+    // This version redacts a retry by other rules, and hashes the received bytes.
     for agent in ["A", "B"] {
         let mut retry = arrival(&message(agent, "call [number]", "1790607268.25"), Some("dlv"), 9);
-        retry.evidence.event_id = Some(EventId::of(&retry.source, b"what arrived"));
+        retry.evidence.event_id = Some(EventId::of(&retry.source, b"received bytes"));
         assert_eq!(store(&database, &[retry]).await, [Outcome::Duplicate], "{agent}");
     }
-    // So where the earlier version has written it as well.
+    // The same after the earlier version has stored it.
     let database = TestDatabase::create().await;
     let stored = redacted_before(&of("A"), "dlv", 0);
     store_as_before(&database, &stored).await;
     let mut retry = arrival(&message("A", "call [number]", "1790607268.25"), Some("dlv"), 9);
-    retry.evidence.event_id = Some(EventId::of(&retry.source, b"what arrived"));
+    retry.evidence.event_id = Some(EventId::of(&retry.source, b"received bytes"));
     assert_eq!(store(&database, &[retry]).await, [Outcome::Duplicate]);
     assert_eq!(
         store(&database, &[redacted_before(&of("A"), "dlv", 2)]).await,
@@ -211,12 +211,12 @@ async fn an_inbox_of_an_earlier_version_with_redacted_bodies_is_kept_whole() {
 }
 
 #[actix_web::test]
-async fn an_earlier_version_beside_this_one_takes_a_retry_for_what_it_is() {
+async fn earlier_version_recognizes_a_retry_of_a_delivery_stored_by_this_one() {
     let database = TestDatabase::create().await;
     let one = arrival(&message("A", "m", "1790607268.25"), Some("dlv"), 0);
     store(&database, std::slice::from_ref(&one)).await;
     let session = decode(&one).unwrap().event.session().unwrap().id.0;
-    // As it asks whether it has the message.
+    // The query with which the earlier version checks for the message.
     let new: Vec<Uuid> = sqlx::query_scalar(
         "INSERT INTO guarded_messages (session_id, id)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[])
@@ -232,7 +232,7 @@ async fn an_earlier_version_beside_this_one_takes_a_retry_for_what_it_is() {
 }
 
 #[actix_web::test]
-async fn what_an_earlier_version_erased_stays_erased_and_others_do_not_go_with_it() {
+async fn erasure_by_an_earlier_version_affects_no_other_delivery() {
     let database = TestDatabase::create().await;
     let undated = r#"{"event_type":"chat.push","agent_id":"A",
         "data":{"session_id":"s","role":"user","message":"undated"}}"#;
@@ -262,17 +262,17 @@ async fn what_an_earlier_version_erased_stays_erased_and_others_do_not_go_with_i
         "data": { "session_id": "s", "role": "user", "message": "later" },
     });
     let later = arrival(&later.to_string(), Some("dlv"), 31);
-    assert_eq!(store(&database, &[later]).await, [Outcome::Stored], "a header is no identity");
+    assert_eq!(store(&database, &[later]).await, [Outcome::Stored], "a header is not an identity");
 }
 
-/// The statements of the migration that correct rows.
+/// Statements of the migration that correct rows.
 fn corrections() -> &'static str {
     let all = include_str!("../../migrations/20261130150000_order_and_identity.sql");
     all.split_once("-- Sessions that ended more than once").unwrap().1.split_once('\n').unwrap().1
 }
 
 #[actix_web::test]
-async fn the_migration_takes_sessions_out_of_the_future_and_finds_their_last_end() {
+async fn migration_corrects_future_sessions_and_finds_their_last_end() {
     let database = TestDatabase::create().await;
     let ahead = (Clock::system().now() + TimeDelta::days(40)).timestamp();
     let end = |second: i64, reason: &str| {

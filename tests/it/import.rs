@@ -1,4 +1,4 @@
-//! `import`, as it is run: against the real service, and against a small one that will not.
+//! `verbatim import` against the real service, and against a fake one that rejects.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -20,16 +20,16 @@ use crate::support::app::{App, SECRET, now};
 use crate::support::command::{command, figure, serve, stderr, stdout, verbatim};
 use crate::support::samples::SAMPLES;
 
-/// The dashboard's.
+/// Test delivery of the dashboard.
 const TEST: &str = include_str!("../payloads/test.json");
-/// What is said in a line that no log and no message may show.
-const HUSH: &str = "zebra-crossing-at-noon";
+/// Text that no log and no output may contain.
+const PRIVATE_TEXT: &str = "zebra-crossing-at-noon";
 
 fn samples() -> Vec<&'static str> {
     SAMPLES.into_iter().chain([TEST]).map(str::trim_end).collect()
 }
 
-fn said(session: &str, text: &str, at: Option<i64>) -> String {
+fn chat_push(session: &str, text: &str, at: Option<i64>) -> String {
     let mut body = json!({ "event_type": "chat.push", "agent_id": "A",
         "data": { "session_id": session, "role": "user", "message": text } });
     if let Some(at) = at {
@@ -38,7 +38,7 @@ fn said(session: &str, text: &str, at: Option<i64>) -> String {
     body.to_string()
 }
 
-/// A folder with files, and the command over them.
+/// Folder with files to import.
 struct Files(TempDir);
 
 impl Files {
@@ -46,7 +46,7 @@ impl Files {
         Self(TempDir::new().unwrap())
     }
 
-    /// Its path.
+    /// Writes a file, and returns its path.
     fn with(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
@@ -67,7 +67,7 @@ async fn import(url: &str, more: &[&str]) -> Output {
     verbatim(&[&["import", "--url", url, "--secret", SECRET], more].concat()).await
 }
 
-/// It runs, and its standard input is ours.
+/// Starts the command with a pipe as standard input.
 fn spawn(args: &[&str]) -> (Child, ChildStdin) {
     let mut child = command(args)
         .env("VERBATIM_WEBHOOK_SECRET", SECRET)
@@ -80,34 +80,34 @@ fn spawn(args: &[&str]) -> (Child, ChildStdin) {
     (child, stdin)
 }
 
-/// Lines that were read, taken, unreadable and too large.
+/// Returns the numbers of lines read, accepted, unreadable and too large.
 fn figures(output: &Output) -> [usize; 4] {
     let table = stdout(output);
     assert!(!table.contains("not answered"), "{table}{}", stderr(output));
-    ["lines read", "taken", "unreadable", "too large"].map(|name| figure(&table, name))
+    ["lines read", "accepted", "unreadable", "too large"].map(|name| figure(&table, name))
 }
 
-/// The conversations, without what tells when they came.
+/// Conversations without the fields that depend on the time of arrival.
 async fn conversations(app: &App) -> Value {
     app.drained().await;
     let mut sessions = app.get("/v1/sessions?include=messages").await.json();
     let sessions = sessions["data"].take();
-    forget(sessions, &["received_at"])
+    without_fields(sessions, &["received_at"])
 }
 
-fn forget(value: Value, names: &[&str]) -> Value {
+fn without_fields(value: Value, names: &[&str]) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members.into_iter().filter(|(name, _)| !names.contains(&name.as_str()));
-            kept.map(|(name, value)| (name, forget(value, names))).collect()
+            kept.map(|(name, value)| (name, without_fields(value, names))).collect()
         }
-        Value::Array(items) => items.into_iter().map(|item| forget(item, names)).collect(),
+        Value::Array(items) => items.into_iter().map(|item| without_fields(item, names)).collect(),
         other => other,
     }
 }
 
 #[actix_web::test]
-async fn what_is_imported_reads_as_if_it_had_come_live_and_twice_is_once() {
+async fn import_gives_the_same_conversations_as_live_deliveries() {
     let live = App::start().await;
     for sample in samples() {
         assert_eq!(live.deliver(sample).await.status, 200);
@@ -130,7 +130,7 @@ async fn what_is_imported_reads_as_if_it_had_come_live_and_twice_is_once() {
 }
 
 #[actix_web::test]
-async fn files_may_be_several_compressed_and_standard_input() {
+async fn several_files_compressed_files_and_standard_input_are_imported() {
     let app = App::start().await;
     let files = Files::new();
     let samples = samples();
@@ -151,7 +151,7 @@ async fn files_may_be_several_compressed_and_standard_input() {
     assert_eq!(figures(&output), [10, 10, 0, 0], "{}", stderr(&output));
     app.drained().await;
 
-    // To the byte, as they were.
+    // Every byte is the same.
     let mut bodies: Vec<Vec<u8>> = sqlx::query_scalar("SELECT body FROM deliveries")
         .fetch_all(app.database.pool())
         .await
@@ -163,28 +163,28 @@ async fn files_may_be_several_compressed_and_standard_input() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_read_is_told_by_its_place_and_kept_to_be_mended() {
+async fn unreadable_lines_are_reported_by_place_and_written_to_a_file() {
     let app = App::start().await;
     let files = Files::new();
     let broken = [
-        format!("{{\"torn\": \"{HUSH}"),
-        format!(" {{\"event_type\":\"chat.push\",\"agent_id\":\"A\",\"{HUSH}\":1}}"),
-        HUSH.to_owned(),
+        format!("{{\"torn\": \"{PRIVATE_TEXT}"),
+        format!(" {{\"event_type\":\"chat.push\",\"agent_id\":\"A\",\"{PRIVATE_TEXT}\":1}}"),
+        PRIVATE_TEXT.to_owned(),
     ];
     let file = files.lines("log.jsonl", &[&broken[0], "", samples()[0], &broken[1], &broken[2]]);
     let rejected = files.path("rejected.jsonl");
     let output = import(&app.address, &[&file, "--rejected", &rejected]).await;
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(figures(&output), [4, 1, 3, 0]);
-    let told = stderr(&output);
+    let printed = stderr(&output);
     for (place, reason) in [
         (1, "The field body: it is not JSON"),
         (4, "The field data.session_id: it is missing"),
         (5, "The field body: it is not JSON"),
     ] {
-        assert!(told.contains(&format!("{file}:{place}: {reason}")), "{told}");
+        assert!(printed.contains(&format!("{file}:{place}: {reason}")), "{printed}");
     }
-    assert!(!told.contains(HUSH), "{told}");
+    assert!(!printed.contains(PRIVATE_TEXT), "{printed}");
     let kept = std::fs::read_to_string(&rejected).unwrap();
     let (mut lines, mut expected): (Vec<_>, Vec<_>) =
         (kept.lines().collect(), broken.iter().map(String::as_str).collect());
@@ -192,9 +192,9 @@ async fn what_cannot_be_read_is_told_by_its_place_and_kept_to_be_mended() {
     expected.sort_unstable();
     assert_eq!(lines, expected);
 
-    // What is to be mended is not written over.
+    // The file of rejected lines is not overwritten.
     let again = import(&app.address, &[&rejected, "--rejected", &rejected]).await;
-    assert!(stderr(&again).contains("--rejected takes a new file"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("--rejected needs a new file"), "{}", stderr(&again));
     assert_eq!(std::fs::read_to_string(&rejected).unwrap(), kept);
 
     std::fs::write(&rejected, samples()[1]).unwrap();
@@ -205,28 +205,31 @@ async fn what_cannot_be_read_is_told_by_its_place_and_kept_to_be_mended() {
 }
 
 #[actix_web::test]
-async fn what_is_too_large_is_told_and_passed_over() {
+async fn oversized_lines_are_reported_and_skipped() {
     let app = App::start_with(|settings| settings.max_body_bytes = 1_000).await;
     let files = Files::new();
-    let sized = |size: usize| said("large", &"x".repeat(size), Some(now().timestamp()));
+    let sized = |size: usize| chat_push("large", &"x".repeat(size), Some(now().timestamp()));
     let lines = [sized(2_000), sized(40_000), sized(4_000_000), sized(10)];
     let file = files.lines("log.jsonl", &lines);
     let output = import(&app.address, &[&file, "--max-line", "30kB"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(figures(&output), [4, 1, 0, 3], "{}", stderr(&output));
-    let told = stderr(&output);
-    assert!(told.contains(&format!("{file}:1: A delivery has 1000 bytes at most")), "{told}");
+    let printed = stderr(&output);
+    assert!(printed.contains(&format!("{file}:1: A delivery has 1000 bytes at most")), "{printed}");
     for number in [2, 3] {
-        assert!(told.contains(&format!("{file}:{number}: it is longer than --max-line")), "{told}");
+        assert!(
+            printed.contains(&format!("{file}:{number}: longer than --max-line")),
+            "{printed}"
+        );
     }
 }
 
 #[actix_web::test]
-async fn what_was_erased_is_not_imported_back() {
+async fn erased_conversation_is_not_imported_again() {
     let app = App::start().await;
     let at = now().timestamp();
-    let gone = [said("gone", HUSH, Some(at)), said("gone", HUSH, None)];
-    let stays = said("stays", "everybody may know", Some(at));
+    let gone = [chat_push("gone", PRIVATE_TEXT, Some(at)), chat_push("gone", PRIVATE_TEXT, None)];
+    let stays = chat_push("stays", "everybody may know", Some(at));
     for body in gone.iter().chain([&stays]) {
         assert_eq!(app.deliver(body.as_str()).await.status, 200);
     }
@@ -234,11 +237,11 @@ async fn what_was_erased_is_not_imported_back() {
     assert_eq!(app.get("/v1/sessions/gone").await.json()["message_count"], 2);
     assert_eq!(app.ask("DELETE", "/v1/sessions/gone").await.status, 200);
 
-    // What was kept elsewhere may hold more of it than ever came here.
+    // A copy may hold messages that this service never received.
     app.clock.set(now() + TimeDelta::days(1));
     let files = Files::new();
     let [dated, undated] = gone;
-    let older = said("gone", &format!("{HUSH} before"), Some(at - 100));
+    let older = chat_push("gone", &format!("{PRIVATE_TEXT} before"), Some(at - 100));
     let file = files.lines("log.jsonl", &[dated, undated, older, stays]);
     let output = import(&app.address, &[&file]).await;
     assert_eq!(figures(&output), [4, 4, 0, 0], "{}", stderr(&output));
@@ -251,7 +254,7 @@ async fn what_was_erased_is_not_imported_back() {
 }
 
 #[actix_web::test]
-async fn the_log_of_deliveries_moves_from_one_service_to_another() {
+async fn log_of_deliveries_is_imported_into_another_service() {
     let first = App::start().await;
     let id = [("X-BitHuman-Delivery", "dlv-1")];
     assert_eq!(first.deliver_with(samples()[8], &id).await.status, 200);
@@ -276,11 +279,11 @@ async fn the_log_of_deliveries_moves_from_one_service_to_another() {
     assert_eq!(outcomes(second.log().await), ["stored", "stored"]);
     let mut known = outcomes(first.log().await);
     known.sort_unstable();
-    assert_eq!(known, ["duplicate", "duplicate", "stored", "stored"], "by the sender's id, too");
+    assert_eq!(known, ["duplicate", "duplicate", "stored", "stored"], "also by the sender's ID");
 }
 
 #[actix_web::test]
-async fn a_source_that_wants_a_fresh_signature_gets_one() {
+async fn source_that_requires_a_fresh_signature_gets_one() {
     let app = App::start_with(|settings| settings.sources[0].strict_timestamps = true).await;
     app.clock.set(Clock::system().now());
     let files = Files::new();
@@ -289,7 +292,7 @@ async fn a_source_that_wants_a_fresh_signature_gets_one() {
     assert_eq!(figures(&output), [10, 10, 0, 0], "{}", stderr(&output));
 }
 
-/// A service that answers as it is told: the nth request for some bytes.
+/// Service with a set answer to the nth request for the same bytes.
 struct Fake {
     requests: Mutex<Vec<(Instant, web::Bytes)>>,
     answer: fn(usize) -> HttpResponse,
@@ -317,7 +320,7 @@ async fn receive(body: web::Bytes, fake: web::Data<Fake>) -> HttpResponse {
 }
 
 #[actix_web::test]
-async fn a_service_that_has_no_room_is_left_alone_for_as_long_as_it_asks() {
+async fn import_waits_for_retry_after() {
     let (fake, url, _server) = Fake::start(|attempt| match attempt {
         1 => HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).finish(),
         2 => HttpResponse::TooManyRequests().insert_header((CONNECTION, "close")).finish(),
@@ -332,20 +335,20 @@ async fn a_service_that_has_no_room_is_left_alone_for_as_long_as_it_asks() {
     assert_eq!(requests.len(), 3);
     assert!(requests[1].0 - requests[0].0 >= Duration::from_secs(1), "Retry-After is honoured");
     assert!(requests[2].0 - requests[1].0 >= Duration::from_millis(500));
-    let told = "waiting for the service, 10m at the most: the answer is 429\n";
-    assert_eq!(stderr(&output), told);
+    let printed = "waiting for the service, at most 10m: status 429\n";
+    assert_eq!(stderr(&output), printed);
 }
 
 #[actix_web::test]
-async fn a_service_that_stays_away_ends_the_run() {
+async fn unavailable_service_ends_the_run() {
     let files = Files::new();
     let file = files.lines("log.jsonl", &samples());
     let output = import("http://127.0.0.1:9", &[&file, "--patience", "1s"]).await;
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
+    let printed = stderr(&output);
     let reason =
-        format!("{file}:1: given up after 1s: nobody listens at http://127.0.0.1:9/webhook");
-    assert!(told.ends_with(&format!("verbatim: {reason}\n")), "{told}");
+        format!("{file}:1: not delivered within 1s: connection refused: nothing listens at http://127.0.0.1:9/webhook");
+    assert!(printed.ends_with(&format!("verbatim: {reason}\n")), "{printed}");
     assert_eq!(figure(&stdout(&output), "not answered"), 1);
 }
 
@@ -357,19 +360,22 @@ async fn wrong_credentials_end_the_run_after_one_attempt() {
     let wrong = ["import", "--url", &app.address, "--secret", "hunter2", &file];
     let output = verbatim(&wrong).await;
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
-    assert!(told.starts_with("verbatim: The signature does not match"), "{told}");
-    assert!(told.ends_with("Look at --secret and --header.\n"), "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    let printed = stderr(&output);
+    assert!(printed.starts_with("verbatim: The signature does not match"), "{printed}");
+    assert!(printed.ends_with("Check --secret and --header.\n"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
     assert_eq!(figure(&stdout(&output), "lines read"), 1);
 
     let output = import(&format!("{}/webhook/nowhere", app.address), &[&file]).await;
-    let told = stderr(&output);
-    assert!(told.contains("there is no webhook at") && told.contains("No source"), "{told}");
+    let printed = stderr(&output);
+    assert!(
+        printed.contains("no webhook at") && printed.contains("No source"),
+        "{printed}"
+    );
 }
 
 #[actix_web::test]
-async fn a_file_of_something_else_does_not_fill_the_quarantine() {
+async fn file_of_another_kind_does_not_fill_the_quarantine() {
     let (fake, url, _server) = Fake::start(|_| HttpResponse::UnprocessableEntity().finish());
     let files = Files::new();
     let lines: Vec<_> = (0..2_000).map(|number| format!("{{\"row\":{number}}}")).collect();
@@ -381,7 +387,7 @@ async fn a_file_of_something_else_does_not_fill_the_quarantine() {
 }
 
 #[actix_web::test]
-async fn a_file_that_ends_in_the_middle_is_told_after_what_could_be_read() {
+async fn truncated_file_is_reported_after_its_readable_lines() {
     let (fake, url, _server) = Fake::start(|_| HttpResponse::Ok().finish());
     let files = Files::new();
     let lines: Vec<_> = (0..50_000).map(|number| format!("{{\"row\":{number}}}\n")).collect();
@@ -389,28 +395,28 @@ async fn a_file_that_ends_in_the_middle_is_told_after_what_could_be_read() {
     let cut = files.with("cut.zst", &whole[..whole.len() / 50]);
     let output = import(&url, &[&cut, &files.lines("next.jsonl", &["{}"])]).await;
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
-    assert!(told.contains(&format!("{cut} cannot be read behind line ")), "{told}");
-    assert_eq!(figure(&stdout(&output), "taken"), fake.count());
+    let printed = stderr(&output);
+    assert!(printed.contains(&format!("{cut} cannot be read after line ")), "{printed}");
+    assert_eq!(figure(&stdout(&output), "accepted"), fake.count());
 
     for (name, reason) in [("nowhere", "cannot read "), ("", "is a folder")] {
         let output = import(&url, &[&cut, &files.path(name)]).await;
         assert!(stderr(&output).contains(reason), "{}", stderr(&output));
-        assert_eq!(stdout(&output), "", "it is told before anything is sent");
+        assert_eq!(stdout(&output), "", "reported before anything is sent");
     }
 }
 
 #[actix_web::test]
-async fn an_interrupted_run_tells_what_was_done_though_its_input_is_silent() {
+async fn interrupted_run_reports_its_progress_while_input_is_silent() {
     let (fake, url, _server) = Fake::start(|_| HttpResponse::ServiceUnavailable().finish());
     let (child, mut stdin) = spawn(&["import", "--url", &url, "-"]);
     stdin.write_all(b"{\"one\":1}\n").await.unwrap();
-    let asked = async {
+    let requests = async {
         while fake.count() == 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), requests).await.unwrap();
     let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     let output = child.wait_with_output().await.unwrap();
@@ -421,11 +427,11 @@ async fn an_interrupted_run_tells_what_was_done_though_its_input_is_silent() {
 }
 
 #[actix_web::test]
-async fn a_file_that_powershell_or_an_editor_wrote_is_imported_like_any_other() {
+async fn file_written_by_powershell_or_an_editor_is_imported() {
     let (app, files) = (App::start().await, Files::new());
     let lines: Vec<_> = (0..40)
         .map(|number| {
-            said(
+            chat_push(
                 "s",
                 &format!("\u{9000}\u{6b3e} \u{1f600} h\u{e9} {number}"),
                 Some(1_790_000_000 + number),
@@ -442,7 +448,7 @@ async fn a_file_that_powershell_or_an_editor_wrote_is_imported_like_any_other() 
         let file = files.with(name, bytes);
         let output = import(&app.address, &[&file]).await;
         assert!(output.status.success(), "{name}: {}", stderr(&output));
-        assert_eq!(figure(&stdout(&output), "taken"), 40, "{name}: {}", stdout(&output));
+        assert_eq!(figure(&stdout(&output), "accepted"), 40, "{name}: {}", stdout(&output));
         app.drained().await;
         let stored = app.log().await.iter().filter(|(outcome, _)| outcome == "stored").count();
         assert_eq!(stored, 40, "{name}: {new} new");

@@ -1,5 +1,5 @@
-//! The inbox under every fault of its disk: the service starts and takes deliveries whatever the
-//! file holds, and nothing that can be read is lost.
+//! The inbox under faults of its disk. The service starts and accepts deliveries whatever the file
+//! holds, and loses no readable delivery.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -22,18 +22,18 @@ use verbatim::server::Server;
 use crate::support::app::{App, now, settings};
 use crate::support::database::TestDatabase;
 
-/// A port that nobody listens on: connections to it are refused at once.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener: connections are refused at once.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 const PAGE: u64 = 4096;
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
 }
 
 fn text(number: usize) -> String {
-    // Some take several pages.
+    // Some texts need several pages.
     let filler = if number % 20 == 3 { 9_000 } else { 50 };
     format!("message {number:05} {}", "x".repeat(filler))
 }
@@ -44,7 +44,7 @@ fn numbered(numbers: impl IntoIterator<Item = usize>) -> BTreeSet<String> {
 
 async fn deliver(app: &App, numbers: impl IntoIterator<Item = usize>) {
     for number in numbers {
-        assert_eq!(app.deliver(said(&text(number))).await.status, 200);
+        assert_eq!(app.deliver(chat_push(&text(number))).await.status, 200);
     }
 }
 
@@ -55,35 +55,35 @@ async fn texts(database: &TestDatabase) -> BTreeSet<String> {
         .unwrap();
     let count = texts.len();
     let texts = BTreeSet::from_iter(texts);
-    assert_eq!(texts.len(), count, "none is stored twice");
+    assert_eq!(texts.len(), count, "a message is stored twice");
     texts
 }
 
-/// Waits until `what` comes about.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+/// Polls `probe` until it returns a value, and panics after 30 seconds.
+async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = probe().await {
             return found;
         }
-        assert!(begin.elapsed() < Duration::from_secs(30), "{what} did not come about");
+        assert!(begin.elapsed() < Duration::from_secs(30), "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// A service that cannot reach Postgres: what it answers 200 is in its inbox.
-async fn cut_off() -> App {
-    App::start_with(|settings| settings.database.url = Some(Secret::new(NOBODY.into()))).await
+/// Starts a service that cannot reach Postgres, so that deliveries stay in its inbox.
+async fn start_without_postgres() -> App {
+    App::start_with(|settings| settings.database.url = Some(Secret::new(UNREACHABLE.into()))).await
 }
 
-/// What a service leaves that has answered so many deliveries, and did not reach Postgres.
+/// Returns the database and data folder of a service that stopped with undrained deliveries.
 async fn deep_inbox(count: usize) -> (TestDatabase, TempDir) {
-    let app = cut_off().await;
+    let app = start_without_postgres().await;
     deliver(&app, 0..count).await;
     app.stop().await
 }
 
-/// What a power cut leaves: the files as they stand on disk at this moment.
+/// Copies the files of the inbox as a power cut at this moment would leave them.
 fn power_cut(app: &App) -> TempDir {
     let data = TempDir::new().unwrap();
     std::fs::create_dir(data.path().join("inbox")).unwrap();
@@ -98,7 +98,7 @@ fn file(data: &TempDir) -> PathBuf {
     data.path().join("inbox/inbox.sqlite")
 }
 
-fn noise(path: &Path, at: u64, length: usize) {
+fn overwrite_with_noise(path: &Path, at: u64, length: usize) {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     let mut state = 7_u32;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
@@ -110,28 +110,28 @@ fn noise(path: &Path, at: u64, length: usize) {
     file.write_all_at(&noise, at).unwrap();
 }
 
-/// Files that have been set aside, and what belongs to them.
+/// Returns the files that were set aside, and their companion files.
 fn set_aside(data: &Path) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(data.join("inbox")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.to_string_lossy().contains(".damaged-")).collect()
 }
 
-/// The report on a damaged file, once there is one.
+/// Waits for the report on a damaged file.
 async fn report(data: &Path) -> Value {
     until("a report", async || {
         let mut files = set_aside(data).into_iter();
         let path = files.find(|path| path.to_string_lossy().ends_with(".salvage.json"))?;
         let kept = path.to_string_lossy().strip_suffix(".salvage.json").unwrap().to_owned();
-        let is_there = ["", "-wal"].iter().any(|part| Path::new(&format!("{kept}{part}")).exists());
-        assert!(is_there, "the damaged file is kept");
+        let exists = ["", "-wal"].iter().any(|part| Path::new(&format!("{kept}{part}")).exists());
+        assert!(exists, "the damaged file is missing");
         Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
     })
     .await
 }
 
-/// Starts on a damaged inbox, and says which messages are missing in the end. The service takes
-/// deliveries at once, and says how much is lost.
+/// Starts a service on a damaged inbox, and returns the number of missing messages and the recovery
+/// report. The service accepts deliveries at once.
 async fn start_on_damage(database: TestDatabase, data: TempDir, count: usize) -> (usize, Value) {
     let app = App::start_on(database, data, |_| {}).await;
     deliver(&app, [count]).await;
@@ -139,26 +139,26 @@ async fn start_on_damage(database: TestDatabase, data: TempDir, count: usize) ->
     app.drained().await;
     let stored = texts(&app.database).await;
     let expected = numbered(0..=count);
-    assert!(stored.is_subset(&expected), "nothing is made up");
+    assert!(stored.is_subset(&expected), "an unknown message is stored");
     let missing = expected.len() - stored.len();
     assert_eq!(report["salvaged"].as_u64().unwrap(), (count - missing) as u64, "{report}");
 
-    // The next start finds all as it should be, and does not begin again.
+    // The next start finds nothing to recover.
     let before = set_aside(app.data.path());
     let (database, data) = app.stop().await;
     let app = App::start_on(database, data, |_| {}).await;
     deliver(&app, [count + 1]).await;
     let log = app.log().await;
-    assert_eq!(log.len(), expected.len() - missing + 1, "nothing came twice");
+    assert_eq!(log.len(), expected.len() - missing + 1, "a delivery is logged twice");
     let (_, data) = app.stop().await;
-    assert_eq!(set_aside(data.path()), before, "no more is set aside");
+    assert_eq!(set_aside(data.path()), before, "another file is set aside");
     (missing, report)
 }
 
 #[actix_web::test]
-async fn noise_costs_what_it_touches_and_the_service_says_how_much() {
+async fn noise_loses_only_overwritten_deliveries_and_they_are_counted() {
     let (database, data) = deep_inbox(200).await;
-    noise(&file(&data), 10 * PAGE, 4096);
+    overwrite_with_noise(&file(&data), 10 * PAGE, 4096);
     let (missing, report) = start_on_damage(database, data, 200).await;
     assert!(missing < 20, "{missing}");
     assert_eq!(report["lost"], missing, "{report}");
@@ -166,30 +166,30 @@ async fn noise_costs_what_it_touches_and_the_service_says_how_much() {
 }
 
 #[actix_web::test]
-async fn a_truncated_file_gives_what_is_left() {
+async fn rest_of_a_truncated_file_is_recovered() {
     let (database, data) = deep_inbox(200).await;
     let file = OpenOptions::new().write(true).open(file(&data)).unwrap();
     let length = file.metadata().unwrap().len();
     file.set_len(length * 2 / 3 + 5).unwrap();
     let (missing, report) = start_on_damage(database, data, 200).await;
     assert!((20..100).contains(&missing), "{missing}");
-    // It was closed, and a note tells what it held.
+    // The file was closed, so its number of deliveries is recorded.
     let bound = |name: &str| usize::try_from(report[name].as_u64().unwrap()).unwrap();
     let (least, most) = (bound("lost"), bound("lost_at_most"));
     assert!((least..=most).contains(&missing) && most - least < 10, "{missing}: {report}");
 }
 
 #[actix_web::test]
-async fn a_file_that_is_no_database_any_more_is_read_all_the_same() {
+async fn file_without_a_valid_header_is_recovered() {
     let (database, data) = deep_inbox(60).await;
-    noise(&file(&data), 0, 200);
+    overwrite_with_noise(&file(&data), 0, 200);
     let (missing, report) = start_on_damage(database, data, 60).await;
     assert_eq!((missing, &report["lost"]), (0, &json!(0)), "{report}");
 }
 
 #[actix_web::test]
-async fn a_log_without_its_file_is_read() {
-    let app = cut_off().await;
+async fn log_without_its_file_is_recovered() {
+    let app = start_without_postgres().await;
     deliver(&app, 0..40).await;
     let data = power_cut(&app);
     std::fs::write(file(&data), b"").unwrap();
@@ -199,23 +199,23 @@ async fn a_log_without_its_file_is_read() {
 }
 
 #[actix_web::test]
-async fn damage_in_the_log_does_not_cost_what_lies_behind_it() {
-    let app = cut_off().await;
+async fn damage_in_the_log_loses_nothing_after_it() {
+    let app = start_without_postgres().await;
     deliver(&app, 0..60).await;
     let data = power_cut(&app);
     let log = data.path().join("inbox/inbox.sqlite-wal");
     let frames = (log.metadata().unwrap().len() - 32) / (24 + PAGE);
-    noise(&log, 32 + (frames / 3) * (24 + PAGE), 500);
+    overwrite_with_noise(&log, 32 + (frames / 3) * (24 + PAGE), 500);
     let (database, _) = app.stop().await;
     let (missing, report) = start_on_damage(database, data, 60).await;
-    // Two thirds, if SQLite alone had read it.
+    // SQLite alone would lose two thirds.
     assert!(missing <= 1, "{missing}");
     assert_eq!(report["lost"], missing, "{report}");
 }
 
 #[actix_web::test]
-async fn what_a_power_cut_leaves_is_all_there() {
-    let app = cut_off().await;
+async fn power_cut_loses_no_answered_delivery() {
+    let app = start_without_postgres().await;
     deliver(&app, 0..60).await;
     let data = power_cut(&app);
     let (database, _) = app.stop().await;
@@ -225,7 +225,7 @@ async fn what_a_power_cut_leaves_is_all_there() {
 }
 
 #[actix_web::test]
-async fn a_folder_in_the_place_of_the_file_is_set_aside() {
+async fn folder_in_place_of_the_file_is_set_aside() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     std::fs::create_dir_all(file(&data).join("something")).unwrap();
     let app = App::start_on(database, data, |_| {}).await;
@@ -237,12 +237,12 @@ async fn a_folder_in_the_place_of_the_file_is_set_aside() {
 }
 
 #[actix_web::test]
-async fn without_any_inbox_deliveries_go_to_postgres_until_there_is_one() {
+async fn deliveries_go_to_postgres_until_the_inbox_can_be_created() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     std::fs::write(data.path().join("inbox"), b"a file where the folder should be").unwrap();
     let app = App::start_on(database, data, |_| {}).await;
     deliver(&app, 0..5).await;
-    assert_eq!(texts(&app.database).await, numbered(0..5), "they are there when the answer is");
+    assert_eq!(texts(&app.database).await, numbered(0..5), "stored before the answer");
     let ready = app.get("/readyz").await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("degraded")));
 
@@ -260,12 +260,12 @@ async fn without_any_inbox_deliveries_go_to_postgres_until_there_is_one() {
 }
 
 #[actix_web::test]
-async fn the_bytes_of_a_damaged_delivery_are_kept_beside_the_inbox() {
+async fn bytes_of_a_damaged_delivery_are_stored_beside_the_inbox() {
     let (database, data) = deep_inbox(30).await;
     let bytes = std::fs::read(file(&data)).unwrap();
     let wanted = b"message 00017";
     let at = bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
-    noise(&file(&data), at as u64, 2);
+    overwrite_with_noise(&file(&data), at as u64, 2);
     let app = App::start_on(database, data, |_| {}).await;
     app.drained().await;
     let mut expected = numbered(0..30);
@@ -279,23 +279,23 @@ async fn the_bytes_of_a_damaged_delivery_are_kept_beside_the_inbox() {
         .collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
     let kept = String::from_utf8_lossy(&std::fs::read(&kept[0]).unwrap()).into_owned();
-    assert!(kept.contains(" 00017 xxxx"), "what is left of it");
+    assert!(kept.contains(" 00017 xxxx"), "the rest of the delivery");
 
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
-    assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0, "it is not met again");
+    assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0, "the damaged group is read again");
 }
 
 #[actix_web::test]
-async fn damage_that_shows_while_it_runs_holds_up_nobody() {
+async fn damage_found_at_run_time_delays_no_answer() {
     let (database, data) = deep_inbox(200).await;
     sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();
-    // Another URL, since the start waits for the schema where it is the database's own.
+    // Another URL, since the start waits for the schema of the database's own URL.
     let url = format!("{}&application_name=unmigrated", database.url());
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
@@ -303,7 +303,7 @@ async fn damage_that_shows_while_it_runs_holds_up_nobody() {
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 200);
-    noise(&file(&app.data), 10 * PAGE, 4096);
+    overwrite_with_noise(&file(&app.data), 10 * PAGE, 4096);
     migrate(&app.database.options()).await.unwrap();
     let report = report(app.data.path()).await;
     deliver(&app, 200..220).await;
@@ -314,7 +314,7 @@ async fn damage_that_shows_while_it_runs_holds_up_nobody() {
 }
 
 #[actix_web::test]
-async fn a_file_that_somebody_removes_is_saved_under_another_name() {
+async fn removed_file_is_saved_under_another_name() {
     let (database, data) = deep_inbox(40).await;
     sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
@@ -328,20 +328,25 @@ async fn a_file_that_somebody_removes_is_saved_under_another_name() {
     .await;
     deliver(&app, 40..50).await;
     std::fs::remove_dir_all(app.data.path().join("inbox")).unwrap();
-    // Whoever comes first finds out, and hears that it is not safe.
-    assert_eq!(app.deliver(said(&text(50))).await.status, 503);
-    until("an inbox", async || (app.deliver(said(&text(50))).await.status == 200).then_some(()))
-        .await;
+    // The first delivery after the removal is not durable, and is rejected.
+    assert_eq!(app.deliver(chat_push(&text(50))).await.status, 503);
+    until("an inbox", async || {
+        (app.deliver(chat_push(&text(50))).await.status == 200).then_some(())
+    })
+    .await;
     migrate(&app.database.options()).await.unwrap();
     let expected = numbered(0..=50);
-    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    until("every delivery in Postgres", async || {
+        (texts(&app.database).await == expected).then_some(())
+    })
+    .await;
     let report = report(app.data.path()).await;
     assert_eq!(report["lost"], 0, "{report}");
 }
 
 #[actix_web::test]
-async fn an_earlier_file_that_comes_into_its_place_is_brought_over() {
-    // Its groups have the numbers of others that are in memory.
+async fn earlier_file_restored_in_its_place_is_drained() {
+    // Its groups have the same numbers as groups in memory.
     let (_, earlier) = deep_inbox(3).await;
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     let url = format!("{}&application_name=unmigrated", database.url());
@@ -361,39 +366,47 @@ async fn an_earlier_file_that_comes_into_its_place_is_brought_over() {
         std::fs::rename(here.with_file_name(&name), elsewhere.path().join(&name)).unwrap();
     }
     std::fs::copy(file(&earlier), &here).unwrap();
-    until("an inbox", async || (app.deliver(said(&text(10))).await.status == 200).then_some(()))
-        .await;
+    until("an inbox", async || {
+        (app.deliver(chat_push(&text(10))).await.status == 200).then_some(())
+    })
+    .await;
     migrate(&app.database.options()).await.unwrap();
     let expected = numbered(0..=10);
-    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    until("every delivery in Postgres", async || {
+        (texts(&app.database).await == expected).then_some(())
+    })
+    .await;
 }
 
 #[actix_web::test]
-async fn a_file_that_takes_long_to_look_at_holds_up_nobody() {
+async fn slow_inspection_of_a_file_delays_no_answer() {
     let (database, data) = deep_inbox(40).await;
-    // Nobody gets past a pipe in the place of its log, until somebody opens the other end.
+    // Opening a pipe in place of the log blocks until the other end is opened.
     let log = data.path().join("inbox/inbox.sqlite-wal");
     assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
     let app = App::start_on(database, data, |_| {}).await;
     assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], false);
     deliver(&app, [40]).await;
-    assert_eq!(texts(&app.database).await, numbered([40]), "it is there when the answer is");
+    assert_eq!(texts(&app.database).await, numbered([40]), "stored before the answer");
 
     let pipe = OpenOptions::new().write(true).open(&log).unwrap();
     std::fs::remove_file(&log).unwrap();
     drop(pipe);
     let expected = numbered(0..=40);
-    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    until("every delivery in Postgres", async || {
+        (texts(&app.database).await == expected).then_some(())
+    })
+    .await;
     assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], true);
 }
 
 #[actix_web::test]
-async fn a_salvage_that_was_broken_off_is_done_at_the_next_start() {
+async fn interrupted_recovery_is_finished_at_the_next_start() {
     let (database, data) = deep_inbox(40).await;
-    // Set aside, and no report beside it; and a second one, whose log is still in its old place.
+    // A file set aside without a report, and a second one with its log still in the old place.
     let aside = data.path().join("inbox/inbox.sqlite.damaged-20261123T231500Z");
     std::fs::rename(file(&data), &aside).unwrap();
-    let app = cut_off().await;
+    let app = start_without_postgres().await;
     deliver(&app, 40..80).await;
     let crash = power_cut(&app);
     app.stop().await;
@@ -406,13 +419,16 @@ async fn a_salvage_that_was_broken_off_is_done_at_the_next_start() {
     .unwrap();
     let app = App::start_on(database, data, |_| {}).await;
     let expected = numbered(0..80);
-    until("all of it", async || (texts(&app.database).await == expected).then_some(())).await;
+    until("every delivery in Postgres", async || {
+        (texts(&app.database).await == expected).then_some(())
+    })
+    .await;
     let log = app.data.path().join("inbox/inbox.sqlite.damaged-20261123T231501Z-wal");
-    assert!(log.exists(), "the log went to where its file is");
+    assert!(log.exists(), "the log is not beside its file");
 }
 
 #[actix_web::test]
-async fn a_file_of_the_first_layout_is_read() {
+async fn file_of_the_first_layout_is_read() {
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads/inbox-layout-1.sqlite");
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
@@ -426,7 +442,7 @@ async fn a_file_of_the_first_layout_is_read() {
     assert!(log.iter().all(|(outcome, _)| outcome == "stored"), "{log:?}");
 }
 
-/// Makes the fixture above. A layout's file is made once, by the version that first wrote it.
+/// Creates the fixture above. The first version with a layout creates its file once.
 #[actix_web::test]
 #[ignore = "makes a fixture; run it with INBOX_FIXTURE=path when there is a new layout"]
 async fn make_a_fixture_of_this_layout() {
@@ -435,7 +451,7 @@ async fn make_a_fixture_of_this_layout() {
 }
 
 #[actix_web::test]
-async fn a_newer_version_s_file_is_refused_and_left_alone() {
+async fn file_of_a_newer_version_is_rejected_and_not_changed() {
     let (database, data) = deep_inbox(3).await;
     let options = SqliteConnectOptions::new().filename(file(&data));
     let mut connection = options.connect().await.unwrap();
@@ -451,14 +467,14 @@ async fn a_newer_version_s_file_is_refused_and_left_alone() {
 }
 
 #[actix_web::test]
-async fn a_clock_that_is_set_back_and_forth_changes_nothing() {
-    let app = cut_off().await;
+async fn clock_changes_do_not_affect_the_inbox() {
+    let app = start_without_postgres().await;
     for (number, days) in [0, 400, -4_000, 0, 10_000, -1].into_iter().enumerate() {
         app.clock.set(now() + TimeDelta::days(days));
         deliver(&app, [number]).await;
     }
     let oldest = app.backlog.watch_depth().borrow().oldest_at.unwrap();
-    assert!(oldest < now() + TimeDelta::days(1), "the first to come is the oldest");
+    assert!(oldest < now() + TimeDelta::days(1), "the first arrival is the oldest");
     let (database, data) = app.stop().await;
     let app = App::start_on(database, data, |_| {}).await;
     app.drained().await;
@@ -466,7 +482,7 @@ async fn a_clock_that_is_set_back_and_forth_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn one_process_has_the_data_folder_whatever_the_database_is() {
+async fn data_folder_is_locked_by_one_process_with_any_database() {
     let app = App::start().await;
     let settings = settings(&app.database.url(), &app.data);
     let started = Server::start(settings, Clock::fixed(now()), Lifecycle::new()).await;

@@ -17,7 +17,7 @@ fn stdout(output: &Output) -> &str {
 }
 
 #[tokio::test]
-async fn a_key_is_made_listed_and_revoked() {
+async fn key_is_created_listed_and_revoked() {
     let database = TestDatabase::create().await;
     let made = verbatim(
         &database,
@@ -56,7 +56,7 @@ async fn a_key_is_made_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn what_is_named_twice_is_kept_once() {
+async fn duplicate_scopes_and_agents_are_stored_once() {
     let database = TestDatabase::create().await;
     let twice = ["--scope", "read,export", "--scope", "read", "--agent", "B", "A", "--agent", "B"];
     let made = verbatim(&database, &[&["keys", "create", "--name", "n8n"], &twice[..]].concat());
@@ -68,16 +68,16 @@ async fn what_is_named_twice_is_kept_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_there_cannot_be_revoked() {
+async fn unknown_key_cannot_be_revoked() {
     let database = TestDatabase::create().await;
     let id = uuid::Uuid::nil().to_string();
     let output = verbatim(&database, &["keys", "revoke", &id]);
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no key"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no key"), "{output:?}");
 }
 
 #[tokio::test]
-async fn a_key_needs_a_scope_that_is_known() {
+async fn key_requires_a_known_scope() {
     let database = TestDatabase::create().await;
     for args in [
         &["keys", "create", "--name", "x"] as &[_],

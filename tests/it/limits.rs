@@ -1,4 +1,4 @@
-//! What one client or one key can hold, and what is left for the others.
+//! Shares of one client and one key in limited resources.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,26 +8,26 @@ use crate::support::app::{Answer, App, KEY, SECRET, client, sign};
 use crate::support::captured::Process;
 use crate::support::database::TestDatabase;
 
-/// Bytes of a message that is nearly as large as one may be.
+/// Size of a message near the limit, in bytes.
 const LARGE: usize = 900_000;
-/// What answers may take in memory over all connections.
+/// Memory limit of answers over all connections.
 const ANSWERS_BYTES: usize = 128 << 20;
-/// What is held of those that are being made: two threads, with a page of rows, its JSON and the
-/// buffer that the JSON outgrew each.
-const IN_THE_MAKING_BYTES: usize = 80 << 20;
+/// Memory of answers under construction: two threads, each with a page of rows, its JSON, and the
+/// previous buffer of the JSON.
+const CONSTRUCTION_BYTES: usize = 80 << 20;
 
-fn said(session: &str, second: usize, text: &str) -> String {
+fn chat_push(session: &str, second: usize, text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": session, "timestamp": 1_790_607_253 + second,
         "data": { "session_id": session, "role": "user", "message": text } })
     .to_string()
 }
 
 fn large(session: &str, second: usize) -> String {
-    said(session, second, &format!("{second} {}", "lorem ipsum ".repeat(LARGE / 12)))
+    chat_push(session, second, &format!("{second} {}", "lorem ipsum ".repeat(LARGE / 12)))
 }
 
-/// Asks for a path, and reads the first line of the answer alone. The system buffers little for it.
-async fn ask(address: &str, key: &str, path: &str) -> (TcpStream, u16) {
+/// Requests a path, and reads only the first line of the answer. The receive buffer is small.
+async fn request(address: &str, key: &str, path: &str) -> (TcpStream, u16) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
     let address = address.trim_start_matches("http://").parse().unwrap();
@@ -39,7 +39,7 @@ async fn ask(address: &str, key: &str, path: &str) -> (TcpStream, u16) {
     (stream, std::str::from_utf8(&line[9..]).unwrap().parse().unwrap())
 }
 
-/// What else comes until the connection ends or nothing more is due, in bytes.
+/// Reads to the end of the connection, and returns the number of bytes.
 async fn rest(stream: &mut TcpStream) -> usize {
     let (mut bytes, mut piece) = (0, vec![0; 1 << 20]);
     while let Ok(count @ 1..) = stream.read(&mut piece).await {
@@ -59,7 +59,7 @@ fn text(made: &serde_json::Value, name: &str) -> String {
 }
 
 #[actix_web::test]
-async fn pages_that_nobody_reads_stay_within_the_memory_that_there_is_for_them() {
+async fn unread_pages_stay_within_the_memory_limit() {
     let database = TestDatabase::create().await;
     let service = Process::start(&[("DATABASE_URL", &database.url())]);
     let client = client();
@@ -71,7 +71,7 @@ async fn pages_that_nobody_reads_stay_within_the_memory_that_there_is_for_them()
     for second in 0..10 {
         deliver(large("hog", second)).await;
     }
-    deliver(said("small", 0, "hello")).await;
+    deliver(chat_push("small", 0, "hello")).await;
     let get = async |key: String, path: &str| {
         let request = client.get(format!("{}{path}", service.address)).bearer_auth(key);
         Answer::of(request.send().await.unwrap()).await
@@ -94,17 +94,17 @@ async fn pages_that_nobody_reads_stay_within_the_memory_that_there_is_for_them()
     let mut statuses = Vec::new();
     for n in 0..24 {
         let path = format!("/v1/sessions/hog/messages?limit={}", 20 + n);
-        let (stream, status) = ask(&service.address, &hog, &path).await;
+        let (stream, status) = request(&service.address, &hog, &path).await;
         unread.push(stream);
         statuses.push(status);
     }
     let served = statuses.iter().take_while(|status| **status == 200).count();
-    assert_eq!(served, 7, "half of the room: {statuses:?}");
+    assert_eq!(served, 7, "half of the limit: {statuses:?}");
     assert!(statuses[served..].iter().all(|status| *status == 429), "{statuses:?}");
     let held = service.resident_bytes().saturating_sub(before);
-    assert!(held < ANSWERS_BYTES + IN_THE_MAKING_BYTES, "{} MiB", held >> 20);
+    assert!(held < ANSWERS_BYTES + CONSTRUCTION_BYTES, "{} MiB", held >> 20);
 
-    // Others are served, and so is the same key with what is small.
+    // Other keys are served, and so are small answers to the same key.
     let page = get(other, "/v1/sessions/hog/messages").await;
     assert_eq!(page.json()["data"].as_array().unwrap().len(), 10);
     assert_eq!(get(hog.clone(), "/v1/sessions/hog").await.status, 200);
@@ -114,7 +114,7 @@ async fn pages_that_nobody_reads_stay_within_the_memory_that_there_is_for_them()
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("ask for less at once"), "{detail}");
 
-    // What was begun is sent whole, and then there is room again.
+    // A started answer is sent completely, and then releases its share.
     let mut first = unread.remove(0);
     let length = page.text.len();
     let mut bytes = 0;
@@ -130,7 +130,7 @@ async fn pages_that_nobody_reads_stay_within_the_memory_that_there_is_for_them()
 }
 
 #[actix_web::test]
-async fn one_key_has_half_of_the_exports() {
+async fn one_key_gets_at_most_half_of_the_exports() {
     let app = App::start().await;
     for second in 0..8 {
         assert_eq!(app.deliver(large("s", second)).await.status, 200);
@@ -141,7 +141,7 @@ async fn one_key_has_half_of_the_exports() {
     let other = text(&make_key(&app, about("other")).await, "key");
     let mut under_way = Vec::new();
     for expected in [200, 200, 429, 429] {
-        let (stream, status) = ask(&app.address, &one, "/v1/export/messages").await;
+        let (stream, status) = request(&app.address, &one, "/v1/export/messages").await;
         assert_eq!(status, expected);
         under_way.push(stream);
     }
@@ -156,7 +156,7 @@ async fn one_key_has_half_of_the_exports() {
 }
 
 #[actix_web::test]
-async fn whatever_takes_long_ends_with_its_key() {
+async fn long_answers_end_when_their_key_is_revoked() {
     let app = App::start().await;
     for second in 0..8 {
         assert_eq!(app.deliver(large("s", second)).await.status, 200);
@@ -175,11 +175,11 @@ async fn whatever_takes_long_ends_with_its_key() {
         for revoked in [true, false] {
             let about = json!({ "name": "brief", "scopes": scopes, "expires": "1h" });
             let made = make_key(&app, about).await;
-            let (mut stream, status) = ask(&app.address, &text(&made, "key"), path).await;
+            let (mut stream, status) = request(&app.address, &text(&made, "key"), path).await;
             assert_eq!(status, 200, "{path}");
             if revoked {
-                let gone = app.ask("DELETE", &format!("/v1/keys/{}", text(&made, "id"))).await;
-                assert_eq!(gone.status, 204);
+                let revoked = app.ask("DELETE", &format!("/v1/keys/{}", text(&made, "id"))).await;
+                assert_eq!(revoked.status, 204);
             } else {
                 app.clock.set(app.clock.now() + chrono::TimeDelta::hours(1));
             }
@@ -190,7 +190,7 @@ async fn whatever_takes_long_ends_with_its_key() {
 }
 
 #[actix_web::test]
-async fn strangers_cannot_fill_the_log() {
+async fn unauthenticated_requests_cannot_fill_the_log() {
     let database = TestDatabase::create().await;
     let service = Process::start(&[("DATABASE_URL", &database.url())]);
     let host = service.address.trim_start_matches("http://").to_owned();
@@ -212,7 +212,7 @@ async fn strangers_cannot_fill_the_log() {
 
     let of = |message: &'static str| log.iter().filter(move |line| line["message"] == message);
     let (answered, malformed) = (of("answered").count(), of("malformed request head").count());
-    // The minute may have ended in between, and two of them be counted.
+    // A minute may end in between, so lines of two minutes may count.
     assert!(answered > 30 && malformed > 30, "{answered} {malformed}");
     assert!(answered + malformed <= 200, "{answered} {malformed}");
     let counted = of("requests without valid credentials were not logged");

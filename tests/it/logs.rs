@@ -8,16 +8,16 @@ use crate::support::app::{KEY, SECRET, client, sign};
 use crate::support::captured::Process;
 use crate::support::database::TestDatabase;
 
-/// A port that nobody listens on: connections to it are refused at once.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener: connections are refused at once.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 
 fn of<'a>(log: &'a [Value], request_id: &str) -> Vec<&'a Value> {
     log.iter().filter(|line| line["request_id"] == request_id).collect()
 }
 
 #[actix_web::test]
-async fn every_line_that_belongs_to_a_request_carries_its_id() {
-    let service = Process::start(&[("DATABASE_URL", NOBODY)]);
+async fn every_line_of_a_request_has_its_id() {
+    let service = Process::start(&[("DATABASE_URL", UNREACHABLE)]);
     let client = client();
     let post = |id: &'static str, signature: String, body: &'static str| {
         let request = client.post(format!("{}/webhook", service.address)).body(body);
@@ -35,20 +35,20 @@ async fn every_line_that_belongs_to_a_request_carries_its_id() {
 
     let refused = of(&log, "refused-1");
     assert_eq!(refused.len(), 2, "{log:#?}");
-    assert_eq!(refused[0]["message"], "a delivery was refused");
+    assert_eq!(refused[0]["message"], "webhook delivery rejected");
     assert_eq!((&refused[1]["message"], &refused[1]["status"]), (&"answered".into(), &401.into()));
     let unreadable = of(&log, "unreadable-1");
     assert_eq!(unreadable.len(), 2, "{log:#?}");
     let delivery = unreadable[0]["delivery"].as_str().unwrap();
-    assert!(delivery.parse::<uuid::Uuid>().is_ok(), "the line names the delivery");
+    assert!(delivery.parse::<uuid::Uuid>().is_ok(), "the line has the delivery ID");
     let agents = of(&log, "agents-1");
     assert!(agents[0]["cause"].as_str().unwrap().contains("database"), "{agents:#?}");
     assert!(!format!("{log:?}").contains("never logged"));
 }
 
 #[actix_web::test]
-async fn a_delivery_that_is_durable_nowhere_is_logged_with_what_was_wrong_with_either() {
-    let service = Process::start(&[("DATABASE_URL", NOBODY), ("VERBATIM_INBOX_QUOTA", "1 B")]);
+async fn delivery_that_is_not_durable_is_logged_with_both_reasons() {
+    let service = Process::start(&[("DATABASE_URL", UNREACHABLE), ("VERBATIM_INBOX_QUOTA", "1 B")]);
     let request = client()
         .post(format!("{}/webhook", service.address))
         .header("X-Request-Id", "nowhere-1")
@@ -60,13 +60,13 @@ async fn a_delivery_that_is_durable_nowhere_is_logged_with_what_was_wrong_with_e
     let refusals = lines[0]["refusals"].as_str().unwrap();
     assert!(refusals.starts_with("the inbox has reached its quota; "), "{refusals}");
     assert!(refusals.contains("Connection refused"), "{refusals}");
-    let told =
+    let failures =
         log.iter().filter(|line| line["message"] == "deliveries could not go straight to Postgres");
-    assert!(told.count() < 8, "and not every attempt is: {log:#?}");
+    assert!(failures.count() < 8, "every attempt is logged: {log:#?}");
 }
 
 #[actix_web::test]
-async fn what_keeps_the_database_from_being_ready_is_logged_and_not_at_every_attempt() {
+async fn database_fault_is_logged_once_and_not_at_every_attempt() {
     let database = TestDatabase::create().await;
     sqlx::query("UPDATE _sqlx_migrations SET checksum = '\\x00'")
         .execute(database.pool())
@@ -84,11 +84,11 @@ async fn what_keeps_the_database_from_being_ready_is_logged_and_not_at_every_att
         .unwrap()["postgres"]["schema"]
         != "altered"
     {
-        assert!(Instant::now() < deadline, "it finds out");
+        assert!(Instant::now() < deadline, "the fault is not logged");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let log = tokio::task::spawn_blocking(|| service.stop()).await.unwrap();
-    // Queries come before it, and the library that runs them must not take the line along.
+    // sqlx logs queries before this line; a filter on sqlx must not remove the line.
     let lines: Vec<_> = log.iter().filter(|line| line["schema"] == "altered").collect();
     assert_eq!(lines.len(), 1, "{log:#?}");
     assert_eq!((&lines[0]["level"], &lines[0]["failures"]), (&"ERROR".into(), &1.into()));

@@ -1,4 +1,4 @@
-//! The whole service, from outside: one binary, so that it is linked once.
+//! Integration tests of the whole service. One binary, so that it is linked once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

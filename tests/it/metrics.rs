@@ -1,4 +1,4 @@
-//! What `/metrics` and `/readyz` say, after deliveries of every kind.
+//! `/metrics` and `/readyz` after deliveries of every kind.
 
 use serde_json::{Value, json};
 use verbatim::config::Secret;
@@ -10,10 +10,10 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 use crate::support::app::{App, KEY, SECRET, now, sign};
 use crate::support::prometheus::Scrape;
 
-/// A port that nobody listens on: connections to it are refused at once.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener: connections are refused at once.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 
-/// Ids that a label must never hold.
+/// IDs that no label may contain.
 const AGENT: &str = "AGENT-7f3a";
 const SESSION: &str = "SESSION-91c2";
 
@@ -31,13 +31,13 @@ async fn scrape(app: &App) -> Scrape {
     Scrape::read(&answer.text)
 }
 
-/// One delivery of each kind and outcome, and what is refused.
+/// Sends a delivery of each kind and outcome, and rejected requests.
 async fn deliver_of_each(app: &App) {
-    let said = event("chat.push", &json!({}));
+    let message = event("chat.push", &json!({}));
     for (status, body) in [
         (200, event("room.join", &json!({}))),
-        (200, said.clone()),
-        (200, said.clone()),
+        (200, message.clone()),
+        (200, message.clone()),
         (200, event("chat.push", &json!({ "message": "again" }))),
         (200, event("session.end", &json!({}))),
         (200, event("agent.ready", &json!({}))),
@@ -48,14 +48,14 @@ async fn deliver_of_each(app: &App) {
     ] {
         assert_eq!(app.deliver(body).await.status, status);
     }
-    let wrong = [("X-bitHuman-Signature", sign("another secret", said.as_bytes()))];
+    let wrong = [("X-bitHuman-Signature", sign("another secret", message.as_bytes()))];
     let wrong = wrong.each_ref().map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(app.post("/webhook", said.clone(), &wrong).await.status, 401);
-    assert_eq!(app.post("/webhook", said.clone(), &[]).await.status, 401);
-    let right = sign(SECRET, said.as_bytes());
+    assert_eq!(app.post("/webhook", message.clone(), &wrong).await.status, 401);
+    assert_eq!(app.post("/webhook", message.clone(), &[]).await.status, 401);
+    let right = sign(SECRET, message.as_bytes());
     let right = [("X-bitHuman-Signature", right.as_str())];
-    assert_eq!(app.post("/webhook/SESSION-91c2", said.clone(), &right).await.status, 404);
-    assert_eq!(app.post("/webhook/session-91c2", said, &right).await.status, 404);
+    assert_eq!(app.post("/webhook/SESSION-91c2", message.clone(), &right).await.status, 404);
+    assert_eq!(app.post("/webhook/session-91c2", message, &right).await.status, 404);
     app.drained().await;
 }
 
@@ -84,7 +84,7 @@ async fn deliveries_are_counted_by_source_type_and_outcome() {
         .fetch_one(app.database.pool())
         .await
         .unwrap();
-    assert_eq!((counted, logged), (9, 9), "the figures say what the log of deliveries does");
+    assert_eq!((counted, logged), (9, 9), "metrics agree with the log of deliveries");
     assert_eq!(scrape.count("verbatim_delivery_lag_seconds_count"), 9);
     assert_eq!(scrape.count("verbatim_drain_batch_deliveries_sum{way=\"inbox\"}"), 9);
     assert_eq!(scrape.count("verbatim_inbox_group_deliveries_sum"), 9);
@@ -93,7 +93,7 @@ async fn deliveries_are_counted_by_source_type_and_outcome() {
 }
 
 #[actix_web::test]
-async fn answers_and_refusals_of_the_webhook_are_counted() {
+async fn webhook_answers_and_rejections_are_counted() {
     let app = App::start_with(|settings| settings.max_body_bytes = 100_000).await;
     deliver_of_each(&app).await;
     let scrape = scrape(&app).await;
@@ -113,15 +113,15 @@ async fn answers_and_refusals_of_the_webhook_are_counted() {
     };
     assert_eq!((refusals("wrong_signature"), refusals("missing_signature")), (1, 1));
     assert_eq!(scrape.sum("verbatim_webhook_refusals_total"), 2);
-    let took = |event: &str| {
+    let timed_answers = |event: &str| {
         scrape
             .count(&format!("verbatim_webhook_answer_duration_seconds_count{{event=\"{event}\"}}"))
     };
-    assert_eq!((took("room.join"), took("other")), (1, 13));
+    assert_eq!((timed_answers("room.join"), timed_answers("other")), (1, 13));
 }
 
 #[actix_web::test]
-async fn no_label_holds_what_a_caller_chose() {
+async fn labels_contain_no_text_of_a_caller() {
     let app = App::start_with(|settings| settings.max_body_bytes = 100_000).await;
     deliver_of_each(&app).await;
     let paths = [
@@ -168,10 +168,10 @@ async fn no_label_holds_what_a_caller_chose() {
 }
 
 #[actix_web::test]
-async fn what_is_durable_nowhere_is_counted_with_its_reason() {
+async fn delivery_that_is_not_durable_is_counted_with_its_reason() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     assert_eq!(app.deliver(event("room.join", &json!({}))).await.status, 503);
@@ -188,13 +188,13 @@ async fn what_is_durable_nowhere_is_counted_with_its_reason() {
         assert_eq!(scrape.count(series), value, "{series}");
     }
     let failures = "verbatim_drain_failures_total{reason=\"database\",way=\"direct\"}";
-    assert!(scrape.count(failures) > 2, "Postgres was asked for as long as the delivery waited");
+    assert!(scrape.count(failures) > 2, "the write is retried while the delivery waits");
 }
 
 #[actix_web::test]
-async fn what_waits_for_postgres_shows_in_depth_and_age() {
+async fn undrained_deliveries_show_in_depth_and_age() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     app.deliver(event("test", &json!({}))).await;
@@ -215,7 +215,7 @@ async fn what_waits_for_postgres_shows_in_depth_and_age() {
 }
 
 #[actix_web::test]
-async fn readyz_tells_the_last_delivery_the_last_test_and_the_schema() {
+async fn readyz_reports_the_last_delivery_the_last_test_and_the_schema() {
     let app = App::start().await;
     let ready = app.get("/readyz").await.json();
     assert_eq!(ready["deliveries"], json!({ "last_received_at": null, "last_test_at": null }));
@@ -224,13 +224,13 @@ async fn readyz_tells_the_last_delivery_the_last_test_and_the_schema() {
     app.drained().await;
     let ready = app.get("/readyz").await.json();
     assert_eq!(ready["deliveries"]["last_received_at"], "2026-09-28T14:55:00.001000Z");
-    assert_eq!(ready["deliveries"]["last_test_at"], Value::Null, "it was no test");
+    assert_eq!(ready["deliveries"]["last_test_at"], Value::Null, "not a test");
     assert_eq!(ready["postgres"]["last_commit_at"], "2026-09-28T14:55:00.001000Z");
     assert_eq!(scrape(&app).await.count("verbatim_schema_current"), 1);
 }
 
 #[actix_web::test]
-async fn readyz_tells_a_schema_that_is_pending_or_newer() {
+async fn readyz_reports_a_pending_newer_or_altered_schema() {
     for (change, state) in [
         ("DELETE FROM _sqlx_migrations", "pending"),
         ("UPDATE _sqlx_migrations SET version = version + 1", "newer"),
@@ -238,7 +238,7 @@ async fn readyz_tells_a_schema_that_is_pending_or_newer() {
     ] {
         let database = crate::support::database::TestDatabase::create().await;
         sqlx::query(change).execute(database.pool()).await.unwrap();
-        // Another URL, since the start waits for the schema where it is the database's own.
+        // Another URL, since the start waits for the schema of the database's own URL.
         let url = format!("{}&application_name=unready", database.url());
         let app = App::start_on(database, tempfile::TempDir::new().unwrap(), |settings| {
             settings.migrate = state != "pending";
@@ -247,11 +247,11 @@ async fn readyz_tells_a_schema_that_is_pending_or_newer() {
         .await;
         loop {
             let ready = app.get("/readyz").await.json();
-            let told = ready["postgres"]["schema"].as_str().unwrap().to_owned();
-            if told == state {
+            let schema = ready["postgres"]["schema"].as_str().unwrap().to_owned();
+            if schema == state {
                 break;
             }
-            assert_eq!(told, "unknown", "{ready}");
+            assert_eq!(schema, "unknown", "{ready}");
             tokio::task::yield_now().await;
         }
         assert_eq!(app.deliver(event("chat.push", &json!({}))).await.status, 200);
@@ -268,7 +268,7 @@ async fn readyz_tells_a_schema_that_is_pending_or_newer() {
 }
 
 #[actix_web::test]
-async fn the_figures_need_a_key_for_figures_and_for_every_agent() {
+async fn metrics_require_an_analytics_key_for_all_agents() {
     let app = App::start().await;
     let store = Store::new(app.database.pool().clone());
     let agents = [AGENT.to_owned()];
@@ -297,7 +297,7 @@ async fn the_figures_need_a_key_for_figures_and_for_every_agent() {
 }
 
 #[actix_web::test]
-async fn every_family_is_told_of_in_the_documentation() {
+async fn every_metric_family_is_documented() {
     const PAGE: &str = "docs/reference/logs-and-metrics.md";
     let app = App::start().await;
     app.get("/v1/agents").await;

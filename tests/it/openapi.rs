@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`: the document says what the code does, and all of it.
+//! `/openapi.json` and `/docs` describe every route of the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::support::app::App;
 use crate::support::schema;
 
-/// What to do where a route is missing.
-const HOW: &str =
+/// Hint for a missing route.
+const HINT: &str =
     "annotate the handler with #[utoipa::path(…)] and name it in src/api/openapi/mod.rs";
 /// The methods that a path can have.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -18,7 +18,7 @@ fn document() -> Value {
     serde_json::from_str(verbatim::api::openapi()).unwrap()
 }
 
-/// Every route, as the code registers it: its path and its methods.
+/// Path and methods of every route in the code.
 fn registered() -> BTreeMap<String, BTreeSet<String>> {
     let code = include_str!("../../src/api/routes.rs");
     let mut routes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -34,7 +34,7 @@ fn registered() -> BTreeMap<String, BTreeSet<String>> {
     routes
 }
 
-/// Every route, as the document tells it.
+/// Path and methods of every route in the document.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
     let document = document();
     let methods = |item: &Value| item.as_object().unwrap().keys().cloned().collect();
@@ -42,7 +42,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
     paths.map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
-/// Every operation with its name, all references followed.
+/// Every operation with its name and resolved references.
 fn operations() -> Vec<(String, Value)> {
     let document = document();
     let mut all = Vec::new();
@@ -57,7 +57,10 @@ fn operations() -> Vec<(String, Value)> {
                 };
                 for one in each {
                     if let Some(target) = one["$ref"].as_str() {
-                        *one = document.pointer(&target[1..]).expect("what it points to").clone();
+                        *one = document
+                            .pointer(&target[1..])
+                            .expect("target of the reference")
+                            .clone();
                     }
                 }
             }
@@ -68,12 +71,12 @@ fn operations() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_route_is_documented_and_no_other() {
+fn document_has_exactly_the_routes_of_the_code() {
     let (registered, documented) = (registered(), documented());
     assert!(registered.len() > 15 && registered["/v1/keys"].len() == 2, "{registered:?}");
     for (path, methods) in &registered {
-        let told = documented.get(path).cloned().unwrap_or_default();
-        assert_eq!(methods, &told, "{path} as registered, and as documented: {HOW}");
+        let described = documented.get(path).cloned().unwrap_or_default();
+        assert_eq!(methods, &described, "{path} as registered, and as documented: {HINT}");
     }
     for path in documented.keys() {
         assert!(registered.contains_key(path), "{path} is documented, and there is no such route");
@@ -81,7 +84,7 @@ fn every_route_is_documented_and_no_other() {
 }
 
 #[test]
-fn what_the_document_points_to_is_in_it() {
+fn references_in_the_document_resolve() {
     let document = document();
     for rest in verbatim::api::openapi().split("\"$ref\": \"#").skip(1) {
         let target = rest.split('"').next().unwrap();
@@ -93,7 +96,7 @@ fn what_the_document_points_to_is_in_it() {
 }
 
 #[test]
-fn the_committed_document_is_that_of_the_code() {
+fn committed_document_matches_the_code() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     if std::env::var_os("RENEW_OPENAPI").is_some() {
         std::fs::write(&file, verbatim::api::openapi()).unwrap();
@@ -137,10 +140,10 @@ fn every_parameter_answer_and_error_is_described_with_an_example() {
 }
 
 #[test]
-fn every_example_is_what_its_schema_asks_for() {
+fn every_example_matches_its_schema() {
     let document = document();
     let (mut checked, mut wrong) = (0, Vec::new());
-    let mut hold = |what: String, schema: &Value, example: &Value| {
+    let mut check = |what: String, schema: &Value, example: &Value| {
         checked += 1;
         if let Err(error) = schema::check(&document, schema, example) {
             wrong.push(format!("{what}: {error}"));
@@ -149,7 +152,7 @@ fn every_example_is_what_its_schema_asks_for() {
     for (name, operation) in operations() {
         for param in operation["parameters"].as_array().into_iter().flatten() {
             let what = format!("{name}, {}", param["name"]);
-            hold(what, &param["schema"], &param["example"]);
+            check(what, &param["schema"], &param["example"]);
         }
         let responses = operation["responses"].as_object().unwrap().iter();
         let responses = responses.map(|(status, response)| (status.as_str(), response));
@@ -160,7 +163,7 @@ fn every_example_is_what_its_schema_asks_for() {
                 let several = content["examples"].as_object().into_iter().flatten();
                 let several = several.map(|(_, example)| &example["value"]);
                 for example in several.chain(content.get("example")) {
-                    hold(what.clone(), &content["schema"], example);
+                    check(what.clone(), &content["schema"], example);
                 }
             }
         }
@@ -170,7 +173,7 @@ fn every_example_is_what_its_schema_asks_for() {
 }
 
 #[test]
-fn what_an_example_must_not_be_is_noticed() {
+fn example_that_violates_its_schema_is_found() {
     let document = document();
     let format = operations().into_iter().find(|(name, _)| name == "get /v1/export/messages");
     let params = format.unwrap().1["parameters"].clone();
@@ -184,7 +187,7 @@ fn what_an_example_must_not_be_is_noticed() {
 }
 
 #[test]
-fn each_scope_that_will_do_is_told() {
+fn every_sufficient_scope_is_documented() {
     let changes = operations().into_iter().find(|(name, _)| name == "get /v1/changes").unwrap().1;
     let text = changes["description"].as_str().unwrap();
     assert!(text.ends_with("Needs the scope `read` or `export`."), "{text}");
@@ -193,14 +196,14 @@ fn each_scope_that_will_do_is_told() {
 }
 
 #[tokio::test]
-async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_it_wants() {
+async fn document_has_the_parameters_and_keys_of_the_code() {
     let app = App::start().await;
     for (name, operation) in operations() {
         let Some(path) = name.strip_prefix("get ") else { continue };
         let path = path.replace(['{', '}'], "");
         let open = operation["security"].as_array().unwrap().is_empty();
         let status = app.get_with(&path, &[]).await.status;
-        // After many failures from one address the refusal is a 429.
+        // After many failures of one address the status is 429.
         let refused = matches!(status, 401 | 429);
         assert_eq!(open, !refused, "{name} answers {status} without a key");
         if !path.starts_with("/v1/") {
@@ -212,18 +215,18 @@ async fn the_document_has_the_parameters_that_the_code_knows_and_the_keys_that_i
         let known = detail.split("Known are: ").nth(1).unwrap().trim_end_matches('.').to_owned();
         let known: BTreeSet<_> = known.split(", ").filter(|name| *name != "none").collect();
         let params = operation["parameters"].as_array().into_iter().flatten();
-        let told: BTreeSet<_> = params
+        let documented: BTreeSet<_> = params
             .filter(|param| param["in"] == "query")
             .map(|param| param["name"].as_str().unwrap())
             .collect();
-        assert_eq!(known, told, "{name}: as the code knows them, and as documented");
+        assert_eq!(known, documented, "{name}: parameters of the code, and of the document");
     }
 }
 
 #[tokio::test]
-async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond() {
+async fn integer_parameter_is_accepted_only_within_documented_bounds() {
     let app = App::start().await;
-    let mut asked = 0;
+    let mut requests = 0;
     for (name, operation) in operations() {
         let Some(path) = name.strip_prefix("get ") else { continue };
         for param in operation["parameters"].as_array().into_iter().flatten() {
@@ -235,7 +238,7 @@ async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond(
                 _ => "",
             };
             let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
-            for (value, taken) in [
+            for (value, accepted) in [
                 (i128::from(least) - 1, false),
                 (i128::from(least), true),
                 (i128::from(most), true),
@@ -243,16 +246,16 @@ async fn a_whole_number_is_taken_within_the_bounds_that_are_told_and_not_beyond(
             ] {
                 let path = path.replace(['{', '}'], "");
                 let status = app.get(&format!("{path}?{needed}{param}={value}")).await.status;
-                assert_eq!(status != 400, taken, "{name}: {param}={value} is answered {status}");
-                asked += 1;
+                assert_eq!(status != 400, accepted, "{name}: {param}={value} is answered {status}");
+                requests += 1;
             }
         }
     }
-    assert!(asked > 40, "{asked}");
+    assert!(requests > 40, "{requests}");
 }
 
 #[tokio::test]
-async fn the_document_and_its_page_are_open_and_load_nothing() {
+async fn document_and_page_need_no_key_and_load_nothing() {
     let app = App::start().await;
     let answer = app.get_with("/openapi.json", &[]).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, verbatim::api::openapi()));
@@ -266,7 +269,7 @@ async fn the_document_and_its_page_are_open_and_load_nothing() {
     );
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    // An address in an example is text, and loads nothing.
+    // A URL in an example is text, and loads nothing.
     for loads in [
         "<script", "<link", "<img", "<iframe", "src=", "@import", "url(", "=\"http", "='http",
         "=http",
@@ -279,7 +282,7 @@ async fn the_document_and_its_page_are_open_and_load_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_path_does_not_take_is_told_with_what_it_does() {
+async fn unsupported_method_is_answered_405_with_allow() {
     let app = App::start().await;
     let client = crate::support::app::client();
     for (path, allow) in

@@ -1,4 +1,4 @@
-//! The web page: its paths, its files, and the headers that keep it safe.
+//! The web page: its paths, its files, and its security headers.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 
-/// A client that neither follows where it is led nor unpacks what it is sent.
+/// Client without redirects and without decompression.
 fn client() -> Client {
     let _ = crate::support::app::client();
     Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
-async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+async fn request(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
     let mut request = client().request(method, format!("{}{path}", app.address));
     for (name, value) in headers {
@@ -51,7 +51,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn the_page_opens_at_each_of_its_paths() {
+async fn page_opens_at_each_of_its_paths() {
     let app = App::start().await;
     let index = std::fs::read(dist().join("index.html")).unwrap();
     for path in [
@@ -71,13 +71,13 @@ async fn the_page_opens_at_each_of_its_paths() {
         "/wall",
         "/gallery",
     ] {
-        let answer = ask(&app, "GET", path, &[]).await;
+        let answer = request(&app, "GET", path, &[]).await;
         assert_eq!(answer.status(), 200, "{path}");
         assert_eq!(header(&answer, "content-type"), "text/html; charset=utf-8");
         assert_eq!(header(&answer, "cache-control"), "no-cache");
         assert_eq!(header(&answer, "set-cookie"), "");
         assert_eq!(answer.bytes().await.unwrap(), index, "{path}");
-        let head = ask(&app, "HEAD", path, &[]).await;
+        let head = request(&app, "HEAD", path, &[]).await;
         assert_eq!(
             (head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()),
             (200, index.len().to_string().as_str())
@@ -87,7 +87,7 @@ async fn the_page_opens_at_each_of_its_paths() {
 }
 
 #[tokio::test]
-async fn other_paths_answer_as_they_did() {
+async fn other_paths_are_not_answered_with_the_page() {
     let app = App::start().await;
     for path in [
         "/nothing",
@@ -98,38 +98,38 @@ async fn other_paths_answer_as_they_did() {
         "/keys/",
         "/index.htm",
     ] {
-        let answer = ask(&app, "GET", path, &[("Accept", "text/html")]).await;
+        let answer = request(&app, "GET", path, &[("Accept", "text/html")]).await;
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json", "{path}");
     }
     for path in
         ["/assets/none-4f6u.js", "/assets/", "/assets/../index.html.none", "/assets/%2e%2e/x"]
     {
-        let answer = ask(&app, "GET", path, &[]).await;
+        let answer = request(&app, "GET", path, &[]).await;
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json", "{path}");
         assert_eq!(
             header(&answer, "cache-control"),
             "no-store",
-            "a file may come with a new version"
+            "a later version may have the file"
         );
     }
     for method in ["POST", "PUT", "DELETE"] {
         for path in ["/", "/conversations", "/assets/none.js"] {
-            let answer = ask(&app, method, path, &[]).await;
+            let answer = request(&app, method, path, &[]).await;
             assert_eq!((answer.status().as_u16(), header(&answer, "allow")), (405, "GET, HEAD"));
             assert_eq!(header(&answer, "content-type"), "application/problem+json");
         }
     }
-    assert_eq!(ask(&app, "GET", "/docs", &[]).await.status(), 200);
-    assert_eq!(ask(&app, "GET", "/v1/keys", &[]).await.status(), 401, "the API's own path");
+    assert_eq!(request(&app, "GET", "/docs", &[]).await.status(), 200);
+    assert_eq!(request(&app, "GET", "/v1/keys", &[]).await.status(), 401, "the API's own path");
 }
 
 #[tokio::test]
-async fn the_page_runs_its_own_scripts_alone_and_in_nobodys_frame() {
+async fn page_runs_only_its_own_scripts_and_in_no_frame() {
     let app = App::start().await;
     for path in ["/", "/sign-in", "/conversations/1"] {
-        let answer = ask(&app, "GET", path, &[]).await;
+        let answer = request(&app, "GET", path, &[]).await;
         for (name, value) in [
             ("content-security-policy", POLICY),
             ("x-frame-options", "DENY"),
@@ -149,13 +149,13 @@ async fn the_page_runs_its_own_scripts_alone_and_in_nobodys_frame() {
     for script in page.split("<script").skip(1) {
         assert!(
             script.split('>').next().unwrap().contains("src=\"/"),
-            "a script is a file: {script}"
+            "an inline script: {script}"
         );
     }
 }
 
 #[tokio::test]
-async fn no_parameter_leads_to_another_site() {
+async fn no_parameter_redirects_to_another_site() {
     let app = App::start().await;
     for path in [
         "/?next=https://evil.test",
@@ -166,7 +166,7 @@ async fn no_parameter_leads_to_another_site() {
         "//evil.test/%2e%2e",
         "/\\evil.test",
     ] {
-        let answer = ask(&app, "GET", path, &[]).await;
+        let answer = request(&app, "GET", path, &[]).await;
         let status = answer.status().as_u16();
         assert!(matches!(status, 200 | 400 | 404), "{path} {status}");
         assert_eq!(header(&answer, "location"), "", "{path}");
@@ -176,7 +176,7 @@ async fn no_parameter_leads_to_another_site() {
 }
 
 #[tokio::test]
-async fn each_file_is_served_in_the_codings_that_it_has() {
+async fn each_file_is_served_in_its_available_encodings() {
     let app = App::start().await;
     let files = files();
     let has = |name: &str| files.iter().any(|(other, _)| other == name);
@@ -187,9 +187,10 @@ async fn each_file_is_served_in_the_codings_that_it_has() {
             _ => (name.as_str(), ""),
         };
         let accepted = if coding.is_empty() { "identity" } else { coding };
-        let answer = ask(&app, "GET", &format!("/{plain}"), &[("Accept-Encoding", accepted)]).await;
+        let answer =
+            request(&app, "GET", &format!("/{plain}"), &[("Accept-Encoding", accepted)]).await;
         if plain == "index.html" {
-            assert_eq!(answer.status(), 404, "it is at the page's own paths");
+            assert_eq!(answer.status(), 404, "served at the page's paths only");
             continue;
         }
         assert_eq!((answer.status().as_u16(), header(&answer, "content-encoding")), (200, coding));
@@ -203,17 +204,17 @@ async fn each_file_is_served_in_the_codings_that_it_has() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_browser_has_is_not_sent_again() {
+async fn unchanged_page_is_answered_304() {
     let app = App::start().await;
-    let first = ask(&app, "GET", "/", &[("Accept-Encoding", "identity")]).await;
+    let first = request(&app, "GET", "/", &[("Accept-Encoding", "identity")]).await;
     let tag = header(&first, "etag").to_owned();
     assert!(tag.starts_with('"'), "{tag}");
     let known = [("If-None-Match", tag.as_str()), ("Accept-Encoding", "identity")];
     for path in ["/", "/conversations"] {
-        let again = ask(&app, "GET", path, &known).await;
+        let again = request(&app, "GET", path, &known).await;
         assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()));
         assert_eq!(header(&again, "cache-control"), "no-cache");
     }
-    let other = ask(&app, "GET", "/", &[("If-None-Match", "\"other\"")]).await;
+    let other = request(&app, "GET", "/", &[("If-None-Match", "\"other\"")]).await;
     assert_eq!(other.status(), 200);
 }

@@ -1,5 +1,4 @@
-//! The same deliveries give the same conversations, in whatever order, batches or repetitions they
-//! are written.
+//! The same deliveries give the same conversations in any order, batches and repetitions.
 
 use chrono::DateTime;
 use proptest::prelude::*;
@@ -14,8 +13,8 @@ use verbatim::store::ingest::{Row, write};
 
 use crate::support::database::TestDatabase;
 
-/// How a set of deliveries is written: in which order, in batches of which sizes, and on which of
-/// two connections each batch goes.
+/// Plan to write a set of deliveries: the order, and the size and connection (one of two) of each
+/// batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Course {
     pub(crate) order: Vec<usize>,
@@ -25,7 +24,7 @@ pub(crate) struct Course {
 fn body() -> impl Strategy<Value = String> {
     let session = prop_oneof![Just("s1"), Just("s2"), Just("s3")];
     let agent = prop_oneof![4 => Just("a1"), 1 => Just("a2")];
-    // Few moments, so that many events share one; one that makes no sense, and one to come.
+    // Few times, so that many events share one; an absurd time, and one in the future.
     let at = prop_oneof![6 => 0_i64..4, 1 => Just(-2_000_000_000), 1 => Just(3_600)];
     (session, agent, at, 0_u8..12, 0_u8..3).prop_map(|(session, agent, at, kind, variant)| {
         let at = 1_790_607_253 + at;
@@ -58,7 +57,7 @@ pub(crate) fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Cou
     prop::collection::btree_set(body(), 1..40).prop_flat_map(|bodies| {
         let bodies: Vec<String> = bodies.into_iter().collect();
         let count = bodies.len();
-        // Everything once, then some of it again.
+        // Every delivery once, and some again.
         let order = (Just((0..count).collect::<Vec<_>>()), prop::collection::vec(0..count, 0..20))
             .prop_map(|(all, again)| [all, again].concat())
             .prop_shuffle();
@@ -67,8 +66,8 @@ pub(crate) fn deliveries_and_course() -> impl Strategy<Value = (Vec<String>, Cou
     })
 }
 
-/// An arrival of a delivery. What the sender sends is the same each time; when and as what it
-/// arrives is not. Some events arrive before the time that they give.
+/// Arrival of a delivery. The body is the same for each attempt; the time and ID of the arrival
+/// differ. Some events arrive before their own time.
 pub(crate) fn arrival(body: &str, number: usize, attempt: usize) -> Arrival {
     let seconds = i64::try_from((number * 7 + attempt * 3) % 10).unwrap();
     Arrival {
@@ -86,7 +85,7 @@ pub(crate) async fn write_all(connection: &mut PgConnection, arrivals: &[Arrival
     write(connection, &rows).await.unwrap();
 }
 
-/// Everything that is derived, without what tells one arrival from another.
+/// All derived rows, without the delivery IDs.
 async fn state(pool: &PgPool) -> Vec<String> {
     let mut state = Vec::new();
     for query in [
@@ -102,9 +101,9 @@ async fn state(pool: &PgPool) -> Vec<String> {
     state
 }
 
-/// How far the journal is from what was written: messages that it does not name; sessions that it
-/// does not name; numbers that are passed over.
-const JOURNAL_UNLIKE_ROWS: &str = "
+/// Counts differences between the journal and the rows: messages and sessions without an entry, and
+/// skipped numbers.
+const JOURNAL_DIFFERENCES: &str = "
     WITH named AS (
         SELECT DISTINCT session_id, occurred_at, id
         FROM journal, UNNEST(message_session_ids, message_times, message_ids)
@@ -120,8 +119,8 @@ const JOURNAL_UNLIKE_ROWS: &str = "
         + (SELECT abs(max(h.seq) - COALESCE(max(j.seq), 0))
            FROM journal_head h LEFT JOIN journal j ON true)";
 
-/// Keys of messages in the journal, beyond one for each message.
-const JOURNAL_KEYS_TO_SPARE: &str = "
+/// Counts surplus message keys in the journal.
+const JOURNAL_SURPLUS_KEYS: &str = "
     SELECT COALESCE((SELECT sum(cardinality(message_ids)) FROM journal), 0)::bigint
         - (SELECT count(*) FROM messages)";
 
@@ -138,7 +137,7 @@ pub(crate) async fn empty(pool: &PgPool) {
 }
 
 #[test]
-fn order_batches_and_repetitions_leave_no_trace() {
+fn conversations_do_not_depend_on_order_batches_and_repetitions() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (database, one, other) = runtime.block_on(async {
         let database = TestDatabase::create().await;
@@ -146,7 +145,7 @@ fn order_batches_and_repetitions_leave_no_trace() {
         let other = database.options().connect().await.unwrap();
         (database, Mutex::new(one), Mutex::new(other))
     });
-    // Failures are printed with their seed; files of regressions would not outlive the database.
+    // Failures are printed with their seed. There are no regression files.
     let config = Config { cases: 32, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&deliveries_and_course(), |(bodies, course)| {
         runtime.block_on(async {
@@ -165,14 +164,14 @@ fn order_batches_and_repetitions_leave_no_trace() {
                 write_all(&mut one, &[first]).await;
             }
             let plain = state(pool).await;
-            let spare: i64 =
-                sqlx::query_scalar(JOURNAL_KEYS_TO_SPARE).fetch_one(pool).await.unwrap();
-            prop_assert_eq!(spare, 0, "the journal names each message once");
+            let surplus: i64 =
+                sqlx::query_scalar(JOURNAL_SURPLUS_KEYS).fetch_one(pool).await.unwrap();
+            prop_assert_eq!(surplus, 0, "the journal names each message once");
 
             empty(pool).await;
             let (mut rest, mut turn) = (arrivals.as_slice(), 0);
             while !rest.is_empty() {
-                // Two batches at a time where they go to different connections.
+                // Write two batches at once if they use different connections.
                 let mut take = || {
                     let (size, which) = course.batches[turn % course.batches.len()];
                     turn += 1;
@@ -202,8 +201,8 @@ fn order_batches_and_repetitions_leave_no_trace() {
             .await
             .unwrap();
             prop_assert_eq!(mismatched, 0, "a session counts the messages that it has");
-            let unlike: i64 = sqlx::query_scalar(JOURNAL_UNLIKE_ROWS).fetch_one(pool).await.unwrap();
-            prop_assert_eq!(unlike, 0, "the journal names every row");
+            let wrong: i64 = sqlx::query_scalar(JOURNAL_DIFFERENCES).fetch_one(pool).await.unwrap();
+            prop_assert_eq!(wrong, 0, "the journal names every row");
             Ok(())
         })
     });
@@ -213,7 +212,7 @@ fn order_batches_and_repetitions_leave_no_trace() {
 }
 
 #[actix_web::test]
-async fn a_batch_that_is_written_again_changes_nothing() {
+async fn rewritten_batch_changes_nothing() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
     let bodies = [
@@ -230,7 +229,7 @@ async fn a_batch_that_is_written_again_changes_nothing() {
     let before = (state(database.pool()).await, texts(database.pool(), all).await);
     write_all(&mut connection, &arrivals).await;
     let after = (state(database.pool()).await, texts(database.pool(), all).await);
-    assert_eq!(after, before, "also the outcomes: what was stored is not a duplicate of itself");
+    assert_eq!(after, before, "outcomes too: a stored delivery does not become a duplicate");
 }
 
 async fn texts(pool: &PgPool, query: &'static str) -> Vec<String> {

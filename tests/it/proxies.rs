@@ -1,4 +1,4 @@
-//! Both ways through real proxies with their default settings, and what they pass on.
+//! Ingest and read API behind real proxies with default settings, and typical requests of proxies.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use crate::support::app::{App, KEY, SECRET, client, sign};
 use crate::support::programs::{Running, free_port, program};
 
-/// How long anything may take through a proxy.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The path under which the proxies serve us, besides the root.
+/// Longest wait for any answer through a proxy.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Path under which the proxies serve the service, besides the root.
 const PREFIX: &str = "/records";
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
@@ -30,8 +30,8 @@ struct Proxy {
     _folder: TempDir,
 }
 
-/// nginx, with no setting but where to pass requests. Behind `/records` the slash that many
-/// configurations double is doubled.
+/// nginx with only `proxy_pass` set. Requests below `/records` are passed on with a double slash,
+/// as many configurations do.
 fn nginx(upstream: &str) -> Option<Proxy> {
     let (program, folder, port) = (program("nginx")?, TempDir::new().unwrap(), free_port());
     let configuration = format!(
@@ -55,7 +55,7 @@ fn nginx(upstream: &str) -> Option<Proxy> {
     Some(Proxy { url: format!("http://127.0.0.1:{port}"), _running: running, _folder: folder })
 }
 
-/// Caddy, likewise.
+/// Caddy with only `reverse_proxy` set.
 fn caddy(upstream: &str) -> Option<Proxy> {
     let (program, folder, port) = (program("caddy")?, TempDir::new().unwrap(), free_port());
     let configuration = format!(
@@ -87,19 +87,19 @@ fn caddy(upstream: &str) -> Option<Proxy> {
     Some(Proxy { url: format!("http://127.0.0.1:{port}"), _running: running, _folder: folder })
 }
 
-/// Sends bytes as they are, and reads until the other end closes or the answer is whole.
+/// Sends bytes unchanged, and reads until the connection closes or the answer is complete.
 async fn raw(address: &str, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes.as_ref()).await.unwrap();
     let mut answer = Vec::new();
     let read =
         async { while !is_whole(&answer) && stream.read_buf(&mut answer).await.unwrap() > 0 {} };
-    let read = tokio::time::timeout(PATIENCE, read).await;
-    assert!(read.is_ok(), "no end: {}", String::from_utf8_lossy(&answer));
+    let read = tokio::time::timeout(PROXY_TIMEOUT, read).await;
+    assert!(read.is_ok(), "incomplete: {}", String::from_utf8_lossy(&answer));
     String::from_utf8(answer).unwrap()
 }
 
-/// By its length, where it has one.
+/// Returns true if an answer with `Content-Length` is complete.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
@@ -114,7 +114,7 @@ fn status(answer: &str) -> u16 {
     answer[9..12].parse().unwrap()
 }
 
-/// A delivery with further lines in its head.
+/// Signed delivery with further header lines.
 fn delivery(path: &str, version: &str, lines: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/{version}\r\nHost: h\r\n{lines}X-bitHuman-Signature: {}\r\n\
@@ -125,7 +125,7 @@ fn delivery(path: &str, version: &str, lines: &str, body: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_wish_for_another_protocol_is_ignored() {
+async fn upgrade_header_is_ignored() {
     let app = App::start().await;
     for (number, lines) in [
         "Connection: Upgrade\r\nUpgrade: websocket\r\n",
@@ -138,15 +138,16 @@ async fn a_wish_for_another_protocol_is_ignored() {
     .enumerate()
     {
         let answer =
-            raw(&app.address, delivery("/webhook", "1.1", lines, &said(&number.to_string()))).await;
+            raw(&app.address, delivery("/webhook", "1.1", lines, &chat_push(&number.to_string())))
+                .await;
         assert_eq!(status(&answer), 200, "{lines}: {answer}");
         let reads =
             format!("GET /v1/agents HTTP/1.1\r\nHost: h\r\nX-API-Key: {KEY}\r\n{lines}\r\n");
         let answer = raw(&app.address, reads).await;
         assert!(answer.ends_with('}') && !answer.contains("chunked"), "{answer}");
     }
-    // In chunks, and a body that is shorter than it says.
-    let body = said("chunks");
+    // The same with a chunked body.
+    let body = chat_push("chunks");
     let signature = sign(SECRET, body.as_bytes());
     let head = "POST /webhook HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
     let chunks = format!(
@@ -159,16 +160,16 @@ async fn a_wish_for_another_protocol_is_ignored() {
 }
 
 #[actix_web::test]
-async fn an_answer_to_http_1_0_ends_with_its_connection_and_is_not_chunked() {
+async fn http_1_0_answer_is_not_chunked_and_ends_with_the_connection() {
     let app = App::start().await;
-    app.deliver(said("one")).await;
+    app.deliver(chat_push("one")).await;
     app.drained().await;
     for path in
         ["/v1/export/messages?format=jsonl", "/v1/sessions/s/transcript?format=txt", "/healthz"]
     {
         for line in ["", "Connection: keep-alive\r\n"] {
             if path == "/healthz" && !line.is_empty() {
-                continue; // Its length is known, so that it may be kept alive.
+                continue; // Its length is known, so the connection may stay open.
             }
             let request = format!("GET {path} HTTP/1.0\r\nX-API-Key: {KEY}\r\n{line}\r\n");
             let answer = raw(&app.address, request).await;
@@ -176,32 +177,32 @@ async fn an_answer_to_http_1_0_ends_with_its_connection_and_is_not_chunked() {
             assert_eq!(status(&answer), 200, "{answer}");
             assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
             assert!(body.contains("one") || path == "/healthz", "{body}");
-            assert!(!body.starts_with(|c: char| c.is_ascii_hexdigit()), "a chunk's size: {body}");
+            assert!(!body.starts_with(|c: char| c.is_ascii_hexdigit()), "a chunk size: {body}");
         }
     }
 }
 
 #[actix_web::test]
-async fn a_post_of_http_1_0_needs_no_length_where_it_has_no_body() {
+async fn http_1_0_post_without_a_body_needs_no_length() {
     let app = App::start().await;
     let id = quarantined(&app).await;
     let retry = format!("POST /v1/deliveries/{id}/retry HTTP/1.0\r\nX-API-Key: {KEY}\r\n\r\n");
-    assert_eq!(status(&raw(&app.address, retry).await), 422, "it was read and tried");
+    assert_eq!(status(&raw(&app.address, retry).await), 422, "the retry was executed");
     let unsigned = raw(&app.address, "POST /webhook HTTP/1.0\r\n\r\n").await;
     assert_eq!(status(&unsigned), 401);
     assert!(unsigned.contains("request_id"), "{unsigned}");
-    let signed = delivery("/webhook", "1.0", "", &said("old"));
+    let signed = delivery("/webhook", "1.0", "", &chat_push("old"));
     assert_eq!(status(&raw(&app.address, signed).await), 200);
 }
 
 #[actix_web::test]
-async fn a_slash_that_a_proxy_doubles_leads_nowhere_else() {
+async fn double_slash_reaches_the_same_route() {
     let app = App::start().await;
     for (number, path) in
         ["//webhook", "///webhook/", "/webhook//", "//webhook//default"].into_iter().enumerate()
     {
         let lines = "Connection: close\r\n";
-        let sent = delivery(path, "1.1", lines, &said(&number.to_string()));
+        let sent = delivery(path, "1.1", lines, &chat_push(&number.to_string()));
         assert_eq!(status(&raw(&app.address, sent).await), 200, "{path}");
     }
     app.drained().await;
@@ -216,7 +217,7 @@ async fn a_slash_that_a_proxy_doubles_leads_nowhere_else() {
     }
 }
 
-/// The id of a delivery that cannot be read.
+/// Sends an unreadable delivery, and returns its ID.
 async fn quarantined(app: &App) -> String {
     assert_eq!(app.deliver("[]").await.status, 422);
     app.drained().await;
@@ -224,8 +225,8 @@ async fn quarantined(app: &App) -> String {
     list["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Everything that a sender and a reader do, through a proxy.
-async fn both_ways(app: &App, proxy: &Proxy) {
+/// Sends and reads through a proxy in every way.
+async fn send_and_read(app: &App, proxy: &Proxy) {
     let (http, mut sent) = (client(), 0);
     for base in [proxy.url.clone(), format!("{}{PREFIX}", proxy.url)] {
         for lines in [
@@ -234,7 +235,7 @@ async fn both_ways(app: &App, proxy: &Proxy) {
             "Connection: keep-alive\r\nUpgrade: websocket\r\n",
         ] {
             sent += 1;
-            let body = said(&format!("message {sent}"));
+            let body = chat_push(&format!("message {sent}"));
             let path = format!("{}/webhook", base.strip_prefix(&proxy.url).unwrap());
             let lines = if lines.is_empty() { "Connection: close\r\n" } else { lines };
             let request = delivery(&path, "1.1", lines, &body);
@@ -242,13 +243,13 @@ async fn both_ways(app: &App, proxy: &Proxy) {
                 TcpStream::connect(proxy.url.trim_start_matches("http://")).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = vec![0; 12];
-            let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+            let read = tokio::time::timeout(PROXY_TIMEOUT, stream.read_exact(&mut answer)).await;
             read.expect("an answer in time").unwrap();
             assert_eq!(answer, b"HTTP/1.1 200", "{base} {lines}");
         }
-        // From a client that does not know the length before.
+        // A client that does not know the length in advance.
         sent += 1;
-        let body = said(&format!("message {sent}"));
+        let body = chat_push(&format!("message {sent}"));
         let path = base.strip_prefix(&proxy.url).unwrap();
         let chunks = format!(
             "POST {path}/webhook HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
@@ -258,7 +259,7 @@ async fn both_ways(app: &App, proxy: &Proxy) {
             body.len()
         );
         assert_eq!(status(&raw(&proxy.url, chunks).await), 200);
-        // A POST without a body, and without a length.
+        // A POST without body and length.
         let id = quarantined(app).await;
         let retry = format!(
             "POST {path}/v1/deliveries/{id}/retry HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
@@ -273,10 +274,10 @@ async fn both_ways(app: &App, proxy: &Proxy) {
 }
 
 async fn read_back(http: &reqwest::Client, base: &str, sent: usize) {
-    let get = |url: Url| http.get(url).bearer_auth(KEY).timeout(PATIENCE).send();
-    // Along the links, which lead on under the proxy's path.
+    let get = |url: Url| http.get(url).bearer_auth(KEY).timeout(PROXY_TIMEOUT).send();
+    // Follow the links, which stay below the proxy's path.
     let start = format!("{base}/v1/sessions/s/messages?limit=3");
-    let (mut next, mut met) = (Some(Url::parse(&start).unwrap()), Vec::new());
+    let (mut next, mut found) = (Some(Url::parse(&start).unwrap()), Vec::new());
     while let Some(url) = next {
         assert!(url.as_str().starts_with(base), "{url}");
         let page = get(url.clone()).await.unwrap();
@@ -286,17 +287,17 @@ async fn read_back(http: &reqwest::Client, base: &str, sent: usize) {
             url.join(link.split('>').next().unwrap()).unwrap()
         });
         let page: Value = page.json().await.unwrap();
-        met.extend(page["data"].as_array().unwrap().iter().map(|row| row["message"].to_string()));
+        found.extend(page["data"].as_array().unwrap().iter().map(|row| row["message"].to_string()));
     }
-    met.sort_unstable();
-    met.dedup();
-    assert_eq!(met.len(), sent, "{met:?}");
-    // As a stream that has an end.
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), sent, "{found:?}");
+    // A stream with an end.
     let export = format!("{base}/v1/export/messages?format=jsonl");
     let export = get(Url::parse(&export).unwrap()).await.unwrap().text().await.unwrap();
     assert_eq!(export.lines().count(), sent);
     assert!(export.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{export}");
-    // The page's link to the document, and the document's to the service.
+    // The page links the document, and the document links the service.
     let docs = Url::parse(&format!("{base}/docs")).unwrap();
     let page = get(docs.clone()).await.unwrap().text().await.unwrap();
     let link = page.split("href=\"").find(|part| part.starts_with("openapi.json")).unwrap();
@@ -304,25 +305,25 @@ async fn read_back(http: &reqwest::Client, base: &str, sent: usize) {
     let described: Value = get(document.clone()).await.unwrap().json().await.unwrap();
     let server = document.join(described["servers"][0]["url"].as_str().unwrap()).unwrap();
     assert_eq!(server.as_str(), format!("{base}/"));
-    // And one without an end, of which the first event comes at once.
+    // A stream without an end sends its first event at once.
     let stream = Url::parse(&format!("{base}/v1/stream")).unwrap();
     let stream = http.get(stream).bearer_auth(KEY).send();
-    let mut answer = tokio::time::timeout(PATIENCE, stream).await.unwrap().unwrap();
+    let mut answer = tokio::time::timeout(PROXY_TIMEOUT, stream).await.unwrap().unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    let first = tokio::time::timeout(PATIENCE, answer.chunk()).await;
-    first.expect("the stream is not held back").unwrap().unwrap();
+    let first = tokio::time::timeout(PROXY_TIMEOUT, answer.chunk()).await;
+    first.expect("the proxy buffers the stream").unwrap().unwrap();
 }
 
 #[actix_web::test]
-async fn both_ways_are_open_behind_nginx_with_its_defaults() {
+async fn deliveries_and_reads_work_behind_nginx_with_its_defaults() {
     let app = App::start().await;
     let Some(proxy) = nginx(&app.address) else { return };
-    both_ways(&app, &proxy).await;
+    send_and_read(&app, &proxy).await;
 }
 
 #[actix_web::test]
-async fn both_ways_are_open_behind_caddy_with_its_defaults() {
+async fn deliveries_and_reads_work_behind_caddy_with_its_defaults() {
     let app = App::start().await;
     let Some(proxy) = caddy(&app.address) else { return };
-    both_ways(&app, &proxy).await;
+    send_and_read(&app, &proxy).await;
 }

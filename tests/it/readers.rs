@@ -1,4 +1,4 @@
-//! `verbatim readers`, and what a reader cannot do.
+//! `verbatim readers`, and the limits of a reader.
 
 use std::fmt::Write as _;
 
@@ -17,11 +17,11 @@ use crate::support::command::{command, stderr, stdout};
 use crate::support::database::TestDatabase;
 use crate::support::reader::{connect_as_reader, reader, reader_name};
 
-/// Text of every message of the curious analyst's database.
+/// Text of every message in the databases of these tests.
 const MARKER: &str = "purpurschnecke-4711";
 
-/// A database with messages that hold the marker, also in statistics, the index for search, the log
-/// of deliveries, quarantine and a large object.
+/// Creates a database with the marker in messages, statistics, the search index, the log of
+/// deliveries, quarantine and a large object.
 async fn marked_database() -> TestDatabase {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
@@ -32,7 +32,7 @@ async fn marked_database() -> TestDatabase {
             let role = if number % 2 == 0 { "user" } else { "assistant" };
             let data = json!({ "session_id": format!("s{}", number / 10), "role": role,
                 "message": MARKER, "timestamp": at.timestamp() });
-            // One is not readable, and stays in quarantine.
+            // An unreadable delivery stays in quarantine.
             let event = if number == 79 { json!(7) } else { json!("chat.push") };
             let body = json!({ "event_type": event, "agent_id": "A", "data": data,
                 "timestamp": at.timestamp() });
@@ -63,12 +63,12 @@ async fn marked_database() -> TestDatabase {
     .fetch_one(&mut connection)
     .await
     .unwrap();
-    assert!(in_statistics, "there is nothing to find");
+    assert!(in_statistics, "the marker is not in the statistics");
     connection.close().await.unwrap();
     database
 }
 
-/// Runs statements as psql does, and returns everything that comes back as text.
+/// Runs statements as psql does, and returns all output as text.
 async fn run(connection: &mut PgConnection, sql: &str) -> Result<String, String> {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut *connection).await;
     match rows {
@@ -89,16 +89,16 @@ async fn run(connection: &mut PgConnection, sql: &str) -> Result<String, String>
     }
 }
 
-/// The marker is in it, as text or as bytes.
+/// Returns true if a text contains the marker, as text or as bytes.
 fn is_marked(text: &str) -> bool {
     let text = text.to_lowercase();
     text.contains(MARKER)
         || text.contains(&hex::encode(MARKER))
-        // The index for search has it in two words.
+        // The search index splits it into two words.
         || text.contains("purpurschnecke")
 }
 
-/// A reader that tries everything, and what it has tried.
+/// Reader that tries to find texts, and the counts of its attempts.
 struct Analyst {
     connection: PgConnection,
     failed: usize,
@@ -111,14 +111,14 @@ impl Analyst {
         Self { connection, failed: 0, answered: 0 }
     }
 
-    /// Runs statements, and checks that nothing marked comes back.
+    /// Runs statements, and asserts that their output has no marker.
     async fn attempt(&mut self, sql: &str) -> Result<String, String> {
         let answer = run(&mut self.connection, sql).await;
-        // What a failed transaction left open.
+        // End a failed transaction.
         if answer.is_err() {
             let _ = run(&mut self.connection, "ROLLBACK").await;
         }
-        // A statement of ours may hold the marker, and come back in an error.
+        // Errors are checked too: they may quote rows.
         let back = answer.as_ref().unwrap_or_else(|error| error);
         assert!(!is_marked(back), "{sql}: {back}");
         match &answer {
@@ -131,12 +131,12 @@ impl Analyst {
     async fn assert_refused(&mut self, sql: &str) {
         let answer = self.attempt(sql).await;
         let Err(error) = answer else { panic!("{sql} was not refused: {answer:?}") };
-        // Not because of a mistake of the test's.
+        // A mistake in the test's SQL does not count.
         assert!(!error.contains("syntax error"), "{sql}: {error}");
     }
 }
 
-/// Relations of a database: the schema, the qualified name.
+/// Relations of a database: schema and qualified name.
 async fn relations(connection: &mut PgConnection) -> Vec<(String, String)> {
     let rows = sqlx::query(
         "SELECT n.nspname::text, format('%I.%I', n.nspname, c.relname)
@@ -151,10 +151,10 @@ async fn relations(connection: &mut PgConnection) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_curious_analyst_finds_no_text() {
+async fn analyst_finds_no_text() {
     let database = marked_database().await;
     let mut analyst = Analyst::of(&database).await;
-    // Settings are no obstacle, since a session can change them.
+    // Change the role's settings, as any session can.
     for setting in [
         "SET default_transaction_read_only = off",
         "SET statement_timeout = 0",
@@ -170,10 +170,10 @@ async fn a_curious_analyst_finds_no_text() {
         let row = format!("SELECT r::text::integer FROM {relation} AS r");
         let plan = format!("EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM {relation}");
         let xml = format!("SELECT table_to_xml('{relation}', true, false, '')");
-        let may = schema == "analytics_v1" && !relation.ends_with("message_texts");
+        let is_allowed = schema == "analytics_v1" && !relation.ends_with("message_texts");
         let system = schema == "pg_catalog" || schema == "information_schema";
         for sql in [&whole, &plan, &xml] {
-            if may {
+            if is_allowed {
                 analyst.attempt(sql).await.unwrap();
             } else if system {
                 let _ = analyst.attempt(sql).await;
@@ -183,7 +183,7 @@ async fn a_curious_analyst_finds_no_text() {
         }
         // The error shows the row.
         let _ = analyst.attempt(&row).await;
-        if !may && !system {
+        if !is_allowed && !system {
             for sql in [
                 format!("DELETE FROM {relation}"),
                 format!("LOCK TABLE {relation}"),
@@ -195,12 +195,12 @@ async fn a_curious_analyst_finds_no_text() {
         }
     }
     assert!(analyst.failed > 100 && analyst.answered > 100);
-    everything_else(&mut analyst).await;
-    functions_of_its_own(&mut analyst, &relations).await;
+    try_other_ways(&mut analyst).await;
+    try_own_functions(&mut analyst, &relations).await;
 }
 
-/// Files, large objects, functions that run SQL, and other ways around tables.
-async fn everything_else(analyst: &mut Analyst) {
+/// Tries files, large objects, functions that run SQL, and other ways around tables.
+async fn try_other_ways(analyst: &mut Analyst) {
     for refused in [
         "SELECT message FROM analytics_v1.messages",
         "SELECT message FROM analytics_v1.message_texts",
@@ -287,8 +287,9 @@ async fn everything_else(analyst: &mut Analyst) {
     }
 }
 
-/// A function that shows all that it is given, and costs nothing, so that it is called first.
-async fn functions_of_its_own(analyst: &mut Analyst, relations: &[(String, String)]) {
+/// Tries functions of the reader that show their argument. They cost nothing, so the planner calls
+/// them first.
+async fn try_own_functions(analyst: &mut Analyst, relations: &[(String, String)]) {
     analyst
         .attempt(
             "CREATE TEMPORARY TABLE seen (what text);
@@ -316,11 +317,11 @@ async fn functions_of_its_own(analyst: &mut Analyst, relations: &[(String, Strin
 }
 
 #[tokio::test]
-async fn an_analyst_sees_no_queries_of_others_and_no_text_of_other_databases() {
+async fn analyst_sees_no_queries_of_others_and_no_text_of_other_databases() {
     let database = marked_database().await;
     let other = marked_database().await;
     let mut analyst = Analyst::of(&database).await;
-    // It stays there as the last query of a connection that is idle.
+    // The statement remains visible as the last query of an idle connection.
     let mut busy = database.options().connect().await.unwrap();
     run(&mut busy, &format!("SELECT '{MARKER}'")).await.unwrap();
     for sql in [
@@ -331,7 +332,7 @@ async fn an_analyst_sees_no_queries_of_others_and_no_text_of_other_databases() {
         let seen = analyst.attempt(sql).await.unwrap();
         assert!(seen.contains("<insufficient privilege>"), "{seen}");
     }
-    // Databases of one server let in everybody's roles, unless their owner says otherwise.
+    // By default, every role of a server may connect to every database.
     let name = analyst.attempt("SELECT current_user").await.unwrap();
     let as_reader = other.options().username(name.trim());
     analyst.connection = as_reader.connect().await.unwrap();
@@ -347,7 +348,7 @@ async fn an_analyst_sees_no_queries_of_others_and_no_text_of_other_databases() {
 }
 
 #[tokio::test]
-async fn a_reader_with_text_reads_messages_and_nothing_else() {
+async fn reader_with_text_reads_only_messages() {
     let database = marked_database().await;
     let mut reader = connect_as_reader(&database, true).await;
     let texts = run(&mut reader, "SELECT message FROM message_texts ORDER BY occurred_at").await;
@@ -368,7 +369,7 @@ async fn a_reader_with_text_reads_messages_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_reader_starts_with_limits() {
+async fn reader_starts_with_limits() {
     let database = TestDatabase::create().await;
     let options = reader(&database, false).await;
     let mut connection = options.connect().await.unwrap();
@@ -404,7 +405,7 @@ fn shown<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_reader_is_created_listed_and_dropped() {
+async fn reader_is_created_listed_and_dropped() {
     let database = TestDatabase::create().await;
     let name = reader_name();
     let created = readers(&database.url(), &["create", "--name", &name]).await;
@@ -422,7 +423,7 @@ async fn a_reader_is_created_listed_and_dropped() {
     assert_eq!(row, [&name, "no", "1", "of", "5", "verbatim"]);
     assert!(!listed.contains(password));
     let again = readers(&database.url(), &["create", "--name", &name, "--with-text"]).await;
-    assert!(stderr(&again).contains("exists already"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("already exists"), "{}", stderr(&again));
 
     let dropped = readers(&database.url(), &["drop", &name]).await;
     assert!(dropped.status.success(), "{dropped:?}");
@@ -432,7 +433,7 @@ async fn a_reader_is_created_listed_and_dropped() {
     assert_eq!(stdout(&readers(&database.url(), &["list"]).await).lines().count(), 1);
     let again = readers(&database.url(), &["drop", &name]).await;
     assert!(stderr(&again).contains("no reader"), "{}", stderr(&again));
-    // Nothing of it is left in the way of another one.
+    // A reader of the same name can be created again.
     let created = readers(&database.url(), &["create", "--name", &name, "--with-text"]).await;
     assert!(created.status.success(), "{created:?}");
     let listed = stdout(&readers(&database.url(), &["list"]).await);
@@ -440,7 +441,7 @@ async fn a_reader_is_created_listed_and_dropped() {
 }
 
 #[tokio::test]
-async fn databases_of_one_server_have_readers_of_their_own() {
+async fn databases_of_one_server_have_separate_readers() {
     let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
     let name = reader_name();
     assert!(readers(&one.url(), &["create", "--name", &name]).await.status.success());
@@ -454,7 +455,7 @@ async fn databases_of_one_server_have_readers_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_role_that_somebody_else_made_is_listed_and_not_dropped() {
+async fn foreign_role_is_listed_and_not_dropped() {
     let database = TestDatabase::create().await;
     let name = reader_name();
     let by_hand = format!("CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA analytics_v1 TO {name}");
@@ -466,16 +467,16 @@ async fn a_role_that_somebody_else_made_is_listed_and_not_dropped() {
 }
 
 #[tokio::test]
-async fn names_that_need_quotes_are_refused() {
+async fn names_that_need_quotes_are_rejected() {
     for name in ["", "Bob", "a b", "x; DROP ROLE postgres", "pg_monitor"] {
         let refused = readers("postgres://nowhere/x", &["create", "--name", name]).await;
         assert!(!refused.status.success());
-        assert!(stderr(&refused).contains("invalid name for a reader"), "{refused:?}");
+        assert!(stderr(&refused).contains("invalid reader name"), "{refused:?}");
     }
 }
 
 #[tokio::test]
-async fn what_everybody_may_do_is_refused_to_a_reader() {
+async fn reader_is_not_created_if_public_has_access() {
     let database = TestDatabase::create().await;
     for (grant, revoke, expected) in [
         (
@@ -500,11 +501,11 @@ async fn what_everybody_may_do_is_refused_to_a_reader() {
         assert!(stderr(&refused).contains(expected), "{refused:?}");
         sqlx::raw_sql(revoke).execute(database.pool()).await.unwrap();
         let created = readers(&database.url(), &["create", "--name", &name]).await;
-        assert!(created.status.success(), "nothing was left of the first attempt: {created:?}");
+        assert!(created.status.success(), "the first attempt left a role: {created:?}");
     }
 }
 
-/// A database that belongs to a role without superuser's rights, as managed servers give one.
+/// Creates a database of a role without superuser rights, as on managed servers.
 async fn managed_database(role: &str, rights: &'static str) -> (TestDatabase, String) {
     let database = TestDatabase::empty().await;
     let name = database.options().get_database().unwrap().to_owned();
@@ -517,7 +518,7 @@ async fn managed_database(role: &str, rights: &'static str) -> (TestDatabase, St
 }
 
 #[tokio::test]
-async fn no_superuser_is_needed() {
+async fn readers_work_without_superuser() {
     let (_database, url) = managed_database(&reader_name(), "CREATEROLE").await;
     let name = reader_name();
     let created = readers(&url, &["create", "--name", &name, "--with-text"]).await;
@@ -532,14 +533,14 @@ async fn no_superuser_is_needed() {
 }
 
 #[tokio::test]
-async fn without_the_right_to_create_roles_the_statements_are_shown() {
+async fn statements_are_shown_without_the_right_to_create_roles() {
     let (database, url) = managed_database(&reader_name(), "").await;
     let name = reader_name();
     let refused = readers(&url, &["create", "--name", &name]).await;
     assert!(!refused.status.success());
     let error = stderr(&refused);
     let (_, sql) = error.split_once("CREATE ROLE").unwrap_or_else(|| panic!("{error}"));
-    // What an administrator is told to run does it.
+    // The statements work when an administrator runs them.
     let sql = format!("CREATE ROLE{sql}");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(database.pool()).await.unwrap();
     let listed = stdout(&readers(&url, &["list"]).await);

@@ -1,4 +1,4 @@
-//! `/readyz` and a 503 say what is so: not ready for what would fail, and nothing of the inside.
+//! `/readyz` and 503 answers: not ready for requests that would fail, and without internals.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::support::app::{App, KEY, client};
 use crate::support::database::TestDatabase;
 use crate::support::process::verbatim;
 
-/// A port that nobody listens on.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
@@ -27,7 +27,7 @@ async fn sql(database: &TestDatabase, text: &str) {
     sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut connection).await.unwrap();
 }
 
-/// The answer of `/readyz` as soon as it has this status and says this of Postgres' writability.
+/// Waits until `/readyz` has this status and writability of Postgres, and returns its answer.
 async fn readyz(app: &App, status: &str, writable: bool) -> Value {
     let mut last = Value::Null;
     let waiting = async {
@@ -46,7 +46,7 @@ async fn readyz(app: &App, status: &str, writable: bool) -> Value {
     last
 }
 
-/// A service on a database by another URL, so that its start does not wait for the schema.
+/// Starts a service on another URL of the database, so that it does not wait for the schema.
 async fn start_unready(database: TestDatabase, migrate: bool) -> App {
     let url = format!("{}&application_name=unready", database.url());
     App::start_on(database, TempDir::new().unwrap(), |settings| {
@@ -57,15 +57,15 @@ async fn start_unready(database: TestDatabase, migrate: bool) -> App {
 }
 
 #[actix_web::test]
-async fn a_read_only_database_is_told_before_anything_is_written_to_it() {
+async fn read_only_database_is_reported_before_the_first_write() {
     let database = TestDatabase::create().await;
     let name = database.options().get_database().unwrap().to_owned();
     sql(&database, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
     let app = start_unready(database, true).await;
     let ready = readyz(&app, "degraded", false).await;
     assert_eq!(ready["postgres"]["reachable"], true);
-    assert_eq!(app.deliver(said("kept")).await.status, 200);
-    // What is to be written by the API is refused for now, and not as a fault of ours.
+    assert_eq!(app.deliver(chat_push("kept")).await.status, 200);
+    // Writes of the API are rejected with 503 and not 500.
     let key = json!({ "name": "k", "scopes": ["read"] }).to_string();
     let auth = format!("Bearer {KEY}");
     let headers = [("Authorization", auth.as_str()), ("Content-Type", "application/json")];
@@ -75,18 +75,18 @@ async fn a_read_only_database_is_told_before_anything_is_written_to_it() {
     for inside in ["database", "Postgres", "read-only", "migrate", "table"] {
         assert!(!refused.text.contains(inside), "{}", refused.text);
     }
-    assert_eq!(app.get("/v1/agents").await.status, 200, "reading goes on");
+    assert_eq!(app.get("/v1/agents").await.status, 200, "reads still work");
     sql(&app.database, &format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
     app.drained().await;
     readyz(&app, "ready", true).await;
 }
 
 #[actix_web::test]
-async fn a_write_that_fails_is_told_although_postgres_answers() {
+async fn failed_write_is_reported_although_postgres_answers() {
     let app = App::start().await;
     readyz(&app, "ready", true).await;
     sql(&app.database, "ALTER TABLE journal RENAME TO journal_elsewhere").await;
-    assert_eq!(app.deliver(said("kept")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("kept")).await.status, 200);
     let ready = readyz(&app, "degraded", false).await;
     assert_eq!(ready["postgres"]["reachable"], true);
     sql(&app.database, "ALTER TABLE journal_elsewhere RENAME TO journal").await;
@@ -95,7 +95,7 @@ async fn a_write_that_fails_is_told_although_postgres_answers() {
 }
 
 #[actix_web::test]
-async fn a_database_that_does_not_suit_us_takes_nothing() {
+async fn unsuitable_database_is_not_written_to() {
     let database = TestDatabase::create().await;
     let name = database.options().get_database().unwrap().to_owned();
     let made = format!("{name}_latin1");
@@ -111,15 +111,15 @@ async fn a_database_that_does_not_suit_us_takes_nothing() {
     .await;
     let ready = readyz(&app, "degraded", false).await;
     assert_eq!(ready["postgres"]["schema"], "unknown");
-    assert_eq!(app.deliver(said("kept")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("kept")).await.status, 200);
     let (database, _data) = app.stop().await;
     sql(&database, &format!("DROP DATABASE {made} WITH (FORCE)")).await;
 }
 
 #[actix_web::test]
-async fn a_first_start_is_ready_once_all_of_the_api_answers() {
+async fn first_start_is_ready_when_all_of_the_api_answers() {
     let app = start_unready(TestDatabase::empty().await, true).await;
-    assert_eq!(app.deliver(said("kept")).await.status, 200, "from the first moment");
+    assert_eq!(app.deliver(chat_push("kept")).await.status, 200, "from the first moment");
     loop {
         let answer = app.get("/readyz").await;
         if answer.status == 200 {
@@ -129,22 +129,22 @@ async fn a_first_start_is_ready_once_all_of_the_api_answers() {
         tokio::task::yield_now().await;
     }
     let document = app.get("/openapi.json").await.json();
-    let (http, mut asked) = (client(), 0);
+    let (http, mut requests) = (client(), 0);
     for (path, methods) in document["paths"].as_object().unwrap() {
         if methods.get("get").is_none() {
             continue;
         }
         let url = format!("{}{}", app.address, path.replace(['{', '}'], ""));
-        // The status alone, since a stream has no end.
+        // Read only the status: a stream has no end.
         let answer = http.get(url).bearer_auth(KEY).send().await.unwrap();
         assert!(answer.status() < StatusCode::INTERNAL_SERVER_ERROR, "{path}: {answer:?}");
-        asked += 1;
+        requests += 1;
     }
-    assert!(asked > 15, "{asked}");
+    assert!(requests > 15, "{requests}");
 }
 
 #[actix_web::test]
-async fn a_first_start_that_waits_for_its_schema_is_not_ready_and_a_later_one_is_degraded() {
+async fn start_without_schema_is_not_ready_at_first_and_degraded_later() {
     let app = start_unready(TestDatabase::empty().await, false).await;
     readyz(&app, "starting", false).await;
     let refused = app.get("/v1/agents").await;
@@ -154,27 +154,27 @@ async fn a_first_start_that_waits_for_its_schema_is_not_ready_and_a_later_one_is
     }
     let (database, data) = app.stop().await;
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     let ready = readyz(&app, "degraded", false).await;
-    assert_eq!(ready["postgres"]["reachable"], false, "what arrives is kept meanwhile");
+    assert_eq!(ready["postgres"]["reachable"], false, "deliveries stay in the inbox");
 }
 
 #[actix_web::test]
-async fn the_healthcheck_of_containers_tells_a_service_that_answers_from_none() {
+async fn healthcheck_fails_without_a_service() {
     let app = App::start().await;
     let check = async |listen: &str| {
         let mut command = tokio::process::Command::from(verbatim());
         command.args(["healthcheck", "--listen", listen]).kill_on_drop(true).output().await.unwrap()
     };
-    let well = check(app.address.trim_start_matches("http://")).await;
-    assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
-    let said: Value = serde_json::from_slice(&well.stdout).unwrap();
-    assert_eq!(said["status"], "ready");
+    let healthy = check(app.address.trim_start_matches("http://")).await;
+    assert!(healthy.status.success(), "{}", String::from_utf8_lossy(&healthy.stderr));
+    let report: Value = serde_json::from_slice(&healthy.stdout).unwrap();
+    assert_eq!(report["status"], "ready");
 
-    let nobody = check("127.0.0.1:1").await;
-    assert_eq!(nobody.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&nobody.stderr);
-    assert!(said.contains("does not answer at http://127.0.0.1:1/readyz"), "{said}");
+    let without_service = check("127.0.0.1:1").await;
+    assert_eq!(without_service.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&without_service.stderr);
+    assert!(stderr.contains("does not answer at http://127.0.0.1:1/readyz"), "{stderr}");
 }

@@ -1,5 +1,5 @@
-//! Answers that are read from a real streaming standby: it lags, is stopped, promoted, cut off and
-//! in the way of the replay, and nobody reads what is wrong.
+//! Reads from a real streaming standby that lags, is stopped, promoted, cut off, or cancels reads
+//! during replay. No answer is wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,12 +14,12 @@ use crate::support::database::TestDatabase;
 use crate::support::prometheus::Scrape;
 use crate::support::standby::{Pair, SLOT};
 
-/// Longer than any test: what is behind is read all the same.
+/// Lag limit longer than any test, so that a lagging standby is read.
 const PATIENT: Duration = Duration::from_mins(10);
-/// The shortest limit.
+/// The shortest lag limit.
 const STRICT: Duration = Duration::from_secs(2);
-/// How long anything may take that must come about.
-const IN_THE_END: Duration = Duration::from_mins(1);
+/// Longest wait for an expected state.
+const STATE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A service on a primary, with a standby that it reads from.
 struct World {
@@ -34,21 +34,21 @@ impl World {
         let (read, data) = (reading(&pair, &database, max_lag), TempDir::new().unwrap());
         let app = App::start_on(database, data, read).await;
         let world = Self { app, pair };
-        world.standing("used").await;
+        world.standby_state("used").await;
         world
     }
 
-    /// The answer of `/readyz` as soon as it says this of the standby.
-    async fn standing(&self, state: &str) -> Value {
-        let seen = async || {
+    /// Waits until `/readyz` has this state of the standby, and returns its report on it.
+    async fn standby_state(&self, state: &str) -> Value {
+        let probe = async || {
             let ready = self.app.get("/readyz").await.json();
             assert_eq!(ready["status"], "ready", "a standby does not matter to deliveries");
             ready["replica"].clone()
         };
-        in_the_end(seen, |replica| replica["state"] == state).await
+        poll_until(probe, |replica| replica["state"] == state).await
     }
 
-    /// Reads as a client does that needs everything.
+    /// Reads as a client that needs all changes.
     async fn get_all(&self, path: &str) -> Answer {
         let key = format!("Bearer {KEY}");
         let answer = self.app.get_with(path, &[("Authorization", &key), ("Prefer", "wait")]).await;
@@ -56,28 +56,28 @@ impl World {
         answer
     }
 
-    /// Reads as a client does that needs the changes up to a position.
+    /// Reads as a client that needs the changes up to a position.
     async fn get_after(&self, path: &str, position: &str) -> Answer {
         let key = format!("Bearer {KEY}");
         let headers = [("Authorization", key.as_str()), ("Verbatim-Position", position)];
         self.app.get_with(path, &headers).await
     }
 
-    async fn say(&self, session: &str, text: &str, second: u32) {
-        assert_eq!(self.app.deliver(said(session, text, second)).await.status, 200);
+    async fn deliver(&self, session: &str, text: &str, second: u32) {
+        assert_eq!(self.app.deliver(chat_push(session, text, second)).await.status, 200);
         self.app.drained().await;
     }
 
-    /// Waits until the standby gives what the primary gives, which is something.
+    /// Waits until the standby and the primary give the same page, with rows.
     async fn replicated(&self, path: &str) {
-        let seen = async || (self.app.get(path).await.text, self.get_all(path).await.text);
+        let probe = async || (self.app.get(path).await.text, self.get_all(path).await.text);
         let is_same = |(standby, primary): &(String, String)| {
             standby == primary && !standby.contains("\"data\":[]")
         };
-        in_the_end(seen, is_same).await;
+        poll_until(probe, is_same).await;
     }
 
-    /// Keeps the standby from replaying, or lets it go on.
+    /// Pauses or resumes the replay of the standby.
     async fn pause(&self, pause: bool) {
         let what = if pause { "pause" } else { "resume" };
         self.pair.standby.run(&format!("SELECT pg_wal_replay_{what}()")).await;
@@ -88,20 +88,20 @@ impl World {
         Reads {
             primary: scrape.count("verbatim_reads_total{server=\"primary\"}"),
             standby: scrape.count("verbatim_reads_total{server=\"standby\"}"),
-            repeated: scrape.count("verbatim_reads_repeated_total"),
+            retried: scrape.count("verbatim_reads_repeated_total"),
         }
     }
 }
 
-/// Reads that were counted.
+/// Counts of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reads {
     primary: u64,
     standby: u64,
-    repeated: u64,
+    retried: u64,
 }
 
-/// Settings with the standby of a pair.
+/// Returns a function that sets the standby of a pair.
 fn reading(
     pair: &Pair,
     database: &TestDatabase,
@@ -111,30 +111,30 @@ fn reading(
     move |settings| settings.replica = Some(ReplicaSettings { url, max_lag })
 }
 
-fn said(session: &str, text: &str, second: u32) -> String {
+fn chat_push(session: &str, text: &str, second: u32) -> String {
     json!({ "event_type": "chat.push", "agent_id": "A1", "timestamp": 1_790_607_000 + second,
         "data": { "session_id": session, "role": "user", "message": text } })
     .to_string()
 }
 
-/// What is seen, as soon as it is as it must be.
-async fn in_the_end<T: std::fmt::Debug>(
-    see: impl AsyncFn() -> T,
+/// Polls `probe` until `is_right`, and returns the value. Panics after [`STATE_TIMEOUT`].
+async fn poll_until<T: std::fmt::Debug>(
+    probe: impl AsyncFn() -> T,
     is_right: impl Fn(&T) -> bool,
 ) -> T {
     let mut last = None;
     let waiting = async {
         loop {
-            let seen = see().await;
-            if is_right(&seen) {
-                return seen;
+            let value = probe().await;
+            if is_right(&value) {
+                return value;
             }
-            last = Some(seen);
+            last = Some(value);
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(IN_THE_END, waiting).await.ok();
-    waited.unwrap_or_else(|| panic!("it did not come about; last seen: {last:?}"))
+    let waited = tokio::time::timeout(STATE_TIMEOUT, waiting).await.ok();
+    waited.unwrap_or_else(|| panic!("timed out; last value: {last:?}"))
 }
 
 fn texts(answer: &Answer) -> Vec<String> {
@@ -145,10 +145,10 @@ fn texts(answer: &Answer) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn answers_of_the_standby_are_those_of_the_primary() {
+async fn standby_gives_the_same_answers_as_the_primary() {
     let world = World::start(PATIENT).await;
     for (session, second) in [("one", 1), ("two", 2), ("one", 3)] {
-        world.say(session, &format!("hello {second}"), second).await;
+        world.deliver(session, &format!("hello {second}"), second).await;
     }
     let before = world.reads().await;
     let paths = [
@@ -173,70 +173,73 @@ async fn answers_of_the_standby_are_those_of_the_primary() {
     }
     let after = world.reads().await;
     assert!(after.standby >= before.standby + paths.len() as u64, "{after:?}");
-    assert_eq!(after.repeated, 0, "{after:?}");
-    // What is never read from it says that it has everything, too.
+    assert_eq!(after.retried, 0, "{after:?}");
+    // Paths that only the primary serves accept `Prefer: wait`, too.
     let changes = world.get_all("/v1/changes").await;
     assert_eq!(changes.status, 200);
 }
 
 #[actix_web::test]
-async fn a_client_that_needs_its_own_writes_reads_them_from_the_primary() {
+async fn client_reads_its_own_writes_from_the_primary() {
     let world = World::start(PATIENT).await;
     let path = "/v1/sessions/s/messages";
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated(path).await;
     world.pause(true).await;
-    world.say("s", "second", 2).await;
+    world.deliver("s", "second", 2).await;
     assert_eq!(texts(&world.app.get(path).await), ["first"], "it is read from the standby");
     assert_eq!(texts(&world.get_all(path).await), ["first", "second"]);
     let changed = world.app.ask("PUT", "/v1/sessions/s/hold").await;
     let position = changed.headers["verbatim-position"].to_str().unwrap().to_owned();
     let again = world.app.ask("PUT", "/v1/sessions/s/hold").await;
-    assert_ne!(again.headers["verbatim-position"], position, "nobody learns what others write");
+    assert_ne!(
+        again.headers["verbatim-position"], position,
+        "the position reveals writes of others"
+    );
     for position in [&*position, "of somebody else"] {
         assert_eq!(texts(&world.get_after(path, position).await), ["first", "second"]);
     }
     assert_eq!(world.app.get("/v1/sessions/new").await.status, 404);
-    world.say("new", "a session that the standby does not have", 3).await;
-    assert_eq!(world.app.get("/v1/sessions/new").await.status, 200, "the primary is asked");
+    world.deliver("new", "a session that the standby does not have", 3).await;
+    assert_eq!(world.app.get("/v1/sessions/new").await.status, 200, "the primary is read");
     world.pause(false).await;
-    in_the_end(async || texts(&world.app.get(path).await), |texts| texts.len() == 2).await;
+    poll_until(async || texts(&world.app.get(path).await), |texts| texts.len() == 2).await;
     let read_there = async || {
         let before = world.reads().await.standby;
         assert_eq!(texts(&world.get_after(path, &position).await).len(), 2);
         world.reads().await.standby - before
     };
-    in_the_end(read_there, |standby| *standby == 1).await;
+    poll_until(read_there, |standby| *standby == 1).await;
 }
 
 #[actix_web::test]
-async fn a_standby_that_is_too_far_behind_is_not_read() {
+async fn lagging_standby_is_not_read() {
     let world = World::start(STRICT).await;
     let path = "/v1/sessions/s/messages";
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated(path).await;
     world.pause(true).await;
-    world.say("s", "second", 2).await;
-    let lagging = world.standing("lagging").await;
+    world.deliver("s", "second", 2).await;
+    let lagging = world.standby_state("lagging").await;
     assert!(lagging["lag_bytes"].as_i64() > Some(0), "{lagging}");
     assert!(lagging["lag_seconds"].as_f64() >= Some(STRICT.as_secs_f64()), "{lagging}");
     assert_eq!(texts(&world.app.get(path).await), ["first", "second"]);
     let scrape = Scrape::read(&world.app.get("/metrics").await.text);
     assert_eq!(scrape.count("verbatim_replica_used"), 0);
     world.pause(false).await;
-    world.standing("used").await;
+    world.standby_state("used").await;
     assert_eq!(texts(&world.app.get(path).await), ["first", "second"]);
 }
 
 #[actix_web::test]
-async fn what_was_erased_is_gone_at_once() {
+async fn erasure_takes_effect_at_once_despite_lag() {
     let world = World::start(PATIENT).await;
     for session in ["here", "elsewhere"] {
-        world.say(session, "a secret", 1).await;
+        world.deliver(session, "a secret", 1).await;
     }
     world.replicated("/v1/sessions?include=messages").await;
     let found = async || world.app.get("/v1/search?q=secret").await.json()["data"].clone();
-    in_the_end(found, |data| data.as_array().unwrap().len() == 2).await;
+    poll_until(found, |data| data.as_array().unwrap().len() == 2).await;
     world.pause(true).await;
     assert_eq!(world.app.ask("DELETE", "/v1/sessions/here").await.status, 200);
     assert_eq!(world.app.get("/v1/sessions/here/messages").await.status, 404);
@@ -244,51 +247,51 @@ async fn what_was_erased_is_gone_at_once() {
     assert_eq!(left["data"].as_array().unwrap().len(), 1, "{left}");
     assert_eq!(found().await.as_array().unwrap().len(), 1);
     world.pause(false).await;
-    // By another service on the same database.
-    let seen = async || {
+    // An erasure by another service on the same database.
+    let probe = async || {
         let before = world.reads().await.standby;
         world.app.get("/v1/sessions").await;
         world.reads().await.standby > before
     };
-    in_the_end(seen, |standby| *standby).await;
+    poll_until(probe, |standby| *standby).await;
     world.pause(true).await;
     let other = App::start_on(world.app.database.shared(), TempDir::new().unwrap(), |_| {}).await;
     assert_eq!(other.ask("DELETE", "/v1/sessions/elsewhere").await.status, 200);
     let messages = async || world.app.get("/v1/sessions").await.json()["data"].clone();
-    in_the_end(messages, |data| *data == json!([])).await;
+    poll_until(messages, |data| *data == json!([])).await;
     world.pause(false).await;
     other.stop().await;
 }
 
 #[actix_web::test]
-async fn pages_that_follow_one_of_the_primary_are_of_the_primary() {
+async fn pages_after_one_of_the_primary_are_read_from_the_primary() {
     let world = World::start(PATIENT).await;
     for second in 1..=4 {
-        world.say("s", &second.to_string(), second).await;
+        world.deliver("s", &second.to_string(), second).await;
     }
     let path = "/v1/sessions/s/messages?limit=2";
     world.replicated("/v1/sessions/s/messages").await;
     let cursor = |answer: &Answer| answer.json()["next_cursor"].as_str().unwrap().to_owned();
     let of_standby = cursor(&world.app.get(path).await);
     world.pause(true).await;
-    world.say("s", "5", 5).await;
+    world.deliver("s", "5", 5).await;
     let of_primary = cursor(&world.get_all(path).await);
     assert_ne!(of_standby, of_primary);
     let next = |cursor: &str| format!("{path}&cursor={cursor}");
-    // The one goes on where it began, the other has what its first page's server had.
+    // Each cursor continues on the server of its first page.
     let page = world.app.get(&next(&of_standby)).await;
     assert_eq!(texts(&page), ["3", "4"]);
     assert_eq!(page.json()["has_more"], false);
     let page = world.app.get(&next(&of_primary)).await;
     assert_eq!(texts(&page), ["3", "4"]);
     assert_eq!(texts(&world.app.get(&next(&cursor(&page))).await), ["5"]);
-    // A page of a standby can be followed by one of the primary, and that by no other.
+    // The primary can serve the page after one of the standby. All later pages are the primary's.
     let page = world.get_all(&next(&of_standby)).await;
     assert_eq!(texts(&world.app.get(&next(&cursor(&page))).await), ["5"]);
     world.pause(false).await;
 }
 
-/// Reads without an end, and counts what is not 200.
+/// Clients that read until stopped, and collect answers other than 200.
 struct Readers {
     stop: Arc<AtomicBool>,
     read: Arc<AtomicU64>,
@@ -322,15 +325,15 @@ impl Readers {
         Self { stop, read, readers: readers.into() }
     }
 
-    /// Waits until so many more have been read.
-    async fn go_on(&self) {
+    /// Waits for 20 more reads.
+    async fn wait_for_reads(&self) {
         let until = self.read.load(Ordering::Relaxed) + 20;
         let read = async || self.read.load(Ordering::Relaxed);
-        in_the_end(read, |read| *read >= until).await;
+        poll_until(read, |read| *read >= until).await;
     }
 
     async fn finish(self) {
-        self.go_on().await;
+        self.wait_for_reads().await;
         self.stop.store(true, Ordering::Relaxed);
         for reader in self.readers {
             assert_eq!(reader.await.unwrap(), Vec::<String>::new());
@@ -339,31 +342,31 @@ impl Readers {
 }
 
 #[actix_web::test]
-async fn reads_go_on_while_the_standby_is_stopped_and_started() {
+async fn reads_continue_while_the_standby_is_stopped_and_started() {
     let world = World::start(STRICT).await;
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated("/v1/search?q=first").await;
     let readers = Readers::start(&world.app.address);
-    readers.go_on().await;
+    readers.wait_for_reads().await;
     world.pair.standby.stop_server();
-    world.standing("unreachable").await;
-    readers.go_on().await;
-    world.say("s", "second", 2).await;
+    world.standby_state("unreachable").await;
+    readers.wait_for_reads().await;
+    world.deliver("s", "second", 2).await;
     world.pair.standby.start_server();
-    world.standing("used").await;
-    readers.go_on().await;
+    world.standby_state("used").await;
+    readers.wait_for_reads().await;
     assert_eq!(texts(&world.app.get("/v1/sessions/s/messages").await), ["first", "second"]);
     readers.finish().await;
 }
 
 #[actix_web::test]
-async fn a_standby_that_was_promoted_is_not_read() {
+async fn promoted_standby_is_not_read() {
     let world = World::start(PATIENT).await;
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated("/v1/search?q=first").await;
     let readers = Readers::start(&world.app.address);
     world.pair.standby.promote();
-    let promoted = world.standing("promoted").await;
+    let promoted = world.standby_state("promoted").await;
     assert_eq!(promoted["lag_seconds"], Value::Null, "{promoted}");
     let mut rogue = world.pair.standby.connect(world.app.database.name()).await;
     sqlx::raw_sql("UPDATE messages SET message = 'of the wrong server'")
@@ -375,20 +378,20 @@ async fn a_standby_that_was_promoted_is_not_read() {
 }
 
 #[actix_web::test]
-async fn a_standby_whose_log_is_gone_is_not_read() {
+async fn standby_without_its_log_is_not_read() {
     let world = World::start(STRICT).await;
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated("/v1/search?q=first").await;
     let readers = Readers::start(&world.app.address);
     world.pair.standby.stop_server();
     world.pair.primary.run(&format!("SELECT pg_drop_replication_slot('{SLOT}')")).await;
-    world.say("s", "second", 2).await;
+    world.deliver("s", "second", 2).await;
     for _ in 0..4 {
         world.pair.primary.run("SELECT pg_switch_wal()").await;
         world.pair.primary.run("CHECKPOINT").await;
     }
     world.pair.standby.start_server();
-    let lagging = world.standing("lagging").await;
+    let lagging = world.standby_state("lagging").await;
     assert!(lagging["lag_bytes"].as_i64() > Some(16 << 20), "{lagging}");
     assert_eq!(texts(&world.app.get("/v1/sessions/s/messages").await), ["first", "second"]);
     assert!(world.pair.standby.log().contains("FATAL"), "{}", world.pair.standby.log());
@@ -396,13 +399,13 @@ async fn a_standby_whose_log_is_gone_is_not_read() {
 }
 
 #[actix_web::test]
-async fn a_read_that_the_replay_cancels_is_done_on_the_primary() {
+async fn read_cancelled_by_replay_is_retried_on_the_primary() {
     let world = World::start(PATIENT).await;
-    world.say("s", "first", 1).await;
+    world.deliver("s", "first", 1).await;
     world.replicated("/v1/agents").await;
     let database = world.app.database.name().to_owned();
     let mut primary = world.pair.primary.connect(&database).await;
-    // Slow enough to be met.
+    // Slow enough for the replay to cancel it.
     let slow = "ALTER TABLE agents RENAME TO held;
         CREATE VIEW agents AS SELECT held.* FROM held CROSS JOIN pg_sleep(2)";
     sqlx::raw_sql(slow).execute(&mut primary).await.unwrap();
@@ -428,7 +431,7 @@ async fn a_read_that_the_replay_cancels_is_done_on_the_primary() {
     };
     tokio::join!(reading, disturbing);
     let after = world.reads().await;
-    assert_eq!(after.repeated, before.repeated + 1, "{after:?}");
+    assert_eq!(after.retried, before.retried + 1, "{after:?}");
     assert_eq!(after.primary, before.primary + 1, "{after:?}");
     let log = world.pair.standby.log();
     assert!(log.contains("canceling statement due to conflict with recovery"), "{log}");

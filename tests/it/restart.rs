@@ -1,4 +1,4 @@
-//! The end of a process, and the beginning of the next one: nobody is refused, cut off or kept.
+//! Stop and restart of the service: no delivery is rejected, and no connection is reset.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,18 +15,18 @@ use crate::support::app::{App, KEY};
 use crate::support::database::TestDatabase;
 use crate::support::process::{Service, lines, until, verbatim, verbatim_behind};
 
-/// How long anything here may take.
+/// Longest wait for any step.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn setting(name: &str) -> Option<u32> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// The webhook's header: what tries a delivery once does not sign it.
+/// Header that the webhook requires: contract d tries each delivery once and does not sign it.
 const HEADER: &str = "X-Site: berlin";
 
 fn serve(mut command: Command, data: &Path, database: Option<&TestDatabase>) -> Command {
-    // An address that nobody could listen on: the socket is the one that was passed.
+    // An unusable address: the service listens on the passed socket.
     command.args(["serve", "--listen", "192.0.2.1:1", "--data-dir"]).arg(data);
     command.env_remove("VERBATIM_WEBHOOK_SECRET").env("VERBATIM_WEBHOOK_HEADER", HEADER);
     if let Some(database) = database {
@@ -35,8 +35,8 @@ fn serve(mut command: Command, data: &Path, database: Option<&TestDatabase>) -> 
     command
 }
 
-/// A rolling restart under load, as systemd does it. By hand, ten of them with the private
-/// `PostgreSQL`, and what the sender saw:
+/// A rolling restart under load, as systemd does it. To run ten restarts with the private
+/// `PostgreSQL` by hand, and print the sender's report:
 ///
 /// `VERBATIM_TEST_RESTARTS=10 VERBATIM_TEST_PRIVATE=1 cargo nextest run --no-capture rolling`
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +57,7 @@ fn rolling_restart(restarts: Option<u32>, database: Option<&TestDatabase>) {
     let start = || Service::run(serve(verbatim_behind(&socket), &data, database));
     let mut service = start();
     assert_eq!(service.address, address);
-    // It tries each delivery once, so whatever goes wrong shows.
+    // The sender tries each delivery once, so every failure shows.
     let mut sender = verbatim();
     sender.args(["simulate", "--contract", "d", "--rate", "200", "--sessions", "100000"]);
     sender.args(["--concurrency", "64", "--seed", "3", "--url"]);
@@ -75,7 +75,7 @@ fn rolling_restart(restarts: Option<u32>, database: Option<&TestDatabase>) {
     let sender = sender.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&sender.stdout);
     if restarts.is_some() {
-        #[expect(clippy::print_stdout, reason = "whoever sets it wants to see it")]
+        #[expect(clippy::print_stdout, reason = "the variable asks for the report")]
         {
             println!("{text}");
         }
@@ -86,10 +86,10 @@ fn rolling_restart(restarts: Option<u32>, database: Option<&TestDatabase>) {
     }
 }
 
-/// A connection of a client that keeps it open.
-struct Kept(TcpStream);
+/// Client connection that stays open between requests.
+struct Connection(TcpStream);
 
-impl Kept {
+impl Connection {
     fn open(app: &App) -> Self {
         let stream = TcpStream::connect(app.address.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -100,14 +100,14 @@ impl Kept {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    fn ask(&mut self, path: &str) -> String {
+    fn get(&mut self, path: &str) -> String {
         self.send(&format!(
             "GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n\r\n"
         ));
         self.answer()
     }
 
-    /// The head of the next answer, in lower case; its body is read too.
+    /// Reads the next answer, and returns its head in lower case.
     fn answer(&mut self) -> String {
         let (mut read, mut byte) = (Vec::new(), [0]);
         while !read.ends_with(b"\r\n\r\n") {
@@ -121,81 +121,81 @@ impl Kept {
         head
     }
 
-    /// The other side has closed it, in good order.
+    /// Asserts that the service has closed the connection without a reset.
     fn assert_ended(&mut self) {
-        assert_eq!(self.0.read(&mut [0]).unwrap(), 0, "an end, and no reset");
+        assert_eq!(self.0.read(&mut [0]).unwrap(), 0, "unexpected bytes");
     }
 }
 
-fn says_close(head: &str) -> bool {
+fn closes(head: &str) -> bool {
     head.contains("\r\nconnection: close\r\n")
 }
 
-/// A delivery that nobody signed: it gets an answer, and that is all that matters here.
+/// Head of an unsigned delivery. Only the fact that it is answered matters.
 const DELIVERY: &str = "POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_each_connection_with_its_answer() {
+async fn stop_ends_each_connection_after_its_answer() {
     let app = App::start().await;
-    let clients = {
-        let kept = || {
-            let mut kept = Kept::open(&app);
-            assert!(!says_close(&kept.ask("/healthz")));
-            kept
+    let requests = {
+        let connect = || {
+            let mut connection = Connection::open(&app);
+            assert!(!closes(&connection.get("/healthz")));
+            connection
         };
-        (kept(), kept(), kept(), kept())
+        (connect(), connect(), connect(), connect())
     };
-    let (mut reader, mut sender, mut slow, mut idle) = clients;
+    let (mut reader, mut sender, mut slow, mut idle) = requests;
     slow.send(DELIVERY);
     slow.send("ab");
     app.begin_stop();
     let start = Instant::now();
     let address = app.address.strip_prefix("http://").unwrap().to_owned();
-    let asked = tokio::task::spawn_blocking(move || {
-        // Once the goodbye has begun, whoever asks is told, also where the answer is a problem.
-        let mut probe = Kept(TcpStream::connect(&address).unwrap());
-        while !says_close(&probe.ask("/healthz")) {}
+    let requests = tokio::task::spawn_blocking(move || {
+        // After the stop begins, each answer announces the close, also a problem.
+        let mut probe = Connection(TcpStream::connect(&address).unwrap());
+        while !closes(&probe.get("/healthz")) {}
         probe.assert_ended();
-        assert!(says_close(&reader.ask("/v1/agents")));
+        assert!(closes(&reader.get("/v1/agents")));
         reader.assert_ended();
         sender.send(DELIVERY);
         sender.send("abcd");
         let head = sender.answer();
-        assert!(head.starts_with("http/1.1 401") && says_close(&head), "{head}");
+        assert!(head.starts_with("http/1.1 401") && closes(&head), "{head}");
         sender.assert_ended();
-        // One that never asked again is closed in the end.
+        // An idle connection is closed at the end.
         idle.assert_ended();
-        // What was open by then is still finished.
+        // An open request is still finished.
         slow.send("cd");
         let head = slow.answer();
-        assert!(head.starts_with("http/1.1 401") && says_close(&head), "{head}");
+        assert!(head.starts_with("http/1.1 401") && closes(&head), "{head}");
         slow.assert_ended();
-        until("nobody listens any more", || TcpStream::connect(&address).is_err());
+        until("the address is closed", || TcpStream::connect(&address).is_err());
     });
-    asked.await.unwrap();
+    requests.await.unwrap();
     app.stop().await;
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_without_connections_takes_no_time() {
+async fn stop_without_connections_is_immediate() {
     let app = App::start().await;
-    drop(Kept::open(&app));
+    drop(Connection::open(&app));
     let start = Instant::now();
     app.stop().await;
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once_and_takes_its_postgres_along() {
+fn second_signal_stops_the_service_and_its_postgres_at_once() {
     let folder = TempDir::new().unwrap();
     let mut service = Service::start(&folder.path().join("data"), "127.0.0.1:0");
     let pid_file = folder.path().join("data/postgres/cluster/postmaster.pid");
     let text = std::fs::read_to_string(&pid_file).unwrap();
     let postgres = Pid::from_raw(text.lines().next().unwrap().trim().parse().unwrap());
-    // The first one waits for this connection, which has been accepted once it is answered.
-    let mut open = Kept(TcpStream::connect(&service.address).unwrap());
-    open.ask("/healthz");
+    // The first signal waits for this connection. It is accepted, since it was answered.
+    let mut open = Connection(TcpStream::connect(&service.address).unwrap());
+    open.get("/healthz");
     open.send(DELIVERY);
     service.signal(Signal::SIGTERM);
     let start = Instant::now();
@@ -203,7 +203,10 @@ fn a_second_signal_ends_it_at_once_and_takes_its_postgres_along() {
     {
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(service.process.try_wait().unwrap().is_none(), "it is still at the open request");
+    assert!(
+        service.process.try_wait().unwrap().is_none(),
+        "the service does not wait for the open request"
+    );
     service.signal(Signal::SIGTERM);
     assert_eq!(service.process.wait().unwrap().code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -211,12 +214,12 @@ fn a_second_signal_ends_it_at_once_and_takes_its_postgres_along() {
 }
 
 #[tokio::test]
-async fn systemd_is_told_when_it_serves_and_when_it_stops() {
+async fn systemd_is_notified_of_start_and_stop() {
     let (folder, database) = (TempDir::new().unwrap(), TestDatabase::create().await);
     let path = folder.path().join("notify");
     let systemd = UnixDatagram::bind(&path).unwrap();
     systemd.set_read_timeout(Some(LIMIT)).unwrap();
-    let heard = || {
+    let notification = || {
         let mut text = [0; 256];
         let length = systemd.recv(&mut text).unwrap();
         String::from_utf8_lossy(&text[..length]).trim().to_owned()
@@ -227,31 +230,31 @@ async fn systemd_is_told_when_it_serves_and_when_it_stops() {
         .arg(folder.path().join("data"));
     command.env("DATABASE_URL", database.url()).env("NOTIFY_SOCKET", &path);
     let mut service = Service::run(command);
-    assert_eq!(heard(), "READY=1");
+    assert_eq!(notification(), "READY=1");
     assert!(service.stop().success());
-    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(notification(), "STOPPING=1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
+async fn connections_beyond_the_limit_wait() {
     let app = App::start_with(|settings| settings.max_connections = 1).await;
-    // Each worker has room for one, and these say nothing.
+    // Each worker accepts one connection, and these send nothing.
     let workers = std::thread::available_parallelism().unwrap().get();
-    let open: Vec<_> = (0..workers).map(|_| Kept::open(&app)).collect();
-    let mut waiting = Kept::open(&app);
+    let open: Vec<_> = (0..workers).map(|_| Connection::open(&app)).collect();
+    let mut waiting = Connection::open(&app);
     waiting.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     waiting.0.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     assert_eq!(waiting.0.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     drop(open);
     waiting.0.set_read_timeout(Some(LIMIT)).unwrap();
     let head = waiting.answer();
-    assert!(head.starts_with("http/1.1 200"), "it was not turned away: {head}");
+    assert!(head.starts_with("http/1.1 200"), "the connection is rejected: {head}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_do_not_keep_a_delivery_from_being_answered() {
+async fn idle_connections_do_not_delay_a_delivery() {
     let app = App::start().await;
-    let idle: Vec<_> = (0..2_000).map(|_| Kept::open(&app)).collect();
+    let idle: Vec<_> = (0..2_000).map(|_| Connection::open(&app)).collect();
     let start = Instant::now();
     assert_eq!(app.get("/healthz").await.status, 200);
     assert_eq!(app.deliver("no JSON").await.status, 422);

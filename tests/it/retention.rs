@@ -1,4 +1,4 @@
-//! How long the log of deliveries is kept.
+//! Retention of the log of deliveries.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn keep() -> Duration {
     Duration::from_hours(24 * KEEP_DAYS.unsigned_abs())
 }
 
-/// So many days from the day on which the tests take place.
+/// Returns the time `days` after the time of the tests.
 fn day(days: i64) -> DateTime<Utc> {
     now() + TimeDelta::days(days)
 }
@@ -46,7 +46,7 @@ fn arrival(received_at: DateTime<Utc>) -> Arrival {
     }
 }
 
-/// A log with a partition for each of these days, as the service would have made it.
+/// Creates a log with the partitions that the service creates on each of these days.
 async fn log_of(days: impl IntoIterator<Item = i64>) -> TestDatabase {
     let database = TestDatabase::create().await;
     for each in days {
@@ -64,7 +64,7 @@ async fn drain(database: &TestDatabase, arrivals: &[Arrival], quarantined: bool)
     write(&mut connection, &rows).await.unwrap();
 }
 
-/// The partitions and what was one, without those of the days to come.
+/// Attached and detached partitions, without those of future days.
 async fn tables(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT relname::text FROM pg_class
@@ -81,14 +81,14 @@ async fn count(pool: &PgPool) -> i64 {
 }
 
 #[tokio::test]
-async fn days_that_are_over_age_are_dropped_whole_and_no_others() {
-    // Each makes the seven days that follow it, too: 2026-08-24 to 2026-09-09.
+async fn only_expired_days_are_dropped() {
+    // Each run also creates the next seven days: 2026-08-24 to 2026-09-09.
     let database = log_of([-35, -28, -26]).await;
     let arrivals: Vec<_> = [-35, -31, -30, -29, 0].map(|days| arrival(day(days))).into();
     drain(&database, &arrivals, false).await;
     let swept = run_once(database.pool(), now(), keep()).await.unwrap();
     assert_eq!(swept, Swept { days: 5, ..Swept::default() });
-    // Thirty days back is in the middle of the 29th, so its second half is not over age.
+    // Thirty days ago is in the middle of the 29th, so its second half has not expired.
     assert_eq!(
         tables(database.pool()).await,
         ["deliveries_2026_08_29", "deliveries_2026_08_30", "deliveries_2026_08_31"]
@@ -99,25 +99,29 @@ async fn days_that_are_over_age_are_dropped_whole_and_no_others() {
 }
 
 #[tokio::test]
-async fn what_nobody_took_out_of_quarantine_outlives_its_day() {
+async fn quarantined_deliveries_outlive_their_day() {
     let database = log_of([-40]).await;
     let pool = database.pool();
-    let (said, lost): (Vec<_>, Vec<_>) = (0..=BATCH_ROWS * 2)
+    let (stored, lost): (Vec<_>, Vec<_>) = (0..=BATCH_ROWS * 2)
         .map(|number| day(-40) + TimeDelta::milliseconds(number))
         .map(|at| (arrival(at), arrival(at + TimeDelta::seconds(10))))
         .unzip();
-    drain(&database, &said, false).await;
+    drain(&database, &stored, false).await;
     drain(&database, &lost, true).await;
     let kept = i64::try_from(lost.len()).unwrap();
 
     let swept = run_once(pool, now(), keep()).await.unwrap();
     assert_eq!(swept.quarantined_kept, kept.unsigned_abs());
-    // The seven days that followed it had nothing in them.
+    // The next seven days were empty.
     assert_eq!(tables(pool).await, ["deliveries_2026_08_19_quarantine"]);
     assert_eq!(count(pool).await, kept);
-    assert_eq!(run_once(pool, now(), keep()).await.unwrap(), Swept::default(), "it is done");
+    assert_eq!(
+        run_once(pool, now(), keep()).await.unwrap(),
+        Swept::default(),
+        "nothing is left to do"
+    );
 
-    // It can be found and retried as before.
+    // The delivery is found and retried as before.
     let store = Store::new(pool.clone());
     let row = store.find_delivery(lost[7].id.0, None).await.unwrap().expect("is there");
     assert_eq!(row.arrival().unwrap(), lost[7], "every byte");
@@ -128,13 +132,13 @@ async fn what_nobody_took_out_of_quarantine_outlives_its_day() {
     let swept = run_once(pool, late + TimeDelta::days(1), keep()).await.unwrap();
     assert_eq!(swept.quarantined_lost, kept.unsigned_abs() - 1);
     assert_eq!(count(pool).await, 0);
-    let said: i64 =
+    let messages: i64 =
         sqlx::query_scalar("SELECT count(*) FROM messages").fetch_one(pool).await.unwrap();
-    assert_eq!(said, kept + 1, "conversations do not depend on the log");
+    assert_eq!(messages, kept + 1, "conversations do not depend on the log");
 }
 
 #[tokio::test]
-async fn strays_are_deleted_by_their_own_age() {
+async fn rows_in_the_default_partition_are_deleted_by_age() {
     let database = TestDatabase::create().await;
     let pool = database.pool();
     let of_day = |days: i64, rows: i64| -> Vec<_> {
@@ -151,7 +155,7 @@ async fn strays_are_deleted_by_their_own_age() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_half_done_is_finished() {
+async fn unfinished_run_is_completed_after_a_crash() {
     let database = log_of([-40]).await;
     let pool = database.pool();
     let lost: Vec<_> =
@@ -161,7 +165,7 @@ async fn what_a_crash_left_half_done_is_finished() {
     sqlx::raw_sql(
         "ALTER TABLE deliveries DETACH PARTITION deliveries_2026_08_19;
          ALTER TABLE deliveries_2026_08_19 RENAME TO deliveries_2026_08_19_dropped;
-         -- Somebody else's, whatever it looks like.
+         -- Foreign tables, despite their names.
          CREATE TABLE deliveries_2026_08_18 (LIKE deliveries);
          CREATE TABLE deliveries_old_dropped (LIKE deliveries)",
     )
@@ -172,25 +176,28 @@ async fn what_a_crash_left_half_done_is_finished() {
     let swept = run_once(pool, now(), keep()).await.unwrap();
     assert_eq!((swept.quarantined_kept, count(pool).await), (3, 3));
     assert_eq!(tables(pool).await, ["deliveries_2026_08_18"]);
-    sqlx::raw_sql("SELECT FROM deliveries_old_dropped").execute(pool).await.expect("it is there");
+    sqlx::raw_sql("SELECT FROM deliveries_old_dropped")
+        .execute(pool)
+        .await
+        .expect("the foreign table is dropped");
 }
 
 #[tokio::test]
-async fn two_services_at_once_do_no_harm() {
+async fn concurrent_services_do_not_interfere() {
     let database = log_of([-44, -36]).await;
     let pool = database.pool();
     for days in -44..-30 {
         drain(&database, &[arrival(day(days))], false).await;
         drain(&database, &[arrival(day(days) + TimeDelta::seconds(1))], true).await;
     }
-    let looks = (0..4).map(|_| run_once(pool, now(), keep()));
-    let looks = futures_util::future::join_all(looks).await;
-    let kept: u64 = looks.into_iter().map(|swept| swept.unwrap().quarantined_kept).sum();
+    let runs = (0..4).map(|_| run_once(pool, now(), keep()));
+    let runs = futures_util::future::join_all(runs).await;
+    let kept: u64 = runs.into_iter().map(|swept| swept.unwrap().quarantined_kept).sum();
     assert_eq!((kept, count(pool).await), (14, 14));
 }
 
 #[tokio::test]
-async fn a_drain_that_is_busy_is_not_held_up_for_long() {
+async fn retention_does_not_block_a_busy_drain() {
     let database = log_of([-40]).await;
     let mut busy = database.options().connect().await.unwrap();
     let mut transaction = busy.begin().await.unwrap();
@@ -200,14 +207,14 @@ async fn a_drain_that_is_busy_is_not_held_up_for_long() {
         .unwrap();
     let refused = run_once(database.pool(), now(), keep()).await.unwrap_err();
     let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
-    assert_eq!(code.as_deref(), Some("55P03"), "it gave up its turn: {refused}");
-    assert_eq!(tables(database.pool()).await.len(), 8, "nothing is half done");
+    assert_eq!(code.as_deref(), Some("55P03"), "no lock timeout: {refused}");
+    assert_eq!(tables(database.pool()).await.len(), 8, "a partition is dropped");
     transaction.commit().await.unwrap();
     assert_eq!(run_once(database.pool(), now(), keep()).await.unwrap().days, 8);
 }
 
 #[actix_web::test]
-async fn a_repeat_is_told_though_the_log_of_its_first_attempt_is_gone() {
+async fn duplicate_is_recognized_after_its_log_expired() {
     let app = App::start().await;
     let undated = r#"{"event_type":"chat.push","agent_id":"A",
         "data":{"session_id":"s","role":"user","message":"when?"}}"#;
@@ -221,19 +228,21 @@ async fn a_repeat_is_told_though_the_log_of_its_first_attempt_is_gone() {
     };
     assert_eq!(deliver().await, ["stored"; 3]);
     let later = now() + TimeDelta::days(100);
-    // While the service's own first look lasts, another leaves the turn to it.
-    let gone = async {
+    // A run is skipped while the service's own first run lasts.
+    let deleted = async {
         while count(app.database.pool()).await > 0 {
             run_once(app.database.pool(), later, keep()).await.unwrap();
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.expect("it is dropped");
+    tokio::time::timeout(std::time::Duration::from_secs(30), deleted)
+        .await
+        .expect("the log is deleted");
     app.clock.set(later);
     assert_eq!(deliver().await, ["duplicate"; 3]);
 }
 
 #[tokio::test]
-async fn what_is_held_outlives_its_day_and_the_end_of_its_quarantine() {
+async fn held_deliveries_outlive_their_day_and_quarantine() {
     let database = log_of([-40]).await;
     let pool = database.pool();
     let of = |agent: &str, at: DateTime<Utc>| {
@@ -260,11 +269,11 @@ async fn what_is_held_outlives_its_day_and_the_end_of_its_quarantine() {
 }
 
 #[actix_web::test]
-async fn the_command_says_what_would_go_and_drops_it_when_it_is_told_to() {
+async fn retention_command_shows_a_plan_and_deletes_without_dry_run() {
     let database = TestDatabase::create().await;
     let data = tempfile::TempDir::new().unwrap();
     let long_ago = "2020-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
-    let said: Vec<_> = (0..3)
+    let stored: Vec<_> = (0..3)
         .map(|n| {
             let at = long_ago + TimeDelta::seconds(n);
             let body = format!(
@@ -275,7 +284,7 @@ async fn the_command_says_what_would_go_and_drops_it_when_it_is_told_to() {
             Arrival { body: body.into(), ..arrival(at) }
         })
         .collect();
-    drain(&database, &said, false).await;
+    drain(&database, &stored, false).await;
     let url = database.url();
     let folder = data.path().to_str().unwrap();
     let run = async |more: &[&str]| {
@@ -288,17 +297,18 @@ async fn the_command_says_what_would_go_and_drops_it_when_it_is_told_to() {
     let text = run(&["--dry-run"]).await;
     let line = |table: &str, rows: u64| format!("{table:<12}{:<24}{rows:>14}\n", "default");
     assert!(text.contains(&line("sessions", 1)) && text.contains(&line("messages", 3)), "{text}");
-    assert!(!text.contains("gone"), "{text}");
-    assert_eq!(count(database.pool()).await, 3, "nothing has gone");
+    assert!(!text.contains("deleted"), "{text}");
+    assert_eq!(count(database.pool()).await, 3, "a row is deleted");
 
     let text = run(&[]).await;
-    assert!(text.contains("sessions: 1 gone\n") && text.contains("messages: 3 gone\n"), "{text}");
-    assert!(text.contains("0 days and 3 strays gone\n"), "{text}");
+    assert!(text.contains("sessions: 1 deleted\n"), "{text}");
+    assert!(text.contains("messages: 3 deleted\n"), "{text}");
+    assert!(text.contains("0 days and 3 rows of the default partition deleted\n"), "{text}");
     assert_eq!(count(database.pool()).await, 0);
-    assert!(run(&["--dry-run"]).await.contains("Nothing is over age."));
+    assert!(run(&["--dry-run"]).await.contains("No rows have expired."));
 }
 
-/// Makes a key, bound to an agent or not.
+/// Creates a key, for one agent or for all.
 async fn key(app: &App, scope: Scope, agent: Option<&str>) -> String {
     let key = generate_key();
     let agents = agent.map(|agent| vec![agent.to_owned()]);
@@ -317,20 +327,20 @@ async fn key(app: &App, scope: Scope, agent: Option<&str>) -> String {
 }
 
 #[actix_web::test]
-async fn what_goes_next_is_shown_before_it_goes() {
+async fn next_deletions_are_shown_in_advance() {
     let app = App::start_with(|settings| {
         settings.keep.messages = Ages { usual: Some(keep()), ..Ages::default() };
         settings.keep.deliveries = Ages { usual: None, ..Ages::default() };
     })
     .await;
-    let said = |at: DateTime<Utc>, session: &str| {
+    let chat_push = |at: DateTime<Utc>, session: &str| {
         json!({ "event_type": "chat.push", "agent_id": "A", "timestamp": at.timestamp(),
             "data": { "session_id": session, "role": "user", "message": "word" } })
         .to_string()
     };
-    // The day that goes next, the day after it, and today.
+    // The day that expires next, the day after it, and today.
     for (days, session) in [(-KEEP_DAYS, "goes"), (1 - KEEP_DAYS, "stays"), (0, "new")] {
-        assert_eq!(app.deliver(said(day(days), session)).await.status, 200);
+        assert_eq!(app.deliver(chat_push(day(days), session)).await.status, 200);
     }
     app.drained().await;
     let shown = app.get("/v1/retention").await;
@@ -342,17 +352,17 @@ async fn what_goes_next_is_shown_before_it_goes() {
     assert!(shown["next_run_at"].as_str().unwrap().starts_with(&format!("{midnight}T00:00:00")));
     let row = |table: &str| json!({ "table": table, "source": "default", "rows": 1 });
     assert_eq!(shown["plan"], json!([row("sessions"), row("messages")]));
-    // Nothing went, and what is held does not go.
+    // Nothing is deleted yet, and a held session is not in the plan.
     assert_eq!(app.get("/v1/sessions/goes").await.status, 200);
     assert!((200..300).contains(&app.ask("PUT", "/v1/sessions/goes/hold").await.status));
     assert_eq!(app.get("/v1/retention").await.json()["plan"], json!([]));
 }
 
 #[actix_web::test]
-async fn only_an_unbound_administrator_sees_what_goes_next() {
+async fn next_deletions_require_an_admin_key_for_all_agents() {
     let app = App::start().await;
-    let kept = app.get("/v1/retention").await.json();
-    assert_eq!(kept["keep_messages"][0]["days"], json!(null));
+    let retention = app.get("/v1/retention").await.json();
+    assert_eq!(retention["keep_messages"][0]["days"], json!(null));
     for (scope, agent) in [(Scope::Admin, Some("A")), (Scope::Read, None), (Scope::Erase, None)] {
         let key = key(&app, scope, agent).await;
         let refused = app.get_as(&key, "/v1/retention").await;

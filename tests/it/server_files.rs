@@ -1,4 +1,4 @@
-//! Files of the private server's program, replaced while it runs: as an upgrade of its package does.
+//! Replaced program files of the running private server, as by an upgrade of its package.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::support::process::until;
 use crate::support::server_tree::ServerTree;
 
 #[test]
-fn a_replaced_library_restarts_the_server_in_good_order() {
+fn replaced_library_restarts_the_server_cleanly() {
     let folder = TempDir::new().unwrap();
     let Some(tree) = ServerTree::of_tests(folder.path()) else { return };
     let world = PrivateService::start(folder, &tree.path());
@@ -19,17 +19,17 @@ fn a_replaced_library_restarts_the_server_in_good_order() {
     tree.replace_library();
     until("another server", || world.postmaster().is_some_and(|now| Some(now) != before));
     assert!(world.says("private PostgreSQL files changed, restarting the server"));
-    assert!(!world.says("the private PostgreSQL is down"), "{}", world.text("log"));
-    let said = world.text("data/postgres/postgres.log");
-    assert!(said.contains("received fast shutdown request"), "{said}");
-    assert!(!said.contains("database system was not properly shut down"), "{said}");
+    assert!(!world.says("private PostgreSQL is down"), "{}", world.text("log"));
+    let log = world.text("data/postgres/postgres.log");
+    assert!(log.contains("received fast shutdown request"), "{log}");
+    assert!(!log.contains("database system was not properly shut down"), "{log}");
     world.has_all(&sent);
     let sent = world.send("2");
     world.has_all(&sent);
 }
 
 #[test]
-fn a_server_that_does_not_start_after_its_files_changed_keeps_deliveries_in_the_inbox() {
+fn failed_restart_after_changed_files_keeps_deliveries_in_the_inbox() {
     let folder = TempDir::new().unwrap();
     let Some(tree) = ServerTree::of_tests(folder.path()) else { return };
     let version = Command::new(tree.postgres()).arg("--version").output().unwrap();
@@ -39,18 +39,18 @@ fn a_server_that_does_not_start_after_its_files_changed_keeps_deliveries_in_the_
         "#!/bin/sh\n[ \"$1\" != --version ] || exec echo '{}'\necho 'FATAL: cannot start' >&2\nexit 1\n",
         version.trim()
     ));
-    until("the server is down", || world.says("the private PostgreSQL is down"));
+    until("the server is down", || world.says("private PostgreSQL is down"));
     assert!(world.says("FATAL: cannot start"), "{}", world.text("log"));
     assert!(world.says("install the cluster's major version again"), "{}", world.text("log"));
     let sent = world.send("1");
-    let kept = "Postgres takes nothing; the inbox keeps what arrives";
-    until("the inbox keeps them", || world.says(kept));
+    let kept = "Postgres does not store deliveries; they are kept in the inbox";
+    until("a log line on the inbox", || world.says(kept));
     put_back();
     world.has_all(&sent);
 }
 
 #[test]
-fn files_of_another_major_version_leave_the_server_running() {
+fn files_of_another_major_version_do_not_stop_the_server() {
     let folder = TempDir::new().unwrap();
     let Some(tree) = ServerTree::of_major_that_is_nowhere_else("18", folder.path()) else { return };
     let world = PrivateService::start(folder, &tree.path_alone());

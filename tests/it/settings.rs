@@ -1,4 +1,4 @@
-//! Where settings come from, and what of them is shown.
+//! Sources of settings, and secrets in messages and help.
 
 use std::process::{Command, Output};
 
@@ -9,7 +9,7 @@ use crate::support::app::{client, sign};
 use crate::support::database::TestDatabase;
 use crate::support::process::{Service, until, verbatim};
 
-/// Names and values, or what is printed and what is typed in its place.
+/// Names and values, or printed texts and their replacements.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 fn text(output: &Output) -> String {
@@ -17,8 +17,8 @@ fn text(output: &Output) -> String {
     of(&output.stdout) + &of(&output.stderr)
 }
 
-/// `verbatim serve`, which is to fail for one of its settings.
-fn complaint(change: impl FnOnce(&mut Command)) -> String {
+/// Runs `verbatim serve` with an invalid setting, and returns its output.
+fn error_of_serve(change: impl FnOnce(&mut Command)) -> String {
     let mut command = verbatim();
     command.arg("serve");
     change(&mut command);
@@ -27,9 +27,9 @@ fn complaint(change: impl FnOnce(&mut Command)) -> String {
     text(&output)
 }
 
-/// Each value makes no sense, so that the complaint tells which one counted.
+/// Each value is invalid, so the error names the one that took precedence.
 #[test]
-fn a_flag_beats_the_environment_and_that_beats_the_file() {
+fn flags_override_the_environment_and_the_environment_overrides_the_file() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("verbatim.toml");
     for (flag, in_the_file) in [
@@ -47,33 +47,33 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
         let key = flag.replace('-', "_");
         let variable = format!("VERBATIM_{}", key.to_uppercase());
         std::fs::write(&file, format!("{key} = {in_the_file}")).unwrap();
-        let mut said = [false, true].map(|environment| {
-            complaint(|command| {
+        let mut errors = [false, true].map(|environment| {
+            error_of_serve(|command| {
                 command.arg("--config").arg(&file);
                 if environment {
                     command.env(&variable, "of-the-environment");
                 }
             })
         });
-        assert!(said[0].contains("of-the-file"), "{flag}: {}", said[0]);
-        assert!(said[1].contains("of-the-environment"), "{flag}: {}", said[1]);
-        said[0] = complaint(|command| {
+        assert!(errors[0].contains("of-the-file"), "{flag}: {}", errors[0]);
+        assert!(errors[1].contains("of-the-environment"), "{flag}: {}", errors[1]);
+        errors[0] = error_of_serve(|command| {
             command.arg("--config").arg(&file).env(&variable, "of-the-environment");
             command.arg(format!("--{flag}")).arg("of-the-flag");
         });
-        assert!(said[0].contains("of-the-flag"), "{flag}: {}", said[0]);
+        assert!(errors[0].contains("of-the-flag"), "{flag}: {}", errors[0]);
     }
 }
 
 #[tokio::test]
-async fn an_empty_variable_leaves_the_database_of_the_file() {
+async fn empty_variable_does_not_override_the_database_of_the_file() {
     let database = TestDatabase::create().await;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("verbatim.toml");
     std::fs::write(&file, format!("database_url = '{}'", database.url())).unwrap();
     let mut command = verbatim();
     command.args(["keys", "list", "--config"]).arg(&file).env("DATABASE_URL", "");
-    // A private one would be made here.
+    // A private database would be created here.
     let data = folder.path().join("data");
     let output = command.arg("--data-dir").arg(&data).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
@@ -81,8 +81,8 @@ async fn an_empty_variable_leaves_the_database_of_the_file() {
 }
 
 #[test]
-fn no_help_shows_a_secret_of_the_environment() {
-    fn help(path: &[String], seen: &mut Vec<String>) {
+fn help_shows_no_secret_of_the_environment() {
+    fn help(path: &[String], commands_shown: &mut Vec<String>) {
         let mut command = verbatim();
         for name in [
             "DATABASE_URL",
@@ -93,31 +93,31 @@ fn no_help_shows_a_secret_of_the_environment() {
             command.env(name, "x-hunter2: hunter2");
         }
         let output = command.args(path).arg("--help").output().unwrap();
-        let said = text(&output);
-        assert!(output.status.success(), "{path:?}: {said}");
-        assert!(!said.contains("hunter2"), "{path:?}: {said}");
-        seen.push(path.join(" "));
-        let commands = said.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+        let output_text = text(&output);
+        assert!(output.status.success(), "{path:?}: {output_text}");
+        assert!(!output_text.contains("hunter2"), "{path:?}: {output_text}");
+        commands_shown.push(path.join(" "));
+        let commands = output_text.split_once("Commands:\n").map_or("", |(_, rest)| rest);
         for line in commands.lines().take_while(|line| line.starts_with("  ")) {
             let name = line.split_whitespace().next().unwrap();
-            // A description that goes on in the next line is further to the right.
+            // The next line of a description has more indentation.
             if name != "help" && !line.starts_with("   ") {
-                help(&[path, &[name.to_owned()]].concat(), seen);
+                help(&[path, &[name.to_owned()]].concat(), commands_shown);
             }
         }
     }
-    let mut seen = Vec::new();
-    help(&[], &mut seen);
+    let mut commands_shown = Vec::new();
+    help(&[], &mut commands_shown);
     for command in ["serve", "migrate", "doctor", "keys create", "keys list", "keys revoke"] {
-        assert!(seen.iter().any(|one| one == command), "{seen:?}");
+        assert!(commands_shown.iter().any(|one| one == command), "{commands_shown:?}");
     }
     for command in ["retention", "export", "import", "simulate", "verify"] {
-        assert!(seen.iter().any(|one| one == command), "{seen:?}");
+        assert!(commands_shown.iter().any(|one| one == command), "{commands_shown:?}");
     }
 }
 
 #[tokio::test]
-async fn a_source_of_the_file_asks_for_all_that_the_file_says() {
+async fn source_of_the_file_requires_all_its_credentials() {
     let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
     let file = folder.path().join("verbatim.toml");
     let settings = "[[sources]]\nname = 'kiosk-7'\nsecrets = ['the new one', 'the old one']\n\
@@ -165,8 +165,8 @@ async fn a_source_of_the_file_asks_for_all_that_the_file_says() {
     }
 }
 
-/// What the banner prints, in a shell that has the service's environment.
-fn paste(commands: &str, environment: &[(&str, &str)]) -> String {
+/// Runs commands of the banner in a shell with the service's environment.
+fn run_in_shell(commands: &str, environment: &[(&str, &str)]) -> String {
     let mut shell = Command::new("bash");
     shell.args(["-c", commands]).envs(environment.iter().copied());
     for name in ["VERBATIM_WEBHOOK_SECRET", "VERBATIM_API_KEY"] {
@@ -178,7 +178,7 @@ fn paste(commands: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_banner_work_as_they_are_printed() {
+async fn commands_of_the_banner_work_as_printed() {
     let folder = TempDir::new().unwrap();
     let strict = folder.path().join("strict.toml");
     let settings = "webhook_secrets = ['of the file']\nstrict_timestamps = true\n\
@@ -218,32 +218,36 @@ async fn the_commands_of_the_banner_work_as_they_are_printed() {
             commands = commands.replace(printed, typed);
         }
         commands = commands.replace(&format!("x-site: berlin{strict}"), "x-site: berlin");
-        let said = paste(&commands, environment);
-        assert!(said.contains(r#"{"status":"ok"}"#), "{name}: {said}\n{commands}");
+        let output_text = run_in_shell(&commands, environment);
+        assert!(output_text.contains(r#"{"status":"ok"}"#), "{name}: {output_text}\n{commands}");
         until("the message", || {
-            let said = paste(&commands, environment);
-            assert!(said.contains(r#"{"status":"ok"}"#), "{name}: {said}\n{commands}");
-            said.contains("Hello, is anybody there?")
+            let output_text = run_in_shell(&commands, environment);
+            assert!(
+                output_text.contains(r#"{"status":"ok"}"#),
+                "{name}: {output_text}\n{commands}"
+            );
+            output_text.contains("Hello, is anybody there?")
         });
     }
 }
 
-/// Each of serve's settings that has a variable, with a value that makes no sense.
+/// Environment variables in the help of `serve`.
 fn variables() -> Vec<String> {
     let mut command = verbatim();
-    let said = text(&command.args(["serve", "--help"]).output().unwrap());
-    let names = said.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    let output_text = text(&command.args(["serve", "--help"]).output().unwrap());
+    let names =
+        output_text.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
     names.map(str::to_owned).collect()
 }
 
 #[test]
-fn a_variable_that_is_empty_or_blank_is_one_that_is_not_set() {
+fn empty_or_blank_variable_counts_as_unset() {
     let folder = TempDir::new().unwrap();
     let names = variables();
     assert!(names.len() > 20, "{names:?}");
     for blank in ["", " \r\n"] {
-        // All at once, and a last one that makes no sense, to end it.
-        let said = complaint(|command| {
+        // All variables at once, and an invalid one that ends the command.
+        let output_text = error_of_serve(|command| {
             for name in &names {
                 command.env(name, blank);
             }
@@ -252,12 +256,15 @@ fn a_variable_that_is_empty_or_blank_is_one_that_is_not_set() {
             }
             command.arg("--data-dir").arg(folder.path()).env("VERBATIM_VISIT_GAP", "\tof-mine \n");
         });
-        assert!(said.contains("visit-gap") && said.contains("\"of-mine\""), "{said}");
+        assert!(
+            output_text.contains("visit-gap") && output_text.contains("\"of-mine\""),
+            "{output_text}"
+        );
     }
 }
 
 #[test]
-fn white_space_around_a_variable_does_not_count() {
+fn white_space_around_a_variable_is_ignored() {
     for (name, value, known) in [
         ("VERBATIM_LISTEN", "127.0.0.1:0\n", "live-for"),
         ("VERBATIM_MAX_CONNECTIONS", " 100\r\n", "live-for"),
@@ -267,15 +274,18 @@ fn white_space_around_a_variable_does_not_count() {
         ("VERBATIM_KEEP_MESSAGES", "30d \n", "live-for"),
         ("VERBATIM_TRUSTED_PROXIES", " 10.0.0.0/8 ,\n", "live-for"),
     ] {
-        let said = complaint(|command| {
+        let output_text = error_of_serve(|command| {
             command.env(name, value).env("VERBATIM_LIVE_FOR", "nonsense");
         });
-        assert!(said.contains(known) && !said.contains(name), "{name}: {said}");
+        assert!(
+            output_text.contains(known) && !output_text.contains(name),
+            "{name}: {output_text}"
+        );
     }
 }
 
 #[test]
-fn a_text_of_the_file_that_is_empty_or_blank_is_one_that_is_not_set() {
+fn empty_or_blank_text_of_the_file_counts_as_unset() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("verbatim.toml");
     std::fs::write(
@@ -285,34 +295,37 @@ fn a_text_of_the_file_that_is_empty_or_blank_is_one_that_is_not_set() {
          trusted_proxies = ['']\nredact = ['']\ntls_cert = ''\ntls_key = ''\nlive_for = \" 5x\\n\"",
     )
     .unwrap();
-    let said = complaint(|command| {
+    let output_text = error_of_serve(|command| {
         command.arg("--config").arg(&file);
     });
-    assert!(said.contains("live-for") && said.contains("\"5x\""), "{said}");
+    assert!(output_text.contains("live-for") && output_text.contains("\"5x\""), "{output_text}");
     std::fs::write(&file, "listen = ''\n\nack = 'nonsense'").unwrap();
-    let said = complaint(|command| {
+    let output_text = error_of_serve(|command| {
         command.arg("--config").arg(&file);
     });
-    assert!(said.contains("line 3") && said.contains("`ack` does not fit"), "{said}");
+    assert!(
+        output_text.contains("line 3") && output_text.contains("`ack` does not fit"),
+        "{output_text}"
+    );
 }
 
 #[test]
-fn a_credential_that_nobody_can_send_is_refused_and_not_quoted() {
+fn credential_that_cannot_be_sent_is_rejected_and_not_quoted() {
     for (name, value) in [
         ("VERBATIM_API_KEY", "hunter2\u{fc}hunter3"),
         ("VERBATIM_API_KEY", "hunter2\nhunter3"),
         ("VERBATIM_WEBHOOK_SECRET", "hunter2\u{1}hunter3"),
         ("VERBATIM_WEBHOOK_HEADER", "X-Key: hunter2\u{1}hunter3"),
     ] {
-        let said = complaint(|command| {
+        let output_text = error_of_serve(|command| {
             command.env(name, value);
         });
-        assert!(!said.contains("hunter"), "{name}: {said}");
+        assert!(!output_text.contains("hunter"), "{name}: {output_text}");
     }
 }
 
 #[tokio::test]
-async fn credentials_come_from_files_and_end_with_a_line_break_as_files_do() {
+async fn credentials_are_read_from_files_without_the_final_line_break() {
     let (database, folder) = (TestDatabase::create().await, TempDir::new().unwrap());
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -325,7 +338,7 @@ async fn credentials_come_from_files_and_end_with_a_line_break_as_files_do() {
     let url = file("url", &format!("{}\n", database.url()));
     let mut command = verbatim();
     for name in ["VERBATIM_API_KEY", "VERBATIM_WEBHOOK_SECRET"] {
-        command.env(name, ""); // As compose sets what is not there.
+        command.env(name, ""); // Compose sets missing variables to an empty text.
     }
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -365,13 +378,16 @@ async fn credentials_come_from_files_and_end_with_a_line_break_as_files_do() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     for (name, path) in [("VERBATIM_API_KEY", &key), ("VERBATIM_WEBHOOK_SECRET", &secrets)] {
-        let said = complaint(|command| {
+        let output_text = error_of_serve(|command| {
             command.env(name, "by-itself").env(format!("{name}_FILE"), path);
         });
-        assert!(said.contains("are both set"), "{said}");
-        let said = complaint(|command| {
+        assert!(output_text.contains("are both set"), "{output_text}");
+        let output_text = error_of_serve(|command| {
             command.env(name, "").env(format!("{name}_FILE"), folder.path().join("nowhere"));
         });
-        assert!(said.contains("nowhere") && said.contains(&format!("{name}_FILE")), "{said}");
+        assert!(
+            output_text.contains("nowhere") && output_text.contains(&format!("{name}_FILE")),
+            "{output_text}"
+        );
     }
 }

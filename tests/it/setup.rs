@@ -1,4 +1,4 @@
-//! `GET /v1/setup` and `POST /v1/setup/test`: how sources are set up, and a delivery to try it.
+//! `GET /v1/setup` and `POST /v1/setup/test`: setup of sources, and test deliveries.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 
 use crate::support::app::{Answer, App, KEY, SECRET, now, sign};
 
-/// The value of a header that a source requires.
+/// Value of a required header.
 const TOKEN: &str = "Bearer the header's value";
-/// That of another source.
+/// Value of the required header of another source.
 const DOOR: &str = "open sesame";
 
-/// A source with everything that a source can require.
+/// Source with every possible requirement.
 fn kiosk() -> SourceSettings {
     let header = |name: &str, value: &str| RequiredHeader {
         name: name.into(),
@@ -33,7 +33,7 @@ fn kiosk() -> SourceSettings {
     }
 }
 
-/// A source with headers alone: nobody signs.
+/// Source with only a required header, without signatures.
 fn door() -> SourceSettings {
     SourceSettings {
         name: SourceName::parse("door").unwrap(),
@@ -44,7 +44,7 @@ fn door() -> SourceSettings {
     }
 }
 
-/// Values that no answer may hold.
+/// Values that no answer may contain.
 const VALUES: [&str; 7] = [SECRET, "new secret", "old secret", TOKEN, DOOR, "an older value", KEY];
 
 async fn start() -> App {
@@ -87,7 +87,7 @@ async fn key(app: &App, scopes: &[Scope], agents: Option<&[&str]>) -> String {
 }
 
 #[actix_web::test]
-async fn each_source_is_shown_with_what_it_requires_and_never_with_a_value() {
+async fn each_source_is_shown_with_its_requirements_and_without_values() {
     let app = start().await;
     let body = setup(&app).await;
     let address = app.address.strip_prefix("http://").unwrap();
@@ -122,7 +122,7 @@ async fn each_source_is_shown_with_what_it_requires_and_never_with_a_value() {
 }
 
 #[actix_web::test]
-async fn url_of_a_source_has_the_scheme_that_the_sender_uses() {
+async fn url_of_a_source_has_the_scheme_of_the_sender() {
     let by_https = [("X-API-Key", KEY), ("X-Forwarded-Proto", "https")];
     for (proxies, scheme) in [(vec!["127.0.0.1/32".parse().unwrap()], "https"), (vec![], "http")] {
         let app = App::start_with(|settings| settings.trusted_proxies = proxies).await;
@@ -156,21 +156,21 @@ async fn test_delivery_of_each_kind_goes_through_every_check_of_its_source() {
         }
     }
     let sessions = app.get("/v1/sessions").await.json();
-    assert_eq!(sessions["data"], json!([]), "a test is in no conversation");
+    assert_eq!(sessions["data"], json!([]), "a test has no session");
     let body = setup(&app).await;
     for source in body["sources"].as_array().unwrap() {
         assert!(source["last_test_at"].is_string(), "{source}");
-        assert_eq!(source["last_delivery_at"], Value::Null, "a test is no delivery: {source}");
+        assert_eq!(source["last_delivery_at"], Value::Null, "a test is not a delivery: {source}");
     }
 }
 
 #[actix_web::test]
-async fn real_one_is_stored_as_a_conversation_and_the_answer_says_so() {
+async fn real_test_delivery_is_stored_and_its_session_is_returned() {
     let app = start().await;
     let joined = test(&app, &json!({ "event": "room.join", "real": true })).await.json();
     assert_eq!((&joined["outcome"], &joined["stored_as_real"]), (&json!("stored"), &json!(true)));
-    let said = test(&app, &json!({ "event": "chat.push", "real": true })).await.json();
-    let session = said["session"].as_str().unwrap();
+    let result = test(&app, &json!({ "event": "chat.push", "real": true })).await.json();
+    let session = result["session"].as_str().unwrap();
     let messages = app.get(&format!("/v1/sessions/{session}/messages")).await.json();
     assert_eq!(messages["data"][0]["message"], "A test message.");
     assert_eq!(messages["data"][0]["agent_id"], "test_agent_123");
@@ -184,7 +184,7 @@ async fn real_one_is_stored_as_a_conversation_and_the_answer_says_so() {
 #[actix_web::test]
 async fn test_delivery_that_cannot_be_sent_is_rejected() {
     let app = start().await;
-    for (body, says) in [
+    for (body, expected) in [
         (json!({ "source": "nobody" }), "`source` is one of: default, door, kiosk."),
         (json!({ "event": "agent.ready" }), "unknown variant"),
         (json!({ "url": "http://elsewhere" }), "unknown field"),
@@ -192,12 +192,12 @@ async fn test_delivery_that_cannot_be_sent_is_rejected() {
     ] {
         let answer = test(&app, &body).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{body}");
-        assert!(answer.json()["detail"].as_str().unwrap().contains(says), "{}", answer.text);
+        assert!(answer.json()["detail"].as_str().unwrap().contains(expected), "{}", answer.text);
     }
 }
 
 #[actix_web::test]
-async fn set_up_is_for_keys_of_admins_that_see_every_agent() {
+async fn setup_requires_an_admin_key_for_all_agents() {
     let app = start().await;
     let reader = key(&app, &[Scope::Read, Scope::Analytics, Scope::Erase], None).await;
     let bound = key(&app, &[Scope::Admin], Some(&["A"])).await;
@@ -214,7 +214,7 @@ async fn set_up_is_for_keys_of_admins_that_see_every_agent() {
 }
 
 #[actix_web::test]
-async fn refusals_are_counted_by_reason_with_what_to_do() {
+async fn rejections_are_counted_by_reason_with_advice() {
     let app = start().await;
     let body = r#"{"event_type":"test"}"#;
     let wrong = sign("another secret", body.as_bytes());
@@ -244,7 +244,7 @@ async fn refusals_are_counted_by_reason_with_what_to_do() {
         named("wrong_signature", 3),
     ];
     assert_eq!(reasons(0), expected, "the latest first");
-    assert_eq!(reasons(1), [], "what was sent to others is theirs");
+    assert_eq!(reasons(1), [], "rejections are counted per source");
     assert_eq!(reasons(2), [named("missing_header", 1)]);
     assert_eq!(shown["unknown_source"]["count"], 1);
 
@@ -278,7 +278,7 @@ async fn health_of_the_service_is_shown() {
 }
 
 #[actix_web::test]
-async fn without_the_database_the_rest_is_shown_and_a_test_is_taken() {
+async fn setup_and_test_work_without_the_database() {
     let nobody = "postgres://verbatim@127.0.0.1:1/none";
     let app = App::start_with(|settings| {
         settings.sources.push(kiosk());
@@ -304,10 +304,10 @@ async fn without_the_database_the_rest_is_shown_and_a_test_is_taken() {
 }
 
 #[actix_web::test]
-async fn last_deliveries_are_known_after_a_restart() {
+async fn last_deliveries_are_shown_after_a_restart() {
     let app = start().await;
-    let said = r#"{"event_type":"chat.push","agent_id":"A","data":{"session_id":"s","role":"user","message":"x"}}"#;
-    assert_eq!(app.deliver(said).await.status, 200);
+    let message = r#"{"event_type":"chat.push","agent_id":"A","data":{"session_id":"s","role":"user","message":"x"}}"#;
+    assert_eq!(app.deliver(message).await.status, 200);
     test(&app, &json!({ "source": "kiosk" })).await;
     app.drained().await;
     let (database, data) = app.stop().await;
@@ -318,7 +318,7 @@ async fn last_deliveries_are_known_after_a_restart() {
 }
 
 #[actix_web::test]
-async fn test_delivery_goes_by_https_where_that_is_served() {
+async fn test_delivery_uses_https_when_served() {
     let folder = TempDir::new().unwrap();
     let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let files = TlsSettings { cert: folder.path().join("cert"), key: folder.path().join("key") };
@@ -330,7 +330,7 @@ async fn test_delivery_goes_by_https_where_that_is_served() {
     assert_eq!(setup(&app).await["sources"][0]["url"], format!("{}/webhook", app.address));
 }
 
-/// Puts some deliveries into quarantine, and begins to retry them all; returns the job's path.
+/// Quarantines some deliveries, starts a retry of all, and returns the path of the job.
 async fn begin_job(app: &App, deliveries: usize) -> String {
     for number in 0..deliveries {
         assert_eq!(app.deliver(format!("no JSON {number}")).await.status, 422);
@@ -355,7 +355,7 @@ async fn finished(app: &App, path: &str) -> Value {
 }
 
 #[actix_web::test]
-async fn service_does_the_jobs_that_are_asked_for() {
+async fn service_runs_requested_jobs() {
     let app = start().await;
     let path = begin_job(&app, 1).await;
     let job = finished(&app, &path).await;
@@ -363,7 +363,7 @@ async fn service_does_the_jobs_that_are_asked_for() {
 }
 
 #[actix_web::test]
-async fn job_goes_on_after_a_restart() {
+async fn job_continues_after_a_restart() {
     let app = start().await;
     let path = begin_job(&app, 60).await;
     let (database, data) = app.stop().await;
@@ -372,5 +372,5 @@ async fn job_goes_on_after_a_restart() {
     let counts = ["total", "done", "stored", "still_quarantined"].map(|name| job[name].as_i64());
     assert_eq!(counts, [60, 60, 0, 60].map(Some), "{job}");
     let jobs = app.get("/v1/jobs").await.json();
-    assert_eq!(jobs["data"], json!([job]), "there is one, and it is over");
+    assert_eq!(jobs["data"], json!([job]), "one finished job");
 }

@@ -1,4 +1,4 @@
-//! `simulate` and `verify`, as they are run, against a small receiver and a small API.
+//! `verbatim simulate` and `verbatim verify` against a fake receiver and a fake API.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,14 +18,14 @@ use tokio::process::Command;
 use crate::support::command::{figure, serve, stderr, stdout, verbatim};
 
 const SECRET: &str = "the new one";
-/// As a receiver is told them while one is rotated.
+/// Secrets during a rotation, as configured at a receiver.
 const SECRETS: &str = "the new one, the old one";
 const KEY: &str = "key-for-the-read-api";
 
-/// What the receiver saw, and what it is to answer.
+/// Fake receiver: its requests, and its answers.
 struct Receiver {
     requests: Mutex<Vec<(HttpRequestHead, Vec<u8>)>>,
-    /// The status for the nth attempt of some bytes.
+    /// Returns the status for the nth attempt of the same bytes.
     answer: fn(attempt: usize, body: &Value) -> u16,
 }
 
@@ -45,7 +45,7 @@ impl Receiver {
         (receiver, url, handle)
     }
 
-    /// Each distinct body with its number of attempts, in the order of the first ones.
+    /// Each distinct body with its number of attempts, in the order of first attempts.
     fn bodies(&self) -> Vec<(Value, usize)> {
         let mut bodies: Vec<(Vec<u8>, usize)> = Vec::new();
         for (_, body) in self.requests.lock().unwrap().iter() {
@@ -84,7 +84,7 @@ fn ledger_lines(path: &Path) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn generation_b_signs_and_tries_again_what_was_not_answered_with_success() {
+async fn generation_b_signs_and_retries_failed_deliveries() {
     // The first attempt of each room.join fails.
     let (receiver, url, _server) =
         Receiver::start(
@@ -120,10 +120,10 @@ async fn generation_b_signs_and_tries_again_what_was_not_answered_with_success()
     assert_eq!(figure(&table, "503"), joins);
     assert_eq!(figure(&table, "201"), bodies.len());
     assert!(!table.contains(SECRET) && !stderr(&output).contains(SECRET));
-    ledger_tells_what_was_received(&ledger, &receiver);
+    assert_ledger_matches(&ledger, &receiver);
 }
 
-fn ledger_tells_what_was_received(ledger: &Path, receiver: &Receiver) {
+fn assert_ledger_matches(ledger: &Path, receiver: &Receiver) {
     let hashes: HashMap<String, Value> = receiver
         .requests
         .lock()
@@ -143,7 +143,7 @@ fn ledger_tells_what_was_received(ledger: &Path, receiver: &Receiver) {
 }
 
 #[actix_web::test]
-async fn generation_d_is_not_signed_tries_once_and_takes_only_200_for_success() {
+async fn generation_d_is_not_signed_and_not_retried_and_only_200_is_success() {
     let (receiver, url, _server) =
         Receiver::start(|_, body| if body["event_type"] == "room.join" { 204 } else { 200 });
     let folder = TempDir::new().unwrap();
@@ -162,7 +162,7 @@ async fn generation_d_is_not_signed_tries_once_and_takes_only_200_for_success() 
 }
 
 #[actix_web::test]
-async fn an_interrupted_run_tells_what_was_done() {
+async fn interrupted_run_reports_its_progress() {
     let (receiver, url, _server) = Receiver::start(|_, _| 200);
     let child = Command::new(env!("CARGO_BIN_EXE_verbatim"))
         .args(["simulate", "--url", &url, "--duration", "10min", "--rate", "200"])
@@ -184,7 +184,7 @@ async fn an_interrupted_run_tells_what_was_done() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_sent_is_told_without_its_secrets() {
+async fn unusable_settings_are_reported_without_their_secrets() {
     let output = verbatim(&["simulate", "--url", "localhost:8080"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("must begin with http://"), "{}", stderr(&output));
@@ -202,7 +202,7 @@ async fn what_cannot_be_sent_is_told_without_its_secrets() {
 }
 
 #[actix_web::test]
-async fn credentials_that_let_nothing_in_end_the_run_with_a_hint() {
+async fn rejected_credentials_end_the_run_with_a_hint() {
     for (contract, hint) in [("b", "--url, --secret and --header"), ("d", "is not signed")] {
         let (receiver, url, _server) = Receiver::start(|_, _| 401);
         let args = ["simulate", "--url", &url, "--secret", SECRET, "--contract", contract];
@@ -213,10 +213,10 @@ async fn credentials_that_let_nothing_in_end_the_run_with_a_hint() {
     }
 }
 
-/// A read API over what a ledger tells, with `pages` of two messages.
+/// Fake read API with the messages of a ledger, in pages of two messages.
 struct FakeApi {
     sessions: HashMap<(String, String), Vec<Value>>,
-    /// Deliveries in the inbox; each look finds one less.
+    /// Deliveries in the inbox. Each request of `/readyz` removes one.
     in_inbox: AtomicU64,
     opened_by: &'static str,
 }
@@ -277,7 +277,7 @@ async fn session(
     if !is_allowed(&request) {
         return HttpResponse::Unauthorized().finish();
     }
-    // What is still in the inbox cannot be read.
+    // Deliveries in the inbox cannot be read yet.
     if api.in_inbox.load(Ordering::Relaxed) > 0 {
         return HttpResponse::NotFound().finish();
     }
@@ -303,7 +303,7 @@ async fn messages(id: web::Path<String>, query: Query, api: web::Data<FakeApi>) 
     HttpResponse::Ok().json(json!({"data": page, "has_more": next.is_some(), "next_cursor": next}))
 }
 
-/// A ledger as `simulate` writes it, and its lines.
+/// Returns a ledger of `simulate`, and its lines.
 async fn ledger(folder: &TempDir) -> (String, Vec<Value>) {
     let (_, url, _server) = Receiver::start(|_, _| 200);
     let path = folder.path().join("ledger.jsonl");
@@ -318,7 +318,7 @@ async fn verify(ledger: &str, url: &str, key: &str) -> Output {
 }
 
 #[actix_web::test]
-async fn a_ledger_that_is_there_exactly_once_verifies() {
+async fn ledger_with_each_delivery_stored_once_verifies() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let (url, _server) = FakeApi::of(&lines).start();
@@ -328,11 +328,11 @@ async fn a_ledger_that_is_there_exactly_once_verifies() {
     assert_eq!(figure(&table, "sessions"), 30);
     assert_eq!(figure(&table, "deliveries checked"), lines.len());
     assert_eq!(figure(&table, "missing"), 0);
-    assert_eq!(figure(&table, "doubled"), 0);
+    assert_eq!(figure(&table, "duplicates"), 0);
 }
 
 #[actix_web::test]
-async fn what_is_in_the_inbox_is_waited_for_as_long_as_is_allowed() {
+async fn verify_waits_for_the_inbox_within_its_limit() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let (url, _server) = FakeApi { in_inbox: 3.into(), ..FakeApi::of(&lines) }.start();
@@ -351,17 +351,17 @@ async fn what_is_in_the_inbox_is_waited_for_as_long_as_is_allowed() {
 }
 
 #[actix_web::test]
-async fn a_ledger_of_nothing_proves_nothing() {
+async fn empty_ledger_is_rejected() {
     let folder = TempDir::new().unwrap();
     let ledger = folder.path().join("ledger.jsonl");
     std::fs::write(&ledger, "").unwrap();
     let output = verify(ledger.to_str().unwrap(), "http://127.0.0.1:9/", KEY).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("there is no delivery in"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no delivery in"), "{}", stderr(&output));
 }
 
 #[actix_web::test]
-async fn what_is_missing_is_listed() {
+async fn missing_messages_are_listed() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let mut api = FakeApi::of(&lines);
@@ -371,12 +371,12 @@ async fn what_is_missing_is_listed() {
     let table = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{table}");
     assert_eq!(figure(&table, "missing"), 1);
-    assert_eq!(figure(&table, "doubled"), 0);
+    assert_eq!(figure(&table, "duplicates"), 0);
     assert!(table.contains(lost["message"].as_str().unwrap()), "{table}");
 }
 
 #[actix_web::test]
-async fn a_session_or_a_join_that_is_not_there_is_missing() {
+async fn missing_session_or_join_is_reported() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let joins = lines.iter().filter(|line| line["event_type"] == "room.join").count();
@@ -393,7 +393,7 @@ async fn a_session_or_a_join_that_is_not_there_is_missing() {
 }
 
 #[actix_web::test]
-async fn what_is_there_twice_is_doubled() {
+async fn duplicate_message_is_reported_as_doubled() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let mut api = FakeApi::of(&lines);
@@ -404,20 +404,20 @@ async fn what_is_there_twice_is_doubled() {
     let table = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{table}");
     assert_eq!(figure(&table, "missing"), 0);
-    assert_eq!(figure(&table, "doubled"), 1);
+    assert_eq!(figure(&table, "duplicates"), 1);
 }
 
 #[actix_web::test]
-async fn a_wrong_key_and_an_absent_api_are_told_apart() {
+async fn wrong_key_and_unreachable_api_have_different_errors() {
     let folder = TempDir::new().unwrap();
     let (ledger, lines) = ledger(&folder).await;
     let (url, _server) = FakeApi::of(&lines).start();
     let output = verify(&ledger, &url, "a-wrong-key").await;
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stderr(&output), "verbatim: the API does not know this key (401)\n");
+    assert_eq!(stderr(&output), "verbatim: the API key is not valid (401)\n");
     let output = verify(&ledger, "http://127.0.0.1:9", KEY).await;
     assert_eq!(
         stderr(&output),
-        "verbatim: nobody listens at http://127.0.0.1:9/: connection refused\n"
+        "verbatim: connection refused: nothing listens at http://127.0.0.1:9/\n"
     );
 }

@@ -1,4 +1,4 @@
-//! `simulate --since` fills dashboards: the history as the figures of the API show it.
+//! `simulate --since`: the simulated history in the figures of the API.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::support::command::{figure, stderr, stdout, verbatim};
 const SESSIONS: i64 = 96;
 const DAYS: u64 = 28;
 
-/// Sends the history to a service and computes the facts of it.
+/// Sends the history to a service, and computes its facts.
 async fn simulate(app: &App) {
     let url = format!("{}/webhook", app.address);
     let (since, sessions) = (format!("{DAYS}d"), SESSIONS.to_string());
@@ -33,7 +33,7 @@ async fn simulate(app: &App) {
     }
 }
 
-/// Rows of a time series of the whole period, in the time of Berlin.
+/// Rows of a time series of the whole period, in the time zone of Berlin.
 async fn rows(app: &App, query: &str) -> Vec<Value> {
     let today = app.clock.now().with_timezone(&chrono_tz::Europe::Berlin).date_naive();
     let (from, to) = (today - Days::new(DAYS + 1), today + Days::new(2));
@@ -56,9 +56,9 @@ fn local_start(row: &Value) -> DateTime<FixedOffset> {
 }
 
 #[actix_web::test]
-async fn a_simulated_history_has_a_rhythm_and_every_kind_of_session() {
+async fn simulated_history_has_a_rhythm_and_every_kind_of_session() {
     let app = App::start().await;
-    // The command takes the machine's time, so the service does, too.
+    // The command uses the machine's time, so the service does, too.
     app.clock.set(Clock::system().now() + TimeDelta::minutes(1));
     simulate(&app).await;
     daily_and_weekly_rhythm(&app).await;
@@ -68,7 +68,7 @@ async fn a_simulated_history_has_a_rhythm_and_every_kind_of_session() {
 async fn daily_and_weekly_rhythm(app: &App) {
     let weeks = rows(app, "bucket=week&metric=sessions").await;
     assert_eq!(sum(&weeks, "sessions"), SESSIONS);
-    // The first and the last one may have a day of the period.
+    // The first and last bucket may have a single day.
     for week in &weeks[1..weeks.len() - 1] {
         assert!(count(week, "sessions") > 5, "{week}");
     }
@@ -112,7 +112,7 @@ async fn kiosks_and_silent_or_abandoned_sessions(app: &App) {
 }
 
 #[actix_web::test]
-async fn a_history_of_less_than_a_day_or_more_than_five_years_is_rejected() {
+async fn history_shorter_than_a_day_or_longer_than_five_years_is_rejected() {
     for since in ["10m", "6y", "yesterday"] {
         let args = ["simulate", "--url", "http://127.0.0.1:9/", "--since", since];
         let output = verbatim(&args).await;

@@ -1,4 +1,4 @@
-//! What a start finds out, and what is said of how the service is.
+//! Checks at start-up, and the reported state of the service.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -18,21 +18,21 @@ use verbatim::server::Server;
 use crate::support::app::{App, settings};
 use crate::support::database::TestDatabase;
 
-/// A port that nobody listens on: connections to it are refused at once.
-const NOBODY: &str = "postgres://verbatim@127.0.0.1:1/none";
+/// Database URL without a listener: connections are refused at once.
+const UNREACHABLE: &str = "postgres://verbatim@127.0.0.1:1/none";
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
 }
 
 #[actix_web::test]
-async fn a_port_that_is_taken_is_found_before_a_database_is_made() {
-    let (taken, data) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new().unwrap());
-    let mut settings = settings(NOBODY, &data);
+async fn occupied_port_is_reported_before_a_database_is_created() {
+    let (occupied, data) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new().unwrap());
+    let mut settings = settings(UNREACHABLE, &data);
     settings.database.url = None;
-    settings.listen = taken.local_addr().unwrap();
+    settings.listen = occupied.local_addr().unwrap();
     let started = Server::start(settings, Clock::system(), Lifecycle::new()).await;
     let error = format!("{:#}", started.err().unwrap());
     assert!(error.contains("cannot listen on 127.0.0.1"), "{error}");
@@ -40,7 +40,7 @@ async fn a_port_that_is_taken_is_found_before_a_database_is_made() {
 }
 
 #[actix_web::test]
-async fn a_schema_that_lacks_a_migration_is_told_with_advice() {
+async fn schema_without_a_migration_is_reported_with_advice() {
     let database = TestDatabase::create().await;
     check(&database.options()).await.unwrap();
     sqlx::query("DELETE FROM _sqlx_migrations").execute(database.pool()).await.unwrap();
@@ -49,26 +49,26 @@ async fn a_schema_that_lacks_a_migration_is_told_with_advice() {
 }
 
 #[actix_web::test]
-async fn the_inbox_keeps_what_comes_before_somebody_migrates() {
+async fn deliveries_before_the_migration_stay_in_the_inbox() {
     let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
         .execute(database.pool())
         .await
         .unwrap();
-    // Another URL, since the start waits for the schema where it is the database's own.
+    // Another URL, since the start waits for the schema of the database's own URL.
     let url = format!("{}&application_name=unmigrated", database.url());
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
         settings.database.url = Some(Secret::new(url));
     })
     .await;
-    assert_eq!(app.deliver(said("early")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("early")).await.status, 200);
     let tables: i64 =
         sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
             .fetch_one(app.database.pool())
             .await
             .unwrap();
-    assert_eq!(tables, 0, "nobody has made any");
+    assert_eq!(tables, 0, "a table is created");
     migrate(&app.database.options()).await.unwrap();
     app.drained().await;
     let messages: Vec<String> = sqlx::query_scalar("SELECT message FROM messages")
@@ -79,37 +79,37 @@ async fn the_inbox_keeps_what_comes_before_somebody_migrates() {
 }
 
 #[actix_web::test]
-async fn an_inbox_without_room_is_not_writable() {
+async fn inbox_without_quota_is_not_writable() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
-    assert_eq!(app.deliver(said("refused")).await.status, 503);
+    assert_eq!(app.deliver(chat_push("refused")).await.status, 503);
     let ready = app.get("/readyz").await;
     assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("unavailable")));
     assert_eq!(ready.json()["inbox"]["writable"], false);
 }
 
 #[actix_web::test]
-async fn an_inbox_that_filled_up_is_not_writable() {
+async fn full_inbox_is_not_writable() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 20 << 10;
-        settings.database.url = Some(Secret::new(NOBODY.into()));
+        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
     })
     .await;
     assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], true);
-    assert_eq!(app.deliver(said(&"x".repeat(17 << 10))).await.status, 200);
+    assert_eq!(app.deliver(chat_push(&"x".repeat(17 << 10))).await.status, 200);
     assert_eq!(app.get("/readyz").await.status, 503);
 }
 
 #[actix_web::test]
-async fn the_time_of_the_pulse_has_six_decimals() {
+async fn time_of_the_last_database_check_has_six_decimals() {
     let app = App::start().await;
     loop {
         let ready = app.get("/readyz").await.json();
         if let Some(since) = ready["postgres"]["since"].as_str() {
-            // The test's clock stands at a whole second.
+            // The test's clock is at a whole second.
             assert_eq!(since, "2026-09-28T14:55:00.000000Z");
             return;
         }
@@ -118,9 +118,9 @@ async fn the_time_of_the_pulse_has_six_decimals() {
 }
 
 #[actix_web::test]
-async fn readiness_says_how_far_a_rebuild_of_the_search_index_has_come() {
+async fn readiness_reports_the_progress_of_a_search_index_rebuild() {
     let app = App::start().await;
-    // Of a later generation, so that this program leaves the rebuild as it is.
+    // A later version, so that this program does not change the rebuild.
     let sql = "UPDATE search_progress SET version = version + 1000, stale_to = 1, stale_from = 4";
     sqlx::raw_sql(sql).execute(app.database.pool()).await.unwrap();
     loop {
@@ -136,32 +136,32 @@ async fn readiness_says_how_far_a_rebuild_of_the_search_index_has_come() {
 }
 
 #[actix_web::test]
-async fn a_pulse_whose_connection_was_cut_makes_another() {
+async fn database_probe_reconnects_after_a_broken_connection() {
     let database = TestDatabase::create().await;
-    let mut probe = Probe::new(database.options().application_name("pulse"));
+    let mut probe = Probe::new(database.options().application_name("probe"));
     assert_eq!(probe.ask().await, Answer::Writable);
     let mut other = database.options().connect().await.unwrap();
     let cut = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE application_name = 'pulse' AND datname = current_database()",
+         WHERE application_name = 'probe' AND datname = current_database()",
     )
     .execute(&mut other)
     .await
     .unwrap();
-    assert_eq!(cut.rows_affected(), 1, "one connection of its own");
-    let asked = probe.ask().await;
-    assert_eq!(asked, Answer::Writable, "the database is there, only the connection was not");
-    let nobody: PgConnectOptions = NOBODY.parse().unwrap();
-    assert_eq!(Probe::new(nobody).ask().await, Answer::Missing);
+    assert_eq!(cut.rows_affected(), 1, "the probe has one connection");
+    let answer = probe.ask().await;
+    assert_eq!(answer, Answer::Writable, "only the connection was broken");
+    let unreachable: PgConnectOptions = UNREACHABLE.parse().unwrap();
+    assert_eq!(Probe::new(unreachable).ask().await, Answer::Missing);
 }
 
 #[test]
-fn a_service_without_its_database_says_where_it_is_and_that_it_waits() {
+fn service_without_its_database_prints_its_banner_and_waits() {
     let data = TempDir::new().unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_verbatim"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data.path())
-        .env("DATABASE_URL", NOBODY)
+        .env("DATABASE_URL", UNREACHABLE)
         .env_remove("VERBATIM_WEBHOOK_SECRET")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -174,5 +174,5 @@ fn a_service_without_its_database_says_where_it_is_and_that_it_waits() {
     let pid = nix::unistd::Pid::from_raw(process.id().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(process.wait().unwrap().success());
-    assert!(waits, "it says so before it ends");
+    assert!(waits, "no line on the wait");
 }

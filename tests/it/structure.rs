@@ -1,11 +1,11 @@
-//! The invariants of ARCHITECTURE.md that can be told from the text of the source.
+//! Invariants of ARCHITECTURE.md that the source text shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The modules from the ground up: each may use those before it, and none after. So there is no
-/// cycle. ARCHITECTURE.md shows the same list.
+/// Modules from the bottom. Each may use only those before it, so there is no cycle.
+/// ARCHITECTURE.md shows the same list.
 const ORDER: [&str; 23] = [
     "domain",
     "redact",
@@ -32,13 +32,13 @@ const ORDER: [&str; 23] = [
     "cli",
 ];
 
-/// Modules that may name `sqlx`: SQL stands in `store`, and the others hold connections.
+/// Modules that may name `sqlx`: `store` has the SQL, and the others hold connections.
 const MAY_NAME_SQLX: [&str; 5] = ["store", "inbox", "drain", "postgres", "jobs"];
-/// Modules that may name `actix_web`: the way in, the way out, and what they share.
+/// Modules that may name `actix_web`: ingest, read API, and their shared modules.
 const MAY_NAME_ACTIX: [&str; 6] = ["gate", "webhook", "api", "page", "server", "problem"];
-/// Modules that compute, and do nothing else.
+/// Modules without I/O.
 const PURE: [&str; 6] = ["domain", "redact", "analytics", "alerts", "decode", "search"];
-/// What a module that computes must not name.
+/// Paths that a module without I/O must not name.
 const IMPURE: [&str; 12] = [
     "tokio",
     "sqlx",
@@ -58,12 +58,12 @@ const IMPURE: [&str; 12] = [
 const LONGEST_FILE: usize = 400;
 /// Deepest folder, counted from `src`.
 const DEEPEST_FOLDER: usize = 3;
-/// Names that say nothing of what a module is for.
+/// Names that do not describe a module.
 const EMPTY_NAMES: [&str; 4] = ["utils", "common", "helpers", "types"];
 
-/// A file of the source.
+/// Source file.
 struct Source {
-    /// From the package's folder, such as `src/inbox/file.rs`.
+    /// Path in the package, such as `src/inbox/file.rs`.
     path: PathBuf,
     text: String,
 }
@@ -90,19 +90,19 @@ fn sources(folder: &str) -> Vec<Source> {
 }
 
 impl Source {
-    /// The top-level module that it belongs to; `lib` and `main` are roots, and none.
+    /// Returns the top-level module of the file; `None` for `lib` and `main`.
     fn module(&self) -> Option<&str> {
         let first = self.path.iter().nth(1).unwrap().to_str().unwrap();
         let name = first.strip_suffix(".rs").unwrap_or(first);
         (!["lib", "main"].contains(&name)).then_some(name)
     }
 
-    /// It is `src/x.rs` or `src/x/mod.rs`, where `super` is the crate itself.
+    /// Returns true for `src/x.rs` and `src/x/mod.rs`, where `super` is the crate itself.
     fn is_root_of_module(&self) -> bool {
         self.path.iter().count() == 2 || self.path.ends_with("mod.rs")
     }
 
-    /// Its text without the tests at its end.
+    /// Text without the tests at the end.
     fn without_tests(&self) -> &str {
         if self.path.ends_with("tests.rs") {
             return "";
@@ -110,14 +110,14 @@ impl Source {
         self.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap()
     }
 
-    /// Without comments.
+    /// Text without comments.
     fn code(&self) -> String {
         strip_comments(&self.text)
     }
 }
 
-/// Leaves comments out. A `//` within a string takes the rest of its line along, which hides
-/// nothing that these tests look for.
+/// Removes comments. A `//` in a string removes the rest of its line, which does not matter to
+/// these tests.
 fn strip_comments(text: &str) -> String {
     text.lines().fold(String::new(), |mut code, line| {
         let _ = writeln!(code, "{}", line.split("//").next().unwrap());
@@ -125,7 +125,7 @@ fn strip_comments(text: &str) -> String {
     })
 }
 
-/// Whether a path or a word occurs, and not merely as a part of a longer word.
+/// Returns true if a path or a word occurs, and not only as part of a longer word.
 fn names(code: &str, what: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(what).any(|(at, _)| {
@@ -169,7 +169,7 @@ fn members(list: &str) -> Vec<&str> {
 fn first_word(path: &str) -> Option<String> {
     let word: String =
         path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    // A constant or a macro of the crate's root is no module.
+    // Skip constants and macros of the crate's root.
     word.starts_with(|c: char| c.is_ascii_lowercase()).then_some(word)
 }
 
@@ -177,7 +177,7 @@ fn assert_none(broken: &[String]) {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
-/// Only `allowed` modules name `what`.
+/// Asserts that only `allowed` modules name `what`.
 fn assert_only(allowed: &[&str], what: &str) {
     let broken: Vec<_> = sources("src")
         .iter()
@@ -189,17 +189,17 @@ fn assert_only(allowed: &[&str], what: &str) {
 }
 
 #[test]
-fn sqlx_stays_where_the_database_is() {
+fn only_database_modules_name_sqlx() {
     assert_only(&MAY_NAME_SQLX, "sqlx");
 }
 
 #[test]
-fn actix_stays_where_http_is() {
+fn only_http_modules_name_actix() {
     assert_only(&MAY_NAME_ACTIX, "actix_web");
 }
 
 #[test]
-fn what_computes_does_no_input_or_output() {
+fn pure_modules_do_no_io() {
     let mut broken = Vec::new();
     for source in sources("src") {
         if source.module().is_none_or(|module| !PURE.contains(&module)) {
@@ -214,7 +214,7 @@ fn what_computes_does_no_input_or_output() {
 }
 
 #[test]
-fn nothing_imports_upward() {
+fn no_module_uses_a_later_one() {
     let place = |module: &str| ORDER.iter().position(|known| *known == module);
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut broken = Vec::new();
@@ -250,7 +250,7 @@ fn architecture_md_shows_the_same_order() {
     let text = std::fs::read_to_string(path).unwrap();
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let order = ORDER.join(" < ");
-    assert!(words.contains(&order), "ARCHITECTURE.md does not say\n{order}");
+    assert!(words.contains(&order), "ARCHITECTURE.md does not show\n{order}");
 }
 
 #[test]
@@ -265,23 +265,23 @@ fn files_are_short() {
 }
 
 #[test]
-fn folders_are_few_and_names_mean_something() {
+fn folders_are_shallow_and_names_are_meaningful() {
     let mut broken = Vec::new();
     for source in sources("src") {
         let parts: Vec<_> = source.path.iter().map(|part| part.to_str().unwrap()).collect();
-        // `src` before them, and the file after them, are no folders below it.
+        // `src` and the file do not count.
         if parts.len() - 2 > DEEPEST_FOLDER {
-            broken.push(format!("{} lies too deep", source.path.display()));
+            broken.push(format!("{} is too deep", source.path.display()));
         }
         if parts.iter().any(|part| EMPTY_NAMES.contains(&part.trim_end_matches(".rs"))) {
-            broken.push(format!("{} has a name that says nothing", source.path.display()));
+            broken.push(format!("{} has a meaningless name", source.path.display()));
         }
     }
     assert_none(&broken);
 }
 
 #[test]
-fn every_file_begins_with_what_it_is() {
+fn every_file_begins_with_a_module_comment() {
     let broken: Vec<_> = ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"]
         .into_iter()
         .flat_map(sources)
@@ -292,7 +292,7 @@ fn every_file_begins_with_what_it_is() {
 }
 
 #[test]
-fn migrations_have_numbers_of_their_own() {
+fn migrations_have_unique_numbers() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut numbers: BTreeMap<String, String> = BTreeMap::new();
     let mut broken = Vec::new();
@@ -308,7 +308,7 @@ fn migrations_have_numbers_of_their_own() {
 }
 
 #[test]
-fn these_tests_see_what_they_look_for() {
+fn helpers_of_these_tests_work() {
     assert!(names("use sqlx::PgPool;", "sqlx"));
     assert!(!names("SELECT FROM _sqlx_migrations", "sqlx"));
     assert_eq!(strip_comments("a // crate::b\n"), "a \n");

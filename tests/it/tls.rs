@@ -1,4 +1,4 @@
-//! HTTPS by the service itself.
+//! HTTPS served by the service.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -10,11 +10,11 @@ use verbatim::config::TlsSettings;
 use crate::support::app::{App, client_that_trusts};
 use crate::support::process::{KEY, SECRET, verbatim};
 
-/// A certificate's folder.
+/// Folder with a certificate and its key.
 struct Pair(TempDir);
 
 impl Pair {
-    /// A new certificate for this machine, signed by itself.
+    /// Creates a self-signed certificate for this machine.
     fn new() -> Self {
         let pair = Self(TempDir::new().unwrap());
         pair.renew();
@@ -26,7 +26,7 @@ impl Pair {
         TlsSettings { cert, key }
     }
 
-    /// Puts another pair in the place of the one that is there.
+    /// Replaces the pair with a new one.
     fn renew(&self) {
         let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         self.put("cert.pem", &made.cert.pem());
@@ -38,7 +38,7 @@ impl Pair {
         std::fs::rename(self.0.path().join("new"), self.0.path().join(name)).unwrap();
     }
 
-    /// The certificate as it is now, kept for a client.
+    /// Copies the present certificate for a client.
     fn copy(&self, name: &str) -> PathBuf {
         let copy = self.0.path().join(name);
         std::fs::copy(self.files().cert, &copy).unwrap();
@@ -46,37 +46,41 @@ impl Pair {
     }
 }
 
-async fn alive(client: &reqwest::Client, app: &App) -> Option<u16> {
+async fn health_status(client: &reqwest::Client, app: &App) -> Option<u16> {
     let answer = client.get(format!("{}/healthz", app.address)).send().await;
     answer.ok().map(|answer| answer.status().as_u16())
 }
 
 #[actix_web::test]
-async fn a_new_certificate_is_used_without_dropping_connections() {
+async fn new_certificate_is_used_without_closing_connections() {
     let pair = Pair::new();
     let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
     assert!(app.address.starts_with("https://"));
     let before = client_that_trusts(&pair.copy("before.pem"));
-    assert_eq!(alive(&before, &app).await, Some(200), "over a connection that stays open");
+    assert_eq!(health_status(&before, &app).await, Some(200), "no connection");
 
-    // Half of a new pair, which does not fit the other half: the one before stays.
+    // A new certificate without its key is ignored: the previous pair stays in use.
     let made = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     pair.put("cert.pem", &made.cert.pem());
-    assert_eq!(app.deliver(said("first")).await.status, 200);
+    assert_eq!(app.deliver(chat_push("first")).await.status, 200);
 
     pair.renew();
     let after = client_that_trusts(&pair.copy("after.pem"));
-    while alive(&after, &app).await.is_none() {
+    while health_status(&after, &app).await.is_none() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(alive(&before, &app).await, Some(200), "the open connection was not dropped");
-    let anew = client_that_trusts(&pair.0.path().join("before.pem"));
-    assert_eq!(alive(&anew, &app).await, None, "a new connection gets the new certificate");
+    assert_eq!(health_status(&before, &app).await, Some(200), "the open connection was closed");
+    let new_connection = client_that_trusts(&pair.0.path().join("before.pem"));
+    assert_eq!(
+        health_status(&new_connection, &app).await,
+        None,
+        "a new connection gets the new certificate"
+    );
     assert_eq!(app.log().await.len(), 1);
 }
 
 #[actix_web::test]
-async fn the_senders_own_tools_trust_a_certificate_that_they_are_shown() {
+async fn simulate_and_verify_trust_a_given_certificate() {
     let pair = Pair::new();
     let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
     let ledger = pair.0.path().join("ledger.jsonl");
@@ -103,38 +107,38 @@ async fn the_senders_own_tools_trust_a_certificate_that_they_are_shown() {
 }
 
 #[actix_web::test]
-async fn the_healthcheck_accepts_a_certificate_for_another_name() {
+async fn healthcheck_accepts_a_certificate_for_another_name() {
     let pair = Pair::new();
     let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
     let TlsSettings { cert, key } = pair.files();
     let mut command = tokio::process::Command::from(verbatim());
     command.args(["healthcheck", "--listen", app.address.trim_start_matches("https://")]);
     command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
-    let well = command.kill_on_drop(true).output().await.unwrap();
-    assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
-    assert!(String::from_utf8_lossy(&well.stdout).contains("\"ready\""));
+    let healthy = command.kill_on_drop(true).output().await.unwrap();
+    assert!(healthy.status.success(), "{}", String::from_utf8_lossy(&healthy.stderr));
+    assert!(String::from_utf8_lossy(&healthy.stdout).contains("\"ready\""));
 }
 
 #[actix_web::test]
-async fn connections_that_never_shake_hands_keep_no_delivery_waiting() {
+async fn connections_without_a_handshake_do_not_delay_deliveries() {
     let pair = Pair::new();
     let app = App::start_with(|settings| settings.tls = Some(pair.files())).await;
     let address = app.address.trim_start_matches("https://");
-    // More than any number of handshakes that could be waited for, on each of the threads.
+    // More than any limit of pending handshakes on each thread.
     let mut silent = Vec::new();
     for _ in 0..400 * std::thread::available_parallelism().unwrap().get().min(4) {
         silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
     }
     for n in 0..3 {
-        let delivery = app.deliver(said(&format!("beside {n}")));
+        let delivery = app.deliver(chat_push(&format!("beside {n}")));
         let answer = tokio::time::timeout(std::time::Duration::from_secs(2), delivery).await;
-        assert_eq!(answer.expect("it waits for no stranger").status, 200);
+        assert_eq!(answer.expect("the delivery waits for a handshake").status, 200);
     }
     drop(silent);
     assert_eq!(app.log().await.len(), 3);
 }
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     serde_json::json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()

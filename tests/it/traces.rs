@@ -1,4 +1,4 @@
-//! Traces of the real program, against a small collector.
+//! Traces of the real program, sent to a fake collector.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,20 +14,20 @@ use crate::support::captured::Process;
 use crate::support::database::TestDatabase;
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const SAID: &str = r#"{"event_type":"chat.push","agent_id":"AGENT-7f3a","timestamp":1790607253,
+const MESSAGE: &str = r#"{"event_type":"chat.push","agent_id":"AGENT-7f3a","timestamp":1790607253,
     "data":{"session_id":"SESSION-91c2","role":"user","message":"hello there"}}"#;
 
-/// Takes what is sent to it, one request a connection or several.
+/// Receives requests on any number of connections, and passes them on.
 fn collect(listener: TcpListener, sent: mpsc::Sender<(String, Vec<u8>)>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let sent = sent.clone();
-            std::thread::spawn(move || while take(stream.as_ref().unwrap(), &sent).is_some() {});
+            std::thread::spawn(move || while receive(stream.as_ref().unwrap(), &sent).is_some() {});
         }
     });
 }
 
-fn take(stream: &TcpStream, sent: &mpsc::Sender<(String, Vec<u8>)>) -> Option<()> {
+fn receive(stream: &TcpStream, sent: &mpsc::Sender<(String, Vec<u8>)>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -51,7 +51,7 @@ fn attribute(span: &Span, name: &str) -> String {
 }
 
 #[actix_web::test]
-async fn requests_and_batches_are_traced_and_sent_before_the_service_ends() {
+async fn requests_and_batches_are_traced_and_sent_before_the_end() {
     let (listener, database) =
         (TcpListener::bind("127.0.0.1:0").unwrap(), TestDatabase::create().await);
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -66,11 +66,11 @@ async fn requests_and_batches_are_traced_and_sent_before_the_service_ends() {
     let delivered = client
         .post(format!("{}/webhook", service.address))
         .header("traceparent", CALLER)
-        .header("X-bitHuman-Signature", sign(SECRET, SAID.as_bytes()))
-        .body(SAID)
+        .header("X-bitHuman-Signature", sign(SECRET, MESSAGE.as_bytes()))
+        .body(MESSAGE)
         .send();
     assert_eq!(delivered.await.unwrap().status(), 200);
-    // Once it can be read it has been drained.
+    // A readable message has been drained.
     let path = "v1/sessions/SESSION-91c2/messages?role=user";
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -78,13 +78,13 @@ async fn requests_and_batches_are_traced_and_sent_before_the_service_ends() {
         if read.await.unwrap().status() == 200 {
             break;
         }
-        assert!(Instant::now() < deadline, "it is drained");
+        assert!(Instant::now() < deadline, "the delivery is not drained");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tokio::task::spawn_blocking(|| service.stop()).await.unwrap();
 
     let requests: Vec<_> = sent.try_iter().collect();
-    assert!(!requests.is_empty(), "the last spans are sent at the stop");
+    assert!(!requests.is_empty(), "the last spans are not sent at the stop");
     let mut spans = Vec::new();
     for (head, body) in &requests {
         assert!(head.starts_with("POST /v1/traces "), "{head}");
@@ -109,14 +109,14 @@ async fn requests_and_batches_are_traced_and_sent_before_the_service_ends() {
     assert_eq!(hex::encode(&delivery.parent_span_id), &CALLER[36..52], "below the caller's span");
     assert!(attribute(delivery, "http.response.status_code").contains("IntValue(200)"));
     let read = named("GET /v1/sessions/{session_id}/messages");
-    assert!(read.parent_span_id.is_empty(), "nobody called it with a trace");
+    assert!(read.parent_span_id.is_empty(), "the caller sent no trace");
     let batch = named("batch to Postgres");
     assert!(attribute(batch, "deliveries").contains("IntValue(1)"), "{batch:?}");
     assert!(attribute(batch, "way").contains("inbox"), "{batch:?}");
 }
 
 #[test]
-fn a_protocol_that_is_not_spoken_is_a_reason_not_to_start() {
+fn unsupported_protocol_prevents_the_start() {
     let data = tempfile::TempDir::new().unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_verbatim"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -125,6 +125,6 @@ fn a_protocol_that_is_not_spoken_is_a_reason_not_to_start() {
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("http/protobuf"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("http/protobuf"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! `verbatim upgrade-postgres`, from one real server to another.
+//! `verbatim upgrade-postgres` from one real server to another.
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -10,25 +10,25 @@ use crate::support::process::{lines, until, verbatim};
 use crate::support::programs::skip;
 use crate::support::server_tree::programs_of;
 
-/// Where the servers are.
+/// Folders of the installed servers.
 struct Servers {
     bins: Vec<PathBuf>,
 }
 
 impl Servers {
-    /// 15, 17 and 18.
+    /// Returns the servers of versions 15, 17 and 18 if all are installed.
     fn find() -> Option<Self> {
         let bins = ["15", "17", "18"].map(programs_of);
         Some(Self { bins: bins.into_iter().collect::<Option<_>>()? })
     }
 
-    /// `PATH` with the first so many of them.
+    /// Returns a `PATH` with the first `count` servers.
     fn path(&self, count: usize) -> String {
         let bins = self.bins[..count].iter().map(|bin| bin.display().to_string());
         bins.chain(["/usr/bin:/bin".to_owned()]).collect::<Vec<_>>().join(":")
     }
 
-    /// A service with a cluster of 15.
+    /// Starts a service with a cluster of version 15.
     fn service_of_15(&self) -> Option<PrivateService> {
         let service = PrivateService::start(TempDir::new().unwrap(), &self.path(1));
         if service.text("data/postgres/cluster/PG_VERSION").trim() != "15" {
@@ -45,7 +45,7 @@ fn text(output: &Output) -> String {
 }
 
 const VERSION: &str = "SELECT (current_setting('server_version_num')::int / 10000)::text";
-/// A role's password, settings and rights, and the comment that marks it.
+/// Query of a role's password, settings, rights, and the comment that marks it.
 const READER: &str = "SELECT concat_ws(' ', rolpassword, rolconnlimit,
         shobj_description(r.oid, 'pg_authid'), s.setconfig,
         has_table_privilege('bi', 'analytics_v1.message_texts', 'SELECT'),
@@ -55,7 +55,7 @@ const READER: &str = "SELECT concat_ws(' ', rolpassword, rolconnlimit,
   WHERE rolname = 'bi'";
 
 #[test]
-fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
+fn service_is_upgraded_to_17_and_18_under_load_and_after_a_kill() {
     let Some(servers) = Servers::find() else { return };
     let Some(mut world) = servers.service_of_15() else { return };
     let first = world.send("1");
@@ -70,7 +70,7 @@ fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
     world.has_all(&first);
     world.service.stop();
 
-    // Now the machine has newer servers; the cluster stays what it is.
+    // Newer servers are installed now. The cluster does not change.
     world.start_again(&servers.path(3));
     assert_eq!(world.query(VERSION), "15");
     let (second, url) = (world.file("second"), format!("http://{}/webhook", world.service.address));
@@ -81,8 +81,8 @@ fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
     let upgrade = ["upgrade-postgres", "--to", "17"];
     let upgraded = world.command(&upgrade, &servers.path(3)).output().unwrap();
     assert!(upgraded.status.success(), "{}", text(&upgraded));
-    let said = text(&upgraded);
-    assert!(said.contains("was asked to upgrade it") && said.contains("done: "), "{said}");
+    let output = text(&upgraded);
+    assert!(output.contains("was asked to upgrade it") && output.contains("done: "), "{output}");
     assert!(sender.wait().unwrap().success(), "every delivery was answered");
     world.has_all(&first);
     world.has_all(&second);
@@ -92,7 +92,7 @@ fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
     assert_eq!(world.query("SHOW data_checksums"), "on");
     assert_eq!(world.text("data/postgres/cluster.old-15/PG_VERSION").trim(), "15");
 
-    // The newest is 18, and the service is killed on the way.
+    // The service is killed during the upgrade to 18.
     let mut command = world.command(&["upgrade-postgres"], &servers.path(3));
     let mut command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("some tables are copied", || {
@@ -120,7 +120,7 @@ fn a_service_moves_to_17_and_18_while_deliveries_come_and_after_a_kill() {
 }
 
 #[test]
-fn a_version_that_is_missing_or_older_is_refused_and_the_service_goes_on() {
+fn missing_or_older_version_is_rejected_and_the_service_continues() {
     let Some(servers) = Servers::find() else { return };
     let Some(world) = servers.service_of_15() else { return };
     let path = servers.path(3);
@@ -130,19 +130,19 @@ fn a_version_that_is_missing_or_older_is_refused_and_the_service_goes_on() {
         assert!(!output.status.success(), "{}", text(&output));
         text(&output)
     };
-    let said = upgrade(&["--to", "16"]);
-    assert!(said.contains("no PostgreSQL 16") && said.contains("postgresql-16"), "{said}");
-    let said = upgrade(&["--to", "9"]);
-    assert!(said.contains("9 is older"), "{said}");
+    let output = upgrade(&["--to", "16"]);
+    assert!(output.contains("no PostgreSQL 16") && output.contains("postgresql-16"), "{output}");
+    let output = upgrade(&["--to", "9"]);
+    assert!(output.contains("9 is older"), "{output}");
     // The command finds 17 and the service does not.
-    let said = upgrade(&["--to", "17"]);
-    assert!(said.contains("no PostgreSQL 17"), "{said}");
+    let output = upgrade(&["--to", "17"]);
+    assert!(output.contains("no PostgreSQL 17"), "{output}");
     let sent = world.send("1");
     world.has_all(&sent);
 }
 
 #[test]
-fn a_command_without_a_service_does_it_and_refuses_what_it_would_lose() {
+fn command_without_a_service_upgrades_and_rejects_data_loss() {
     let Some(servers) = Servers::find() else { return };
     let Some(mut world) = servers.service_of_15() else { return };
     let sent = world.send("1");

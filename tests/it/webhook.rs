@@ -1,4 +1,4 @@
-//! The way in: what is answered, and what is kept.
+//! Ingest: answers, and stored rows.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -19,8 +19,8 @@ fn message(data: &str) -> Vec<u8> {
 }
 
 #[actix_web::test]
-async fn the_samples_of_all_generations_give_the_right_sessions() {
-    // Backwards, so that each message comes before its join.
+async fn samples_of_all_generations_give_the_right_sessions() {
+    // In reverse, so that each message arrives before its join.
     let app = App::start().await;
     for body in SAMPLES.iter().rev() {
         let answer = app.deliver(*body).await;
@@ -58,15 +58,15 @@ async fn the_samples_of_all_generations_give_the_right_sessions() {
 }
 
 #[actix_web::test]
-async fn a_conversation_is_ordered_by_when_things_were_said() {
+async fn messages_are_ordered_by_their_own_time() {
     let app = App::start().await;
-    let said = |at: f64, text: &str| {
+    let chat_push = |at: f64, text: &str| {
         json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": at + 0.001,
             "data": { "session_id": "s", "role": "user", "message": text, "timestamp": at } })
         .to_string()
     };
     for (at, text) in [(30.0, "third"), (10.0, "first"), (40.5, "fourth"), (20.25, "second")] {
-        assert_eq!(app.deliver(said(1_790_607_000.0 + at, text)).await.status, 200);
+        assert_eq!(app.deliver(chat_push(1_790_607_000.0 + at, text)).await.status, 200);
         app.drained().await;
     }
     let messages = app.get("/v1/sessions/s/messages").await.json();
@@ -77,7 +77,7 @@ async fn a_conversation_is_ordered_by_when_things_were_said() {
     assert_eq!(session["opened_by"], "chat.push");
     assert_eq!(session["started_at"], "2026-09-28T14:50:10.000000Z");
 
-    // The join comes last, and the session was opened by it all the same.
+    // The join arrives last, and opens the session nevertheless.
     let join = json!({ "event_type": "room.join", "agent_id": "a", "timestamp": 1_790_607_005,
         "data": { "session_id": "s", "room_name": "lobby", "participant_count": 2 } });
     app.deliver(join.to_string()).await;
@@ -90,18 +90,18 @@ async fn a_conversation_is_ordered_by_when_things_were_said() {
 }
 
 #[actix_web::test]
-async fn a_repeated_delivery_is_stored_once() {
+async fn duplicate_delivery_is_stored_once() {
     let app = App::start().await;
     for _ in 0..3 {
         assert_eq!(app.deliver(SAMPLES[4]).await.status, 200);
     }
-    // Together in one batch, or each in its own: it makes no difference.
+    // In one batch or in several.
     let outcomes: Vec<_> = app.log().await.into_iter().map(|(outcome, _)| outcome).collect();
     assert_eq!(outcomes, ["stored", "duplicate", "duplicate"]);
     let session = app.get("/v1/sessions/session_xyz789").await.json();
     assert_eq!(session["message_count"], 1);
 
-    // The same word a second later is another delivery.
+    // The same text a second later is another delivery.
     let again = SAMPLES[4].replace("1705312285.0", "1705312286.0");
     app.deliver(again).await;
     app.drained().await;
@@ -109,7 +109,7 @@ async fn a_repeated_delivery_is_stored_once() {
 }
 
 #[actix_web::test]
-async fn a_repeat_of_an_undated_message_is_stored_once() {
+async fn duplicate_of_an_undated_message_is_stored_once() {
     let app = App::start().await;
     let undated = r#"{"event_type":"chat.push","agent_id":"a","timestamp":-1,
         "data":{"session_id":"s","role":"user","message":"when?"}}"#;
@@ -125,7 +125,7 @@ async fn a_repeat_of_an_undated_message_is_stored_once() {
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_a_delivery_decides_what_is_kept_of_it() {
+async fn each_fault_of_a_delivery_has_its_outcome() {
     let app = App::start().await;
     let emoji = "🦊".repeat(250_000);
     let deep = format!("[{}]", "[".repeat(50_000));
@@ -174,7 +174,7 @@ async fn what_is_wrong_with_a_delivery_decides_what_is_kept_of_it() {
         .fetch_all(app.database.pool())
         .await
         .unwrap();
-    assert!(bodies.iter().eq(table.iter().map(|(body, ..)| body)), "every byte is kept");
+    assert!(bodies.iter().eq(table.iter().map(|(body, ..)| body)), "a body is changed");
 
     let messages = app.get("/v1/sessions/s/messages?limit=500").await.json();
     let altered: Vec<_> = messages["data"]
@@ -189,7 +189,7 @@ async fn what_is_wrong_with_a_delivery_decides_what_is_kept_of_it() {
 }
 
 #[actix_web::test]
-async fn nothing_is_stored_of_what_is_not_authentic() {
+async fn delivery_without_right_credentials_is_not_stored() {
     let app = App::start().await;
     let body = SAMPLES[4];
     let right = sign(SECRET, body.as_bytes());
@@ -212,7 +212,7 @@ async fn nothing_is_stored_of_what_is_not_authentic() {
 }
 
 #[actix_web::test]
-async fn a_source_has_an_address_and_credentials_of_its_own() {
+async fn each_source_has_a_separate_path_and_credentials() {
     let app = App::start_with(|settings| {
         let mut kiosk = settings.sources[0].clone();
         kiosk.name = SourceName::parse("kiosk").unwrap();
@@ -234,7 +234,7 @@ async fn a_source_has_an_address_and_credentials_of_its_own() {
     assert_eq!(app.post("/webhook", body, &sesame).await.status, 401);
     assert_eq!(app.post("/webhook/other", body, &sesame).await.status, 404);
 
-    // The clock of the tests stands at 1790607300.
+    // The tests' clock is at 1790607300.
     for (path, time, status) in [
         ("/webhook", "1790607300", 200),
         ("/webhook", "1790606000", 200),
@@ -255,11 +255,11 @@ async fn a_source_has_an_address_and_credentials_of_its_own() {
             .unwrap();
     assert_eq!(stale, [false, true, false]);
     let sources = app.get("/v1/sessions?source=kiosk").await.json();
-    assert_eq!(sources["data"].as_array().unwrap().len(), 1, "sources are kept apart");
+    assert_eq!(sources["data"].as_array().unwrap().len(), 1, "sources are mixed");
 }
 
 #[actix_web::test]
-async fn a_delivery_may_be_as_large_as_the_limit_and_no_larger() {
+async fn delivery_at_the_size_limit_is_accepted_and_a_larger_one_is_rejected() {
     let app = App::start_with(|settings| settings.max_body_bytes = 100_000).await;
     let of_size = |bytes: usize| {
         let empty = message(r#""message":"""#).len();
@@ -273,16 +273,16 @@ async fn a_delivery_may_be_as_large_as_the_limit_and_no_larger() {
 }
 
 #[actix_web::test]
-async fn the_delivery_header_joins_nothing_and_divides_nothing() {
+async fn delivery_header_does_not_affect_identity() {
     let app = App::start().await;
-    // An event of the account, a message, a join: the same bytes under three ids are one.
+    // Account event, message, join: the same bytes with any ID are one delivery.
     for body in [SAMPLES[8], SAMPLES[4], SAMPLES[3]] {
         for id in ["dlv_1", "dlv_1", "dlv_2"] {
             let sent = app.deliver_with(body, &[("X-BitHuman-Delivery", id)]).await;
             assert_eq!(sent.status, 200);
         }
         assert_eq!(app.deliver(body).await.status, 200);
-        // Others under an id that a replay has taken are others.
+        // Other bytes with a used ID are another delivery.
         let other = body.replace("agent_abc123", "agent_else").replace("A80HVD8577", "B80HVD8577");
         assert_ne!(other, body);
         let sent = app.deliver_with(other, &[("X-BitHuman-Delivery", "dlv_2")]).await;
@@ -302,7 +302,7 @@ async fn the_delivery_header_joins_nothing_and_divides_nothing() {
 }
 
 #[actix_web::test]
-async fn a_test_delivery_is_in_no_figure() {
+async fn test_delivery_is_not_counted() {
     let app = App::start().await;
     let headers = [("X-Test-Webhook", "true")];
     assert_eq!(app.deliver_with(SAMPLES[7], &headers).await.status, 200);
@@ -311,7 +311,7 @@ async fn a_test_delivery_is_in_no_figure() {
 }
 
 #[actix_web::test]
-async fn a_client_that_goes_away_before_the_answer_has_delivered() {
+async fn delivery_of_a_client_that_disconnects_early_is_stored() {
     let app = App::start().await;
     let body = SAMPLES[7];
     let signature = sign(SECRET, body.as_bytes());
@@ -325,7 +325,7 @@ async fn a_client_that_goes_away_before_the_answer_has_delivered() {
     .unwrap();
     drop(stream);
     let mut depth = app.backlog.watch_depth();
-    // It passes through the inbox whether anybody waits for the answer or not.
+    // The delivery goes through the inbox without a waiting client.
     tokio::time::timeout(std::time::Duration::from_secs(20), async {
         while app.log().await.is_empty() {
             depth.changed().await.unwrap();
@@ -337,7 +337,7 @@ async fn a_client_that_goes_away_before_the_answer_has_delivered() {
 }
 
 #[actix_web::test]
-async fn waiting_for_postgres_means_that_it_can_be_read_at_once() {
+async fn delivery_can_be_read_at_once_with_ack_postgres() {
     let app = App::start_with(|settings| settings.ack = Ack::Postgres).await;
     for n in 0..20 {
         let body = SAMPLES[7].replace("Pip", &format!("Pip {n}"));

@@ -1,18 +1,18 @@
-//! What comes over the wire when a client is slow, broken or hostile: how it is answered, and that
-//! nothing is stored of what was not sent whole.
+//! Requests of slow, broken and hostile clients: their answers, and that incomplete deliveries are
+//! not stored.
 
 use serde_json::json;
 
 use crate::support::app::{App, KEY};
 use crate::support::wire::{Wire, delivery, head};
 
-fn said(text: &str) -> String {
+fn chat_push(text: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": text } })
     .to_string()
 }
 
-/// What is stored, sorted.
+/// Texts of all stored messages, sorted.
 async fn stored(app: &App) -> Vec<String> {
     app.drained().await;
     sqlx::query_scalar("SELECT message FROM messages ORDER BY message")
@@ -21,18 +21,18 @@ async fn stored(app: &App) -> Vec<String> {
         .unwrap()
 }
 
-/// The service takes deliveries as ever, and has stored this one alone.
-async fn is_well_and_has_stored_nothing_else(app: &App) {
-    assert_eq!(app.deliver(said("fine")).await.status, 200);
+/// Asserts that the service accepts deliveries, and has stored no other than this one.
+async fn assert_healthy_and_nothing_else_stored(app: &App) {
+    assert_eq!(app.deliver(chat_push("fine")).await.status, 200);
     assert_eq!(stored(app).await, ["fine"]);
     assert_eq!(app.log().await.len(), 1);
 }
 
 #[actix_web::test]
-async fn a_body_that_comes_byte_by_byte_is_stored() {
+async fn body_sent_byte_by_byte_is_stored() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
-    for byte in delivery(&said("slowly")) {
+    for byte in delivery(&chat_push("slowly")) {
         wire.write([byte]).await;
         tokio::task::yield_now().await;
     }
@@ -41,10 +41,10 @@ async fn a_body_that_comes_byte_by_byte_is_stored() {
 }
 
 #[actix_web::test]
-async fn half_a_body_is_not_stored_though_its_half_was_signed() {
+async fn incomplete_body_is_not_stored_although_its_part_is_signed() {
     let app = App::start().await;
-    let body = said("whole");
-    // Hung up without a word, or with the sending side closed in good order.
+    let body = chat_push("whole");
+    // Closed abruptly, or with the sending side shut down.
     for hangs_up in [true, false] {
         let mut wire = Wire::open(&app).await;
         let length = format!("Content-Length: {}", body.len() + 100);
@@ -57,28 +57,28 @@ async fn half_a_body_is_not_stored_though_its_half_was_signed() {
             }
         }
     }
-    is_well_and_has_stored_nothing_else(&app).await;
+    assert_healthy_and_nothing_else_stored(&app).await;
 }
 
 #[actix_web::test]
-async fn a_body_longer_than_it_says_is_judged_by_what_it_says() {
+async fn body_longer_than_its_length_is_cut_at_its_length() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
-    let body = said("longer");
+    let body = chat_push("longer");
     wire.write(head(body.as_bytes(), &format!("Content-Length: {}", body.len() - 10))).await;
     wire.write(&body).await;
     let reply = wire.reply().await;
     assert_eq!((reply.status, reply.code().as_str()), (401, "invalid_signature"));
     let rest = wire.reply().await;
-    assert_eq!(rest.status, 400, "what is left is no request");
-    assert!(wire.try_reply().await.is_none(), "and nothing after it is believed");
-    is_well_and_has_stored_nothing_else(&app).await;
+    assert_eq!(rest.status, 400, "the rest is not a request");
+    assert!(wire.try_reply().await.is_none(), "the connection ends");
+    assert_healthy_and_nothing_else_stored(&app).await;
 }
 
 #[actix_web::test]
-async fn a_length_that_can_be_read_in_two_ways_is_refused() {
+async fn ambiguous_length_is_rejected() {
     let app = App::start().await;
-    let body = said("ambiguous");
+    let body = chat_push("ambiguous");
     let length = body.len();
     for lines in [
         format!("Content-Length: {length}\r\nContent-Length: {}", length - 1),
@@ -95,13 +95,13 @@ async fn a_length_that_can_be_read_in_two_ways_is_refused() {
         assert_eq!(wire.reply().await.status, 400, "{lines}");
         assert!(wire.try_reply().await.is_none(), "the connection ends");
     }
-    is_well_and_has_stored_nothing_else(&app).await;
+    assert_healthy_and_nothing_else_stored(&app).await;
 }
 
 #[actix_web::test]
-async fn a_body_in_chunks_is_stored_and_a_broken_chunk_is_not() {
+async fn chunked_body_is_stored_and_a_broken_chunk_is_not() {
     let app = App::start().await;
-    let body = said("in chunks");
+    let body = chat_push("in chunks");
     let chunked = |size: &str| {
         let (one, other) = body.split_at(20);
         format!("14\r\n{one}\r\n{size}\r\n{other}\r\n0\r\n\r\n")
@@ -120,10 +120,10 @@ async fn a_body_in_chunks_is_stored_and_a_broken_chunk_is_not() {
 }
 
 #[actix_web::test]
-async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
+async fn pipelined_deliveries_are_answered_in_order() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
-    let mut wrong = delivery(&said("wrong"));
+    let mut wrong = delivery(&chat_push("wrong"));
     let last = wrong.len() - 3;
     wrong[last] ^= 1;
     let mut all = Vec::new();
@@ -133,7 +133,7 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
             all.extend_from_slice(&wrong);
             expected.push(401);
         }
-        all.extend(delivery(&said(&format!("message {n:02}"))));
+        all.extend(delivery(&chat_push(&format!("message {n:02}"))));
         expected.push(200);
     }
     wire.write(all).await;
@@ -150,7 +150,8 @@ async fn pipelined_deliveries_are_answered_in_order_each_by_itself() {
 async fn many_pipelined_deliveries_are_all_answered() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
-    let all: Vec<u8> = (0..64).flat_map(|n| delivery(&said(&format!("message {n:02}")))).collect();
+    let all: Vec<u8> =
+        (0..64).flat_map(|n| delivery(&chat_push(&format!("message {n:02}")))).collect();
     wire.write(all).await;
     for n in 0..64 {
         assert_eq!(wire.reply().await.status, 200, "{n}");
@@ -158,10 +159,10 @@ async fn many_pipelined_deliveries_are_all_answered() {
     assert_eq!(stored(&app).await.len(), 64);
 }
 
-/// actix-web reads no further while sixteen requests wait, and goes on where one of them has to
-/// wait for something itself.
+/// actix-web stops reading while sixteen requests wait, and resumes when one of them waits for
+/// something.
 #[actix_web::test]
-async fn what_is_pipelined_behind_more_than_are_queued_is_answered() {
+async fn requests_pipelined_beyond_the_queue_are_answered() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
     let mut lock = app.database.pool().begin().await.unwrap();
@@ -170,7 +171,7 @@ async fn what_is_pipelined_behind_more_than_are_queued_is_answered() {
     let quick = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n";
     wire.write(slow + &quick.repeat(20)).await;
     for round in 0..3 {
-        // An answer of each worker: by then each has seen what came before.
+        // After an answer of each worker, each has read the previous requests.
         for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
             let mut other = Wire::open(&app).await;
             other.write(quick).await;
@@ -186,11 +187,11 @@ async fn what_is_pipelined_behind_more_than_are_queued_is_answered() {
 }
 
 #[actix_web::test]
-async fn whoever_goes_away_before_the_answer_has_delivered() {
+async fn deliveries_of_clients_that_disconnect_early_are_stored() {
     let app = App::start().await;
     for n in 0..20 {
         let mut wire = Wire::open(&app).await;
-        wire.write(delivery(&said(&format!("message {n:02}")))).await;
+        wire.write(delivery(&chat_push(&format!("message {n:02}")))).await;
     }
     let mut depth = app.backlog.watch_depth();
     tokio::time::timeout(std::time::Duration::from_secs(20), async {
@@ -200,11 +201,11 @@ async fn whoever_goes_away_before_the_answer_has_delivered() {
     })
     .await
     .expect("all of them are stored");
-    assert_eq!(app.log().await.len(), 20, "each of them once");
+    assert_eq!(app.log().await.len(), 20, "a delivery is doubled");
 }
 
 #[actix_web::test]
-async fn a_head_that_is_too_large_ends_the_connection() {
+async fn oversized_head_ends_the_connection() {
     let app = App::start().await;
     let many = "X-One: 1\r\n".repeat(100);
     for (request, status) in [
@@ -218,22 +219,22 @@ async fn a_head_that_is_too_large_ends_the_connection() {
         wire.write_some(&request).await;
         let reply = wire.reply().await;
         assert_eq!(reply.status, status, "{request:.60}");
-        assert!(reply.body.is_empty(), "the framework's own answer has no body");
+        assert!(reply.body.is_empty(), "the framework's answer has no body");
         assert!(wire.try_reply().await.is_none(), "the connection ends");
     }
-    // One that is merely long is answered like any other.
+    // A long head within the limit is answered normally.
     let mut wire = Wire::open(&app).await;
     wire.write(format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(60_000))).await;
     let reply = wire.reply().await;
     assert_eq!((reply.status, reply.code().as_str()), (404, "not_found"));
-    is_well_and_has_stored_nothing_else(&app).await;
+    assert_healthy_and_nothing_else_stored(&app).await;
 }
 
 #[actix_web::test]
-async fn large_bodies_that_fill_the_room_and_stall_make_way_for_others() {
+async fn stalled_large_bodies_make_room_for_others() {
     const LARGEST: usize = 1 << 20;
     let app = App::start().await;
-    // All but a byte of as many as there is room for. By their heads they could be signed.
+    // As many bodies as the budget allows, each without its last byte, with plausible credentials.
     let head = head(b"", &format!("Content-Length: {LARGEST}"));
     let unfinished = "x".repeat(LARGEST - 1);
     let mut holders = Vec::new();
@@ -243,13 +244,13 @@ async fn large_bodies_that_fill_the_room_and_stall_make_way_for_others() {
         wire.write(&unfinished).await;
         holders.push(wire);
     }
-    assert_eq!(app.deliver(said("small")).await.status, 200, "a usual one needs no room");
-    // Until one of them has made way, or was refused since the others had the room.
+    assert_eq!(app.deliver(chat_push("small")).await.status, 200, "a small body needs no budget");
+    // Until one of them is ended for others, or rejected since the budget is used.
     let replies = holders.iter_mut().map(|holder| Box::pin(holder.reply()));
     let mut first = futures_util::future::select_all(replies);
     let mut delivered = 0;
     let (ended, _, _) = loop {
-        let large = said(&format!("{delivered}{}", "y".repeat(60_000)));
+        let large = chat_push(&format!("{delivered}{}", "y".repeat(60_000)));
         assert_eq!(app.deliver(large).await.status, 200, "{delivered}");
         delivered += 1;
         tokio::select! {
@@ -262,14 +263,14 @@ async fn large_bodies_that_fill_the_room_and_stall_make_way_for_others() {
     assert!([(408, "request_timeout"), (503, "unavailable")].contains(&(ended.status, &*code)));
     drop(first);
     for n in 0..5 {
-        let large = said(&format!("after {n}{}", "y".repeat(60_000)));
+        let large = chat_push(&format!("after {n}{}", "y".repeat(60_000)));
         assert_eq!(app.deliver(large).await.status, 200, "{n}");
     }
     assert_eq!(stored(&app).await.len(), 6 + delivered);
 }
 
 #[actix_web::test]
-async fn of_a_delivery_without_credentials_no_body_is_read() {
+async fn body_without_credentials_is_not_read() {
     let app = App::start().await;
     let large = "Content-Length: 1048576";
     let malformed = "X-bitHuman-Signature: sha256=12345";
@@ -282,30 +283,30 @@ async fn of_a_delivery_without_credentials_no_body_is_read() {
         wire.write(format!("POST /webhook HTTP/1.1\r\nHost: h\r\n{lines}\r\n\r\n")).await;
         let reply = wire.reply().await;
         assert_eq!((reply.status, reply.code().as_str()), (401, code), "{lines}");
-        // What comes in chunks can be passed over; the connection's next head has its deadline.
+        // A chunked body can be skipped; the next head of the connection has a deadline.
         let closes = reply.header("connection") == Some("close");
-        assert_eq!(closes, !lines.contains("chunked"), "{lines}: what is left is not read");
+        assert_eq!(closes, !lines.contains("chunked"), "{lines}: the rest is not read");
     }
-    // By its length alone one that could be signed is too large.
+    // A body with credentials is rejected by its length alone.
     let mut wire = Wire::open(&app).await;
     wire.write(head(b"", "Content-Length: 1048577")).await;
     assert_eq!(wire.reply().await.status, 413);
-    is_well_and_has_stored_nothing_else(&app).await;
+    assert_healthy_and_nothing_else_stored(&app).await;
 }
 
 #[actix_web::test]
-async fn a_connection_goes_on_after_a_small_delivery_that_is_refused_by_its_head() {
+async fn connection_continues_after_a_small_delivery_is_rejected() {
     let app = App::start().await;
     let mut wire = Wire::open(&app).await;
     let unsigned = "POST /webhook HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}";
-    wire.write([unsigned.as_bytes(), &delivery(&said("good"))].concat()).await;
+    wire.write([unsigned.as_bytes(), &delivery(&chat_push("good"))].concat()).await;
     assert_eq!(wire.reply().await.status, 401);
     assert_eq!(wire.reply().await.status, 200);
     assert_eq!(stored(&app).await, ["good"]);
 }
 
 #[actix_web::test]
-async fn a_key_that_may_make_none_is_refused_before_its_body_is_read() {
+async fn key_without_the_scope_is_rejected_before_its_body_is_read() {
     let app = App::start().await;
     let made = json!({ "name": "reader", "scopes": ["read"] }).to_string();
     let made = app.post("/v1/keys", made, &[("X-API-Key", KEY)]).await;

@@ -1,6 +1,6 @@
-// A browser against a running service, for the scripts here.
+// A browser for scripts that need a running service.
 //
-//     VERBATIM_URL      where the service answers, http://127.0.0.1:8080 by default
+//     VERBATIM_URL      URL of the service, http://127.0.0.1:8080 by default
 //     VERBATIM_API_KEY  a key with the scope `admin`
 //     CHROMIUM          the browser, /usr/bin/chromium by default
 import { chromium } from '@playwright/test';
@@ -25,7 +25,7 @@ export function launch() {
   });
 }
 
-/** Returns a signed-in context of its own: no cache, no storage. */
+/** Returns a new signed-in context, without cache and storage. */
 export async function signedIn(browser, options = {}) {
   const context = await browser.newContext({ baseURL: url, ...options });
   const answer = await context.request.post('/v1/browser-session', { data: { key } });

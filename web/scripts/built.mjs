@@ -1,4 +1,4 @@
-// Builds the page into a temporary folder, and fails where dist is not the same.
+// Builds the page into a temporary folder, and fails if dist differs.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { build } from 'vite';
 
 const COMMITTED = 'dist';
-/** Versions of Node compress differently, so what is compressed is compared by what is in it. */
+/** Versions of Node compress differently, so compressed files are compared by their content. */
 const DECOMPRESS = { br: brotliDecompressSync, gz: gunzipSync };
 
 /** Returns the content of each file by its path. */

@@ -1,20 +1,20 @@
 import type { Plugin } from 'vite';
 
 /**
- * Chromium compiles a file that begins with this while it arrives, beside the main thread. Without it,
- * each function is compiled when it is first called, which a slow processor waits for. Other browsers
- * read a comment.
+ * Chromium compiles a file with this first line while it loads, outside the main thread. Without it,
+ * each function is compiled at its first call, which is slow on slow processors. Other browsers
+ * ignore the comment.
  */
 const COMPILE_AT_ONCE = '//# allFunctionsCalledOnLoad\n';
 
-/** Marks the files of the first view, nearly all of which runs at once. */
+/** Adds the hint to the files of the first view, which run almost completely at start. */
 export function compileHints(): Plugin {
   return {
     name: 'compile-hints',
     apply: 'build',
     enforce: 'post',
     generateBundle: {
-      // After Vite, which adds lines of its own.
+      // After Vite, which also adds lines.
       order: 'post',
       handler(_, bundle) {
         const chunks = Object.values(bundle).filter((one) => one.type === 'chunk');

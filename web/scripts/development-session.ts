@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Plugin } from 'vite';
 
-/** The service's mark that somebody is signed in; without it the page asks for no session. */
+/** Marker cookie of a signed-in browser. Without it the page does not request the session. */
 const MARK = 'verbatim_signed_in=1; Path=/; SameSite=Strict';
 
 /**
- * Signs every browser in to the development server where a key is set: the proxy adds that key to each
- * request, so there is no session of the service behind it.
+ * Signs every browser in to the development server if a key is set. The proxy adds the key to each
+ * request, so there is no session in the service.
  */
 export function developmentSession(key: string | undefined): Plugin {
   return {

@@ -1,15 +1,15 @@
-// Measures the page in a browser against a running service with much in it, and prints figures.
+// Measures the page in a browser against a running service with many conversations.
 //
 //     psql "$DATABASE_URL" -f scripts/measure.sql
 //     VERBATIM_URL=… VERBATIM_API_KEY=… npm run measure [list|scroll|open|long]...
 //
-// The service should hold 100,000 conversations, one of them of 2,000 messages and one of 100,000:
-// those that have the most messages are taken. It passes no judgement; the aims are printed beside.
+// The service should hold 100,000 conversations, one of them with 2,000 messages and one with
+// 100,000. The script prints times and their targets, and does not fail.
 import { get, launch, signedIn } from './browser.mjs';
 
 const RUNS = Number(process.env.RUNS ?? 3);
 const VIEWPORT = { width: 1280, height: 800 };
-/** A phone of the middle class, on a slow mobile network. */
+/** Mid-range phone on a slow mobile network. */
 const SLOW_CPU = 4;
 const SLOW_NETWORK = {
   offline: false,
@@ -18,7 +18,7 @@ const SLOW_NETWORK = {
   uploadThroughput: (750 * 1024) / 8,
 };
 const SCROLL_MS = 8_000;
-/** Time in which the browser's own windows are drawn. */
+/** Time for the browser to draw its own windows. */
 const OPENED_MS = 2_000;
 const WHEEL_MS = 50;
 const WHEEL_PX = 400;
@@ -30,7 +30,7 @@ for (const [name, measure] of Object.entries({ list, scroll, open, long })) {
 }
 await browser.close();
 
-/** First visit: from the address to the painted list, nothing cached. */
+/** First visit: from navigation to the painted list, without a cache. */
 async function list() {
   const times = [];
   for (let run = 0; run < RUNS; run += 1) {
@@ -43,7 +43,7 @@ async function list() {
   print('list painted, 4 × slower CPU, slow network', times, 'under 1,500');
 }
 
-/** Scrolls the list through page after page. */
+/** Scrolls through pages of the list. */
 async function scroll() {
   const { context, page } = await openPage({ slow: true });
   await page.goto('/conversations');
@@ -53,7 +53,7 @@ async function scroll() {
   await context.close();
 }
 
-/** Opens a conversation of 2,000 messages from the list, and by its address. */
+/** Opens a conversation of 2,000 messages from the list, and by its URL. */
 async function open() {
   const { context, page } = await openPage({ slow: false });
   const id = await sessionOf(context, 1_900, 2_100);
@@ -95,7 +95,7 @@ async function openPage({ slow }) {
   const context = await signedIn(browser, { viewport: VIEWPORT });
   const page = await context.newPage();
   await page.addInitScript(watchTasks);
-  // The browser opens windows of its own with each of ours, and people's have long been open.
+  // The browser opens other windows with each of ours. Users have had theirs open for long.
   await new Promise((resolve) => setTimeout(resolve, OPENED_MS));
   if (slow) await slowDown(page);
   return { context, page };
@@ -108,7 +108,7 @@ async function slowDown(page) {
   await client.send('Emulation.setCPUThrottlingRate', { rate: SLOW_CPU });
 }
 
-/** Returns the ID of the longest conversation with so many messages. */
+/** Returns the ID of the longest conversation with `min` to `max` messages. */
 async function sessionOf(context, min, max) {
   const query = `sort=messages&min_messages=${min}&max_messages=${max}&limit=1`;
   const { data } = await get(context, `/v1/sessions?${query}`);
@@ -116,14 +116,14 @@ async function sessionOf(context, min, max) {
   return data[0].id;
 }
 
-/** Returns when the first element was painted, in milliseconds since the address was opened. */
+/** Returns when the first matching element was painted, in milliseconds since navigation. */
 function paintedAt(page, selector) {
   return page.evaluate(
     (wantedSelector) =>
       new Promise((resolve) => {
         const check = () => {
           if (document.querySelector(wantedSelector) === null) return requestAnimationFrame(check);
-          // The frame that draws it has been painted when the next task runs.
+          // The frame with the element has been painted when the next task runs.
           return requestAnimationFrame(() => setTimeout(() => resolve(performance.now()), 0));
         };
         check();
@@ -132,7 +132,7 @@ function paintedAt(page, selector) {
   );
 }
 
-/** Runs in the page: when was it pressed? */
+/** Runs in the page: stores the time of the next press. */
 function markPress() {
   addEventListener('pointerdown', () => (window.pressedAt = performance.now()), {
     capture: true,
@@ -140,7 +140,7 @@ function markPress() {
   });
 }
 
-/** Runs in the page: keeps long tasks, and the time between frames. */
+/** Runs in the page: stores long tasks, and the time between frames. */
 function watchTasks() {
   window.tasks = [];
   window.frames = [];
@@ -182,7 +182,7 @@ async function scrollAndPrint(page, name, px) {
   );
 }
 
-/** Prints what the first visit waited for. */
+/** Prints the requests and long tasks of the first visit. */
 async function printRequests(page) {
   const requests = await page.evaluate(() =>
     performance.getEntriesByType('resource').map((entry) => ({

@@ -1,12 +1,12 @@
--- Fills a database of its own for `npm run measure`: 100,000 conversations over 30 days, one of
--- 2,000 messages and one of 100,000. Search and figures do not know them.
+-- Fills an empty database for `npm run measure`: 100,000 conversations over 30 days, one with
+-- 2,000 messages and one with 100,000. They are not in search and analytics.
 --
 --     psql "$DATABASE_URL" -f scripts/measure.sql
 \set ON_ERROR_STOP on
 SET TIME ZONE 'UTC';
 BEGIN;
 
--- Partitions of the months, where the service has not made them.
+-- Creates missing partitions of the months.
 DO $$
 DECLARE
     month date;

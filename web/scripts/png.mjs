@@ -1,14 +1,14 @@
-// Writes a screenshot with a palette of 256 colours, which is about half as large.
+// Encodes a screenshot with a palette of 256 colours, about half as large.
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const PALETTE_SIZE = 256;
-/** Square of the distance from which on two colours are told apart. */
+/** Square of the distance at which two colours count as different. */
 const CLOSE = 60;
 const RGB = 2;
 const CHANNELS = { 2: 3, 6: 4 };
 
-/** Returns the picture with its most frequent colours; every other one becomes the nearest of them. */
+/** Returns the picture with its most frequent colours; other colours become the nearest of these. */
 export function withPalette(png) {
   const { width, height, channels, pixels } = decode(png);
   const counts = new Map();
@@ -42,7 +42,7 @@ export function withPalette(png) {
   ]);
 }
 
-/** Chooses frequent colours, none close to another, so that a rare one such as a red dot has a place. */
+/** Chooses frequent colours that are not close to each other, which leaves room for rare ones. */
 function paletteOf(colours) {
   const palette = [];
   for (const colour of colours) {
@@ -68,7 +68,7 @@ function distance(one, other) {
   return red * red + green * green + blue * blue;
 }
 
-/** Decodes what Chromium writes: 8 bits a channel, not interlaced. */
+/** Decodes a PNG of Chromium: 8 bits per channel, not interlaced. */
 function decode(png) {
   let at = SIGNATURE.length;
   let header;

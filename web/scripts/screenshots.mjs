@@ -1,15 +1,15 @@
-// Takes pictures of every view into docs/screenshots: light, dark, and on a phone.
+// Writes screenshots of every view to docs/screenshots: light, dark, and on a phone.
 //
 //     verbatim simulate --url http://127.0.0.1:8080/webhook --since 30d
 //     VERBATIM_API_KEY=… npm run screenshots [view]...
 //
-// SIZES=320,2560 adds widths that are looked at and not committed; OUT is another folder.
+// SIZES=320,2560 adds widths that are not committed; OUT selects another folder.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { get, launch, signedIn } from './browser.mjs';
 import { withPalette } from './png.mjs';
 
 const OUT = process.env.OUT ?? '../docs/screenshots';
-/** A page that has not changed for so long is complete. */
+/** A page without changes for this time is complete. */
 const QUIET_MS = 700;
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 780 };
@@ -26,7 +26,7 @@ const KINDS = [
   })),
 ];
 
-/** Returns the views: an address each, and what is done there. */
+/** Returns the views: path, and actions before the screenshot. */
 async function viewsOf(context) {
   const sessions = await get(
     context,
@@ -88,7 +88,7 @@ for (const { name: kind, ...options } of KINDS) {
 }
 await browser.close();
 
-/** Waits until nothing loads any more. The live stream stays open, so the network is never idle. */
+/** Waits until the page stops changing. The live stream stays open, so the network is never idle. */
 async function settled(page) {
   await page.evaluate(() => document.fonts.ready);
   let before = '';

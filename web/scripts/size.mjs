@@ -1,4 +1,4 @@
-// Lists the JavaScript of the first view, and fails where it is larger than the budget.
+// Lists the JavaScript of the first view, and fails if it is larger than the budget.
 // The first view is the list of conversations, which is part of the entry.
 import { readFile, stat } from 'node:fs/promises';
 

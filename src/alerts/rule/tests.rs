@@ -12,7 +12,7 @@ fn draft(metric: &str) -> Draft {
 }
 
 #[test]
-fn operational_names_are_none_of_the_catalogue() {
+fn operational_names_differ_from_the_catalogue() {
     for (name, subject) in OPERATIONAL {
         assert_eq!(Metric::find(name), None, "{name}");
         assert_eq!(subject.name(), name);
@@ -37,12 +37,12 @@ fn rule_has_defaults() {
 }
 
 #[test]
-fn invalid_rule_is_refused_with_what_is_possible() {
+fn invalid_rule_is_rejected_with_a_hint() {
     let base = || draft("messages");
     let none = |draft: Draft| Draft { above: None, ..draft };
     let text = |text: &str| Some(text.to_owned());
     let texts = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-    for (draft, said) in [
+    for (draft, expected) in [
         (Draft { name: "A name".into(), ..base() }, "`name` is 1 to 64 of a-z"),
         (Draft { name: String::new(), ..base() }, "`name` is 1 to 64"),
         (
@@ -59,7 +59,7 @@ fn invalid_rule_is_refused_with_what_is_possible() {
         (Draft { above: Some(Amount::Duration("1m".into())), ..base() }, "is a number"),
         (Draft { above: Some(Amount::Duration("soon".into())), ..draft("quiet") }, "\"15m\""),
         (Draft { above: Some(Amount::Number(2.0)), ..draft("silent_rate") }, "share from 0 to 1"),
-        (Draft { weeks: Some(4), ..base() }, "`weeks` goes with"),
+        (Draft { weeks: Some(4), ..base() }, "`weeks` needs `above_normal`"),
         (Draft { above_normal: Some(2.0), weeks: Some(13), ..base() }, "`weeks` is from 1 to 12"),
         (Draft { above_normal: Some(0.0), ..base() }, "from above 0"),
         (
@@ -77,13 +77,13 @@ fn invalid_rule_is_refused_with_what_is_possible() {
         (Draft { tz: text("Berlin"), ..base() }, "`tz` is a time zone"),
     ] {
         let error = Rule::new(&draft).unwrap_err().to_string();
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
         assert!(error.starts_with(&format!("alert {:?}: ", draft.name)), "{error}");
     }
 }
 
 #[test]
-fn bound_key_sees_rules_about_its_agents_alone() {
+fn bound_key_sees_only_rules_about_its_agents() {
     let mine = ["A".to_owned(), "B".to_owned()];
     let of = |agents: &[&str]| {
         let agents = agents.iter().map(|agent| (*agent).to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Buckets in every zone, beside a second implementation that walks the minutes one by one.
+//! Tests of buckets in every zone, against a reference implementation that steps by minutes.
 
 use chrono::Timelike as _;
 use chrono_tz::TZ_VARIANTS;
@@ -34,16 +34,16 @@ fn minutes(calendar: Calendar, bucket: Bucket, range: Span) -> Vec<i64> {
     calendar.parts(bucket, range).map(length).collect()
 }
 
-/// The buckets that the walk tells apart.
+/// Buckets of the reference implementation.
 const WALKED: [Bucket; 5] =
     [Bucket::QuarterHour, Bucket::Hour, Bucket::Day, Bucket::Week, Bucket::Month];
 
-/// Where buckets start, minute by minute: where what the local clock shows changes, and where a
-/// repeated hour or quarter begins anew.
+/// Returns the starts of buckets: minutes at which the local clock shows another one, or at which a
+/// repeated hour or quarter starts again.
 fn walk(calendar: Calendar, range: Span) -> [Vec<DateTime<Utc>>; 5] {
     let mut starts: [Vec<DateTime<Utc>>; 5] = Default::default();
     let mut at = range.from - TimeDelta::hours(2);
-    // The latest date shown so far: it never goes back.
+    // The latest date so far; it never decreases.
     let mut latest = calendar.local(at).date();
     let mut before = None;
     while at < range.to {
@@ -69,7 +69,7 @@ fn walk(calendar: Calendar, range: Span) -> [Vec<DateTime<Utc>>; 5] {
     starts
 }
 
-/// Times at which a zone shifts its clock, by days that differ in their offset from the one before.
+/// Returns the days on which the offset of a zone differs from that of the day before.
 fn shifts(calendar: Calendar, from: DateTime<Utc>, days: i64) -> Vec<DateTime<Utc>> {
     let day = |number| from + TimeDelta::days(number);
     let shifted = |number: &i64| calendar.offset(day(*number)) != calendar.offset(day(number + 1));
@@ -77,13 +77,13 @@ fn shifts(calendar: Calendar, from: DateTime<Utc>, days: i64) -> Vec<DateTime<Ut
 }
 
 #[test]
-fn a_walk_along_the_minutes_finds_the_same_buckets_around_shifts_in_every_zone() {
+fn buckets_match_the_reference_around_shifts_in_every_zone() {
     let mut checked = 0;
     for (number, zone) in TZ_VARIANTS.into_iter().enumerate() {
         let calendar = calendar(zone);
         let first = at("2010-01-01T00:00:00Z") + Days::new(365 * (number as u64 % 16));
         let shifts = shifts(calendar, first, 1_200);
-        // Another shift for each zone, and an ordinary day where it has none.
+        // A different shift for each zone, or an ordinary day if it has none.
         let some = shifts.get(number % shifts.len().max(1)).copied();
         let from = some.unwrap_or(at("2026-09-30T00:00:00Z")) - TimeDelta::hours(13);
         let range = Span { from, to: from + TimeDelta::hours(40) };
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn buckets_tile_every_range_and_do_not_depend_on_where_it_begins(
+    fn buckets_tile_every_range_and_do_not_depend_on_its_start(
         zone in proptest::sample::select(TZ_VARIANTS.to_vec()),
         bucket in proptest::sample::select(Bucket::ALL.to_vec()),
         from in 1_262_304_000_i64..2_500_000_000,
@@ -127,9 +127,9 @@ proptest! {
             let ends = calendar.starts(bucket, part.span.to);
             prop_assert_eq!(part.whole, starts && ends);
         }
-        // Any later beginning meets the same bounds.
+        // A later start gives the same bounds.
         #[expect(clippy::cast_possible_truncation, reason = "below the length of the range")]
-        #[expect(clippy::cast_precision_loss, reason = "any cut will do")]
+        #[expect(clippy::cast_precision_loss, reason = "any cut is valid")]
         let seconds = ((length * unit) as f64 * cut) as i64;
         let range = Span { from: from + TimeDelta::seconds(seconds), to };
         let rest: Vec<_> = calendar.parts(bucket, range).map(|part| part.span.to).collect();
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn the_first_instant_of_a_local_time_shows_it_and_none_before_does(
+    fn first_instant_of_a_local_time_is_found(
         zone in proptest::sample::select(TZ_VARIANTS.to_vec()),
         seconds in 1_262_304_000_i64..2_500_000_000,
     ) {
@@ -152,18 +152,18 @@ proptest! {
 }
 
 #[test]
-fn days_have_23_and_25_hours_where_berlin_shifts() {
+fn days_have_23_or_25_hours_when_berlin_shifts() {
     let berlin = named("Europe/Berlin");
     let spring = span("2026-03-27T23:00:00Z", "2026-03-30T22:00:00Z");
     assert_eq!(minutes(berlin, Bucket::Day, spring), [24 * 60, 23 * 60, 24 * 60]);
     let autumn = span("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
     assert_eq!(minutes(berlin, Bucket::Day, autumn), [25 * 60]);
-    assert_eq!(minutes(berlin, Bucket::Hour, autumn), [60; 25], "two o'clock comes twice");
+    assert_eq!(minutes(berlin, Bucket::Hour, autumn), [60; 25], "two o'clock occurs twice");
     assert!(berlin.parts(Bucket::Day, autumn).all(|part| part.whole));
 }
 
 #[test]
-fn an_hour_has_30_or_90_minutes_where_lord_howe_shifts() {
+fn hour_has_30_or_90_minutes_when_lord_howe_shifts() {
     let lord_howe = named("Australia/Lord_Howe");
     // 02:00 becomes 02:30 on 4 October 2026, and 01:30 on 5 April 2026.
     let forward = span("2026-10-03T14:30:00Z", "2026-10-03T17:00:00Z");
@@ -174,7 +174,7 @@ fn an_hour_has_30_or_90_minutes_where_lord_howe_shifts() {
 }
 
 #[test]
-fn a_day_begins_with_the_shift_where_midnight_does_not_exist() {
+fn day_without_midnight_begins_with_the_shift() {
     let cairo = named("Africa/Cairo");
     // 00:00 becomes 01:00 on 24 April 2026, and 23:00 of the day before on 30 October 2026.
     let spring = span("2026-04-22T22:00:00Z", "2026-04-24T21:00:00Z");
@@ -186,7 +186,7 @@ fn a_day_begins_with_the_shift_where_midnight_does_not_exist() {
 }
 
 #[test]
-fn a_day_that_comes_back_for_an_hour_is_over() {
+fn day_that_reappears_for_an_hour_has_ended() {
     // 00:01 of 7 November 2010 became 23:01 of the 6th.
     let newfoundland = named("America/St_Johns");
     let range = span("2010-11-06T02:30:00Z", "2010-11-08T03:30:00Z");
@@ -199,7 +199,7 @@ fn a_day_that_comes_back_for_an_hour_is_over() {
 }
 
 #[test]
-fn a_day_that_was_left_out_has_no_bucket() {
+fn skipped_day_has_no_bucket() {
     let samoa = named("Pacific/Apia");
     let range = span("2011-12-29T10:00:00Z", "2011-12-31T10:00:00Z");
     assert_eq!(starts(samoa, Bucket::Day, range), ["29T10:00", "30T10:00"]);
@@ -207,7 +207,7 @@ fn a_day_that_was_left_out_has_no_bucket() {
 }
 
 #[test]
-fn weeks_begin_on_the_day_that_is_set_and_months_with_their_first() {
+fn weeks_begin_on_the_configured_day_and_months_on_the_first() {
     let kathmandu = named("Asia/Kathmandu");
     let range = span("2026-09-28T00:00:00Z", "2026-10-12T00:00:00Z");
     assert_eq!(starts(kathmandu, Bucket::Week, range), ["28T00:00", "04T18:15", "11T18:15"]);
@@ -219,7 +219,7 @@ fn weeks_begin_on_the_day_that_is_set_and_months_with_their_first() {
 }
 
 #[test]
-fn the_finest_bucket_that_fits_is_found() {
+fn shortest_fitting_bucket_is_chosen() {
     let utc = named("UTC");
     let of = |to: &str, most| Bucket::fitting(utc, span("2026-01-01T00:00:00Z", to), most);
     assert_eq!(of("2026-01-01T00:05:00Z", 5), Some(Bucket::Minute));
@@ -237,5 +237,5 @@ fn the_finest_bucket_that_fits_is_found() {
         assert_eq!(Bucket::auto(utc, span("2026-01-01T00:00:00Z", to)), bucket, "{to}");
     }
     let long = span("2010-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
-    assert_eq!(utc.count(Bucket::Minute, long, 5_000), 5_001, "no further than that");
+    assert_eq!(utc.count(Bucket::Minute, long, 5_000), 5_001, "counting stops there");
 }

@@ -1,4 +1,4 @@
-//! The settings, as `serve` would take them.
+//! Checks of the settings, as `serve` reads them.
 
 use std::collections::HashSet;
 use std::net::UdpSocket;
@@ -12,20 +12,21 @@ use crate::server::check_certificate;
 
 const AREA: Area = Area::Configuration;
 
-/// Shorter secrets can be guessed by somebody who saw one signed delivery.
+/// Shortest secret, in characters. One signed delivery is enough to guess a shorter one offline.
 const SHORTEST_SECRET: usize = 16;
-/// Shorter keys can be guessed by asking; slower, and from anywhere.
+/// Shortest key, in characters. A shorter one can be guessed with requests: slowly, but from
+/// anywhere.
 const SHORTEST_KEY: usize = 20;
-/// Ports below are root's, unless the system says otherwise.
+/// Lowest port that does not need root on most systems.
 const FIRST_FREE_PORT: u16 = 1024;
-/// The bits of a file's mode that open it to all accounts.
+/// Bits of a file's mode that give access to all accounts.
 const OTHERS_MAY: u32 = 0o007;
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {
     for source in &settings.sources {
         check_source(source, settings, report);
     }
-    check_repeats(settings, report);
+    check_duplicate_secrets(settings, report);
     check_key(settings, report);
     check_address(settings, report);
     check_tls(settings, report);
@@ -35,46 +36,46 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
 fn check_source(source: &SourceSettings, settings: &Settings, report: &mut Report) {
     let (secrets, headers) = (source.secrets.len(), source.headers.len());
     if source.is_open() {
-        let kept = settings.database.data_dir.join("webhook-secret");
-        let says = if kept.exists() {
-            format!("{}: the secret that was made, in {}", source.name, kept.display())
+        let file = settings.database.data_dir.join("webhook-secret");
+        let message = if file.exists() {
+            format!("{}: generated secret in {}", source.name, file.display())
         } else {
-            format!("{}: none; the first start makes a secret", source.name)
+            format!("{}: none; the first start generates a secret", source.name)
         };
-        report.ok(AREA, "source", says);
+        report.ok(AREA, "source", message);
         return;
     }
     let strict = if source.strict_timestamps { ", strict timestamps" } else { "" };
-    let says = format!(
+    let message = format!(
         "{}: {}, {}{strict}",
         source.name,
         count(secrets, "secret"),
         count(headers, "header")
     );
-    report.ok(AREA, "source", says);
+    report.ok(AREA, "source", message);
     for (at, secret) in source.secrets.iter().enumerate() {
-        let what = format!("source {}: secret {} of {secrets}", source.name, at + 1);
-        check_secret(&what, secret, SHORTEST_SECRET, report);
+        let name = format!("source {}: secret {} of {secrets}", source.name, at + 1);
+        check_secret(&name, secret, SHORTEST_SECRET, report);
     }
     for header in &source.headers {
-        // A value such as `Bearer …` begins with what everybody knows.
+        // In a value such as `Bearer …`, the first word is no secret.
         let secret = header.value.expose().rsplit(' ').next().unwrap_or_default();
-        let what = format!("source {}: the value of the header {}", source.name, header.name);
-        check_secret(&what, &Secret::new(secret.to_owned()), SHORTEST_SECRET, report);
+        let name = format!("source {}: the value of header {}", source.name, header.name);
+        check_secret(&name, &Secret::new(secret.to_owned()), SHORTEST_SECRET, report);
     }
 }
 
-fn check_secret(what: &str, secret: &Secret, shortest: usize, report: &mut Report) {
+fn check_secret(name: &str, secret: &Secret, shortest: usize, report: &mut Report) {
     let secret = secret.expose();
     let length = secret.chars().count();
     if length < shortest {
         report.warn(
             AREA,
             "secrets",
-            format!("{what} has {}, and can be guessed", count(length, "character")),
+            format!("{name} has {}, and can be guessed", count(length, "character")),
             format!(
-                "take one of {shortest} characters or more: `openssl rand -base64 32` makes one. \
-                 Give it to the sender, too; for a webhook both may be configured meanwhile"
+                "use one of {shortest} characters or more, such as from `openssl rand -base64 32`. \
+                 Configure it at the sender, too; during the change, a webhook can have both"
             ),
         );
     }
@@ -83,54 +84,53 @@ fn check_secret(what: &str, secret: &Secret, shortest: usize, report: &mut Repor
         report.warn(
             AREA,
             "secrets",
-            format!("{what} stands in quotes, which count as a part of it"),
-            "leave the quotes away, unless the sender has them, too: container runtimes and \
-             systemd's EnvironmentFile do not all take them off",
+            format!("{name} is in quotes, which count as part of it"),
+            "remove the quotes, unless the sender has them, too: some container runtimes and \
+             systemd's EnvironmentFile do not remove them",
         );
     }
 }
 
-/// One secret in two places opens both, where one of them leaks.
-fn check_repeats(settings: &Settings, report: &mut Report) {
+/// Checks that no two places have the same secret: one leak would open both.
+fn check_duplicate_secrets(settings: &Settings, report: &mut Report) {
     let secrets = settings.sources.iter().flat_map(|source| &source.secrets);
-    let mut seen = HashSet::new();
+    let mut earlier = HashSet::new();
     let all = secrets.chain(&settings.api_key).map(Secret::expose);
-    if all.filter(|secret| !secret.is_empty()).any(|secret| !seen.insert(secret)) {
+    if all.filter(|secret| !secret.is_empty()).any(|secret| !earlier.insert(secret)) {
         report.warn(
             AREA,
             "secrets",
             "one secret is configured twice",
-            "give each source, and the API key, a secret of its own: whoever has one of them \
-             has the others otherwise",
+            "use a different secret for each source and for the API key: one leak would open all \
+             of them",
         );
     }
 }
 
 fn check_key(settings: &Settings, report: &mut Report) {
-    let kept = settings.database.data_dir.join("api-key");
+    let file = settings.database.data_dir.join("api-key");
     match &settings.api_key {
         Some(key) => {
             report.ok(AREA, "API key", "configured");
             check_secret("the API key", key, SHORTEST_KEY, report);
         }
-        None if kept.exists() => {
-            report.ok(AREA, "API key", format!("the one that was made, in {}", kept.display()));
+        None if file.exists() => {
+            report.ok(AREA, "API key", format!("generated key in {}", file.display()));
         }
-        None => report.ok(AREA, "API key", "none configured; `verbatim keys create` makes one"),
+        None => report.ok(AREA, "API key", "none; create one with `verbatim keys create`"),
     }
 }
 
 fn check_address(settings: &Settings, report: &mut Report) {
     let address = settings.listen;
-    // A socket of the other kind: it tells whether the address is this machine's, and takes
-    // nothing that a service wants to listen on.
+    // A UDP socket shows whether the machine has the address, and does not occupy the TCP port.
     if let Err(error) = UdpSocket::bind((address.ip(), 0)) {
         report.fail(
             AREA,
             "address",
             format!("{address} is not an address of this machine ({error})"),
-            "set --listen or VERBATIM_LISTEN to one, such as 127.0.0.1:8080, or 0.0.0.0:8080 for \
-             all of them",
+            "set --listen or VERBATIM_LISTEN to an address such as 127.0.0.1:8080, or 0.0.0.0:8080 \
+             for all",
         );
         return;
     }
@@ -138,15 +138,15 @@ fn check_address(settings: &Settings, report: &mut Report) {
         report.warn(
             AREA,
             "address",
-            format!("{address} has a port that systems keep for root"),
-            "listen on a port from 1024 on behind a proxy, or let systemd open the port",
+            format!("{address} has a port that most systems reserve for root"),
+            "listen on a port from 1024 upwards behind a proxy, or let systemd open the port",
         );
         return;
     }
     if settings.tls.is_none() && !address.ip().is_loopback() {
-        report.ok(AREA, "address", format!("{address}, over HTTP: the proxy in front speaks TLS"));
+        report.ok(AREA, "address", format!("{address}, HTTP: a proxy in front must provide TLS"));
     } else if address.ip().is_loopback() {
-        report.ok(AREA, "address", format!("{address}, for this machine alone"));
+        report.ok(AREA, "address", format!("{address}, only from this machine"));
     } else {
         report.ok(AREA, "address", format!("{address}"));
     }
@@ -159,8 +159,8 @@ fn check_tls(settings: &Settings, report: &mut Report) {
             AREA,
             "TLS",
             chain(&*error),
-            "name a certificate with its chain, and the key that belongs to it, both in PEM and \
-             readable by the account that runs the service",
+            "use a certificate with its chain, and its key, both in PEM and readable by the \
+             service's account",
         );
         return;
     }
@@ -171,7 +171,7 @@ fn check_tls(settings: &Settings, report: &mut Report) {
             AREA,
             "TLS",
             format!("everybody may open the key {place} (mode {mode:04o})"),
-            format!("chmod o-rwx {place}, and get another certificate if others have read it"),
+            format!("run `chmod o-rwx {place}`. If others may have read it, get a new certificate"),
         );
     } else {
         report.ok(AREA, "TLS", format!("certificate {} and its key", pair.cert.display()));
@@ -189,15 +189,15 @@ fn check_alerts(settings: &Settings, report: &mut Report) {
                 AREA,
                 "alerts",
                 format!("notifications of alert {} go to {} over HTTP", rule.name, receiver.host()),
-                "give it an https URL: others on the way can read which agents are quiet, though \
-                 not change a notification",
+                "use an https URL: others on the network can read notifications, though not forge \
+                 them",
             );
         }
     }
 }
 
-/// The receiver is this machine, an address of a private network, or a name without a domain, as
-/// containers have.
+/// Returns true if the receiver is this machine, an address of a private network, or a name without
+/// a domain, as containers have.
 fn is_private(receiver: &Receiver) -> bool {
     match receiver.url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
@@ -209,7 +209,7 @@ fn is_private(receiver: &Receiver) -> bool {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{number} {noun}{plural}")
 }

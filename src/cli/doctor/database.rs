@@ -1,6 +1,6 @@
-//! The database: where it is, whether it answers, whether it suits, and what room it has.
+//! Checks of the database: server, role, schema, connections, partitions.
 
-use super::PATIENCE;
+use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -14,107 +14,107 @@ use crate::store::survey::{COUNTED, Strays};
 
 const AREA: Area = Area::Database;
 
-/// A database that was asked, and can be asked more.
-pub(super) struct Asked {
+/// Database that answers, for further checks.
+pub(super) struct Examined {
     pub(super) store: Store,
-    pub(super) examined: Examination,
+    pub(super) examination: Examination,
     pool: Pool,
 }
 
-impl Asked {
+impl Examined {
     pub(super) async fn close(self) {
         self.pool.close().await;
     }
 }
 
-/// `None` where there is none to ask.
+/// Checks the database. Returns `None` if it does not answer, or has no schema.
 pub(super) async fn check(
     settings: &Settings,
     clock: &Clock,
     report: &mut Report,
-) -> Option<Asked> {
+) -> Option<Examined> {
     let place = match postgres::find(&settings.database) {
         Ok(place) => place,
         Err(error) => {
-            let advice = "`serve` cannot start its private PostgreSQL before that is mended; or \
-                          set DATABASE_URL to a PostgreSQL of yours";
+            let advice = "correct this: `serve` cannot start its private PostgreSQL otherwise. Or \
+                          set DATABASE_URL to your own PostgreSQL";
             report.fail(AREA, "server", chain(&*error), advice);
             return None;
         }
     };
-    let (connector, whose) = match place {
+    let (connector, name) = match place {
         Place::External(connector) => {
             let options = connector.options();
-            let whose = format!("DATABASE_URL, {}:{}", options.get_host(), options.get_port());
-            (connector, whose)
+            let name = format!("DATABASE_URL, {}:{}", options.get_host(), options.get_port());
+            (connector, name)
         }
         Place::NotMade(server) => {
             report.ok(
                 AREA,
                 "server",
-                format!("none yet; the first start makes one, with {server}"),
+                format!("none yet; the first start creates one, with {server}"),
             );
             return None;
         }
         Place::Private(cluster) => (check_private(&cluster, report)?, "private".to_owned()),
     };
-    let asked = tokio::time::timeout(PATIENCE, postgres::examine(&connector, clock)).await;
-    let examined = asked.map_err(anyhow::Error::from).and_then(|examined| examined);
-    let examined = match examined {
-        Ok(examined) => examined,
+    let examined = tokio::time::timeout(TIME_LIMIT, postgres::examine(&connector, clock)).await;
+    let examined = examined.map_err(anyhow::Error::from).and_then(|examined| examined);
+    let examination = match examined {
+        Ok(examination) => examination,
         Err(error) => {
-            let advice = "see that the server runs, that its host and port can be reached from \
+            let advice = "check that the server runs, that its host and port can be reached from \
                           here (`psql \"$DATABASE_URL\"`), and that user and password are right. \
-                          A running service keeps what arrives in its inbox meanwhile";
-            report.fail(AREA, "server", format!("{whose}: {}", chain(&*error)), advice);
+                          Meanwhile a running service stores deliveries in its inbox";
+            report.fail(AREA, "server", format!("{name}: {}", chain(&*error)), advice);
             return None;
         }
     };
-    check_server(&whose, &examined, report);
-    check_role(settings.migrate, &examined, report);
-    check_schema(examined.migrations, report);
-    check_connections(&examined, report);
+    check_server(&name, &examination, report);
+    check_role(settings.migrate, &examination, report);
+    check_schema(examination.migrations, report);
+    check_connections(&examination, report);
     let pool = postgres::read_pool(connector);
-    let asked = Asked { store: Store::new(pool.clone()), examined, pool };
-    if matches!(asked.examined.migrations, Migrations::None) {
-        asked.close().await;
+    let database = Examined { store: Store::new(pool.clone()), examination, pool };
+    if matches!(database.examination.migrations, Migrations::None) {
+        database.close().await;
         return None;
     }
-    check_partitions(&asked, clock, report).await;
-    Some(asked)
+    check_partitions(&database, clock, report).await;
+    Some(database)
 }
 
-/// How to connect to a private cluster, where it runs.
+/// Checks a private cluster. Returns its connector if its server runs.
 fn check_private(cluster: &PrivateCluster, report: &mut Report) -> Option<Connector> {
     let PrivateCluster { folder, server, process, connector } = cluster;
     match process {
         Some(pid) => {
-            let says = format!("private: {server} runs as process {pid} on {}", folder.display());
-            report.ok(AREA, "cluster", says);
+            let folder = folder.display();
+            report.ok(AREA, "cluster", format!("private: {server}, process {pid}, in {folder}"));
             Some(connector.clone())
         }
         None => {
             report.warn(
                 AREA,
                 "cluster",
-                format!("private: {server}, on {}, does not run", folder.display()),
-                "`verbatim serve` starts it. What is in it can be looked at then",
+                format!("private: {server}, in {}, does not run", folder.display()),
+                "start it with `verbatim serve`, and run doctor again to check its contents",
             );
             None
         }
     }
 }
 
-fn check_server(whose: &str, found: &Examination, report: &mut Report) {
-    let says = format!("{whose}: PostgreSQL {}", found.version);
+fn check_server(name: &str, found: &Examination, report: &mut Report) {
+    let server = format!("{name}: PostgreSQL {}", found.version);
     if found.suits {
-        report.ok(AREA, "server", says);
+        report.ok(AREA, "server", server);
     } else {
         report.fail(
             AREA,
             "server",
-            format!("{says}, and 15 is the oldest that works"),
-            "upgrade it with pg_upgrade, or dump it and restore into a newer one",
+            format!("{server}, but 15 or later is required"),
+            "upgrade it with pg_upgrade, or restore a dump into a newer server",
         );
     }
     if found.encoding == "UTF8" {
@@ -123,8 +123,8 @@ fn check_server(whose: &str, found: &Examination, report: &mut Report) {
         report.fail(
             AREA,
             "encoding",
-            format!("its encoding is {}, which cannot keep every script", found.encoding),
-            "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and \
+            format!("the encoding is {}, which cannot store every script", found.encoding),
+            "create a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and \
              restore a dump of this one into it",
         );
     }
@@ -136,15 +136,15 @@ fn check_role(migrates: bool, found: &Examination, report: &mut Report) {
         Access::Standby => report.fail(
             AREA,
             "role",
-            "it is a standby, or still replays its log: it takes no writes",
-            "wait until it is done, or name the primary in DATABASE_URL",
+            "the server is a standby, or still replays its log, so it cannot be written",
+            "wait until the replay ends, or set DATABASE_URL to the primary",
         ),
         Access::ReadOnly => report.fail(
             AREA,
             "role",
             format!("{role} may only read: its transactions are read-only"),
-            "see where default_transaction_read_only is set, for the role, the database or the \
-             server; some providers set it when a disk is full",
+            "find where default_transaction_read_only is set: for the role, the database or the \
+             server. Some providers set it when a disk is full",
         ),
         Access::TooLittle => report.fail(
             AREA,
@@ -158,7 +158,7 @@ fn check_role(migrates: bool, found: &Examination, report: &mut Report) {
         Access::Writes { may_create: false, .. } if migrates => report.fail(
             AREA,
             "role",
-            format!("{role} may not create tables, as migrations do"),
+            format!("{role} may not create tables, which migrations need"),
             format!(
                 "as the owner: GRANT CREATE ON SCHEMA public TO {role}; or run `verbatim migrate` \
                  as the owner, and `serve --no-migrate`"
@@ -167,10 +167,9 @@ fn check_role(migrates: bool, found: &Examination, report: &mut Report) {
         Access::Writes { owns_tables: false, .. } => report.warn(
             AREA,
             "role",
-            format!("{role} may write, but does not own the tables, so it makes no partitions"),
+            format!("{role} may write, but does not own the tables, so it creates no partitions"),
             format!(
-                "as the owner: GRANT its role TO {role}; rows go to the default partitions \
-                     meanwhile"
+                "as the owner: GRANT its role TO {role}. Meanwhile rows go to default partitions"
             ),
         ),
         Access::Writes { .. } => report.ok(AREA, "role", format!("{role} may write")),
@@ -186,90 +185,87 @@ fn check_schema(migrations: Migrations, report: &mut Report) {
             AREA,
             "schema",
             "none yet",
-            "`verbatim serve` makes it, or `verbatim migrate`",
+            "create it with `verbatim serve` or `verbatim migrate`",
         ),
         Migrations::Hidden => report.fail(
             AREA,
             "schema",
-            "this role may not read which migrations there are, which a start asks for",
+            "this role may not read which migrations were applied, so `serve` does not start",
             "as the owner: GRANT SELECT ON _sqlx_migrations TO this role",
         ),
         Migrations::Behind(missing) => report.warn(
             AREA,
             "schema",
             format!("{missing} migrations are pending"),
-            "`verbatim serve` applies them when it starts; with --no-migrate run `verbatim \
-             migrate`, for which a service of this version waits",
+            "`verbatim serve` applies them when it starts. With --no-migrate, run `verbatim \
+             migrate`: a service of this version waits for it",
         ),
         Migrations::Newer(version) => report.fail(
             AREA,
             "schema",
-            format!("version {version}, which this verbatim does not know: a newer one was here"),
-            "run that verbatim or a newer one; `verbatim --version` tells which this is",
+            format!("version {version} was created by a newer verbatim, and this one is too old"),
+            "run that version or a newer one; `verbatim --version` prints this one",
         ),
         Migrations::Altered(version) => report.fail(
             AREA,
             "schema",
-            format!(
-                "the migration {version} is not the one that this verbatim carries, or was \
-                     applied in part"
-            ),
-            "run an unaltered verbatim, or restore the last backup",
+            format!("migration {version} is not the one of this verbatim, or is incomplete"),
+            "run an unmodified verbatim, or restore the last backup",
         ),
     }
 }
 
 fn check_connections(found: &Examination, report: &mut Report) {
     let (free, max) = (found.free_connections, found.max_connections);
-    let says =
-        format!("{free} of {max} are free, and a service takes up to {CONNECTIONS_OF_A_SERVICE}");
-    let advice = "raise max_connections, or let the database's other users have fewer";
+    let message =
+        format!("{free} of {max} are free, and a service needs up to {CONNECTIONS_OF_A_SERVICE}");
+    let advice = "raise max_connections, or limit the database's other users";
     if free <= 0 {
         report.fail(AREA, "connections", format!("none of {max} is free"), advice);
     } else if free < CONNECTIONS_OF_A_SERVICE {
-        report.warn(AREA, "connections", says, advice);
+        report.warn(AREA, "connections", message, advice);
     } else {
-        report.ok(AREA, "connections", says);
+        report.ok(AREA, "connections", message);
     }
 }
 
-async fn check_partitions(asked: &Asked, clock: &Clock, report: &mut Report) {
-    match partitions::missing(&asked.pool, clock.now()).await {
+async fn check_partitions(database: &Examined, clock: &Clock, report: &mut Report) {
+    match partitions::missing(&database.pool, clock.now()).await {
         Ok(missing) if missing.is_empty() => {
-            report.ok(AREA, "partitions", "made ahead of time");
+            report.ok(AREA, "partitions", "created ahead of time");
         }
         Ok(missing) => report.warn(
             AREA,
             "partitions",
             format!("missing: {}", missing.join(", ")),
-            "a running service makes them at its start and every hour: see its log for why it \
-             does not. Rows go to the default partitions meanwhile, and are moved later",
+            "a running service creates them at its start and every hour: see its log for errors. \
+             Meanwhile rows go to the default partitions, and are moved later",
         ),
         Err(error) => report.warn(
             AREA,
             "partitions",
-            format!("they cannot be asked for: {}", chain(&error)),
+            format!("cannot list the partitions: {}", chain(&error)),
             "see schema and role above",
         ),
     }
-    match asked.store.strays().await {
+    match database.store.strays().await {
         Ok(strays) => check_strays(strays, report),
         Err(error) => report.warn(
             AREA,
             "strays",
-            format!("the default partitions cannot be read: {}", chain(&error)),
+            format!("cannot read the default partitions: {}", chain(&error)),
             "see schema and role above",
         ),
     }
 }
 
-/// Old messages have no month of their own, and belong to the default partition. Deliveries come
-/// in on the day that it is, unless the job or the clock did not keep up.
+/// Checks the rows in the default partitions. Old messages belong there, since their months have no
+/// partition. Deliveries do not, unless the job or the clock was late.
 fn check_strays(strays: Strays, report: &mut Report) {
     let Strays { messages, deliveries } = strays;
     let count = |rows: i64| if rows < COUNTED { rows.to_string() } else { format!("over {rows}") };
-    let says = format!(
-        "{} messages and {} deliveries lie in the default partitions",
+    let message = format!(
+        "{} messages and {} deliveries are in the default partitions",
         count(messages),
         count(deliveries)
     );
@@ -277,19 +273,19 @@ fn check_strays(strays: Strays, report: &mut Report) {
         report.warn(
             AREA,
             "strays",
-            says,
-            "deliveries came on days that had no partition, or under a clock that was wrong: see \
+            message,
+            "deliveries arrived on days without a partition, or while the clock was wrong: see \
              partitions and clock",
         );
     } else if messages >= COUNTED {
         report.warn(
             AREA,
             "strays",
-            says,
-            "messages with old times were delivered. They are read as well as others; each \
-             conversation costs a little more to find",
+            message,
+            "messages with old times were delivered. They can be read like others, but it takes a \
+             little longer to find each conversation",
         );
     } else {
-        report.ok(AREA, "strays", says);
+        report.ok(AREA, "strays", message);
     }
 }

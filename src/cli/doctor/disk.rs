@@ -1,4 +1,4 @@
-//! The disk below the data folder: its room, its kind, and who may look.
+//! Checks of the data folder and its disk: free space, kind of file system, permissions.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -13,11 +13,11 @@ use crate::config::Settings;
 
 const AREA: Area = Area::Disk;
 
-/// With less than this Postgres stops to write, and the inbox soon after.
+/// Least free space, in bytes. With less, Postgres soon stops to write, and then the inbox.
 const LEAST_BYTES: u64 = 256 << 20;
-/// With fewer than this files can no longer be made: Postgres makes a few for each partition.
+/// Least free inodes: Postgres creates a few files for each partition.
 const LEAST_INODES: u64 = 1_000;
-/// Secrets that the first start makes.
+/// Secrets that the first start generates.
 const SECRETS: [&str; 2] = ["webhook-secret", "api-key"];
 
 pub(super) fn check(settings: &Settings, config_file: Option<&Path>, report: &mut Report) {
@@ -25,13 +25,14 @@ pub(super) fn check(settings: &Settings, config_file: Option<&Path>, report: &mu
     match folder.metadata() {
         Ok(found) => check_folder(folder, &found, report),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            report.ok(AREA, "folder", format!("{} is made by the first start", folder.display()));
+            let folder = folder.display();
+            report.ok(AREA, "folder", format!("{folder} is created by the first start"));
         }
         Err(error) => report.fail(
             AREA,
             "folder",
             format!("{}: {error}", folder.display()),
-            "ask as the account that runs the service",
+            "run doctor as the account of the service",
         ),
     }
     for name in SECRETS {
@@ -45,7 +46,7 @@ pub(super) fn check(settings: &Settings, config_file: Option<&Path>, report: &mu
     if let Some(inbox) = &inbox {
         check_kind(inbox, report);
     }
-    // A private cluster may lie on another disk, behind a link.
+    // A link may put a private cluster on another disk.
     let cluster = existing(&folder.join("postgres").join("cluster"));
     if settings.database.url.is_none() && device(cluster.as_deref()) != device(inbox.as_deref()) {
         check_room(cluster.as_deref(), 0, report);
@@ -59,27 +60,24 @@ fn check_folder(folder: &Path, found: &Metadata, report: &mut Report) {
         report.fail(
             AREA,
             "folder",
-            format!("{place} is no folder"),
-            "choose another with --data-dir, or move away what is there",
+            format!("{place} is not a folder"),
+            "choose another with --data-dir, or move this file",
         );
     } else if mode & 0o022 != 0 {
         report.fail(
             AREA,
             "folder",
             format!("others may write to {place} (mode {mode:04o})"),
-            format!("chmod go-w {place}: whoever writes there can replace inbox and secrets"),
+            format!("run `chmod go-w {place}`: other accounts can replace inbox and secrets"),
         );
     } else if access(folder, AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
         report.fail(
             AREA,
             "folder",
+            format!("{place} belongs to user ID {}, and user ID {us} cannot write it", found.uid()),
             format!(
-                "{place} belongs to the user with the id {}, and this one ({us}) may not \
-                     write to it",
-                found.uid()
-            ),
-            format!(
-                "ask as the account that runs the service; if you do, chown -R it to it: {place}"
+                "run doctor as the account of the service. If this is the account, give it the \
+                 folder with `chown -R`: {place}"
             ),
         );
     } else if mode & 0o044 != 0 {
@@ -87,14 +85,14 @@ fn check_folder(folder: &Path, found: &Metadata, report: &mut Report) {
             AREA,
             "folder",
             format!("others may list {place} (mode {mode:04o})"),
-            format!("chmod go-r {place}: deliveries are conversations, and nobody else's to see"),
+            format!("run `chmod go-r {place}`: deliveries contain conversations"),
         );
     } else {
         report.ok(AREA, "folder", format!("{place} (mode {mode:04o})"));
     }
 }
 
-/// A secret that was made is its account's alone.
+/// Checks that only the service's account may open a generated secret.
 fn check_secret(path: &Path, report: &mut Report) {
     let Ok(found) = path.metadata() else { return };
     let (mode, place) = (found.permissions().mode() & 0o7777, path.display());
@@ -104,8 +102,8 @@ fn check_secret(path: &Path, report: &mut Report) {
             "secrets",
             format!("others may open {place} (mode {mode:04o})"),
             format!(
-                "chmod 600 {place}; if others may have read it, remove it and start anew: another \
-                 one is made"
+                "run `chmod 600 {place}`. If others may have read it, remove it and restart the \
+                 service, which generates another"
             ),
         );
     } else {
@@ -113,8 +111,8 @@ fn check_secret(path: &Path, report: &mut Report) {
     }
 }
 
-/// A configuration may hold secrets, or none; a group of its own is how a file of root's is given
-/// to one service.
+/// Checks the permissions of the configuration file, which may contain secrets. Its group may read
+/// it: a file of root is shared with one service this way.
 fn check_config_file(path: &Path, report: &mut Report) {
     let Ok(found) = path.metadata() else { return };
     let (mode, place) = (found.permissions().mode() & 0o7777, path.display());
@@ -123,21 +121,21 @@ fn check_config_file(path: &Path, report: &mut Report) {
             AREA,
             "secrets",
             format!("others may write {place} (mode {mode:04o})"),
-            format!("chmod go-w {place}: whoever writes it decides where deliveries go"),
+            format!("run `chmod go-w {place}`: other accounts can redirect deliveries"),
         );
     } else if mode & 0o004 != 0 {
         report.warn(
             AREA,
             "secrets",
             format!("everybody may read {place} (mode {mode:04o})"),
-            format!("chmod o-r {place} if it holds secrets"),
+            format!("run `chmod o-r {place}` if it contains secrets"),
         );
     } else {
         report.ok(AREA, "secrets", format!("{place} (mode {mode:04o})"));
     }
 }
 
-/// The path, or the nearest folder above it that exists.
+/// Returns the path, or the nearest folder above it that exists.
 fn existing(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     absolute.ancestors().find(|path| path.exists()).map(Path::to_owned)
@@ -147,8 +145,8 @@ fn device(path: Option<&Path>) -> Option<u64> {
     path?.metadata().ok().map(|found| found.dev())
 }
 
-/// `wanted` is what the inbox may yet take.
-fn check_room(place: Option<&Path>, wanted: u64, report: &mut Report) {
+/// Checks free space and inodes. `quota` is the limit on the inbox's size, in bytes.
+fn check_room(place: Option<&Path>, quota: u64, report: &mut Report) {
     let Some(place) = place else { return };
     let room = match statvfs(place) {
         Ok(room) => room,
@@ -157,7 +155,7 @@ fn check_room(place: Option<&Path>, wanted: u64, report: &mut Report) {
                 AREA,
                 "room",
                 format!("{}: {error}", place.display()),
-                "see what `df` says of it",
+                "inspect it with `df`",
             );
             return;
         }
@@ -169,33 +167,33 @@ fn check_room(place: Option<&Path>, wanted: u64, report: &mut Report) {
         u64::from(room.files_available()),
     );
     let free = blocks.saturating_mul(room.fragment_size());
-    let says = format!("{} free at {}", ByteSize(free).display(), place.display());
+    let message = format!("{} free at {}", ByteSize(free).display(), place.display());
     if free < LEAST_BYTES {
         report.fail(
             AREA,
             "room",
-            says,
-            "make room now: Postgres stops when its disk is full, and deliveries are refused once \
-             the inbox cannot write either",
+            message,
+            "free some space now: Postgres stops when its disk is full, and deliveries are \
+             rejected when the inbox cannot write either",
         );
-    } else if free < wanted {
+    } else if free < quota {
         report.warn(
             AREA,
             "room",
-            format!("{says}, and the inbox may take {}", ByteSize(wanted).display()),
-            "make room, or lower --inbox-quota: a long outage of Postgres would fill the disk, and \
-             a private PostgreSQL with it",
+            format!("{message}, but the inbox may use {}", ByteSize(quota).display()),
+            "free some space, or lower --inbox-quota: a long outage of Postgres would fill the \
+             disk, also for a private PostgreSQL",
         );
     } else {
-        report.ok(AREA, "room", says);
+        report.ok(AREA, "room", message);
     }
-    // Some file systems make them as they are needed, and tell 0.
+    // Some file systems create inodes when needed, and report 0.
     if files > 0 && free_files < LEAST_INODES {
         report.fail(
             AREA,
             "inodes",
             format!("{free_files} of {files} are free at {}", place.display()),
-            "remove files (`df -i` tells where they went), or make the file system anew with more \
+            "remove files (`df -i` prints the use), or create the file system again with more \
              inodes",
         );
     } else if files > 0 {
@@ -203,7 +201,7 @@ fn check_room(place: Option<&Path>, wanted: u64, report: &mut Report) {
     }
 }
 
-/// Whether what is written there outlives the machine, and is synced when it says so.
+/// Checks the kind of file system: whether files survive a restart, and syncs are reliable.
 #[cfg(target_os = "linux")]
 fn check_kind(place: &Path, report: &mut Report) {
     use nix::sys::statfs::{
@@ -223,16 +221,14 @@ fn check_kind(place: &Path, report: &mut Report) {
         report.warn(
             AREA,
             "kind",
-            format!("{place} is on the network: locks and syncs are what the server makes of them"),
+            format!("{place} is on the network: locks and syncs depend on its server"),
             "put the data folder on a local disk; Postgres may be elsewhere",
         );
     } else if kind == OVERLAYFS_SUPER_MAGIC {
         report.warn(
             AREA,
             "kind",
-            format!(
-                "{place} is a container's own layer (overlayfs), which goes with the container"
-            ),
+            format!("{place} is in a container's layer (overlayfs), removed with the container"),
             "mount a volume there",
         );
     } else {
@@ -240,6 +236,6 @@ fn check_kind(place: &Path, report: &mut Report) {
     }
 }
 
-/// Only Linux tells.
+/// Does nothing: only Linux reports the kind.
 #[cfg(not(target_os = "linux"))]
 fn check_kind(_place: &Path, _report: &mut Report) {}

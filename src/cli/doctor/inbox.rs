@@ -1,8 +1,8 @@
-//! The inbox's file: its layout and health, and what waits in it.
+//! Checks of the inbox's file: layout, damage, waiting deliveries, quota.
 
 use chrono::{DateTime, Utc};
 
-use super::PATIENCE;
+use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -10,21 +10,22 @@ use crate::inbox::{Examination, FileError, examine, set_aside};
 
 const AREA: Area = Area::Inbox;
 
-/// A running service takes what arrives to Postgres within milliseconds; in the file it stays for
-/// about a second. What is older than this, in seconds, waits for something.
-const WAITS_SECONDS: i64 = 60;
-/// Beyond this part of its quota, in hundredths, somebody should know.
-const FILLING_PERCENT: u64 = 80;
+/// Age in seconds at which a delivery counts as delayed. A running service writes it to Postgres
+/// within milliseconds, and deletes it from the file after about a second.
+const DELAYED_SECONDS: i64 = 60;
+/// Use of the quota at which the check warns, in percent.
+const WARN_PERCENT: u64 = 80;
 
 pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, report: &mut Report) {
     let path = settings.database.data_dir.join("inbox").join("inbox.sqlite");
     let place = path.display();
-    let Ok(examined) = tokio::time::timeout(PATIENCE, examine(&path)).await else {
+    let Ok(examined) = tokio::time::timeout(TIME_LIMIT, examine(&path)).await else {
         report.warn(
             AREA,
             "file",
-            format!("{place} was not read within {} s", PATIENCE.as_secs()),
-            "ask again; where that does not help, the disk is slow or the file is huge: see disk",
+            format!("{place} was not read within {} s", TIME_LIMIT.as_secs()),
+            "run doctor again. If this persists, the disk is slow or the file is very large: see \
+             disk",
         );
         return;
     };
@@ -33,9 +34,9 @@ pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, rep
         report.warn(
             AREA,
             "set aside",
-            format!("{aside} damaged files lie beside {place}"),
-            "what could be read of them has been brought over, or is being: see the service's log. \
-             Look at the disk; remove them once nothing is missing",
+            format!("{aside} damaged files are beside {place}"),
+            "the service has recovered their readable deliveries, or does so now: see its log. \
+             Check the disk, and remove the files once nothing is missing",
         );
     }
     match examined {
@@ -43,16 +44,16 @@ pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, rep
             check_contents(&found, clock.now(), running, report);
             check_quota(&found, settings.inbox_quota_bytes, report);
         }
-        Ok(None) => report.ok(AREA, "file", "none yet; the first start makes it"),
+        Ok(None) => report.ok(AREA, "file", "none yet; the first start creates it"),
         Err(error) => {
             let advice = match &error {
                 FileError::FromTheFuture(_) => {
-                    "start the newer version again, and let it drain before going back"
+                    "start the newer version again, and let it drain the inbox before you go back"
                 }
                 _ => {
-                    "if permission is missing, ask as the account that runs the service. A damaged \
-                     file is set aside when the service starts, a new one takes its place, and \
-                     what can still be read is brought over: restart it, and see its log"
+                    "if permission is missing, run doctor as the account of the service. If the \
+                     file is damaged, restart the service and see its log: it sets the file aside, \
+                     creates a new one, and recovers what can be read"
                 }
             };
             report.fail(AREA, "file", format!("{place}: {}", chain(&error)), advice);
@@ -67,14 +68,14 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
             AREA,
             "file",
             format!(
-                "whole as a file ({size}), but {} bytes of deliveries in it are damaged",
+                "the file is intact ({size}), but {} bytes of deliveries in it are damaged",
                 found.damaged_bytes
             ),
-            "something wrote to the file, or the disk loses data: look at the kernel's log. The \
-             service drains what is whole",
+            "another program wrote to the file, or the disk loses data: see the kernel's log. The \
+             service drains the intact deliveries",
         );
     } else {
-        report.ok(AREA, "file", format!("whole ({size})"));
+        report.ok(AREA, "file", format!("intact ({size})"));
     }
     let age = found.oldest_at.map_or(0, |at| (now - at).num_seconds());
     let deliveries = found.deliveries;
@@ -84,19 +85,17 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
         report.warn(
             AREA,
             "waiting",
-            format!(
-                "{deliveries} deliveries, the oldest for {age} s, and no service that drains them"
-            ),
-            "start the service with this data folder: it takes them to Postgres. Do not remove \
+            format!("{deliveries} deliveries, the oldest for {age} s, and no service drains them"),
+            "start the service with this data folder: it writes them to Postgres. Do not remove \
              the folder before",
         );
-    } else if age > WAITS_SECONDS {
+    } else if age > DELAYED_SECONDS {
         report.warn(
             AREA,
             "waiting",
             format!("{deliveries} deliveries, the oldest for {age} s"),
-            "Postgres does not take them: see database below and the service's log. They are safe \
-             here until the quota is reached",
+            "they cannot be written to Postgres: see database above and the service's log. They \
+             are safe in the inbox, which accepts more until its quota is reached",
         );
     } else {
         report.ok(AREA, "waiting", format!("{deliveries} deliveries, the oldest for {age} s"));
@@ -105,15 +104,15 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
 
 fn check_quota(found: &Examination, quota: u64, report: &mut Report) {
     let (used, all) = (bytesize::ByteSize(found.bytes), bytesize::ByteSize(quota));
-    let says = format!("{} of {} are used", used.display(), all.display());
+    let message = format!("{} of {} used", used.display(), all.display());
     let percent = found.bytes.saturating_mul(100) / quota.max(1);
-    let advice = "bring Postgres back, or raise --inbox-quota where the disk has room";
+    let advice = "restore Postgres, or raise --inbox-quota if the disk has space";
     if percent >= 100 {
-        let says = format!("{says}: deliveries go straight to Postgres, or are answered 503");
-        report.fail(AREA, "quota", says, advice);
-    } else if percent >= FILLING_PERCENT {
-        report.warn(AREA, "quota", says, advice);
+        let message = format!("{message}: deliveries go directly to Postgres, or are answered 503");
+        report.fail(AREA, "quota", message, advice);
+    } else if percent >= WARN_PERCENT {
+        report.warn(AREA, "quota", message, advice);
     } else {
-        report.ok(AREA, "quota", says);
+        report.ok(AREA, "quota", message);
     }
 }

@@ -1,6 +1,6 @@
-//! The standby that answers are read from, where one is configured.
+//! Checks of the standby, if one is configured.
 
-use super::PATIENCE;
+use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
 use crate::config::Settings;
 use crate::jobs::replica::{ReplicaState, StandbyExamination, examine};
@@ -9,7 +9,7 @@ use crate::postgres::{self, Place};
 const AREA: Area = Area::Database;
 const CHECK: &str = "standby";
 
-/// Looks at the standby. Where the primary cannot be found, that was reported before.
+/// Checks the standby. A primary that cannot be found has been reported before.
 pub(super) async fn check(settings: &Settings, report: &mut Report) {
     let Some(replica) = &settings.replica else { return };
     let Ok(Place::External(primary)) = postgres::find(&settings.database) else { return };
@@ -22,23 +22,23 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) {
     };
     let options = standby.options();
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    let examined = tokio::time::timeout(PATIENCE, examine(&primary, &standby)).await;
+    let examined = tokio::time::timeout(TIME_LIMIT, examine(&primary, &standby)).await;
     match examined.map_err(anyhow::Error::from).and_then(|examined| examined) {
-        Ok(examined) => judge(&place, &examined, report),
+        Ok(examined) => check_state(&place, &examined, report),
         Err(error) => report.warn(
             AREA,
             CHECK,
             format!("{place}: {}", chain(&*error)),
-            "answers are read from the primary meanwhile. See that the standby runs, and that host, \
-             port, user and password in VERBATIM_READ_DATABASE_URL are right",
+            "check that the standby runs, and host, port, user and password in \
+             VERBATIM_READ_DATABASE_URL. Meanwhile the primary is read",
         ),
     }
 }
 
-fn judge(place: &str, found: &StandbyExamination, report: &mut Report) {
-    let says = format!("{place} is {}", found.state.as_str().replace('_', " "));
+fn check_state(place: &str, found: &StandbyExamination, report: &mut Report) {
+    let state = found.state.as_str().replace('_', " ");
     if let (Some(hint), true) = (found.state.hint(), found.state != ReplicaState::Used) {
-        report.fail(AREA, CHECK, format!("{says}, so it is not read"), hint);
+        report.fail(AREA, CHECK, format!("{place} is {state}, so it is not used"), hint);
         return;
     }
     if found.unreadable_tables > 0 {
@@ -52,15 +52,13 @@ fn judge(place: &str, found: &StandbyExamination, report: &mut Report) {
         report.warn(
             AREA,
             CHECK,
-            format!("{place} does not replay: it is paused"),
+            format!("{place} does not replay: replay is paused"),
             "on the standby: SELECT pg_wal_replay_resume()",
         );
     } else {
         let feedback = if found.has_feedback { "on" } else { "off" };
-        let says = format!(
-            "{place}: {} bytes behind, hot_standby_feedback is {feedback}",
-            found.lag_bytes
-        );
-        report.ok(AREA, CHECK, says);
+        let lag = found.lag_bytes;
+        let message = format!("{place}: {lag} bytes behind, hot_standby_feedback is {feedback}");
+        report.ok(AREA, CHECK, message);
     }
 }

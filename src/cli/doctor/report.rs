@@ -1,4 +1,4 @@
-//! What was found: lines for a person, or JSON for a machine.
+//! The report: text for people, or JSON.
 
 use std::fmt::Write as _;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::domain::json_line::escape_separators;
 
-/// How it stands with one thing.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
-    /// As it should be.
+    /// No fault.
     Ok,
-    /// It works, and somebody should look.
+    /// It works, but needs attention.
     Warn,
     /// It does not work, or is about to stop working.
     Fail,
 }
 
-/// What kind of thing.
+/// Part of the system that a check belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Area {
@@ -45,50 +45,51 @@ impl Area {
     }
 }
 
-/// One thing that was looked at.
+/// Check with its result.
 #[derive(Debug, Serialize)]
 struct Finding {
     area: Area,
     check: &'static str,
     status: Status,
-    /// One line, without any secret and without anything that somebody said.
-    says: String,
-    /// What to do about it; null where all is well.
+    /// One line, without secrets and texts of messages.
+    #[serde(rename = "says")]
+    message: String,
+    /// Remedy; null if there is no fault.
     advice: Option<String>,
 }
 
-/// All that was looked at, in order.
+/// All checks, in order.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
 }
 
 impl Report {
-    /// All is well.
-    pub(super) fn ok(&mut self, area: Area, check: &'static str, says: impl Into<String>) {
-        self.add(area, check, Status::Ok, says.into(), None);
+    /// Adds a check that found no fault.
+    pub(super) fn ok(&mut self, area: Area, check: &'static str, message: impl Into<String>) {
+        self.add(area, check, Status::Ok, message.into(), None);
     }
 
-    /// It works, and somebody should look.
+    /// Adds a check of something that works, but needs attention.
     pub(super) fn warn(
         &mut self,
         area: Area,
         check: &'static str,
-        says: impl Into<String>,
+        message: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(area, check, Status::Warn, says.into(), Some(advice.into()));
+        self.add(area, check, Status::Warn, message.into(), Some(advice.into()));
     }
 
-    /// It does not work.
+    /// Adds a check of something that does not work.
     pub(super) fn fail(
         &mut self,
         area: Area,
         check: &'static str,
-        says: impl Into<String>,
+        message: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(area, check, Status::Fail, says.into(), Some(advice.into()));
+        self.add(area, check, Status::Fail, message.into(), Some(advice.into()));
     }
 
     fn add(
@@ -96,16 +97,16 @@ impl Report {
         area: Area,
         check: &'static str,
         status: Status,
-        says: String,
+        message: String,
         advice: Option<String>,
     ) {
-        // What others say may hold line ends, and what would move a terminal's cursor.
+        // Texts of other programs may contain line breaks and escape sequences of terminals.
         let one_line = |text: String| text.replace(char::is_control, " ");
-        let (says, advice) = (one_line(says), advice.map(one_line));
-        self.findings.push(Finding { area, check, status, says, advice });
+        let (message, advice) = (one_line(message), advice.map(one_line));
+        self.findings.push(Finding { area, check, status, message, advice });
     }
 
-    /// Something does not work.
+    /// Returns true if a check failed.
     pub(super) fn has_failed(&self) -> bool {
         self.worst() == Status::Fail
     }
@@ -118,7 +119,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.status == status).count()
     }
 
-    /// For a person: a line a finding, and under a fault what to do.
+    /// Formats the report as text: one line per check, and the remedy below a fault.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let mut area = None;
@@ -133,35 +134,35 @@ impl Report {
                 Status::Warn => "warn",
                 Status::Fail => "FAIL",
             };
-            let _ = writeln!(out, "  {status:<4}  {:<12}  {}", finding.check, finding.says);
+            let _ = writeln!(out, "  {status:<4}  {:<12}  {}", finding.check, finding.message);
             if let Some(advice) = &finding.advice {
                 let _ = writeln!(out, "{:22}> {advice}", "");
             }
         }
         let (warn, fail) = (self.count(Status::Warn), self.count(Status::Fail));
-        let _ = write!(out, "\n{} ok, {warn} to look at, {fail} failed", self.count(Status::Ok));
+        let _ = write!(out, "\n{} ok, {warn} warnings, {fail} failed", self.count(Status::Ok));
         out
     }
 
-    /// For a machine.
+    /// Formats the report as JSON.
     pub(super) fn json(&self) -> String {
         let report = serde_json::json!({ "status": self.worst(), "checks": self.findings });
         escape_separators(&report.to_string()).into_owned()
     }
 }
 
-/// An error with its causes, each once: some say their cause's words themselves.
+/// Formats an error with its causes, each once: some errors repeat the text of their cause.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
-        if !said.contains(&words) {
-            said = format!("{said}: {words}");
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = error.source();
     }
-    said
+    text
 }
 
 #[cfg(test)]
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn cause_is_printed_once() {
         let cause = std::io::Error::other("the cable is cut");
         let error = anyhow::Error::new(cause).context("no answer: the cable is cut");
         assert_eq!(chain(&*error), "no answer: the cable is cut");
@@ -178,22 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn a_report_reads_well_and_says_what_to_do() {
+    fn report_has_a_remedy_below_each_fault() {
         let mut report = Report::default();
         report.ok(Area::Configuration, "sources", "default: 1 secret");
-        report.warn(Area::Disk, "room", "little\nis left", "make room");
-        report.fail(Area::Disk, "inodes", "none is left", "remove files");
+        report.warn(Area::Disk, "room", "little\nspace left", "free some space");
+        report.fail(Area::Disk, "inodes", "none left", "remove files");
         insta::assert_snapshot!(report.text(), @r"
         configuration
           ok    sources       default: 1 secret
 
         disk
-          warn  room          little is left
-                              > make room
-          FAIL  inodes        none is left
+          warn  room          little space left
+                              > free some space
+          FAIL  inodes        none left
                               > remove files
 
-        1 ok, 1 to look at, 1 failed
+        1 ok, 1 warnings, 1 failed
         ");
         assert!(report.has_failed());
     }

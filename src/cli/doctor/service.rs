@@ -1,4 +1,4 @@
-//! A service that runs on the address, if one does.
+//! Checks of the service that listens on the address, if one does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::webhook::front_door::reachable;
 
 const AREA: Area = Area::Service;
 
-/// How long an answer is waited for: a service that is well answers within a millisecond.
+/// Limit on the time until an answer, which usually takes a millisecond.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// As much of `/readyz` as is looked at.
+/// Fields of `/readyz` that are checked.
 #[derive(Debug, Deserialize)]
-struct Ready {
+struct Readiness {
     status: String,
     inbox: InboxState,
     postgres: PostgresState,
@@ -37,22 +37,22 @@ struct PostgresState {
     writable: bool,
 }
 
-/// A service that answers.
+/// Service that answers.
 pub(super) struct Running;
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Running> {
     let address = reachable(settings.listen);
-    match ask(address, settings.tls.is_some(), report).await {
+    match request(address, settings.tls.is_some(), report).await {
         Ok(running) => running,
         Err(error) => {
             report.fail(
                 AREA,
                 "answer",
                 format!(
-                    "what listens on {address} does not answer as Verbatim does: {}",
+                    "the program on {address} does not answer as Verbatim does: {}",
                     chain(&*error)
                 ),
-                "see with `ss -ltnp` which program has the port; stop that one, or choose another \
+                "find the program that has the port with `ss -ltnp`; stop it, or choose another \
                  address with --listen",
             );
             None
@@ -60,7 +60,7 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) -> Option<Ru
     }
 }
 
-async fn ask(
+async fn request(
     address: SocketAddr,
     with_tls: bool,
     report: &mut Report,
@@ -69,8 +69,8 @@ async fn ask(
     let base = Url::parse(&format!("{scheme}://{address}/"))?;
     let mut builder = http::client(&base, None)?.timeout(TIME_LIMIT);
     if with_tls {
-        // The certificate is for the name by which others reach it. Nothing is told to whoever
-        // answers, and nothing that it says is trusted.
+        // The certificate is for the service's public name. The request contains no secret, and the
+        // answer is not trusted.
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     let client = http::build(builder)?;
@@ -81,51 +81,51 @@ async fn ask(
                 AREA,
                 "answer",
                 format!("nothing listens on {address}"),
-                "start it with `verbatim serve`; if it runs, ask with the settings that it has",
+                "start the service with `verbatim serve`. If it runs, run doctor with its settings",
             );
             return Ok(None);
         }
         Err(error) => return Err(error.into()),
     };
     let alive: serde_json::Value = alive.error_for_status()?.json().await?;
-    anyhow::ensure!(alive["status"] == "ok", "/healthz says something else");
+    anyhow::ensure!(alive["status"] == "ok", "/healthz has another status");
     let ready = client.get(base.join("readyz")?).send().await?;
     let known = [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&ready.status());
     anyhow::ensure!(known, "/readyz answers {}", ready.status());
-    judge(address, &ready.json().await?, report);
+    check_readiness(address, &ready.json().await?, report);
     Ok(Some(Running))
 }
 
-fn judge(address: SocketAddr, ready: &Ready, report: &mut Report) {
-    let Ready { status, inbox, postgres } = ready;
+fn check_readiness(address: SocketAddr, ready: &Readiness, report: &mut Report) {
+    let Readiness { status, inbox, postgres } = ready;
     let waiting = match inbox.oldest_age_seconds {
         Some(age) => format!("{} deliveries wait, the oldest for {age:.0} s", inbox.deliveries),
-        None => "nothing waits".to_owned(),
+        None => "no deliveries wait".to_owned(),
     };
-    let says = format!("it runs on {address}, and is {status}: {waiting}");
+    let message = format!("runs on {address}, {status}: {waiting}");
     match (inbox.writable, postgres.writable) {
-        (true, true) => report.ok(AREA, "answer", says),
+        (true, true) => report.ok(AREA, "answer", message),
         (true, false) => report.warn(
             AREA,
             "answer",
             format!(
-                "{says}; Postgres {}",
-                if postgres.reachable { "takes no deliveries" } else { "does not answer it" }
+                "{message}; Postgres {}",
+                if postgres.reachable { "cannot be written" } else { "does not answer it" }
             ),
-            "see database below, and the service's log; the inbox keeps what arrives for as long \
-             as its quota lasts",
+            "see database below, and the service's log. The inbox stores deliveries until its \
+             quota is reached",
         ),
         (false, true) => report.warn(
             AREA,
             "answer",
-            format!("{says}; the inbox cannot be written, so each answer waits for Postgres"),
+            format!("{message}; the inbox cannot be written, so each answer waits for Postgres"),
             "see inbox and disk below, and the service's log",
         ),
         (false, false) => report.fail(
             AREA,
             "answer",
-            format!("{says}; neither inbox nor Postgres takes a delivery, so all are answered 503"),
-            "see inbox, disk and database below; either of them back is enough to take deliveries",
+            format!("{message}; neither inbox nor Postgres can be written: deliveries get a 503"),
+            "see inbox, disk and database below: one of them is enough to accept deliveries",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! The rows that have come → the file that is wanted.
+//! Conversion of the received rows to the output's format.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,10 +13,10 @@ use crate::api::export::encode::{Encoder, Format};
 use crate::api::export::sheet::Sheet;
 use crate::api::export::table::{self, Column};
 
-/// Rows that are written at a time.
+/// Rows between two writes.
 const ROWS: usize = 1_000;
 
-/// Makes the output of the spool, under its name only once it is whole and durable.
+/// Writes the output to another file, and renames it when it is complete and durable.
 pub(super) fn finish(
     spool: Spool,
     format: FileFormat,
@@ -32,14 +32,14 @@ pub(super) fn finish(
     let columns: &'static [Column] =
         if name == "sessions" { &table::SESSIONS } else { &table::MESSAGES };
     let new = beside(output, ".new");
-    let made = convert(spool.path(), &new, (format, sheet), columns, name)
+    let written = convert(spool.path(), &new, (format, sheet), columns, name)
         .and_then(|()| Ok(fs::rename(&new, output)?))
         .with_context(|| format!("cannot write {}", output.display()));
-    if made.is_err() {
-        // The rows are still there; a --resume makes the file of them.
+    if written.is_err() {
+        // The rows are still in the spool, from which --resume can write the file.
         let _ = fs::remove_file(&new);
     }
-    made?;
+    written?;
     spool.remove()
 }
 
@@ -60,7 +60,7 @@ fn convert(
         }
         let row: Value = serde_json::from_str(&line)?;
         let cells = table::from_json(columns, &row).with_context(|| {
-            format!("row {number} is not as this version knows them: use that of the service")
+            format!("row {number} has an unknown format: use the same version as the service")
         })?;
         encoder.row(&cells, None)?;
         if number % ROWS == 0 {

@@ -1,4 +1,4 @@
-//! Asks for the rows, and asks again for the rest where the connection is cut.
+//! Download of the rows. A broken connection is retried from the last row.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use crate::cli::http;
 use crate::config::Secret;
 use crate::domain::json_line::escape_separators_from;
 
-/// Longest silence in the middle of an answer. A filter that lets little through keeps the service
-/// looking for a while.
+/// Longest silence within an answer. With a filter that matches little, the service searches for a
+/// while.
 const SILENCE_LIMIT: Duration = Duration::from_mins(5);
-/// How the last member of a row begins.
+/// Beginning of a row's last member.
 const CURSOR: &[u8] = b",\"cursor\":\"";
-/// Rows after which the progress bar is told.
-const SHOWN_EVERY: u64 = 500;
+/// Rows between two updates of the progress bar.
+const ROWS_PER_UPDATE: u64 = 500;
 
-/// An export as it is asked for.
+/// Request for an export.
 pub(super) struct Download {
     client: Client,
     url: Url,
     key: Secret,
 }
 
-/// Why an attempt did not bring everything.
-enum Cut {
-    /// Asking again makes it no better.
-    Refused(anyhow::Error),
-    /// It may be better later.
-    Broken(anyhow::Error, Option<Duration>),
+/// Reason why an attempt did not fetch all rows.
+enum Failure {
+    /// A retry cannot help.
+    Permanent(anyhow::Error),
+    /// A retry may help, after the wait that the service asks for.
+    Temporary(anyhow::Error, Option<Duration>),
 }
 
 impl Download {
-    /// The export `name` of the API at `base`, with these filters.
+    /// Prepares the export `name` of the API at `base`, with these filters.
     pub(super) fn new(
         client: ClientBuilder,
         base: &Url,
@@ -54,12 +54,12 @@ impl Download {
         Ok(Self { client, url, key })
     }
 
-    /// What is asked for: the same for the same filters at the same service.
-    pub(super) fn question(&self) -> &str {
+    /// Returns the export's URL, which is the same for the same filters and service.
+    pub(super) fn request(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Brings all rows that are not in the spool yet.
+    /// Fetches all rows that are not in the spool yet.
     pub(super) async fn run(
         &self,
         spool: &mut Spool,
@@ -70,25 +70,25 @@ impl Download {
             let before = spool.rows();
             let (error, wait) = match self.attempt(spool, progress).await {
                 Ok(()) => return Ok(()),
-                Err(Cut::Refused(error)) => return Err(error),
-                Err(Cut::Broken(error, wait)) => (error, wait),
+                Err(Failure::Permanent(error)) => return Err(error),
+                Err(Failure::Temporary(error, wait)) => (error, wait),
             };
             if spool.rows() > before {
                 idle = 0;
             }
             let Some(pause) = http::PAUSES.get(idle) else { return Err(error) };
             idle += 1;
-            progress.set_message(format!("cut off ({error}), going on"));
+            progress.set_message(format!("interrupted ({error}), retrying"));
             tokio::time::sleep(wait.unwrap_or(*pause)).await;
         }
     }
 
-    async fn attempt(&self, spool: &mut Spool, progress: &ProgressBar) -> Result<(), Cut> {
+    async fn attempt(&self, spool: &mut Spool, progress: &ProgressBar) -> Result<(), Failure> {
         let mut url = self.url.clone();
         if let Some(cursor) = spool.cursor() {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let broken = |error: reqwest::Error| Cut::Broken(plain(error), None);
+        let broken = |error: reqwest::Error| Failure::Temporary(without_url(error), None);
         let sent = self.client.get(url).bearer_auth(self.key.expose()).send().await;
         let mut response = check(sent.map_err(broken)?).await?;
         let mut rest = Vec::new();
@@ -96,23 +96,23 @@ impl Download {
             rest.extend_from_slice(&chunk);
             let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             for line in rest[..end].split_inclusive(|byte| *byte == b'\n') {
-                let (row, cursor) = split(line).map_err(Cut::Refused)?;
-                spool.push(&row, cursor).map_err(Cut::Refused)?;
-                if spool.rows().is_multiple_of(SHOWN_EVERY) {
+                let (row, cursor) = split(line).map_err(Failure::Permanent)?;
+                spool.push(&row, cursor).map_err(Failure::Permanent)?;
+                if spool.rows().is_multiple_of(ROWS_PER_UPDATE) {
                     super::show(progress, spool);
                 }
             }
             rest.drain(..end);
         }
-        // The answer is whole, since its last chunk came: a row that is not would be a fault.
+        // The last chunk has arrived, so the answer is complete and must end with a row.
         if rest.is_empty() {
             return Ok(());
         }
-        Err(Cut::Refused(anyhow::anyhow!("the service ended its answer in the middle of a row")))
+        Err(Failure::Permanent(anyhow::anyhow!("the answer ended in the middle of a row")))
     }
 }
 
-/// A row, and the cursor that came with it as its last member.
+/// Splits a line into the row and the cursor, which is its last member.
 fn split(line: &[u8]) -> anyhow::Result<(Vec<u8>, &str)> {
     let parts = || {
         let at = line.windows(CURSOR.len()).rposition(|window| window == CURSOR)?;
@@ -120,36 +120,36 @@ fn split(line: &[u8]) -> anyhow::Result<(Vec<u8>, &str)> {
         Some((&line[..at], str::from_utf8(cursor).ok()?))
     };
     let (row, cursor) =
-        parts().context("this is no export of Verbatim: a row came without its cursor")?;
+        parts().context("a row has no cursor: the service at this URL is not Verbatim")?;
     let mut row = [row, b"}"].concat();
-    // An older service sends them as they are.
+    // Older services do not escape them.
     escape_separators_from(&mut row, 0);
     Ok((row, cursor))
 }
 
-/// The answer, if it is one with rows.
-async fn check(response: Response) -> Result<Response, Cut> {
+/// Returns an answer that has rows, and any other as an error.
+async fn check(response: Response) -> Result<Response, Failure> {
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(response);
     }
     let wait = http::retry_after(response.headers());
     let detail = http::detail(&response.bytes().await.unwrap_or_default());
-    let detail = detail.as_deref().unwrap_or("that is all it says");
+    let detail = detail.as_deref().unwrap_or("no detail");
     let error = anyhow::anyhow!("the service answered {status}: {detail}");
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        Err(Cut::Broken(error, wait))
+        Err(Failure::Temporary(error, wait))
     } else {
-        Err(Cut::Refused(error))
+        Err(Failure::Permanent(error))
     }
 }
 
-/// Without the URL, which holds the cursor and is long.
-fn plain(error: reqwest::Error) -> anyhow::Error {
+/// Converts an error. The URL is removed: it contains the cursor and is long.
+fn without_url(error: reqwest::Error) -> anyhow::Error {
     if http::is_refused(&error) {
-        return anyhow::anyhow!("nobody listens there: connection refused");
+        return anyhow::anyhow!("connection refused: nothing listens at this address");
     }
-    anyhow::Error::new(error.without_url()).context("the connection was cut")
+    anyhow::Error::new(error.without_url()).context("connection lost")
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_what_stands_before_its_cursor_whatever_it_says() {
+    fn row_that_quotes_a_cursor_is_split_at_its_own() {
         let line = br#"{"message":",\"cursor\":\"x\"}","altered":false,"cursor":"a-_9"}"#;
         let line = [&line[..], b"\n"].concat();
         let (row, cursor) = split(&line).unwrap();

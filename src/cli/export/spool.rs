@@ -1,5 +1,5 @@
-//! The rows that have come, in a file beside the output, and a note of how far they are good: what
-//! stands behind that was written when the machine or the program ended, and is cut off.
+//! Received rows, in a file beside the output, and a checkpoint: how many bytes of it are durable.
+//! After a crash, the file is cut back to the checkpoint.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
@@ -8,67 +8,69 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-/// Bytes after which what has come is made durable, and noted.
-const NOTED_EVERY: u64 = 16 << 20;
+/// Bytes between two checkpoints.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
 
 /// Rows as JSON lines.
 pub(super) struct Spool {
     file: BufWriter<File>,
     path: PathBuf,
-    note_path: PathBuf,
-    note: Note,
-    noted_bytes: u64,
+    checkpoint_path: PathBuf,
+    state: Checkpoint,
+    /// `state.bytes` of the last checkpoint.
+    durable_bytes: u64,
 }
 
-/// How far an export has come.
+/// State of an export.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Note {
-    /// What was asked for, without the key.
-    question: String,
-    /// Where to go on; nothing at the beginning.
+struct Checkpoint {
+    /// URL of the export, without the key.
+    #[serde(rename = "question")]
+    request: String,
+    /// Cursor of the next row; `None` at the beginning.
     cursor: Option<String>,
     rows: u64,
-    /// So much of the file is good.
+    /// Length of these rows in the file.
     bytes: u64,
 }
 
 impl Spool {
-    /// A spool for `output`: an empty one, or what an earlier run for the same `question` left.
-    pub(super) fn open(output: &Path, question: &str, resume: bool) -> anyhow::Result<Self> {
-        let (path, note_path) = (beside(output, ".part"), beside(output, ".part.json"));
-        let left = read_note(&note_path)?;
-        let note = match left {
-            Some(note) if resume && note.question == question => note,
+    /// Opens the spool of `output`: an empty one, or the one of an earlier run of this `request`.
+    pub(super) fn open(output: &Path, request: &str, resume: bool) -> anyhow::Result<Self> {
+        let (path, checkpoint_path) = (beside(output, ".part"), beside(output, ".part.json"));
+        let earlier = read_checkpoint(&checkpoint_path)?;
+        let state = match earlier {
+            Some(state) if resume && state.request == request => state,
             Some(_) if resume => {
                 bail!(
-                    "{} is of an export with other filters: repeat them as they were, or remove \
+                    "{} belongs to an export with other filters: use the same filters, or remove \
                      the file",
                     path.display()
                 )
             }
             Some(_) => {
                 bail!(
-                    "{} was left by an export that did not end: go on with it with --resume, or \
-                     remove {}",
+                    "{} belongs to an interrupted export: continue it with --resume, or remove {}",
                     path.display(),
-                    note_path.display()
+                    checkpoint_path.display()
                 )
             }
-            None => Note { question: question.to_owned(), ..Note::default() },
+            None => Checkpoint { request: request.to_owned(), ..Checkpoint::default() },
         };
         let open = || {
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-            file.set_len(note.bytes.min(file.metadata()?.len()))?;
+            file.set_len(state.bytes.min(file.metadata()?.len()))?;
             file.seek(SeekFrom::End(0))?;
             Ok::<_, std::io::Error>(file)
         };
         let file = open().with_context(|| format!("cannot write {}", path.display()))?;
-        if file.metadata()?.len() < note.bytes {
-            bail!("{} is shorter than it was: remove {}", path.display(), note_path.display());
+        if file.metadata()?.len() < state.bytes {
+            let (path, checkpoint) = (path.display(), checkpoint_path.display());
+            bail!("{path} is shorter than at its last checkpoint: remove {checkpoint}");
         }
-        let noted_bytes = note.bytes;
-        Ok(Self { file: BufWriter::new(file), path, note_path, note, noted_bytes })
+        let durable_bytes = state.bytes;
+        Ok(Self { file: BufWriter::new(file), path, checkpoint_path, state, durable_bytes })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -76,80 +78,80 @@ impl Spool {
     }
 
     pub(super) fn rows(&self) -> u64 {
-        self.note.rows
+        self.state.rows
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.note.bytes
+        self.state.bytes
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
-        self.note.cursor.as_deref()
+        self.state.cursor.as_deref()
     }
 
-    /// Adds a row that came with the cursor of what follows it.
+    /// Appends a row. `cursor` is that of the next row.
     pub(super) fn push(&mut self, row: &[u8], cursor: &str) -> anyhow::Result<()> {
-        let full = || format!("cannot write {}", self.path.display());
-        self.file.write_all(row).and_then(|()| self.file.write_all(b"\n")).with_context(full)?;
-        self.note.rows += 1;
-        self.note.bytes += row.len() as u64 + 1;
-        match &mut self.note.cursor {
+        let error = || format!("cannot write {}", self.path.display());
+        self.file.write_all(row).and_then(|()| self.file.write_all(b"\n")).with_context(error)?;
+        self.state.rows += 1;
+        self.state.bytes += row.len() as u64 + 1;
+        match &mut self.state.cursor {
             Some(last) => cursor.clone_into(last),
             none => *none = Some(cursor.to_owned()),
         }
-        if self.note.bytes - self.noted_bytes >= NOTED_EVERY {
+        if self.state.bytes - self.durable_bytes >= CHECKPOINT_BYTES {
             self.save()?;
         }
         Ok(())
     }
 
-    /// Makes what has come durable, and notes it.
+    /// Makes the rows durable, and writes a checkpoint.
     pub(super) fn save(&mut self) -> anyhow::Result<()> {
         let mut save = || {
             self.file.flush()?;
             self.file.get_ref().sync_data()?;
-            let new = beside(&self.note_path, ".new");
+            let new = beside(&self.checkpoint_path, ".new");
             let mut file = File::create(&new)?;
-            file.write_all(&serde_json::to_vec(&self.note)?)?;
+            file.write_all(&serde_json::to_vec(&self.state)?)?;
             file.sync_data()?;
-            fs::rename(new, &self.note_path)
+            fs::rename(new, &self.checkpoint_path)
         };
         save().with_context(|| format!("cannot write {}", self.path.display()))?;
-        self.noted_bytes = self.note.bytes;
+        self.durable_bytes = self.state.bytes;
         Ok(())
     }
 
-    /// Makes the rows the output.
+    /// Renames the file to `output`.
     pub(super) fn become_output(self, output: &Path) -> anyhow::Result<()> {
         fs::rename(&self.path, output)
             .with_context(|| format!("cannot write {}", output.display()))?;
-        self.forget_note()
+        self.remove_checkpoint()
     }
 
-    /// Removes the rows, which the output has by now.
+    /// Removes the file, whose rows are in the output.
     pub(super) fn remove(self) -> anyhow::Result<()> {
         fs::remove_file(&self.path)?;
-        self.forget_note()
+        self.remove_checkpoint()
     }
 
-    fn forget_note(self) -> anyhow::Result<()> {
-        fs::remove_file(&self.note_path)
-            .with_context(|| format!("cannot remove {}", self.note_path.display()))
+    fn remove_checkpoint(self) -> anyhow::Result<()> {
+        fs::remove_file(&self.checkpoint_path)
+            .with_context(|| format!("cannot remove {}", self.checkpoint_path.display()))
     }
 }
 
-/// The file of this name with an ending added.
+/// Appends an ending to the file's name.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-fn read_note(path: &Path) -> anyhow::Result<Option<Note>> {
+fn read_checkpoint(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
     match fs::read(path) {
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)
-            .with_context(|| format!("{} cannot be read: remove it", path.display())),
+            .with_context(|| format!("{} is damaged: remove it", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }

@@ -1,4 +1,4 @@
-//! A line → the request that it becomes.
+//! Conversion of a line to a request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,20 +6,20 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-/// The sender's id of a delivery, the same on every attempt.
+/// The sender's ID of a delivery, the same on every attempt.
 const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
-/// Says that the delivery is a test.
+/// Marks a test.
 const TEST: HeaderName = HeaderName::from_static("x-test-webhook");
 
-/// A delivery as it is posted.
+/// Delivery to post.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) body: Bytes,
-    /// What told something of it, beside its credentials.
+    /// Headers that describe the delivery, without credentials.
     pub(super) headers: HeaderMap,
 }
 
-/// What `GET /v1/deliveries/{id}` gives, as far as it counts here.
+/// Required fields of the JSON of `GET /v1/deliveries/{id}`.
 #[derive(Deserialize)]
 struct Logged {
     body_base64: String,
@@ -29,8 +29,8 @@ struct Logged {
 }
 
 impl Delivery {
-    /// A line is the body, to the byte. The one exception is what our own log of deliveries gives,
-    /// which holds the body, and the sender's id that its repeats are known by.
+    /// Returns the delivery of a line. The line is the body, byte by byte, unless it is from our log
+    /// of deliveries: then it contains the body, and the sender's ID that identifies duplicates.
     pub(super) fn of(line: &Bytes) -> Self {
         Self::logged(line).unwrap_or_else(|| Self { body: line.clone(), headers: HeaderMap::new() })
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_the_body_unless_it_is_of_our_log() {
+    fn line_is_the_body_unless_it_is_from_the_log() {
         for line in ["{\"event_type\" : \"ping\"}", "{", "\u{1}", "{\"body_base64\":\"e30=\"}"] {
             let delivery = Delivery::of(&Bytes::from(line));
             assert_eq!((&delivery.body[..], delivery.headers.len()), (line.as_bytes(), 0));
@@ -74,6 +74,6 @@ mod tests {
         assert_eq!(delivery.headers[DELIVERY_ID], "dlv-1");
         assert_eq!(delivery.headers[TEST], "true");
         assert_eq!(logged(2, "null").headers.len(), 1);
-        assert_ne!(&logged(3, "null").body[..], b"{}", "it is not what it says");
+        assert_ne!(&logged(3, "null").body[..], b"{}", "the size is wrong");
     }
 }

@@ -1,4 +1,4 @@
-//! Files → their lines, one after the other and never more of a line than its limit.
+//! Reading of files line by line, with a limit on the length of a line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -13,38 +13,38 @@ use tokio::sync::mpsc;
 
 use super::utf16::{Encoding, Transcoded};
 
-/// Lines that are read ahead.
+/// Limit on the lines that are read ahead.
 const AHEAD: usize = 4;
-/// What is read of a file at a time, in bytes.
+/// Size of a read, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Standard input, among the files.
+/// Name of standard input.
 const STANDARD_INPUT: &str = "-";
-/// How a file that some editors wrote begins.
+/// First bytes of some UTF-8 files.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How compressed files begin.
+/// First bytes of gzip files.
 const GZIP: &[u8] = b"\x1f\x8b";
+/// First bytes of zstd files.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
-/// A line that says something.
+/// Line that is not blank.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// For a person: the file's name.
+    /// Name of the file, for messages.
     pub(super) file: Arc<str>,
-    /// From 1, blank ones counted.
+    /// Number from 1; blank lines are counted.
     pub(super) number: u64,
-    /// Without its end; nothing where it is longer than the limit.
+    /// Bytes without the line break; `None` if the line is longer than the limit.
     pub(super) bytes: Option<Bytes>,
 }
 
-/// Reads lines in a thread of its own, a few ahead of whoever takes them. A file that cannot be
-/// read to its end is the last thing that comes.
+/// Reads the files in a separate thread, a few lines ahead. A read error is the last item.
 pub(super) fn read(
     files: Vec<PathBuf>,
     max_bytes: usize,
     progress: ProgressBar,
 ) -> mpsc::Receiver<anyhow::Result<Line>> {
-    let (lines, taken) = mpsc::channel(AHEAD);
-    // No task of the runtime's, which would wait for it at the end: standard input may be silent.
+    let (lines, receiver) = mpsc::channel(AHEAD);
+    // Not a task: the runtime would wait for its end, and standard input may never end.
     std::thread::spawn(move || {
         for file in files {
             let name: Arc<str> = name(&file).into();
@@ -52,20 +52,20 @@ pub(super) fn read(
             let read = || read_file(&file, &name, &mut number, max_bytes, &progress, &lines);
             match { read }() {
                 Ok(true) => {}
-                // Nobody takes them any more.
+                // The receiver is closed.
                 Ok(false) => return,
                 Err(error) => {
-                    let where_ = format!("{name} cannot be read behind line {number}");
-                    let _ = lines.blocking_send(Err(error).context(where_));
+                    let context = format!("{name} cannot be read after line {number}");
+                    let _ = lines.blocking_send(Err(error).context(context));
                     return;
                 }
             }
         }
     });
-    taken
+    receiver
 }
 
-/// The size of all files together, in bytes, where that can be told.
+/// Returns the size of all files together, in bytes; `None` if one is not a regular file.
 pub(super) fn size(files: &[PathBuf]) -> anyhow::Result<Option<u64>> {
     let mut size = Some(0);
     for file in files {
@@ -73,10 +73,10 @@ pub(super) fn size(files: &[PathBuf]) -> anyhow::Result<Option<u64>> {
             size = None;
             continue;
         }
-        let about = file.metadata();
-        let about = about.with_context(|| format!("cannot read {}", file.display()))?;
-        anyhow::ensure!(!about.is_dir(), "{} is a folder: name its files", file.display());
-        size = size.filter(|_| about.is_file()).map(|size| size + about.len());
+        let metadata = file.metadata();
+        let metadata = metadata.with_context(|| format!("cannot read {}", file.display()))?;
+        anyhow::ensure!(!metadata.is_dir(), "{} is a folder: name its files", file.display());
+        size = size.filter(|_| metadata.is_file()).map(|size| size + metadata.len());
     }
     Ok(size)
 }
@@ -92,7 +92,7 @@ fn name(file: &Path) -> String {
     file.display().to_string()
 }
 
-/// False where nobody takes its lines any more.
+/// Reads a file. Returns false if the receiver is closed.
 fn read_file(
     file: &Path,
     name: &Arc<str>,
@@ -124,7 +124,7 @@ fn read_file(
     }
 }
 
-/// The text of a file as UTF-8; it may be compressed, and in UTF-16: its first bytes tell.
+/// Returns the text of a file as UTF-8. Detects compression and UTF-16 by the first bytes.
 fn unpack<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     let mut head = Vec::with_capacity(ZSTD.len());
     raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
@@ -146,14 +146,14 @@ fn unpack<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
         Encoding::Utf16Le => Box::new(Transcoded::new(text, false)),
         Encoding::Utf16Be => Box::new(Transcoded::new(text, true)),
         Encoding::Utf32 => {
-            let advice = "it is UTF-32: convert it with `iconv -f UTF-32 -t UTF-8`";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, advice));
+            let error = "the file is UTF-32: convert it with `iconv -f UTF-32 -t UTF-8`";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
     };
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, text)))
 }
 
-/// What a file goes on with.
+/// Next part of a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Line(Vec<u8>),
@@ -161,11 +161,11 @@ enum Next {
     End,
 }
 
-/// The next line without its end, and without the mark that may stand before the first. What goes
-/// beyond the limit is passed over unseen.
+/// Reads the next line, without its line break, and without a byte order mark in the first line. A
+/// line beyond the limit is skipped without being stored.
 fn next(text: &mut dyn BufRead, is_first: bool, max_bytes: usize) -> io::Result<Next> {
     let mut line = Vec::new();
-    // With room for what is taken off again.
+    // Adds the bytes that are removed below.
     let room = max_bytes.saturating_add(BYTE_ORDER_MARK.len() + b"\r\n".len());
     text.take(room as u64).read_until(b'\n', &mut line)?;
     if line.is_empty() {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_what_stands_between_its_ends_and_nothing_of_it_is_changed() {
+    fn lines_are_split_at_line_breaks_and_not_changed() {
         let text = b"\xef\xbb\xbf{ \"a\": 1 }\r\n\n \t\n\xef\xbb\xbfb\n{\"last\":2}";
         let expected = some(&["{ \"a\": 1 }", "", " \t", "\u{feff}b", "{\"last\":2}"]);
         assert_eq!(lines(text, 100).unwrap(), expected);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_text_is_known_by_its_first_bytes_and_may_come_in_parts() {
+    fn compressed_text_is_detected_and_may_have_several_members() {
         let gzip = |text: &[u8]| {
             let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             out.write_all(text).unwrap();
@@ -227,12 +227,12 @@ mod tests {
         let (one, other) = (b"\xef\xbb\xbfone\r\n", b"two\nthree");
         for packed in [[gzip(one), gzip(other)].concat(), [zstd(one), zstd(other)].concat()] {
             assert_eq!(lines(&packed, 100).unwrap(), some(&["one", "two", "three"]));
-            assert!(lines(&packed[..packed.len() - 3], 100).is_err(), "what is cut off is told");
+            assert!(lines(&packed[..packed.len() - 3], 100).is_err(), "truncated");
         }
     }
 
     #[test]
-    fn a_file_in_utf_16_is_read_as_it_was_meant() {
+    fn utf_16_is_detected_and_converted() {
         let text = "{ \"a\": \"\u{9000}\u{1f600}\" }\r\n\r\nlast";
         let expected = some(&["{ \"a\": \"\u{9000}\u{1f600}\" }", "", "last"]);
         for mark in ["", "\u{feff}"] {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_the_limit_is_passed_over_and_nothing_else() {
+    fn only_lines_beyond_the_limit_are_skipped() {
         for end in ["\n", "\r\n"] {
             for mark in ["", "\u{feff}"] {
                 for length in 1..20 {

@@ -1,4 +1,4 @@
-//! What became of the lines: counted, told line by line where it is bad, and kept to be mended.
+//! Outcomes of the lines: counts, a report for each bad line, and the file of rejected lines.
 
 use std::fmt;
 use std::fs::File;
@@ -8,19 +8,19 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use indicatif::{HumanCount, ProgressBar};
 
-use super::deliver::Verdict;
+use super::deliver::Outcome;
 use super::lines::Line;
 
-/// Lines after which it is given up where not one could be read, so that a file of something else
-/// does not fill the quarantine.
-const HOPELESS: u64 = 100;
+/// Unreadable lines after which the run ends if none was readable, so that a wrong file does not fill
+/// the quarantine.
+const UNREADABLE_MAX: u64 = 100;
 
-/// Counts so far.
+/// Counts by outcome.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// Blank ones aside.
+    /// Lines that are not blank.
     pub(super) lines: u64,
-    taken: u64,
+    accepted: u64,
     unreadable: u64,
     too_large: u64,
     unanswered: u64,
@@ -29,33 +29,33 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Nothing so far.
+    /// Returns zero counts.
     pub(super) fn new(rejected: Option<Rejected>, progress: ProgressBar) -> Self {
-        let (lines, taken, unreadable, too_large, unanswered) = (0, 0, 0, 0, 0);
-        Self { lines, taken, unreadable, too_large, unanswered, rejected, progress }
+        let (lines, accepted, unreadable, too_large, unanswered) = (0, 0, 0, 0, 0);
+        Self { lines, accepted, unreadable, too_large, unanswered, rejected, progress }
     }
 
-    /// Counts a line, and tells what was wrong with it. It never quotes it. An error ends the run.
-    pub(super) fn settle(
+    /// Counts a line, and reports a fault without quoting the line. An error ends the run.
+    pub(super) fn add(
         &mut self,
         line: &Line,
-        verdict: anyhow::Result<Verdict>,
+        outcome: anyhow::Result<Outcome>,
     ) -> anyhow::Result<()> {
-        let reason = match verdict.inspect_err(|_| self.unanswered += 1)? {
-            Verdict::Taken => {
-                self.taken += 1;
-                self.progress.set_message(format!("{} taken", HumanCount(self.taken)));
+        let reason = match outcome.inspect_err(|_| self.unanswered += 1)? {
+            Outcome::Accepted => {
+                self.accepted += 1;
+                self.progress.set_message(format!("{} accepted", HumanCount(self.accepted)));
                 return Ok(());
             }
-            Verdict::Unanswered => {
+            Outcome::Unanswered => {
                 self.unanswered += 1;
                 return Ok(());
             }
-            Verdict::TooLarge(reason) => {
+            Outcome::TooLarge(reason) => {
                 self.too_large += 1;
                 reason
             }
-            Verdict::Unreadable(reason) => {
+            Outcome::Unreadable(reason) => {
                 self.unreadable += 1;
                 if let (Some(rejected), Some(bytes)) = (&mut self.rejected, &line.bytes) {
                     rejected.push(bytes)?;
@@ -63,21 +63,21 @@ impl Tally {
                 reason
             }
         };
-        super::say(&self.progress, &format!("{}:{}: {reason}", line.file, line.number));
+        super::report(&self.progress, &format!("{}:{}: {reason}", line.file, line.number));
         anyhow::ensure!(
-            self.taken > 0 || self.unreadable < HOPELESS,
-            "none of the first {HOPELESS} lines is a delivery: is this the right file? What \
-             `verbatim export` writes is not one"
+            self.accepted > 0 || self.unreadable < UNREADABLE_MAX,
+            "none of the first {UNREADABLE_MAX} lines is a delivery: is this the right file? The \
+             output of `verbatim export` cannot be imported"
         );
         Ok(())
     }
 
-    /// Ends the file of rejected lines. True where every line was taken.
+    /// Closes the file of rejected lines. Returns true if every line was accepted.
     pub(super) fn close(self) -> anyhow::Result<bool> {
         if let Some(rejected) = self.rejected {
             rejected.close(&self.progress)?;
         }
-        Ok(self.taken == self.lines)
+        Ok(self.accepted == self.lines)
     }
 }
 
@@ -86,7 +86,7 @@ impl fmt::Display for Tally {
         let mut row =
             |name: &str, count: u64| writeln!(f, "{name:<24}{:>12}", HumanCount(count).to_string());
         row("lines read", self.lines)?;
-        row("  taken", self.taken)?;
+        row("  accepted", self.accepted)?;
         row("  unreadable", self.unreadable)?;
         row("  too large", self.too_large)?;
         if self.unanswered > 0 {
@@ -96,7 +96,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The file that gets what the service cannot read.
+/// File for the lines that the service cannot read.
 #[derive(Debug)]
 pub(super) struct Rejected {
     path: PathBuf,
@@ -105,31 +105,31 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
-    /// Makes the file. One that is there stays as it is: it may be among those that are read.
+    /// Creates the file. Fails if it exists: it may be one of the imported files.
     pub(super) fn open(path: Option<PathBuf>) -> anyhow::Result<Option<Self>> {
         let Some(path) = path else { return Ok(None) };
         let file = File::create_new(&path).with_context(|| {
-            format!("cannot make {} (--rejected takes a new file)", path.display())
+            format!("cannot create {} (--rejected needs a new file)", path.display())
         })?;
         Ok(Some(Self { path, file, lines: 0 }))
     }
 
-    /// Adds a line as it was.
+    /// Appends a line, unchanged.
     fn push(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.lines += 1;
         let written = self.file.write_all(&[bytes, b"\n"].concat());
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    /// Says what is in the file; removes it where that is nothing.
+    /// Prints the file's name, or removes the file if it is empty.
     fn close(self, progress: &ProgressBar) -> anyhow::Result<()> {
         let path = self.path.display();
         if self.lines == 0 {
             return std::fs::remove_file(&self.path)
-                .with_context(|| format!("cannot remove {path}, which is empty"));
+                .with_context(|| format!("cannot remove the empty file {path}"));
         }
-        let told = format!("what could not be read is in {path}: mend it, and import that file");
-        super::say(progress, &told);
+        let hint = format!("unreadable lines are in {path}: correct them, and import that file");
+        super::report(progress, &hint);
         Ok(())
     }
 }

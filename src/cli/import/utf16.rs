@@ -1,29 +1,29 @@
-//! Files in UTF-16, as `PowerShell` and some editors write them, read as UTF-8.
+//! Conversion of UTF-16, which `PowerShell` and some editors write, to UTF-8.
 
 use std::io::{self, Read};
 
-/// What is read at a time, in bytes.
+/// Size of a read, in bytes.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// A file's encoding, as far as its first bytes tell.
+/// Encoding of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// UTF-8, or something that the service is to judge.
+    /// UTF-8, or an unknown encoding, which the service rejects.
     Utf8,
-    /// UTF-16, the low byte first.
+    /// UTF-16, low byte first.
     Utf16Le,
-    /// UTF-16, the high byte first.
+    /// UTF-16, high byte first.
     Utf16Be,
-    /// UTF-32, which nobody writes on purpose.
+    /// UTF-32, which is not supported.
     Utf32,
 }
 
 impl Encoding {
-    /// As many first bytes as it takes.
+    /// Bytes that `of` needs.
     pub(super) const BYTES: usize = 4;
 
-    /// By the byte order mark, or by the zero beside the first character, which is one of JSON's
-    /// and therefore of ASCII.
+    /// Detects the encoding by the byte order mark, or by zeros beside the first character, which is
+    /// ASCII in JSON.
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
             [0xff, 0xfe, 0, 0, ..]
@@ -37,31 +37,31 @@ impl Encoding {
     }
 }
 
-/// Reads UTF-16 and gives UTF-8; half of a pair of surrogates becomes U+FFFD.
+/// Reader that converts UTF-16 to UTF-8. A lone surrogate becomes U+FFFD.
 pub(super) struct Transcoded<R> {
     text: R,
     is_big_endian: bool,
-    /// Read and not yet decoded: less than a character.
+    /// Undecoded bytes: less than a character.
     rest: Vec<u8>,
-    /// Decoded and not yet given out.
+    /// Decoded bytes, of which `consumed` were returned.
     out: Vec<u8>,
-    given: usize,
+    consumed: usize,
 }
 
 impl<R: Read> Transcoded<R> {
     pub(super) fn new(text: R, is_big_endian: bool) -> Self {
-        Self { text, is_big_endian, rest: Vec::new(), out: Vec::new(), given: 0 }
+        Self { text, is_big_endian, rest: Vec::new(), out: Vec::new(), consumed: 0 }
     }
 
-    /// Decodes what comes next; false at the end.
+    /// Decodes more; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
         self.out.clear();
-        self.given = 0;
+        self.consumed = 0;
         while self.out.is_empty() {
-            let held = self.rest.len();
-            self.rest.resize(held + BUFFER_BYTES, 0);
-            let read = self.text.read(&mut self.rest[held..]);
-            self.rest.truncate(held + *read.as_ref().unwrap_or(&0));
+            let before = self.rest.len();
+            self.rest.resize(before + BUFFER_BYTES, 0);
+            let read = self.text.read(&mut self.rest[before..]);
+            self.rest.truncate(before + *read.as_ref().unwrap_or(&0));
             let is_end = match read {
                 Ok(count) => count == 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -81,7 +81,7 @@ impl<R: Read> Transcoded<R> {
             if self.is_big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
         };
         let mut units: Vec<u16> = self.rest.chunks_exact(2).map(unit).collect();
-        // The second half of a pair may be still to come.
+        // The second surrogate of a pair may follow later.
         let is_half = units.last().is_some_and(|last| (0xd800..0xdc00).contains(last));
         if is_half && !is_end {
             units.pop();
@@ -93,8 +93,8 @@ impl<R: Read> Transcoded<R> {
         }
         self.rest.drain(..units.len() * 2);
         if is_end && !self.rest.is_empty() {
-            let cut = "it is UTF-16, and ends in the middle of a character";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut));
+            let error = "the UTF-16 text ends in the middle of a character";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error));
         }
         Ok(())
     }
@@ -102,12 +102,12 @@ impl<R: Read> Transcoded<R> {
 
 impl<R: Read> Read for Transcoded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() || (self.given == self.out.len() && !self.fill()?) {
+        if buffer.is_empty() || (self.consumed == self.out.len() && !self.fill()?) {
             return Ok(0);
         }
-        let count = buffer.len().min(self.out.len() - self.given);
-        buffer[..count].copy_from_slice(&self.out[self.given..self.given + count]);
-        self.given += count;
+        let count = buffer.len().min(self.out.len() - self.consumed);
+        buffer[..count].copy_from_slice(&self.out[self.consumed..self.consumed + count]);
+        self.consumed += count;
         Ok(count)
     }
 }
@@ -116,7 +116,7 @@ impl<R: Read> Read for Transcoded<R> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// Returns one byte at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_comes_out_as_it_went_in() {
+    fn every_character_is_converted() {
         let text = "{\"a\": \"h\u{e9}llo \u{1f600} \u{9000}\u{6b3e}\"}\r\n\u{10ffff}\n";
         let long = text.repeat(2_000);
         for text in [text, &long] {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_is_replaced_and_half_a_unit_is_told() {
+    fn lone_surrogate_is_replaced_and_half_a_unit_is_an_error() {
         let mut out = String::new();
         let lone = [0x00, 0xd8, b'a', 0, 0x00, 0xdc, 0x01, 0xd8];
         Transcoded::new(&lone[..], false).read_to_string(&mut out).unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell() {
+    fn encoding_is_detected_by_the_first_bytes() {
         for (head, expected) in [
             (&b"\xff\xfe{\0"[..], Encoding::Utf16Le),
             (b"\xfe\xff\0{", Encoding::Utf16Be),

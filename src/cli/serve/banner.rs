@@ -1,5 +1,5 @@
-//! What `serve` prints: where things are, and two commands to try it with. A secret is never in
-//! it: a command reads it from where it is kept, or says where to look.
+//! The text that `serve` prints: addresses, places, and commands to try the service. It contains no
+//! secret: a command reads it from its place, or names the place.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,33 +10,32 @@ use reqwest::Url;
 use crate::config::{Generated, Origin, Settings};
 use crate::webhook::front_door::reachable;
 
-/// The first of the variable's secrets without the spaces around it, as the service takes it.
+/// Shell expression for the first of the variable's secrets, trimmed as the service does it.
 const FIRST_SECRET: &str = r#"$(printf %s "$VERBATIM_WEBHOOK_SECRET" | sed 's/^[[:space:],]*//; s/[[:space:]]*,.*//; s/[[:space:]]*$//')"#;
 
-/// All that it tells.
+/// Contents of the text.
 pub(super) struct Banner {
     database: String,
     secret: Credential,
     key: Credential,
-    /// `-H` and its header, for each that the webhook requires.
+    /// `-H` and a header, for each that the webhook requires.
     headers: Vec<String>,
     signed: bool,
     strict: bool,
-    /// Over TLS.
     https: bool,
 }
 
-/// Where a credential is, and how a shell gets at it.
+/// Place of a credential, and shell code that reads it.
 struct Credential {
     place: String,
-    /// A line that sets a variable first, where nothing else can.
+    /// Line that sets a variable by hand, if a shell cannot read the place.
     first: Option<String>,
-    /// What stands for it, within double quotes.
+    /// Expression for the value, within double quotes.
     shell: String,
 }
 
 impl Banner {
-    /// What these settings, once they are complete, have to say.
+    /// Builds the text from complete settings.
     pub(super) fn new(settings: &Settings, generated: &Generated) -> Self {
         let source = settings.sources.first();
         let headers = source.map_or(&[][..], |source| &source.headers);
@@ -45,17 +44,17 @@ impl Banner {
         let headers_place =
             place(&origins.webhook_headers, "VERBATIM_WEBHOOK_HEADER", "webhook_headers");
         let secret = match &generated.webhook_secret {
-            Some(kept) => Credential::kept(kept),
+            Some(file) => Credential::in_file(file),
             None if signed => Credential::configured(
                 &origins.webhook_secrets,
                 ("VERBATIM_WEBHOOK_SECRET", FIRST_SECRET),
                 "webhook_secrets",
                 "secret",
             ),
-            None => Credential::none(&format!("none; the headers in {headers_place} instead")),
+            None => Credential::none(&format!("none; headers are in {headers_place}")),
         };
         let key = match &generated.api_key {
-            Some(kept) => Credential::kept(kept),
+            Some(file) => Credential::in_file(file),
             None if settings.api_key.is_some() => Credential::configured(
                 &origins.api_key,
                 ("VERBATIM_API_KEY", "$VERBATIM_API_KEY"),
@@ -63,12 +62,12 @@ impl Banner {
                 "key",
             ),
             None => Credential {
-                place: "none; `verbatim keys create` makes one".to_owned(),
+                place: "none; create one with `verbatim keys create`".to_owned(),
                 first: Some("key='… as `verbatim keys create` prints it'".to_owned()),
                 shell: "$key".to_owned(),
             },
         };
-        // Of a header that has several values, one is to be shown.
+        // A header with several values is printed once.
         let mut names: Vec<&String> = Vec::new();
         for header in headers {
             if !names.contains(&&header.name) {
@@ -78,13 +77,13 @@ impl Banner {
         let header = |name: &String| format!(r#"-H "{name}: … as in {headers_place}""#);
         Self {
             database: match &settings.database.url {
-                Some(_) => "yours, as DATABASE_URL says".to_owned(),
+                Some(_) => "yours (DATABASE_URL)".to_owned(),
                 None => {
                     let folder = &settings.database.data_dir;
                     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-                    // Without the dots of `./data`, where it is there.
+                    // Removes the dot of `./data`, if the folder exists.
                     let folder = folder.canonicalize().unwrap_or(folder);
-                    format!("private PostgreSQL under {}", folder.display())
+                    format!("private PostgreSQL in {}", folder.display())
                 }
             },
             secret,
@@ -96,12 +95,12 @@ impl Banner {
         }
     }
 
-    /// The URL of the page for a browser on this machine.
+    /// Returns the page's URL for a browser on this machine.
     pub(super) fn url(&self, address: SocketAddr) -> anyhow::Result<Url> {
         Ok(Url::parse(&format!("{}://{}/", self.scheme(), reachable(address)))?)
     }
 
-    /// The first part, which is true before the database is there.
+    /// Returns the first part, which does not need the database.
     pub(super) fn places(&self, address: SocketAddr) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let Self { database, secret, key, .. } = self;
@@ -120,7 +119,7 @@ Verbatim {version}
         )
     }
 
-    /// The second part, for once a message can be read back.
+    /// Returns the second part, for the time when a message can be read back.
     pub(super) fn commands(&self, address: SocketAddr, link: Option<&str>) -> String {
         let mut text = String::new();
         if let Some(link) = link {
@@ -130,17 +129,18 @@ Verbatim {version}
             );
         }
         text.push_str("\nSend it a message, and read it back:\n\n");
-        let first = [&self.secret, &self.key].into_iter().filter_map(|one| one.first.as_ref());
+        let credentials = [&self.secret, &self.key].into_iter();
+        let first = credentials.filter_map(|credential| credential.first.as_ref());
         for line in first {
             let _ = writeln!(text, "  {line}");
         }
         let body = r#"{"agent_id":"A80HVD8577","event_type":"chat.push","data":{"role":"user","message":"Hello, is anybody there?","session_id":"first-session","timestamp":'$(date +%s)'},"timestamp":'$(date +%s)'}"#;
         let _ = writeln!(text, "  body='{body}'");
-        let mut shown = Vec::new();
+        let mut headers = Vec::new();
         if self.signed {
             let signed = if self.strict {
                 text.push_str("  time=$(date +%s)\n");
-                shown.push(r#"-H "X-BitHuman-Timestamp: $time""#.to_owned());
+                headers.push(r#"-H "X-BitHuman-Timestamp: $time""#.to_owned());
                 "$time.$body"
             } else {
                 "$body"
@@ -150,18 +150,18 @@ Verbatim {version}
                 r#"  signature=$(printf %s "{signed}" | openssl dgst -sha256 -hmac "{}" -r | cut -d ' ' -f 1)"#,
                 self.secret.shell
             );
-            shown.push(r#"-H "X-bitHuman-Signature: sha256=$signature""#.to_owned());
+            headers.push(r#"-H "X-bitHuman-Signature: sha256=$signature""#.to_owned());
         }
-        shown.extend(self.headers.iter().cloned());
-        let (shown, key) = (shown.join(" "), &self.key.shell);
+        headers.extend(self.headers.iter().cloned());
+        let (headers, key) = (headers.join(" "), &self.key.shell);
         let (scheme, mut curl) = (self.scheme(), "curl -sS");
         if self.https {
-            text.push_str("  # -k, since the certificate is for a name and not for this address\n");
+            text.push_str("  # -k: the certificate is for a name, not for this address\n");
             curl = "curl -sSk";
         }
         let _ = writeln!(
             text,
-            r#"  {curl} {scheme}://{address}/webhook {shown} -d "$body"; echo
+            r#"  {curl} {scheme}://{address}/webhook {headers} -d "$body"; echo
 
   {curl} {scheme}://{address}/v1/sessions/first-session/messages -H "Authorization: Bearer {key}"; echo
 "#
@@ -179,13 +179,14 @@ impl Credential {
         Self { place: place.to_owned(), first: None, shell: String::new() }
     }
 
-    fn kept(path: &Path) -> Self {
+    fn in_file(path: &Path) -> Self {
         let place = path.display().to_string();
         Self { shell: format!("$(cat '{}')", quoted(&place)), first: None, place }
     }
 
-    /// From the environment, that is from (its variable, how a shell reads it), or from a file's
-    /// `setting`, which a shell cannot read: there it is for a person to set `variable` first.
+    /// Describes a credential that is configured in the `environment` (its variable, and a shell
+    /// expression for the value), in a separate file, or as a `setting` of the TOML file. A shell
+    /// cannot read the latter, so `variable` is set by hand first.
     fn configured(
         origin: &Origin,
         environment: (&str, &str),
@@ -195,12 +196,12 @@ impl Credential {
         let place = place(origin, environment.0, setting);
         match origin {
             Origin::Environment => Self { place, first: None, shell: environment.1.to_owned() },
-            // There may be several in it.
+            // The file may contain several secrets.
             Origin::SecretFile(file) if setting == "webhook_secrets" => {
                 let first = format!("head -n 1 '{}' | cut -d , -f 1", quoted(&place));
-                Self { shell: format!("$({first})"), ..Self::kept(file) }
+                Self { shell: format!("$({first})"), ..Self::in_file(file) }
             }
-            Origin::SecretFile(file) => Self::kept(file),
+            Origin::SecretFile(file) => Self::in_file(file),
             Origin::File(_) => Self {
                 first: Some(format!("{variable}='… as in {}'", quoted(&place))),
                 shell: format!("${variable}"),
@@ -210,7 +211,7 @@ impl Credential {
     }
 }
 
-/// For within single quotes; this is the shell's own way to have one there.
+/// Escapes a text for a shell's single quotes.
 fn quoted(text: &str) -> String {
     text.replace('\'', r"'\''")
 }
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_generated_is_read_from_its_file() {
+    fn generated_credentials_are_read_from_their_files() {
         let generated = Generated {
             webhook_secret: Some("/srv/o'brien/data/webhook-secret".into()),
             api_key: Some("/srv/o'brien/data/api-key".into()),
@@ -271,13 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_several_secrets_of_the_environment_signs() {
+    fn first_of_several_secrets_of_the_environment_signs() {
         let text = banner(Some("hunter4,hunter5"), None, None, &Generated::default());
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn headers_alone_are_shown_without_their_values() {
+    fn required_headers_are_printed_without_their_values() {
         let text = banner(
             None,
             Some("X-Webhook-Secret: hunter6\nX-Site: hunter7"),
@@ -288,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn secrets_of_the_file_are_variables_to_set_first() {
+    fn secrets_of_the_file_are_set_as_variables_first() {
         let file = "api_key = 'hunter8'\nwebhook_secrets = ['hunter9']\n\
                     webhook_headers = ['X-Site: hunter10']\nstrict_timestamps = true";
         insta::assert_snapshot!(banner(None, None, Some(file), &Generated::default()));
     }
 
     #[test]
-    fn with_a_certificate_it_says_https() {
+    fn certificate_changes_the_urls_to_https() {
         let file = "webhook_secrets = ['hunter9']\ntls_cert = 'c'\ntls_key = 'k'";
         let text = banner(None, None, Some(file), &Generated::default());
         assert!(text.contains("webhook         https://127.0.0.1:8080/webhook"), "{text}");
@@ -303,10 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn without_any_key_it_says_how_to_make_one() {
+    fn text_names_the_command_that_creates_a_key_if_there_is_none() {
         let file = "webhook_secrets = ['hunter9']";
         let text = banner(None, None, Some(file), &Generated::default());
-        assert!(text.contains("API key         none; `verbatim keys create` makes one"), "{text}");
+        let none = "API key         none; create one with `verbatim keys create`";
+        assert!(text.contains(none), "{text}");
         assert!(text.contains("key='… as `verbatim keys create` prints it'"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The questions that are asked of the service: two of its read API, and how full its inbox is.
+//! Requests to the service: sessions and messages of the read API, and the state of the inbox.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use serde::Deserialize;
 use crate::cli::http;
 use crate::config::Secret;
 
-/// What a path segment may show as it is: RFC 3986's unreserved characters.
+/// Characters that a path segment may contain unencoded: RFC 3986's unreserved ones.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// Longest wait for one answer.
+/// Limit on the time until an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// How often a question is asked again when the API says that it was asked too much.
-const TURNED_AWAY_MAX: u32 = 5;
-/// Longest wait before it is asked again, in seconds, whatever the API says.
-const TURNED_AWAY_SECONDS: u64 = 30;
-/// Pause between two looks at the inbox.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Limit on retries of a request after a 429.
+const RETRIES_MAX: u32 = 5;
+/// Limit on the wait before a retry, in seconds.
+const RETRY_AFTER_MAX_SECONDS: u64 = 30;
+/// Pause between two requests for the state of the inbox.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The read API at some address.
+/// Client of the read API.
 #[derive(Debug)]
 pub(super) struct Api {
     client: Client,
@@ -31,14 +31,14 @@ pub(super) struct Api {
     key: Secret,
 }
 
-/// As much of a session as is checked.
+/// Fields of a session that are checked.
 #[derive(Debug, Deserialize)]
 pub(super) struct Session {
     pub(super) opened_by: String,
     pub(super) message_count: u64,
 }
 
-/// As much of a message as is checked.
+/// Fields of a message that are checked.
 #[derive(Debug, Deserialize)]
 pub(super) struct Line {
     pub(super) role: String,
@@ -52,9 +52,9 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// As much of `/readyz` as is looked at.
+/// Fields of `/readyz` that are read.
 #[derive(Debug, Deserialize)]
-struct Ready {
+struct Readiness {
     inbox: InboxState,
 }
 
@@ -64,31 +64,33 @@ struct InboxState {
 }
 
 impl Api {
-    /// The API under `base`, asked with `key`.
+    /// Returns a client of the API at `base`, with `key`.
     pub(super) fn new(client: ClientBuilder, base: Url, key: Secret) -> anyhow::Result<Self> {
         let client = http::build(client.timeout(TIME_LIMIT))?;
         Ok(Self { client, base, key })
     }
 
-    /// Waits until the inbox is empty, and no longer than `patience`: what it holds cannot be read
-    /// yet. How many deliveries it holds in the end; none where the service does not tell, as
-    /// behind a proxy that lets `/v1` through alone.
+    /// Waits until the inbox is empty, at most for `patience`: its deliveries cannot be read yet.
+    /// Returns the number of deliveries that are left, or 0 if the service does not report it, as
+    /// behind a proxy that forwards only `/v1`.
     pub(super) async fn drained(&self, patience: Duration) -> anyhow::Result<u64> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/readyz", self.base.path().trim_end_matches('/')));
         url.set_query(None);
         let began = tokio::time::Instant::now();
         loop {
-            // A service that is not ready says so with 503 and the same body.
-            let Ok(Ready { inbox }) = self.ask(&url).await?.json().await else { return Ok(0) };
+            // A service that is not ready answers 503 with the same body.
+            let Ok(Readiness { inbox }) = self.send(&url).await?.json().await else {
+                return Ok(0);
+            };
             if inbox.deliveries == 0 || began.elapsed() >= patience {
                 return Ok(inbox.deliveries);
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The session, or nothing if the API knows none.
+    /// Returns the session, or `None` if the API has none.
     pub(super) async fn session(
         &self,
         agent_id: &str,
@@ -98,7 +100,7 @@ impl Api {
         self.get(url).await
     }
 
-    /// One page of its messages, and the cursor of the next one.
+    /// Returns a page of the session's messages, and the cursor of the next page.
     pub(super) async fn messages(
         &self,
         agent_id: &str,
@@ -108,18 +110,18 @@ impl Api {
         let mut query = vec![("agent_id", agent_id), ("limit", "500"), ("order", "asc")];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         let page: Option<Page> = self.get(self.url(session_id, "/messages", &query)?).await?;
-        let page = page.with_context(|| format!("the session {session_id:?} vanished"))?;
+        let page = page.with_context(|| format!("session {session_id:?} was removed meanwhile"))?;
         Ok((page.data, page.next_cursor))
     }
 
-    fn url(&self, session_id: &str, of_it: &str, query: &[(&str, &str)]) -> anyhow::Result<Url> {
-        // URLs cannot say these: they mean "here" and "one up", encoded or not.
+    fn url(&self, session_id: &str, rest: &str, query: &[(&str, &str)]) -> anyhow::Result<Url> {
+        // In a URL these mean the same folder and the one above, even if encoded.
         if matches!(session_id, "" | "." | "..") {
-            bail!("the session id {session_id:?} cannot stand in a URL");
+            bail!("session ID {session_id:?} is not possible in a URL");
         }
         let mut url = self.base.clone();
         url.set_path(&format!(
-            "{}/v1/sessions/{}{of_it}",
+            "{}/v1/sessions/{}{rest}",
             self.base.path().trim_end_matches('/'),
             utf8_percent_encode(session_id, SEGMENT)
         ));
@@ -128,43 +130,42 @@ impl Api {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, url: Url) -> anyhow::Result<Option<T>> {
-        let response = self.ask(&url).await?;
+        let response = self.send(&url).await?;
         match response.status() {
             StatusCode::OK => {
                 let answer = response.json().await;
                 answer.map(Some).with_context(|| format!("cannot read the answer of {url}"))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::UNAUTHORIZED => bail!("the API does not know this key (401)"),
-            StatusCode::FORBIDDEN => bail!("the key may not read sessions (403)"),
+            StatusCode::UNAUTHORIZED => bail!("the API key is not valid (401)"),
+            StatusCode::FORBIDDEN => bail!("the API key may not read sessions (403)"),
             status => {
                 let text = response.text().await.unwrap_or_default();
-                let said: String = text.chars().take(300).collect();
-                bail!("{url} answered {status}: {said}")
+                let beginning: String = text.chars().take(300).collect();
+                bail!("{url} answered {status}: {beginning}")
             }
         }
     }
 
-    /// Asks, and asks again later where there were too many questions.
-    async fn ask(&self, url: &Url) -> anyhow::Result<Response> {
-        let mut turned_away = 0;
+    /// Sends a request, and retries it after a 429.
+    async fn send(&self, url: &Url) -> anyhow::Result<Response> {
+        let mut retries = 0;
         loop {
             let request = self.client.get(url.clone()).bearer_auth(self.key.expose());
             let response = match request.send().await {
                 Ok(response) => response,
                 Err(error) if http::is_refused(&error) => {
-                    bail!("nobody listens at {}: connection refused", self.base)
+                    bail!("connection refused: nothing listens at {}", self.base)
                 }
-                Err(error) => return Err(error).context("the API cannot be asked"),
+                Err(error) => return Err(error).context("the request to the API failed"),
             };
-            if response.status() != StatusCode::TOO_MANY_REQUESTS || turned_away == TURNED_AWAY_MAX
-            {
+            if response.status() != StatusCode::TOO_MANY_REQUESTS || retries == RETRIES_MAX {
                 return Ok(response);
             }
-            turned_away += 1;
+            retries += 1;
             let wait = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
             let seconds = wait.and_then(|wait| wait.parse().ok()).unwrap_or(1);
-            tokio::time::sleep(Duration::from_secs(seconds.min(TURNED_AWAY_SECONDS))).await;
+            tokio::time::sleep(Duration::from_secs(seconds.min(RETRY_AFTER_MAX_SECONDS))).await;
         }
     }
 }
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_one_segment_whatever_is_in_it() {
+    fn session_id_is_encoded_as_one_segment() {
         let base = Url::parse("http://localhost:1/verbatim/?x=1").unwrap();
         let api =
             Api::new(http::client(&base, None).unwrap(), base, Secret::new("k".into())).unwrap();

@@ -1,38 +1,39 @@
-//! One session: what the ledger says against what the API says.
+//! Comparison of one session in the ledger with the API.
 
 use anyhow::ensure;
 
 use super::api::Api;
 use super::expected::{Conversation, Fingerprint, Place};
 
-/// What is wrong, over some sessions.
+/// Faults of some sessions.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// In the ledger, and not to be read back: where the ledger has them.
+    /// Places in the ledger of deliveries that the API does not have.
     pub(super) missing: Vec<Place>,
-    /// To be read back more than once: how many too many, and in which session.
-    pub(super) doubled: u64,
-    pub(super) doubled_in: Vec<String>,
-    /// Sessions whose `message_count` is not the number of their messages, and how.
+    /// Number of messages that the API has more than once, without the first of each.
+    pub(super) duplicates: u64,
+    /// Description of each session with duplicates.
+    pub(super) duplicates_in: Vec<String>,
+    /// Description of each session whose `message_count` is not the number of its messages.
     pub(super) miscounted: Vec<String>,
 }
 
 impl Findings {
-    /// Takes over another session's.
+    /// Adds the faults of other sessions.
     pub(super) fn add(&mut self, other: Self) {
         self.missing.extend(other.missing);
-        self.doubled += other.doubled;
-        self.doubled_in.extend(other.doubled_in);
+        self.duplicates += other.duplicates;
+        self.duplicates_in.extend(other.duplicates_in);
         self.miscounted.extend(other.miscounted);
     }
 
-    /// Nothing is wrong.
+    /// Returns true if there is no fault.
     pub(super) fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.doubled == 0 && self.miscounted.is_empty()
+        self.missing.is_empty() && self.duplicates == 0 && self.miscounted.is_empty()
     }
 }
 
-/// Reads a session back.
+/// Reads a session and compares it.
 pub(super) async fn check(api: &Api, expected: Conversation) -> anyhow::Result<Findings> {
     let Conversation { agent_id, session_id, join, messages } = expected;
     let Some(session) = api.session(&agent_id, &session_id).await? else {
@@ -46,20 +47,20 @@ pub(super) async fn check(api: &Api, expected: Conversation) -> anyhow::Result<F
     }
     let count = found.len() as u64;
     if session.message_count != count {
-        let says = session.message_count;
+        let reported = session.message_count;
         findings.miscounted.push(format!(
-            "session {session_id} of {agent_id} says {says} messages and has {count}"
+            "session {session_id} of {agent_id} reports {reported} messages and has {count}"
         ));
     }
     compare(&messages, &mut found, &mut findings);
-    if findings.doubled > 0 {
-        let times = findings.doubled;
-        findings.doubled_in.push(format!("session {session_id} of {agent_id}: {times}"));
+    if findings.duplicates > 0 {
+        let duplicates = findings.duplicates;
+        findings.duplicates_in.push(format!("session {session_id} of {agent_id}: {duplicates}"));
     }
     Ok(findings)
 }
 
-/// Every message of a session, page by page.
+/// Reads every message of a session, page by page.
 async fn read_back(
     api: &Api,
     agent_id: &str,
@@ -75,12 +76,12 @@ async fn read_back(
         if next.is_none() {
             return Ok(found);
         }
-        ensure!(next != cursor, "the pages of session {session_id:?} go round in a circle");
+        ensure!(next != cursor, "the next cursor of session {session_id:?} is the same again");
         cursor = next;
     }
 }
 
-/// `expected` is ordered, and holds nothing twice.
+/// Compares messages. `expected` must be sorted, without duplicates.
 fn compare(
     expected: &[(Fingerprint, Place)],
     found: &mut Vec<Fingerprint>,
@@ -89,7 +90,7 @@ fn compare(
     found.sort_unstable();
     let all = found.len();
     found.dedup();
-    findings.doubled += (all - found.len()) as u64;
+    findings.duplicates += (all - found.len()) as u64;
     let lost = expected.iter().filter(|(message, _)| found.binary_search(message).is_err());
     findings.missing.extend(lost.map(|(_, place)| *place));
 }
@@ -99,13 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_message_must_be_there_once_and_more_messages_may_be() {
+    fn each_expected_message_must_be_stored_once() {
         let of = |text: &str| Fingerprint::of("user", text, 0);
         let mut expected = vec![(of("one"), 1), (of("two"), 2), (of("three"), 3)];
         expected.sort_unstable();
         let mut found = vec![of("extra"), of("three"), of("one"), of("one"), of("one")];
         let mut findings = Findings::default();
         compare(&expected, &mut found, &mut findings);
-        assert_eq!((findings.missing, findings.doubled), (vec![2], 2));
+        assert_eq!((findings.missing, findings.duplicates), (vec![2], 2));
     }
 }

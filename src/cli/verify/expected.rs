@@ -1,5 +1,5 @@
-//! What the ledger says must be there, kept small: a fingerprint and a place in the file for each
-//! delivery, no text.
+//! Expected deliveries, from the ledger. To save memory, each has a fingerprint and a place in the
+//! file, and no text.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,38 +12,38 @@ use sha2::{Digest as _, Sha256};
 use crate::cli::simulate::ledger::Record;
 use crate::domain::time;
 
-/// A ledger, by session.
+/// Deliveries of a ledger, by session.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     pub(super) sessions: Vec<Conversation>,
-    /// Lines that end in the middle: their writer was killed.
-    pub(super) torn_lines: u64,
+    /// Lines that are incomplete because their writer was killed.
+    pub(super) incomplete_lines: u64,
 }
 
-/// One session's deliveries.
+/// Deliveries of one session.
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) agent_id: String,
     pub(super) session_id: String,
-    /// Where the ledger has its `room.join`.
+    /// Place of the `room.join`.
     pub(super) join: Option<Place>,
-    /// Its messages, ordered by fingerprint, each once.
+    /// Messages, sorted by fingerprint, without duplicates.
     pub(super) messages: Vec<(Fingerprint, Place)>,
 }
 
-/// A line's first byte in the ledger.
+/// Offset of a line's first byte in the ledger.
 pub(super) type Place = u64;
 
-/// What makes a message one and the same: the first 128 bits of a SHA-256 over role, text, and
-/// time in whole microseconds.
+/// Identity of a message: the first 128 bits of a SHA-256 over role, text, and time in whole
+/// microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
-    /// Of a message.
+    /// Computes the fingerprint of a message.
     pub(super) fn of(role: &str, message: &str, micros: i64) -> Self {
         let mut hash = Sha256::new();
-        // The lengths keep role and text apart.
+        // The lengths separate role and text.
         hash.update(role.len().to_le_bytes());
         hash.update(role);
         hash.update(message.len().to_le_bytes());
@@ -73,7 +73,7 @@ impl Expected {
                 break;
             }
             expected
-                .take(line.trim_ascii_end(), place, &mut by_name)
+                .add(line.trim_ascii_end(), place, &mut by_name)
                 .with_context(|| format!("{} line {number}", path.display()))?;
             place += length as u64;
         }
@@ -84,14 +84,14 @@ impl Expected {
         Ok(expected)
     }
 
-    /// How many deliveries there are to check.
+    /// Returns the number of deliveries to check.
     pub(super) fn deliveries(&self) -> usize {
-        let of =
+        let count =
             |session: &Conversation| session.messages.len() + usize::from(session.join.is_some());
-        self.sessions.iter().map(of).sum()
+        self.sessions.iter().map(count).sum()
     }
 
-    fn take(
+    fn add(
         &mut self,
         line: &[u8],
         place: Place,
@@ -100,15 +100,15 @@ impl Expected {
         let record: Record = match serde_json::from_slice(line) {
             Ok(record) => record,
             Err(error) if error.is_eof() => {
-                self.torn_lines += 1;
+                self.incomplete_lines += 1;
                 return Ok(());
             }
-            Err(error) => bail!("this is no line of a ledger: {error}"),
+            Err(error) => bail!("not a line of a ledger: {error}"),
         };
         let fingerprint = match record.event_type.as_str() {
             "room.join" => None,
             "chat.push" => Some(fingerprint(&record)?),
-            other => bail!("an event of the type {other:?} cannot be checked"),
+            other => bail!("unknown event type {other:?}"),
         };
         let name = (record.agent_id, record.session_id);
         let index = *by_name.entry(name).or_insert_with_key(|(agent_id, session_id)| {
@@ -130,23 +130,23 @@ impl Expected {
 
 fn fingerprint(record: &Record) -> anyhow::Result<Fingerprint> {
     let at = time::from_number(record.timestamp.get());
-    let at = at.context("its timestamp is no number of seconds that makes sense as a time")?;
-    let role = record.role.as_deref().context("it has no role")?;
-    let message = record.message.as_deref().context("it has no message")?;
+    let at = at.context("the timestamp is not a valid number of Unix seconds")?;
+    let role = record.role.as_deref().context("the record has no role")?;
+    let message = record.message.as_deref().context("the record has no message")?;
     Ok(Fingerprint::of(role, message, at.timestamp_micros()))
 }
 
-/// Reads single lines of a ledger again, for a person.
+/// Reader of single lines of a ledger, for the report.
 #[derive(Debug)]
 pub(super) struct Quotes(BufReader<File>);
 
 impl Quotes {
-    /// From the ledger at `path`.
+    /// Opens the ledger at `path`.
     pub(super) fn from(path: &Path) -> anyhow::Result<Self> {
         Ok(Self(BufReader::new(File::open(path)?)))
     }
 
-    /// The line at `place`, as it stands.
+    /// Returns the line at `place`.
     pub(super) fn line(&mut self, place: Place) -> anyhow::Result<String> {
         self.0.seek(SeekFrom::Start(place))?;
         let mut line = String::new();
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     const JOIN: &str = r#"{"agent_id":"A","session_id":"s/1","event_type":"room.join","timestamp":1790607253.5,"sha256":""}"#;
-    const SAID: &str = r#"{"agent_id":"A","session_id":"s/1","event_type":"chat.push","role":"user","message":"é","timestamp":1790607268.8956978,"sha256":""}"#;
+    const MESSAGE: &str = r#"{"agent_id":"A","session_id":"s/1","event_type":"chat.push","role":"user","message":"é","timestamp":1790607268.8956978,"sha256":""}"#;
 
     fn read(text: &str) -> anyhow::Result<(Expected, tempfile::NamedTempFile)> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -170,21 +170,22 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_is_grouped_by_session_and_its_repeats_count_once() {
-        let (expected, file) = read(&format!("{JOIN}\n{SAID}\n{SAID}\n{{\"agent_id\n")).unwrap();
+    fn ledger_is_grouped_by_session_without_duplicates() {
+        let text = format!("{JOIN}\n{MESSAGE}\n{MESSAGE}\n{{\"agent_id\n");
+        let (expected, file) = read(&text).unwrap();
         let [session] = &expected.sessions[..] else { panic!("{expected:?}") };
         assert_eq!(session.session_id, "s/1");
         assert_eq!(session.join, Some(0));
         let of = Fingerprint::of("user", "é", 1_790_607_268_895_698);
         assert_eq!(session.messages, [(of, JOIN.len() as u64 + 1)]);
-        assert_eq!((expected.deliveries(), expected.torn_lines), (2, 1));
+        assert_eq!((expected.deliveries(), expected.incomplete_lines), (2, 1));
         let mut quotes = Quotes::from(file.path()).unwrap();
-        assert_eq!(quotes.line(session.messages[0].1).unwrap(), SAID);
+        assert_eq!(quotes.line(session.messages[0].1).unwrap(), MESSAGE);
     }
 
     #[test]
-    fn a_line_of_something_else_is_an_error_that_names_it() {
+    fn invalid_line_is_an_error_with_its_number() {
         let error = read(&format!("{JOIN}\nhello\n")).unwrap_err();
-        assert!(format!("{error:#}").contains("line 2: this is no line of a ledger"), "{error:#}");
+        assert!(format!("{error:#}").contains("line 2: not a line of a ledger"), "{error:#}");
     }
 }

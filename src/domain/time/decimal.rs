@@ -1,36 +1,36 @@
-//! Decimal numbers, read exactly: a count of some unit of time, as whole microseconds.
+//! Exact parser of decimal numbers: converts counts of a unit of time to whole microseconds.
 
 use std::cmp::Ordering;
 
-/// Significant digits that are read one by one; of those behind them it only matters whether all
-/// are 0. A power of ten with so many digits still fits a `u128`.
+/// Most significant digits that are read exactly; of the rest it only matters if all are 0. A power
+/// of ten with this many digits fits a `u128`.
 const MOST_DIGITS: i32 = 38;
-/// Digits of the largest count of microseconds that is handled.
+/// Most digits of a count of microseconds.
 const MOST_MICRO_DIGITS: i32 = 19;
 
-/// A number as it is written: `mantissa` × 10^`exponent`, and more than that by less than one unit
-/// of the last digit where `more` is true.
+/// Number as it is written: `mantissa` × 10^`exponent`. If `more` is set, it is greater than that
+/// by less than one unit of the last digit.
 struct Decimal {
     negative: bool,
     mantissa: u128,
-    /// Digits of the mantissa.
+    /// Number of digits of the mantissa.
     digits: i32,
     exponent: i32,
     more: bool,
-    /// It is written with a point or an exponent, as floats are.
+    /// It has a point or an exponent, like a float.
     is_float: bool,
 }
 
-/// Reports whether `text` is a decimal number.
+/// Returns `true` if `text` is a decimal number.
 pub(super) fn is_number(text: &str) -> bool {
     Decimal::parse(text).is_some()
 }
 
-/// Reads a count since 1970 and rounds it to microseconds, half of one to the later. Its size tells
-/// the unit. `None` where it is no number, or beyond every calendar.
+/// Parses a count since 1970 and rounds it to microseconds, half of one up. Its size determines the
+/// unit. Returns `None` if it is no number, or outside every calendar.
 ///
-/// A sender's float is written as the shortest decimal that names it, which may lie exactly
-/// half-way where the float does not. There the float decides.
+/// Senders write a float as its shortest decimal, which may be exactly half-way although the float
+/// is not. The float decides then.
 pub(super) fn micros(text: &str) -> Option<i64> {
     let number = Decimal::parse(text)?;
     if number.mantissa == 0 {
@@ -70,7 +70,7 @@ pub(super) fn micros(text: &str) -> Option<i64> {
     Some(if number.negative { -micros } else { micros })
 }
 
-/// Compares the float that `text` names, times 10^`places`, to `whole` and a half.
+/// Compares the float of `text`, times 10^`places`, with `whole` + ½.
 fn beside_half(text: &str, whole: u128, places: i32) -> Ordering {
     const FRACTION_BITS: u32 = 52;
     const BIAS: i32 = 1_075;
@@ -82,7 +82,7 @@ fn beside_half(text: &str, whole: u128, places: i32) -> Ordering {
     }
     let fraction = bits & ((1 << FRACTION_BITS) - 1) | (1 << FRACTION_BITS);
     let power = biased - BIAS;
-    // Both sides doubled, and multiplied by whatever is a fraction on either.
+    // Double both sides, and multiply them so that neither has a fraction.
     let ten_to = 10_u128.pow(places.unsigned_abs());
     let (left, right) = (u128::from(fraction) * 2, whole * 2 + 1);
     let (left, right) =
@@ -95,13 +95,13 @@ fn beside_half(text: &str, whole: u128, places: i32) -> Ordering {
     };
     match (left, right) {
         (Some(left), Some(right)) => left.cmp(&right),
-        // Numbers of such sizes are no times; their half-way is as good as any other.
+        // Numbers of such sizes are no times, so the rounding does not matter.
         _ => Ordering::Equal,
     }
 }
 
 impl Decimal {
-    /// Reads a sign, digits, a point, digits, an exponent; `None` where the text is anything else.
+    /// Parses a sign, digits, a point, digits, an exponent; returns `None` for any other text.
     fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
@@ -134,7 +134,8 @@ impl Decimal {
             _ => return None,
         };
         let is_float = point || at < rest.len();
-        // Beyond these bounds a number is 0, or larger than all times, as it is at them.
+        // A number with an exponent outside these bounds is 0 or larger than all times, as at the
+        // bounds.
         let exponent = exponent.saturating_add(power).clamp(-1_000_000, 1_000_000);
         any.then_some(Self { negative, mantissa, digits, exponent, more, is_float })
     }
@@ -160,13 +161,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_number_is_rounded_once_and_half_of_a_microsecond_to_the_later() {
+    fn number_is_rounded_once_and_half_a_microsecond_up() {
         for (text, expected) in [
             ("1790607268.4630074", 1_790_607_268_463_007),
-            // Half-way as it is written; the float that it names is below.
+            // The text is half-way; its float is below.
             ("1790607268.4630075", 1_790_607_268_463_007),
             ("1790607268.4630076", 1_790_607_268_463_008),
-            // The float that it names is above.
+            // Its float is above.
             ("1790607268.9325485", 1_790_607_268_932_549),
             // More digits than a float has.
             ("1790607268.46300749999999999999", 1_790_607_268_463_007),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_no_time_is_none() {
+    fn other_text_is_no_time() {
         for text in ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "1_000", "NaN", "inf", " 1"]
         {
             assert!(!is_number(text), "{text}");
@@ -206,7 +207,7 @@ mod tests {
     }
 
     proptest! {
-        /// The nearest microsecond, found by integers alone.
+        /// Compares with integer arithmetic.
         #[test]
         fn nanoseconds_are_rounded_to_the_nearest_microsecond(nanos in 1_300_000_000_000_000_000_u64..4_000_000_000_000_000_000) {
             let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
@@ -216,9 +217,9 @@ mod tests {
             prop_assert_eq!(micros(&nanos.to_string()), Some(expected));
         }
 
-        /// A sender's float, written as it writes it: the microsecond nearest to the float itself.
+        /// Compares with the microsecond nearest to the float itself.
         #[test]
-        fn a_float_is_rounded_to_the_microsecond_nearest_to_it(
+        fn float_is_rounded_to_the_nearest_microsecond(
             second in 1_300_000_000_u64..1 << 31, part in 0_u64..1 << 22,
         ) {
             #[expect(clippy::cast_precision_loss, reason = "exact: 31 and 22 bits")]
@@ -230,7 +231,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[-+]?[0-9]{0,50}\\.?[0-9]{0,50}([eE][-+]?[0-9]{0,12})?") {
+        fn parsing_any_text_does_not_panic(text in "[-+]?[0-9]{0,50}\\.?[0-9]{0,50}([eE][-+]?[0-9]{0,12})?") {
             let _ = micros(&text);
         }
     }

@@ -1,11 +1,11 @@
-//! Damaged files: how they are recognised, where they are kept, and what has been salvaged.
+//! Damaged files: detection, names, and the reports of their recovery.
 //!
 //! ```text
 //! inbox.sqlite, -wal, -shm                          in use
-//! inbox.sqlite.closed.json                          what it held when it was closed
-//! inbox.sqlite.damaged-20261123T231500Z, -wal, -shm set aside; never deleted by us
-//! inbox.sqlite.damaged-20261123T231500Z.salvage.json  all that could be read of it is safe
-//! inbox.sqlite.group-17-0c5f3a91                    a group of which a part cannot be read
+//! inbox.sqlite.closed.json                          note of its contents when it was closed
+//! inbox.sqlite.damaged-20261123T231500Z, -wal, -shm set aside; never deleted by the service
+//! inbox.sqlite.damaged-20261123T231500Z.salvage.json  report: its intact deliveries are durable
+//! inbox.sqlite.group-17-0c5f3a91                    a group with damage
 //! ```
 
 use std::collections::BTreeSet;
@@ -21,20 +21,20 @@ use chrono::{DateTime, Utc};
 use super::log::Log;
 use crate::inbox::opening::blocking;
 
-/// What SQLite puts beside its file.
+/// Suffixes of SQLite's files beside the database.
 const LOG: &str = "-wal";
 const LOG_INDEX: &str = "-shm";
 const DAMAGED: &str = ".damaged-";
 const REPORT: &str = ".salvage.json";
-/// What a file held when it was closed.
+/// Suffix of the note that is written when a file is closed.
 const NOTE: &str = ".closed.json";
 const GROUP: &str = ".group-";
 
-/// Why the file is damaged, as far as can be seen without opening it.
+/// Checks the file and its log without SQLite. Returns the damage, or `None`.
 pub(in crate::inbox) fn damage(path: &Path) -> Result<Option<String>> {
     let log = log_of(path);
     let length = match path.metadata() {
-        Ok(found) if found.is_dir() => return Ok(Some("it is a folder".into())),
+        Ok(found) if found.is_dir() => return Ok(Some("it is a directory".into())),
         Ok(found) => Some(found.len()),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -45,11 +45,11 @@ pub(in crate::inbox) fn damage(path: &Path) -> Result<Option<String>> {
         Err(error) => return Err(error),
     };
     Ok(match (length, log) {
-        (None, Some(_)) => Some("it is gone, and its log is there".into()),
-        (Some(0), Some(_)) => Some("it is empty, and its log is there".into()),
+        (None, Some(_)) => Some("it is missing, but its log exists".into()),
+        (Some(0), Some(_)) => Some("it is empty, but its log exists".into()),
         (Some(0), None) => {
-            tracing::error!(file = %path.display(), "the inbox's file is empty: unless its very \
-                first start was interrupted, what it held is gone");
+            tracing::error!(file = %path.display(), "inbox file is empty; its contents are lost \
+                unless the first start was interrupted");
             None
         }
         (_, Some(log)) if log.is_damaged() => Some("its log is damaged".into()),
@@ -57,9 +57,9 @@ pub(in crate::inbox) fn damage(path: &Path) -> Result<Option<String>> {
     })
 }
 
-/// Renames the file and what belongs to it, and says what it is called now.
+/// Renames the file, its log and its note, and returns the new name.
 pub(in crate::inbox) fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf> {
-    // A crash between two renames: this log belongs to that file.
+    // After a crash between two renames the log belongs to the file renamed last.
     let kept = interrupted(path)?.unwrap_or_else(|| name_for(path, now));
     for part in ["", LOG, LOG_INDEX, NOTE] {
         match std::fs::rename(with(path, part), with(&kept, part)) {
@@ -71,17 +71,17 @@ pub(in crate::inbox) fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<Pat
     Ok(kept)
 }
 
-/// The file that was set aside without its log, if the log is still in its old place.
+/// Returns the file that was set aside without its log, if the log still has its old name.
 fn interrupted(path: &Path) -> Result<Option<PathBuf>> {
     if path.symlink_metadata().is_ok() || !log_of(path).exists() {
         return Ok(None);
     }
-    let mut files = unsalvaged(path)?;
+    let mut files = unrecovered(path)?;
     files.retain(|kept| kept.exists() && !log_of(kept).exists());
     Ok(files.pop())
 }
 
-/// A name that is not taken.
+/// Returns a name for a file to be set aside, which no file has.
 pub(in crate::inbox) fn name_for(path: &Path, now: DateTime<Utc>) -> PathBuf {
     let wanted = with(path, &format!("{DAMAGED}{}", now.format("%Y%m%dT%H%M%SZ")));
     let taken = |name: &Path| {
@@ -97,8 +97,8 @@ pub(in crate::inbox) fn name_for(path: &Path, now: DateTime<Utc>) -> PathBuf {
     name
 }
 
-/// The files that were set aside and have no report, oldest first.
-pub(in crate::inbox) fn unsalvaged(path: &Path) -> Result<Vec<PathBuf>> {
+/// Returns the files that were set aside and have no report, oldest first.
+pub(in crate::inbox) fn unrecovered(path: &Path) -> Result<Vec<PathBuf>> {
     let folder = folder_of(path);
     let prefix = with(Path::new(path.file_name().unwrap_or_default()), DAMAGED);
     let prefix = prefix.to_string_lossy().into_owned();
@@ -123,18 +123,18 @@ pub(in crate::inbox) fn unsalvaged(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found.difference(&done).map(|name| folder.join(name)).collect())
 }
 
-/// Puts on record that all that could be read of a file is safe.
+/// Writes the report of a recovered file: all its intact deliveries are durable.
 pub(in crate::inbox) fn report(kept: &Path, report: &serde_json::Value) -> Result<()> {
     write_whole(&with(kept, REPORT), format!("{report:#}\n").as_bytes())
 }
 
-/// Keeps the bytes of a damaged group in a file of their own.
-pub(in crate::inbox) async fn keep_group(path: &Path, seq: i64, group: Bytes) -> Result<PathBuf> {
+/// Writes the bytes of a damaged group to a separate file, and returns its name.
+pub(in crate::inbox) async fn write_group(path: &Path, seq: i64, group: Bytes) -> Result<PathBuf> {
     let name = with(path, &format!("{GROUP}{seq}-{:08x}", crc32fast::hash(&group)));
     blocking(move || write_whole(&name, &group).map(|()| name)).await
 }
 
-/// Writes a file that is there whole or not at all, and only for us to read.
+/// Writes a file atomically, readable only by this account.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let new = with(path, ".new");
     let mut file =
@@ -145,7 +145,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder_of(path))
 }
 
-/// What has been renamed in it stays so.
+/// Syncs a folder, so that renames in it survive a crash.
 pub(in crate::inbox) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)?.sync_all()
 }

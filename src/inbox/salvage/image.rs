@@ -1,4 +1,4 @@
-//! The pages of a damaged file, as they were last committed: from its log, else from itself.
+//! Pages of a damaged file in their last committed form: from its log, otherwise from the file.
 
 use std::fs::File;
 use std::io::{ErrorKind, Result};
@@ -9,7 +9,7 @@ use super::aside;
 use super::log::Log;
 use crate::inbox::file::PAGE_BYTES;
 
-/// What a page holds; shorter than a page where the file ends in it.
+/// Bytes of a page; fewer than a page if the file ends in it.
 pub(super) type Page = Vec<u8>;
 
 /// A damaged file and its log.
@@ -17,16 +17,16 @@ pub(super) type Page = Vec<u8>;
 pub(super) struct Image {
     main: Option<File>,
     log: Option<Log>,
-    /// The number of the last page: they count from one.
+    /// Number of the last page; the first has the number 1.
     pub(super) pages: u32,
-    /// Pages that the disk did not give.
+    /// Pages that could not be read from the disk.
     pub(super) unreadable: u64,
 }
 
 impl Image {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let main = match File::open(path) {
-            // A folder has no pages.
+            // A directory has no pages.
             Ok(file) if file.metadata()?.is_file() => Some(file),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -44,41 +44,42 @@ impl Image {
         Ok(Self { main, log, pages: in_main.max(in_log), unreadable: 0 })
     }
 
-    /// A page; `None` where there is none, or where the disk does not give it.
+    /// Returns a page; `None` if it does not exist or cannot be read.
     pub(super) fn page(&mut self, number: u32) -> Option<Page> {
         let newest = self.log.as_ref().and_then(|log| Some((&log.file, *log.newest.get(&number)?)));
         let at = u64::from(number.checked_sub(1)?) * u64::from(PAGE_BYTES);
         let (file, at) = newest.or_else(|| Some((self.main.as_ref()?, at)))?;
         let page = read_page(file, at);
-        self.note(page)
+        self.accept(page)
     }
 
     pub(super) fn has_log(&self) -> bool {
         self.log.is_some()
     }
 
-    /// How many of the first so many pages are not there whole.
+    /// Counts the pages from 1 to `pages` that are missing or incomplete.
     pub(super) fn missing(&mut self, pages: u32) -> u64 {
         let is_whole = |page: Page| page.len() == PAGE_BYTES as usize;
-        // Nothing lies behind the last one, and a damaged header may say that there are billions.
+        // No page follows the last one; a damaged header may claim billions.
         let behind = u64::from(pages.saturating_sub(self.pages));
         let up_to = pages.min(self.pages);
         let gone = (1..=up_to).filter(|page| !self.page(*page).is_some_and(is_whole)).count();
         behind + gone as u64
     }
 
-    /// Contents that the log holds beside the newest ones: damaged or older.
+    /// Returns the offsets of pages in the log that are damaged or not the newest.
     pub(super) fn other_contents(&self) -> Vec<u64> {
         self.log.as_ref().map_or_else(Vec::new, |log| log.others.clone())
     }
 
-    /// One of them.
+    /// Returns the page of the log at an offset of [`Self::other_contents`].
     pub(super) fn other_content(&mut self, at: u64) -> Option<Page> {
         let page = read_page(&self.log.as_ref()?.file, at);
-        self.note(page)
+        self.accept(page)
     }
 
-    fn note(&mut self, page: Result<Page>) -> Option<Page> {
+    /// Counts a failed read, and returns a page that is not empty.
+    fn accept(&mut self, page: Result<Page>) -> Option<Page> {
         match page {
             Ok(page) => (!page.is_empty()).then_some(page),
             Err(_) => {
@@ -89,7 +90,7 @@ impl Image {
     }
 }
 
-/// Reads up to a page.
+/// Reads a page, or the rest of the file if it ends earlier.
 fn read_page(file: &File, at: u64) -> Result<Page> {
     let mut page = vec![0; PAGE_BYTES as usize];
     let mut length = 0;

@@ -1,12 +1,12 @@
 //! SQLite's log (the `-wal` file), read without SQLite.
 //!
 //! A log is a header of 32 bytes and frames: a header of 24 bytes and a page. Each frame's checksum
-//! goes on from the one before it, and SQLite takes the first frame that does not fit for the end,
-//! without a word: that is how it gets rid of what a crash left half written. Damage in the middle
-//! looks the same to it, and would cost every commit behind it. Here each frame is checked by
-//! itself, going on from what the frame before it says.
+//! continues that of the frame before. SQLite treats the first frame with a wrong checksum as the
+//! end and reports nothing: so it drops a write that a crash interrupted. Damage in the middle
+//! looks the same to it, and would lose every later commit. Here each frame is checked separately,
+//! against the checksum that the frame before states.
 //!
-//! The format: <https://www.sqlite.org/fileformat2.html#walformat>.
+//! Format: <https://www.sqlite.org/fileformat2.html#walformat>.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,36 +17,36 @@ use crate::inbox::file::PAGE_BYTES;
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAGE_BYTES as usize;
-/// The first word of the header; its last bit says in which order the checksum takes bytes.
+/// First word of the header, without its last bit, which is the byte order of the checksums.
 const MAGIC: u32 = 0x377f_0682;
 
 type Checksum = (u32, u32);
 type Salt = [u8; 8];
 
-/// What a log holds.
+/// Contents of a log.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) file: File,
-    /// Where the newest whole content of a page begins.
+    /// Offset of the newest intact content of each page.
     pub(super) newest: HashMap<u32, u64>,
-    /// Where contents begin that are damaged, or older than the newest.
+    /// Offsets of contents that are damaged, or older than the newest.
     pub(super) others: Vec<u64>,
-    /// Frames that do not fit, and are not merely the end.
+    /// There are wrong frames that are not just an interrupted write at the end.
     damaged: bool,
 }
 
 struct Frame<'a> {
     page: u32,
-    /// It ends a transaction.
+    /// The frame ends a transaction.
     commits: bool,
     salt: Salt,
     checksum: Checksum,
-    /// All of it.
+    /// The whole frame.
     bytes: &'a [u8; FRAME_BYTES],
 }
 
 impl Log {
-    /// Reads a log; `None` where it holds nothing.
+    /// Reads a log; returns `None` if it is empty.
     pub(super) fn read(file: File) -> Result<Option<Self>> {
         let length = file.metadata()?.len();
         if length <= HEADER_BYTES as u64 {
@@ -61,13 +61,13 @@ impl Log {
         let mut bytes = [0; FRAME_BYTES];
         while at + FRAME_BYTES as u64 <= length {
             input.read_exact(&mut bytes)?;
-            reading.take(at + FRAME_HEADER_BYTES as u64, &Frame::of(&bytes));
+            reading.add_frame(at + FRAME_HEADER_BYTES as u64, &Frame::of(&bytes));
             at += FRAME_BYTES as u64;
         }
         Ok(reading.finish(file, header.is_some()))
     }
 
-    /// SQLite would pass over commits that are here.
+    /// Returns true if SQLite would skip commits in this log.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged
     }
@@ -101,26 +101,27 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Its content is what was written after the frame with that checksum.
+    /// Returns true if the checksum is right for a frame after one with the checksum `before`.
     fn follows(&self, before: Checksum, big_endian: bool) -> bool {
         let sum = add(before, &self.bytes[..8], big_endian);
         add(sum, &self.bytes[FRAME_HEADER_BYTES..], big_endian) == self.checksum
     }
 }
 
-/// The state of a reading from one end to the other.
+/// State of reading a log from its beginning to its end.
 struct Reading {
-    /// What the frames of this log carry; those of an earlier one, which lie behind, have another.
+    /// Salt of this log's frames. Later in the file there may be frames of an earlier log, with
+    /// another salt.
     salt: Option<Salt>,
     before: Checksum,
     big_endian: bool,
     newest: HashMap<u32, u64>,
     others: Vec<u64>,
-    /// Whole frames of a transaction whose end has not come yet.
+    /// Intact frames of the transaction that has not ended yet.
     open: Vec<(u32, u64)>,
-    /// Frames that do not fit, since the last one that did.
+    /// Wrong frames since the last commit.
     doubtful: Vec<u64>,
-    /// Such frames with a commit behind them.
+    /// A commit follows wrong frames, or is itself wrong.
     damaged: bool,
 }
 
@@ -129,7 +130,7 @@ impl Reading {
         Self {
             salt: header.map(|header| header.salt),
             before: header.map_or((0, 0), |header| header.checksum),
-            // What every machine of today writes, where the header does not tell.
+            // Without a header, the byte order of all common machines.
             big_endian: header.is_some_and(|header| header.big_endian),
             newest: HashMap::new(),
             others: Vec::new(),
@@ -139,16 +140,16 @@ impl Reading {
         }
     }
 
-    fn take(&mut self, at: u64, frame: &Frame<'_>) {
+    fn add_frame(&mut self, at: u64, frame: &Frame<'_>) {
         let follows = frame.follows(self.before, self.big_endian);
         self.before = frame.checksum;
         if follows && self.salt.is_none() {
-            // The header is damaged, and this is the first frame that fits: it tells.
+            // The header is damaged: the first right frame has the salt.
             self.salt = Some(frame.salt);
         }
         if !follows || self.salt != Some(frame.salt) {
             let ours = self.salt == Some(frame.salt);
-            // A commit of this log, of which a part is damaged or its header is.
+            // A commit of this log with damage in it or in its header.
             self.damaged |= ours && frame.commits;
             self.doubtful.push(at);
             return;
@@ -166,7 +167,7 @@ impl Reading {
     fn finish(self, file: File, has_header: bool) -> Option<Log> {
         let Self { newest, mut others, doubtful, mut damaged, .. } = self;
         if !has_header && newest.is_empty() {
-            // Neither header nor frames: nothing of it was ever committed, or nothing is left.
+            // Neither header nor right frames: no commit ever, or none left.
             damaged = !doubtful.is_empty();
         }
         damaged |= !has_header && !newest.is_empty();
@@ -187,7 +188,7 @@ fn salt(bytes: &[u8]) -> Salt {
     salt
 }
 
-/// The log's checksum: over pairs of words, going on from an earlier one.
+/// Continues a checksum of the log over pairs of words.
 fn add((mut one, mut two): Checksum, bytes: &[u8], big_endian: bool) -> Checksum {
     let value = |word: &[u8]| {
         let word = [word[0], word[1], word[2], word[3]];

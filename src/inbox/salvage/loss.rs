@@ -1,5 +1,5 @@
-//! How much of a damaged file is lost: never less than is certain, never more than can be, and
-//! exactly where the file or its note tells.
+//! Bounds of the deliveries lost in a damaged file: exact if the file or its note allows it,
+//! otherwise a certain lower bound and a possible upper bound.
 
 use std::collections::HashSet;
 
@@ -10,42 +10,41 @@ use crate::inbox::record::{SMALLEST_RECORD, decode_group};
 use super::note::Note;
 use super::scan::{Findings, Origin, Piece};
 
-/// Deliveries that are remembered, so that none is counted or brought over twice. 100 MB at the
-/// most, for as long as it takes; beyond it the counts are too high.
+/// Most IDs of deliveries that are remembered, so that none is counted or submitted twice: at most
+/// 100 MB during the recovery. Beyond it the counts are too high.
 const REMEMBERED: usize = 4_000_000;
-/// Deliveries that damage to one page can cost: as many as fit, and those that reach into it.
+/// Most deliveries that damage to one page can lose: as many as fit, and two that overlap its ends.
 const MOST_IN_A_PAGE: u64 = PAGE_BYTES as u64 / SMALLEST_RECORD as u64 + 2;
 
-/// What came of one file.
+/// Result of recovering one file.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Deliveries that are safe.
+    /// Recovered deliveries.
     pub(super) salvaged: u64,
-    /// Of those, the ones that may have been drained long ago, and then they hide as many that are
-    /// lost.
+    /// Recovered deliveries that may have been drained earlier. Each may hide a lost one.
     doubtful: u64,
-    /// Of those, the ones that have been drained for certain.
+    /// Recovered deliveries that have certainly been drained.
     drained: u64,
-    /// Bytes of groups that are no whole deliveries.
+    /// Bytes of groups that belong to no intact delivery.
     pub(super) damaged_bytes: u64,
     pub(super) findings: Findings,
     pub(super) note: Option<Note>,
-    /// Pages that the disk did not give.
+    /// Pages that could not be read from the disk.
     pub(super) unreadable: u64,
     known: HashSet<uuid::Uuid>,
 }
 
-/// How many deliveries are lost.
+/// Bounds of the number of lost deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     pub(super) at_least: u64,
-    /// `None` where nobody can tell.
+    /// `None` if it is unknown.
     pub(super) at_most: Option<u64>,
 }
 
 impl Outcome {
-    /// Counts what a piece holds, and gives the deliveries that did not come before.
-    pub(super) fn take(&mut self, piece: Piece) -> Vec<Arrival> {
+    /// Counts the deliveries of a piece, and returns those that are new.
+    pub(super) fn add_piece(&mut self, piece: Piece) -> Vec<Arrival> {
         let Piece { bytes, origin } = piece;
         let (mut arrivals, damaged) = decode_group(bytes);
         let known = &mut self.known;
@@ -62,16 +61,16 @@ impl Outcome {
         arrivals
     }
 
-    /// How many of the deliveries that were not drained are gone.
+    /// Returns how many undrained deliveries are lost.
     pub(super) fn loss(&self) -> Loss {
         let findings = &self.findings;
-        // A note that does not fit what is there is another file's.
+        // A note that does not cover the numbers found belongs to another file.
         let note = self.note.filter(|note| match findings.range() {
             Some((first, last)) => note.covers(first, last),
             None => true,
         });
         let held = note.map_or_else(|| findings.held(), |note| note.deliveries);
-        // What was found for certain, and what may have been.
+        // Recovered deliveries that were not certainly drained.
         let with_doubtful = self.salvaged.saturating_sub(self.drained);
         let missing = held.saturating_sub(with_doubtful.saturating_sub(self.doubtful));
         let at_most = if note.is_some() || !findings.open_ended {
@@ -89,19 +88,19 @@ impl Outcome {
 impl Loss {
     pub(super) const NONE: Self = Self { at_least: 0, at_most: Some(0) };
 
-    /// There may be more than are certain.
+    /// Returns true if more may be lost than the lower bound.
     pub(super) fn perhaps_more(self) -> bool {
         self.at_most != Some(self.at_least)
     }
 
-    /// In words, for a log.
-    pub(super) fn in_words(self) -> String {
+    /// Describes the loss for the log.
+    pub(super) fn describe(self) -> String {
         match (self.at_least, self.at_most) {
             (least, Some(most)) if least == most => format!("{least}"),
-            (0, Some(most)) => format!("{most} at the most"),
+            (0, Some(most)) => format!("at most {most}"),
             (least, Some(most)) => format!("between {least} and {most}"),
-            (0, None) => "nobody can tell how many".into(),
-            (least, None) => format!("{least} at the least; nobody can tell how many more"),
+            (0, None) => "unknown".into(),
+            (least, None) => format!("at least {least}"),
         }
     }
 }
@@ -111,12 +110,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_is_told_as_far_as_it_is_known() {
-        let words = |at_least, at_most| Loss { at_least, at_most }.in_words();
+    fn loss_is_described_by_its_known_bounds() {
+        let words = |at_least, at_most| Loss { at_least, at_most }.describe();
         assert_eq!(words(7, Some(7)), "7");
         assert_eq!(words(4, Some(3_700)), "between 4 and 3700");
-        assert_eq!(words(0, Some(9)), "9 at the most");
-        assert_eq!(words(4, None), "4 at the least; nobody can tell how many more");
+        assert_eq!(words(0, Some(9)), "at most 9");
+        assert_eq!(words(4, None), "at least 4");
         assert!(!Loss::NONE.perhaps_more());
     }
 }

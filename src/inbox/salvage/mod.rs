@@ -1,10 +1,10 @@
-//! Brings over what can still be read of damaged files, through the inbox's front door.
+//! Recovery of damaged files: submits their intact deliveries to the inbox.
 //!
-//! A damaged file is set aside when it is noticed (`aside`), and nobody waits for more: the service
-//! goes on with a new one. Here the old one is read at leisure, and all that is whole in it is
-//! handed to the inbox like any delivery. A file counts as done once its report lies beside it,
-//! which is when all of that is durable; until then it is begun again at every start. Whatever
-//! comes twice meets itself in Postgres.
+//! A damaged file is set aside when it is detected (`aside`), and the service continues with a new
+//! one. This module reads the old file in the background, and submits every intact delivery like a
+//! new one. A file is done when its report is beside it, which is written after all of them are
+//! durable. Until then its recovery begins again at every start. Deliveries that are submitted
+//! twice are duplicates in Postgres.
 
 pub(super) mod aside;
 mod image;
@@ -33,34 +33,35 @@ use crate::inbox::opening::blocking;
 use crate::inbox::{Inbox, Refused};
 use crate::lifecycle::Lifecycle;
 
-/// Pieces that wait between the reading and the inbox; one is about as large as a group.
+/// Pieces that are read ahead of the inbox; each is about as large as a group.
 const PIECES_AHEAD: usize = 2;
-/// Deliveries that are handed over before the first of them is waited for: they share commits, and
-/// leave the queue to those who wait for their answer.
+/// Most deliveries that are submitted at once. They share commits, and leave room in the queue for
+/// deliveries whose sender waits.
 const AT_ONCE: usize = 500;
-/// Their bytes, for the same reason.
+/// Most bytes that are submitted at once, for the same reason.
 const AT_ONCE_BYTES: usize = 8 << 20;
-/// How long to wait where the inbox refuses: its quota is reached, or its disk is full.
+/// Wait after a refusal of the inbox: its quota is reached, or its disk is full.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// The task, before it runs.
-pub(super) struct Salvage {
+
+/// State of the task that recovers damaged files.
+pub(super) struct Recovery {
     pub(super) path: PathBuf,
     pub(super) inbox: Inbox,
     pub(super) life: Lifecycle,
-    /// Tells that a file has been set aside.
+    /// Notified when a file may have been set aside.
     pub(super) wake: Arc<Notify>,
 }
 
-impl Salvage {
-    /// Runs until the service stops: what is not done then is done after the next start.
+impl Recovery {
+    /// Runs until the service stops. The next start continues with the files that are not done.
     pub(super) async fn run(self) {
         tokio::select! {
             () = self.life.stopping() => {}
-            () = self.run_again_and_again() => {}
+            () = self.run_on_wake() => {}
         }
     }
 
-    async fn run_again_and_again(&self) {
+    async fn run_on_wake(&self) {
         let mut failed = HashSet::new();
         loop {
             self.run_once(&mut failed).await;
@@ -68,14 +69,14 @@ impl Salvage {
         }
     }
 
-    /// Salvages every file that has no report. One that could not be read is left to the next
-    /// start: the disk may be well by then.
+    /// Recovers every file without a report. A file that cannot be read is tried again at the next
+    /// start, when the disk may work again.
     async fn run_once(&self, failed: &mut HashSet<PathBuf>) {
         let path = self.path.clone();
-        let files = match blocking(move || aside::unsalvaged(&path)).await {
+        let files = match blocking(move || aside::unrecovered(&path)).await {
             Ok(files) => files,
             Err(error) => {
-                tracing::error!(%error, "cannot look for damaged files of the inbox");
+                tracing::error!(%error, "cannot list damaged inbox files");
                 return;
             }
         };
@@ -83,31 +84,31 @@ impl Salvage {
             if failed.contains(&file) {
                 continue;
             }
-            if let Err(error) = self.salvage(&file).await {
-                tracing::error!(%error, file = %file.display(), "a damaged file of the inbox \
-                    cannot be salvaged now; it stays, and is tried again at the next start");
+            if let Err(error) = self.recover(&file).await {
+                tracing::error!(%error, file = %file.display(), "damaged inbox file cannot be \
+                    recovered now; it is kept, and tried again at the next start");
                 failed.insert(file);
             }
         }
     }
 
-    async fn salvage(&self, file: &Path) -> std::io::Result<()> {
+    async fn recover(&self, file: &Path) -> std::io::Result<()> {
         let (pieces, mut found) = mpsc::channel(PIECES_AHEAD);
         let place = file.to_owned();
         let reading = blocking(move || read(&place, &pieces));
-        let taking = async {
+        let submitting = async {
             let mut outcome = Outcome::default();
             while let Some(piece) = found.recv().await {
-                self.keep(outcome.take(piece)).await;
+                self.submit_all(outcome.add_piece(piece)).await;
             }
             outcome
         };
-        let (read, mut outcome) = tokio::join!(reading, taking);
+        let (read, mut outcome) = tokio::join!(reading, submitting);
         (outcome.findings, outcome.unreadable, outcome.note) = read?;
-        tell(file, &outcome);
+        log_outcome(file, &outcome);
         if outcome.unreadable > 0 {
             return Err(std::io::Error::other(format!(
-                "the disk did not give {} pages of it; the others are safe",
+                "{} pages cannot be read from the disk; the deliveries on the others are stored",
                 outcome.unreadable
             )));
         }
@@ -115,8 +116,8 @@ impl Salvage {
         blocking(move || aside::report(&file, &report)).await
     }
 
-    /// Returns once all of them are durable, however long that takes.
-    async fn keep(&self, arrivals: Vec<Arrival>) {
+    /// Submits deliveries, and returns when all of them are durable. Retries without limit.
+    async fn submit_all(&self, arrivals: Vec<Arrival>) {
         let mut left = arrivals;
         while !left.is_empty() {
             let (mut waiting, mut bytes) = (Vec::new(), 0);
@@ -142,22 +143,22 @@ impl Salvage {
     }
 }
 
-/// What a damaged file still gives.
+/// Result of reading a damaged file.
 #[derive(Debug)]
 pub struct Readable {
-    /// Its deliveries.
+    /// Intact deliveries.
     pub arrivals: Vec<Arrival>,
-    /// How many are lost: at the least, and at the most where anybody can tell.
+    /// Lower bound of the lost deliveries, and the upper bound if it is known.
     pub lost: (u64, Option<u64>),
 }
 
-/// Reads a damaged file at once, and leaves it as it is.
+/// Reads a damaged file without changing it.
 pub fn read_damaged(file: &Path) -> std::io::Result<Readable> {
     let mut image = Image::open(file)?;
     let (mut arrivals, mut outcome) = (Vec::new(), Outcome::default());
     outcome.note = Note::read(file);
     let scan = Scan::new(&mut image, outcome.note, |piece| {
-        arrivals.append(&mut outcome.take(piece));
+        arrivals.append(&mut outcome.add_piece(piece));
         ControlFlow::Continue(())
     });
     outcome.findings = scan.run().unwrap_or_default();
@@ -165,7 +166,7 @@ pub fn read_damaged(file: &Path) -> std::io::Result<Readable> {
     Ok(Readable { arrivals, lost: (at_least, at_most) })
 }
 
-/// Reads the file from one end to the other, and hands over what it finds.
+/// Reads the whole file, and sends the pieces that it finds.
 fn read(
     file: &Path,
     pieces: &mpsc::Sender<Piece>,
@@ -174,25 +175,25 @@ fn read(
     let note = Note::read(file);
     let scan = Scan::new(&mut image, note, |piece| match pieces.blocking_send(piece) {
         Ok(()) => ControlFlow::Continue(()),
-        // The service stops.
+        // The service is stopping.
         Err(_) => ControlFlow::Break(()),
     });
-    let findings = scan.run().ok_or_else(|| std::io::Error::other("the service stops"))?;
+    let findings = scan.run().ok_or_else(|| std::io::Error::other("the service is stopping"))?;
     Ok((findings, image.unreadable, note))
 }
 
-fn tell(file: &Path, outcome: &Outcome) {
+fn log_outcome(file: &Path, outcome: &Outcome) {
     let Outcome { salvaged, damaged_bytes, findings, .. } = outcome;
     let Loss { at_least: lost, at_most: lost_at_most } = outcome.loss();
-    let (in_words, file) = (outcome.loss().in_words(), file.display());
+    let (loss, file) = (outcome.loss().describe(), file.display());
     let damaged_bytes = damaged_bytes + findings.damaged_pages * u64::from(PAGE_BYTES);
     if outcome.loss() == Loss::NONE {
         tracing::warn!(salvaged, lost, lost_at_most, damaged_bytes, %file,
-            "a damaged file of the inbox has been salvaged; nothing of it is lost, and it can go");
+            "damaged inbox file recovered without loss; it can be deleted");
     } else {
         tracing::error!(salvaged, lost, lost_at_most, damaged_bytes, %file,
-            "a damaged file of the inbox has been salvaged, and not all of it could be read; \
-             deliveries that are lost: {in_words}. Keep the file if somebody is to look at the rest");
+            "damaged inbox file recovered in part; lost deliveries: {loss}. \
+             Keep the file to examine the rest");
     }
 }
 

@@ -1,9 +1,8 @@
-//! What is noted beside the file when it is closed: what it holds.
+//! Note of a file's contents, written beside it when it is closed.
 //!
-//! While the service runs, the log tells the file's newest rows, and no note is needed: one that
-//! were kept up to date would cost every delivery something. A tidy close writes the log back and
-//! removes it. From then on nothing but the last page of the table tells where the table ends, and
-//! a file that is cut has lost just that.
+//! While the service runs, the log has the newest rows. A note is not needed then, and updating it
+//! would slow down every delivery. A clean close writes the log back and removes it. Then only the
+//! last page of the table shows where the table ends, and a file that is cut has lost that page.
 
 use std::io::{ErrorKind, Result};
 use std::path::Path;
@@ -13,18 +12,18 @@ use serde::{Deserialize, Serialize};
 use super::aside;
 use crate::inbox::group::Contents;
 
-/// What a file held when it was closed.
+/// Contents of a file when it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::inbox) struct Note {
-    /// Deliveries.
+    /// Number of deliveries.
     pub(super) deliveries: u64,
-    /// The number of the first, and of the last.
+    /// Number of the first delivery, and of the last.
     pub(super) first: i64,
     pub(super) last: i64,
 }
 
 impl Note {
-    /// Of a file that holds these.
+    /// Returns the note for a file with these contents.
     pub(in crate::inbox) fn of(contents: Option<Contents>) -> Self {
         let Some(Contents { first, last, deliveries, .. }) = contents else {
             return Self { deliveries: 0, first: 1, last: 0 };
@@ -33,12 +32,12 @@ impl Note {
         Self { deliveries: deliveries as u64, first: first.seq.saturating_sub(count) + 1, last }
     }
 
-    /// Puts it beside the file at `path`, which is closed.
+    /// Writes the note beside the closed file at `path`.
     pub(in crate::inbox) fn write(self, path: &Path) -> Result<()> {
         aside::write_whole(&aside::note_of(path), serde_json::to_string(&self)?.as_bytes())
     }
 
-    /// Takes it away: what is written to the file from now on it does not tell.
+    /// Removes the note: later writes to the file would make it wrong.
     pub(in crate::inbox) fn remove(path: &Path) -> Result<()> {
         let note = aside::note_of(path);
         match std::fs::remove_file(&note) {
@@ -48,8 +47,8 @@ impl Note {
         }
     }
 
-    /// Reads the one beside a damaged file. One that cannot be read, or does not fit itself, is
-    /// none; nor is one beside a log, since somebody wrote to the file after it.
+    /// Reads the note beside a damaged file. Returns `None` if it is unreadable or contradicts
+    /// itself, or if there is a log: then the file was written after the note.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let note: Self = serde_json::from_slice(&std::fs::read(aside::note_of(path)).ok()?).ok()?;
         let room = u64::try_from(note.last.checked_sub(note.first)?.checked_add(1)?).ok()?;

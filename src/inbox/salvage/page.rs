@@ -1,56 +1,56 @@
-//! What lies in a page of the table's tree: rows in its leaves, ways to them above.
+//! Parser of the pages of the table's tree: leaves with rows, and interior pages with pointers.
 //!
-//! Nothing that stands in a page is believed: every place is looked up within bounds, and what does
-//! not fit is `None`. The format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>.
+//! It trusts no value in a page: every access is checked against the bounds, and an invalid value
+//! is `None`. Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>.
 
 use crate::inbox::file::PAGE_BYTES;
 
-/// The first byte of a leaf.
+/// First byte of a leaf.
 const LEAF: u8 = 0x0d;
-/// The first byte of a page above leaves.
+/// First byte of an interior page.
 const INTERIOR: u8 = 0x05;
-/// Where the table's tree begins: it was made first, after the schema's own.
+/// Root page of the table's tree. Page 1 is the root of the schema, and this table was created
+/// first.
 pub(super) const ROOT: u32 = 2;
-/// What a page of a long row's rest holds, after the number of the next.
+/// Bytes of an overflow page after the number of the next one.
 pub(super) const REST_BYTES: usize = PAGE_BYTES as usize - 4;
 
 const USABLE: usize = PAGE_BYTES as usize;
-/// The most of a row that lies in its leaf, and the least of one that does not fit.
+/// Most bytes of a row in its leaf, and the fewest of a row with overflow pages.
 const MOST_LOCAL: usize = USABLE - 35;
 const LEAST_LOCAL: usize = (USABLE - 12) * 32 / 255 - 23;
 
-/// What a page is.
+/// Parsed page of the tree.
 #[derive(Debug)]
 pub(super) enum Node {
-    /// Its cells; `None` where one does not fit.
+    /// Cells of a leaf; an invalid one is `None`.
     Leaf(Vec<Option<Cell>>),
-    /// Pages below, in order, with the largest number of a row in them where it is known: of the
-    /// last it is not.
+    /// Child pages in order, each with the largest row number in it. The last one has none.
     Interior(Vec<(Option<u32>, Option<i64>)>),
 }
 
-/// A row in a leaf.
+/// Row in a leaf.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) seq: i64,
-    /// How long the whole record is.
+    /// Bytes of the whole record.
     pub(super) length: usize,
-    /// Its beginning.
+    /// Beginning of the record, in the leaf.
     pub(super) local: Vec<u8>,
-    /// The page where it goes on.
+    /// First overflow page.
     pub(super) rest: Option<u32>,
 }
 
-/// What a row's record says before the group's bytes.
+/// Values of a row's record before the group's bytes.
 #[derive(Debug)]
 pub(super) struct RowHead {
     pub(super) count: i64,
-    /// Where the group's bytes begin.
+    /// Offset of the group's bytes.
     pub(super) payload_at: usize,
 }
 
 impl Node {
-    /// Reads a page; `None` where it is neither.
+    /// Parses a page; returns `None` if it is neither a leaf nor an interior page.
     pub(super) fn of(page: &[u8]) -> Option<Self> {
         let kind = *page.first()?;
         let count = usize::from(u16_at(page, 3)?);
@@ -94,8 +94,8 @@ fn cell(page: &[u8], at: usize) -> Option<Cell> {
     Some(Cell { seq, length, local: page.get(at..at + local)?.to_vec(), rest: Some(rest) })
 }
 
-/// Reads the beginning of a row's record: the number (which stands in the cell), the count, the
-/// oldest time, the bytes. `None` where it is none of ours.
+/// Parses the head of a row's record. The columns are the number (stored in the cell), the count,
+/// the oldest time, the bytes. Returns `None` if the record does not have these columns.
 pub(super) fn row_head(cell: &Cell) -> Option<RowHead> {
     let (head_length, mut at) = varint(&cell.local, 0)?;
     let mut types = [0; 4];
@@ -132,7 +132,7 @@ fn integer(bytes: &[u8]) -> i64 {
     bytes.iter().fold(if negative { -1 } else { 0 }, |value, byte| value << 8 | i64::from(*byte))
 }
 
-/// A number of one to nine bytes, and where the next thing begins.
+/// Reads a number of one to nine bytes; returns it with the offset after it.
 fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0_u64;
     for n in 0..9 {

@@ -1,4 +1,4 @@
-//! Files that are damaged in every way that a disk can think of.
+//! Recovery of files with every kind of damage.
 
 use std::fs::OpenOptions;
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ use crate::inbox::record::encode_group;
 const PAGE: u64 = PAGE_BYTES as u64;
 
 fn arrival(number: u128, length: usize) -> Arrival {
-    // Bodies that differ in every stretch, as compressed speech does.
+    // Bodies without repetition, like compressed speech.
     let mut state = u32::try_from(number).unwrap() + 1;
     let body: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -41,11 +41,12 @@ fn arrival(number: u128, length: usize) -> Arrival {
     }
 }
 
-/// Groups of so many deliveries each, as the writer writes them. The first ones are drained, and
-/// forgotten some groups later. Says how many deliveries were written, and how many forgotten.
+/// Writes groups like the writer; each inner slice has the body lengths of one group. The first
+/// `drained` groups are deleted three groups later. Returns how many deliveries were written, and
+/// how many deleted.
 async fn write(file: &mut InboxFile, groups: &[Vec<usize>], drained: usize) -> (u128, u128) {
     const BEHIND: usize = 3;
-    let (mut seq, mut forgotten, mut seqs) = (0, 0, Vec::new());
+    let (mut seq, mut deleted, mut seqs) = (0, 0, Vec::new());
     for (n, lengths) in groups.iter().enumerate() {
         let arrivals: Vec<Arrival> = (0_i64..)
             .zip(lengths)
@@ -59,40 +60,40 @@ async fn write(file: &mut InboxFile, groups: &[Vec<usize>], drained: usize) -> (
             bytes: payload.len() as u64,
             oldest_at: chrono::DateTime::default(),
         };
-        let forget: Vec<i64> =
+        let deletable: Vec<i64> =
             n.checked_sub(BEHIND).filter(|n| *n < drained).map(|n| seqs[n]).into_iter().collect();
-        forgotten = forget.first().copied().unwrap_or(forgotten);
-        file.commit(Some((&info, payload)), &forget).await.unwrap();
+        deleted = deletable.first().copied().unwrap_or(deleted);
+        file.commit(Some((&info, payload)), &deletable).await.unwrap();
         seqs.push(seq);
     }
-    (u128::try_from(seq).unwrap(), u128::try_from(forgotten).unwrap())
+    (u128::try_from(seq).unwrap(), u128::try_from(deleted).unwrap())
 }
 
-/// How a file was left.
+/// State in which a file is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// Closed, with a note of what it holds.
+    /// Closed, with its note.
     Noted,
-    /// Closed, and the note is not there: a crash came between the two.
+    /// Closed, without its note, as after a crash between the two.
     Closed,
-    /// As a power cut leaves it: with its log.
+    /// With its log, as after a power cut.
     Cut,
 }
 
-/// An inbox in a folder of its own.
+/// Inbox in a separate folder.
 struct Written {
     folder: TempDir,
-    /// The numbers of those that were drained go up to this one, and all go up to the other.
+    /// Drained deliveries have numbers below `drained`, all deliveries below `deliveries`.
     drained: u128,
     deliveries: u128,
 }
 
 impl Written {
-    fn new(groups: &[Vec<usize>], tidily: bool) -> Self {
-        Self::leave(groups, 0, if tidily { Left::Closed } else { Left::Cut })
+    fn new(groups: &[Vec<usize>], cleanly: bool) -> Self {
+        Self::leave(groups, 0, if cleanly { Left::Closed } else { Left::Cut })
     }
 
-    /// The first so many groups are drained.
+    /// Writes groups, of which the first `drained` are drained, and leaves the file in a state.
     fn leave(groups: &[Vec<usize>], drained: usize, left: Left) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -128,16 +129,16 @@ impl Written {
         self.folder.path().join("file-wal")
     }
 
-    /// The numbers that are found, and what else is.
+    /// Returns the numbers of the recovered deliveries, and the outcome.
     fn scan(&self) -> (Vec<u128>, Outcome) {
         let mut image = Image::open(&self.file()).unwrap();
         let note = Note::read(&self.file());
         let (mut found, mut outcome) = (Vec::new(), Outcome::default());
         outcome.note = note;
         let scan = Scan::new(&mut image, note, |piece| {
-            for one in outcome.take(piece) {
+            for one in outcome.add_piece(piece) {
                 let number = one.id.0.as_u128();
-                assert_eq!(one, arrival(number, one.body.len()), "nothing is made up");
+                assert_eq!(one, arrival(number, one.body.len()), "no delivery is invented");
                 found.push(number);
             }
             ControlFlow::Continue(())
@@ -148,7 +149,7 @@ impl Written {
         (found, outcome)
     }
 
-    /// How many are missing of those that were not drained, and how many are said to be.
+    /// Returns the number of undrained deliveries that are missing, and the reported loss.
     fn missing(&self) -> (u64, Loss) {
         let (found, outcome) = self.scan();
         let there = found.iter().filter(|number| **number >= self.drained).count();
@@ -156,12 +157,12 @@ impl Written {
         (missing, outcome.loss())
     }
 
-    /// The same; what is said is true.
-    fn truly_missing(&self, what: &str) -> (u64, Loss) {
+    /// Like [`Self::missing`]; asserts that the reported bounds are true.
+    fn checked_missing(&self, what: &str) -> (u64, Loss) {
         let (missing, loss) = self.missing();
-        assert!(loss.at_least <= missing, "{what}: {missing} are missing, told {loss:?}");
+        assert!(loss.at_least <= missing, "{what}: {missing} are missing, reported {loss:?}");
         let covers = loss.at_most.is_none_or(|most| missing <= most);
-        assert!(covers, "{what}: {missing} are missing, told {loss:?}");
+        assert!(covers, "{what}: {missing} are missing, reported {loss:?}");
         (missing, loss)
     }
 }
@@ -186,7 +187,7 @@ fn pages(path: &Path) -> u64 {
     path.metadata().unwrap().len() / PAGE
 }
 
-/// Small ones, some of several pages, and groups of many.
+/// Returns body lengths of small deliveries, some of several pages, and groups of many.
 fn mixed() -> Vec<Vec<usize>> {
     (0..400)
         .map(|n| match n % 10 {
@@ -198,33 +199,33 @@ fn mixed() -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn a_whole_file_is_read_without_sqlite() {
-    for tidily in [true, false] {
-        let written = Written::new(&mixed(), tidily);
-        assert!(!tidily || pages(&written.file()) > 300, "a tree of several levels");
+fn intact_file_is_read_without_sqlite() {
+    for cleanly in [true, false] {
+        let written = Written::new(&mixed(), cleanly);
+        assert!(!cleanly || pages(&written.file()) > 300, "the tree has several levels");
         assert_eq!(written.missing(), (0, Loss::NONE));
         assert_eq!(aside::damage(&written.file()).unwrap(), None);
     }
 }
 
 #[test]
-fn a_lost_header_costs_nothing() {
+fn lost_header_loses_no_delivery() {
     let written = Written::new(&mixed()[..150], true);
     overwrite(&written.file(), 0, 4096);
     assert_eq!(written.missing(), (0, Loss::NONE));
 }
 
 #[test]
-fn a_lost_root_costs_nothing() {
+fn lost_root_loses_no_delivery() {
     let written = Written::new(&mixed(), true);
     overwrite(&written.file(), PAGE, 4096);
-    let (missing, loss) = written.truly_missing("the root");
+    let (missing, loss) = written.checked_missing("the root");
     assert_eq!((missing, loss.at_least), (0, 0));
     assert!(loss.perhaps_more(), "there might have been more");
 }
 
 #[test]
-fn every_page_costs_what_lay_in_it() {
+fn damaged_page_loses_only_its_deliveries() {
     let written = Written::new(&mixed(), true);
     let whole = std::fs::read(written.file()).unwrap();
     let mut known = 0;
@@ -232,22 +233,22 @@ fn every_page_costs_what_lay_in_it() {
     for page in (1..pages).step_by(9) {
         std::fs::write(written.file(), &whole).unwrap();
         overwrite(&written.file(), page * PAGE, 4096);
-        let (missing, loss) = written.truly_missing(&format!("page {page}"));
+        let (missing, loss) = written.checked_missing(&format!("page {page}"));
         // The smallest record takes 190 bytes.
         assert!(missing <= 4096 / 190, "page {page} costs {missing}");
         known += u64::from(loss.at_most.is_some_and(|most| most - loss.at_least <= 40));
     }
-    assert!(known > pages / 9 * 9 / 10, "nearly always it is known, but for a group");
+    assert!(known > pages / 9 * 9 / 10, "the bounds are nearly always at most a group apart");
 }
 
 #[test]
-fn a_truncated_file_gives_all_that_is_left() {
+fn truncated_file_yields_its_rest() {
     let written = Written::new(&mixed(), true);
     let length = written.file().metadata().unwrap().len();
     let mut before = 0;
     for cut in [length - 100, length - 5 * PAGE, length / 2 + 77, 3 * PAGE, 10, 0] {
         OpenOptions::new().write(true).open(written.file()).unwrap().set_len(cut).unwrap();
-        let (missing, _) = written.truly_missing(&format!("cut at {cut}"));
+        let (missing, _) = written.checked_missing(&format!("cut at {cut}"));
         assert!(missing >= before, "{cut}");
         before = missing;
         if cut > length / 2 {
@@ -257,14 +258,14 @@ fn a_truncated_file_gives_all_that_is_left() {
     assert_eq!(u128::from(before), written.deliveries);
 }
 
-/// As an outage of Postgres fills an inbox: thousands of deliveries, a few of them a commit, after
-/// some that were drained.
+/// Returns groups as in an outage of Postgres: thousands of deliveries, a few in each commit, and
+/// the number of groups that were drained before.
 fn outage() -> (Vec<Vec<usize>>, usize) {
     let groups = (0..900).map(|n| (0..=n % 7).map(|k| 300 + (n * 37 + k * 211) % 1_700).collect());
     (groups.collect(), 250)
 }
 
-/// Cuts of that length, from almost nothing to almost all.
+/// Returns lengths to cut a file of `length` bytes to, from 0 to almost all.
 fn cuts(length: u64) -> impl Iterator<Item = u64> {
     [0, PAGE + 1, 2 * PAGE, 9 * PAGE]
         .into_iter()
@@ -273,7 +274,7 @@ fn cuts(length: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn a_closed_file_that_is_cut_tells_how_many_are_lost() {
+fn loss_of_a_closed_file_that_is_cut_is_known() {
     let (groups, drained) = outage();
     let written = Written::leave(&groups, drained, Left::Noted);
     let whole = std::fs::read(written.file()).unwrap();
@@ -281,15 +282,15 @@ fn a_closed_file_that_is_cut_tells_how_many_are_lost() {
     let mut exact = 0;
     for cut in cuts(whole.len() as u64) {
         std::fs::write(written.file(), &whole[..usize::try_from(cut).unwrap()]).unwrap();
-        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
-        // Up to what was found where the table once was, too, and may have been drained.
+        let (missing, loss) = written.checked_missing(&format!("cut at {cut}"));
+        // Except for records found outside of the table, which may have been drained.
         let unsure = loss.at_most.map(|most| most - loss.at_least);
         assert!(unsure.is_some_and(|unsure| unsure <= 40), "cut at {cut}: {missing}, {loss:?}");
         exact += usize::from(loss == exactly(missing));
-        // The same, where nothing tells which of its pages were free.
+        // The same without the list of free pages.
         if cut > PAGE {
             overwrite(&written.file(), 0, 4096);
-            let (_, loss) = written.truly_missing(&format!("no header, and cut at {cut}"));
+            let (_, loss) = written.checked_missing(&format!("no header, and cut at {cut}"));
             assert!(loss.at_most.is_some(), "cut at {cut}: {loss:?}");
         }
     }
@@ -297,32 +298,32 @@ fn a_closed_file_that_is_cut_tells_how_many_are_lost() {
 }
 
 #[test]
-fn a_cut_file_without_a_note_tells_within_what_bounds_the_loss_is() {
+fn loss_of_a_cut_file_without_a_note_has_bounds() {
     let (groups, drained) = outage();
     let written = Written::leave(&groups, drained, Left::Closed);
     let whole = std::fs::read(written.file()).unwrap();
     for cut in cuts(whole.len() as u64) {
         std::fs::write(written.file(), &whole[..usize::try_from(cut).unwrap()]).unwrap();
-        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
-        // The header tells how many pages there were.
+        let (missing, loss) = written.checked_missing(&format!("cut at {cut}"));
+        // The header has the number of pages.
         assert!(loss.at_most.is_some() || cut < 32, "cut at {cut}: {missing}, {loss:?}");
     }
 }
 
 #[test]
-fn a_file_that_is_cut_beside_its_log_tells_exactly_how_many_are_lost() {
+fn loss_of_a_cut_file_with_its_log_is_exact() {
     let (groups, drained) = outage();
     let written = Written::leave(&groups, drained, Left::Cut);
     let whole = std::fs::read(written.file()).unwrap();
     for cut in [0, whole.len() / 3, whole.len() / 2] {
         std::fs::write(written.file(), &whole[..cut]).unwrap();
-        let (missing, loss) = written.truly_missing(&format!("cut at {cut}"));
+        let (missing, loss) = written.checked_missing(&format!("cut at {cut}"));
         assert_eq!(loss, exactly(missing), "cut at {cut} of {}", whole.len());
     }
 }
 
 #[test]
-fn a_note_that_is_not_this_files_is_not_believed() {
+fn note_of_another_file_is_ignored() {
     let (groups, drained) = outage();
     let written = Written::leave(&groups, drained, Left::Noted);
     let length = written.file().metadata().unwrap().len();
@@ -335,16 +336,16 @@ fn a_note_that_is_not_this_files_is_not_believed() {
         r#"{"deliveries":1,"first":9223372036854775807,"last":-9223372036854775808}"#,
     ] {
         std::fs::write(aside::note_of(&written.file()), note).unwrap();
-        let (missing, loss) = written.truly_missing(note);
+        let (missing, loss) = written.checked_missing(note);
         assert!(loss.perhaps_more() && loss.at_least < missing, "{note}: {missing}, {loss:?}");
     }
 }
 
 #[test]
-fn a_number_that_is_out_of_order_makes_no_loss() {
+fn number_out_of_order_reports_no_loss() {
     let written = Written::new(&mixed(), true);
     let mut bytes = std::fs::read(written.file()).unwrap();
-    // A leaf's first row, whose length and number take two bytes each: the number behind the length.
+    // Offset of the number in a leaf's first row, after its length; both have two bytes.
     let number = (2..bytes.len() / 4096)
         .map(|page| page * 4096)
         .filter(|page| bytes[*page] == 0x0d)
@@ -355,11 +356,11 @@ fn a_number_that_is_out_of_order_makes_no_loss() {
     // 8,192 more.
     bytes[number] |= 0x40;
     std::fs::write(written.file(), &bytes).unwrap();
-    assert_eq!(written.truly_missing("a number").0, 0);
+    assert_eq!(written.checked_missing("a number").0, 0);
 }
 
 #[test]
-fn a_damaged_log_is_noticed_and_read_beyond_the_damage() {
+fn damaged_log_is_detected_and_read_beyond_the_damage() {
     let written = Written::new(&mixed()[..150], false);
     let whole = std::fs::read(written.log()).unwrap();
     let frame = 24 + PAGE;
@@ -371,14 +372,14 @@ fn a_damaged_log_is_noticed_and_read_beyond_the_damage() {
             overwrite(&written.log(), 32 + n * frame + at, length);
             let damage = aside::damage(&written.file()).unwrap();
             assert_eq!(damage.as_deref(), Some("its log is damaged"), "frame {n}");
-            let (missing, _) = written.truly_missing(&format!("frame {n}"));
+            let (missing, _) = written.checked_missing(&format!("frame {n}"));
             assert!(missing <= 2 * 4096 / 190, "frame {n} costs {missing}");
         }
     }
 }
 
 #[test]
-fn a_log_without_its_header_is_read() {
+fn log_without_its_header_is_read() {
     let written = Written::new(&mixed(), false);
     overwrite(&written.log(), 0, 32);
     assert_eq!(aside::damage(&written.file()).unwrap().as_deref(), Some("its log is damaged"));
@@ -386,20 +387,20 @@ fn a_log_without_its_header_is_read() {
 }
 
 #[test]
-fn a_log_whose_file_is_gone_is_read() {
+fn log_without_its_file_is_read() {
     let written = Written::new(&mixed(), false);
     std::fs::write(written.file(), b"").unwrap();
     let damage = aside::damage(&written.file()).unwrap();
-    assert_eq!(damage.as_deref(), Some("it is empty, and its log is there"));
-    // What a checkpoint had written back by then is gone with the file.
+    assert_eq!(damage.as_deref(), Some("it is empty, but its log exists"));
+    // No checkpoint had moved pages to the file yet.
     assert_eq!(written.missing().0, 0);
     std::fs::remove_file(written.file()).unwrap();
     let damage = aside::damage(&written.file()).unwrap();
-    assert_eq!(damage.as_deref(), Some("it is gone, and its log is there"));
+    assert_eq!(damage.as_deref(), Some("it is missing, but its log exists"));
 }
 
 #[test]
-fn the_end_of_a_log_that_a_crash_cut_is_no_damage() {
+fn log_cut_by_a_crash_is_not_damaged() {
     let written = Written::new(&mixed(), false);
     let whole = std::fs::read(written.log()).unwrap();
     for cut in (whole.len() - 30_000..whole.len()).step_by(1_009).chain([0, 10, 32, 100]) {
@@ -409,11 +410,11 @@ fn the_end_of_a_log_that_a_crash_cut_is_no_damage() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_begun_again_is_no_damage() {
+async fn log_that_has_restarted_is_not_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     let mut file = InboxFile::open(&path).await.unwrap();
-    // Once round: a log is written back every 8,192 pages, which are 32 MiB.
+    // More than 32 MiB (8,192 pages), after which the log is written back and restarted.
     let large = vec![vec![1 << 20]; 40];
     write(&mut file, &large, 0).await;
     let log = Log::read(std::fs::File::open(aside::log_of(&path)).unwrap()).unwrap();
@@ -426,12 +427,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_damage_is_survived(
+    fn recovery_survives_any_damage(
         spots in prop::collection::vec((any::<prop::sample::Index>(), 1_usize..40_000), 1..6),
         cut in proptest::option::of(any::<prop::sample::Index>()),
-        tidily in any::<bool>(),
+        cleanly in any::<bool>(),
     ) {
-        let written = Written::new(&mixed()[..120], tidily);
+        let written = Written::new(&mixed()[..120], cleanly);
         for path in [written.file(), written.log()] {
             let Ok(found) = path.metadata() else { continue };
             let length = usize::try_from(found.len()).unwrap();
@@ -445,9 +446,9 @@ proptest! {
         }
         let (missing, loss) = written.missing();
         prop_assert!(u128::from(missing) <= written.deliveries);
-        prop_assert!(loss.at_least <= missing, "{missing}, told {loss:?}");
-        // A log that is cut cannot be told from one that ended there.
-        let covers = !tidily || loss.at_most.is_none_or(|most| missing <= most);
-        prop_assert!(covers, "{missing}, told {loss:?}");
+        prop_assert!(loss.at_least <= missing, "{missing}, reported {loss:?}");
+        // A log that is cut cannot be distinguished from one that ended there.
+        let covers = !cleanly || loss.at_most.is_none_or(|most| missing <= most);
+        prop_assert!(covers, "{missing}, reported {loss:?}");
     }
 }

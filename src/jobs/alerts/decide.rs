@@ -1,4 +1,4 @@
-//! Decides what an alert's state is after a reading.
+//! Computes the state of an alert after a reading.
 
 use chrono::{DateTime, Utc};
 
@@ -62,7 +62,7 @@ mod tests {
     use crate::alerts::{Amount, Draft, MessageKind};
 
     #[test]
-    fn reading_that_is_missing_leaves_the_state_as_it_is() {
+    fn missing_reading_does_not_change_the_state() {
         let draft = Draft {
             name: "n".into(),
             metric: "no_delivery".into(),

@@ -1,4 +1,4 @@
-//! Reads the figures that rules are about, and what is normal for them.
+//! Reads the figures of rules, and their normal values.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::analytics::range::weeks_before;
 use crate::store::figures::{Figures, Number, Selection, Wanted};
 use crate::store::{Store, StoreError};
 
-/// Figures that reflect what arrived this long ago are up to date enough.
+/// Greatest lag of figures that count as current.
 const MOST_BEHIND: TimeDelta = TimeDelta::minutes(2);
 
-/// One evaluation of all rules.
+/// Evaluation of all rules.
 pub(super) struct Round<'a> {
     store: &'a Store,
     own: &'a OwnState,
     now: DateTime<Utc>,
     /// Arrival of the oldest delivery that waits in any service.
     undrained_since: Option<DateTime<Utc>>,
-    /// Facts reflect what has arrived; `None` before somebody needs to know.
+    /// Facts reflect all arrivals; `None` before the first check.
     facts_are_current: Option<bool>,
 }
 
-/// Reading that could not be taken, and why.
+/// Reason for a missing reading.
 enum Failure {
     Missing(Missing),
     Store(StoreError),
@@ -54,7 +54,7 @@ impl<'a> Round<'a> {
         Ok(Self { store, own, now, undrained_since, facts_are_current: None })
     }
 
-    /// Reads the figure of a rule. An error costs this rule its reading, and no other.
+    /// Reads the figure of a rule. An error affects only this rule.
     pub(super) async fn measure(&mut self, rule: &Rule) -> Measured {
         match self.read(rule).await {
             Ok(measured) => measured,
@@ -64,7 +64,7 @@ impl<'a> Round<'a> {
             }
             Err(Failure::Store(error)) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::debug!(alert = rule.name, error, "figure of an alert not read");
+                tracing::debug!(alert = rule.name, error, "alert figure not read");
                 Measured::Missing(Missing::Database)
             }
         }
@@ -94,7 +94,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Seconds since the last event, beside the longest silence that is normal for the hour.
+    /// Returns the seconds since the last event, with the normal longest silence of the hour.
     async fn quiet(&mut self, rule: &Rule) -> Result<Measured, Failure> {
         self.require_drained()?;
         let agents = rule.agents.as_deref();
@@ -110,7 +110,7 @@ impl<'a> Round<'a> {
             let hour = hour_of(rule.calendar, span.from);
             silences.extend(self.store.longest_silence(agents, hour.from, hour.to).await?);
         }
-        beside_normal(value, silences, relative)
+        with_normal(value, silences, relative)
     }
 
     async fn catalog(
@@ -128,7 +128,7 @@ impl<'a> Round<'a> {
         for span in self.earlier_weeks(rule, relative, span).await? {
             values.extend(self.figure(rule, wanted, span).await?);
         }
-        beside_normal(value, values, relative)
+        with_normal(value, values, relative)
     }
 
     async fn figure(
@@ -152,7 +152,7 @@ impl<'a> Round<'a> {
         Ok(figures.figure(wanted, &(0, None)).value.map(Number::as_f64))
     }
 
-    /// The same range of earlier weeks, as far as there were figures from its beginning on.
+    /// Returns the same range in earlier weeks, if figures exist from its start on.
     async fn earlier_weeks(
         &self,
         rule: &Rule,
@@ -166,7 +166,7 @@ impl<'a> Round<'a> {
         Ok(spans.collect())
     }
 
-    /// Requires that no delivery has waited in an inbox for long: it is in no figure yet.
+    /// Requires that no delivery has waited in an inbox for long: figures do not contain it yet.
     fn require_drained(&self) -> Result<(), Missing> {
         let waiting = self.undrained_since.is_some_and(|since| self.now - since > MOST_BEHIND);
         if waiting { Err(Missing::Behind) } else { Ok(()) }
@@ -187,8 +187,8 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Reading beside the median of what earlier weeks had; all of them are needed.
-fn beside_normal(value: f64, earlier: Vec<f64>, relative: Relative) -> Result<Measured, Failure> {
+/// Returns a reading with the median of earlier weeks; all weeks are needed.
+fn with_normal(value: f64, earlier: Vec<f64>, relative: Relative) -> Result<Measured, Failure> {
     let (found, needed) = (u32::try_from(earlier.len()).unwrap_or(u32::MAX), relative.weeks);
     if found < needed {
         return Err(Missing::Weeks { found, needed }.into());
@@ -196,11 +196,11 @@ fn beside_normal(value: f64, earlier: Vec<f64>, relative: Relative) -> Result<Me
     Ok(Measured::Reading(Reading { value, normal: median(earlier) }))
 }
 
-/// Hour of the local clock that holds an instant.
+/// Returns the hour of the local clock that contains an instant.
 fn hour_of(calendar: Calendar, at: DateTime<Utc>) -> Span {
     let local = calendar.local(at);
     let start = NaiveTime::from_hms_opt(local.hour(), 0, 0).unwrap_or_default();
-    // An hour that comes twice begins with the first one.
+    // An hour that occurs twice begins with the first occurrence.
     let from = calendar.at(local.date().and_time(start)).min(at);
     Span { from, to: calendar.next_start(Bucket::Hour, at) }
 }

@@ -1,8 +1,9 @@
 //! Evaluates alerts and sends notifications of their changes.
 //!
-//! Of several services the one that takes a round evaluates it. States and notifications are in the
-//! database; while that is away, each service evaluates alone what it knows itself, and keeps states
-//! and notifications in memory until they can be stored. `docs/design/alerts.md` has the reasons.
+//! If there are several services, one of them claims and evaluates each round. States and
+//! notifications are in the database. While that is unreachable, each service evaluates the rules
+//! that need no database, and keeps states and notifications in memory until they can be stored.
+//! `docs/design/alerts.md` has the reasons.
 
 mod decide;
 mod measure;
@@ -31,17 +32,17 @@ use crate::telemetry::Metrics;
 use decide::decide;
 use measure::Round;
 
-/// Time between two evaluations.
+/// Interval of evaluations.
 pub const INTERVAL: TimeDelta = TimeDelta::seconds(15);
-/// A round counts as due this much earlier, so that a service whose timer is early does not miss it.
+/// A round is due this much earlier, so that a service whose timer is early does not miss it.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
-/// Time between two looks at what is due to be sent.
+/// Interval of polling for due notifications.
 const TICK: Duration = Duration::from_secs(1);
 /// Longest evaluation. A half-open connection would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Time between two deletions of what is too old.
+/// Interval of deleting old states and notifications.
 const TIDY_INTERVAL: TimeDelta = TimeDelta::hours(1);
-/// Most notifications that are kept in memory while the database is away.
+/// Most notifications in memory while the database is unreachable.
 const MOST_IN_MEMORY: usize = 1_000;
 
 /// Outcome of an evaluation.
@@ -49,9 +50,9 @@ const MOST_IN_MEMORY: usize = 1_000;
 pub enum Evaluated {
     /// All alerts were evaluated here.
     Here,
-    /// The round is another service's, or not due yet.
+    /// Another service evaluates the round, or it is not due yet.
     Elsewhere,
-    /// The database is away: what this service knows itself was evaluated.
+    /// The database is unreachable, and only rules that do not need it were evaluated.
     Alone,
 }
 
@@ -64,13 +65,13 @@ pub struct Alerts {
     client: Client,
     own: OwnState,
     metrics: Arc<Metrics>,
-    /// Number of this service among those that report.
+    /// ID of this service among those that report.
     service: Uuid,
-    /// States as they are in the database, or were decided since it went away.
+    /// States in the database, or those decided since it became unreachable.
     known: BTreeMap<String, StateRow>,
-    /// Alerts whose state was decided while the database was away.
+    /// Alerts whose state was decided without the database.
     decided_alone: BTreeSet<String>,
-    /// Notifications that are not in the database.
+    /// Notifications that are not in the database yet.
     in_memory: Vec<NewEvent>,
     tidied_at: Option<DateTime<Utc>>,
     is_alone: bool,
@@ -83,7 +84,7 @@ impl std::fmt::Debug for Alerts {
 }
 
 impl Alerts {
-    /// Makes an evaluator of these alerts.
+    /// Creates an evaluator of these alerts.
     #[must_use]
     pub fn new(
         alerts: Arc<[AlertSettings]>,
@@ -113,7 +114,7 @@ impl Alerts {
     /// Evaluates and sends until the service stops.
     pub async fn run(mut self, life: Lifecycle) {
         tokio::select! {
-            // A notification under way is sent again by the next start, under the same id.
+            // The next start repeats a notification that was being sent, with the same ID.
             () = life.stopping() => {}
             () = self.keep_up() => {}
         }
@@ -140,8 +141,8 @@ impl Alerts {
         }
     }
 
-    /// Evaluates all alerts, if the round is this service's; without the database those that need
-    /// none.
+    /// Evaluates all alerts if this service claims the round. Without the database, evaluates only
+    /// those that do not need it.
     pub async fn evaluate(&mut self) -> Result<Evaluated, StoreError> {
         let now = self.clock.now();
         let evaluated = timeout(DEADLINE, self.evaluate_together(now)).await;
@@ -189,7 +190,7 @@ impl Alerts {
         Ok(Evaluated::Here)
     }
 
-    /// Evaluates what this service knows itself, and keeps the outcome in memory.
+    /// Evaluates the rules that need no database, and keeps the outcome in memory.
     fn evaluate_alone(&mut self, now: DateTime<Utc>) {
         let alerts = Arc::clone(&self.alerts);
         for AlertSettings { rule, .. } in alerts.iter() {
@@ -208,12 +209,15 @@ impl Alerts {
         }
         let excess = self.in_memory.len().saturating_sub(MOST_IN_MEMORY);
         if excess > 0 {
-            tracing::error!(excess, "alert notifications dropped: too many wait for the database");
+            tracing::error!(
+                excess,
+                "alert notifications dropped; too many waiting for the database"
+            );
             self.in_memory.drain(..excess);
         }
     }
 
-    /// Stores what was decided while the database was away.
+    /// Stores the states and notifications decided without the database.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         if self.decided_alone.is_empty() && self.in_memory.is_empty() {
             return Ok(());
@@ -222,8 +226,8 @@ impl Alerts {
             self.decided_alone.iter().filter_map(|name| self.known.get(name).cloned()).collect();
         let stored = self.store.alert_states(&self.names).await?;
         let firing = Status::Firing.as_str();
-        // After a start without the database nothing is known of what is stored. That an alert fires
-        // already is kept, so that its end is reported.
+        // After a start without the database the stored states are unknown. A stored firing state
+        // is kept, so that its end is reported.
         for state in states.iter_mut().filter(|state| state.version == 0) {
             let stored = stored.iter().find(|stored| stored.name == state.name);
             let stored = stored.filter(|stored| stored.status != firing);

@@ -1,4 +1,4 @@
-//! Figures that a service knows itself, also while the database is away.
+//! Figures that a service knows without the database.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::alerts::{Measured, Missing, Reading, Subject};
 use crate::inbox::Depth;
 use crate::telemetry::Metrics;
 
-/// State that a service knows itself.
+/// State that a service knows without the database.
 #[derive(Clone, Debug)]
 pub struct OwnState {
     /// Deliveries that are not yet in Postgres.
     pub depth: watch::Receiver<Depth>,
     /// Arrival of the last delivery.
     pub metrics: Arc<Metrics>,
-    /// Start of the service: it knows nothing of the time before.
+    /// Start of the service; the time before is unknown to it.
     pub started_at: DateTime<Utc>,
 }
 
@@ -37,7 +37,7 @@ impl OwnState {
     pub(super) fn measure(&self, subject: &Subject, now: DateTime<Utc>) -> Measured {
         let since = match subject {
             Subject::UndrainedAge => self.undrained_since(),
-            // What came before the start is not known here, and may have been a moment before it.
+            // Deliveries before the start are unknown, and may have arrived just before it.
             Subject::NoDelivery => Some(self.last_delivery().unwrap_or(self.started_at)),
             _ => return Measured::Missing(Missing::Database),
         };
@@ -45,7 +45,7 @@ impl OwnState {
     }
 }
 
-/// Reading of an age in seconds; 0 where there is nothing that could have one.
+/// Returns the reading of an age in seconds; 0 if `since` is `None`.
 pub(super) fn age(since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Measured {
     let value = since.map_or(0.0, |since| (now - since).as_seconds_f64().max(0.0));
     Measured::Reading(Reading { value, normal: None })

@@ -1,4 +1,4 @@
-//! Sends notifications: signs them, posts them, and decides when to try again.
+//! Signs and sends notifications, and schedules retries.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,34 +22,34 @@ use crate::store::alerts::{Attempt, DueEvent, Progress};
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest wait for the head of an answer, the connection included.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-/// Notifications that are sent at the same time.
+/// Number of notifications that are sent at the same time.
 const AT_ONCE: usize = 8;
-/// A notification that was taken to be sent is due again after this, whatever became of it: longer
-/// than an answer may take.
+/// Time after which a claimed notification is due again, if no attempt was recorded: longer than an
+/// answer may take.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// Waits after failed attempts, in seconds; the last one from then on.
+/// Waits after failed attempts, in seconds; the last one repeats.
 const WAITS_S: [i64; 7] = [10, 30, 60, 300, 900, 1_800, 3_600];
-/// Longest wait that a receiver can ask for, in seconds.
+/// Longest wait that a receiver can request, in seconds.
 const LONGEST_WAIT_S: i64 = 3_600;
-/// No attempt is made after this.
+/// Age after which no attempt is made.
 pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
-/// The receiver says that it wants no more: 410 Gone.
+/// Status of a receiver that wants no more notifications: 410 Gone.
 const GONE: u16 = 410;
 
 /// HTTP client for notifications.
 #[derive(Clone, Debug)]
 pub struct Client {
     plain: reqwest::Client,
-    /// For HTTPS; `None` where no receiver needs it.
+    /// Client for HTTPS; `None` if no receiver needs it.
     secure: Option<reqwest::Client>,
     /// Longest wait for the head of an answer, the connection included.
     deadline: Duration,
 }
 
-/// Notification as it goes out.
+/// Notification to send.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// Id, the same for each attempt.
+    /// ID, the same for each attempt.
     pub id: Uuid,
     /// Time of the attempt.
     pub at: DateTime<Utc>,
@@ -57,27 +57,27 @@ pub struct Outgoing<'a> {
     pub body: &'a str,
 }
 
-/// Why a notification was not taken. No text of it holds the receiver's URL.
+/// Reason for a failed attempt. Its text does not contain the receiver's URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// The receiver answered with a status that is no success.
+    /// The receiver answered with an error status.
     #[error("the receiver answered {status}")]
     Status {
         /// Status.
         status: u16,
-        /// Seconds for which it asks to be left alone.
+        /// Wait that it requests, in seconds.
         retry_after_s: Option<i64>,
     },
-    /// No answer came in time.
+    /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
-    /// There is no connection, or it broke.
+    /// The connection failed.
     #[error("no connection: {0}")]
     NoConnection(String),
 }
 
 impl Client {
-    /// Makes a client for these receivers. It follows no redirect and asks no proxy.
+    /// Creates a client for these receivers. It follows no redirects and uses no proxy.
     pub fn new<'a>(receivers: impl IntoIterator<Item = &'a Receiver>) -> anyhow::Result<Self> {
         let builder = || {
             reqwest::ClientBuilder::new()
@@ -88,24 +88,24 @@ impl Client {
                 .user_agent(concat!("verbatim/", env!("CARGO_PKG_VERSION")))
         };
         let secure = if receivers.into_iter().any(|receiver| receiver.url.scheme() == "https") {
-            // Refused when there is one already, and then that one serves.
+            // Fails if there is a provider already, which is then used.
             let _ = crypto::ring::default_provider().install_default();
             let made = builder().build();
-            Some(made.context("HTTPS to the receivers of alerts cannot be set up")?)
+            Some(made.context("cannot set up HTTPS to the receivers of alerts")?)
         } else {
             None
         };
-        // It needs no certificates, and the system may have none.
+        // Plain HTTP needs no certificates, and the system may have none.
         let tls = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         let plain = builder().tls_backend_preconfigured(tls).build();
-        let plain = plain.context("HTTP to the receivers of alerts cannot be set up")?;
+        let plain = plain.context("cannot set up HTTP to the receivers of alerts")?;
         Ok(Self { plain, secure, deadline: ANSWER_DEADLINE })
     }
 
-    /// The same with another limit for answers.
+    /// Returns the client with another limit for answers.
     #[must_use]
     pub fn answered_within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -125,7 +125,7 @@ impl Client {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .body(outgoing.body.to_owned());
-        // The answer's body is not read: the connection ends with it.
+        // The answer's body is not read: dropping the answer closes the connection.
         let response = request.send().await.map_err(|error| {
             if error.is_timeout() {
                 return NotSent::TimedOut;
@@ -143,7 +143,7 @@ impl Client {
     }
 }
 
-/// Returns how far a notification has come after its attempt number `attempts`.
+/// Returns the progress of a notification after its attempt number `attempts`.
 fn progress(
     outcome: &Result<u16, NotSent>,
     attempts: i32,
@@ -157,8 +157,8 @@ fn progress(
     let wait = WAITS_S[place.min(WAITS_S.len() - 1)];
     let (wait, is_gone) = match error {
         NotSent::Status { status: GONE, .. } => (wait, true),
-        NotSent::Status { retry_after_s: Some(asked), .. } => {
-            (wait.max((*asked).min(LONGEST_WAIT_S)), false)
+        NotSent::Status { retry_after_s: Some(requested), .. } => {
+            (wait.max((*requested).min(LONGEST_WAIT_S)), false)
         }
         _ => (wait, false),
     };
@@ -174,20 +174,20 @@ fn progress(
 }
 
 impl Alerts {
-    /// Sends the notifications that are due, each once; returns how many were tried.
+    /// Sends each due notification once; returns the number of attempts.
     pub async fn send_due(&mut self) -> Result<usize, StoreError> {
         let now = self.clock.now();
         let from_memory = self.due_in_memory(now);
         let mut tried = from_memory.len();
         for attempt in self.attempt_all(from_memory).await {
-            // Nobody but this task changes them.
+            // Only this task changes them.
             if let Some(event) = self.in_memory.iter_mut().find(|event| event.id == attempt.id) {
                 event.progress = attempt.progress;
             }
         }
         let most = i64::try_from(AT_ONCE).unwrap_or(1);
         let due = match self.store.take_due_alerts(&self.names, now, now + LEASE, most).await {
-            // They are sent once it is back.
+            // They are sent when the database is reachable again.
             Err(StoreError::Unavailable(_)) => return Ok(tried),
             due => due?,
         };
@@ -198,7 +198,7 @@ impl Alerts {
         Ok(tried)
     }
 
-    /// Notifications in memory that are due, the first one of each alert.
+    /// Returns the due notifications in memory, the first one of each alert.
     fn due_in_memory(&mut self, now: DateTime<Utc>) -> Vec<DueEvent> {
         let mut waiting = BTreeSet::new();
         let mut due = Vec::new();
@@ -230,8 +230,8 @@ impl Alerts {
                 let outgoing = Outgoing { id: event.id, at, body: &event.body };
                 self.client.send(&settings.receiver, outgoing).await
             }
-            // Only those of known alerts are taken.
-            None => Err(NotSent::NoConnection("the alert has no receiver any more".into())),
+            // Not reached: only notifications of known alerts are claimed.
+            None => Err(NotSent::NoConnection("the alert no longer has a receiver".into())),
         };
         let progress = progress(&outcome, event.attempts, event.at, self.clock.now());
         self.metrics.alerts.attempted(outcome.is_ok(), progress.given_up_at.is_some());
@@ -241,7 +241,7 @@ impl Alerts {
                 tracing::info!(%id, alert = name, status, attempts, "alert notification delivered");
             }
             (Err(error), Some(_)) => {
-                tracing::error!(%id, alert = name, %error, attempts, "alert notification given up");
+                tracing::error!(%id, alert = name, %error, attempts, "alert notification abandoned");
             }
             (Err(error), None) if attempts.unsigned_abs().is_power_of_two() => {
                 tracing::warn!(%id, alert = name, %error, attempts, "alert notification not delivered");
@@ -256,7 +256,7 @@ impl Alerts {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, retry_after_s: Option<i64>) -> Result<u16, NotSent> {
+    fn failed(status: u16, retry_after_s: Option<i64>) -> Result<u16, NotSent> {
         Err(NotSent::Status { status, retry_after_s })
     }
 
@@ -266,7 +266,7 @@ mod tests {
         let (mut now, mut attempts, mut waits) = (created, 0, Vec::new());
         loop {
             attempts += 1;
-            let progress = progress(&refused(500, None), attempts, created, now);
+            let progress = progress(&failed(500, None), attempts, created, now);
             assert_eq!(progress.last_error.as_deref(), Some("the receiver answered 500"));
             let Some(next) = progress.next_attempt_at else {
                 assert_eq!(progress.given_up_at, Some(now));
@@ -282,18 +282,18 @@ mod tests {
     }
 
     #[test]
-    fn receiver_can_ask_for_a_longer_wait_or_for_none_at_all() {
+    fn receiver_can_request_a_longer_wait_or_no_retry() {
         let now = DateTime::UNIX_EPOCH;
         let next = |outcome| progress(&outcome, 1, now, now).next_attempt_at;
-        assert_eq!(next(refused(429, Some(120))), Some(now + TimeDelta::seconds(120)));
-        assert_eq!(next(refused(503, Some(1))), Some(now + TimeDelta::seconds(10)));
-        assert_eq!(next(refused(503, Some(86_400))), Some(now + TimeDelta::hours(1)));
-        assert_eq!(next(refused(503, Some(-5))), Some(now + TimeDelta::seconds(10)));
-        assert_eq!(next(refused(301, None)), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(failed(429, Some(120))), Some(now + TimeDelta::seconds(120)));
+        assert_eq!(next(failed(503, Some(1))), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(failed(503, Some(86_400))), Some(now + TimeDelta::hours(1)));
+        assert_eq!(next(failed(503, Some(-5))), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(next(failed(301, None)), Some(now + TimeDelta::seconds(10)));
         assert_eq!(next(Err(NotSent::TimedOut)), Some(now + TimeDelta::seconds(10)));
-        let gone = progress(&refused(410, None), 1, now, now);
+        let gone = progress(&failed(410, None), 1, now, now);
         assert_eq!((gone.next_attempt_at, gone.given_up_at), (None, Some(now)));
-        let taken = progress(&Ok(204), 3, now, now);
-        assert_eq!((taken.delivered_at, taken.attempts), (Some(now), 3));
+        let delivered = progress(&Ok(204), 3, now, now);
+        assert_eq!((delivered.delivered_at, delivered.attempts), (Some(now), 3));
     }
 }

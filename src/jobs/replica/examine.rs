@@ -1,4 +1,4 @@
-//! One look at a standby that changes nothing, for `verbatim doctor`.
+//! Read-only examination of a standby for `verbatim doctor`.
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
@@ -6,24 +6,24 @@ use sqlx::Connection as _;
 use super::standing::ReplicaState;
 use crate::postgres::{Connector, primary_position, standby_position};
 
-/// What one look at a standby finds.
+/// Result of examining a standby.
 #[derive(Clone, Debug)]
 pub struct StandbyExamination {
-    /// What it is: `Used` where it could be read.
+    /// State; `Used` if it can be read.
     pub state: ReplicaState,
-    /// Log of the primary that it had not replayed.
+    /// Bytes of the primary's log that it has not replayed.
     pub lag_bytes: i64,
-    /// Commit of the last transaction that it replayed.
+    /// Commit time of the last transaction that it replayed.
     pub last_commit_at: Option<DateTime<Utc>>,
-    /// Replay is paused by hand.
+    /// Replay was paused manually.
     pub is_paused: bool,
-    /// It tells the primary which rows its queries still need.
+    /// It reports to the primary which rows its queries need (`hot_standby_feedback`).
     pub has_feedback: bool,
     /// Tables that the role may not read.
     pub unreadable_tables: i64,
 }
 
-/// Looks at primary and standby once.
+/// Examines primary and standby once.
 pub async fn examine(
     primary: &Connector,
     standby: &Connector,

@@ -1,7 +1,7 @@
-//! Where the primary was, and when: what a standby has replayed tells how old it is.
+//! History of the primary's positions, from which the lag of a standby is computed.
 //!
-//! A standby that has replayed all that the primary had at some time is behind by no more than what
-//! has passed since, whether or not anything was written: an idle primary makes no lag.
+//! A standby that has replayed all that the primary had at some time is behind by at most the time
+//! since then, even if nothing was written: an idle primary causes no lag.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,15 +10,15 @@ use chrono::{DateTime, Utc};
 
 use crate::postgres::Lsn;
 
-/// Most samples that are kept: an hour of them. A standby that is further behind is not read.
+/// Most samples: those of an hour. A standby that is further behind is not read.
 const MOST_SAMPLES: usize = 3_600;
 
-/// One look at the primary.
+/// Position of the primary at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
-    /// Before the primary was asked.
+    /// Time before the query to the primary.
     pub(super) at: Instant,
-    /// The same by the calendar.
+    /// The same time by the calendar.
     pub(super) time: DateTime<Utc>,
     pub(super) lsn: Lsn,
 }
@@ -28,7 +28,7 @@ pub(super) struct Sample {
 pub(super) struct History(VecDeque<Sample>);
 
 impl History {
-    /// Adds a look at the primary.
+    /// Appends a sample.
     pub(super) fn push(&mut self, sample: Sample) {
         if self.0.len() >= MOST_SAMPLES {
             self.0.pop_front();
@@ -36,7 +36,7 @@ impl History {
         self.0.push_back(sample);
     }
 
-    /// Returns the latest sample that a standby has replayed; those before it are of no more use.
+    /// Returns the latest sample that a standby has replayed, and removes those before it.
     pub(super) fn replayed(&mut self, replayed: Lsn) -> Option<Sample> {
         // After a failover the primary may be further back than it was.
         let reached = self.0.iter().rposition(|sample| sample.lsn <= replayed)?;
@@ -49,7 +49,7 @@ impl History {
         self.0.front().copied()
     }
 
-    /// Forgets all, as of a primary that is another one now.
+    /// Removes all samples, for when the primary has changed.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_is_as_old_as_the_latest_sample_that_it_has_replayed() {
+    fn age_of_a_standby_is_that_of_the_latest_replayed_sample() {
         let (mut history, begin) = history(&[10, 20, 30, 40]);
         let mut second =
             |lsn| history.replayed(Lsn(lsn)).map(|sample| (sample.at - begin).as_secs());
@@ -84,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_primary_makes_no_lag() {
+    fn idle_primary_causes_no_lag() {
         let (mut history, begin) = history(&[10, 10, 10, 10]);
         assert_eq!(history.replayed(Lsn(10)).unwrap().at, begin + Duration::from_secs(3));
-        assert_eq!(history.0.len(), 1, "earlier samples are of no use");
+        assert_eq!(history.0.len(), 1, "earlier samples are removed");
     }
 
     #[test]

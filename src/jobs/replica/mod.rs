@@ -1,5 +1,5 @@
-//! The standby that answers are read from: measures how far it is behind, and decides whether it may
-//! be read. `docs/design/replica.md` has the reasons.
+//! Standby for reads: measures its lag, and decides if it may be read. `docs/design/replica.md` has
+//! the reasons.
 
 mod examine;
 mod history;
@@ -23,36 +23,36 @@ use crate::store::fence::ErasureFence;
 use crate::telemetry::metrics::ReadMetrics;
 use watcher::Watcher;
 
-/// How long either server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Limit of a query to either server.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is watched, and by which rules.
+/// Watched servers, with the rules for reading the standby.
 #[derive(Debug)]
 pub struct Watched {
-    /// The database that is written to.
+    /// Primary.
     pub primary: Connector,
-    /// Connections to it for what requests ask.
+    /// Connections to the primary for requests.
     pub pool: PgPool,
-    /// Its standby.
+    /// Standby.
     pub standby: Connector,
-    /// The standby is read while it is behind by no more than this.
+    /// Greatest lag with which the standby is read.
     pub max_lag: Duration,
-    /// Erasures that it must have replayed.
+    /// Erasures that the standby must have replayed.
     pub erasures: ErasureFence,
-    /// Whose roles count as the assistant's.
+    /// Role names of the assistant.
     pub roles: Roles,
-    /// Counts reads.
+    /// Counters of reads.
     pub reads: ReadMetrics,
 }
 
-/// The standby, as readers use it. Cheap to clone.
+/// Handle of the standby for readers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Replica {
     standing: watch::Receiver<Standing>,
     primary: PgPool,
     erasures: ErasureFence,
     max_lag: Duration,
-    /// Counts reads.
+    /// Counters of reads.
     pub reads: ReadMetrics,
 }
 
@@ -60,10 +60,10 @@ impl Replica {
     /// Watches a standby until the service stops.
     #[must_use]
     pub fn start(watched: Watched, clock: Clock, life: &Lifecycle) -> Self {
-        let (standing, seen) = watch::channel(Standing::default());
+        let (standing, receiver) = watch::channel(Standing::default());
         let Watched { max_lag, pool, erasures, reads, .. } = &watched;
         let replica = Self {
-            standing: seen,
+            standing: receiver,
             primary: pool.clone(),
             erasures: erasures.clone(),
             max_lag: *max_lag,
@@ -73,7 +73,7 @@ impl Replica {
         replica
     }
 
-    /// Returns the standby where it may be read now.
+    /// Returns the standby if it may be read now.
     #[must_use]
     pub fn readable(&self) -> Option<Readable> {
         let standing = self.standing.borrow();
@@ -81,24 +81,24 @@ impl Replica {
         readable.may_be_read(self.max_lag, self.erasures.latest()).then(|| readable.clone())
     }
 
-    /// Resolves once this run of the standby is no longer there to be read.
+    /// Resolves when this run of the standby can no longer be read.
     pub async fn lost(&self, run: u64) {
         let mut standing = self.standing.clone();
         let is_other = |now: &Standing| now.readable.as_ref().is_none_or(|now| now.run != run);
-        // It fails where the watcher has ended, as when the service stops.
+        // This fails if the watcher has ended because the service stops.
         let _ = standing.wait_for(is_other).await;
     }
 
-    /// Returns where the primary is; `None` where it does not say so at once.
+    /// Returns the position of the primary; `None` if it does not answer in time.
     pub async fn position(&self) -> Option<PrimaryPosition> {
-        let asked = async {
+        let query = async {
             let mut connection = self.primary.acquire().await?;
             primary_position(&mut connection).await
         };
-        timeout(PATIENCE, asked).await.ok()?.ok()?
+        timeout(QUERY_TIMEOUT, query).await.ok()?.ok()?
     }
 
-    /// Returns how the standby was when it was last measured.
+    /// Returns the last measured status of the standby.
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.standing.borrow().clone()

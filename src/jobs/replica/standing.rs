@@ -1,4 +1,4 @@
-//! How the standby is, for readers and for health.
+//! Status of the standby, for readers and for health.
 
 use std::time::{Duration, Instant};
 
@@ -7,30 +7,30 @@ use chrono::{DateTime, Utc};
 use crate::postgres::Lsn;
 use crate::store::Store;
 
-/// How the standby is.
+/// State of the standby.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplicaState {
-    /// It was not measured yet.
+    /// It has not been measured yet.
     #[default]
     Unchecked,
-    /// It answers, and has not yet replayed all that the primary had when it was connected to.
+    /// It answers, but has not yet replayed all that the primary had at the time of connecting.
     CatchingUp,
-    /// Answers are read from it.
+    /// It serves reads.
     Used,
-    /// It is further behind than it may be.
+    /// Its lag is greater than the limit.
     Lagging,
     /// It does not answer.
     Unreachable,
-    /// It is no standby: it takes writes of its own.
+    /// It accepts writes, so it is no longer a standby.
     Promoted,
-    /// It is of another cluster.
+    /// It belongs to another cluster.
     OtherCluster,
-    /// It follows another timeline than the primary's.
+    /// Its timeline differs from the primary's.
     OtherTimeline,
 }
 
 impl ReplicaState {
-    /// The word for it in answers.
+    /// Name in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,69 +45,70 @@ impl ReplicaState {
         }
     }
 
-    /// What to do about it, for a log and for a doctor; `None` where it heals by itself.
+    /// Returns a hint for the log and the doctor; `None` if no action is needed.
     #[must_use]
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::Unchecked | Self::CatchingUp | Self::Used => None,
             Self::Lagging => Some(
-                "see on the standby whether replay is paused (pg_is_wal_replay_paused), delayed \
-                 (recovery_min_apply_delay) or waits for a query, and whether it still receives \
+                "check on the standby if replay is paused (pg_is_wal_replay_paused), delayed \
+                 (recovery_min_apply_delay) or waiting for a query, and if it still receives \
                  (pg_stat_wal_receiver)",
             ),
-            Self::Unreachable => Some("see that the standby runs and that its URL is right"),
+            Self::Unreachable => Some("check that the standby runs and that its URL is right"),
             Self::Promoted => Some(
-                "if it is the primary now, name it in DATABASE_URL; make a new standby with \
-                 pg_basebackup, and name that in VERBATIM_READ_DATABASE_URL",
+                "if it is the primary now, set DATABASE_URL to it; create a new standby with \
+                 pg_basebackup, and set VERBATIM_READ_DATABASE_URL to that",
             ),
             Self::OtherCluster => Some(
                 "VERBATIM_READ_DATABASE_URL must name a streaming standby of the server in \
                  DATABASE_URL",
             ),
             Self::OtherTimeline => Some(
-                "where it stays so, the standby follows a server that was promoted: make it anew from \
-                 the server in DATABASE_URL, with pg_basebackup or pg_rewind",
+                "if this persists, the standby follows a promoted server: recreate it from the \
+                 server in DATABASE_URL, with pg_basebackup or pg_rewind",
             ),
         }
     }
 }
 
-/// How the standby was when it was last measured.
+/// Last measured status of the standby.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// In a word.
+    /// State.
     pub state: ReplicaState,
-    /// Since when; `None` before it was measured.
+    /// Start of the state; `None` before the first measurement.
     pub since: Option<DateTime<Utc>>,
-    /// Seconds that it is behind the primary; `None` where that is not known.
+    /// Lag behind the primary, in seconds; `None` if unknown.
     pub lag_seconds: Option<f64>,
-    /// Bytes of the log that it has not replayed; `None` where that is not known.
+    /// Bytes of the log that it has not replayed; `None` if unknown.
     pub lag_bytes: Option<i64>,
-    /// What is read, where anything can be.
+    /// Standby to read from, if it can be read.
     pub(super) readable: Option<Readable>,
 }
 
-/// A standby that answers can be read from.
+/// Standby that can be read.
 #[derive(Clone, Debug)]
 pub struct Readable {
-    /// What it holds.
+    /// Store on its connections.
     pub store: Store,
-    /// The run of its server; another standby, or the same after a restart, has another one.
+    /// Run of its server; another standby, or the same after a restart, has a different run.
     pub run: u64,
     /// System identifier of its cluster.
     pub system: i64,
-    /// It has replayed at least this.
+    /// Position up to which it has replayed, or more.
     pub replayed: Lsn,
-    /// It holds everything that the primary had committed by then.
+    /// Time up to which it contains all commits of the primary.
     pub complete_at: DateTime<Utc>,
-    /// The same by a clock that nobody sets.
+    /// The same time by a monotonic clock.
     pub(super) complete: Instant,
-    /// The latest erasure that it has replayed.
+    /// Latest erasure that it has replayed.
     pub(super) erased: u64,
 }
 
 impl Readable {
-    /// The limit on the lag holds from moment to moment, also where nobody measures any more.
+    /// Returns `true` if its current lag and its erasures allow reads. The lag is computed now, so
+    /// that the limit holds even if measuring has stopped.
     pub(super) fn may_be_read(&self, max_lag: Duration, latest_erasure: u64) -> bool {
         self.complete.elapsed() <= max_lag && self.erased >= latest_erasure
     }

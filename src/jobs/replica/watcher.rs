@@ -1,4 +1,4 @@
-//! Measures primary and standby in turn, and publishes what comes of it.
+//! Measures primary and standby at intervals, and publishes the status.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::history::{History, Sample};
 use super::standing::{Readable, ReplicaState, Standing};
-use super::{PATIENCE, Watched};
+use super::{QUERY_TIMEOUT, Watched};
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{
@@ -20,7 +20,7 @@ use crate::postgres::{
 use crate::store::Store;
 use crate::store::fence::{JournalEnd, journal_end};
 
-/// How often both are measured.
+/// Interval of the measurements.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Watcher {
@@ -30,43 +30,43 @@ pub(super) struct Watcher {
     primary: Option<PgConnection>,
     standby: Option<Connected>,
     history: History,
-    /// The primary, when it last answered.
+    /// Last known position of the primary.
     last: Option<PrimaryPosition>,
-    /// Entries of the journal up to this one were looked through for erasures.
+    /// Journal entry up to which erasures have been searched.
     journal: Option<i64>,
     fence: Fence,
 }
 
-/// One run of the standby, as long as a connection to it holds.
+/// Connected run of the standby.
 struct Connected {
     connection: PgConnection,
     run: StandbyRun,
-    /// It is read once it has replayed all that the primary had then: whatever was read from it
-    /// before, on other connections or from an earlier run, it has by then.
+    /// Time of connecting. The standby is read after it has replayed all that the primary had then,
+    /// so that it contains all that was read before from other connections or earlier runs.
     since: Instant,
     pool: PgPool,
     store: Store,
 }
 
-/// Erasures, and where in the log they lie.
+/// Erasures and their positions in the log.
 #[derive(Debug, Default)]
 struct Fence {
-    /// The latest erasure that the standby has replayed.
+    /// Latest erasure that the standby has replayed.
     passed: u64,
-    /// A later one, and a position of the primary's after it.
+    /// Later erasure, and a position of the primary after it.
     ahead: Option<(u64, Lsn)>,
 }
 
 impl Fence {
-    /// Notes that the primary's position lies behind an erasure.
-    fn note(&mut self, erasure: u64, lsn: Lsn) {
+    /// Records a position of the primary after an erasure.
+    fn record(&mut self, erasure: u64, lsn: Lsn) {
         let known = self.ahead.map_or(self.passed, |(known, _)| known);
         if erasure > known {
             self.ahead = Some((erasure, lsn));
         }
     }
 
-    /// Returns the latest erasure that a standby has replayed which is at a position.
+    /// Returns the latest erasure that a standby at a position has replayed.
     fn pass(&mut self, replayed: Lsn) -> u64 {
         if let Some((erasure, _)) = self.ahead.filter(|(_, lsn)| *lsn <= replayed) {
             *self = Self { passed: erasure, ahead: None };
@@ -75,7 +75,7 @@ impl Fence {
     }
 }
 
-/// A state, and what is behind it.
+/// Result of a measurement.
 struct Verdict {
     state: ReplicaState,
     cause: Option<anyhow::Error>,
@@ -131,14 +131,14 @@ impl Watcher {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.leave();
+        self.disconnect();
     }
 
-    /// Looks at the primary. One that does not answer leaves the standby as old as it gets.
+    /// Measures the primary. If it does not answer, the age of the standby grows.
     async fn measure_primary(&mut self) {
         let mut erasure = self.watched.erasures.latest();
         let (at, time) = (Instant::now(), self.clock.now());
-        let Some((position, journal)) = self.ask_primary().await else { return };
+        let Some((position, journal)) = self.query_primary().await else { return };
         let is_same = |last: &PrimaryPosition| {
             (last.system, last.timeline) == (position.system, position.timeline)
         };
@@ -146,46 +146,46 @@ impl Watcher {
             self.history.clear();
         }
         self.last = Some(position);
-        // Another process may have erased, too.
+        // Another process may have erased as well.
         if journal.has_erasures {
             self.watched.erasures.raise();
             erasure += 1;
         }
         self.journal = Some(journal.seq);
-        self.fence.note(erasure, position.inserted);
+        self.fence.record(erasure, position.inserted);
         self.history.push(Sample { at, time, lsn: position.flushed });
     }
 
-    async fn ask_primary(&mut self) -> Option<(PrimaryPosition, JournalEnd)> {
+    async fn query_primary(&mut self) -> Option<(PrimaryPosition, JournalEnd)> {
         let open = self.primary.take();
-        // Without an earlier look there is no erasure that a standby was read in spite of.
+        // Before the first measurement no standby was read, so there are no erasures to find.
         let since = self.journal.unwrap_or(i64::MAX);
         let connector = &self.watched.primary;
-        let asked = async {
+        let query = async {
             let mut connection = match open {
                 Some(connection) => connection,
                 None => connector.connect().await?,
             };
-            // The journal first: what it tells lies before the position.
+            // Read the journal first, so that its erasures are before the position.
             let journal = journal_end(&mut connection, since).await?;
             let position = primary_position(&mut connection).await?;
             anyhow::Ok((connection, position, journal))
         };
-        let (connection, position, journal) = timeout(PATIENCE, asked).await.ok()?.ok()?;
+        let (connection, position, journal) = timeout(QUERY_TIMEOUT, query).await.ok()?.ok()?;
         let position = position?;
         self.primary = Some(connection);
         Some((position, journal))
     }
 
     async fn measure_standby(&mut self) -> Verdict {
-        let position = match timeout(PATIENCE, self.ask_standby()).await {
+        let position = match timeout(QUERY_TIMEOUT, self.query_standby()).await {
             Ok(Ok(position)) => position,
             Ok(Err(error)) => {
-                self.leave();
+                self.disconnect();
                 return Verdict::unreachable(error.into());
             }
             Err(late) => {
-                self.leave();
+                self.disconnect();
                 return Verdict::unreachable(late.into());
             }
         };
@@ -197,25 +197,24 @@ impl Watcher {
             () if position.system != last.system => ReplicaState::OtherCluster,
             () if position.timeline != last.timeline => ReplicaState::OtherTimeline,
             () if self.is_ahead(position.replayed).await => ReplicaState::OtherTimeline,
-            () => return self.judge(&position),
+            () => return self.evaluate(&position),
         };
-        self.leave();
+        self.disconnect();
         Verdict::unreadable(state)
     }
 
-    /// Asks the standby, over the connection that there is or else a new one, whose pool nobody
-    /// knows yet.
-    async fn ask_standby(&mut self) -> Result<StandbyPosition, sqlx::Error> {
+    /// Queries the standby over the open connection, or else over a new one with a new pool.
+    async fn query_standby(&mut self) -> Result<StandbyPosition, sqlx::Error> {
         if let Some(connected) = &mut self.standby {
-            let asked = standby_position(&mut connected.connection).await;
-            if let Ok(position) = asked
+            let result = standby_position(&mut connected.connection).await;
+            if let Ok(position) = result
                 && position.run() == connected.run.number()
             {
                 connected.run.record(position.replayed);
                 return Ok(position);
             }
-            // A connection that was cut says that the server may be another one now.
-            self.leave();
+            // After a broken connection the server may be a different one.
+            self.disconnect();
         }
         let since = Instant::now();
         let mut connection = self.watched.standby.connect().await?;
@@ -227,18 +226,18 @@ impl Watcher {
         Ok(position)
     }
 
-    /// True for what no standby of this primary can have replayed.
+    /// Returns `true` if no standby of this primary can have replayed the position.
     async fn is_ahead(&mut self, replayed: Lsn) -> bool {
         if self.last.is_none_or(|last| replayed <= last.inserted) {
             return false;
         }
-        // The primary has gone on meanwhile.
-        let asked = self.ask_primary().await;
-        asked.is_some_and(|(position, _)| replayed > position.inserted)
+        // The primary may have advanced meanwhile.
+        let result = self.query_primary().await;
+        result.is_some_and(|(position, _)| replayed > position.inserted)
     }
 
-    /// Judges a standby that is one of this primary.
-    fn judge(&mut self, position: &StandbyPosition) -> Verdict {
+    /// Evaluates a standby of this primary.
+    fn evaluate(&mut self, position: &StandbyPosition) -> Verdict {
         let (Some(last), Some(connected)) = (self.last, &self.standby) else {
             return Verdict::unreadable(ReplicaState::Unchecked);
         };
@@ -268,15 +267,15 @@ impl Watcher {
         Verdict { state, cause: None, lag: Some((age, behind)), readable }
     }
 
-    /// The lag of a standby that has replayed less than the oldest sample.
+    /// Returns the least lag of a standby that has not replayed the oldest sample.
     fn least_age(&self, last_commit_at: Option<DateTime<Utc>>) -> Duration {
         let watched = self.history.oldest().map_or(Duration::ZERO, |sample| sample.at.elapsed());
         let committed = last_commit_at.and_then(|at| (self.clock.now() - at).to_std().ok());
         watched.max(committed.unwrap_or_default())
     }
 
-    /// Gives up the connections to the standby.
-    fn leave(&mut self) {
+    /// Closes the connections to the standby.
+    fn disconnect(&mut self) {
         if let Some(connected) = self.standby.take() {
             close(connected.pool);
         }
@@ -302,7 +301,7 @@ impl Watcher {
     }
 }
 
-/// Closes a pool whose connections may be in use: they are closed as they are given back.
+/// Closes a pool. Connections in use are closed when they are returned.
 fn close(pool: PgPool) {
     tokio::spawn(async move { pool.close().await });
 }
@@ -327,16 +326,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_erasure_is_passed_once_the_standby_has_replayed_it() {
+    fn erasure_is_passed_when_the_standby_has_replayed_it() {
         let mut fence = Fence::default();
-        fence.note(1, Lsn(100));
+        fence.record(1, Lsn(100));
         assert_eq!(fence.pass(Lsn(99)), 0);
-        // A later look at the primary does not put it off.
-        fence.note(1, Lsn(200));
+        // A later position does not postpone it.
+        fence.record(1, Lsn(200));
         assert_eq!(fence.pass(Lsn(100)), 1);
-        fence.note(3, Lsn(300));
+        fence.record(3, Lsn(300));
         assert_eq!((fence.pass(Lsn(299)), fence.pass(Lsn(300))), (1, 3));
-        // A position that was behind an erasure stays so.
+        // A passed erasure stays passed.
         assert_eq!(fence.pass(Lsn(0)), 3);
     }
 }

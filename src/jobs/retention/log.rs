@@ -1,8 +1,8 @@
-//! How long the log of deliveries is kept: days that are over age are dropped whole.
+//! Retention of the log of deliveries: drops expired days as whole partitions.
 //!
-//! What lies in quarantine has been stored nowhere else, so it outlives its day: it moves to a
-//! partition of its own, and is dropped only after several times that age. The log says both. What
-//! is held goes there with it, and stays.
+//! Deliveries in quarantine are stored nowhere else, so they are kept several times longer, in a
+//! separate partition. Both their move and their deletion are logged. Held deliveries are moved
+//! with them, and stay.
 
 use std::time::Duration;
 
@@ -13,48 +13,48 @@ use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 use crate::jobs::partitions::{self, Partition};
 use crate::store::PATIENT;
 
-/// What lies in quarantine is kept for so many times the age of the rest.
+/// Deliveries in quarantine are kept this many times longer than others.
 pub const QUARANTINE_FACTOR: i32 = 3;
-/// Rows that are moved or deleted in one transaction: with 1 MiB each still a moment's work.
+/// Most rows that are moved or deleted in one transaction: fast even with 1 MiB each.
 pub const BATCH_ROWS: i64 = 100;
-/// What is held, by its session or its agent.
+/// Condition of held deliveries, by their session or agent.
 const HELD: &str = "(EXISTS (SELECT FROM holds WHERE holds.session_id = d.session_id)
     OR EXISTS (SELECT FROM holds WHERE holds.session_id IS NULL AND holds.agent_id = d.agent_id))";
-/// Ends the name of a partition that holds only what lay in quarantine.
+/// Suffix of a partition that contains only deliveries in quarantine.
 const QUARANTINE: &str = "_quarantine";
-/// Ends the name of a table that was a partition, and is dropped once its quarantine is moved.
+/// Suffix of a detached partition, which is dropped after its quarantine has been moved.
 const DROPPED: &str = "_dropped";
 
-/// What one look has dropped and kept.
+/// Outcome of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Days of which no partition is left, or only that of its quarantine.
+    /// Days that were dropped, or of which only the quarantine is left.
     pub days: u64,
-    /// Rows of the default partition that were deleted.
+    /// Rows deleted from the default partition.
     pub strays: u64,
-    /// Deliveries in quarantine that outlive their day.
+    /// Deliveries in quarantine that were kept when their day was dropped.
     pub quarantined_kept: u64,
-    /// Deliveries in quarantine that are gone.
+    /// Deliveries in quarantine that were deleted.
     pub quarantined_lost: u64,
 }
 
-/// A day's partition.
+/// Partition of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Day {
     name: String,
     from: NaiveDate,
     to: NaiveDate,
-    /// Only its quarantine is left.
+    /// It contains only the quarantine.
     swept: bool,
 }
 
-/// Drops what is older than `keep`. Where another service is at it, this one leaves it to that.
+/// Drops deliveries older than `keep`. Does nothing while another service does it.
 pub async fn run_once(
     pool: &PgPool,
     now: DateTime<Utc>,
     keep: Duration,
 ) -> Result<Swept, sqlx::Error> {
-    // Out of the pool, so that the lock goes with the connection, however this ends.
+    // Detached from the pool, so that closing the connection releases the lock in any case.
     let mut connection = pool.acquire().await?.detach();
     let mine: bool =
         sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('verbatim retention'))")
@@ -73,11 +73,11 @@ async fn sweep(
 ) -> Result<Swept, sqlx::Error> {
     let (oldest, oldest_quarantined) = (now - keep, now - keep * QUARANTINE_FACTOR.unsigned_abs());
     let mut swept = Swept::default();
-    // What an earlier look left half done.
-    for name in set_aside(connection).await? {
-        swept.quarantined_kept += empty(connection, &name).await?;
+    // Finish an interrupted run.
+    for name in detached_tables(connection).await? {
+        swept.quarantined_kept += move_quarantine_and_drop(connection, &name).await?;
     }
-    delete_strays(connection, oldest, oldest_quarantined, &mut swept).await?;
+    delete_default_rows(connection, oldest, oldest_quarantined, &mut swept).await?;
     for day in days(connection).await? {
         if day.is_before(oldest_quarantined) {
             swept.quarantined_lost += drop_whole(connection, &day).await?;
@@ -87,35 +87,35 @@ async fn sweep(
             swept.days += 1;
         }
     }
-    swept.tell();
+    swept.log();
     Ok(swept)
 }
 
 impl Swept {
-    fn tell(self) {
+    fn log(self) {
         let Self { days, strays, quarantined_kept, quarantined_lost } = self;
         if days + strays > 0 {
-            tracing::info!(days, strays, "dropped old days of the log of deliveries");
+            tracing::info!(days, default_rows = strays, "expired deliveries dropped from the log");
         }
         if quarantined_kept > 0 {
             tracing::warn!(
                 deliveries = quarantined_kept,
-                "deliveries in quarantine have outlived the log; they are dropped when they are \
-                 {QUARANTINE_FACTOR} times as old. See GET /v1/deliveries?outcome=quarantined, and \
+                "expired deliveries kept in quarantine; they are dropped after {QUARANTINE_FACTOR} \
+                 times the retention. List them with GET /v1/deliveries?outcome=quarantined, and \
                  retry them"
             );
         }
         if quarantined_lost > 0 {
             tracing::warn!(
                 deliveries = quarantined_lost,
-                "deliveries that nobody took out of quarantine were dropped"
+                "expired deliveries dropped from quarantine"
             );
         }
     }
 }
 
 impl Day {
-    /// The day of a partition that is named as we name them.
+    /// Parses the name of a partition; returns `None` if it is not one of ours.
     fn parse(name: &str) -> Option<Self> {
         let (date, rest) =
             name.strip_prefix("deliveries_")?.split_at_checked("2026_11_23".len())?;
@@ -128,7 +128,7 @@ impl Day {
         Some(Self { name: name.to_owned(), from, to: from.succ_opt()?, swept })
     }
 
-    /// All of it is.
+    /// Returns `true` if the whole day is before `at`.
     fn is_before(&self, at: DateTime<Utc>) -> bool {
         self.to.and_time(NaiveTime::MIN).and_utc() <= at
     }
@@ -147,11 +147,12 @@ async fn days(connection: &mut PgConnection) -> Result<Vec<Day>, sqlx::Error> {
     Ok(names.iter().filter_map(|name| Day::parse(name)).collect())
 }
 
-/// Drops a day with all that is in it, and gives how much of that lay in quarantine.
+/// Drops a day with its quarantine, and returns the number of deliveries in quarantine. Keeps held
+/// deliveries.
 async fn drop_whole(connection: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
     let name = &day.name;
     if has_any(connection, name, HELD).await? {
-        return delete_but_held(connection, name).await;
+        return delete_unless_held(connection, name).await;
     }
     let lost: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
         "SELECT count(*) FROM {name} WHERE outcome = 'quarantined'"
@@ -165,15 +166,14 @@ async fn drop_whole(connection: &mut PgConnection, day: &Day) -> Result<u64, sql
     Ok(lost.unsigned_abs())
 }
 
-/// Drops a day but for what lies in quarantine, and gives how much that is.
+/// Drops a day except its quarantine and held deliveries, and returns the number of rows kept.
 ///
-/// Writers wait for as long as the day is exchanged for an empty one, and no longer: its quarantine
-/// is moved afterwards, in batches, be it one row or a million.
+/// Writers wait only while the day is detached. The rows to keep are moved afterwards, in batches.
 async fn drop_but_quarantine(connection: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
     let name = &day.name;
-    // All of the day is read for it, so before the lock and not under it. What comes to it in
-    // between is moved with the rest, to the strays where the day has no partition any more.
-    let keeps = has_any(connection, name, &kept()).await?;
+    // This reads the whole day, so it runs before the lock. Rows that arrive in between are moved
+    // with the rest, or to the default partition if the day has none any more.
+    let keeps = has_any(connection, name, &kept_condition()).await?;
     let mut transaction = connection.begin().await?;
     partitions::lock(&mut transaction).await?;
     execute(&mut transaction, &format!("ALTER TABLE deliveries DETACH PARTITION {name}")).await?;
@@ -190,11 +190,11 @@ async fn drop_but_quarantine(connection: &mut PgConnection, day: &Day) -> Result
         partitions::attach(&mut transaction, &quarantine).await?;
     }
     transaction.commit().await?;
-    empty(connection, &aside).await
+    move_quarantine_and_drop(connection, &aside).await
 }
 
-/// Tables that are no partitions any more and wait to be dropped.
-async fn set_aside(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+/// Returns the detached partitions that have not been dropped yet.
+async fn detached_tables(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text
          FROM pg_class
@@ -211,9 +211,12 @@ async fn set_aside(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::E
     Ok(names.into_iter().filter(ours).collect())
 }
 
-/// Moves what lay in quarantine back to the log, drops the rest, and gives how much was moved.
-async fn empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
-    let kept = kept();
+/// Moves the rows to keep back to the log, drops the table, and returns the number of moved rows.
+async fn move_quarantine_and_drop(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<u64, sqlx::Error> {
+    let kept = kept_condition();
     let batch = format!(
         "WITH moved AS (
              DELETE FROM {name}
@@ -231,13 +234,13 @@ async fn empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::E
             rows => moved += rows,
         }
     }
-    // Nobody else writes to it: it is no partition, and one service at a time is here.
+    // Nobody else writes to it: it is detached, and only one service at a time holds the lock.
     execute(connection, &format!("DROP TABLE {name}")).await?;
     Ok(moved)
 }
 
-/// What outlives its day.
-fn kept() -> String {
+/// Condition of deliveries that are kept when their day is dropped.
+fn kept_condition() -> String {
     format!("(outcome = 'quarantined' OR {HELD})")
 }
 
@@ -253,8 +256,8 @@ async fn has_any(
     .await
 }
 
-/// Deletes what of a day is not held, and gives how much of that lay in quarantine.
-async fn delete_but_held(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
+/// Deletes the deliveries of a day that are not held, and returns how many were in quarantine.
+async fn delete_unless_held(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
     let batch = format!(
         "DELETE FROM {name}
          WHERE ctid = ANY (ARRAY(
@@ -273,8 +276,9 @@ async fn delete_but_held(connection: &mut PgConnection, name: &str) -> Result<u6
     }
 }
 
-/// Deletes what has no partition of its own, such as what was drained long after it arrived.
-async fn delete_strays(
+/// Deletes expired rows of the default partition, such as deliveries drained long after they
+/// arrived.
+async fn delete_default_rows(
     connection: &mut PgConnection,
     oldest: DateTime<Utc>,
     oldest_quarantined: DateTime<Utc>,
@@ -305,7 +309,7 @@ async fn delete_strays(
     }
 }
 
-/// Runs a statement that is made of constants and of names that were parsed; gives the rows.
+/// Runs a statement made of constants and parsed names, and returns the number of affected rows.
 async fn execute(connection: &mut PgConnection, sql: &str) -> Result<u64, sqlx::Error> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
     Ok(done.rows_affected())
@@ -316,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_known_by_the_name_of_its_partition() {
+    fn day_is_parsed_from_the_name_of_its_partition() {
         let day = Day::parse("deliveries_2026_02_28").unwrap();
         assert_eq!((day.to, day.swept), (NaiveDate::from_ymd_opt(2026, 3, 1).unwrap(), false));
         assert!(Day::parse("deliveries_2026_02_28_quarantine").unwrap().swept);

@@ -1,7 +1,8 @@
-//! How long things are kept: conversations and the log of deliveries, each by its source. And what
-//! an erasure left undone when the service ended is done here.
+//! Retention of conversations and of the log of deliveries, by source. The job also finishes
+//! erasures that were interrupted when a service ended.
 //!
-//! Things go by whole days (UTC), so there is work once a day, and what comes late goes a day later.
+//! Retention works by whole days (UTC), so it runs once a day, and late arrivals are deleted a day
+//! later.
 
 pub mod log;
 pub mod plan;
@@ -18,50 +19,50 @@ use crate::store::erase::Tally;
 use crate::store::old::Limits;
 use crate::store::{Store, StoreError};
 
-/// How often the job looks. Whole days go, so an hour more or less does not matter.
+/// Interval of the job. Retention works by days, so an hour does not matter.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// What one look has dropped.
+/// Outcome of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gone {
-    /// Whole days of the log, and what of it was kept and lost.
+    /// Outcome for the log of deliveries.
     pub log: log::Swept,
-    /// Rows by table, and emptied months of `messages` as `partitions`.
+    /// Deleted rows by table, and dropped months of `messages` as `partitions`.
     pub rows: Tally,
 }
 
-/// Why a look ended before it was done; the next one goes on.
+/// Error of a run; the next run continues.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// While partitions were dropped.
-    #[error("the log of deliveries could not be shortened")]
+    /// Dropping partitions failed.
+    #[error("expired deliveries not dropped from the log")]
     Log(#[from] sqlx::Error),
-    /// While rows were deleted.
-    #[error("old conversations could not be deleted")]
+    /// Deleting rows failed.
+    #[error("expired rows not deleted")]
     Store(#[from] StoreError),
 }
 
-/// Looks now and then, until the service stops.
+/// Runs at intervals until the service stops.
 pub async fn run(store: Store, clock: Clock, keep: Keep, life: Lifecycle) {
     let mut done: Option<NaiveDate> = None;
     while !life.is_stopping() {
         if let Err(error) = finish_erasures(&store, &clock).await {
             tracing::warn!(error = %format!("{:#}", anyhow::Error::from(error)),
-                "an erasure could not be finished; trying again in an hour");
+                "interrupted erasure not finished; next attempt in an hour");
         }
         let today = clock.now().date_naive();
-        // The log is looked at every hour all the same: it costs a glance at the catalogue.
-        let looked = if done == Some(today) {
+        // The log is checked every hour: that only reads the catalogue.
+        let outcome = if done == Some(today) {
             run_on_log(&store, clock.now(), &keep.deliveries).await.map(drop)
         } else {
             run_once(&store, clock.now(), &keep).await.map(|gone| {
                 done = Some(today);
-                gone.tell();
+                gone.log();
             })
         };
-        if let Err(error) = looked {
+        if let Err(error) = outcome {
             tracing::warn!(error = %format!("{:#}", anyhow::Error::from(error)),
-                "what is over age could not be dropped; trying again in an hour");
+                "expired data not deleted; next attempt in an hour");
         }
         tokio::select! {
             () = life.stopping() => {}
@@ -70,7 +71,7 @@ pub async fn run(store: Store, clock: Clock, keep: Keep, life: Lifecycle) {
     }
 }
 
-/// Drops what is over age.
+/// Deletes expired data.
 pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<Gone, Failed> {
     let mut gone = Gone { log: run_on_log(store, now, &keep.deliveries).await?, ..Gone::default() };
     if keep.deliveries.differ() {
@@ -94,7 +95,7 @@ async fn run_on_log(store: &Store, now: DateTime<Utc>, ages: &Ages) -> Result<lo
     })
 }
 
-/// Until when what each source brought is over age, at so many times the age.
+/// Returns the time before which data is expired, by source. `factor` multiplies the retention.
 pub(crate) fn limits(now: DateTime<Utc>, ages: &Ages, factor: i32) -> Limits {
     let until = |age: Option<Duration>| age.map(|age| oldest(now, age * factor.unsigned_abs()));
     Limits {
@@ -103,14 +104,14 @@ pub(crate) fn limits(now: DateTime<Utc>, ages: &Ages, factor: i32) -> Limits {
     }
 }
 
-/// Carries out what was begun and not finished, because a service ended in the middle. One that
-/// fails keeps no other from being finished; the last failure is told.
+/// Finishes erasures that were interrupted because a service ended. A failure does not stop the
+/// others; returns the last one.
 pub async fn finish_erasures(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     let mut finished = Ok(());
     for id in store.unfinished_erasures().await? {
         match store.carry_out(id, clock).await {
             Ok(Some(_)) => {
-                tracing::info!(erasure = %id, "an erasure that was interrupted is finished");
+                tracing::info!(erasure = %id, "interrupted erasure finished");
             }
             Ok(None) => {}
             Err(error) => finished = Err(error),
@@ -120,9 +121,9 @@ pub async fn finish_erasures(store: &Store, clock: &Clock) -> Result<(), StoreEr
 }
 
 impl Gone {
-    fn tell(&self) {
+    fn log(&self) {
         if !self.rows.0.is_empty() {
-            tracing::info!(rows = ?self.rows.0, "deleted what is over age");
+            tracing::info!(rows = ?self.rows.0, "expired rows deleted");
         }
     }
 }

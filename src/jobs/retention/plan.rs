@@ -1,4 +1,4 @@
-//! What a look would drop, without dropping it.
+//! Dry run of retention.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use crate::config::Keep;
 use crate::store::old::Old;
 use crate::store::{Store, StoreError};
 
-/// What is over age, by table and source.
+/// Returns the expired rows by table and source, without deleting them.
 pub async fn plan(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<Vec<Old>, StoreError> {
     let mut old = store.old_conversations(&limits(now, &keep.messages, 1)).await?;
     let of_quarantine = limits(now, &keep.deliveries, QUARANTINE_FACTOR);

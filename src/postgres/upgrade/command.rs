@@ -1,4 +1,4 @@
-//! The request of a person: asked of the service that runs, or done here where none does.
+//! The command: requests the upgrade from a running service, or does it in this process.
 
 use std::sync::atomic::AtomicI32;
 use std::time::Duration;
@@ -16,34 +16,37 @@ use super::report::{DONE, FAILED, lines_of};
 use super::request::{Request, finish_switch};
 use crate::config::DatabaseSettings;
 
-/// How long a service may take to begin. It looks every few seconds, or is starting.
+/// Longest wait until a service begins. It checks every few seconds, or is starting.
 const BEGIN_LIMIT: Duration = Duration::from_secs(30);
 
-/// Upgrades the private cluster to the major version `to`, or the newest that is installed. `say` gets
-/// what is done, line by line. Cancelling `stop` ends the work done here; that of a service goes on.
+/// Upgrades the private cluster to the major version `to`, or to the newest installed one. `print`
+/// receives the progress line by line. Cancelling `stop` ends work in this process; a service
+/// continues its work.
 pub async fn upgrade_cluster(
     settings: &DatabaseSettings,
     to: Option<u32>,
     stop: CancellationToken,
-    mut say: impl FnMut(&str),
+    mut print: impl FnMut(&str),
 ) -> anyhow::Result<()> {
     let home = home_of(settings)?;
     let deadline = Instant::now() + lock::COMMAND_LIMIT;
     loop {
         match Lock::try_take(&home.lock(), Purpose::Upgrade)? {
-            Ok(lock) => return upgrade_here(home, to, stop, lock, say).await,
+            Ok(lock) => return upgrade_here(home, to, stop, lock, print).await,
             Err(holder) if holder.is_command() => {
                 ensure!(Instant::now() < deadline, "{holder} uses the private PostgreSQL");
                 sleep(lock::POLL_INTERVAL).await;
             }
             Err(holder) => {
                 let Some(request) = request_for(&home, to)? else {
-                    say("the private cluster is of that version already");
+                    print("the private cluster is of that version already");
                     return Ok(());
                 };
                 request.write(&home)?;
-                say(&format!("{holder} runs the private PostgreSQL, and was asked to upgrade it"));
-                return follow(&home, &request.id, &stop, say).await;
+                print(&format!(
+                    "{holder} runs the private PostgreSQL, and was asked to upgrade it"
+                ));
+                return follow(&home, &request.id, &stop, print).await;
             }
         }
     }
@@ -52,7 +55,7 @@ pub async fn upgrade_cluster(
 /// Removes the clusters that upgrades have left, and returns their folders.
 pub fn remove_old_clusters(settings: &DatabaseSettings) -> anyhow::Result<Vec<String>> {
     let home = home_of(settings)?;
-    ensure!(Request::read(&home)?.is_none(), "an upgrade is under way: wait until it is done");
+    ensure!(Request::read(&home)?.is_none(), "an upgrade is in progress: wait until it is done");
     let mut removed = Vec::new();
     for folder in home.old_clusters()? {
         std::fs::remove_dir_all(&folder)
@@ -76,12 +79,12 @@ fn home_of(settings: &DatabaseSettings) -> anyhow::Result<Home> {
     Ok(home)
 }
 
-/// The request that is there, or a new one; `None` where there is nothing to do.
+/// Returns the pending request or a new one; `None` if there is nothing to do.
 fn request_for(home: &Home, to: Option<u32>) -> anyhow::Result<Option<Request>> {
     if let Some(request) = Request::read(home)? {
         ensure!(
             to.is_none_or(|to| to == request.to),
-            "an upgrade to PostgreSQL {} is under way",
+            "an upgrade to PostgreSQL {} is in progress",
             request.to
         );
         return Ok(Some(request));
@@ -101,54 +104,54 @@ fn request_for(home: &Home, to: Option<u32>) -> anyhow::Result<Option<Request>> 
     Ok(Some(Request::new(to)))
 }
 
-/// Waits for a service, and passes on its lines.
+/// Waits for a service, and prints its lines.
 async fn follow(
     home: &Home,
     id: &str,
     stop: &CancellationToken,
-    mut say: impl FnMut(&str),
+    mut print: impl FnMut(&str),
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + BEGIN_LIMIT;
-    let mut said = 0;
+    let mut printed = 0;
     loop {
         let lines = lines_of(home, id);
         ensure!(
             lines.is_some() || Instant::now() < deadline,
-            "the service does not begin: if it is of an older version, restart it with this one; it \
-             upgrades when it starts"
+            "the service does not start the upgrade: if it has an older version, restart it with \
+             this one; it upgrades when it starts"
         );
         let lines = lines.unwrap_or_default();
-        for line in lines.iter().skip(said) {
+        for line in lines.iter().skip(printed) {
             if let Some(reason) = line.strip_prefix(FAILED) {
                 bail!("{reason}");
             }
-            say(line);
+            print(line);
         }
-        said = lines.len();
+        printed = lines.len();
         if lines.last().is_some_and(|last| last.starts_with(DONE)) {
             return Ok(());
         }
         tokio::select! {
             () = sleep(lock::POLL_INTERVAL) => {}
             () = stop.cancelled() => {
-                say("the service goes on with it; this command gives its lines again");
+                print("the service continues the upgrade; run this command again to follow it");
                 return Ok(());
             }
         }
     }
 }
 
-/// Does it in this process, which has the lock.
+/// Upgrades in this process, which has the lock.
 async fn upgrade_here(
     home: Home,
     to: Option<u32>,
     stop: CancellationToken,
     lock: Lock,
-    mut say: impl FnMut(&str),
+    mut print: impl FnMut(&str),
 ) -> anyhow::Result<()> {
     finish_switch(&home)?;
     let Some(request) = request_for(&home, to)? else {
-        say("the private cluster is of that version already");
+        print("the private cluster is of that version already");
         return Ok(());
     };
     let (cluster, _) = Cluster::prepare(home.clone(), None).await?;
@@ -162,14 +165,14 @@ async fn upgrade_here(
         outcome
     };
     let before = lines_of(&home, &id).map_or(0, |lines| lines.len());
-    let mut said = before;
+    let mut printed = before;
     let lines = async {
         loop {
             let lines = lines_of(&home, &id).unwrap_or_default();
-            for line in lines.iter().skip(said).filter(|line| !line.starts_with(FAILED)) {
-                say(line);
+            for line in lines.iter().skip(printed).filter(|line| !line.starts_with(FAILED)) {
+                print(line);
             }
-            said = said.max(lines.len());
+            printed = printed.max(lines.len());
             if finished.is_cancelled() {
                 return;
             }

@@ -1,5 +1,5 @@
-//! The old cluster's configuration, carried over to the new one: settings that somebody changed, rules
-//! of access, and files beside them, such as a certificate.
+//! Copies the old cluster's configuration to the new one: changed settings, access rules, and other
+//! files, such as a certificate.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -13,15 +13,15 @@ use sqlx::postgres::PgConnection;
 use super::super::cluster::Cluster;
 use super::report::Report;
 
-/// Settings of the configuration files, the last of each name.
+/// Settings of the configuration files; the last one of a name counts.
 const SETTINGS: &str = "
 SELECT name::text, setting::text FROM pg_catalog.pg_file_settings
  WHERE name IS NOT NULL AND setting IS NOT NULL ORDER BY seqno";
-/// Rules of access, which the new cluster gets in the place of its own.
+/// Files of access rules, which replace those of the new cluster.
 const RULES: [&str; 2] = ["pg_hba.conf", "pg_ident.conf"];
-/// Files that belong to a server's run or its program, and files of settings, whose content is carried
-/// over.
-const LEFT: [&str; 9] = [
+/// Files that are not copied: those of a server's run or program, and settings files, whose
+/// contents are copied instead.
+const NOT_COPIED: [&str; 9] = [
     "PG_VERSION",
     "postmaster.pid",
     "postmaster.opts",
@@ -33,13 +33,14 @@ const LEFT: [&str; 9] = [
     "tablespace_map",
 ];
 
-/// What the new configuration must say more than it does.
+/// Settings to add to the new configuration.
 pub(super) struct Configuration {
     settings: BTreeMap<String, String>,
 }
 
 impl Configuration {
-    /// Reads what differs. Settings that the new version does not know are left out, and reported.
+    /// Reads the differing settings. Those that the new version does not know are left out and
+    /// reported.
     pub(super) async fn read(
         old: &mut PgConnection,
         new: &mut PgConnection,
@@ -55,7 +56,7 @@ impl Configuration {
             if has.get(name) == Some(&*value) {
                 return false;
             }
-            // A name with a dot is an extension's.
+            // A name with a dot belongs to an extension.
             let is_known = known.contains(name) || name.contains('.');
             if !is_known {
                 report.line(&format!("the setting {name} is unknown to the new version; left out"));
@@ -65,7 +66,7 @@ impl Configuration {
         Ok(Self { settings })
     }
 
-    /// Writes it to the new cluster, whose server does not run.
+    /// Writes the configuration to the new cluster, whose server must not run.
     pub(super) fn write(&self, cluster: &Cluster, from: u32) -> anyhow::Result<()> {
         let (old, new) = (cluster.home.cluster(), cluster.home.next_cluster());
         if !self.settings.is_empty() {
@@ -77,10 +78,10 @@ impl Configuration {
             let entry = entry?;
             let name = entry.file_name();
             let is_rules = RULES.iter().any(|rules| name == OsStr::new(rules));
-            let is_left = LEFT.iter().any(|left| name == OsStr::new(left));
+            let is_excluded = NOT_COPIED.iter().any(|left| name == OsStr::new(left));
             let to = new.join(&name);
-            // Links stay out: they would be followed with rights that their maker may not have.
-            if entry.file_type()?.is_file() && !is_left && (is_rules || !to.exists()) {
+            // Links are not copied: following them could use rights that their creator lacks.
+            if entry.file_type()?.is_file() && !is_excluded && (is_rules || !to.exists()) {
                 copy(cluster, &entry.path(), &to)
                     .with_context(|| format!("cannot copy {}", entry.path().display()))?;
             }
@@ -98,7 +99,7 @@ impl Configuration {
     }
 }
 
-/// Settings by name; of several of one name, the last counts.
+/// Reads the settings by name; the last one of a name counts.
 async fn read_settings(connection: &mut PgConnection) -> sqlx::Result<BTreeMap<String, String>> {
     let settings: Vec<(String, String)> = sqlx::query_as(SETTINGS).fetch_all(connection).await?;
     Ok(settings.into_iter().collect())
@@ -107,7 +108,7 @@ async fn read_settings(connection: &mut PgConnection) -> sqlx::Result<BTreeMap<S
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
 
-    // The folder is the server's account's: it must not make us write elsewhere.
+    // The server's account owns the folder and must not redirect this write.
     let mut file = std::fs::OpenOptions::new()
         .append(true)
         .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
@@ -116,7 +117,7 @@ fn append(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn copy(cluster: &Cluster, from: &Path, to: &Path) -> anyhow::Result<()> {
-    // Removed first, so that the copy is a file of its own.
+    // Removed first, so that the copy is a new file.
     match std::fs::remove_file(to) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_written_as_the_server_reads_them() {
+    fn settings_are_quoted_for_the_server() {
         let settings = BTreeMap::from([
             ("log_line_prefix".to_owned(), "it's %m ".to_owned()),
             ("shared_buffers".to_owned(), "1GB".to_owned()),

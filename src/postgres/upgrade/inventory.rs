@@ -1,19 +1,19 @@
-//! Everything in a database but its rows, as lines that are the same on every version of the server:
-//! what the old one has and the new one lacks would be lost without a word.
+//! Inventory of a database without its rows, as lines that are the same on every server version.
+//! Anything that the new database lacks would be lost silently.
 
 use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use sqlx::postgres::PgConnection;
 
-/// Schema of the upgrade's records in the new database.
-pub(super) const NOTES: &str = "verbatim_upgrade";
+/// Schema of the upgrade's state in the new database.
+pub(super) const STATE_SCHEMA: &str = "verbatim_upgrade";
 
-/// Most differences that an error names.
+/// Limit of the differences in an error.
 const SHOWN: usize = 8;
 
-/// Objects that users may make, extensions' own aside. Views and checks are compared by what they
-/// give and constrain: versions write the same expression differently.
+/// Objects that users can create, except those of extensions. Views and checks are compared by
+/// their result and their presence: versions write the same expression differently.
 const OBJECTS: &str = "
 WITH ours AS (
     SELECT oid, nspname FROM pg_catalog.pg_namespace
@@ -90,7 +90,7 @@ UNION ALL
 SELECT format('database %I', datname) FROM pg_catalog.pg_database
  WHERE datname NOT IN ('template0', 'template1')";
 
-/// Roles, their settings, memberships and privileges; passwords are carried over and not shown.
+/// Roles, their settings, memberships and privileges. Passwords are copied, but not shown.
 const ROLES: &str = "
 SELECT format('role %I %s', rolname, concat_ws(' ',
               rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
@@ -114,7 +114,7 @@ UNION ALL
 SELECT format('grant %s', statement)
   FROM (%GRANTS%) AS given (place, statement)";
 
-/// The lines of one database.
+/// Returns the lines of one database.
 pub(super) async fn of(connection: &mut PgConnection) -> anyhow::Result<BTreeSet<String>> {
     let mut lines: BTreeSet<String> =
         sqlx::query_scalar(OBJECTS).fetch_all(&mut *connection).await?.into_iter().collect();
@@ -125,7 +125,7 @@ pub(super) async fn of(connection: &mut PgConnection) -> anyhow::Result<BTreeSet
     Ok(lines)
 }
 
-/// Fails where one has what the other has not.
+/// Fails if one database has objects that the other lacks.
 pub(super) fn compare(old: &BTreeSet<String>, new: &BTreeSet<String>) -> anyhow::Result<()> {
     let lines = |lines: Vec<&String>| {
         let more = lines.len().saturating_sub(SHOWN);
@@ -138,15 +138,15 @@ pub(super) fn compare(old: &BTreeSet<String>, new: &BTreeSet<String>) -> anyhow:
     let missing: Vec<_> = old.difference(new).collect();
     ensure!(
         missing.is_empty(),
-        "the private database holds what verbatim did not make, and does not carry over: {}. Drop it, \
-         or move the cluster by pg_dump or pg_upgrade",
+        "the private database contains objects that verbatim did not create and does not copy: \
+         {}. Drop them, or move the cluster by pg_dump or pg_upgrade",
         lines(missing)
     );
-    let further: Vec<_> = new.difference(old).collect();
+    let extra: Vec<_> = new.difference(old).collect();
     ensure!(
-        further.is_empty(),
+        extra.is_empty(),
         "the private database lacks what this verbatim makes: {}",
-        lines(further)
+        lines(extra)
     );
     Ok(())
 }
@@ -156,12 +156,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_is_named() {
+    fn difference_is_named() {
         let old = BTreeSet::from(["schema public".to_owned(), "table a.b".to_owned()]);
         let new = BTreeSet::from(["schema public".to_owned()]);
         compare(&old, &old).unwrap();
         let error = compare(&old, &new).unwrap_err().to_string();
-        assert!(error.contains("does not carry over: table a.b."), "{error}");
+        assert!(error.contains("does not copy: table a.b."), "{error}");
         let error = compare(&new, &old).unwrap_err().to_string();
         assert!(error.contains("lacks what this verbatim makes: table a.b"), "{error}");
     }

@@ -1,5 +1,5 @@
-//! What was asked for, as a file in the private cluster's home: it outlives every process, so that an
-//! upgrade that was cut short goes on with the next start.
+//! Upgrade request: a file in the home of the private cluster. It survives every process, so an
+//! interrupted upgrade continues with the next start.
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -11,39 +11,39 @@ use serde::{Deserialize, Serialize};
 
 use super::super::home::Home;
 
-/// It holds no secret.
+/// Mode of the file, which contains no secret.
 const READABLE: u32 = 0o644;
 
-/// A request that has not been done yet.
+/// Pending request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Request {
-    /// One of its own for each time that somebody asks.
+    /// Unique id.
     pub(super) id: String,
-    /// The major version to go to.
+    /// Target major version.
     pub(super) to: u32,
     pub(super) phase: Phase,
 }
 
-/// How far it has come.
+/// Progress of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Phase {
-    /// Nothing was changed.
+    /// The request was written; the work has not begun.
     Asked,
-    /// The new cluster is being filled. It is not synced to the disk meanwhile, so it is worth
-    /// something only as long as the machine, known by this id, stays up.
+    /// The new cluster is being filled. It is not synced to the disk, so it is valid only until the
+    /// machine, identified by this boot id, restarts.
     Copying { boot: String },
-    /// The new cluster is whole and on the disk; the folders are being renamed.
+    /// The new cluster is complete and on the disk; the folders are being renamed.
     Switching { from: u32 },
 }
 
 impl Request {
-    /// A new one.
+    /// Creates a request.
     pub(super) fn new(to: u32) -> Self {
         Self { id: uuid::Uuid::new_v4().to_string(), to, phase: Phase::Asked }
     }
 
-    /// The one that is there. A file that cannot be read is an error that says what to do.
+    /// Reads the pending request. The error for an unreadable file says what to do.
     pub(in super::super) fn read(home: &Home) -> anyhow::Result<Option<Self>> {
         let path = home.upgrade_request();
         let text = match std::fs::read(&path) {
@@ -62,17 +62,17 @@ impl Request {
         })
     }
 
-    /// Writes it so that a power cut leaves either the earlier one or this.
+    /// Writes the file atomically: after a power failure there is either the earlier one or this.
     pub(super) fn write(&self, home: &Home) -> anyhow::Result<()> {
         let path = home.upgrade_request();
         let aside = path.with_extension("new");
-        // One that a kill has left may belong to another account.
+        // One left by a killed process may belong to another account.
         let _ = std::fs::remove_file(&aside);
         let write = || {
-            // Root may write here, where another account can plant links: none is followed.
+            // Links are not followed: root may write here, and another account could place them.
             let mut file = std::fs::File::create_new(&aside)?;
             file.write_all(&serde_json::to_vec(self)?)?;
-            // Root may ask a service that runs as another account, which must read it.
+            // Root may request it from a service of another account, which must read it.
             file.set_permissions(Permissions::from_mode(READABLE))?;
             file.sync_all()?;
             std::fs::rename(&aside, &path)?;
@@ -81,7 +81,7 @@ impl Request {
         write().with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Forgets it.
+    /// Removes the request.
     pub(super) fn remove(home: &Home) -> anyhow::Result<()> {
         let path = home.upgrade_request();
         match std::fs::remove_file(&path) {
@@ -93,8 +93,8 @@ impl Request {
     }
 }
 
-/// Does what is left of a switch: the old cluster's folder gets another name, and the new one its
-/// place. Doing it again changes nothing, so it may be cut short anywhere.
+/// Completes a switch: renames the old cluster's folder, and then the new one to its place. It is
+/// idempotent, so it may be interrupted anywhere.
 pub(in super::super) fn finish_switch(home: &Home) -> anyhow::Result<()> {
     let Some(Request { phase: Phase::Switching { from }, .. }) = Request::read(home)? else {
         return Ok(());
@@ -116,13 +116,13 @@ fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
 }
 
-/// Makes what was done to a folder's entries outlive a power cut.
+/// Makes changes of a folder's entries durable.
 fn sync(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-/// Id of this run of the machine; another one after a power cut. Where the system has none, each
-/// process counts as one.
+/// Returns the id of this boot, which changes with a restart. On a system without one, each process
+/// has another id.
 pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| format!("process {}", std::process::id()), |id| id.trim().to_owned())
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_that_is_cut_short_anywhere_is_finished() {
+    fn interrupted_switch_is_completed() {
         for steps_done in 0..=2 {
             let (_folder, home) = home();
             make(&home.cluster(), "15");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_read_as_it_was_written() {
+    fn request_is_read_as_written() {
         let (_folder, home) = home();
         assert_eq!(Request::read(&home).unwrap(), None);
         let request = Request { phase: Phase::Copying { boot: boot_id() }, ..Request::new(18) };

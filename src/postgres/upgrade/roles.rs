@@ -1,17 +1,16 @@
-//! Roles, what they are set to, and what they may do: carried over as statements that the old server
-//! writes.
+//! Copies roles, their settings and privileges as statements that the old server generates.
 
 use std::collections::HashSet;
 
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-/// Statements that make roles, by the role's name.
+/// Statements that create roles, by role name.
 const ROLES: &str = "
 SELECT rolname::text, format('CREATE ROLE %I', rolname)
   FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname";
 
-/// Statements about roles that may be done again.
+/// Statements about roles that can be repeated.
 const ABOUT_ROLES: &str = "
 SELECT format('ALTER ROLE %I WITH %s %s %s %s %s %s %s CONNECTION LIMIT %s%s%s', rolname,
               CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
@@ -59,8 +58,8 @@ SELECT format('GRANT %I TO %I%s', r.rolname, m.rolname,
   JOIN pg_catalog.pg_roles m ON m.oid = a.member
  WHERE m.rolname !~ '^pg_'";
 
-/// Statements that give privileges, after those that take away what everybody has from the start.
-/// What an owner has is its own.
+/// Statements that grant privileges, after those that revoke the defaults of PUBLIC. An owner needs
+/// no grants.
 pub(super) const GRANTS: &str = "
 WITH ours AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_catalog.pg_namespace
@@ -102,7 +101,7 @@ SELECT 2, format('GRANT %s%s ON %s %s TO %s%s', a.privilege_type, o.columns, o.k
   FROM objects o CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
  WHERE a.grantee <> o.owner";
 
-/// Carries over roles, with their passwords, settings and memberships.
+/// Copies roles with their passwords, settings and memberships.
 pub(super) async fn copy_roles(old: &mut PgConnection, new: &mut PgConnection) -> sqlx::Result<()> {
     let known: HashSet<String> =
         sqlx::query_scalar("SELECT rolname::text FROM pg_catalog.pg_roles")
@@ -123,7 +122,7 @@ pub(super) async fn copy_roles(old: &mut PgConnection, new: &mut PgConnection) -
     Ok(())
 }
 
-/// Carries over privileges. What they are on is there already.
+/// Copies privileges. The objects exist already.
 pub(super) async fn copy_grants(
     old: &mut PgConnection,
     new: &mut PgConnection,

@@ -1,4 +1,5 @@
-//! The two servers of an upgrade: the old one, which only reads, and the new one, which is filled.
+//! The two servers of an upgrade: the old one, which is read only, and the new one, which is
+//! filled.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -12,12 +13,12 @@ use super::super::home::{Home, SOCKET_PORT};
 use super::super::server::Server;
 use super::super::{Connector, pidfile, private};
 
-/// Ports that name the new server's socket, of which one is not the old server's.
+/// Candidate ports for the new server's socket: at least one differs from the old server's.
 const PORTS: [u16; 2] = [5431, 5430];
 
-/// What the new server is told while it is filled. What it has is worth nothing until it is whole, and
-/// is synced to the disk then; so nothing is synced before, and no log is written that copying into an
-/// empty table does not need.
+/// Settings of the new server while it is filled. Its data counts only once it is complete, and is
+/// synced then. So there is no sync before, and no log beyond what copying into an empty table
+/// needs.
 const WHILE_FILLED: [&str; 12] = [
     "fsync=off",
     "full_page_writes=off",
@@ -33,14 +34,14 @@ const WHILE_FILLED: [&str; 12] = [
     "shared_preload_libraries=",
 ];
 
-/// How both say what they hold, so that it can be compared.
+/// Session settings that make the output of both servers comparable.
 const SESSION: &str =
     "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET search_path = '';
     SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
     SET jit = off";
 
-/// A server, and how to connect to it.
+/// Server with its connector.
 pub(super) struct Side {
     server: Server,
     folder: PathBuf,
@@ -48,11 +49,11 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Starts the old server at its place, so that reads go on. It takes no writes: what is copied
-    /// does not change, and the drain waits.
+    /// Starts the old server at its place, so that reads continue. It accepts no writes: the copied
+    /// data does not change, and the drain waits.
     pub(super) async fn old(cluster: &Cluster, running: &AtomicI32) -> anyhow::Result<Self> {
         let folder = cluster.home.cluster();
-        pidfile::clear_the_way(&folder).await?;
+        pidfile::stop_leftover_server(&folder).await?;
         let listen = cluster.prepare_to_listen().await;
         let port = listen.map_or(SOCKET_PORT, |listen| listen.address.port());
         cluster.home.prepare_socket(&cluster.account, port)?;
@@ -78,7 +79,7 @@ impl Side {
 
     async fn at_next_folder(cluster: &Cluster, settings: &[&str]) -> anyhow::Result<Self> {
         let (home, folder) = (&cluster.home, cluster.home.next_cluster());
-        pidfile::clear_the_way(&folder).await?;
+        pidfile::stop_leftover_server(&folder).await?;
         let port = port_beside(cluster);
         let mut command = cluster.server_at(&folder);
         command.args(["-c", "listen_addresses=", "-c", &format!("port={port}")]);
@@ -97,7 +98,7 @@ impl Side {
         self.connector.clone()
     }
 
-    /// Waits for an end that nobody asked for.
+    /// Waits for an unexpected end.
     pub(super) async fn ended(&mut self) -> anyhow::Error {
         self.server.ended().await
     }
@@ -107,7 +108,7 @@ impl Side {
     }
 }
 
-/// Opens a connection that says everything as every version does.
+/// Opens a connection whose output does not depend on the server version.
 pub(super) async fn connect(connector: &Connector) -> sqlx::Result<PgConnection> {
     let mut connection = connector.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
@@ -119,27 +120,27 @@ fn port_beside(cluster: &Cluster) -> u16 {
     PORTS.into_iter().find(|port| taken != Some(*port)).unwrap_or(PORTS[0])
 }
 
-/// Makes an empty cluster at the next folder, all or nothing.
+/// Creates an empty cluster in the next folder, atomically.
 pub(super) async fn make_next(cluster: &Cluster) -> anyhow::Result<()> {
     remove_next(&cluster.home).await?;
-    cluster.initialise(&cluster.home.next_cluster()).await.context("cannot make the new cluster")
+    cluster.initialise(&cluster.home.next_cluster()).await.context("cannot create the new cluster")
 }
 
-/// Removes the next folder, and a server that runs there.
+/// Removes the next folder, and stops a server that runs there.
 pub(super) async fn remove_next(home: &Home) -> anyhow::Result<()> {
     let folder = home.next_cluster();
     if !folder.exists() {
         return Ok(());
     }
-    pidfile::clear_the_way(&folder).await?;
+    pidfile::stop_leftover_server(&folder).await?;
     std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
-/// Writes all that the kernel still holds of a stopped cluster to the disk.
+/// Syncs a stopped cluster to the disk.
 pub(super) async fn sync(cluster: &Cluster, folder: &Path) -> anyhow::Result<()> {
     let mut command = Command::from(cluster.account.command(&cluster.binaries.initdb()));
     let output = command.arg("--sync-only").arg("-D").arg(folder).output().await?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "cannot sync {}: {said}", folder.display());
+    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    ensure!(output.status.success(), "cannot sync {}: {message}", folder.display());
     Ok(())
 }

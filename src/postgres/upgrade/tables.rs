@@ -1,4 +1,4 @@
-//! Rows: partitions made as the old database has them, every table copied and compared, sequences set.
+//! Rows: creates the old database's partitions, copies and compares every table, sets sequences.
 
 use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
@@ -6,13 +6,13 @@ use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::inventory::NOTES;
+use super::inventory::STATE_SCHEMA;
 use super::report::Report;
 
-/// Sent to the new server at once. A row alone would be a system call each.
+/// Bytes sent to the new server at once. Single rows would need a system call each.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Partitions, and how to make each.
+/// Partitions, and the statements that create them.
 const PARTITIONS: &str = "
 SELECT c.oid::pg_catalog.regclass::text,
        format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)%s;
@@ -25,8 +25,8 @@ SELECT c.oid::pg_catalog.regclass::text,
  WHERE c.relkind = 'r' AND c.relispartition
  ORDER BY 1";
 
-/// Tables that hold rows, the largest first; the columns that are stored as they are given; and whether
-/// all of them are of types whose binary form is the same in every version.
+/// Tables with rows, the largest first; their stored columns; and whether the binary form of all
+/// column types is the same in every version.
 const TABLES: &str = "
 SELECT c.oid::pg_catalog.regclass::text,
        (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attname)
@@ -45,24 +45,24 @@ SELECT c.oid::pg_catalog.regclass::text,
                       AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)
  ORDER BY 4 DESC, 1";
 
-/// Number of rows and a sum over the digests of each as text, which does not depend on their order.
+/// Number of rows and the sum of the digests of their texts, which does not depend on the order.
 const DIGEST: &str = "
 SELECT count(*)::text || ' ' || coalesce(sum(('x' || encode(substr(sha256(convert_to(
          ROW(%COLUMNS%)::text, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint::numeric), 0)::text
   FROM ONLY %TABLE%";
 
-/// Statements that set sequences to where the old ones are.
+/// Statements that set sequences to the old values.
 const SEQUENCES: &str = "
 SELECT format('SELECT pg_catalog.setval(%L, %s, %L)',
               format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
               last_value IS NOT NULL)
   FROM pg_catalog.pg_sequences WHERE schemaname !~ '^pg_'";
 
-/// A table to copy.
+/// Table to copy.
 #[derive(Debug, sqlx::FromRow)]
 struct Table(String, Option<String>, bool, i64);
 
-/// Makes the partitions that the old database has, and drops those that it has not: they are empty.
+/// Creates the old database's partitions, and drops others, which are empty.
 pub(super) async fn make_partitions(
     old: &mut PgConnection,
     new: &mut PgConnection,
@@ -76,14 +76,14 @@ pub(super) async fn make_partitions(
     }
     for (name, statements) in wanted {
         if !there.iter().any(|(there, _)| *there == name) {
-            run(new, statements).await.with_context(|| format!("cannot make {name}"))?;
+            run(new, statements).await.with_context(|| format!("cannot create {name}"))?;
         }
     }
     Ok(())
 }
 
-/// Copies every table that is not there yet. Each is there with its rows, its digest compared, or not
-/// at all.
+/// Copies every table that was not copied yet. Each table is copied atomically with the comparison
+/// of its digest.
 pub(super) async fn copy(
     old: &mut PgConnection,
     new: &mut PgConnection,
@@ -91,7 +91,7 @@ pub(super) async fn copy(
 ) -> anyhow::Result<()> {
     let tables: Vec<Table> = sqlx::query_as(TABLES).fetch_all(&mut *old).await?;
     let done: Vec<String> =
-        sqlx::query_scalar(AssertSqlSafe(format!("SELECT name FROM {NOTES}.tables")))
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT name FROM {STATE_SCHEMA}.tables")))
             .fetch_all(&mut *new)
             .await?;
     let all: i64 = tables.iter().map(|table| table.3).sum();
@@ -132,7 +132,7 @@ async fn copy_table(
     let format = if *is_binary { "binary" } else { "text" };
     let mut rows =
         old.copy_out_raw(&format!("COPY {name} ({columns}) TO STDOUT (FORMAT {format})")).await?;
-    // The table is new to this transaction, so its rows need no further visit by vacuum.
+    // The table is truncated in this transaction, so rows can be frozen and need no later vacuum.
     let into = format!("COPY {name} ({columns}) FROM STDIN (FORMAT {format}, FREEZE)");
     let mut sink = transaction.copy_in_raw(&into).await?;
     let mut chunk = Vec::with_capacity(2 * CHUNK_BYTES);
@@ -152,46 +152,46 @@ async fn copy_table(
         sqlx::query_scalar::<_, String>(AssertSqlSafe(digest)).fetch_one(&mut *transaction),
     )?;
     ensure!(was == is, "rows and digest are {is} in the new cluster, and {was} in the old one");
-    let noted = format!("INSERT INTO {NOTES}.tables VALUES ($1, $2)");
-    sqlx::query(AssertSqlSafe(noted)).bind(name).bind(&is).execute(&mut *transaction).await?;
+    let insert = format!("INSERT INTO {STATE_SCHEMA}.tables VALUES ($1, $2)");
+    sqlx::query(AssertSqlSafe(insert)).bind(name).bind(&is).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(is)
 }
 
-/// State of the old database, which every transaction that writes moves on.
+/// Returns the state of the old database, which every writing transaction changes.
 pub(super) async fn state(old: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text")
         .fetch_one(old)
         .await
 }
 
-/// Makes the upgrade's own notes in the new database, where they are not there: which state of the old
-/// one is copied. Returns `false` where it is another one than now.
-pub(super) async fn note_state(new: &mut PgConnection, state: &str) -> anyhow::Result<bool> {
+/// Creates the upgrade's tables in the new database, if they are missing, and records the copied
+/// state of the old one. Returns `false` if another state was recorded.
+pub(super) async fn record_state(new: &mut PgConnection, state: &str) -> anyhow::Result<bool> {
     run(
         new,
         format!(
-            "CREATE SCHEMA IF NOT EXISTS {NOTES};
-             CREATE TABLE IF NOT EXISTS {NOTES}.state (copied text PRIMARY KEY);
-             CREATE TABLE IF NOT EXISTS {NOTES}.tables (name text PRIMARY KEY, digest text);
-             INSERT INTO {NOTES}.state SELECT '{state}'
-              WHERE NOT EXISTS (SELECT FROM {NOTES}.state)"
+            "CREATE SCHEMA IF NOT EXISTS {STATE_SCHEMA};
+             CREATE TABLE IF NOT EXISTS {STATE_SCHEMA}.state (copied text PRIMARY KEY);
+             CREATE TABLE IF NOT EXISTS {STATE_SCHEMA}.tables (name text PRIMARY KEY, digest text);
+             INSERT INTO {STATE_SCHEMA}.state SELECT '{state}'
+              WHERE NOT EXISTS (SELECT FROM {STATE_SCHEMA}.state)"
         ),
     )
     .await?;
     let copied: Vec<String> =
-        sqlx::query_scalar(AssertSqlSafe(format!("SELECT copied FROM {NOTES}.state")))
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT copied FROM {STATE_SCHEMA}.state")))
             .fetch_all(new)
             .await?;
     match &*copied {
         [one] => Ok(one == state),
-        _ => bail!("the new database has {} notes of the upgrade", copied.len()),
+        _ => bail!("the new database has {} recorded states of the upgrade", copied.len()),
     }
 }
 
-/// Drops the notes, and has the planner know the new tables.
+/// Drops the upgrade's tables, and updates the planner's statistics.
 pub(super) async fn finish(new: &mut PgConnection) -> anyhow::Result<()> {
-    run(new, format!("DROP SCHEMA {NOTES} CASCADE")).await?;
+    run(new, format!("DROP SCHEMA {STATE_SCHEMA} CASCADE")).await?;
     run(new, "ANALYZE".to_owned()).await
 }
 

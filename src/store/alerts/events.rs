@@ -1,4 +1,4 @@
-//! History of alerts: their notifications, and what became of each.
+//! Alert history: notifications and the state of their delivery.
 
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
@@ -10,39 +10,39 @@ use crate::store::{Store, StoreError};
 /// Notification, without its body.
 #[derive(Clone, Debug)]
 pub struct EventRow {
-    /// Id by which receivers know it.
+    /// Notification ID, which receivers get too.
     pub id: Uuid,
-    /// Alert.
+    /// Alert name.
     pub name: String,
     /// `firing` or `resolved`.
     pub kind: String,
     /// Time of the evaluation.
     pub at: DateTime<Utc>,
-    /// Time from which on the condition has held, or had.
+    /// Start of the period in which the condition holds or held.
     pub since: DateTime<Utc>,
-    /// Value.
+    /// Measured value.
     pub value: f64,
     /// Normal value.
     pub normal: Option<f64>,
-    /// Limit.
+    /// Threshold of the rule.
     pub threshold: f64,
-    /// Sentence for a person.
+    /// Human-readable summary.
     pub summary: String,
     /// Agents of the rule.
     pub agent_ids: Option<Vec<String>>,
-    /// Attempts to send it.
+    /// Number of attempts to send it.
     pub attempts: i32,
-    /// Time of the next one.
+    /// Time of the next attempt.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// Time at which the receiver took it.
+    /// Time at which the receiver accepted it.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// Time from which on no attempt is made.
+    /// Time at which sending was given up.
     pub given_up_at: Option<DateTime<Utc>>,
-    /// Failure of the last attempt.
+    /// Error of the last attempt.
     pub last_error: Option<String>,
 }
 
-/// A part of the history.
+/// Reads a page of the history in one order.
 macro_rules! page_of_events {
     ($order:tt, $beyond:tt, $store:ident, $visible:ident, $name:ident, $page:ident) => {{
         let (start_at, start_id) = $page.start();
@@ -90,8 +90,8 @@ macro_rules! page_of_events {
 }
 
 impl Store {
-    /// Reads a part of the history: of the alerts whose agents are all `visible`, and of one alert
-    /// where `name` says so.
+    /// Returns a page of the history of alerts whose agents are all `visible`. A `name` restricts
+    /// it to one alert.
     pub async fn list_alert_events(
         &self,
         visible: Option<&[String]>,
@@ -105,7 +105,7 @@ impl Store {
         Ok(rows?)
     }
 
-    /// Reads the latest notifications of each alert, the latest first.
+    /// Returns the latest notifications of each alert, at most `each`, newest first.
     pub async fn recent_alert_events(
         &self,
         visible: Option<&[String]>,

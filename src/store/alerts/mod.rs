@@ -1,4 +1,4 @@
-//! Alerts: when they are evaluated, their states, and the notifications that are on their way.
+//! Alerts: the schedule of their evaluation, their states and their notifications.
 
 mod events;
 mod outbox;
@@ -13,26 +13,26 @@ pub use events::EventRow;
 pub use outbox::{Attempt, DueEvent};
 pub use states::{StateRow, StateWrite};
 
-/// Notification that is new.
+/// New notification.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Id by which receivers know it.
+    /// Notification ID, which receivers get too.
     pub id: Uuid,
-    /// Alert.
+    /// Alert name.
     pub name: String,
     /// `firing` or `resolved`.
     pub kind: &'static str,
     /// Time of the evaluation.
     pub at: DateTime<Utc>,
-    /// Time from which on the condition has held, or had.
+    /// Start of the period in which the condition holds or held.
     pub since: DateTime<Utc>,
-    /// Value.
+    /// Measured value.
     pub value: f64,
     /// Normal value.
     pub normal: Option<f64>,
-    /// Limit.
+    /// Threshold of the rule.
     pub threshold: f64,
-    /// Sentence for a person.
+    /// Human-readable summary.
     pub summary: String,
     /// Agents of the rule.
     pub agent_ids: Option<Vec<String>>,
@@ -45,14 +45,14 @@ pub struct NewEvent {
 /// Progress of sending a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Attempts to send it.
+    /// Number of attempts to send it.
     pub attempts: i32,
-    /// Time of the next one; `None` once it was delivered or given up.
+    /// Time of the next attempt; `None` once it was delivered or given up.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// Time at which the receiver took it.
+    /// Time at which the receiver accepted it.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// Time from which on no attempt is made.
+    /// Time at which sending was given up.
     pub given_up_at: Option<DateTime<Utc>>,
-    /// Failure of the last attempt.
+    /// Error of the last attempt.
     pub last_error: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Notifications on their way: which are due, and what became of an attempt.
+//! Notifications to send: claims of due ones, and outcomes of attempts.
 
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
@@ -10,31 +10,31 @@ use crate::store::{Store, StoreError};
 /// Notification that is due to be sent.
 #[derive(Clone, Debug)]
 pub struct DueEvent {
-    /// Id by which the receiver knows it.
+    /// Notification ID, which the receiver gets too.
     pub id: Uuid,
-    /// Alert.
+    /// Alert name.
     pub name: String,
     /// Time of the evaluation.
     pub at: DateTime<Utc>,
     /// Body as it is sent.
     pub body: String,
-    /// Attempts so far, the one that begins included.
+    /// Number of attempts, including the one that starts now.
     pub attempts: i32,
 }
 
 /// Outcome of an attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Notification.
+    /// Notification ID.
     pub id: Uuid,
     /// Progress of sending it.
     pub progress: Progress,
 }
 
 impl Store {
-    /// Takes notifications of these alerts that are due. Each is due again at `lease`, unless
-    /// [`Store::record_alert_attempt`] says more before. Those of one alert are sent in order: one
-    /// that waits holds back the later ones.
+    /// Claims due notifications of these alerts, at most `most`. Each is due again at `lease`,
+    /// unless [`Store::record_alert_attempt`] stores an outcome before. Notifications of one alert
+    /// are sent in order: an unsent one blocks the later ones.
     pub async fn take_due_alerts(
         &self,
         names: &[String],
@@ -73,7 +73,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Stores what became of an attempt. A notification that was delivered meanwhile stays so.
+    /// Stores the outcome of an attempt. A notification that was delivered meanwhile stays
+    /// delivered.
     pub async fn record_alert_attempt(&self, attempt: &Attempt) -> Result<(), StoreError> {
         let progress = &attempt.progress;
         sqlx::query!(

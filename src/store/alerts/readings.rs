@@ -1,14 +1,14 @@
-//! Figures that alerts need and the catalogue does not have.
+//! Values that alerts need and the catalogue of metrics does not have.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::store::{Store, StoreError};
 
-/// An event before an hour is looked for so far back; a silence is no longer than this.
+/// Longest silence that is measured: the event before a range is searched this far back.
 const LONGEST_SILENCE: TimeDelta = TimeDelta::days(7);
 
 impl Store {
-    /// Returns the time of the latest event of these agents.
+    /// Returns the time of the latest event of these agents; `None` for `agents` is all.
     pub async fn last_activity(
         &self,
         agents: Option<&[String]>,
@@ -24,8 +24,8 @@ impl Store {
         Ok(last)
     }
 
-    /// Returns the time from which on there are figures of these agents: since their first event, as
-    /// far as retention has left it.
+    /// Returns the time since which figures of these agents exist: their first event, or the oldest
+    /// session that retention has left.
     pub async fn figures_since(
         &self,
         agents: Option<&[String]>,
@@ -49,8 +49,9 @@ impl Store {
         Ok(since.flatten())
     }
 
-    /// Returns the longest silence of these agents that a range saw, in seconds: from an event in it
-    /// or before it to the next one, or to its end. `None` where they had no event for days.
+    /// Returns the longest silence of these agents in a range, in seconds: from an event in or
+    /// before the range to the next event, or to the end of the range. Returns `None` if they had
+    /// no event in the range and in [`LONGEST_SILENCE`] before it.
     pub async fn longest_silence(
         &self,
         agents: Option<&[String]>,

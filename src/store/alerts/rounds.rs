@@ -1,21 +1,22 @@
-//! Rounds: who evaluates next, what services report for it, and what is too old.
+//! Evaluation rounds: the claim of the next one, the services' reports, and cleanup.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::store::{Store, StoreError};
 
-/// A service whose last report is older has stopped.
-const REPORTS_COUNT_FOR: TimeDelta = TimeDelta::minutes(1);
-/// Notifications are kept for so long after they were delivered or given up.
-const HISTORY: TimeDelta = TimeDelta::days(90);
-/// Most notifications of one alert that are kept: one that flaps makes thousands a day.
-const MOST_HISTORY: i64 = 1_000;
-/// The state of an alert that nobody evaluates any more is kept for so long.
-const STATE: TimeDelta = TimeDelta::days(30);
+/// Age at which a service's last report expires: the service has stopped.
+const REPORT_LIFETIME: TimeDelta = TimeDelta::minutes(1);
+/// Age at which delivered and given-up notifications are deleted.
+const EVENT_RETENTION: TimeDelta = TimeDelta::days(90);
+/// Most notifications of one alert that are kept: a flapping alert makes thousands a day.
+const MOST_EVENTS: i64 = 1_000;
+/// Age at which the state of an alert that is no longer evaluated is deleted.
+const STATE_RETENTION: TimeDelta = TimeDelta::days(30);
 
 impl Store {
-    /// Takes the round that is due, if nobody else has; the next one is due at `next`.
+    /// Claims the due round and schedules the next one at `next`. Returns false if no round is due
+    /// or another service claimed it.
     pub async fn take_alert_round(
         &self,
         now: DateTime<Utc>,
@@ -28,7 +29,7 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Reports what only this service knows.
+    /// Stores the arrival of the oldest undrained delivery of this service, which only it knows.
     pub async fn report_undrained(
         &self,
         service: Uuid,
@@ -49,21 +50,21 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the arrival of the oldest delivery that waits in any running service.
+    /// Returns the arrival of the oldest undrained delivery of all running services.
     pub async fn undrained_since(
         &self,
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let oldest = sqlx::query_scalar!(
             "SELECT min(undrained_since) FROM alert_services WHERE reported_at >= $1",
-            now - REPORTS_COUNT_FOR
+            now - REPORT_LIFETIME
         )
         .fetch_one(&self.pool)
         .await?;
         Ok(oldest)
     }
 
-    /// Deletes what is too old, and gives up notifications of alerts that nobody sends any more.
+    /// Deletes expired rows, and gives up unsent notifications older than `oldest_unsent`.
     pub async fn tidy_alerts(
         &self,
         now: DateTime<Utc>,
@@ -94,17 +95,17 @@ impl Store {
                          WHERE place > $2
                      )
                  )",
-            now - HISTORY,
-            MOST_HISTORY
+            now - EVENT_RETENTION,
+            MOST_EVENTS
         )
         .execute(&self.pool)
         .await?;
-        sqlx::query!("DELETE FROM alert_states WHERE evaluated_at < $1", now - STATE)
+        sqlx::query!("DELETE FROM alert_states WHERE evaluated_at < $1", now - STATE_RETENTION)
             .execute(&self.pool)
             .await?;
         sqlx::query!(
             "DELETE FROM alert_services WHERE reported_at < $1",
-            now - REPORTS_COUNT_FOR * 2
+            now - REPORT_LIFETIME * 2
         )
         .execute(&self.pool)
         .await?;

@@ -1,4 +1,4 @@
-//! States of alerts, written along with the notifications of their changes.
+//! States of alerts, written together with the notifications of their changes.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection, query_as};
@@ -9,34 +9,34 @@ use crate::store::{Store, StoreError};
 /// State of an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateRow {
-    /// Alert.
+    /// Alert name.
     pub name: String,
     /// `ok`, `pending` or `firing`.
     pub status: String,
-    /// Time from which on the condition has held, or has not.
+    /// Time since which the condition has held, or has not held.
     pub since: DateTime<Utc>,
     /// Time of the last evaluation.
     pub evaluated_at: DateTime<Utc>,
-    /// Value that was last read.
+    /// Last measured value.
     pub value: Option<f64>,
     /// Normal value.
     pub normal: Option<f64>,
-    /// Limit.
+    /// Threshold of the rule.
     pub threshold: Option<f64>,
     /// Reason why the last evaluation had no value.
     pub missing: Option<String>,
     /// Agents of the rule.
     pub agent_ids: Option<Vec<String>>,
-    /// Number of changes; 0 where it was never written.
+    /// Number of writes; 0 if it was never written.
     pub version: i64,
 }
 
-/// State to write, and the notification of the change.
+/// State to write, and the notifications of the change.
 #[derive(Clone, Debug)]
 pub struct StateWrite {
-    /// State; `version` is the one that was read.
+    /// New state; `version` is the one that was read.
     pub state: StateRow,
-    /// Notifications.
+    /// Notifications of the change.
     pub events: Vec<NewEvent>,
 }
 
@@ -66,8 +66,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Writes states and the notifications of their changes, all or nothing. Where somebody else has
-    /// written a state since it was read, that one stays, and its notifications are left out.
+    /// Writes states and the notifications of their changes in one transaction. Skips a state that
+    /// another service has written since it was read, and its notifications.
     pub async fn write_alert_states(&self, writes: &[StateWrite]) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
@@ -83,8 +83,9 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what was decided while the database was away. Where somebody else has written a state
-    /// since, that one stays; the notifications are stored in any case, since they may have been sent.
+    /// Writes states and notifications from the time when the database was unavailable. Skips a
+    /// state that another service has written since. All notifications are stored: they may have
+    /// been sent.
     pub async fn catch_up_alerts(
         &self,
         states: &[StateRow],
@@ -104,7 +105,7 @@ impl Store {
     }
 }
 
-/// Writes a state, unless somebody else has since it was read.
+/// Writes a state. Returns false if another service has written it since it was read.
 async fn write_state(connection: &mut PgConnection, state: &StateRow) -> Result<bool, sqlx::Error> {
     let written = sqlx::query_scalar!(
         r#"INSERT INTO alert_states AS s (

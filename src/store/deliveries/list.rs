@@ -1,9 +1,9 @@
-//! Parts of the log of deliveries.
+//! Pages of the log of deliveries.
 //!
-//! `deliveries` is partitioned by `received_at`, and its key is (`received_at`, `id`). A list walks
-//! the key, or the index of what was not stored, or what an index finds of a session; the times that
-//! are asked for bound the partitions that are touched. A filter without an index looks through a
-//! bounded part of the log for a page.
+//! `deliveries` is partitioned by `received_at`, and its key is (`received_at`, `id`). A list reads
+//! along the key, the index of deliveries that were not stored, or the index by session. The time
+//! filters limit the partitions that are read. For a filter without an index, a page scans a
+//! bounded part of the log.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as, query_scalar};
@@ -14,28 +14,28 @@ use crate::domain::Outcome;
 use crate::store::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position};
 use crate::store::{Store, StoreError};
 
-/// Sessions of one name whose deliveries are looked for: of as many agents, or sources.
+/// Most sessions with one sender's ID whose deliveries are listed; they differ in agent or source.
 const MOST_NAMESAKES: i64 = 1_000;
 
-/// Deliveries that a page looks through where no index leads to what is asked for: a tenth of a
-/// second, or a few where they are not in memory. The first stretch is for what is frequent.
-const STRETCHES: [i64; 2] = [2_000, 100_000];
+/// Deliveries that a page scans if the filter has no index: a tenth of a second, or a few tenths if
+/// they are not in memory. The first size is enough if matches are frequent.
+const SCAN_SIZES: [i64; 2] = [2_000, 100_000];
 
-/// Which deliveries a list is to hold.
+/// Filter of a list of deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
-    /// Only those that name one of these agents; `None` is all, and those that name none.
+    /// Only those that name one of these agents; `None` is all, including those that name none.
     pub agents: Option<Vec<String>>,
-    /// Only those of the sessions with this id, the sender's or ours.
+    /// Only those of the sessions with this ID, the sender's or ours.
     pub session_id: Option<String>,
-    /// Look through the log until the page is full, however long that takes: where a page ends
-    /// would tell a bound key how much others deliver.
+    /// Scan the log without a limit until the page is full. For bound keys: the end of a limited
+    /// scan would reveal how much other agents deliver.
     pub until_full: bool,
     /// Only with one of these outcomes.
     pub outcomes: Option<Vec<Outcome>>,
-    /// Only this source's.
+    /// Only from this source.
     pub source: Option<String>,
-    /// Only of this type.
+    /// Only with this event type.
     pub event_type: Option<String>,
     /// Only in quarantine with this text in the reason.
     pub reason: Option<String>,
@@ -53,19 +53,19 @@ impl DeliveryFilter {
         self.outcomes.as_ref().map(names)
     }
 
-    /// Nothing that was stored is asked for.
-    fn leaves_out_stored(&self) -> bool {
+    /// Returns true if no stored delivery matches.
+    fn excludes_stored(&self) -> bool {
         self.outcomes.as_ref().is_some_and(|outcomes| !outcomes.contains(&Outcome::Stored))
     }
 
-    /// No index leads to what is asked for.
-    fn looks_through_the_log(&self) -> bool {
+    /// Returns true if the filter has no index, so that a page scans a bounded part of the log.
+    fn needs_bounded_scan(&self) -> bool {
         let filters = self.agents.is_some() || self.source.is_some() || self.event_type.is_some();
-        filters && !self.until_full && self.session_id.is_none() && !self.leaves_out_stored()
+        filters && !self.until_full && self.session_id.is_none() && !self.excludes_stored()
     }
 
-    /// The times, both included, between which a page lies: of the filter, and of what is still to
-    /// come.
+    /// Returns the first and last time that a page can contain, from the filter and the page's
+    /// start.
     fn bounds(&self, page: &PageRequest) -> (DateTime<Utc>, DateTime<Utc>) {
         // Times are whole microseconds.
         let step = TimeDelta::microseconds(1);
@@ -79,17 +79,17 @@ impl DeliveryFilter {
     }
 }
 
-/// A part of the log.
+/// Page of the log.
 #[derive(Debug, Default)]
 pub struct DeliveryPage {
-    /// As many as were found.
+    /// Deliveries that were found.
     pub rows: Vec<DeliveryRow>,
-    /// How far the log was looked through, where the page ends for that.
+    /// End of the scan, if the page ends because of its limit.
     pub reached: Option<Position>,
 }
 
-/// The list of deliveries. `$head` says along which index it is walked, `$beyond` and `$within` how
-/// a row compares with the page's beginning and with its `end`.
+/// Reads a page of deliveries. `$head` selects the index; `$beyond` and `$within` compare a row
+/// with the page's start and with its `end`.
 macro_rules! list_deliveries {
     (
         $head:tt, $order:tt, $beyond:tt, $within:tt,
@@ -168,7 +168,7 @@ macro_rules! list_deliveries {
     }};
 }
 
-/// A walk along the key, for what most deliveries are.
+/// Reads along the key, for lists that include stored deliveries.
 macro_rules! all_deliveries {
     ($($rest:tt)*) => {
         list_deliveries!(
@@ -181,9 +181,9 @@ macro_rules! all_deliveries {
     };
 }
 
-/// A walk along `deliveries_not_stored` for each outcome, merged: such deliveries are few, and the
-/// key would lead past millions of others.
-macro_rules! odd_deliveries {
+/// Reads along `deliveries_not_stored` for each outcome and merges the rows. Such deliveries are
+/// few, and the key would lead past millions of others.
+macro_rules! unstored_deliveries {
     ($($rest:tt)*) => {
         list_deliveries!(
             "unnest($5::text[]) AS wanted (outcome)
@@ -197,7 +197,7 @@ macro_rules! odd_deliveries {
     };
 }
 
-/// The end of the log, which way a list runs.
+/// Returns the position after all deliveries in the direction of a list.
 fn end_of_all(order: Order) -> Position {
     match order {
         Order::Desc => Position { at: BEFORE_ALL, key: Uuid::nil() },
@@ -206,7 +206,7 @@ fn end_of_all(order: Order) -> Position {
 }
 
 impl Store {
-    /// A part of the log of deliveries, by their arrival.
+    /// Returns a page of the log of deliveries, in order of arrival.
     pub async fn list_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -219,42 +219,42 @@ impl Store {
         if sessions.as_ref().is_some_and(Vec::is_empty) {
             return Ok(DeliveryPage::default());
         }
-        if filter.looks_through_the_log() {
-            return self.look_through_deliveries(filter, page).await;
+        if filter.needs_bounded_scan() {
+            return self.scan_deliveries(filter, page).await;
         }
         let rows = self.deliveries_up_to(filter, sessions, page, end_of_all(page.order)).await?;
         Ok(DeliveryPage { rows, reached: None })
     }
 
-    /// A part of the log of which a bounded stretch is looked through: a short one first, since most
-    /// filters let enough through.
-    async fn look_through_deliveries(
+    /// Returns the matches in a bounded part of the log. A short part is scanned first: most
+    /// filters find enough in it.
+    async fn scan_deliveries(
         &self,
         filter: &DeliveryFilter,
         page: &PageRequest,
     ) -> Result<DeliveryPage, StoreError> {
         let mut found = DeliveryPage::default();
-        for stretch in STRETCHES {
-            let end = self.end_of_stretch(filter, page, stretch).await?;
+        for size in SCAN_SIZES {
+            let end = self.end_of_scan(filter, page, size).await?;
             let up_to = end.clone().unwrap_or_else(|| end_of_all(page.order));
             let rows = self.deliveries_up_to(filter, None, page, up_to).await?;
             let is_full = rows.len() >= page.limit as usize;
-            let is_over = is_full || end.is_none();
+            let is_last = is_full || end.is_none();
             found = DeliveryPage { rows, reached: end.filter(|_| !is_full) };
-            if is_over {
+            if is_last {
                 break;
             }
         }
         Ok(found)
     }
 
-    /// The last of so many deliveries from the page's beginning, of whatever kind; `None` where there
-    /// are not as many.
-    async fn end_of_stretch(
+    /// Returns the position of the last of `size` deliveries from the page's start, matching or
+    /// not. Returns `None` if there are fewer.
+    async fn end_of_scan(
         &self,
         filter: &DeliveryFilter,
         page: &PageRequest,
-        stretch: i64,
+        size: i64,
     ) -> Result<Option<Position>, StoreError> {
         let (from, to) = filter.bounds(page);
         let (start_at, start_id) = page.start();
@@ -277,7 +277,7 @@ impl Store {
                     to,
                     start_at,
                     start_id,
-                    stretch - 1
+                    size - 1
                 )
                 .fetch_optional(&self.pool)
                 .await?
@@ -290,7 +290,7 @@ impl Store {
         })
     }
 
-    /// The deliveries of a page that lie no further than `end`, which is included.
+    /// Returns the deliveries of a page up to `end`, inclusive.
     async fn deliveries_up_to(
         &self,
         filter: &DeliveryFilter,
@@ -298,7 +298,7 @@ impl Store {
         page: &PageRequest,
         end: Position,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        let rows = match (filter.leaves_out_stored(), page.order) {
+        let rows = match (filter.excludes_stored(), page.order) {
             (false, Order::Desc) => {
                 all_deliveries!("DESC", "<", ">=", self, filter, sessions, page, end)
             }
@@ -306,17 +306,17 @@ impl Store {
                 all_deliveries!("ASC", ">", "<=", self, filter, sessions, page, end)
             }
             (true, Order::Desc) => {
-                odd_deliveries!("DESC", "<", ">=", self, filter, sessions, page, end)
+                unstored_deliveries!("DESC", "<", ">=", self, filter, sessions, page, end)
             }
             (true, Order::Asc) => {
-                odd_deliveries!("ASC", ">", "<=", self, filter, sessions, page, end)
+                unstored_deliveries!("ASC", ">", "<=", self, filter, sessions, page, end)
             }
         };
         Ok(rows?)
     }
 
-    /// The sessions of some agents with an id of the sender's; and the one with that id of ours,
-    /// whether it is there or not: the log outlives it.
+    /// Returns our IDs of the agents' sessions with this sender's ID. If `name` is one of our IDs,
+    /// it is included without a check: the log outlives sessions.
     pub(in crate::store) async fn sessions_called(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The beginning of an erasure: the row that is there before anything goes.
+//! Start of an erasure: its row is stored before anything is deleted.
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
@@ -9,43 +9,43 @@ use crate::store::ingest::tombstones::BEGIN_ALONE;
 use crate::store::sessions::SessionRow;
 use crate::store::{Store, StoreError};
 
-/// What is to be erased.
+/// Data to erase.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     /// One session.
     Session(&'a SessionRow),
-    /// All that an agent has.
+    /// All data of an agent.
     Agent(&'a str),
 }
 
-/// An erasure that somebody wants.
+/// Requested erasure.
 #[derive(Clone, Copy, Debug)]
 pub struct NewErasure<'a> {
-    /// Of the receipt.
+    /// ID of the erasure and of its receipt.
     pub id: Uuid,
-    /// Of what.
+    /// Data to erase.
     pub target: Target<'a>,
-    /// Now.
+    /// Time of the request.
     pub at: DateTime<Utc>,
-    /// The key that asks for it; `None` is the one of the settings.
+    /// Key that requests it; `None` is the key from the settings.
     pub key_id: Option<Uuid>,
-    /// That key is bound to agents: only what provably is its agent's goes.
+    /// True if that key is bound to agents: only data that is provably its agent's is deleted.
     pub bound: bool,
 }
 
-/// What became of the wish.
+/// Outcome of a requested erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// It is written down, and is to be carried out.
+    /// The erasure is stored and must be carried out.
     Yes,
-    /// The same, or more, has been begun before and has not come to its end.
+    /// The same erasure, or one with a wider reach, has begun and is not finished.
     Already(Uuid),
-    /// It, or something of it, is held.
+    /// Some of the data is held.
     Held,
 }
 
 impl Target<'_> {
-    /// Its agent.
+    /// Returns the agent's ID.
     #[must_use]
     pub fn agent_id(&self) -> &str {
         match self {
@@ -54,7 +54,7 @@ impl Target<'_> {
         }
     }
 
-    /// Our id of the session; `None` for an agent.
+    /// Returns our ID of the session; `None` for an agent.
     #[must_use]
     pub fn session_id(&self) -> Option<Uuid> {
         match self {
@@ -65,7 +65,7 @@ impl Target<'_> {
 }
 
 impl Store {
-    /// Writes down that something is to be erased, unless it is held.
+    /// Stores an erasure, unless the data is held or the same erasure is unfinished.
     pub async fn begin_erasure(&self, new: &NewErasure<'_>) -> Result<Begun, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin_with(BEGIN_ALONE).await?;

@@ -1,8 +1,8 @@
-//! Deliveries of what is erased: out of the log with their bytes, and out of quarantine.
+//! Deletes the deliveries of erased data from the log, including quarantined ones.
 //!
-//! One walk along the log, a stretch a transaction: deliveries are not indexed by their session,
-//! which would cost every delivery for the sake of a few erasures. A walk that was interrupted
-//! begins anew, and finds that much less.
+//! The log is walked once, one range in each transaction. Deliveries have no index by session: it
+//! would cost every delivery, and erasures are few. An interrupted walk starts again, and finds
+//! less to delete.
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
@@ -10,23 +10,23 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::names::Reach;
-use super::{Receipt, note};
+use super::{Receipt, record_progress};
 use crate::decode::names::Named;
 use crate::domain::{EventId, SourceName};
 use crate::store::log_walk::{LogWalk, Stretch};
 
-/// Bodies that are looked into at once: with 1 MiB each still a moment's work.
+/// Bodies that are read at once. Even with 1 MiB each they are searched quickly.
 const BATCH_BODIES: usize = 100;
 
-/// Keeps days of the log from being exchanged and emptied until the connection is closed: what is
-/// set aside meanwhile would be passed over.
-const UNSWEPT: &str = "SELECT pg_advisory_lock(hashtext('verbatim retention'))";
-/// Keeps the job that makes partitions from moving rows while they are looked for.
-const UNMOVED: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim partitions'))";
+/// Prevents retention from exchanging and emptying days of the log until the connection is closed:
+/// the walk would miss rows that are set aside meanwhile.
+const LOCK_RETENTION: &str = "SELECT pg_advisory_lock(hashtext('verbatim retention'))";
+/// Begins a transaction in which the job that creates partitions cannot move rows.
+const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('verbatim partitions'))";
 
-/// Whose deliveries are looked for.
+/// Agent or session whose deliveries are searched for.
 struct Wanted<'a> {
-    /// Of one session: ours, and the source that delivered it.
+    /// Our ID and the source of the session; `None` for all data of the agent.
     session: Option<(Uuid, &'a str)>,
     reach: Reach<'a>,
 }
@@ -45,8 +45,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A delivery that belongs to no session that we could read, and says the name of one.
-struct Naming {
+/// Delivery without a known session whose body names the erased agent or session.
+struct Unattributed {
     id: Uuid,
     event_id: Uuid,
 }
@@ -55,25 +55,25 @@ pub(super) async fn erase(
     connection: &mut PgConnection,
     receipt: &mut Receipt,
 ) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(UNSWEPT).execute(&mut *connection).await?;
+    sqlx::raw_sql(LOCK_RETENTION).execute(&mut *connection).await?;
     let mut walk = LogWalk::up_to(receipt.erased_at);
-    while let Some(stretch) = walk.next(connection).await? {
-        let mut transaction = connection.begin_with(UNMOVED).await?;
+    while let Some(range) = walk.next(connection).await? {
+        let mut transaction = connection.begin_with(BEGIN).await?;
         let wanted = Wanted::of(receipt);
-        let gone = delete_named(&mut transaction, &wanted, stretch).await?
-            + delete_naming(&mut transaction, &wanted, stretch).await?;
+        let gone = delete_named(&mut transaction, &wanted, range).await?
+            + delete_unattributed(&mut transaction, &wanted, range).await?;
         if gone > 0 {
             receipt.rows.add("deliveries", gone);
-            note(&mut transaction, receipt).await?;
+            record_progress(&mut transaction, receipt).await?;
         }
         transaction.commit().await?;
     }
     Ok(())
 }
 
-/// Whether the log has anything of an agent: what it delivered, or what names it and cannot be
-/// read. What was logged as erased says nothing of it any more.
-pub(super) async fn tells_of(
+/// Returns true if the log has deliveries of an agent, or unreadable ones that name it. Deliveries
+/// that were logged as erased do not count: they have no body.
+pub(super) async fn has_deliveries_of(
     connection: &mut PgConnection,
     agent_id: &str,
     bound: bool,
@@ -81,8 +81,8 @@ pub(super) async fn tells_of(
 ) -> Result<bool, sqlx::Error> {
     let wanted = Wanted { session: None, reach: Reach { agent_id, session_id: None, bound } };
     let mut walk = LogWalk::up_to(until);
-    while let Some(stretch) = walk.next(connection).await? {
-        let Stretch { after, to } = stretch;
+    while let Some(range) = walk.next(connection).await? {
+        let Stretch { after, to } = range;
         let named = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                  SELECT
@@ -101,7 +101,7 @@ pub(super) async fn tells_of(
         )
         .fetch_one(&mut *connection)
         .await?;
-        if named || !naming(connection, &wanted, stretch).await?.is_empty() {
+        if named || !find_unattributed(connection, &wanted, range).await?.is_empty() {
             return Ok(true);
         }
     }
@@ -132,15 +132,15 @@ async fn delete_named(
     Ok(gone.rows_affected())
 }
 
-/// Deletes what names it and has no session that we could read, and remembers what that was known
-/// by: when it comes again there will be no name to look it up by.
-async fn delete_naming(
+/// Deletes deliveries without a known session that name the erased data, and stores their event
+/// IDs. A later duplicate has no session to look up, so it is rejected by its ID.
+async fn delete_unattributed(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
-    stretch: Stretch,
+    range: Stretch,
 ) -> Result<u64, sqlx::Error> {
     let mut gone = 0;
-    for batch in naming(connection, wanted, stretch).await?.chunks(BATCH_BODIES) {
+    for batch in find_unattributed(connection, wanted, range).await?.chunks(BATCH_BODIES) {
         sqlx::query!(
             "INSERT INTO erased_events (id)
              SELECT DISTINCT UNNEST($1::uuid[])
@@ -151,8 +151,8 @@ async fn delete_naming(
         .await?;
         let deleted = sqlx::query!(
             "DELETE FROM deliveries WHERE received_at BETWEEN $1 AND $2 AND id = ANY ($3)",
-            stretch.after.0,
-            stretch.to.0,
+            range.after.0,
+            range.to.0,
             &batch.iter().map(|one| one.id).collect::<Vec<_>>(),
         )
         .execute(&mut *connection)
@@ -162,14 +162,14 @@ async fn delete_naming(
     Ok(gone)
 }
 
-/// What is in quarantine, types that are not known yet and events of the account have no session,
-/// so the names in their bodies say whose they are.
-async fn naming(
+/// Finds deliveries without a known session that name the erased data. Quarantined deliveries,
+/// unknown event types and account events have no session, so the names in their bodies decide.
+async fn find_unattributed(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
     Stretch { after, to }: Stretch,
-) -> Result<Vec<Naming>, sqlx::Error> {
-    let doubtful = sqlx::query_scalar!(
+) -> Result<Vec<Unattributed>, sqlx::Error> {
+    let candidates = sqlx::query_scalar!(
         "SELECT id
          FROM deliveries
          WHERE received_at BETWEEN $1 AND $3
@@ -188,8 +188,8 @@ async fn naming(
     )
     .fetch_all(&mut *connection)
     .await?;
-    let mut naming = Vec::new();
-    for batch in doubtful.chunks(BATCH_BODIES) {
+    let mut found = Vec::new();
+    for batch in candidates.chunks(BATCH_BODIES) {
         let rows = sqlx::query!(
             "SELECT id, source, event_id, body
              FROM deliveries
@@ -203,8 +203,9 @@ async fn naming(
         for row in rows.into_iter().filter(|row| wanted.reach.covers(&Named::in_body(&row.body))) {
             let source = SourceName::parse(&row.source).unwrap_or_default();
             let computed = || EventId::of(&source, &row.body).0;
-            naming.push(Naming { id: row.id, event_id: row.event_id.unwrap_or_else(computed) });
+            let event_id = row.event_id.unwrap_or_else(computed);
+            found.push(Unattributed { id: row.id, event_id });
         }
     }
-    Ok(naming)
+    Ok(found)
 }

@@ -1,9 +1,9 @@
-//! Erasing for good: a session, or an agent with all that it has.
+//! Permanent erasure of a session, or of an agent with all its data.
 //!
-//! A row of `erasures` comes first. It keeps the writer from storing again what is on its way, it
-//! says where a crash left off, and it is the receipt. Then the rows go, in transactions of bounded
-//! size: sessions whole, after the longest have been cut short; then the log of deliveries; then
-//! what lies in quarantine and names them.
+//! A row of `erasures` is stored first. It prevents the writer from storing deliveries that are
+//! still on their way, it shows where to resume after a crash, and it is the receipt. Then rows are
+//! deleted in transactions of bounded size: long sessions are trimmed, then whole sessions are
+//! deleted, then their deliveries in the log, including quarantined ones that name them.
 
 mod begin;
 mod log;
@@ -31,29 +31,29 @@ use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::sessions::SessionKey;
 use crate::store::{Store, StoreError, facts};
 
-/// Sessions that go in one transaction.
+/// Sessions that are deleted in one transaction.
 pub(super) const BATCH_SESSIONS: i64 = 100;
-/// Messages of one session that go in one transaction: some tens of milliseconds of work.
+/// Messages of one session that are deleted in one transaction, in some tens of milliseconds.
 pub(super) const BATCH_MESSAGES: i64 = 2_000;
 
-/// What was erased.
+/// Receipt of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// By which it is known.
+    /// Erasure ID.
     pub id: Uuid,
-    /// How much.
+    /// Kind: a session or an agent.
     pub kind: ErasureKind,
-    /// Whose.
+    /// Agent whose data is erased.
     pub agent_id: String,
-    /// Which session; `None` where it is all that the agent had.
+    /// Erased session; `None` for all data of the agent.
     pub session: Option<ErasedSession>,
-    /// What arrived or happened up to here is not stored again.
+    /// Events that arrived or happened up to this time are not stored again.
     pub erased_at: DateTime<Utc>,
-    /// When everything was gone; `None` while some of it is not.
+    /// Time at which everything was deleted; `None` before.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Rows that are gone, by table.
+    /// Deleted rows by table.
     pub rows: Tally,
-    /// A key that is bound to agents asked for it.
+    /// True if a key that is bound to agents requested it.
     pub bound: bool,
 }
 
@@ -69,7 +69,7 @@ impl Receipt {
         }
     }
 
-    /// What it reaches by the names in a body.
+    /// Returns the rule for bodies that name the erased data.
     fn reach(&self) -> Reach<'_> {
         let session = self.session.as_ref();
         Reach {
@@ -81,30 +81,30 @@ impl Receipt {
 }
 
 impl Store {
-    /// Carries an erasure that was begun to its end, and gives the receipt; `None` where somebody
-    /// else is at it, or it has come to its end. Wherever it is dropped, it can be taken up again.
+    /// Carries out a stored erasure and returns the receipt. Returns `None` if it is finished, or
+    /// if another task carries it out. If this future is dropped, the erasure can be resumed.
     pub async fn carry_out(&self, id: Uuid, clock: &Clock) -> Result<Option<Receipt>, StoreError> {
         let mut connection = self.patient().await?;
-        let mine = sqlx::query_scalar!(
+        let locked = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "mine!""#,
             id.to_string(),
         )
         .fetch_one(&mut connection)
         .await?;
-        if !mine {
+        if !locked {
             return Ok(None);
         }
         let carried_out = carry_out(&mut connection, id, clock, &self.roles).await;
-        // Its end may be committed where the answer is an error, too.
+        // The erasure may be committed even if the result is an error.
         self.erasures.raise();
         let receipt = carried_out?;
-        // Postgres notices by itself where the farewell does not reach it.
+        // An error does not matter: Postgres detects a closed connection.
         let _ = connection.close().await;
         Ok(receipt)
     }
 
-    /// An erasure of a session that has not come to its end, though the session may be gone
-    /// already; within what a caller may see.
+    /// Returns the ID of an unfinished erasure of a session that the caller may see. The session
+    /// may already be deleted.
     pub async fn unfinished_erasure(
         &self,
         key: SessionKey<'_>,
@@ -131,10 +131,9 @@ impl Store {
         Ok(id)
     }
 
-    /// Whether there is anything to erase of an agent. One that never had a session may have events
-    /// of the account, deliveries in the log, or something in quarantine that names it: those are
-    /// looked for along the whole log. For a key that is `bound`, only what provably is the agent's
-    /// counts.
+    /// Returns true if an agent has data to erase. An agent without sessions may have account
+    /// events, deliveries in the log, or quarantined deliveries that name it: this searches the
+    /// whole log. For a `bound` key, only data that is provably the agent's counts.
     pub async fn has_anything_of(
         &self,
         agent_id: &str,
@@ -158,12 +157,12 @@ impl Store {
             return Ok(true);
         }
         let mut connection = self.patient().await?;
-        let told = log::tells_of(&mut connection, agent_id, bound, now).await?;
+        let found = log::has_deliveries_of(&mut connection, agent_id, bound, now).await?;
         let _ = connection.close().await;
-        Ok(told)
+        Ok(found)
     }
 
-    /// Erasures that have not come to their end, the oldest first.
+    /// Returns the IDs of unfinished erasures, oldest first.
     pub async fn unfinished_erasures(&self) -> Result<Vec<Uuid>, StoreError> {
         let ids = sqlx::query_scalar!(
             "SELECT id FROM erasures WHERE finished_at IS NULL ORDER BY id LIMIT 1000"
@@ -198,8 +197,8 @@ async fn carry_out(
     Ok(Some(receipt))
 }
 
-/// An agent's sessions in the order of their ids, so that each is met once, also where it starts
-/// anew meanwhile.
+/// Returns the next of an agent's sessions in the order of their IDs, so that each is erased once
+/// even if it starts again meanwhile.
 async fn sessions_of(
     connection: &mut PgConnection,
     agent_id: &str,
@@ -215,7 +214,7 @@ async fn sessions_of(
     .await
 }
 
-/// Erases sessions whole: what is there by now, also what came after the erasure was begun.
+/// Erases whole sessions, including rows that were stored after the erasure began.
 async fn erase_sessions(
     connection: &mut PgConnection,
     receipt: &mut Receipt,
@@ -223,26 +222,26 @@ async fn erase_sessions(
     clock: &Clock,
     roles: &Roles,
 ) -> Result<(), sqlx::Error> {
-    shorten(connection, receipt, ids, roles).await?;
+    trim_long(connection, receipt, ids, roles).await?;
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(facts::HOLD).execute(&mut *transaction).await?;
     sqlx::raw_sql(ALONE).execute(&mut *transaction).await?;
     sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
     receipt.erased_at = receipt.erased_at.max(clock.now());
-    remember_events(&mut transaction, ids, receipt.erased_at).await?;
+    insert_erased_events(&mut transaction, ids, receipt.erased_at).await?;
     let mut rows = receipt.rows.clone();
     let gone = delete_sessions(&mut transaction, ids, &mut rows).await?;
     correct_agents(&mut transaction, &gone.agents).await?;
     receipt.rows = rows;
-    note(&mut transaction, receipt).await?;
+    record_progress(&mut transaction, receipt).await?;
     if receipt.session.is_some() && !gone.sessions.is_empty() {
         append_erasures(&mut transaction, &[receipt.erasure()], &[]).await?;
     }
     transaction.commit().await
 }
 
-/// Cuts long sessions short, a batch a transaction, so that what is left goes in a moment.
-async fn shorten(
+/// Trims long sessions, one batch in each transaction, so that the rest is deleted quickly.
+async fn trim_long(
     connection: &mut PgConnection,
     receipt: &mut Receipt,
     ids: &[Uuid],
@@ -256,15 +255,15 @@ async fn shorten(
     .fetch_all(&mut *connection)
     .await?;
     for id in long {
-        // All of it at once: it is ids alone.
-        remember_events(connection, &[id], receipt.erased_at).await?;
+        // In one transaction: only IDs are copied.
+        insert_erased_events(connection, &[id], receipt.erased_at).await?;
         loop {
             let mut transaction = connection.begin().await?;
             sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
             let mut rows = receipt.rows.clone();
             let cut = trim(&mut transaction, id, None, roles, &mut rows).await?;
             receipt.rows = rows;
-            note(&mut transaction, receipt).await?;
+            record_progress(&mut transaction, receipt).await?;
             transaction.commit().await?;
             if cut < BATCH_MESSAGES {
                 break;
@@ -274,10 +273,10 @@ async fn shorten(
     Ok(())
 }
 
-/// Keeps the ids of events that the time of the erasure does not keep away: those that could come
-/// back with another time, and those of a sender whose clock is ahead of ours. Of joins and ends a
-/// session has hardly more than one, so all of them are kept.
-async fn remember_events(
+/// Stores the IDs of events that the time of the erasure does not reject: those that could arrive
+/// again with another time, and those of a sender whose clock is ahead of ours. Joins and ends are
+/// few in a session, so all of them are stored.
+async fn insert_erased_events(
     connection: &mut PgConnection,
     ids: &[Uuid],
     erased_at: DateTime<Utc>,
@@ -300,8 +299,11 @@ async fn remember_events(
     Ok(())
 }
 
-/// Writes down how far an erasure has come.
-async fn note(connection: &mut PgConnection, receipt: &Receipt) -> Result<(), sqlx::Error> {
+/// Stores the progress of an erasure.
+async fn record_progress(
+    connection: &mut PgConnection,
+    receipt: &Receipt,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE erasures SET erased_at = $2, counts = $3::text::jsonb WHERE id = $1",
         receipt.id,
@@ -343,7 +345,7 @@ async fn finish(
         .execute(&mut *transaction)
         .await?;
         receipt.rows.add("other_events", gone.rows_affected());
-        // It says when the agent was spoken with.
+        // The row shows when somebody talked with the agent.
         sqlx::query!("DELETE FROM journal_agents WHERE agent_id = $1", receipt.agent_id)
             .execute(&mut *transaction)
             .await?;

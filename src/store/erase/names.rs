@@ -1,24 +1,25 @@
-//! Which bodies an erasure reaches among those that belong to no session that could be read.
+//! Decides whether an erasure covers a body that has no known session.
 
 use crate::decode::names::Named;
 
-/// What an erasure reaches by the names in a body.
+/// Data that an erasure covers, as named in bodies.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach<'a> {
-    /// Whose data is erased.
+    /// Agent whose data is erased.
     pub agent_id: &'a str,
-    /// The sender's id of the session; `None` for all that the agent has.
+    /// Sender's ID of the session; `None` for all data of the agent.
     pub session_id: Option<&'a str>,
-    /// A key that is bound to agents asked for it: only what provably is the agent's.
+    /// True if a key that is bound to agents requested it: only provable data of the agent counts.
     pub bound: bool,
 }
 
 impl Reach<'_> {
-    /// Whether the erasure reaches a body with these names.
+    /// Returns true if the erasure covers a body with these names.
     ///
-    /// A body that names the session and no agent is reached where no bound key asked: nothing says
-    /// whose it is, and who sees everything rather erases too much of it. A bound key reaches
-    /// only whole JSON objects whose every name of an agent is its agent's.
+    /// A body that names the session and no agent is covered for an unbound key: its agent is
+    /// unknown, and a key that sees everything should erase too much rather than too little. For a
+    /// bound key, only a complete JSON object is covered, and only if it names the agent and no
+    /// other.
     #[must_use]
     pub fn covers(&self, named: &Named) -> bool {
         let names_agent = named.agents.contains(self.agent_id);
@@ -35,7 +36,7 @@ impl Reach<'_> {
 mod tests {
     use super::*;
 
-    /// Whether it reaches a body, asked for by a key that sees everything, and by a bound one.
+    /// Returns whether a body is covered for an unbound key, and for a bound one.
     fn covers(session_id: Option<&str>, body: &str) -> (bool, bool) {
         let (named, all) =
             (Named::in_body(body.as_bytes()), Reach { agent_id: "A", session_id, bound: false });
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn agent_is_erased_where_a_member_names_it() {
+    fn agent_erasure_covers_bodies_with_a_member_that_names_it() {
         for (body, all, bound) in [
             (r#"{"agent_id":"A"}"#, true, true),
             (r#"{"agent_id":"A","data":{"agent_id":"A"}}"#, true, true),
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn session_is_erased_where_a_member_names_it_and_no_other_agent_is_named() {
+    fn session_erasure_covers_bodies_that_name_it_and_no_other_agent() {
         for (body, all, bound) in [
             (r#"{"agent_id":"A","data":{"session_id":"user"}}"#, true, true),
             (r#"{"agent_id":"B","data":{"session_id":"user"}}"#, false, false),

@@ -1,4 +1,4 @@
-//! Receipts of erasures, to be read again.
+//! Reads receipts of erasures.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -9,16 +9,16 @@ use crate::store::journal::{ErasedSession, ErasureKind};
 use crate::store::page::{Order, PageRequest};
 use crate::store::{Store, StoreError};
 
-/// Which receipts a list is to hold.
+/// Filter of a list of receipts.
 #[derive(Clone, Debug, Default)]
 pub struct ErasureFilter {
-    /// Only these agents'; `None` is all.
+    /// Only of these agents; `None` is all.
     pub agents: Option<Vec<String>>,
-    /// Only of sessions that this names: the sender's id, or ours.
+    /// Only of sessions with this ID, the sender's or ours.
     pub session: Option<String>,
 }
 
-/// A row of `erasures`.
+/// Row of `erasures`.
 struct Row {
     id: Uuid,
     agent_id: String,
@@ -54,7 +54,7 @@ impl TryFrom<Row> for Receipt {
     }
 }
 
-/// A page of receipts, in the order in which the erasures were begun, which is that of their ids.
+/// Reads a page of receipts in the order of their IDs, which is that of the erasures' start.
 /// Erasures are few enough to sort.
 macro_rules! page_of_receipts {
     ($order:tt, $beyond:tt, $store:ident, $filter:ident, $page:ident) => {{
@@ -96,7 +96,7 @@ macro_rules! page_of_receipts {
 }
 
 impl Store {
-    /// A page of receipts.
+    /// Returns a page of receipts.
     pub async fn list_erasures(
         &self,
         filter: &ErasureFilter,
@@ -109,7 +109,7 @@ impl Store {
         Ok(rows.into_iter().map(Receipt::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// One receipt, if it is of one of the `visible` agents.
+    /// Returns a receipt, if it is of a `visible` agent; `None` is every agent.
     pub async fn find_erasure(
         &self,
         id: Uuid,
@@ -131,7 +131,7 @@ impl Store {
     }
 }
 
-/// An erasure that has not come to its end.
+/// Returns the receipt of an erasure, if it is unfinished.
 pub(super) async fn unfinished(
     connection: &mut PgConnection,
     id: Uuid,

@@ -1,4 +1,4 @@
-//! The rows of sessions, and how they go: for an erasure, or because they are old.
+//! Deletes the rows of sessions, for an erasure or because they are expired.
 
 use std::collections::BTreeMap;
 
@@ -13,52 +13,52 @@ use crate::domain::roles::{Roles, Side};
 use crate::store::journal::{ErasedSession, MessageKey};
 use crate::store::{facts, search};
 
-/// Tables that have a row a message, beside `messages` itself: named by the session, in
-/// `session_id`, and by the message, in this column.
+/// Tables with a row for each message, except `messages`, and the column with the message's ID. The
+/// session's ID is in `session_id`.
 const TABLES_OF_MESSAGES: [(&str, &str); 1] = [("guarded_messages", "id")];
-/// Tables that have other rows of a session, named by it in `session_id`.
+/// Tables with other rows of a session. The session's ID is in `session_id`.
 const TABLES_OF_SESSIONS: [&str; 2] = ["joins", "other_events"];
 
-/// One at a time deletes sessions, or says that they are held.
+/// Locks deletions and holds: one transaction at a time deletes sessions or changes holds.
 pub(in crate::store) const DELETING: &str =
     "SELECT pg_advisory_xact_lock(hashtext('verbatim deleting'))";
 
-/// Rows that are gone, by table.
+/// Numbers of deleted rows by table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tally(pub BTreeMap<String, u64>);
 
 impl Tally {
-    /// Counts rows of a table.
+    /// Adds deleted rows of a table.
     pub(in crate::store) fn add(&mut self, table: &str, rows: u64) {
         if rows > 0 {
             *self.0.entry(table.to_owned()).or_default() += rows;
         }
     }
 
-    /// Rows of a table.
+    /// Returns the number of deleted rows of a table.
     #[must_use]
     pub fn of(&self, table: &str) -> u64 {
         self.0.get(table).copied().unwrap_or(0)
     }
 }
 
-/// What [`delete_sessions`] deleted.
+/// Sessions that [`delete_sessions`] deleted.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Gone {
-    /// With their agents.
+pub(in crate::store) struct Deleted {
+    /// Sessions with their agents.
     pub(in crate::store) sessions: Vec<(String, ErasedSession)>,
-    /// Whose they were, each once.
+    /// Their agents, each once.
     pub(in crate::store) agents: Vec<String>,
 }
 
-/// Deletes sessions with all their rows, and takes them from the agents' counts. In the order in
-/// which the writer locks: sessions, then agents.
+/// Deletes sessions with all their rows, and subtracts them from the agents' counts. Locks in the
+/// writer's order: sessions, then agents.
 pub(in crate::store) async fn delete_sessions(
     connection: &mut PgConnection,
     ids: &[Uuid],
     tally: &mut Tally,
-) -> Result<Gone, sqlx::Error> {
+) -> Result<Deleted, sqlx::Error> {
     sqlx::query!("SELECT id FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE", ids)
         .fetch_all(&mut *connection)
         .await?;
@@ -89,17 +89,18 @@ pub(in crate::store) async fn delete_sessions(
         let (id, session_id, source) = (row.id, row.sender_session_id, row.source);
         sessions.push((row.agent_id, ErasedSession { id, session_id, source }));
     }
-    let figures: Vec<(i64, i64)> = agents.values().copied().collect();
+    let counts: Vec<(i64, i64)> = agents.values().copied().collect();
     let agents: Vec<String> = agents.into_keys().collect();
-    take_from_agents(connection, &agents, &figures).await?;
-    Ok(Gone { sessions, agents })
+    subtract_from_agents(connection, &agents, &counts).await?;
+    Ok(Deleted { sessions, agents })
 }
 
-/// Takes sessions and messages from the agents' counts; the rows are locked in order.
-async fn take_from_agents(
+/// Subtracts numbers of sessions and messages from the agents' counts. The rows are locked in
+/// order.
+async fn subtract_from_agents(
     connection: &mut PgConnection,
     agents: &[String],
-    figures: &[(i64, i64)],
+    counts: &[(i64, i64)],
 ) -> Result<(), sqlx::Error> {
     lock_agents(connection, agents).await?;
     sqlx::query!(
@@ -109,8 +110,8 @@ async fn take_from_agents(
          FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) AS less (agent_id, sessions, messages)
          WHERE a.agent_id = less.agent_id",
         agents,
-        &figures.iter().map(|(sessions, _)| *sessions).collect::<Vec<_>>(),
-        &figures.iter().map(|(_, messages)| *messages).collect::<Vec<_>>(),
+        &counts.iter().map(|(sessions, _)| *sessions).collect::<Vec<_>>(),
+        &counts.iter().map(|(_, messages)| *messages).collect::<Vec<_>>(),
     )
     .execute(connection)
     .await?;
@@ -127,12 +128,14 @@ async fn lock_agents(connection: &mut PgConnection, agents: &[String]) -> Result
     Ok(())
 }
 
-/// Finds anew when agents were first seen and last active, and forgets those that have nothing.
+/// Recomputes the times of agents' first session and last activity. Deletes agents without
+/// sessions.
 pub(in crate::store) async fn correct_agents(
     connection: &mut PgConnection,
     agents: &[String],
 ) -> Result<(), sqlx::Error> {
-    // A statement of its own: what the next ones see is what was committed under this lock.
+    // A separate statement, so that the next ones see what was committed before the lock was
+    // acquired.
     lock_agents(connection, agents).await?;
     sqlx::query!("DELETE FROM agents WHERE agent_id = ANY ($1) AND session_count <= 0", agents,)
         .execute(&mut *connection)
@@ -158,9 +161,10 @@ pub(in crate::store) async fn correct_agents(
     Ok(())
 }
 
-/// Deletes a batch of a session's oldest messages, those before a time where one is given, and
-/// takes them from the counts; gives how many there were. The counts are of other words for the
-/// assistant where its messages were stored before those were set, and never below 0.
+/// Deletes a batch of a session's oldest messages, only those before a time if one is given.
+/// Subtracts them from the counts and returns their number.
+///
+/// Counts by role do not go below 0: messages may have been stored under other role settings.
 pub(in crate::store) async fn trim(
     connection: &mut PgConnection,
     session: Uuid,
@@ -225,6 +229,6 @@ pub(in crate::store) async fn trim(
     )
     .execute(&mut *connection)
     .await?;
-    take_from_agents(connection, &[agent_id], &[(0, count)]).await?;
+    subtract_from_agents(connection, &[agent_id], &[(0, count)]).await?;
     Ok(count)
 }

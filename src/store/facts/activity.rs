@@ -1,5 +1,5 @@
-//! Activity: sums of facts by quarter hour, hour and day. Whoever changes facts collects the difference
-//! and adds it in the same transaction, so that sums and facts are of one moment.
+//! Activity: sums of facts by quarter hour, hour and day. A change of facts collects the difference
+//! and adds it in the same transaction, so that sums and facts always agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -13,7 +13,7 @@ use super::gaps::Gaps;
 use super::sessions::SessionFact;
 use crate::analytics::facts::MessageFact;
 
-/// Kinds of rows: by quarter hours, hours and days, each over all agents and by agent.
+/// Levels of rows: by quarter hour, hour and day, each for all agents and by agent.
 const LEVELS: [Level; 6] = [
     Level { number: 0, by_agent: false, width: TimeDelta::minutes(15), has_gaps: true },
     Level { number: 1, by_agent: true, width: TimeDelta::minutes(15), has_gaps: true },
@@ -23,15 +23,15 @@ const LEVELS: [Level; 6] = [
     Level { number: 5, by_agent: true, width: TimeDelta::days(1), has_gaps: false },
 ];
 
-/// Kind of rows.
+/// Level of rows.
 #[derive(Clone, Copy, Debug)]
 struct Level {
     /// Number in the tables.
     number: i16,
     by_agent: bool,
-    /// Length of time of each row.
+    /// Duration of each row.
     width: TimeDelta,
-    /// `reply_gaps` has it, too.
+    /// True if `reply_gaps` has rows of this level, too.
     has_gaps: bool,
 }
 
@@ -53,7 +53,7 @@ macro_rules! sums {
             /// Sums of a visit.
             const VISIT: Self = Self { visits: 1, ..Self { $($column: 0,)+ } };
 
-            /// The sums that take these away.
+            /// Returns the sums that subtract these.
             fn negated(self) -> Self {
                 Self { $($column: -self.$column,)+ }
             }
@@ -68,7 +68,7 @@ sums! {
     turns, replies, reply_gap_us, visits,
 }
 
-/// What a message counts for.
+/// Contribution of a message to sums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counted<'a> {
     pub(super) occurred_at: DateTime<Utc>,
@@ -111,25 +111,25 @@ impl Counted<'_> {
     }
 }
 
-/// Time, agent and source of what is counted.
+/// Time, agent and source of a fact.
 pub(super) type Place<'a> = (DateTime<Utc>, &'a str, &'a str);
 
-/// Rows that have a part in it, one a level.
+/// Returns the keys of the rows to which a fact contributes, one for each level.
 fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = (Level, RowKey)> {
     LEVELS.into_iter().map(move |level| {
         let agent_id = if level.by_agent { agent_id } else { "" };
-        // It fails for times that no calendar has, which no fact has either.
+        // Truncation fails only for times outside the calendar, which no fact has.
         let starts_at = at.duration_trunc(level.width).unwrap_or(at);
         (level, (level.number, agent_id.to_owned(), starts_at, source.to_owned()))
     })
 }
 
-/// Difference that a change of facts makes.
+/// Changes to sums that follow from changed facts.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
     sums: BTreeMap<RowKey, Sums>,
     gaps: Gaps,
-    /// Days on which the sessions started whose facts change.
+    /// Start days of the sessions whose facts change.
     days: BTreeSet<NaiveDate>,
 }
 
@@ -142,7 +142,7 @@ impl Difference {
         self.message(agent_id, source, message, 1, |sums| sums);
     }
 
-    /// Takes a message away.
+    /// Subtracts a message.
     pub(super) fn remove_message(&mut self, agent_id: &str, source: &str, message: &Counted<'_>) {
         self.message(agent_id, source, message, -1, Sums::negated);
     }
@@ -172,7 +172,7 @@ impl Difference {
         self.session(fact, fact.sums());
     }
 
-    /// Takes a fact of a session away.
+    /// Subtracts a fact of a session.
     pub(super) fn remove_session(&mut self, fact: &SessionFact) {
         self.session(fact, fact.sums().negated());
     }
@@ -189,9 +189,9 @@ impl Difference {
         }
     }
 
-    /// Writes the difference; the caller holds the position.
+    /// Writes the changes. The caller holds the lock on `facts_position`.
     pub(super) async fn write(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        /// As the query reads it.
+        /// Row of `activity` as JSON.
         #[derive(Serialize)]
         struct Row<'a> {
             level: i16,

@@ -1,4 +1,4 @@
-//! Compares facts with what is stored, and changes nothing.
+//! Compares facts with the stored rows. Changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -13,29 +13,29 @@ use crate::analytics::facts::{MessageFact, SessionTotals};
 
 /// Sessions that are read at once.
 const BATCH_SESSIONS: i64 = 100;
-/// One snapshot for all of it.
+/// One snapshot for the whole check.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Outcome of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Whether facts are kept under the rules of the check. Where they are not, nothing else was
+    /// True if facts are maintained under the rules of the check. If false, nothing else was
     /// compared.
     pub same_rules: bool,
     /// Sessions that were compared.
     pub sessions: usize,
-    /// Sessions that were not: the follower has yet to come to what is new in them.
+    /// Sessions that were skipped: the follower has not processed their latest changes.
     pub pending: usize,
-    /// Sessions whose facts differ from what is stored.
+    /// Sessions whose facts differ from the stored rows.
     pub different: Vec<Uuid>,
-    /// Sessions that are gone, and have facts.
+    /// Deleted sessions that still have facts.
     pub orphaned: Vec<Uuid>,
-    /// Rows of `activity` or `reply_gaps` that are not the sums of facts.
+    /// Number of rows of `activity` or `reply_gaps` that differ from the sums of facts.
     pub wrong_sums: usize,
 }
 
 impl CheckReport {
-    /// Returns whether all facts are right.
+    /// Returns true if all facts and sums are correct.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.same_rules
@@ -45,7 +45,7 @@ impl CheckReport {
     }
 }
 
-/// Computes the facts of every session anew, all of it at one moment, and compares.
+/// Recomputes the facts of every session in one snapshot, and compares them with the stored ones.
 pub async fn check(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -83,7 +83,7 @@ pub async fn check(
     Ok(report)
 }
 
-/// Sessions that the journal names after a position.
+/// Returns the sessions that the journal names after a position.
 async fn pending(connection: &mut PgConnection, seq: i64) -> Result<BTreeSet<Uuid>, sqlx::Error> {
     let ids = sqlx::query_scalar!(
         r#"SELECT DISTINCT UNNEST(session_ids) AS "id!" FROM journal WHERE seq > $1"#,
@@ -135,7 +135,7 @@ async fn compare(
     Ok(())
 }
 
-/// Sessions that have facts and no row.
+/// Returns the sessions that have facts and no row.
 async fn orphaned(connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT session_id AS "session_id!"
@@ -153,10 +153,10 @@ async fn orphaned(connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Erro
     .await
 }
 
-/// Counts the rows of `activity` and `reply_gaps` that differ from the sums of facts. Facts and their sums change
-/// together, so that those of sessions that are not yet reflected are compared, too.
+/// Counts the rows of `activity` and `reply_gaps` that differ from the sums of facts. Facts and
+/// sums change in one transaction, so pending sessions are compared, too.
 async fn wrong_sums(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
-    // What sums up to nothing may have a row, and need not.
+    // A row without any sum is optional.
     let wrong = sqlx::query_scalar!(
         r#"WITH stored AS (
              SELECT * FROM activity WHERE sessions <> 0 OR messages <> 0 OR visits <> 0

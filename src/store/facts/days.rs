@@ -1,4 +1,4 @@
-//! Versions of days: readers keep the facts of a day's sessions for as long as its version stays.
+//! Versions of days. Readers cache the facts of a day's sessions until its version changes.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-/// Gives days another version. It belongs into the transaction that changes facts of sessions that
-/// started on them.
+/// Sets new versions of days. Must run in the transaction that changes facts of sessions that
+/// started on these days.
 pub(super) async fn mark(
     connection: &mut PgConnection,
     days: &BTreeSet<NaiveDate>,
@@ -21,7 +21,7 @@ pub(super) async fn mark(
          SELECT UNNEST($1::date[]), $2
          ON CONFLICT (day) DO UPDATE SET version = excluded.version",
         &days,
-        // Drawn, not counted: a restored database must not come to a version that it had before.
+        // Random, not a counter: a restored database must not reuse a version.
         Uuid::new_v4(),
     )
     .execute(connection)

@@ -1,4 +1,4 @@
-//! Brings facts up to the journal, in its order.
+//! Follows the journal in order and updates facts.
 
 use std::collections::BTreeMap;
 
@@ -13,30 +13,29 @@ use super::windows::{Touched, Windows};
 use super::{FactRules, TRY_HOLD, forget, presence, said, sessions};
 use crate::store::journal::Erasure;
 
-/// Entries of the journal in one transaction: each is a batch of the drain's, so a thousand
-/// messages or 8 MiB at the most.
+/// Entries of the journal in one transaction. Each is a batch of the drain: at most a thousand
+/// messages or 8 MiB.
 const MOST_ENTRIES: i64 = 4;
-/// One snapshot for the journal and for what it names: facts never run ahead of the position.
+/// One snapshot for the journal and the rows that it names: facts are never ahead of the position.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-/// `lock_not_available`
-const LOCKED: &str = "55P03";
+/// SQLSTATE `lock_not_available`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Outcome of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
-    /// Facts are up to date with this many further entries.
+    /// Facts reflect this many more entries.
     Entries(usize),
-    /// There was no entry left.
+    /// No entry was left.
     Nothing,
-    /// Another service, or an erasure, changes facts at this moment.
+    /// Another service or an erasure is changing facts.
     Elsewhere,
-    /// Another service keeps facts under other rules.
+    /// Another service maintains facts under other rules.
     OtherRules,
 }
 
-/// Brings facts up to the next entries of the journal: all of them and the position along with
-/// them, or nothing and an error. Where facts were computed under other rules, `adopt` begins anew
-/// with the first entry.
+/// Updates facts with the next entries of the journal, together with the position, in one
+/// transaction. If facts were computed under other rules, `adopt` restarts with the first entry.
 pub async fn follow_next(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -45,7 +44,7 @@ pub async fn follow_next(
     let mut transaction = connection.begin_with(BEGIN).await?;
     if let Err(error) = sqlx::raw_sql(TRY_HOLD).execute(&mut *transaction).await {
         let code = error.as_database_error().and_then(DatabaseError::code);
-        if code.is_none_or(|code| code != LOCKED) {
+        if code.is_none_or(|code| code != LOCK_NOT_AVAILABLE) {
             return Err(error);
         }
         transaction.rollback().await?;
@@ -56,7 +55,8 @@ pub async fn follow_next(
         .await?;
     let settings = rules.fingerprint();
     let same = position.settings == settings;
-    // Not merely dropped: the lock would stay until the connection is used again.
+    // An explicit rollback: a dropped transaction keeps the lock until the connection is used
+    // again.
     if !same && !adopt {
         transaction.rollback().await?;
         return Ok(Followed::OtherRules);
@@ -77,22 +77,22 @@ pub async fn follow_next(
     Ok(if batch.entries == 0 { Followed::Nothing } else { Followed::Entries(batch.entries) })
 }
 
-/// Returns whether no follower has ever kept facts here.
+/// Returns true if no follower has maintained facts in this database yet.
 pub async fn is_unfollowed(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let settings = sqlx::query_scalar!("SELECT settings FROM facts_position").fetch_one(connection);
     Ok(settings.await?.is_empty())
 }
 
-/// Distance of facts from the end of the journal.
+/// Lag of facts behind the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FactsLag {
-    /// Entries of the journal that are not reflected yet.
+    /// Entries of the journal that facts do not reflect yet.
     pub entries: i64,
     /// Arrival of the oldest of them; `None` without any.
     pub waiting_since: Option<DateTime<Utc>>,
 }
 
-/// Reads how far facts are behind the journal.
+/// Returns the lag of facts behind the journal.
 pub async fn read_lag(connection: &mut PgConnection) -> Result<FactsLag, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT
@@ -116,12 +116,12 @@ pub async fn read_head(connection: &mut PgConnection) -> Result<i64, sqlx::Error
     sqlx::query_scalar!("SELECT seq FROM journal_head").fetch_one(connection).await
 }
 
-/// Some entries of the journal together.
+/// Batch of journal entries.
 struct Batch {
     entries: usize,
     /// Number of the last one.
     last_seq: i64,
-    /// What they name, by session.
+    /// Changes by session.
     touched: BTreeMap<Uuid, Touched>,
     /// Agents that were erased.
     erased_agents: Vec<String>,
@@ -167,7 +167,7 @@ impl Batch {
     fn add_erasure(&mut self, text: &str) -> Result<(), sqlx::Error> {
         let erasure: Erasure =
             serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        // What went whole took its facts along, unless a version without facts erased it.
+        // A session's facts are erased with it, unless a version without facts erased it.
         match (erasure.session, erasure.before) {
             (Some(session), None) => {
                 self.touched.entry(session.id).or_default();
@@ -181,7 +181,7 @@ impl Batch {
     }
 }
 
-/// Computes facts anew where something was touched, and writes those that differ.
+/// Recomputes facts of what was touched, and writes those that differ.
 async fn refresh(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -201,8 +201,8 @@ async fn refresh(
     difference.write(connection).await
 }
 
-/// Adds the times at which undated messages had facts: one that turns out to have arrived earlier
-/// has moved, and the journal names its new time.
+/// Adds the times that undated messages have in facts. Such a message moves if an earlier arrival
+/// is found, and the journal has only its new time.
 async fn add_moved(
     connection: &mut PgConnection,
     touched: &mut BTreeMap<Uuid, Touched>,

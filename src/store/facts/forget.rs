@@ -1,4 +1,4 @@
-//! Removes the facts of sessions that are gone.
+//! Deletes the facts of deleted sessions.
 
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::activity::{Counted, Difference};
 use super::sessions;
 
-/// Removes the facts of sessions. It belongs into the transaction that removes their rows, which
-/// began with [`HOLD`](super::HOLD): no fact of them is written once it has committed.
+/// Deletes the facts of sessions. Must run in the transaction that deletes their rows and that
+/// began with [`HOLD`](super::HOLD): no fact of them is written after its commit.
 pub(in crate::store) async fn forget_sessions(
     connection: &mut PgConnection,
     session_ids: &[Uuid],
@@ -17,7 +17,8 @@ pub(in crate::store) async fn forget_sessions(
     difference.write(connection).await
 }
 
-/// Removes facts, and collects what activity loses; the caller holds the position.
+/// Deletes facts and subtracts them from `difference`. The caller holds the lock on
+/// `facts_position`.
 pub(super) async fn delete(
     connection: &mut PgConnection,
     session_ids: &[Uuid],

@@ -1,4 +1,4 @@
-//! Reply gaps counted by bin, beside the sums of `activity`.
+//! Counts of reply gaps by bin, which supplement the sums of `activity`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::analytics::bins::bin;
 /// Number of gaps by bin.
 type Bins = BTreeMap<i32, i64>;
 
-/// Difference that a change of facts makes to `reply_gaps`.
+/// Changes to `reply_gaps` that follow from changed facts.
 #[derive(Debug, Default)]
 pub(super) struct Gaps(BTreeMap<RowKey, Bins>);
 
@@ -33,7 +33,7 @@ impl Gaps {
         *self.0.entry(key).or_default().entry(bin(gap_us)).or_default() += count;
     }
 
-    /// Writes the difference; the caller holds the position.
+    /// Writes the changes. The caller holds the lock on `facts_position`.
     pub(super) async fn write(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         self.0.retain(|_, bins| bins.values().any(|count| *count != 0));
         if self.0.is_empty() {
@@ -65,7 +65,7 @@ impl Gaps {
         Ok(())
     }
 
-    /// Adds what the rows hold.
+    /// Adds the counts of the stored rows.
     async fn add_stored(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let rows = sqlx::query!(
             "SELECT g.*

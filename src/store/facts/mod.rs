@@ -1,10 +1,10 @@
-//! Facts: what each message, session, join and session end counts for in figures. A follower of the
-//! journal keeps them; what they mean is `analytics`' business.
+//! Facts: contributions of each message, session, join and session end to figures. A follower of
+//! the journal maintains them; `analytics` defines their meaning.
 //!
-//! Facts are a function of what is stored and of the rules, so they are computed anew for whatever
-//! the journal names, however often it does, and end up the same in any order. Whoever writes or
-//! removes them holds `facts_position`: so what an erasure removes cannot come back with a batch
-//! that was read before.
+//! Facts are a function of the stored rows and the rules. They are recomputed for everything that
+//! the journal names, however often, and the result is the same in any order. Every writer of facts
+//! locks `facts_position`, so that a batch that was read before an erasure cannot restore erased
+//! facts.
 
 mod activity;
 mod check;
@@ -31,32 +31,32 @@ pub use follow::{FactsLag, Followed, follow_next, is_unfollowed, read_head, read
 pub(super) use forget::forget_sessions;
 pub use rebuild::{Step, rebuild_activity, rebuild_sessions};
 
-/// Grows with every change of what facts are, so that they are computed anew.
+/// Version of the definition of facts. Increment it with every change, so that they are recomputed.
 const VERSION: u32 = 1;
 
-/// Waits for the right to change facts. It comes before the transaction's snapshot, and before every
-/// other lock: a batch of the follower's must not keep those waiting who hold what ingest needs.
+/// Locks facts for changes, and waits for the lock. It must come before the transaction's snapshot
+/// and before every other lock: a holder of locks that ingest needs must not wait for the follower.
 pub(super) const HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE";
-/// The same without waiting.
+/// Locks facts for changes, or fails at once.
 const TRY_HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE NOWAIT";
 
-/// What facts depend on beside what is stored.
+/// Rules on which facts depend, besides the stored rows.
 #[derive(Clone, Debug)]
 pub struct FactRules {
     /// Longest silence within a visit.
     pub visit_gaps: VisitGaps,
-    /// Whose roles count as the assistant's.
+    /// Roles that count as the assistant's.
     pub roles: Roles,
 }
 
 impl FactRules {
-    /// Rules of a service with these settings.
+    /// Returns the rules of a service with these settings.
     #[must_use]
     pub fn of(visit_gaps: &VisitGaps, roles: &Roles) -> Self {
         Self { visit_gaps: visit_gaps.clone(), roles: roles.clone() }
     }
 
-    /// Hash of all that changes facts.
+    /// Returns a hash of everything that changes facts.
     fn fingerprint(&self) -> String {
         let (usual, by_agent) = self.visit_gaps.parts();
         let by_agent: BTreeMap<_, _> = by_agent.iter().collect();

@@ -10,20 +10,20 @@ use super::follow::Joins;
 use super::sessions::Sessions;
 use super::windows::Touched;
 
-/// A join or session end.
+/// Join or session end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Presence {
     occurred_at: DateTime<Utc>,
     is_join: bool,
 }
 
-/// Joins and ends by session and id.
+/// Joins and ends by session and ID.
 pub(super) type Presences = BTreeMap<(Uuid, Uuid), Presence>;
 /// Joins or ends of some sessions, with their keys.
 type Rows<'a> = [(&'a (Uuid, Uuid), &'a Presence)];
 
-/// Brings the facts of joins and ends up to date, marks the times of joins that changed, since a
-/// visit may start with them, and returns the times of all joins.
+/// Updates the facts of joins and ends, and returns the times of all joins. Marks changed times as
+/// touched, since a visit may start with a join.
 pub(super) async fn refresh(
     connection: &mut PgConnection,
     sessions: &Sessions,

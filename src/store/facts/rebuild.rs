@@ -1,5 +1,5 @@
-//! Computes facts anew, some sessions at a time, and then activity, a day at a time. Neither keeps
-//! the follower or an erasure waiting for longer than one step.
+//! Recomputes facts in batches of sessions, and then activity day by day. The follower and erasures
+//! wait for one step at most.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::store::AFTER_ALL;
 
 /// Sessions in one step.
 const BATCH_SESSIONS: i64 = 100;
-/// Length of time whose activity is computed in one step.
+/// Period whose activity is computed in one step.
 const STEP: TimeDelta = TimeDelta::days(1);
 /// The lock comes before the snapshot: see [`HOLD`].
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
@@ -25,14 +25,14 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 pub enum Step<T> {
     /// Done up to here.
     Done(T),
-    /// There was nothing left.
+    /// No session or day was left.
     Finished,
-    /// Nothing was changed: facts are kept under other rules.
+    /// No change: facts are maintained under other rules.
     OtherRules,
 }
 
-/// Computes the facts of the sessions after one, in the order of their ids; those of sessions that
-/// are gone are removed. Returns the last of them.
+/// Recomputes the facts of the next sessions in the order of their IDs, and deletes those of
+/// deleted sessions. Returns the last session and their number.
 pub async fn rebuild_sessions(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -41,7 +41,7 @@ pub async fn rebuild_sessions(
     let Some(mut transaction) = begin(connection, rules).await? else {
         return Ok(Step::OtherRules);
     };
-    // Also of those that have facts alone.
+    // Includes deleted sessions that still have facts.
     let ids = sqlx::query_scalar!(
         r#"SELECT id AS "id!"
          FROM (
@@ -78,7 +78,7 @@ pub async fn rebuild_sessions(
     Ok(Step::Done((last, count)))
 }
 
-/// Computes the activity of the first day after a time that has facts. Returns the end of that day.
+/// Recomputes the activity of the first day with facts after a time. Returns the end of that day.
 pub async fn rebuild_activity(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -120,7 +120,7 @@ pub async fn rebuild_activity(
     Ok(first.map_or(Step::Finished, |_| Step::Done(end)))
 }
 
-/// Begins a step; `None` where facts are kept under other rules.
+/// Begins a step; `None` if facts are maintained under other rules.
 async fn begin<'a>(
     connection: &'a mut PgConnection,
     rules: &FactRules,

@@ -11,12 +11,12 @@ use super::sessions::Sessions;
 use super::windows::Windows;
 use crate::analytics::facts::MessageFact;
 
-/// Session, time and id of a message.
+/// Session, time and ID of a message.
 type Key = (Uuid, DateTime<Utc>, Uuid);
 /// Facts of messages by their keys.
 pub(super) type Facts = BTreeMap<Key, MessageFact>;
 
-/// Reads the facts that there are in the windows.
+/// Reads the stored facts in the windows.
 pub(super) async fn read(
     connection: &mut PgConnection,
     windows: &Windows,
@@ -66,7 +66,7 @@ pub(super) async fn read(
     Ok(facts.collect())
 }
 
-/// Puts new facts in the place of old ones: those that are the same are left alone.
+/// Replaces old facts with new ones. Equal facts are not written.
 pub(super) async fn replace(
     connection: &mut PgConnection,
     sessions: &Sessions,

@@ -1,4 +1,4 @@
-//! Facts of messages: computed anew in windows, and written where they differ.
+//! Facts of messages: recomputed in windows, and written if they differ.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::sessions::Sessions;
 use super::windows::Windows;
 use crate::analytics::facts::{Rules, Said};
 
-/// Brings the facts of messages up to date within windows.
+/// Updates the facts of messages within windows.
 pub(super) async fn refresh(
     connection: &mut PgConnection,
     rules: &FactRules,
@@ -30,7 +30,7 @@ pub(super) async fn refresh(
     rows::replace(connection, sessions, &old, &new, difference).await
 }
 
-/// Computes the facts of messages within windows, which are widened by the messages right after
+/// Computes the facts of messages within windows. Extends the windows by the messages right after
 /// them.
 pub(super) async fn compute(
     connection: &mut PgConnection,
@@ -59,8 +59,8 @@ pub(super) async fn compute(
     Ok(facts)
 }
 
-/// Messages of each window by its place: those at the last time before it, those within, and those
-/// at the first time after it; in the order of the conversation.
+/// Reads the messages of each window, by its index: those at the last time before it, those within
+/// it, and those at the first time after it. They are in the order of the conversation.
 async fn read(
     connection: &mut PgConnection,
     windows: &Windows,

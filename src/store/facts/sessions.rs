@@ -9,16 +9,17 @@ use uuid::Uuid;
 use super::activity::{Difference, Place, Sums};
 use crate::analytics::facts::SessionTotals;
 
-/// Attributes of sessions by their ids.
+/// Attributes of sessions by ID.
 pub(super) type Sessions = BTreeMap<Uuid, Session>;
 
 /// Times of the first and the last event.
 type Events = (DateTime<Utc>, DateTime<Utc>);
 
-/// A session that lasts longer reaches into ranges that begin more than this after its start.
+/// Duration above which a session is marked as long: it can reach into ranges that begin more than
+/// this after its start.
 const LONG: TimeDelta = TimeDelta::days(1);
 
-/// What facts take over from a session.
+/// Attributes of a session that facts copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) agent_id: String,
@@ -27,11 +28,11 @@ pub(super) struct Session {
     joined: bool,
     pub(super) started_at: DateTime<Utc>,
     last_activity_at: DateTime<Utc>,
-    /// No message is later.
+    /// Time of the last event; no message is later.
     pub(super) last_event_at: DateTime<Utc>,
 }
 
-/// Reads sessions; those that are gone are left out.
+/// Reads sessions. Deleted ones are left out.
 pub(super) async fn read(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -111,7 +112,7 @@ async fn read_totals(
     Ok(totals.collect())
 }
 
-/// Times of the first and last event of sessions: messages, joins and ends.
+/// Reads the times of the first and last event of sessions: messages, joins and ends.
 pub(super) async fn read_events(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -135,7 +136,7 @@ pub(super) async fn read_events(
     Ok(rows.into_iter().map(|row| (row.session_id, (row.first, row.last))).collect())
 }
 
-/// Sessions of agents that have facts.
+/// Returns the sessions of agents that have facts.
 pub(super) async fn of_agents(
     connection: &mut PgConnection,
     agents: &[String],
@@ -148,7 +149,7 @@ pub(super) async fn of_agents(
         .await
 }
 
-/// What a session counts for.
+/// Fact of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SessionFact {
     agent_id: String,
@@ -159,7 +160,7 @@ pub(super) struct SessionFact {
     no_join: bool,
     one_sided: bool,
     totals: SessionTotals,
-    /// Of what is stored; `None` without any.
+    /// First and last stored event; `None` without events.
     events: Option<Events>,
 }
 
@@ -178,18 +179,18 @@ impl SessionFact {
         }
     }
 
-    /// Whether it lasts for longer than [`LONG`].
+    /// Returns true if the session lasts longer than [`LONG`].
     fn is_long(&self) -> bool {
         let last = self.events.map_or(self.last_activity_at, |(_, last)| last);
         self.last_activity_at.max(last) - self.started_at > LONG
     }
 
-    /// Time, agent and source under which it counts.
+    /// Returns the time, agent and source under which the session is counted.
     pub(super) fn place(&self) -> Place<'_> {
         (self.started_at, &self.agent_id, &self.source)
     }
 
-    /// What it counts for.
+    /// Returns the session's contribution to sums.
     pub(super) fn sums(&self) -> Sums {
         let Self { totals, no_join, one_sided, .. } = self;
         let duration = self.last_activity_at - self.started_at;
@@ -219,7 +220,7 @@ impl SessionFact {
     }
 }
 
-/// Brings the facts of sessions up to date, after those of their messages.
+/// Updates the facts of sessions, after those of their messages.
 pub(super) async fn refresh_totals(
     connection: &mut PgConnection,
     sessions: &Sessions,

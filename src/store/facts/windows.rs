@@ -1,4 +1,4 @@
-//! Windows of time within a session in which facts are computed anew.
+//! Windows of time within a session in which facts are recomputed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use uuid::Uuid;
 use super::sessions::Sessions;
 use crate::store::{AFTER_ALL, BEFORE_ALL};
 
-/// Touched times of a session that lie further apart get a window each, so that a late message does
-/// not cost all that was said since.
-const APART: TimeDelta = TimeDelta::hours(1);
+/// Distance above which touched times of a session get separate windows, so that a late message
+/// does not cause a recomputation of everything after it.
+const MAX_DISTANCE: TimeDelta = TimeDelta::hours(1);
 
-/// What was touched in a session.
+/// Touched parts of a session.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
     times: BTreeSet<DateTime<Utc>>,
     messages: BTreeSet<Uuid>,
-    /// Everything before this is gone.
+    /// Time before which everything was deleted.
     beginning: Option<DateTime<Utc>>,
 }
 
@@ -35,19 +35,19 @@ impl Touched {
         self.beginning = self.beginning.max(Some(before));
     }
 
-    /// Ids of the messages that were named.
+    /// Returns the IDs of the touched messages.
     pub(super) fn ids(&self) -> impl Iterator<Item = Uuid> {
         self.messages.iter().copied()
     }
 
-    /// First and last touched times, by windows.
+    /// Returns the first and last touched time of each window.
     fn spans(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let mut spans: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
         spans.extend(self.beginning.map(|before| (BEFORE_ALL, before)));
         for at in &self.times {
             match spans.last_mut() {
                 Some((_, last)) if *at <= *last => {}
-                Some((_, last)) if *at - *last <= APART => *last = *at,
+                Some((_, last)) if *at - *last <= MAX_DISTANCE => *last = *at,
                 _ => spans.push((*at, *at)),
             }
         }
@@ -55,17 +55,17 @@ impl Touched {
     }
 }
 
-/// Windows of all sessions, side by side.
+/// Windows of sessions, in columns.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
     pub(super) sessions: Vec<Uuid>,
-    /// First touched times.
+    /// First touched time of each window.
     pub(super) from: Vec<DateTime<Utc>>,
-    /// Last touched times; the messages right after them belong to the windows, too.
+    /// Last touched time of each window. The messages right after it belong to the window, too.
     pub(super) to: Vec<DateTime<Utc>>,
-    /// No message of the session is earlier.
+    /// Start of the session; none of its messages is earlier.
     pub(super) first: Vec<DateTime<Utc>>,
-    /// No message of the session is later.
+    /// Last event of the session; none of its messages is later.
     pub(super) last: Vec<DateTime<Utc>>,
 }
 
@@ -85,7 +85,7 @@ impl Windows {
         windows
     }
 
-    /// One window a session, which holds all of it.
+    /// Returns one window for each session, which covers all of it.
     pub(super) fn whole(sessions: &Sessions) -> Self {
         Self {
             sessions: sessions.keys().copied().collect(),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_lie_far_apart_have_windows_of_their_own() {
+    fn distant_times_get_separate_windows() {
         let at = |minutes: i64| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
         let mut touched = Touched::default();
         for minutes in [300, 0, 61, 59, 121] {
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(touched.spans(), expected);
         touched.add_beginning(at(30));
         touched.add_beginning(at(20));
-        assert_eq!(touched.spans()[0], (BEFORE_ALL, at(121)), "what touches it is one with it");
+        assert_eq!(touched.spans()[0], (BEFORE_ALL, at(121)), "adjacent windows are merged");
         touched.add_beginning(at(250));
         assert_eq!(touched.spans(), [(BEFORE_ALL, at(300))]);
         touched.add_beginning(at(400));

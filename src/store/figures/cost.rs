@@ -1,4 +1,4 @@
-//! Number of facts that figures would be computed from, known before they are read.
+//! Estimate of the number of facts that figures need, made before they are read.
 
 use chrono::TimeDelta;
 
@@ -8,15 +8,15 @@ use super::{Selection, Snapshot, Split};
 use crate::analytics::catalog::{Attribution, Stat};
 use crate::store::StoreError;
 
-/// Most messages that one answer is computed from, where sums do not tell: as many as PostgreSQL is
-/// expected to read within the time that a query may take.
+/// Most messages that one answer is computed from, if sums are not enough: the number that
+/// PostgreSQL is expected to read within the time limit of a query.
 const MOST_MESSAGES: i64 = 10_000_000;
-/// Most sessions that are read one by one: each is held in memory, in up to 100 bytes.
+/// Most sessions that are read individually: each needs up to 100 bytes of memory.
 const MOST_SESSIONS: i64 = 2_000_000;
-/// Longest row of `activity`: a range is widened by it.
+/// Duration of the longest row of `activity` that is read. A range is extended by it.
 const WIDEST: TimeDelta = TimeDelta::hours(1);
 
-/// Kinds of facts that are read one by one.
+/// Kinds of facts that are read individually.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Read {
     messages: bool,
@@ -24,7 +24,7 @@ struct Read {
 }
 
 impl Read {
-    /// Facts that a metric needs where sums do not tell, or where there are none for the selection.
+    /// Returns the facts that a metric needs if sums are not enough or the selection has none.
     fn of(wanted: Wanted, has_sums: bool) -> Self {
         let of_session = wanted.metric.attribution == Attribution::SessionStart;
         let spread = !matches!(wanted.stat, Stat::Avg | Stat::Count | Stat::Ratio);
@@ -46,8 +46,8 @@ impl Read {
 }
 
 impl Snapshot {
-    /// Fails where some metrics would be computed from more than [`MOST_MESSAGES`] or
-    /// [`MOST_SESSIONS`]. `has_sums` is false where the answer needs each value.
+    /// Fails if the metrics would be computed from more than [`MOST_MESSAGES`] or
+    /// [`MOST_SESSIONS`]. `has_sums` is false if the answer needs individual values.
     pub(super) async fn check_cost(
         &mut self,
         selection: &Selection<'_>,
@@ -63,7 +63,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Returns about how many messages and sessions some metrics would be computed from.
+    /// Returns the approximate numbers of messages and sessions that the metrics need.
     async fn facts_to_read(
         &mut self,
         selection: &Selection<'_>,
@@ -76,7 +76,7 @@ impl Snapshot {
         if read == Read::default() {
             return Ok((0, 0));
         }
-        let agents = selection.seen();
+        let agents = selection.visible_agents();
         let by_agent = agents.is_some() || selection.split == Some(Split::Agent);
         let level: i16 = if by_agent { 2 } else { 3 };
         let agents = if by_agent { agents } else { Some(vec![String::new()]) };
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_cost_nothing_where_there_are_sums() {
+    fn counts_cost_nothing_with_stored_sums() {
         for name in ["sessions", "visits", "messages", "turns", "engagement_rate", "reply_gap"] {
             assert_eq!(read(name, true), (false, false), "{name}");
             assert_ne!(read(name, false), (false, false), "{name}");

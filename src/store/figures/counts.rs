@@ -1,50 +1,50 @@
-//! Numbers of sessions, visits and messages, and sums of sessions' values.
+//! Counts of sessions, visits and messages, and sums of sessions' values.
 
 use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Selection, Snapshot, Value, place};
 use crate::store::StoreError;
 
-/// Sessions that started.
+/// Counts of sessions that started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionCounts {
-    /// All of them.
+    /// All sessions.
     pub sessions: i64,
-    /// With a user message.
+    /// Sessions with a user message.
     pub engaged: i64,
-    /// With a join or an assistant message, and no user message.
+    /// Sessions with a join or an assistant message, and no user message.
     pub silent: i64,
-    /// With one user turn.
+    /// Sessions with one user turn.
     pub single_turn: i64,
-    /// Of which something may be missing.
+    /// Sessions that may be incomplete.
     pub incomplete: i64,
-    /// With each flag, in the order of [`SessionCounts::FLAGS`].
+    /// Sessions with each flag, in the order of [`SessionCounts::FLAGS`].
     pub flags: [i64; 6],
-    /// Their durations together, in microseconds.
+    /// Sum of their durations, in microseconds.
     pub duration_us: i64,
-    /// Their messages.
+    /// Number of their messages.
     pub messages: i64,
-    /// Their user turns.
+    /// Number of their user turns.
     pub turns: i64,
-    /// With a reply, and their first reply gaps together, in microseconds.
+    /// Sessions with a reply, and the sum of their first reply gaps, in microseconds.
     pub first_replies: (i64, i64),
-    /// With a silence, and their longest silences together, in microseconds.
+    /// Sessions with a silence, and the sum of their longest silences, in microseconds.
     pub silences: (i64, i64),
 }
 
-/// Messages.
+/// Counts of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageCounts {
-    /// All of them.
+    /// All messages.
     pub messages: i64,
-    /// Of the user.
+    /// Messages of the user.
     pub user: i64,
-    /// Of the assistant.
+    /// Messages of the assistant.
     pub assistant: i64,
-    /// The first ones of user turns.
+    /// First messages of user turns.
     pub turns: i64,
     /// Replies to a user message.
     pub replies: i64,
-    /// Their gaps together, in microseconds.
+    /// Sum of the reply gaps, in microseconds.
     pub reply_gap_us: i64,
 }
 
@@ -54,7 +54,7 @@ impl SessionCounts {
         ["no_join", "one_sided", "repeated_user_turn", "altered", "out_of_order", "undated"];
 }
 
-/// Kinds of facts that are counted.
+/// Kinds of facts to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kinds {
     pub(super) sessions: bool,
@@ -63,7 +63,7 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    /// Returns whether there is something of these kinds.
+    /// Returns true if any of these kinds is not 0.
     pub(super) fn has(self, counts: &Counts) -> bool {
         self.sessions && counts.sessions.sessions > 0
             || self.messages && counts.messages.messages > 0
@@ -76,19 +76,19 @@ impl Kinds {
     }
 }
 
-/// Numbers of one cell.
+/// Counts of one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Sessions by their starts.
     pub sessions: SessionCounts,
-    /// Messages by their times, and turns by their first messages'.
+    /// Messages by their times, and turns by the times of their first messages.
     pub messages: MessageCounts,
     /// Visits by their starts.
     pub visits: i64,
 }
 
 impl Counts {
-    /// Returns how many values there are, and their sum.
+    /// Returns the number of values and their sum.
     pub(super) fn count_and_sum(&self, value: Value) -> (i64, i64) {
         let Self { sessions, messages, .. } = self;
         match value {
@@ -103,7 +103,7 @@ impl Counts {
 }
 
 impl Counts {
-    /// Adds other numbers so many times.
+    /// Adds other counts, multiplied by `times`.
     fn add(&mut self, other: &Self, times: i64) {
         self.sessions.add(&other.sessions, times);
         self.messages.add(&other.messages, times);
@@ -154,8 +154,7 @@ impl Snapshot {
         Ok(cells.filter(|(_, counts)| counts.sessions > 0).collect())
     }
 
-    /// Counts facts of some kinds; the numbers of the others are not to be used. Cells without
-    /// anything are left out.
+    /// Counts facts of some kinds. Counts of other kinds are undefined. Empty cells are left out.
     pub(super) async fn counts(
         &mut self,
         kinds: Kinds,
@@ -170,12 +169,12 @@ impl Snapshot {
                 cells.entry(cell).or_default().add(&counts, times);
             }
         }
-        // What was erased may have left rows of nothing; rows of stored sums know every kind.
+        // Erasures can leave rows with zeros, and rows of stored sums have every kind.
         cells.retain(|_, counts| kinds.has(counts));
         Ok(cells)
     }
 
-    /// Counts what lies in some parts of a range.
+    /// Counts facts in some parts of a range.
     async fn counts_of(
         &mut self,
         kinds: Kinds,

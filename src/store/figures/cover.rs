@@ -1,4 +1,4 @@
-//! Parts of a range whose sums are stored, and those that are read from facts.
+//! Splits a range into parts with stored sums and parts that are read from facts.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -7,19 +7,20 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Timelike as _, Utc};
 
 use super::{Selection, Split};
 
-/// Level of stored rows, and the length of time that each row covers.
+/// Level of stored rows, and the duration of each row.
 type Level = (i16, TimeDelta);
 
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const DAY: TimeDelta = TimeDelta::days(1);
 
-/// Most parts of a cover, and most of them that are read from facts. A range that falls into more, as
-/// with buckets that start on no quarter hour, is read from facts as a whole.
+/// Most parts of a cover. A range with more parts is read from facts as a whole, for example if its
+/// buckets do not start on a quarter hour.
 const MOST_PARTS: usize = 2_000;
+/// Most parts of a cover that are read from facts.
 const MOST_FACT_PARTS: usize = 16;
 
-/// A range that ends later than this before the answer is one up to now.
+/// Largest distance of a range's end from the answer at which the range counts as one up to now.
 const NEARLY_NOW: TimeDelta = TimeDelta::minutes(1);
 
 /// Table of stored rows.
@@ -32,7 +33,7 @@ pub(super) enum Stored {
 }
 
 impl Stored {
-    /// Levels of the table, the longest first.
+    /// Returns the levels of the table, longest rows first.
     fn levels(self, by_agent: bool) -> &'static [Level] {
         match (self, by_agent) {
             (Self::Sums, true) => &[(5, DAY), (2, HOUR), (1, QUARTER)],
@@ -49,39 +50,40 @@ pub(super) struct Parts {
     pub(super) ends: Vec<DateTime<Utc>>,
 }
 
-/// Parts that one query reads. Two ranges are what a range's edges need; many parts are named by the
-/// starts of their rows, since PostgreSQL estimates constants well, and a join with ranges badly.
+/// Parts that one query reads: up to two ranges, which is enough for a range's edges. More parts
+/// are listed by the starts of their rows: PostgreSQL estimates constants well and a join with
+/// ranges badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     /// Level of the rows; `None` is facts.
     pub(super) level: Option<i16>,
-    /// Starts of the rows; `None` where the ranges say which they are.
+    /// Starts of the rows; `None` if the ranges select them.
     pub(super) starts: Option<Vec<DateTime<Utc>>>,
-    /// The second one is empty where there is one part.
+    /// Ranges of the parts. The second is empty if there is one part.
     pub(super) ranges: [(DateTime<Utc>, DateTime<Utc>); 2],
 }
 
-/// Parts of a range by level; `None` is facts. None overlaps another, and together they are the range
-/// and what is in excess.
+/// Parts of a range by level; `None` is facts. They do not overlap, and together they are the range
+/// and the excess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cover {
     pub(super) parts: BTreeMap<Option<i16>, Parts>,
-    /// Part behind the range that its last row covers, too: its facts are taken away.
+    /// Part after the range that its last row also covers. Its facts are subtracted.
     pub(super) excess: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Agents of the rows; `None` is all.
     pub(super) agents: Option<Vec<String>>,
 }
 
 impl Cover {
-    /// Covers the range of a selection with as few rows as fit into its buckets. Where rows do not
-    /// know what is selected, all of it is read from facts.
+    /// Covers the range of a selection with as few rows as possible within its buckets. The whole
+    /// range is read from facts if rows cannot answer the selection.
     pub(super) fn of(selection: &Selection<'_>, stored: Stored) -> Self {
         let by_agent = selection.visible.is_some()
             || selection.agents.is_some()
             || selection.split == Some(Split::Agent);
         let known = selection.rooms.is_none() && selection.split != Some(Split::Role);
         let levels = if known { stored.levels(by_agent) } else { &[] };
-        let agents = if by_agent { selection.seen() } else { Some(vec![String::new()]) };
+        let agents = if by_agent { selection.visible_agents() } else { Some(vec![String::new()]) };
         let mut cover = Self { agents, ..Self::default() };
         cover.excess = if levels.is_empty() { None } else { excess(selection) };
         let to = cover.excess.map_or(selection.to, |(_, end)| end);
@@ -99,17 +101,17 @@ impl Cover {
         cover
     }
 
-    /// Returns whether all of it is read from facts.
+    /// Returns true if the whole range is read from facts.
     pub(super) fn is_of_facts(&self) -> bool {
         self.parts.keys().all(Option::is_none)
     }
 
-    /// Returns the parts as queries read them.
+    /// Returns the parts as the extents of queries.
     pub(super) fn extents(&self) -> Vec<Extent> {
         self.parts.iter().flat_map(|(level, parts)| parts.extents(*level)).collect()
     }
 
-    /// Returns the part whose facts are taken away.
+    /// Returns the part whose facts are subtracted.
     pub(super) fn excess(&self) -> Option<Extent> {
         let empty = |(from, _)| (from, from);
         self.excess.map(|range| Extent { level: None, starts: None, ranges: [range, empty(range)] })
@@ -156,7 +158,7 @@ impl Parts {
         parts.chunks(2).map(extent).collect()
     }
 
-    /// Adds a part, or lengthens the last one where it begins at its end.
+    /// Adds a part, or extends the last one if it ends at `start`.
     fn add(&mut self, start: DateTime<Utc>, end: DateTime<Utc>) {
         match self.ends.last_mut() {
             Some(last) if *last == start => *last = end,
@@ -168,8 +170,8 @@ impl Parts {
     }
 }
 
-/// Returns what the last rows cover behind a range that ends now. The present hour has many facts, and
-/// what is dated later few.
+/// Returns the part after a range up to now that its last row also covers. Reading it is cheap: few
+/// facts are dated later, and the current hour has many.
 fn excess(selection: &Selection<'_>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let (last, to) = (*selection.starts.last()?, selection.to);
     if to < selection.now - NEARLY_NOW {
@@ -182,19 +184,19 @@ fn excess(selection: &Selection<'_>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     [DAY, HOUR, QUARTER].iter().find_map(within)
 }
 
-/// Returns the length of time that each row of a level covers.
+/// Returns the duration of each row of a level.
 fn width(level: i16) -> TimeDelta {
     let all = [true, false].into_iter().flat_map(|by_agent| Stored::Sums.levels(by_agent));
     all.copied().find(|(known, _)| *known == level).map_or(QUARTER, |(_, width)| width)
 }
 
-/// Bounds of the rows that lie within two times; `None` without any.
+/// Returns the bounds of the whole rows between two times; `None` without rows.
 fn whole_rows(
     start: DateTime<Utc>,
     end: DateTime<Utc>,
     width: TimeDelta,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    // Whole numbers: a series has thousands of buckets, and chrono rounds slowly.
+    // Integer arithmetic: a series has thousands of buckets, and rounding with chrono is slow.
     let width = width.num_microseconds()?;
     let floor = |at: DateTime<Utc>| at.timestamp_micros().div_euclid(width) * width;
     let below = floor(start);
@@ -226,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Parts in the order of time, as text; level 9 stands for facts.
+    /// Returns the parts in the order of time, as text; level 9 is facts.
     fn parts(cover: &Cover) -> Vec<String> {
         let each = cover.parts.iter().flat_map(|(level, parts)| {
             let bounds = parts.starts.iter().zip(&parts.ends);
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn last_row_of_a_range_up_to_now_is_read_whole_and_what_is_behind_taken_away() {
+    fn last_row_of_range_up_to_now_is_read_whole_and_excess_is_subtracted() {
         let hours = [at("03T08:00"), at("03T09:00"), at("03T10:00")];
         let series = selection(&hours, "03T10:50");
         let now = Selection { now: at("03T10:50"), ..series.clone() };
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(parts(&cover), ["3 03T08:00 03T11:00"]);
         assert_eq!(cover.excess, Some((at("03T10:50"), at("03T11:00"))));
         assert_eq!(cover.excess().unwrap().ranges[0], (at("03T10:50"), at("03T11:00")));
-        // A range that ended earlier, one that ends with a row, and one that rows do not know.
+        // A range that ended earlier, one that ends with a row, and one that rows cannot answer.
         assert_eq!(Cover::of(&series, Stored::Sums).excess, None);
         let whole = Selection { to: at("03T11:00"), now: at("03T11:00"), ..now.clone() };
         assert_eq!(Cover::of(&whole, Stored::Sums).excess, None);
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rows_do_not_know_is_read_from_facts() {
+    fn selection_that_rows_cannot_answer_is_read_from_facts() {
         let starts = [at("01T08:00"), at("01T09:00")];
         let all = selection(&starts, "01T10:00");
         assert!(!Cover::of(&all, Stored::Sums).is_of_facts());
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_too_many_parts_is_read_from_facts() {
+    fn range_with_too_many_parts_is_read_from_facts() {
         let starts: Vec<_> =
             (0..3_000).map(|n| at("01T00:07") + TimeDelta::minutes(90) * n).collect();
         let cover = Cover::of(
@@ -340,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn few_parts_are_read_as_ranges_and_many_by_the_starts_of_rows() {
+    fn few_parts_are_read_as_ranges_and_many_by_row_starts() {
         let one = [at("01T08:10")];
         let cover = Cover::of(&selection(&one, "03T10:50"), Stored::Sums);
         let extents = cover.extents();
@@ -356,7 +358,7 @@ mod tests {
         let days = extents.iter().find(|extent| extent.level == Some(4)).unwrap();
         let [first, second] = days.ranges;
         assert_eq!(first, (at("02T00:00"), at("03T00:00")));
-        assert_eq!(second.0, second.1, "nothing");
+        assert_eq!(second.0, second.1, "empty range");
 
         let halves: Vec<_> = (1..5).map(|day| at(&format!("0{day}T22:30"))).collect();
         let cover = Cover::of(&selection(&halves, "05T22:30"), Stored::Sums);
@@ -367,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_are_those_that_are_visible_and_chosen() {
+    fn agents_are_both_visible_and_selected() {
         let starts = [at("01T08:00")];
         let (visible, agents) =
             (["A".to_owned(), "B".to_owned()], ["B".to_owned(), "C".to_owned()]);

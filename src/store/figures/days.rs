@@ -1,34 +1,34 @@
-//! Sessions of whole days, kept in memory from one answer to the next. Most figures are of days that
-//! do not change any more; reading their sessions takes longer than computing figures from them.
+//! In-memory cache of the sessions of whole days. Most figures are of days that do not change any
+//! more, and reading their sessions takes longer than computing figures from them.
 //!
-//! A day's version is read in the snapshot of the answer, and whoever changes facts of a day's
-//! sessions gives it another version: what is kept under a version is what the snapshot would read.
+//! Every change of facts of a day's sessions sets a new version of the day, and an answer reads the
+//! versions in its snapshot. So a cached day with that version is what the snapshot would read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Days as Count, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use uuid::Uuid;
 
 use super::sessions::{Columns, Sessions, Started};
 use super::{Selection, Snapshot};
 use crate::store::StoreError;
 
-/// Most sessions that are kept: about 50 MB. A range that has more is read from PostgreSQL.
-const MOST_KEPT: usize = 300_000;
+/// Most sessions in the cache: about 50 MB. A range with more is read from PostgreSQL.
+const MOST_CACHED: usize = 300_000;
 
-/// Days that are kept.
+/// Cache of days.
 #[derive(Debug, Default)]
-pub(super) struct Days(Mutex<Kept>);
+pub(super) struct DayCache(Mutex<Entries>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Entries {
     days: HashMap<NaiveDate, Day>,
     /// Number of the last use.
     uses: u64,
 }
 
-/// A day.
+/// Cached day.
 #[derive(Debug)]
 struct Day {
     version: Uuid,
@@ -46,44 +46,44 @@ pub(super) struct WholeDays {
     pub(super) sessions: Vec<Arc<Vec<Sessions>>>,
 }
 
-impl Days {
-    /// Returns a day's sessions if they are kept under a version.
+impl DayCache {
+    /// Returns a day's sessions if they are cached with this version.
     fn get(&self, day: NaiveDate, version: Uuid) -> Option<Arc<Vec<Sessions>>> {
-        let mut kept = self.lock();
-        kept.uses += 1;
-        let uses = kept.uses;
-        let found = kept.days.get_mut(&day).filter(|found| found.version == version)?;
+        let mut entries = self.lock();
+        entries.uses += 1;
+        let uses = entries.uses;
+        let found = entries.days.get_mut(&day).filter(|found| found.version == version)?;
         found.last_use = uses;
         Some(Arc::clone(&found.sessions))
     }
 
-    /// Keeps a day's sessions. Those that were not used for the longest time make room for them.
+    /// Caches a day's sessions, and evicts the least recently used days beyond the limit.
     fn put(&self, day: NaiveDate, version: Uuid, sessions: &Arc<Vec<Sessions>>) {
         let count = sessions.iter().map(|some| some.started_at.len()).sum();
-        let mut kept = self.lock();
-        kept.uses += 1;
-        let last_use = kept.uses;
+        let mut entries = self.lock();
+        entries.uses += 1;
+        let last_use = entries.uses;
         let sessions = Arc::clone(sessions);
-        kept.days.insert(day, Day { version, sessions, count, last_use });
-        let mut all: usize = kept.days.values().map(|day| day.count).sum();
-        while all > MOST_KEPT {
-            let oldest = kept.days.iter().min_by_key(|(_, day)| day.last_use);
+        entries.days.insert(day, Day { version, sessions, count, last_use });
+        let mut all: usize = entries.days.values().map(|day| day.count).sum();
+        while all > MOST_CACHED {
+            let oldest = entries.days.iter().min_by_key(|(_, day)| day.last_use);
             let Some(oldest) = oldest.map(|(day, _)| *day) else { break };
-            all -= kept.days.remove(&oldest).map_or(0, |day| day.count);
+            all -= entries.days.remove(&oldest).map_or(0, |day| day.count);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing that holds it can leave it half changed.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // Safe after a panic: no holder can leave the entries half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Snapshot {
-    /// Returns the sessions of all agents that started on the whole days of a range. `None` where
-    /// there is no whole day, where there are too many of them, or where rooms are selected, which
-    /// are not kept.
-    pub(super) async fn kept_days(
+    /// Returns the sessions of all agents that started on the whole days of a range. Returns `None`
+    /// if there is no whole day, if there are too many sessions, or if rooms are selected, which
+    /// are not cached.
+    pub(super) async fn cached_days(
         &mut self,
         range: &Started,
         selection: &Selection<'_>,
@@ -111,7 +111,7 @@ impl Snapshot {
         .fetch_all(&mut *self.transaction)
         .await?;
         let count: i64 = days.iter().map(|day| day.sessions).sum();
-        if usize::try_from(count).unwrap_or(usize::MAX) > MOST_KEPT {
+        if usize::try_from(count).unwrap_or(usize::MAX) > MOST_CACHED {
             return Ok(None);
         }
         let mut sessions = Vec::with_capacity(days.len());
@@ -121,16 +121,16 @@ impl Snapshot {
         Ok(Some(WholeDays { from: midnight(first), to: midnight(end), sessions }))
     }
 
-    /// Returns the sessions of all agents that started on a day.
+    /// Returns the sessions of all agents that started on a day, from the cache or the database.
     async fn sessions_of_day(
         &mut self,
         day: NaiveDate,
         version: Uuid,
     ) -> Result<Arc<Vec<Sessions>>, StoreError> {
-        if let Some(kept) = self.days.get(day, version) {
-            return Ok(kept);
+        if let Some(cached) = self.days.get(day, version) {
+            return Ok(cached);
         }
-        let (from, to) = (midnight(day), day.checked_add_days(Count::new(1)).map(midnight));
+        let (from, to) = (midnight(day), day.checked_add_days(Days::new(1)).map(midnight));
         let started = Started { from, to: to.unwrap_or(from), lasting: false };
         let starts = [from];
         let all = Selection {
@@ -152,8 +152,7 @@ impl Snapshot {
 /// Returns the first whole day of a range, and the day after the last one.
 fn whole_days(range: &Started) -> Option<(NaiveDate, NaiveDate)> {
     let day = range.from.date_naive();
-    let first =
-        if midnight(day) == range.from { day } else { day.checked_add_days(Count::new(1))? };
+    let first = if midnight(day) == range.from { day } else { day.checked_add_days(Days::new(1))? };
     let end = range.to.date_naive();
     (first < end).then_some((first, end))
 }
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn days_that_a_range_cuts_are_not_whole() {
+    fn days_cut_by_a_range_are_not_whole() {
         assert_eq!(whole("01T00:00:00", "03T00:00:00"), Some((1, 3)));
         assert_eq!(whole("01T00:00:00.000001", "03T23:59:59"), Some((2, 3)));
         assert_eq!(whole("01T00:00:01", "03T00:00:00"), Some((2, 3)));
@@ -186,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_not_given_and_the_oldest_day_makes_room() {
-        let days = Days::default();
+    fn other_version_is_a_miss_and_least_recently_used_day_is_evicted() {
+        let days = DayCache::default();
         let day = |number| NaiveDate::from_ymd_opt(2026, 10, number).unwrap();
         let some = |count| Arc::new(vec![Sessions::started(vec![DateTime::UNIX_EPOCH; count])]);
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        days.put(day(1), one, &some(MOST_KEPT / 2));
-        days.put(day(2), one, &some(MOST_KEPT / 2));
+        days.put(day(1), one, &some(MOST_CACHED / 2));
+        days.put(day(2), one, &some(MOST_CACHED / 2));
         assert!(days.get(day(1), one).is_some() && days.get(day(1), other).is_none());
         // The first day was used last.
         days.put(day(3), one, &some(1));

@@ -1,4 +1,4 @@
-//! Distributions: numbers of values between edges.
+//! Distributions: counts of values between edges.
 
 use super::metrics::value_of;
 use super::{Cells, Selection, Snapshot, Wanted};
@@ -6,9 +6,9 @@ use crate::analytics::catalog::{Metric, Stat};
 use crate::store::StoreError;
 
 impl Snapshot {
-    /// Counts values by bin and group, over all buckets of the selection. A cell's place is the
-    /// number of edges that its values reach: 0 below the first edge. Edges are ascending, and in the
-    /// unit of the stored value. A metric that is no spread has no values.
+    /// Counts values by bin and group, over all buckets of the selection. A cell's index is the
+    /// number of edges that its values reach: 0 below the first edge. Edges must be ascending and
+    /// in the unit of the stored value. Returns no cells for a metric that is not a spread.
     pub async fn distribution(
         &mut self,
         metric: &'static Metric,
@@ -96,7 +96,7 @@ impl Snapshot {
     }
 }
 
-/// Number of a bin, which is never negative.
+/// Converts the number of a bin, which is never negative.
 fn bin(number: i32) -> usize {
     usize::try_from(number).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Figures: values of metrics as answers show them, computed from counts and spreads.
+//! Figures: values of metrics, computed from counts and spreads.
 
 use super::Spread;
 use crate::analytics::catalog::{Metric, Stat, Unit};
@@ -6,16 +6,16 @@ use crate::analytics::catalog::{Metric, Stat, Unit};
 /// Metric with one of its statistics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {
-    /// The metric.
+    /// Metric.
     pub metric: &'static Metric,
-    /// The statistic, one of the metric's.
+    /// Statistic, which the metric must have.
     pub stat: Stat,
 }
 
 /// Value of a metric in one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figure {
-    /// The value; `None` without anything to compute it from.
+    /// Value; `None` without data.
     pub value: Option<Number>,
     /// Numerator and denominator of a ratio.
     pub parts: Option<(i64, i64)>,
@@ -33,7 +33,7 @@ impl Figure {
         Self { value, parts: Some((numerator, denominator)) }
     }
 
-    /// Returns a metric's figure where there is nothing.
+    /// Returns a metric's figure without data.
     #[must_use]
     pub fn of_nothing(metric: &Metric) -> Self {
         match metric.unit {
@@ -43,8 +43,8 @@ impl Figure {
         }
     }
 
-    /// Returns the figure of two parts together, for a metric that adds up: the sum of counts, the
-    /// ratio of added numerators and denominators. Other figures leave nothing.
+    /// Adds the figures of two parts, for a metric that adds up: the sum of counts, or the ratio of
+    /// added numerators and denominators. Returns a figure without a value for others.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         match (self, other) {
@@ -63,14 +63,14 @@ impl Figure {
 /// Whole or floating-point number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
-    /// A number of things.
+    /// Count.
     Whole(i64),
-    /// Any other number.
+    /// Other number.
     Real(f64),
 }
 
 impl Number {
-    /// Returns it as a floating-point number.
+    /// Converts the number to floating point.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
     pub fn as_f64(self) -> f64 {
@@ -81,7 +81,7 @@ impl Number {
     }
 }
 
-/// Figure of values of sessions. Counts and ratios are of values that are 0 or 1.
+/// Returns the figure of values of sessions. For counts and ratios each value is 0 or 1.
 pub(super) fn figure_of_values(values: &Spread, wanted: Wanted) -> Figure {
     match wanted.stat {
         Stat::Count => Figure::count(values.sum),
@@ -90,7 +90,7 @@ pub(super) fn figure_of_values(values: &Spread, wanted: Wanted) -> Figure {
     }
 }
 
-/// Statistic of a spread, in the metric's unit.
+/// Returns a statistic of a spread, in the metric's unit.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
 pub(super) fn statistic(spread: &Spread, wanted: Wanted) -> Number {
     let [p50, p90, p99] = spread.percentiles;
@@ -111,7 +111,7 @@ pub(super) fn average(count: i64, sum: i64, wanted: Wanted) -> Number {
     scaled(sum as f64 / count as f64, wanted)
 }
 
-/// Lengths of time are stored in microseconds.
+/// Converts a stored value to the metric's unit. Durations are stored in microseconds.
 fn scaled(value: f64, wanted: Wanted) -> Number {
     const MICROS: f64 = 1e6;
     Number::Real(if wanted.metric.unit == Unit::Seconds { value / MICROS } else { value })
@@ -123,7 +123,7 @@ mod tests {
     use crate::analytics::catalog::METRICS;
 
     #[test]
-    fn a_ratio_of_nothing_is_null() {
+    fn ratio_without_data_is_null() {
         assert_eq!(Figure::ratio(0, 0), Figure { value: None, parts: Some((0, 0)) });
         assert_eq!(Figure::ratio(1, 4).value, Some(Number::Real(0.25)));
     }

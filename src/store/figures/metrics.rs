@@ -27,7 +27,7 @@ impl Grouping {
     pub const ALL: [Self; 4] =
         [Self::By(Split::Agent), Self::By(Split::Source), Self::By(Split::Role), Self::Flag];
 
-    /// Name in requests.
+    /// Returns the name in requests.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Grouping {
         }
     }
 
-    /// Dimension of the catalogue.
+    /// Returns the dimension in the catalogue.
     #[must_use]
     pub fn dimension(self) -> Dimension {
         match self {
@@ -49,7 +49,7 @@ impl Grouping {
         }
     }
 
-    /// Split of the selection to read. Counts by flag are read unsplit.
+    /// Returns the split of the selection to read. Counts by flag are read without a split.
     #[must_use]
     pub fn split(self) -> Option<Split> {
         match self {
@@ -62,11 +62,11 @@ impl Grouping {
 /// Facts that a metric is computed from.
 #[derive(Clone, Copy)]
 enum Basis {
-    /// A number of sessions.
+    /// Number of sessions.
     Sessions(fn(&SessionCounts) -> i64),
-    /// A share of the sessions.
+    /// Share of the sessions.
     Share(fn(&SessionCounts) -> i64),
-    /// A number of messages.
+    /// Number of messages.
     Messages(fn(&MessageCounts) -> i64),
     Visits,
     Distinct(fn(&Distinct) -> i64),
@@ -102,7 +102,7 @@ fn basis(metric: &Metric) -> Option<Basis> {
     })
 }
 
-/// Returns the value whose spread a metric is; `None` for a metric of another kind.
+/// Returns the value of a metric that is a spread; `None` for other metrics.
 pub(super) fn value_of(metric: &Metric) -> Option<Of> {
     match basis(metric) {
         Some(Basis::Spread(value)) => Some(value),
@@ -110,7 +110,7 @@ pub(super) fn value_of(metric: &Metric) -> Option<Of> {
     }
 }
 
-/// Counts and spreads of a selection, as far as some metrics need them.
+/// Counts and spreads of a selection that some metrics need.
 #[derive(Debug, Default)]
 pub struct Figures {
     by_flag: bool,
@@ -122,7 +122,7 @@ pub struct Figures {
     spreads: HashMap<Of, Cells<Spread>>,
 }
 
-/// What has to be read for some metrics.
+/// Data to read for some metrics.
 #[derive(Debug, Default)]
 struct Needs {
     kinds: Kinds,
@@ -155,8 +155,8 @@ impl Needs {
 }
 
 impl Figures {
-    /// Reads what the metrics need, each table once. The selection is split as `grouping` says. Fails
-    /// before anything is read where that would be too expensive.
+    /// Reads the data that the metrics need, each table once. The selection must be split by
+    /// `grouping`. Fails without reading anything if that would be too expensive.
     pub async fn read(
         snapshot: &mut Snapshot,
         selection: &Selection<'_>,
@@ -168,7 +168,7 @@ impl Figures {
         let mut all = Self { by_flag: grouping == Some(Grouping::Flag), ..Self::default() };
         let of_replies = |of: &Of| *of == Of::ReplyGap;
         let kinds = Kinds {
-            // Bins of reply gaps need the exact counts and sums beside them.
+            // Bins of reply gaps also need exact counts and sums.
             messages: needs.kinds.messages
                 || needs.reply_gaps
                 || needs.averages.iter().any(of_replies),
@@ -199,7 +199,7 @@ impl Figures {
         Ok(all)
     }
 
-    /// Returns the groups that have a cell, in order; without a grouping the one that holds all.
+    /// Returns the groups that have a cell, in order; without a grouping, the one group of all.
     #[must_use]
     pub fn groups(&self, grouping: Option<Grouping>) -> Vec<Option<String>> {
         match grouping {
@@ -222,7 +222,7 @@ impl Figures {
         groups.into_iter().map(Some).collect()
     }
 
-    /// Returns the value of a metric in a cell. `(0, None)` is the whole of a selection with one
+    /// Returns the figure of a metric in a cell. `(0, None)` is the whole selection if it has one
     /// bucket.
     #[must_use]
     pub fn figure(&self, wanted: Wanted, cell: &Cell) -> Figure {
@@ -255,7 +255,7 @@ impl Figures {
         }
     }
 
-    /// Sessions with the flag that a cell's group names.
+    /// Returns the number of sessions with the flag that a cell's group names.
     fn flagged(&self, (bucket, flag): &Cell) -> i64 {
         let place = SessionCounts::FLAGS.iter().position(|one| Some(*one) == flag.as_deref());
         let counts = find(self.counts.as_ref(), &(*bucket, None));
@@ -263,7 +263,7 @@ impl Figures {
     }
 }
 
-/// Names of the groups that have a cell.
+/// Returns the names of the groups that have a cell.
 fn names<T>(cells: &Cells<T>) -> impl Iterator<Item = String> {
     cells.keys().filter_map(|(_, group)| group.clone())
 }
@@ -278,7 +278,7 @@ mod tests {
     use crate::analytics::catalog::{METRICS, Unit};
 
     #[test]
-    fn every_metric_is_read_from_something() {
+    fn every_metric_has_a_basis() {
         for metric in &METRICS {
             let basis = basis(metric).unwrap_or_else(|| panic!("{}", metric.name));
             let spread = matches!(basis, Basis::Spread(_));

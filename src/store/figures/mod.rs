@@ -1,6 +1,5 @@
 //! Figures read from facts: counts, distinct counts, spreads and concurrency, by bucket and group.
-//! All that one answer needs is read in one snapshot. What a figure means is `analytics`' business;
-//! [`Figures`] computes the catalogue's metrics from what is read.
+//! Each answer is read in one snapshot. `analytics` defines the metrics; [`Figures`] computes them.
 
 mod cost;
 mod counts;
@@ -29,23 +28,23 @@ pub use snapshot::Snapshot;
 pub use spreads::{Spread, Value};
 pub use top::{LONGEST_FIRST_MESSAGE, Top, TopBy};
 
-/// Bucket by its place, from 0, and group; `None` where figures are not split.
+/// Index of a bucket, from 0, and group; `None` if figures are not split.
 pub type Cell = (usize, Option<String>);
-/// Figures by bucket and group; what is nowhere has no cell.
+/// Figures by bucket and group. Empty cells are left out.
 pub type Cells<T> = HashMap<Cell, T>;
 
-/// How figures are split, beside by bucket.
+/// Split of figures, in addition to buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// By agent.
     Agent,
     /// By source.
     Source,
-    /// By the speaker's role: messages alone.
+    /// By the speaker's role; only for messages.
     Role,
 }
 
-/// What figures are read of.
+/// Range, filters and split of figures.
 #[derive(Clone, Debug)]
 pub struct Selection<'a> {
     /// Starts of the buckets, in order.
@@ -62,37 +61,37 @@ pub struct Selection<'a> {
     pub sources: Option<&'a [String]>,
     /// Only sessions in these rooms.
     pub rooms: Option<&'a [String]>,
-    /// How they are split.
+    /// Split of the figures.
     pub split: Option<Split>,
 }
 
 impl Selection<'_> {
-    /// Start of the first bucket.
+    /// Returns the start of the first bucket.
     fn from(&self) -> DateTime<Utc> {
         self.starts.first().copied().unwrap_or(self.to)
     }
 
-    /// Returns the place of the bucket that a time falls into; `None` outside of the range.
+    /// Returns the index of the bucket that contains a time; `None` outside the range.
     fn bucket(&self, at: DateTime<Utc>) -> Option<usize> {
         let after = self.starts.partition_point(|start| *start <= at);
         after.checked_sub(1).filter(|_| at < self.to)
     }
 
-    /// Agents that are visible and chosen; `None` is all.
-    fn seen(&self) -> Option<Vec<String>> {
+    /// Returns the agents that are visible and selected; `None` is all.
+    fn visible_agents(&self) -> Option<Vec<String>> {
         let Some(visible) = self.visible else { return self.agents.map(<[String]>::to_vec) };
-        let chosen = |agent: &&String| self.agents.is_none_or(|agents| agents.contains(*agent));
-        Some(visible.iter().filter(chosen).cloned().collect())
+        let selected = |agent: &&String| self.agents.is_none_or(|agents| agents.contains(*agent));
+        Some(visible.iter().filter(selected).cloned().collect())
     }
 
-    /// Whether sessions of an agent and a source are selected; rooms aside.
-    fn has(&self, agent_id: &str, source: &str) -> bool {
+    /// Returns true if an agent and a source are selected. Rooms are not checked.
+    fn includes(&self, agent_id: &str, source: &str) -> bool {
         let is_in =
             |some: Option<&[String]>, one| some.is_none_or(|all| all.iter().any(|it| it == one));
         is_in(self.visible, agent_id) && is_in(self.agents, agent_id) && is_in(self.sources, source)
     }
 
-    /// Word of the split in queries.
+    /// Returns the name of the split in queries.
     fn split(&self) -> Option<&'static str> {
         self.split.map(|split| match split {
             Split::Agent => "agent",
@@ -102,7 +101,7 @@ impl Selection<'_> {
     }
 }
 
-/// Place of a bucket by its number in Postgres, where the first one is 1.
+/// Returns the index of a bucket from its number in Postgres, which starts at 1.
 fn place(number: i32) -> usize {
     usize::try_from(number.saturating_sub(1)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Numbers of different sessions and agents, and of sessions at one instant.
+//! Distinct counts of sessions and agents, and numbers of concurrent sessions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::sessions::Found;
 use super::{Cells, Selection, Snapshot};
 use crate::store::StoreError;
 
-/// Different ones with at least one event.
+/// Numbers of distinct sessions and agents with at least one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Distinct {
     /// Sessions.
@@ -18,12 +18,12 @@ pub struct Distinct {
     pub agents: i64,
 }
 
-/// Sessions by group, agent and bucket.
+/// Numbers of sessions by group, agent and bucket.
 type Present<'a> = HashMap<(Option<&'a str>, &'a str, usize), i64>;
 
 impl Snapshot {
-    /// Counts sessions and agents with joins, messages or ends. A session has events in the buckets of
-    /// its first and its last one; only what lies in buckets between them is looked for.
+    /// Counts sessions and agents with joins, messages or ends. A session has events in the buckets
+    /// of its first and its last event; only the buckets between these are read from the database.
     pub(super) async fn distinct(
         &mut self,
         sessions: &Found,
@@ -33,7 +33,7 @@ impl Snapshot {
         let mut between = HashMap::new();
         for some in sessions.of(selection) {
             let (group, agent_id) = (some.group(selection), some.agent_id.as_str());
-            // Few buckets and many sessions: strings are hashed once a bucket.
+            // Few buckets and many sessions: this hashes strings once for each bucket.
             let mut by_bucket: HashMap<usize, i64> = HashMap::new();
             let events = some.first_event_at.iter().zip(&some.last_event_at).zip(&some.ids);
             for ((first, last), id) in events {
@@ -71,7 +71,7 @@ impl Snapshot {
         Ok(cells)
     }
 
-    /// Buckets in which sessions have events.
+    /// Returns the buckets in which sessions have events.
     async fn buckets_with_events(
         &mut self,
         ids: &[Uuid],
@@ -103,12 +103,12 @@ impl Snapshot {
     }
 }
 
-/// Where a time lies among buckets.
+/// Position of a time relative to the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
     Before,
     Within(usize),
-    Behind,
+    After,
 }
 
 impl Edge {
@@ -116,22 +116,22 @@ impl Edge {
         match selection.bucket(at) {
             Some(bucket) => Self::Within(bucket),
             None if at < selection.from() => Self::Before,
-            None => Self::Behind,
+            None => Self::After,
         }
     }
 
-    /// Number of the bucket, from 1; 0 is before all of them.
+    /// Returns the number of the bucket, from 1; 0 is before all buckets.
     fn number(self, selection: &Selection<'_>) -> usize {
         match self {
             Self::Before => 0,
             Self::Within(bucket) => bucket + 1,
-            Self::Behind => selection.starts.len() + 1,
+            Self::After => selection.starts.len() + 1,
         }
     }
 }
 
-/// Finds the largest number of sessions at one instant of each bucket. A session counts from its
-/// start to its last activity, both included.
+/// Returns the largest number of concurrent sessions in each bucket. A session counts from its
+/// start to its last activity, inclusive.
 pub(super) fn concurrency(sessions: &Found, selection: &Selection<'_>) -> Cells<i64> {
     let mut groups: HashMap<Option<&str>, (Vec<_>, Vec<_>)> = HashMap::new();
     for some in sessions.of(selection) {
@@ -154,7 +154,7 @@ pub(super) fn concurrency(sessions: &Found, selection: &Selection<'_>) -> Cells<
     cells
 }
 
-/// Largest number of intervals at one instant of each bucket, from their sorted starts and ends.
+/// Returns the largest number of concurrent intervals in each bucket, from sorted starts and ends.
 fn peaks(starts: &[DateTime<Utc>], ends: &[DateTime<Utc>], selection: &Selection<'_>) -> Vec<i64> {
     let (mut starts, mut ends) = (starts.iter().peekable(), ends.iter().peekable());
     let mut open = 0;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_at_which_one_ends_and_another_begins_has_both() {
+    fn session_that_ends_as_another_starts_is_concurrent() {
         let buckets = [at(0), at(10), at(20), at(30)];
         let selection = Selection {
             starts: &buckets,

@@ -1,4 +1,4 @@
-//! Spread of reply gaps, from counts by bin.
+//! Spread of reply gaps, computed from counts by bin.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use super::{Cell, Cells, Counts, Selection, Snapshot, Spread, place};
 use crate::analytics::bins::{COUNT, middle, percentile};
 use crate::store::StoreError;
 
-/// Bins and numbers of gaps in them, by bucket and group; a bin can come more than once.
+/// Bins with their numbers of gaps, by bucket and group. A bin can occur more than once.
 type BinsOf = HashMap<Cell, Vec<(i32, i64)>>;
 
 impl Snapshot {
-    /// Reads the spread of reply gaps: percentiles and maximum are read from bins, count and sum are
-    /// those of the counts of messages.
+    /// Reads the spread of reply gaps. Percentiles and maximum come from bins; count and sum come
+    /// from the counts of messages.
     pub(super) async fn spread_of_replies(
         &mut self,
         counts: &Cells<Counts>,
@@ -89,7 +89,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Adds the counts by bin of facts so many times.
+    /// Adds the counts by bin of facts, multiplied by `times`.
     async fn add_gaps_of_facts(
         &mut self,
         selection: &Selection<'_>,
@@ -137,7 +137,7 @@ impl Snapshot {
     }
 }
 
-/// Sorts bins, adds up those that come more than once, and leaves out those without anything.
+/// Sorts bins, adds the counts of equal bins, and leaves out empty bins.
 fn merged(bins: &[(i32, i64)]) -> Vec<(i32, i64)> {
     let mut counts = vec![0; COUNT];
     for (bin, count) in bins {

@@ -1,5 +1,5 @@
-//! Sessions of a range, read once for all figures that need each of them. They are kept in columns:
-//! an answer may be computed from millions.
+//! Sessions of a range, read once for all figures that need individual sessions. They are stored in
+//! columns: an answer may be computed from millions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,43 +11,43 @@ use uuid::Uuid;
 use super::{Cells, Selection, Snapshot, Split, Spread, Value};
 use crate::store::StoreError;
 
-/// A session that lasts for longer is marked: one that began earlier than this before a range, and
-/// reaches into it, has the mark.
+/// Duration above which a session is marked as long. A session that began earlier than this before
+/// a range and reaches into it has the mark.
 const LONG: TimeDelta = TimeDelta::days(1);
 
-/// What is read of each session.
+/// Columns to read of each session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     /// Values of sessions that started in the range.
     pub(super) values: Vec<Value>,
-    /// Ids, and first and last event.
+    /// IDs, and times of the first and last event.
     pub(super) events: bool,
-    /// Last activity.
+    /// Time of the last activity.
     pub(super) activity: bool,
 }
 
 impl Columns {
-    /// All columns.
+    /// Returns all columns.
     pub(super) fn all() -> Self {
         Self { values: Value::OF_SESSIONS.to_vec(), events: true, activity: true }
     }
 
-    /// Returns whether sessions count that started before a range and reach into it.
+    /// Returns true if sessions that started before a range and reach into it are needed.
     fn lasting(&self) -> bool {
         self.events || self.activity
     }
 }
 
-/// Column of times; `None` where a session has none.
+/// Column of times; `None` if a session has none.
 type Times = Vec<Option<DateTime<Utc>>>;
 
-/// Sessions of one agent and source: the nth entry of each column is the nth session's.
+/// Sessions of one agent and source. Entry n of each column belongs to session n.
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) agent_id: String,
     pub(super) source: String,
     pub(super) started_at: Vec<DateTime<Utc>>,
-    /// Empty where it is not read; so are the next ones.
+    /// Empty if it was not read, like the columns below.
     pub(super) last_activity_at: Vec<DateTime<Utc>>,
     pub(super) ids: Vec<Uuid>,
     pub(super) first_event_at: Times,
@@ -56,7 +56,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions of which only the starts are known.
+    /// Returns sessions with only their starts.
     #[cfg(test)]
     pub(super) fn started(started_at: Vec<DateTime<Utc>>) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Sessions {
         }
     }
 
-    /// Returns the group of figures that they count for.
+    /// Returns the group in which the sessions are counted.
     pub(super) fn group(&self, selection: &Selection<'_>) -> Option<&str> {
         match selection.split {
             Some(Split::Agent) => Some(&self.agent_id),
@@ -81,22 +81,22 @@ impl Sessions {
     }
 }
 
-/// Sessions for a selection. Some may lie outside of its range or be of other agents or sources.
+/// Sessions for a selection. Some may be outside its range, or of other agents or sources.
 #[derive(Debug, Default)]
 pub(super) struct Found(Vec<Arc<Vec<Sessions>>>);
 
 impl Found {
-    /// Returns those of the agents and sources that are selected.
+    /// Returns the sessions of the selected agents and sources.
     pub(super) fn of<'a>(
         &'a self,
         selection: &'a Selection<'_>,
     ) -> impl Iterator<Item = &'a Sessions> {
         let all = self.0.iter().flat_map(|some| some.iter());
-        all.filter(|some| selection.has(&some.agent_id, &some.source))
+        all.filter(|some| selection.includes(&some.agent_id, &some.source))
     }
 }
 
-/// Sessions to read: those that started within two times and, if `lasting`, those that started
+/// Sessions to read: those that started between two times and, if `lasting`, those that started
 /// before and reach into the range of the selection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Started {
@@ -107,7 +107,7 @@ pub(super) struct Started {
 
 impl Snapshot {
     /// Reads the sessions that started in the range of a selection and, for events and activity,
-    /// those that reach into it. Whole days are taken from memory where they have not changed.
+    /// those that reach into it. Uses cached whole days that have not changed.
     pub(super) async fn sessions(
         &mut self,
         columns: &Columns,
@@ -122,7 +122,7 @@ impl Snapshot {
         let range = Started { from, to: selection.to, lasting };
         let mut found = Found::default();
         let (mut before, mut after) = (range, None);
-        if let Some(days) = self.kept_days(&range, selection).await? {
+        if let Some(days) = self.cached_days(&range, selection).await? {
             before.to = days.from;
             after = Some(Started { from: days.to, to: range.to, lasting: false });
             found.0.extend(days.sessions);

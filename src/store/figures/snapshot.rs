@@ -1,4 +1,4 @@
-//! One moment at which figures are read.
+//! Database snapshot in which the figures of one answer are read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use sqlx::{Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::days::Days;
+use super::days::DayCache;
 use crate::store::{Store, StoreError};
 
-/// A query that runs for longer is given up: it holds a connection and a processor. Plans depend on
-/// what is asked: without it, they would read all levels of sums and all kinds of facts.
+/// A query that exceeds the timeout is cancelled: it occupies a connection and a processor. Plans
+/// are made for the parameters: generic plans would read all levels of sums and all kinds of facts.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = '8s'; \
     SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// Snapshots at once, over all callers: a query over months keeps a processor busy, and the pool has
-/// other readers.
+/// Concurrent snapshots of all callers. A query over months keeps a processor busy, and other
+/// readers need the pool.
 const MOST_SNAPSHOTS: usize = 4;
-/// Entries of the journal that are looked through for what is not reflected yet: some seconds of a
-/// busy drain.
+/// Entries of the journal that are searched for arrivals that facts do not reflect yet: some
+/// seconds of a busy drain.
 const MOST_PENDING: i64 = 32;
-/// Longest wait for one of them. A reader is told to come back rather than kept waiting.
+/// Longest wait for a snapshot. After it the request fails and can be retried.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Room for snapshots, and what they share. Cheap to clone.
+/// Limit of concurrent snapshots, and their shared cache of days. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Room {
     permits: Arc<Semaphore>,
-    days: Arc<Days>,
+    days: Arc<DayCache>,
 }
 
 impl Default for Room {
@@ -39,30 +39,30 @@ impl Default for Room {
     }
 }
 
-/// Facts as they are at one moment.
+/// Facts in one database snapshot.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) transaction: Transaction<'static, Postgres>,
-    pub(super) days: Arc<Days>,
-    _room: OwnedSemaphorePermit,
+    pub(super) days: Arc<DayCache>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Store {
-    /// Begins to read figures. Whoever drops the snapshot ends it.
+    /// Begins a snapshot. It ends when it is dropped.
     pub async fn figures(&self) -> Result<Snapshot, StoreError> {
         let Room { permits, days } = self.figures.clone();
-        let room = permits.acquire_owned();
-        let room = timeout(LONGEST_WAIT, room).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        // It is never closed.
-        let room = room.map_err(|_| sqlx::Error::PoolClosed)?;
-        Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, days, _room: room })
+        let permit = permits.acquire_owned();
+        let permit = timeout(LONGEST_WAIT, permit).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        // The semaphore is never closed.
+        let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
+        Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, days, _permit: permit })
     }
 }
 
 impl Snapshot {
-    /// Returns the time of arrival up to which everything is reflected, `now` at the latest. It
-    /// depends on agents alone that the caller may see. `None` where facts are far behind, as while
-    /// they are computed anew, and nobody can say for these agents.
+    /// Returns the arrival time up to which facts reflect everything, at most `now`. It depends
+    /// only on agents that the caller may see. Returns `None` if facts are far behind, for example
+    /// during a recomputation, and the time is not known for these agents.
     pub async fn complete_until(
         &mut self,
         visible: Option<&[String]>,
@@ -126,7 +126,7 @@ impl Snapshot {
         .fetch_one(&mut *self.transaction)
         .await?;
         if found.pending > MOST_PENDING {
-            // It is the arrival of somebody's delivery, so a bound key is not told.
+            // Hidden from bound keys: it is the arrival of a delivery of any agent.
             return Ok(found.reached.filter(|_| visible.is_none()));
         }
         let before = |oldest| now.min(oldest - TimeDelta::microseconds(1));

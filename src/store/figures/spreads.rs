@@ -1,13 +1,13 @@
-//! Spreads: average, percentiles and largest of a value of each session or message.
+//! Spreads: count, sum, percentiles and maximum of a value of sessions or messages.
 
 /// Value whose spread is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
-    /// From a session's start to its last activity, in microseconds.
+    /// Time from a session's start to its last activity, in microseconds.
     SessionDuration,
-    /// Messages of a session.
+    /// Number of messages of a session.
     Messages,
-    /// User turns of a session.
+    /// Number of user turns of a session.
     Turns,
     /// First reply gap of a session, in microseconds.
     FirstReplyGap,
@@ -17,16 +17,16 @@ pub enum Value {
     ReplyGap,
 }
 
-/// Spread of some values. That of reply gaps is exact in `count` and `sum` alone.
+/// Spread of some values. For reply gaps only `count` and `sum` are exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// How many there are.
+    /// Number of values.
     pub count: i64,
-    /// All of them together.
+    /// Sum of the values.
     pub sum: i64,
     /// Median, 90th and 99th percentile, interpolated linearly.
     pub percentiles: [f64; 3],
-    /// The largest.
+    /// Largest value.
     pub max: i64,
 }
 
@@ -40,7 +40,8 @@ impl Value {
         Self::LongestSilence,
     ];
 
-    /// Name of the metric for the function `session_value`; `None` for a value of messages.
+    /// Returns the metric's name for the SQL function `session_value`; `None` for a value of
+    /// messages.
     pub(super) fn of_session(self) -> Option<&'static str> {
         match self {
             Self::SessionDuration => Some("session_duration"),
@@ -54,8 +55,8 @@ impl Value {
 }
 
 impl Spread {
-    /// Computes the spread of some values; `None` without any. Percentiles are those of PostgreSQL's
-    /// `percentile_cont`.
+    /// Computes the spread of values; `None` without values. Percentiles are computed like
+    /// PostgreSQL's `percentile_cont`.
     pub(super) fn of(mut values: Vec<i64>) -> Option<Self> {
         values.sort_unstable();
         let max = *values.last()?;
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_lie_between_neighbours() {
+    fn percentiles_are_interpolated_between_neighbours() {
         assert_eq!(Spread::of(Vec::new()), None);
         let spread = Spread::of(vec![40, 10, 20, 30]).unwrap();
         assert_eq!((spread.count, spread.sum, spread.max), (4, 100, 40));

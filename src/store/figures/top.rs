@@ -1,4 +1,4 @@
-//! Largest groups of sessions, and the rest of them together.
+//! Largest groups of sessions, and the total of the rest.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::{Selection, Snapshot, Spread};
 use crate::analytics::catalog::{Attribution, Metric};
 use crate::store::StoreError;
 
-/// Longest text of a first message, in characters: longer ones are grouped by their beginning.
+/// Longest text of a first message, in characters. Longer ones are grouped by their beginning.
 pub const LONGEST_FIRST_MESSAGE: i32 = 200;
 
 /// Groups among which the largest are found.
@@ -17,26 +17,26 @@ pub const LONGEST_FIRST_MESSAGE: i32 = 200;
 pub enum TopBy {
     /// By a column of facts.
     Facts(Grouping),
-    /// By the session's room; sessions without a room are a group.
+    /// By the session's room. Sessions without a room form a group.
     Room,
-    /// By the text of the session's first user message; sessions without one are a group.
+    /// By the text of the session's first user message. Sessions without one form a group.
     FirstMessage,
 }
 
 /// Largest groups, and the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Top {
-    /// Names and figures of the largest groups: by figure, the largest first, then by name.
+    /// Names and figures of the largest groups, sorted by figure, largest first, then by name.
     pub groups: Vec<(Option<String>, Figure)>,
     /// Number of the other groups.
     pub other_groups: i64,
-    /// Figure of the other groups together; without a value where it does not add up.
+    /// Figure of all other groups; without a value if the metric does not add up.
     pub other: Figure,
 }
 
 impl TopBy {
-    /// Returns whether a metric has these groups. Rooms and first messages are the sessions', so
-    /// they have metrics that count at the session's start.
+    /// Returns true if a metric has these groups. Rooms and first messages belong to sessions, so
+    /// they only have metrics that count at the session's start.
     #[must_use]
     pub fn has(self, metric: &Metric) -> bool {
         match self {
@@ -59,8 +59,7 @@ struct Ranked {
 }
 
 impl Snapshot {
-    /// Finds the largest groups over all buckets of the selection, which has one bucket and is split
-    /// as `by` says.
+    /// Finds the largest groups of the selection, which must have one bucket and be split by `by`.
     pub async fn top(
         &mut self,
         wanted: Wanted,
@@ -109,8 +108,8 @@ impl Snapshot {
         Ok(Top { groups, other_groups, other })
     }
 
-    /// Reads the largest groups. Every figure is a statistic over values of sessions: of a count and
-    /// a ratio each value is 0 or 1.
+    /// Reads the largest groups. Every figure is a statistic over values of sessions; for a count
+    /// or a ratio each value is 0 or 1.
     async fn ranked_sessions(
         &mut self,
         wanted: Wanted,
@@ -214,7 +213,7 @@ fn largest(figures: &Figures, wanted: Wanted, grouping: Grouping, limit: usize) 
         (name, figure)
     };
     let mut groups: Vec<_> = figures.groups(Some(grouping)).into_iter().map(figure).collect();
-    // The groups come in the order of their names, which a stable sort keeps.
+    // The groups are sorted by name, and the stable sort preserves that order.
     groups.sort_by(|(_, one), (_, other)| descending(one, other));
     let rest = groups.split_off(limit.min(groups.len()));
     let nothing = Figure::of_nothing(wanted.metric);

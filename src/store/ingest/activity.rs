@@ -1,11 +1,11 @@
-//! When sessions were last active, found anew in their events: merging can only make it later.
+//! The last activity of sessions, recomputed from their events: merging can only make it later.
 
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::session::activity_bucket;
 
-/// Finds the latest activity of sessions anew, and their latest end. Their rows are locked already.
+/// Recomputes the last activity and the last end of sessions, whose rows are locked already.
 pub(super) async fn recompute(
     connection: &mut PgConnection,
     sessions: &[Uuid],
@@ -45,7 +45,7 @@ pub(super) async fn recompute(
     )
     .execute(&mut *connection)
     .await?;
-    // Of an end that an earlier version stored the reason is null; the session's own is that of one.
+    // Earlier versions stored no reason with an end: the session's reason is then the right one.
     sqlx::query!(
         r#"UPDATE sessions AS s
          SET last_end_at = ends.at,

@@ -1,16 +1,16 @@
-//! The column that holds most of a statement's bytes.
+//! Size hint for the column that holds most of a statement's bytes.
 
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, Postgres};
 use sqlx::types::Type;
 
-/// What the other columns of a row take in a statement, about.
+/// Approximate size in a statement of a row's other columns.
 const REST_OF_ROW_BYTES: usize = 256;
 
-/// A column of texts or bytes that tells how large the statement will be, itself and the other
-/// columns. An array gives no hint by itself: the statement's buffer would grow to half a megabyte
-/// by doubling, for each batch anew, and the kernel would clear fresh pages all the time.
+/// Column of texts or bytes that hints at the size of the whole statement. A plain array gives no
+/// hint: the statement's buffer would double up to half a megabyte for every batch, and the kernel
+/// would clear fresh pages each time.
 pub(super) struct Bulk<T>(pub(super) Vec<T>);
 
 impl<T: PgHasArrayType> Type<Postgres> for Bulk<T> {

@@ -1,5 +1,5 @@
-//! Repeats that arrived before the copy that is stored: the first arrival counts, in whatever order
-//! the copies are written. An event without a time of its own moves to it.
+//! Duplicates that arrived before the stored copy. The first arrival counts, in whatever order the
+//! copies are written. An event without a time moves to its first arrival.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::domain::Event;
 use crate::store::journal::MessageKey;
 use crate::store::search;
 
-/// Corrects what is stored of repeats, and gives those that were the first to arrive.
+/// Corrects the stored rows, and returns the duplicates that arrived first.
 pub(super) async fn correct<'a>(
     connection: &mut PgConnection,
-    repeats: Vec<Readable<'a>>,
+    duplicates: Vec<Readable<'a>>,
 ) -> Result<Vec<Readable<'a>>, sqlx::Error> {
     let (mut dated, mut undated, mut joins, mut others) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for one in repeats {
+    for one in duplicates {
         match one.delivery.event {
             Event::Message { .. } if one.delivery.undated => undated.push(one),
             Event::Message { .. } => dated.push(one),
@@ -58,8 +58,8 @@ impl Columns {
     }
 }
 
-/// Those of the events whose ids are named.
-fn named<'a>(events: Vec<Readable<'a>>, ids: &[Uuid]) -> Vec<Readable<'a>> {
+/// Returns the events with these IDs.
+fn with_ids<'a>(events: Vec<Readable<'a>>, ids: &[Uuid]) -> Vec<Readable<'a>> {
     events.into_iter().filter(|one| ids.contains(&one.id)).collect()
 }
 
@@ -94,11 +94,11 @@ async fn correct_messages<'a>(
     )
     .fetch_all(connection)
     .await?;
-    Ok(named(events, &ids))
+    Ok(with_ids(events, &ids))
 }
 
-/// Moves messages without a time to where they arrived first. Their key changes with it, so their
-/// search documents are made anew.
+/// Moves messages without a time to their first arrival. Their key changes, so their search
+/// documents are rebuilt.
 async fn move_messages<'a>(
     connection: &mut PgConnection,
     mut events: Vec<Readable<'a>>,
@@ -107,7 +107,7 @@ async fn move_messages<'a>(
     if events.is_empty() {
         return Ok(events);
     }
-    // Locked before they are moved: of two that move one, the second reads where it is now.
+    // Locked before they are moved: a concurrent second move then reads the new time.
     let stored = sqlx::query!(
         r#"SELECT m.session_id AS "session_id!", m.occurred_at AS "occurred_at!", m.id AS "id!"
          FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[])
@@ -186,7 +186,7 @@ async fn correct_joins<'a>(
     )
     .fetch_all(connection)
     .await?;
-    Ok(named(events, &ids))
+    Ok(with_ids(events, &ids))
 }
 
 async fn correct_others<'a>(
@@ -214,5 +214,5 @@ async fn correct_others<'a>(
     )
     .fetch_all(connection)
     .await?;
-    Ok(named(events, &ids))
+    Ok(with_ids(events, &ids))
 }

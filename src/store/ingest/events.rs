@@ -1,4 +1,4 @@
-//! What happened: a row for each event that was not there before.
+//! Inserts a row for each new event.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::Readable;
 use super::bulk::Bulk;
 use crate::domain::Event;
 
-/// Inserts the events, and gives the ids of those that are new. Messages in `guarded` are not.
+/// Inserts the events and returns the IDs of the new ones. Messages in `guarded` are not new.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     events: &[Readable<'_>],
@@ -19,7 +19,7 @@ pub(super) async fn insert(
     let (mut messages, mut joins, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for one in events {
         match &one.delivery.event {
-            // Its time may differ between repeats, so that the key of `messages` does not stop it.
+            // Its time may differ between duplicates, so the key of `messages` does not catch it.
             Event::Message { session, .. }
                 if one.delivery.undated && guarded.contains(&(session.id.0, one.id)) => {}
             Event::Message { .. } => messages.push(*one),
@@ -167,7 +167,7 @@ async fn insert_others(
     .await
 }
 
-/// The columns that every kind of event has.
+/// Columns that every kind of event has.
 struct Common {
     ids: Vec<Uuid>,
     deliveries: Vec<Uuid>,
@@ -188,7 +188,7 @@ impl Common {
     }
 }
 
-/// Of an end without a reason it is empty: null is what earlier versions left.
+/// Returns an empty text for an end without a reason: null is what earlier versions stored.
 fn end_reason<'a>(one: &Readable<'a>) -> Option<&'a str> {
     match &one.delivery.event {
         Event::End { reason, .. } => Some(reason.as_deref().unwrap_or_default()),

@@ -1,8 +1,8 @@
-//! Deliveries that an earlier version has stored, under an id of the delivery header or a time that
-//! was rounded twice. A repeat that comes after the upgrade takes over the key of what is there.
+//! Deliveries that an earlier version stored, with an ID from the delivery header or a time that
+//! was rounded twice. A duplicate that arrives after the upgrade adopts the stored key.
 //!
-//! A header says nothing of the bytes, so what lies under its hash is the same delivery only where
-//! it says the same.
+//! A header does not identify the bytes. A row with its hash is the same delivery only if its
+//! content is the same.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,14 +15,14 @@ use super::Readable;
 use crate::domain::Event;
 use crate::store::{AFTER_ALL, BEFORE_ALL};
 
-/// The stored key of a delivery: its id and time.
+/// Stored key of a delivery: its ID and time.
 type Stored = (Uuid, DateTime<Utc>);
 
-/// Guards the messages that the key of `messages` alone does not tell from their repeats, and gives
-/// the guards that were there before: (session, id).
+/// Inserts guards for messages whose duplicates the key of `messages` does not catch, and returns
+/// the guards that existed before, as (session, ID).
 ///
-/// Those without a time take that of their arrival, so their id decides. Those with a delivery header
-/// leave its hash: see `guarded_messages.by_header`.
+/// A message without a time has the time of its arrival, so its ID decides. A message with a
+/// delivery header leaves the header's hash: see `guarded_messages.by_header`.
 pub(super) async fn guard(
     connection: &mut PgConnection,
     events: &[Readable<'_>],
@@ -63,19 +63,19 @@ pub(super) async fn guard(
     Ok(old.filter(|guard| !new.contains(guard)).collect())
 }
 
-/// Gives each event the key under which an earlier version has stored it, where one has. `guarded`
-/// is what [`guard`] found.
+/// Replaces each event's key with the one an earlier version stored it under, if any. `guarded` is
+/// the result of [`guard`].
 pub(super) async fn adopt(
     connection: &mut PgConnection,
     events: &mut [Readable<'_>],
     guarded: &HashSet<(Uuid, Uuid)>,
 ) -> Result<(), sqlx::Error> {
     let mut stored = find_rounded_twice(connection, events).await?;
-    let by_header = Wanted::of(events, guarded);
+    let by_header = HeaderKeys::of(events, guarded);
     if !by_header.places.is_empty() {
         for row in by_header.find(connection).await? {
             let one = usize::try_from(row.place - 1).ok().and_then(|at| events.get(at));
-            if let Some(one) = one.filter(|one| row.is(one)) {
+            if let Some(one) = one.filter(|one| row.has_content_of(one)) {
                 stored.entry(one.id).or_insert((row.id, row.occurred_at));
             }
         }
@@ -90,8 +90,8 @@ pub(super) async fn adopt(
     Ok(())
 }
 
-/// Messages that lie under the time that rounding twice made of theirs. Of all others only the key
-/// of `messages` holds a time.
+/// Finds messages stored with a time that was rounded twice. Only the key of `messages` contains a
+/// time.
 async fn find_rounded_twice(
     connection: &mut PgConnection,
     events: &[Readable<'_>],
@@ -126,29 +126,29 @@ async fn find_rounded_twice(
     Ok(rows.into_iter().map(|row| (row.id, (row.id, row.occurred_at))).collect())
 }
 
-/// Keys that the delivery header gave, a column each.
+/// Keys derived from delivery headers, one column each.
 #[derive(Default)]
-struct Wanted {
-    /// Which of the events, counted from one.
+struct HeaderKeys {
+    /// Number of the event, from one.
     places: Vec<i64>,
     sessions: Vec<Option<Uuid>>,
     ids: Vec<Uuid>,
-    /// The time, give or take a microsecond; any where it gives none.
+    /// Range of the time: a microsecond either way, or any time for an event without one.
     from: Vec<DateTime<Utc>>,
     to: Vec<DateTime<Utc>>,
     undated: Vec<bool>,
     bodies: Vec<Vec<u8>>,
 }
 
-impl Wanted {
+impl HeaderKeys {
     fn of(events: &[Readable<'_>], guarded: &HashSet<(Uuid, Uuid)>) -> Self {
-        let mut wanted = Self::default();
+        let mut keys = Self::default();
         for (place, one) in (1_i64..).zip(events) {
             let Some(ids) = one.delivery.former.ids else { continue };
             if let (Event::Message { .. }, Some(session)) = (&one.delivery.event, one.session())
                 && !guarded.contains(&(session, ids[0].0))
             {
-                // Whoever stored it would have left the guard.
+                // The version that stored it would have left the guard.
                 continue;
             }
             let body: [u8; 32] = Sha256::digest(&one.arrival.body).into();
@@ -159,19 +159,19 @@ impl Wanted {
                 (one.occurred_at - step, one.occurred_at + step)
             };
             for id in ids {
-                wanted.places.push(place);
-                wanted.sessions.push(one.session());
-                wanted.ids.push(id.0);
-                wanted.from.push(from);
-                wanted.to.push(to);
-                wanted.undated.push(one.delivery.undated);
-                wanted.bodies.push(body.to_vec());
+                keys.places.push(place);
+                keys.sessions.push(one.session());
+                keys.ids.push(id.0);
+                keys.from.push(from);
+                keys.to.push(to);
+                keys.undated.push(one.delivery.undated);
+                keys.bodies.push(body.to_vec());
             }
         }
-        wanted
+        keys
     }
 
-    /// What lies under the keys, with the bytes that it came with where the log has them.
+    /// Finds the rows with these keys, and compares their bytes if the log has them.
     async fn find(&self, connection: &mut PgConnection) -> Result<Vec<Found>, sqlx::Error> {
         sqlx::query_as!(
             Found,
@@ -238,25 +238,25 @@ impl Wanted {
     }
 }
 
-/// What lies under one of the keys.
+/// Row found under one of the keys.
 struct Found {
     place: i64,
     id: Uuid,
     occurred_at: DateTime<Utc>,
-    /// A message's role, and of other events their type.
+    /// Role of a message, or type of another event.
     word: Option<String>,
-    /// A message, a room's name, or an agent.
+    /// Message, room name, or agent.
     text: Option<String>,
     sent_at: Option<DateTime<Utc>>,
     participant_count: Option<i32>,
-    /// It came with the same bytes; `None` where the log does not have them as they arrived.
+    /// The bytes are the same; `None` if the log does not have them as they arrived.
     same_bytes: Option<bool>,
 }
 
 impl Found {
-    /// Reports whether it is what `one` says. Redaction may have changed its texts, and its rules
-    /// may have changed since.
-    fn is(&self, one: &Readable<'_>) -> bool {
+    /// Reports whether the row has the content of `one`. Redaction may have changed its texts, with
+    /// rules that have changed since.
+    fn has_content_of(&self, one: &Readable<'_>) -> bool {
         let redacted = one.arrival.evidence.event_id.is_some();
         if let (Some(same_bytes), false) = (self.same_bytes, redacted) {
             return same_bytes;
@@ -266,7 +266,7 @@ impl Found {
             Event::Message { role, message, .. } => {
                 same(self.word.as_ref(), Some(role))
                     && (redacted || same(self.text.as_ref(), Some(message)))
-                    && near(self.sent_at, one.delivery.sent_at)
+                    && within_microsecond(self.sent_at, one.delivery.sent_at)
             }
             Event::Join { room_name, participant_count, .. } => {
                 (redacted || same(self.text.as_ref(), room_name.as_deref()))
@@ -280,8 +280,8 @@ impl Found {
     }
 }
 
-/// The same, or a microsecond apart as rounding twice made them.
-fn near(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> bool {
+/// Reports whether the times differ by at most a microsecond, as after rounding twice.
+fn within_microsecond(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => (one - other).abs() <= TimeDelta::microseconds(1),

@@ -1,4 +1,4 @@
-//! The journal: what a transaction brought, in the order of the commits.
+//! Appends entries to the journal, in the order of the commits.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::Readable;
 use crate::domain::Event;
 use crate::store::journal::Erasure;
 
-/// What a transaction brought, before it has a number.
+/// Changes of a transaction, before they have a number.
 pub(super) struct Entry {
     received_at: DateTime<Utc>,
     messages: Vec<(Uuid, DateTime<Utc>, Uuid)>,
@@ -18,8 +18,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What new events bring, and those that changed since they arrived earlier than was known;
-    /// `None` where they belong to no conversation. Messages come in the order of theirs.
+    /// Creates an entry of new events and of those whose first arrival changed; `None` if none of
+    /// them belongs to a session. Messages are in the order of their conversation.
     pub(super) fn of(fresh: &[Readable<'_>], earlier: &[Readable<'_>]) -> Option<Self> {
         let all = || fresh.iter().chain(earlier);
         let sessions: BTreeSet<Uuid> = all().filter_map(Readable::session).collect();
@@ -35,7 +35,7 @@ impl Entry {
         (!sessions.is_empty()).then_some(Self { received_at, messages, sessions })
     }
 
-    /// Takes the next number. From here to the commit all other writers wait.
+    /// Appends the entry under the next number. Other writers wait from here to the commit.
     pub(super) async fn append(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let seq = next_seq(connection, 1).await?;
         sqlx::query!(
@@ -56,8 +56,8 @@ impl Entry {
     }
 }
 
-/// Notes what was erased, an entry each, and which sessions it has changed. It comes last in the
-/// transaction that erases, as any entry does: from here to the commit all other writers wait.
+/// Appends an entry for each erasure, with the sessions that it changed. It is the last statement
+/// of the erasing transaction: other writers wait from here to the commit.
 pub async fn append_erasures(
     connection: &mut PgConnection,
     erasures: &[Erasure],
@@ -87,7 +87,7 @@ pub async fn append_erasures(
     Ok(())
 }
 
-/// The last one of so many next entries' numbers, and the lock that makes others wait for them.
+/// Reserves `count` numbers and returns the last one. The row lock makes other writers wait.
 async fn next_seq(connection: &mut PgConnection, count: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!("UPDATE journal_head SET seq = seq + $1 RETURNING seq", count)
         .fetch_one(connection)

@@ -1,4 +1,4 @@
-//! The log of deliveries: every arrival, its bytes, and what became of it.
+//! The log of deliveries: every arrival with its bytes and outcome.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,11 @@ use super::Row;
 use super::bulk::Bulk;
 use crate::domain::{Arrival, Generation, Outcome};
 
-/// Stands in the log for what was said in a delivery that was erased.
+/// Reason in the log of an erased delivery.
 const ERASED: &str = "it was erased";
 
-/// Logs every arrival. One that is there already keeps its first outcome: it is the same arrival,
-/// written again after an answer that got lost. Of what was erased only that is told.
+/// Logs every arrival. An existing row keeps its first outcome: it is the same arrival, written
+/// again after the database's answer got lost. An erased delivery is logged without its content.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
@@ -65,8 +65,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Locks the row of an arrival that lies in quarantine; false where there is none.
-pub(super) async fn hold_quarantined(
+/// Locks the row of a quarantined arrival; returns false if there is none.
+pub(super) async fn lock_quarantined(
     connection: &mut PgConnection,
     arrival: &Arrival,
 ) -> Result<bool, sqlx::Error> {
@@ -83,7 +83,7 @@ pub(super) async fn hold_quarantined(
     Ok(found.is_some())
 }
 
-/// Notes what became of an arrival that lay in quarantine.
+/// Records the outcome of an arrival that was in quarantine.
 pub(super) async fn release(
     connection: &mut PgConnection,
     row: &Row<'_>,

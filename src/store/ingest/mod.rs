@@ -1,9 +1,8 @@
-//! The write side: a batch of deliveries in one transaction.
+//! Writes a batch of deliveries in one transaction.
 //!
-//! Any order, split or repetition of the same deliveries ends in the same rows. Rows of a
-//! statement are sorted by key, and the statements always come in the same order, so that two
-//! writers wait for each other and never for themselves. migrations/README.md has the rules for
-//! a cluster of Postgres servers.
+//! Any order, split or repetition of the same deliveries gives the same rows. Each statement sorts
+//! its rows by key, and the statements run in a fixed order, so writers cannot deadlock.
+//! migrations/README.md has the rules for a cluster of Postgres servers.
 
 mod activity;
 mod bulk;
@@ -28,12 +27,12 @@ use self::sessions::Merged;
 use crate::decode::{Reading, Received};
 use crate::domain::{Arrival, Delivery, Event, Outcome, Roles, Unreadable};
 
-/// A delivery to write: what arrived, and what could be read from it.
+/// Delivery to write: the arrival and its decoding.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    /// What arrived.
+    /// The arrival.
     pub arrival: &'a Arrival,
-    /// What it says, or why nothing can be read: then it goes to quarantine.
+    /// The decoded delivery, or the reason why it goes to quarantine.
     pub read: Cow<'a, Reading>,
 }
 
@@ -44,7 +43,7 @@ impl<'a> From<&'a Received> for Row<'a> {
 }
 
 impl Row<'_> {
-    /// What it says, where it can be read.
+    /// Returns the delivery if it was decoded.
     #[must_use]
     pub fn delivery(&self) -> Option<&Delivery> {
         self.read.as_ref().as_ref().ok()
@@ -55,12 +54,12 @@ impl Row<'_> {
     }
 }
 
-/// One delivery that could be read, the first of its repeats in the batch.
+/// Decoded delivery, the first arrival of its duplicates in the batch.
 #[derive(Clone, Copy)]
 struct Readable<'a> {
     arrival: &'a Arrival,
     delivery: &'a Delivery,
-    /// The key under which it is stored: its own, or what an earlier version gave it.
+    /// Key under which it is stored: its own, or the one an earlier version stored.
     id: Uuid,
     occurred_at: DateTime<Utc>,
 }
@@ -70,13 +69,13 @@ impl Readable<'_> {
         self.delivery.event.session().map(|session| session.id.0)
     }
 
-    /// When it counts as activity: a sender's clock may be ahead.
+    /// Returns the time that counts as activity: a sender's clock may be ahead.
     fn active_at(&self) -> DateTime<Utc> {
         self.occurred_at.min(self.arrival.received_at)
     }
 }
 
-/// Writes a batch under the usual [`Roles`]: see [`write_counting`].
+/// Writes a batch with the default [`Roles`]: see [`write_counting`].
 pub async fn write(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
@@ -84,27 +83,27 @@ pub async fn write(
     write_counting(connection, rows, &Roles::default()).await
 }
 
-/// Writes a batch: all of it, or nothing and an error. Returns what became of each row. Messages
-/// count for the side that `roles` says.
+/// Writes a batch atomically, and returns the outcome of each row. `roles` decides which side a
+/// message counts for.
 pub async fn write_counting(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
     roles: &Roles,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
-    let erased = tombstones::among(&mut transaction, rows).await?;
+    let erased = tombstones::find_erased(&mut transaction, rows).await?;
     let written = project(&mut transaction, rows, &erased, roles).await?;
     let outcome = |row| outcome(row, &written.stored, &erased);
     let outcomes: Vec<Outcome> = rows.iter().map(outcome).collect();
     log::insert(&mut transaction, rows, &outcomes, &erased).await?;
-    written.note(&mut transaction).await?;
+    written.record(&mut transaction).await?;
     transaction.commit().await?;
     Ok(outcomes)
 }
 
-/// Writes what lies in quarantine and can be read now, and says what became of it: all of it, or
-/// nothing and an error. `None` where it is not in quarantine, or not any more: whoever else writes
-/// it at the same time holds its row in the log.
+/// Writes a quarantined delivery that can be decoded now, atomically, and returns its outcome;
+/// `None` if it is not in quarantine any more. The lock on its row in the log keeps other writers
+/// of the same delivery out.
 pub async fn release(
     connection: &mut PgConnection,
     arrival: &Arrival,
@@ -113,32 +112,32 @@ pub async fn release(
 ) -> Result<Option<Outcome>, sqlx::Error> {
     let row = Row { arrival, read: Cow::Owned(Ok(delivery)) };
     let mut transaction = connection.begin_with(tombstones::BEGIN).await?;
-    if !log::hold_quarantined(&mut transaction, arrival).await? {
+    if !log::lock_quarantined(&mut transaction, arrival).await? {
         return Ok(None);
     }
     let rows = std::slice::from_ref(&row);
-    let erased = tombstones::among(&mut transaction, rows).await?;
+    let erased = tombstones::find_erased(&mut transaction, rows).await?;
     let written = project(&mut transaction, rows, &erased, roles).await?;
     let outcome = outcome(&row, &written.stored, &erased);
     log::release(&mut transaction, &row, outcome, &erased).await?;
-    written.note(&mut transaction).await?;
+    written.record(&mut transaction).await?;
     transaction.commit().await?;
     Ok(Some(outcome))
 }
 
-/// What events and sessions were written, and what is still to be noted of them.
+/// Events and sessions that were written, with the figures and journal entry that are not yet.
 struct Written {
-    /// The arrivals that were new.
+    /// Arrivals that were new.
     stored: HashSet<Uuid>,
     merged: Merged,
     entry: Option<Entry>,
 }
 
 impl Written {
-    /// Notes it. It comes last, so that these rows are locked for the commit alone: every batch has
-    /// an agent in common with others, and all of them have the journal.
-    async fn note(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sessions::count(connection, self.merged).await?;
+    /// Writes the agents' figures and the journal entry. This comes last, so these rows are locked
+    /// for the commit only: batches share agents, and all of them share the journal.
+    async fn record(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sessions::add_to_agents(connection, self.merged).await?;
         match self.entry {
             Some(entry) => entry.append(connection).await,
             None => Ok(()),
@@ -146,7 +145,7 @@ impl Written {
     }
 }
 
-/// Writes events and sessions, but for what was erased.
+/// Writes events and sessions, except erased ones.
 async fn project(
     connection: &mut PgConnection,
     rows: &[Row<'_>],
@@ -157,15 +156,15 @@ async fn project(
     let guarded = former::guard(connection, &firsts).await?;
     former::adopt(connection, &mut firsts, &guarded).await?;
     let new = events::insert(connection, &firsts, &guarded).await?;
-    let (fresh, repeats): (Vec<_>, Vec<_>) =
+    let (fresh, duplicates): (Vec<_>, Vec<_>) =
         firsts.into_iter().partition(|one| new.contains(&one.id));
-    let earlier = earlier::correct(connection, repeats).await?;
+    let earlier = earlier::correct(connection, duplicates).await?;
     let merged = sessions::merge(connection, &fresh, &earlier, roles).await?;
     let stored = fresh.iter().map(|one| one.arrival.id.0).collect();
     Ok(Written { stored, merged, entry: Entry::of(&fresh, &earlier) })
 }
 
-/// The first arrival of each delivery; repeats within the batch are left out.
+/// Returns the first arrival of each delivery, without duplicates in the batch.
 fn first_of_each<'a>(rows: &'a [Row<'_>], erased: &HashSet<Uuid>) -> Vec<Readable<'a>> {
     let mut firsts: HashMap<Uuid, Readable<'a>> = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -184,7 +183,8 @@ fn first_of_each<'a>(rows: &'a [Row<'_>], erased: &HashSet<Uuid>) -> Vec<Readabl
     firsts.into_values().collect()
 }
 
-/// What was erased counts as a repeat: it had been stored, and it is not stored again.
+/// Returns the outcome of a row. An erased delivery is a duplicate: it was stored once, and is not
+/// stored again.
 fn outcome(row: &Row<'_>, stored: &HashSet<Uuid>, erased: &HashSet<Uuid>) -> Outcome {
     match &*row.read {
         _ if erased.contains(&row.arrival.id.0) => Outcome::Duplicate,

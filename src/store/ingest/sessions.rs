@@ -1,4 +1,4 @@
-//! What events make of a session, and sessions of an agent's figures.
+//! Merges events into their sessions, and sessions into the figures of their agents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::domain::roles::{Roles, Side};
 use crate::domain::session::activity_bucket;
 use crate::store::erase::correct_agents;
 
-/// What a batch adds to one agent's figures.
+/// Figures that a batch adds to one agent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AgentDelta {
     sessions: i64,
@@ -22,20 +22,20 @@ pub(super) struct AgentDelta {
     last_activity_at: DateTime<Utc>,
 }
 
-/// What a batch adds to the agents.
+/// Figures that a batch adds to agents.
 pub(super) struct Merged {
     agents: BTreeMap<String, AgentDelta>,
-    /// Agents whose latest activity may be earlier than it was.
+    /// Agents whose last activity may have become earlier.
     corrected: Vec<String>,
 }
 
-/// What a batch adds to one session. Merging is commutative, associative and, since only new
-/// events are counted, applied once for each: so the order of batches leaves no trace.
+/// Changes of a batch to one session. Merging is commutative and associative, and each new event is
+/// counted once, so the order of batches does not matter.
 struct SessionDelta<'a> {
     session: &'a SessionRef,
     source: &'a str,
     first_delivery_id: Uuid,
-    /// With its time: the earliest event that has an attribute decides.
+    /// With the time: the earliest event that has the attribute decides.
     room_name: Option<(DateTime<Utc>, &'a str)>,
     participant_count: Option<(DateTime<Utc>, i32)>,
     first_end: Option<(DateTime<Utc>, Option<&'a str>)>,
@@ -43,15 +43,15 @@ struct SessionDelta<'a> {
     joined_at: Option<DateTime<Utc>>,
     started_at: DateTime<Utc>,
     last_activity_at: DateTime<Utc>,
-    /// The latest time that an event has, be it in the future.
+    /// Latest time of an event, which may be in the future.
     last_event_at: DateTime<Utc>,
     messages: i64,
     user_messages: i64,
     assistant_messages: i64,
 }
 
-/// Merges new events into their sessions, and those that arrived earlier than was known; gives what
-/// that adds to the agents.
+/// Merges new events, and those whose first arrival changed, into their sessions; returns the
+/// changes to the agents.
 pub(super) async fn merge(
     connection: &mut PgConnection,
     fresh: &[Readable<'_>],
@@ -63,9 +63,9 @@ pub(super) async fn merge(
     if deltas.is_empty() {
         return Ok(Merged { agents, corrected: Vec::new() });
     }
-    let made_by: BTreeMap<Uuid, Uuid> = upsert(connection, &deltas).await?.into_iter().collect();
+    let created_by: BTreeMap<Uuid, Uuid> = upsert(connection, &deltas).await?.into_iter().collect();
     for (id, delta) in &deltas {
-        let is_new = made_by.get(id) == Some(&delta.first_delivery_id);
+        let is_new = created_by.get(id) == Some(&delta.first_delivery_id);
         let agent = agents.entry(delta.session.agent_id.clone()).or_insert(AgentDelta {
             sessions: 0,
             messages: 0,
@@ -77,7 +77,7 @@ pub(super) async fn merge(
         agent.first_seen_at = agent.first_seen_at.min(delta.started_at);
         agent.last_activity_at = agent.last_activity_at.max(delta.last_activity_at);
     }
-    // The arrival was their activity, and it was earlier than what is stored says.
+    // Their activity was their arrival, which is now earlier than the stored one.
     let moved = earlier.iter().filter(|one| one.active_at() == one.arrival.received_at);
     let moved: Vec<&SessionRef> = moved.filter_map(|one| one.delivery.event.session()).collect();
     if !moved.is_empty() {
@@ -89,7 +89,7 @@ pub(super) async fn merge(
     Ok(Merged { agents, corrected: corrected.into_iter().collect() })
 }
 
-/// By id, and so in the order in which rows must be locked.
+/// Collects the changes by session ID, the order in which rows must be locked.
 fn collect<'a>(
     fresh: &[Readable<'a>],
     earlier: &[Readable<'a>],
@@ -101,9 +101,9 @@ fn collect<'a>(
         if let Some(session) = one.delivery.event.session() {
             let delta =
                 deltas.entry(session.id.0).or_insert_with(|| SessionDelta::new(session, one));
-            delta.date(one);
+            delta.merge_times(one);
             if is_new {
-                delta.count(one, roles);
+                delta.count_message(one, roles);
             }
         }
     }
@@ -131,8 +131,8 @@ impl<'a> SessionDelta<'a> {
         }
     }
 
-    /// What an event's time says of the session.
-    fn date(&mut self, one: &Readable<'a>) {
+    /// Applies an event's time.
+    fn merge_times(&mut self, one: &Readable<'a>) {
         let (at, active_at) = (one.occurred_at, one.active_at());
         self.started_at = self.started_at.min(active_at);
         self.last_activity_at = self.last_activity_at.max(active_at);
@@ -155,8 +155,8 @@ impl<'a> SessionDelta<'a> {
         }
     }
 
-    /// What a new event adds to the session's counts.
-    fn count(&mut self, one: &Readable<'a>, roles: &Roles) {
+    /// Applies a new event to the counts.
+    fn count_message(&mut self, one: &Readable<'a>, roles: &Roles) {
         if let Event::Message { role, .. } = &one.delivery.event {
             let side = roles.side_of(role);
             self.messages += 1;
@@ -166,13 +166,13 @@ impl<'a> SessionDelta<'a> {
     }
 }
 
-/// The lesser of what is there; of two at the same time the lesser value, so that it does not
-/// matter which came first.
+/// Returns the lesser value. Of two at the same time that is the lesser attribute, so the order of
+/// events does not matter.
 fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     one.into_iter().chain(other).min()
 }
 
-/// Makes or merges the rows, and gives for each the delivery that made it.
+/// Inserts or merges the rows, and returns for each the delivery that created it.
 async fn upsert(
     connection: &mut PgConnection,
     deltas: &BTreeMap<Uuid, SessionDelta<'_>>,
@@ -260,8 +260,8 @@ async fn upsert(
     Ok(rows.into_iter().map(|row| (row.id, row.first_delivery_id)).collect())
 }
 
-/// Adds to the agents' figures.
-pub(super) async fn count(
+/// Adds a batch's changes to the agents' figures.
+pub(super) async fn add_to_agents(
     connection: &mut PgConnection,
     Merged { agents, corrected }: Merged,
 ) -> Result<(), sqlx::Error> {

@@ -1,4 +1,4 @@
-//! The side of the service that does a job: taking it, reporting, ending it.
+//! The worker's side of a job: claim, progress, end.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as, query_scalar};
@@ -7,21 +7,21 @@ use uuid::Uuid;
 use super::{JobRow, Progress};
 use crate::store::{Store, StoreError};
 
-/// A service whose report is older does a job no more.
+/// A service whose last heartbeat is older loses its job.
 pub const REPORTS_COUNT_FOR: TimeDelta = TimeDelta::seconds(60);
-/// Jobs are kept for so long after their end.
-const HISTORY: TimeDelta = TimeDelta::days(30);
-/// Most jobs that are kept.
-const MOST_HISTORY: i64 = 1_000;
+/// Retention of ended jobs.
+const RETENTION: TimeDelta = TimeDelta::days(30);
+/// Most jobs that are retained.
+const MOST_RETAINED: i64 = 1_000;
 
 impl Store {
-    /// Takes the oldest job that nobody does, for this service; its own included.
+    /// Claims the oldest job that no live service runs, or that this service runs.
     pub async fn take_job(
         &self,
         service: Uuid,
         now: DateTime<Utc>,
     ) -> Result<Option<JobRow>, StoreError> {
-        let taken = query_as!(
+        let claimed = query_as!(
             JobRow,
             "UPDATE jobs
              SET state = 'running',
@@ -47,11 +47,11 @@ impl Store {
             now,
             now - REPORTS_COUNT_FOR
         );
-        Ok(taken.fetch_optional(&self.pool).await?)
+        Ok(claimed.fetch_optional(&self.pool).await?)
     }
 
-    /// Reports a job's progress; `false` where this service is to do it no more. What was done
-    /// until a cancellation counts.
+    /// Records a job's progress; returns `false` if this service must stop. Work done before a
+    /// cancellation is still recorded.
     pub async fn report_progress(
         &self,
         id: Uuid,
@@ -88,7 +88,7 @@ impl Store {
         Ok(running.fetch_optional(&self.pool).await?.unwrap_or(false))
     }
 
-    /// Ends a job that this service does.
+    /// Marks a job of this service as finished.
     pub async fn finish_job(
         &self,
         id: Uuid,
@@ -108,7 +108,7 @@ impl Store {
         Ok(())
     }
 
-    /// Leaves this service's jobs to others.
+    /// Releases this service's jobs to others.
     pub async fn leave_jobs(&self, service: Uuid) -> Result<(), StoreError> {
         query!(
             "UPDATE jobs SET heartbeat_at = NULL WHERE service = $1 AND state = 'running'",
@@ -119,7 +119,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes jobs that ended long ago, and the oldest where there are many.
+    /// Deletes jobs whose retention has passed, and the oldest beyond the limit.
     pub async fn prune_jobs(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         query!(
             "DELETE FROM jobs
@@ -130,8 +130,8 @@ impl Store {
                          SELECT id FROM jobs ORDER BY created_at DESC, id DESC OFFSET $2
                      )
                  )",
-            now - HISTORY,
-            MOST_HISTORY
+            now - RETENTION,
+            MOST_RETAINED
         )
         .execute(&self.pool)
         .await?;

@@ -1,5 +1,5 @@
-//! A connection that must answer in time. Postgres ends a query that takes too long by itself; this
-//! is for a Postgres that says nothing any more, as when the network swallows its packets.
+//! Connection with a deadline for each query. Postgres cancels slow queries; the deadline covers a
+//! Postgres that does not answer, for example when the network drops its packets.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo
 use sqlx::{Either, Execute, Executor, Postgres, SqlStr};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Longer than the server's own limit, whose error says more.
+/// Longer than the server's statement timeout, whose error has more detail.
 pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(12);
 
-/// Runs one query. After an error the connection is fit for nothing more.
+/// Executor of one query. After an error the connection must be closed.
 #[derive(Debug)]
-pub(in crate::store) struct Prompt<'c>(pub(super) &'c mut PgConnection);
+pub(in crate::store) struct WithDeadline<'c>(pub(super) &'c mut PgConnection);
 
-/// What a query that got no answer fails with: the database's fault, like a connection cut.
-pub(super) fn late() -> sqlx::Error {
+/// Returns the error of a query without an answer, which counts as unavailable.
+pub(super) fn no_answer() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
-impl<'c> Executor<'c> for Prompt<'c> {
+impl<'c> Executor<'c> for WithDeadline<'c> {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(
@@ -36,7 +36,7 @@ impl<'c> Executor<'c> for Prompt<'c> {
         let deadline = Instant::now() + LONGEST_QUERY;
         let rows = self.0.fetch_many(query);
         stream::try_unfold(rows, move |mut rows| async move {
-            let next = timeout_at(deadline, rows.try_next()).await.map_err(|_| late())??;
+            let next = timeout_at(deadline, rows.try_next()).await.map_err(|_| no_answer())??;
             Ok(next.map(|row| (row, rows)))
         })
         .boxed()
@@ -51,7 +51,7 @@ impl<'c> Executor<'c> for Prompt<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         let row = self.0.fetch_optional(query);
-        async move { timeout(LONGEST_QUERY, row).await.map_err(|_| late())? }.boxed()
+        async move { timeout(LONGEST_QUERY, row).await.map_err(|_| no_answer())? }.boxed()
     }
 
     fn prepare_with<'e>(
@@ -63,10 +63,10 @@ impl<'c> Executor<'c> for Prompt<'c> {
         'c: 'e,
     {
         let prepared = self.0.prepare_with(sql, parameters);
-        async move { timeout(LONGEST_QUERY, prepared).await.map_err(|_| late())? }.boxed()
+        async move { timeout(LONGEST_QUERY, prepared).await.map_err(|_| no_answer())? }.boxed()
     }
 
-    // Hidden, and the macros' alone: they call it at compile time.
+    // Hidden, and called by the macros at compile time only.
     fn describe<'e>(
         self,
         sql: SqlStr,

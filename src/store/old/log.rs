@@ -1,5 +1,5 @@
-//! Deliveries that are over age, where sources keep theirs for different times: a day of the log is
-//! no whole then, and goes row by row.
+//! Retention of deliveries where it differs between sources: no day of the log expires as a whole,
+//! so rows are deleted one by one.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::store::log_walk::{LogWalk, Stretch};
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// What of the log of deliveries is over age; what lies in quarantine by limits of its own.
+    /// Counts expired deliveries. Quarantined ones have their own limits.
     pub async fn old_deliveries(
         &self,
         limits: &Limits,
@@ -62,7 +62,7 @@ impl Store {
         Ok(old.map(|(source, rows)| Old { table: "deliveries", source, rows }).collect())
     }
 
-    /// Deletes deliveries that are over age, one walk along the log.
+    /// Deletes expired deliveries in one pass over the log.
     pub async fn drop_old_deliveries(
         &self,
         limits: &Limits,

@@ -1,7 +1,7 @@
-//! What is over age, by the source that it came from: what there is of it, and how it goes.
+//! Retention by source: counts and deletes expired rows.
 //!
-//! Conversations go a session at a time, so that a session's counts are always those of its
-//! messages. A month of `messages` is dropped once nothing is left in it. What is held stays.
+//! A session's rows are deleted together, so its counts always match its messages. A month of
+//! `messages` is dropped once it is empty. Data on hold stays.
 
 mod log;
 mod months;
@@ -23,17 +23,17 @@ use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::page::BEFORE_ALL;
 use crate::store::{Store, StoreError, facts};
 
-/// Until when something is over age; `None` is never.
+/// Times before which rows are expired; `None` is never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Where nothing else is said.
+    /// Limit of the sources without one of their own.
     pub usual: Option<DateTime<Utc>>,
-    /// Of these sources.
+    /// Limits by source.
     pub of_sources: BTreeMap<String, Option<DateTime<Utc>>>,
 }
 
 impl Limits {
-    /// As parameters: sources, their limits, the usual one.
+    /// Returns the parameters of a query: sources, their limits, the default one.
     fn parts(&self) -> (Vec<String>, Vec<DateTime<Utc>>, DateTime<Utc>) {
         let (sources, limits) = self
             .of_sources
@@ -43,31 +43,31 @@ impl Limits {
         (sources, limits, self.usual.unwrap_or(BEFORE_ALL))
     }
 
-    /// Of one source.
+    /// Returns the limit of one source.
     fn of(&self, source: &str) -> Option<DateTime<Utc>> {
         self.of_sources.get(source).copied().unwrap_or(self.usual)
     }
 
-    /// Nothing later is over age.
+    /// Returns the latest limit: nothing later is expired.
     fn latest(&self) -> DateTime<Utc> {
         let of_sources = self.of_sources.values().copied().flatten();
         of_sources.chain(self.usual).max().unwrap_or(BEFORE_ALL)
     }
 }
 
-/// Rows of one source that are over age.
+/// Expired rows of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Old {
-    /// The table.
+    /// Table name.
     pub table: &'static str,
-    /// The source.
+    /// Source.
     pub source: String,
-    /// How many.
+    /// Number of rows.
     pub rows: i64,
 }
 
 impl Store {
-    /// What of conversations is over age.
+    /// Counts expired sessions and messages.
     pub async fn old_conversations(&self, limits: &Limits) -> Result<Vec<Old>, StoreError> {
         let (sources, untils, usual) = limits.parts();
         let mut connection = self.patient().await?;
@@ -133,8 +133,8 @@ impl Store {
         Ok(old)
     }
 
-    /// Deletes sessions whose last activity is over age, and of others the messages that are. Those
-    /// who follow along are told.
+    /// Deletes sessions whose last activity is expired, and the expired messages of others. Each
+    /// deletion is in the journal.
     pub async fn drop_old_sessions(
         &self,
         limits: &Limits,
@@ -142,14 +142,14 @@ impl Store {
         tally: &mut Tally,
     ) -> Result<(), StoreError> {
         let mut connection = self.patient().await?;
-        drop_whole(&mut connection, limits, now, tally).await?;
-        parts::drop_parts(&mut connection, limits, now, &self.roles, tally).await?;
+        delete_whole_sessions(&mut connection, limits, now, tally).await?;
+        parts::delete_expired_messages(&mut connection, limits, now, &self.roles, tally).await?;
         let _ = connection.close().await;
         Ok(())
     }
 }
 
-async fn drop_whole(
+async fn delete_whole_sessions(
     connection: &mut PgConnection,
     limits: &Limits,
     now: DateTime<Utc>,
@@ -197,11 +197,12 @@ async fn drop_whole(
         let Some(last) = found.iter().map(|row| (row.activity_bucket, row.id)).max() else { break };
         after = last;
         let ids: Vec<Uuid> = found.iter().map(|row| row.id).collect();
-        let ids = still_old(&mut transaction, &ids, limits).await?;
+        let ids = lock_expired(&mut transaction, &ids, limits).await?;
         let mut rows = tally.clone();
         let gone = delete_sessions(&mut transaction, &ids, &mut rows).await?;
-        let told: Vec<_> = gone.sessions.into_iter().map(|one| retired(one, now, None)).collect();
-        append_erasures(&mut transaction, &told, &[]).await?;
+        let erasures: Vec<_> =
+            gone.sessions.into_iter().map(|one| retention_erasure(one, now, None)).collect();
+        append_erasures(&mut transaction, &erasures, &[]).await?;
         transaction.commit().await?;
         *tally = rows;
         agents.extend(gone.agents);
@@ -216,9 +217,8 @@ async fn drop_whole(
     Ok(())
 }
 
-/// Locks sessions, in the order in which the writer does, and passes over those that have become
-/// active meanwhile.
-async fn still_old(
+/// Locks sessions in the writer's order, and returns those that are still expired.
+async fn lock_expired(
     connection: &mut PgConnection,
     ids: &[Uuid],
     limits: &Limits,
@@ -237,8 +237,8 @@ async fn still_old(
     Ok(old.map(|row| row.id).collect())
 }
 
-/// What is told of a session that was over age, or of what was said in it before a time.
-fn retired(
+/// Returns the journal item of an expired session, or of its messages before a time.
+fn retention_erasure(
     (agent_id, session): (String, ErasedSession),
     at: DateTime<Utc>,
     before: Option<DateTime<Utc>>,

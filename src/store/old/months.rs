@@ -1,4 +1,4 @@
-//! Months of `messages` that hold nothing any more.
+//! Drops empty months of `messages`.
 
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -8,7 +8,7 @@ use crate::store::erase::Tally;
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// Drops months of `messages` that end before a time and hold nothing any more.
+    /// Drops months of `messages` that end before a time and are empty.
     pub async fn drop_empty_months(
         &self,
         now: DateTime<Utc>,
@@ -25,7 +25,7 @@ impl Store {
         )
         .fetch_all(&mut connection)
         .await?;
-        // Those that the other job would make again stay.
+        // The partition job would create later ones again.
         let until = until.min(start_of_last_month(now));
         for name in names.iter().filter(|name| month_end(name).is_some_and(|end| end <= until)) {
             tally.add("partitions", drop_if_empty(&mut connection, name).await?);
@@ -45,7 +45,7 @@ fn start_of_last_month(now: DateTime<Utc>) -> DateTime<Utc> {
     midnight(this.checked_sub_months(Months::new(1)).unwrap_or(this))
 }
 
-/// When the month ends that a partition, named as we name them, is for.
+/// Returns the end of a partition's month, from its name.
 fn month_end(name: &str) -> Option<DateTime<Utc>> {
     let month = name.strip_prefix("messages_")?;
     let from = NaiveDate::parse_from_str(&format!("{month}_01"), "%Y_%m_%d").ok()?;
@@ -54,8 +54,8 @@ fn month_end(name: &str) -> Option<DateTime<Utc>> {
 
 async fn drop_if_empty(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    // As the job that makes partitions has it: the drain must not wait for long. The name was
-    // parsed.
+    // Short timeouts, as in the partition job, so the drain does not wait for long. The name is
+    // safe in SQL: it was parsed.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "SET LOCAL lock_timeout = '2s';
          SET LOCAL idle_in_transaction_session_timeout = '10s';

@@ -1,18 +1,18 @@
-//! Sessions that are not over age, and begin with what is: they are cut, and begin later.
+//! Deletes the expired beginning of sessions that are not expired: they begin later then.
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{Limits, drop_whole, retired};
+use super::{Limits, delete_whole_sessions, retention_erasure};
 use crate::domain::Roles;
 use crate::store::erase::{BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, trim};
 use crate::store::ingest::journal::append_erasures;
 use crate::store::journal::ErasedSession;
 
-/// Deletes messages that are over age, of sessions that are not, or are too long to go at once.
-pub(super) async fn drop_parts(
+/// Deletes expired messages of sessions that are not expired, or are too long for one transaction.
+pub(super) async fn delete_expired_messages(
     connection: &mut PgConnection,
     limits: &Limits,
     now: DateTime<Utc>,
@@ -43,7 +43,7 @@ pub(super) async fn drop_parts(
         let Some(last) = found.last() else { break };
         after = last.id;
         for row in found {
-            agents.extend(cut(connection, (row.id, row.until), now, roles, tally).await?);
+            agents.extend(trim_session(connection, (row.id, row.until), now, roles, tally).await?);
         }
         agents.sort_unstable();
         agents.dedup();
@@ -56,13 +56,13 @@ pub(super) async fn drop_parts(
         correct_agents(&mut transaction, &[agent]).await?;
         transaction.commit().await?;
     }
-    // Those that were too long are so no more.
-    drop_whole(connection, limits, now, tally).await
+    // Sessions that were too long may fit into one transaction now.
+    delete_whole_sessions(connection, limits, now, tally).await
 }
 
-/// Cuts what is over age off a session's beginning, unless it is held; returns its agent where
-/// there was anything.
-async fn cut(
+/// Deletes a session's expired beginning, unless it is on hold; returns its agent if anything was
+/// deleted.
+async fn trim_session(
     connection: &mut PgConnection,
     (session, until): (Uuid, DateTime<Utc>),
     now: DateTime<Utc>,
@@ -79,9 +79,9 @@ async fn cut(
         let mut rows = tally.clone();
         let messages = trim(&mut transaction, session, Some(until), roles, &mut rows).await?;
         let is_last = messages < BATCH_MESSAGES;
-        let moved = is_last && begin_later(&mut transaction, session, until, &mut rows).await?;
+        let moved = is_last && move_start(&mut transaction, session, until, &mut rows).await?;
         if messages > 0 || moved {
-            cut = tell_of_cut(&mut transaction, session, until, now).await?;
+            cut = append_cut_to_journal(&mut transaction, session, until, now).await?;
         }
         transaction.commit().await?;
         *tally = rows;
@@ -106,10 +106,9 @@ async fn is_held(connection: &mut PgConnection, session: Uuid) -> Result<bool, s
     .await
 }
 
-/// Lets a session begin with the first thing that is left of it, and deletes older joins; returns
-/// whether it began earlier. One that began with a join still does: that it was joined is
-/// known, when is not any more.
-async fn begin_later(
+/// Moves a session's start to its first remaining event, and deletes older joins; returns whether
+/// the start moved. A session that was joined stays joined, but the time of its join is lost.
+async fn move_start(
     connection: &mut PgConnection,
     session: Uuid,
     until: DateTime<Utc>,
@@ -156,9 +155,9 @@ async fn begin_later(
     Ok(moved.rows_affected() > 0)
 }
 
-/// Tells those who follow along of a session that has changed, and of which what was said before a
-/// time is gone; returns its agent.
-async fn tell_of_cut(
+/// Appends a changed session and the deletion of its messages before a time to the journal; returns
+/// its agent.
+async fn append_cut_to_journal(
     connection: &mut PgConnection,
     session: Uuid,
     until: DateTime<Utc>,
@@ -173,7 +172,7 @@ async fn tell_of_cut(
     let Some(row) = row else { return Ok(None) };
     let erased =
         ErasedSession { id: session, session_id: row.sender_session_id, source: row.source };
-    let told = retired((row.agent_id.clone(), erased), now, Some(until));
-    append_erasures(connection, &[told], &[session]).await?;
+    let erasure = retention_erasure((row.agent_id.clone(), erased), now, Some(until));
+    append_erasures(connection, &[erasure], &[session]).await?;
     Ok(Some(row.agent_id))
 }

@@ -1,4 +1,4 @@
-//! Creates a reader: the role, its limits and its rights, all or nothing.
+//! Creates a reader: the role, its limits and its rights, in one transaction.
 
 use std::fmt::Write as _;
 
@@ -6,52 +6,51 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection, query, query_scalar};
 
 use super::{
-    INSUFFICIENT_PRIVILEGE, MARK, MOST_CONNECTIONS, NETWORK_ROLE, NewReader, ReaderError,
+    INSUFFICIENT_PRIVILEGE, MOST_CONNECTIONS, NETWORK_ROLE, NewReader, ROLE_COMMENT, ReaderError,
     ReaderPlace, TEXT_VIEWS, VIEWS, quoted,
 };
 use crate::store::Store;
 
-/// SQLSTATE of a role that exists.
+/// SQLSTATE of a role that exists already.
 const DUPLICATE_OBJECT: &str = "42710";
-/// Settings with which a reader's sessions start. They guard against mistakes: a session can change
-/// them.
+/// Default settings of a reader's sessions. They guard against mistakes: a session can change them.
 const SETTINGS: [(&str, &str); 5] = [
     ("default_transaction_read_only", "on"),
     ("statement_timeout", "'30s'"),
-    // A transaction that is left open keeps migrations waiting.
+    // An open transaction blocks migrations.
     ("idle_in_transaction_session_timeout", "'60s'"),
     ("lock_timeout", "'5s'"),
     ("search_path", "analytics_v1"),
 ];
-/// Files for sorting, of one session. A reader cannot change it, and only a superuser can set it.
+/// Most temporary files of one session. A reader cannot change it, and only a superuser can set it.
 const TEMP_FILE_LIMIT: &str = "'1GB'";
 
-/// What the database says of itself.
-struct About {
+/// Properties of the database and of our role.
+struct DatabaseInfo {
     database: String,
     may_create_roles: bool,
     may_limit_files: bool,
 }
 
 impl Store {
-    /// Creates a reader, and returns where it connects.
+    /// Creates a reader, and returns its connection parameters.
     pub async fn create_reader(&self, new: &NewReader<'_>) -> Result<ReaderPlace, ReaderError> {
         let mut transaction = self.pool.begin().await?;
-        let about = about(&mut transaction).await?;
+        let database_info = database_info(&mut transaction).await?;
         if role_exists(&mut transaction, new.name.as_str()).await? {
             return Err(ReaderError::Exists(new.name.as_str().to_owned()));
         }
-        if !about.may_create_roles {
-            return Err(not_allowed(new, &about));
+        if !database_info.may_create_roles {
+            return Err(not_allowed(new, &database_info));
         }
         if new.is_private {
-            make_network_role(&mut transaction).await?;
+            create_network_role(&mut transaction).await?;
         }
-        for statement in statements(new, &about, new.verifier.as_str()) {
-            // Names are quoted, and all else is a constant or base64.
+        for statement in statements(new, &database_info, new.verifier.as_str()) {
+            // Names are quoted, and everything else is a constant or base64.
             let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await;
             if let Err(error) = done {
-                return Err(explain(error, new, &about));
+                return Err(explain(error, new, &database_info));
             }
         }
         let has_temporary_tables = super::reach::check(&mut transaction, new).await?;
@@ -64,7 +63,7 @@ impl Store {
         .await?;
         transaction.commit().await?;
         Ok(ReaderPlace {
-            database: about.database,
+            database: database_info.database,
             addresses: place.addresses,
             port: place.port,
             has_temporary_tables,
@@ -72,7 +71,7 @@ impl Store {
     }
 }
 
-async fn about(connection: &mut PgConnection) -> Result<About, ReaderError> {
+async fn database_info(connection: &mut PgConnection) -> Result<DatabaseInfo, ReaderError> {
     let row = query!(
         r#"SELECT
              current_database()::text AS "database!",
@@ -83,7 +82,7 @@ async fn about(connection: &mut PgConnection) -> Result<About, ReaderError> {
     )
     .fetch_one(connection)
     .await?;
-    Ok(About {
+    Ok(DatabaseInfo {
         database: row.database,
         may_create_roles: row.may_create_roles,
         may_limit_files: row.may_limit_files,
@@ -98,7 +97,7 @@ async fn role_exists(connection: &mut PgConnection, name: &str) -> Result<bool, 
     Ok(found.fetch_one(connection).await?)
 }
 
-async fn make_network_role(connection: &mut PgConnection) -> Result<(), ReaderError> {
+async fn create_network_role(connection: &mut PgConnection) -> Result<(), ReaderError> {
     if !role_exists(&mut *connection, NETWORK_ROLE).await? {
         let sql = format!("CREATE ROLE {NETWORK_ROLE} NOLOGIN");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
@@ -106,9 +105,9 @@ async fn make_network_role(connection: &mut PgConnection) -> Result<(), ReaderEr
     Ok(())
 }
 
-/// Returns the statements that make a reader.
-fn statements(new: &NewReader<'_>, about: &About, password: &str) -> Vec<String> {
-    let (role, database) = (quoted(new.name.as_str()), quoted(&about.database));
+/// Returns the statements that create a reader.
+fn statements(new: &NewReader<'_>, database_info: &DatabaseInfo, password: &str) -> Vec<String> {
+    let (role, database) = (quoted(new.name.as_str()), quoted(&database_info.database));
     let views = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(|name| format!("analytics_v1.{name}")).collect();
         format!("GRANT SELECT ON {} TO {role}", names.join(", "))
@@ -122,7 +121,7 @@ fn statements(new: &NewReader<'_>, about: &About, password: &str) -> Vec<String>
     for (setting, value) in SETTINGS {
         all.push(format!("ALTER ROLE {role} IN DATABASE {database} SET {setting} = {value}"));
     }
-    if about.may_limit_files {
+    if database_info.may_limit_files {
         all.push(format!(
             "ALTER ROLE {role} IN DATABASE {database} SET temp_file_limit = {TEMP_FILE_LIMIT}"
         ));
@@ -138,14 +137,14 @@ fn statements(new: &NewReader<'_>, about: &About, password: &str) -> Vec<String>
     }
     if new.is_private {
         all.push(format!("GRANT {NETWORK_ROLE} TO {role}"));
-        // The database is ours alone, so nobody else's rights are at stake.
+        // The private server has only our database, so no other application loses a right.
         all.push(format!("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC"));
     }
     all
 }
 
-fn not_allowed(new: &NewReader<'_>, about: &About) -> ReaderError {
-    let statements = statements(new, about, "choose a password");
+fn not_allowed(new: &NewReader<'_>, database_info: &DatabaseInfo) -> ReaderError {
+    let statements = statements(new, database_info, "choose a password");
     let mut sql = String::new();
     for statement in statements {
         // Writing to a string does not fail.
@@ -154,10 +153,10 @@ fn not_allowed(new: &NewReader<'_>, about: &About) -> ReaderError {
     ReaderError::NotAllowed { sql }
 }
 
-fn explain(error: sqlx::Error, new: &NewReader<'_>, about: &About) -> ReaderError {
+fn explain(error: sqlx::Error, new: &NewReader<'_>, database_info: &DatabaseInfo) -> ReaderError {
     let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     match code.as_ref() {
-        INSUFFICIENT_PRIVILEGE => not_allowed(new, about),
+        INSUFFICIENT_PRIVILEGE => not_allowed(new, database_info),
         DUPLICATE_OBJECT => ReaderError::Exists(new.name.as_str().to_owned()),
         _ => error.into(),
     }

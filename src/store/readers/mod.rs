@@ -1,8 +1,8 @@
-//! Readers: login roles that may read the schema `analytics_v1` of this database and nothing else.
+//! Readers: login roles that can read the schema `analytics_v1` of this database and nothing else.
 //!
-//! `PostgreSQL` has roles by the cluster, and rights by the database: a reader of this database is a
-//! login role with a right to use the schema here. So databases of one cluster do not disturb each
-//! other, and nothing about readers is stored in a table.
+//! `PostgreSQL` roles belong to a cluster, rights to a database: a reader of this database is a
+//! login role with a right to use the schema here. So databases of a cluster do not affect each
+//! other, and no table stores readers.
 
 mod create;
 mod password;
@@ -15,18 +15,18 @@ use crate::store::{Store, StoreError};
 
 pub use password::{Password, Verifier};
 
-/// Comment of the roles that we create. Others, made by hand, are listed and never dropped.
-const MARK: &str = "verbatim reader";
-/// Role without any rights whose members may connect over TCP to the private server.
+/// Comment of the roles that Verbatim creates. Roles created by hand are listed and never dropped.
+const ROLE_COMMENT: &str = "verbatim reader";
+/// Role without rights, whose members may connect over TCP to the private server.
 pub const NETWORK_ROLE: &str = "verbatim_readers";
-/// Relations that every reader may read.
+/// Relations that every reader can read.
 pub const VIEWS: [&str; 7] =
     ["activity_15m", "agents", "events", "messages", "sessions", "turns", "visits"];
-/// Relations with what was said.
+/// Relations with texts of messages.
 pub const TEXT_VIEWS: [&str; 1] = ["message_texts"];
-/// SQLSTATE of a privilege that is missing.
+/// SQLSTATE of a missing privilege.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
-/// Connections of one reader at once. A BI tool pools as many.
+/// Most concurrent connections of one reader, enough for the pool of a BI tool.
 const MOST_CONNECTIONS: u8 = 5;
 
 /// Name of a reader. It needs no quotes in a URL.
@@ -34,7 +34,7 @@ const MOST_CONNECTIONS: u8 = 5;
 pub struct ReaderName(String);
 
 impl ReaderName {
-    /// Longest name that `PostgreSQL` does not cut.
+    /// Longest name that `PostgreSQL` does not truncate.
     const LONGEST: usize = 63;
 
     /// Checks a name: lower case letters, digits, `_` and `-`, starting with a letter.
@@ -43,13 +43,13 @@ impl ReaderName {
         let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.len() <= Self::LONGEST
             && name.bytes().all(allowed)
-            // Reserved by PostgreSQL, and for the role of all readers.
+            // Reserved by PostgreSQL, and the role of all readers.
             && !name.starts_with("pg_")
             && ![NETWORK_ROLE, "public", "none"].contains(&name);
         if valid { Ok(Self(name.to_owned())) } else { Err(InvalidReaderName(name.to_owned())) }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,87 +59,87 @@ impl ReaderName {
 /// Name that a reader cannot have.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "invalid name for a reader: {0:?}. A name has up to 63 lower case letters, digits, _ and -, and \
-     starts with a letter"
+    "invalid reader name {0:?}: use up to 63 lower case letters, digits, _ and -, starting with a \
+     letter"
 )]
 pub struct InvalidReaderName(String);
 
-/// Reader to be created.
+/// New reader.
 #[derive(Clone, Debug)]
 pub struct NewReader<'a> {
-    /// Its name.
+    /// Name of the role.
     pub name: &'a ReaderName,
-    /// What the server checks its password by.
+    /// Password verifier that the server stores.
     pub verifier: &'a Verifier,
-    /// It may read what was said.
+    /// Grants the texts of messages.
     pub with_text: bool,
-    /// The server is the private one, which is ours alone.
+    /// The server is the private one, without other applications.
     pub is_private: bool,
 }
 
-/// Place at which a reader connects.
+/// Connection parameters of a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderPlace {
-    /// Name of the database.
+    /// Database name.
     pub database: String,
-    /// Addresses on which the server listens, comma-separated; empty without any.
+    /// Addresses on which the server listens, comma-separated; may be empty.
     pub addresses: String,
-    /// Its port.
+    /// Port of the server.
     pub port: String,
-    /// The reader may create temporary tables, as every role of the database may.
+    /// The reader can create temporary tables, like every role of the database.
     pub has_temporary_tables: bool,
 }
 
-/// Role that may read the schema.
+/// Role that can read the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderRow {
-    /// Its name.
+    /// Name of the role.
     pub name: String,
-    /// It may read what was said.
+    /// It can read the texts of messages.
     pub with_text: bool,
-    /// Its connections to this database.
+    /// Present connections to this database.
     pub connections: i64,
-    /// Most connections that it may have; negative without a limit.
+    /// Most connections; negative without a limit.
     pub connection_limit: i32,
-    /// It was created by [`Store::create_reader`].
+    /// [`Store::create_reader`] created it.
     pub is_ours: bool,
 }
 
-/// Reason that a reader was not created or dropped.
+/// Reason why a reader was not created or dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
-    /// A role has the name.
+    /// A role with this name exists.
     #[error(
-        "role {0:?} exists already. Roles belong to the whole PostgreSQL server, whatever the \
+        "role {0:?} already exists. Roles belong to the whole PostgreSQL server and not to one \
          database: choose another name"
     )]
     Exists(String),
-    /// No role of the name can read this database.
-    #[error("no reader {0:?} in this database; `verbatim readers list` shows those that there are")]
+    /// No role with this name can read this database.
+    #[error("no reader {0:?} in this database; `verbatim readers list` lists the readers")]
     NotFound(String),
-    /// Somebody else made the role.
+    /// Verbatim did not create the role.
     #[error(
-        "role {0:?} was not created by verbatim, so it is not dropped: revoke its rights on schema \
+        "role {0:?} was not created by verbatim and is not dropped: revoke its rights on schema \
          analytics_v1 instead"
     )]
     NotOurs(String),
-    /// Our role lacks a privilege.
+    /// Verbatim's role lacks a privilege.
     #[error(
-        "the database's role lacks the privilege to do this. As an administrator, run in this \
+        "permission denied for verbatim's database role. As an administrator, run in this \
          database:\n\n{sql}"
     )]
     NotAllowed {
-        /// The statements.
+        /// Statements for an administrator.
         sql: String,
     },
-    /// Everybody may do more in this database than a reader is to.
+    /// PUBLIC has more rights in this database than a reader should have.
     #[error(
-        "a new role of this database can do more than read the schema analytics_v1: {}. Revoke that \
-         from PUBLIC first",
+        "a new role of this database can do more than read schema analytics_v1: {}. Revoke these \
+         rights from PUBLIC first",
         .0.join(", ")
     )]
     TooMuch(Vec<String>),
-    /// The rights that were granted have no effect.
+    /// The granted rights have no effect.
     #[error(
         "the role would lack rights on {0}: connect as the owner of the database and of schema \
          analytics_v1"
@@ -157,7 +157,7 @@ impl From<sqlx::Error> for ReaderError {
 }
 
 impl Store {
-    /// Lists the roles that may read the schema.
+    /// Lists the roles that can read the schema.
     pub async fn list_readers(&self) -> Result<Vec<ReaderRow>, StoreError> {
         let rows = query_as!(
             ReaderRow,
@@ -182,7 +182,7 @@ impl Store {
                 AND (r.rolcanlogin OR shobj_description(r.oid, 'pg_authid') = $1)
             ORDER BY r.rolname
             "#,
-            MARK,
+            ROLE_COMMENT,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_needs_no_quotes_anywhere() {
+    fn reader_name_needs_no_quotes() {
         for valid in ["grafana", "a", "team-2_bi", &"a".repeat(63)] {
             assert_eq!(ReaderName::parse(valid).unwrap().as_str(), valid);
         }
@@ -208,7 +208,7 @@ mod tests {
             ["", "Grafana", "2bi", "-a", "a b", "a\"b", "ä", "pg_read", "public", &"a".repeat(64)]
         {
             let error = ReaderName::parse(invalid).unwrap_err().to_string();
-            assert!(error.starts_with("invalid name for a reader"), "{error}");
+            assert!(error.starts_with("invalid reader name"), "{error}");
         }
         assert!(ReaderName::parse(NETWORK_ROLE).is_err());
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");

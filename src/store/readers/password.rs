@@ -1,7 +1,7 @@
-//! Passwords of readers, and what a server checks them by (SCRAM, RFC 5802 and 7677).
+//! Passwords of readers and their SCRAM verifiers (RFC 5802 and 7677).
 //!
-//! The verifier is computed here, so that the password is in no statement and thus in no log of the
-//! server's, and SCRAM is used whatever `password_encryption` says.
+//! The verifier is computed here, so no statement and no server log contains the password, and
+//! SCRAM is used whatever the value of `password_encryption`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -10,26 +10,25 @@ use sha2::{Digest as _, Sha256};
 
 /// Random bytes in a password.
 const PASSWORD_BYTES: usize = 24;
-/// Rounds of hashing. More would slow down each connection and gain nothing: a password has 192
-/// random bits.
+/// Rounds of hashing. A password has 192 random bits, so more would only slow down connections.
 const ITERATIONS: u32 = 4096;
 
-/// Password of a reader. It is shown once and stored nowhere.
+/// Password of a reader. It is shown once and not stored.
 pub struct Password(String);
 
-/// What a server checks a password by.
+/// Password verifier that the server stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verifier(String);
 
 impl Password {
-    /// Makes a password from 192 random bits. It needs no quotes in a URL.
+    /// Generates a password from 192 random bits. It needs no quotes in a URL.
     #[must_use]
     pub fn generate() -> Self {
         let bytes: [u8; PASSWORD_BYTES] = rand::random();
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The password itself.
+    /// Returns the password.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -44,7 +43,7 @@ impl Password {
 }
 
 impl Verifier {
-    /// As `PostgreSQL` stores it. It has no character that needs quotes.
+    /// Returns the text that `PostgreSQL` stores. It needs no quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,7 +58,7 @@ fn verifier(password: &[u8], salt: &[u8]) -> Verifier {
     Verifier(format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}"))
 }
 
-/// PBKDF2 with one block.
+/// Computes PBKDF2 with one block.
 fn salted(password: &[u8], salt: &[u8]) -> [u8; 32] {
     let mut last = hmac(password, &[salt, &1_u32.to_be_bytes()]);
     let mut all = last;
@@ -71,7 +70,7 @@ fn salted(password: &[u8], salt: &[u8]) -> [u8; 32] {
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // A key of any length is taken.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     for part in parts {
         mac.update(part);
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_verifier_is_that_of_rfc_7677() {
+    fn verifier_matches_rfc_7677() {
         // Password and salt of the example; the keys are from hashlib.pbkdf2_hmac.
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         assert_eq!(verifier(b"pencil", &salt).as_str(), EXAMPLE);
@@ -94,12 +93,12 @@ mod tests {
          $WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
     #[test]
-    fn a_password_is_random_and_needs_no_quotes() {
+    fn password_is_random_and_needs_no_quotes() {
         let (one, other) = (Password::generate(), Password::generate());
         assert_ne!(one.expose(), other.expose());
         assert_eq!(one.expose().len(), 32);
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         assert!(one.expose().bytes().all(plain));
-        assert_ne!(one.verifier(), one.verifier(), "each has a salt of its own");
+        assert_ne!(one.verifier(), one.verifier(), "each has its own salt");
     }
 }

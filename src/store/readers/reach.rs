@@ -1,20 +1,20 @@
-//! Checks what a new reader can do: what is granted to everybody (PUBLIC) counts, too.
+//! Checks the effective rights of a new reader, including those of PUBLIC.
 
 use sqlx::{PgConnection, query, query_scalar};
 
 use super::{NewReader, ReaderError};
 
-/// Most things that an error names.
+/// Most rights that an error names.
 const MOST_NAMED: i64 = 5;
 
-/// Fails if the reader can read another table, change anything or create anything, or cannot read
-/// what it is to read. Returns whether it can create temporary tables.
+/// Fails if the reader can read other tables, write or create anything, or lacks a right that it
+/// needs. Returns whether it can create temporary tables.
 pub(super) async fn check(
     connection: &mut PgConnection,
     new: &NewReader<'_>,
 ) -> Result<bool, ReaderError> {
     let role = new.name.as_str();
-    // What came with an extension is the same everywhere and nobody's data.
+    // Relations of extensions are the same everywhere and contain nobody's data.
     let too_much = query_scalar!(
         r#"
         SELECT what AS "what!"

@@ -1,4 +1,4 @@
-//! Drops a reader: ends its connections, and removes its rights and the role.
+//! Drops a reader: closes its connections, and removes its rights and the role.
 
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, query_scalar};
@@ -7,7 +7,7 @@ use super::{INSUFFICIENT_PRIVILEGE, ReaderError, ReaderName, quoted};
 use crate::store::Store;
 
 impl Store {
-    /// Drops a reader of this database that we have created.
+    /// Drops a reader of this database that Verbatim created.
     pub async fn drop_reader(&self, name: &ReaderName) -> Result<(), ReaderError> {
         let readers = self.list_readers().await?;
         let Some(reader) = readers.into_iter().find(|reader| reader.name == name.as_str()) else {
@@ -17,12 +17,12 @@ impl Store {
             return Err(ReaderError::NotOurs(reader.name));
         }
         let role = quoted(name.as_str());
-        // It cannot connect again while its connections are ended.
+        // It must not connect again while its connections are closed.
         sqlx::raw_sql(AssertSqlSafe(format!("ALTER ROLE {role} NOLOGIN")))
             .execute(&self.pool)
             .await
             .map_err(|error| explain(error, &role))?;
-        self.end_connections(name).await;
+        self.close_connections(name).await;
         let mut transaction = self.pool.begin().await?;
         let database = query_scalar!(r#"SELECT current_database()::text AS "name!""#)
             .fetch_one(&mut *transaction)
@@ -43,7 +43,7 @@ impl Store {
         Ok(())
     }
 
-    async fn end_connections(&self, name: &ReaderName) {
+    async fn close_connections(&self, name: &ReaderName) {
         let ended = query_scalar!(
             r#"SELECT pg_terminate_backend(pid) AS "ended!"
              FROM pg_stat_activity
@@ -51,8 +51,8 @@ impl Store {
             name.as_str()
         );
         if let Err(error) = ended.fetch_all(&self.pool).await {
-            // They can read nothing once the rights are gone.
-            tracing::warn!(%error, reader = name.as_str(), "cannot end the reader's connections");
+            // Open connections cannot read anything after the rights are revoked.
+            tracing::warn!(%error, reader = name.as_str(), "connections not closed");
         }
     }
 }

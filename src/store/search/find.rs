@@ -1,5 +1,5 @@
-//! A page of a search: matches, with their messages and sessions. What Postgres compares is
-//! bounded, so of a match that it cannot be sure of the text is compared here.
+//! Page of a search: matches with their messages and sessions. Postgres compares a bounded part of
+//! a long text, so uncertain matches are compared with the text here.
 
 use std::collections::BTreeSet;
 
@@ -15,22 +15,22 @@ use crate::store::page::PAGE_BYTES;
 use crate::store::sessions::{SessionFilter, SessionRow};
 use crate::store::{Store, StoreError};
 
-/// How often a page is filled up after texts did not match what their documents did. What is then
-/// still missing is for the next page.
+/// Most attempts to fill a page after texts did not match although their documents did. The next
+/// page has the rest.
 const MOST_ROUNDS: usize = 4;
 
-/// Which messages are searched.
+/// Messages to search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchFilter {
-    /// Only these agents'; `None` is all agents'.
+    /// Only these agents; `None` is all agents.
     pub agents: Option<Vec<String>>,
-    /// Only of these sessions, by our ids.
+    /// Only these sessions, by our IDs.
     pub sessions: Option<Vec<Uuid>>,
-    /// Only this source's.
+    /// Only this source.
     pub source: Option<String>,
-    /// Only by these roles, in lower case.
+    /// Only these roles, in lower case.
     pub roles: Option<Vec<String>>,
-    /// Only of sessions of this room, status, opening, silence and flags; its other members have no
+    /// Only sessions of this room, status, opening, silence and flags. Other members have no
     /// effect.
     pub about: Option<SessionFilter>,
     /// Only later than this.
@@ -39,25 +39,25 @@ pub struct SearchFilter {
     pub before: Option<DateTime<Utc>>,
 }
 
-/// Where a match stands among all of them.
+/// Position of a match in the results.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchPlace {
-    /// Its time.
+    /// Time of the message.
     pub at: DateTime<Utc>,
-    /// Its id.
+    /// ID of the message.
     pub id: Uuid,
-    /// How well it matches.
+    /// Score of the match.
     pub score: f32,
-    /// The matches that it was ranked among.
+    /// Window of matches that it was ranked in.
     pub window: Window,
-    /// Parts of words were looked for.
+    /// The search was for parts of words.
     pub widened: bool,
 }
 
-/// A message that matches.
+/// Matching message.
 #[derive(Clone, Debug)]
 pub struct SearchHit {
-    /// How well it matches.
+    /// Score of the match.
     pub score: f32,
     /// The message.
     pub message: MessageRow,
@@ -65,49 +65,49 @@ pub struct SearchHit {
     pub session: SessionRow,
 }
 
-/// Why matches may be missing.
+/// Reason why matches may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incomplete {
     /// The index is being rebuilt.
     Rebuild,
-    /// More words hold a part of a word than are looked for.
+    /// More words contain a part of a word than the search includes.
     ManyWords,
-    /// More messages came late into what the page before was ranked among than are read again.
+    /// More messages arrived late in the previous page's window than are read again.
     ManyLate,
 }
 
-/// A part of what was found.
+/// Page of search results.
 #[derive(Clone, Debug)]
 pub struct SearchPage {
-    /// What was looked for in the end, for the highlights.
+    /// The query that was searched in the end, for the highlights.
     pub query: Query,
-    /// No message has all of the words, so parts of words were looked for.
+    /// No message has all of the words, so the search was for parts of words.
     pub widened: bool,
     /// The matches, in order.
     pub hits: Vec<SearchHit>,
-    /// Where the next page begins; `None` where nothing is left.
+    /// Start of the next page; `None` at the end.
     pub next: Option<SearchPlace>,
-    /// Why matches may be missing.
+    /// Reasons why matches may be missing.
     pub incomplete: BTreeSet<Incomplete>,
 }
 
-/// What a page of a search is to hold.
+/// Request for a page of a search.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchRequest<'a> {
-    /// Which messages.
+    /// Messages to search.
     pub filter: &'a SearchFilter,
-    /// The time.
+    /// Current time.
     pub now: DateTime<Utc>,
-    /// Where the page before ended.
+    /// End of the previous page.
     pub after: Option<SearchPlace>,
     /// Most matches.
     pub limit: usize,
 }
 
 impl Store {
-    /// Finds what matches, from a place on.
+    /// Finds matches after a place.
     ///
-    /// Where nothing matches as it was written, parts of words are looked for.
+    /// If nothing matches the words as written, searches for parts of words.
     pub async fn search(
         &self,
         query: &Query,
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// Fills a page.
+    /// Reads a page of matches.
     async fn page(
         &self,
         query: Query,
@@ -175,9 +175,8 @@ impl Store {
         Ok(SearchPage { query, widened, hits, next, incomplete })
     }
 
-    /// Reads matches, as many as there is room for, and compares the texts of those that Postgres
-    /// could not be sure of. Returns how many were looked at, and those that are hits; one that is
-    /// gone by now is none.
+    /// Reads matches up to the size of a page, and compares the texts of uncertain ones. Returns
+    /// how many were examined, and the hits. Matches deleted meanwhile are no hits.
     async fn fetch(
         &self,
         query: &Query,
@@ -199,7 +198,7 @@ impl Store {
                         hits.push(SearchHit { score: one.score, message, session });
                     }
                 }
-                // No room for it: the next page begins with it.
+                // No room: the next page begins with it.
                 Some(None) => break,
                 None => {}
             }
@@ -208,8 +207,8 @@ impl Store {
         Ok((examined, compare(query, hits, unsure).await?))
     }
 
-    /// Finds the sessions that a filter names, by our id or the sender's, within what a caller may
-    /// see. One of that id of ours wins, as it does in a path.
+    /// Finds the visible sessions that a filter names, by our ID or the sender's. A session with
+    /// this ID of ours wins, as in a path.
     pub async fn sessions_named(
         &self,
         name: &str,
@@ -236,8 +235,8 @@ impl Store {
     }
 }
 
-/// Leaves out those of the unsure whose text does not match: megabytes of text at the most, which
-/// other tasks need not wait for.
+/// Removes uncertain hits whose text does not match. Runs on a blocking thread: the texts can have
+/// megabytes.
 async fn compare(
     query: &Query,
     mut hits: Vec<SearchHit>,

@@ -1,4 +1,4 @@
-//! Takes documents out of the index, and with them the words that nobody else of their agent said.
+//! Removes documents from the index, and words that no other document of their agent has.
 
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -7,15 +7,15 @@ use super::progress::hold_index;
 use super::write::Columns;
 use crate::store::journal::MessageKey;
 
-/// How many documents of those that are gone held a word.
+/// Number of removed documents with a word.
 struct Lost {
     word: String,
     agent_id: String,
     documents: i64,
 }
 
-/// Removes the documents of sessions. It belongs into the transaction that removes their messages:
-/// no document of them is written once that has committed. Returns how many there were.
+/// Removes the documents of sessions, and returns their number. Must run in the transaction that
+/// deletes their messages: the indexer writes no document of them after its commit.
 pub async fn forget_sessions(
     connection: &mut PgConnection,
     session_ids: &[Uuid],
@@ -42,7 +42,7 @@ pub async fn forget_sessions(
     Ok(removed.rows_affected())
 }
 
-/// The same for single messages.
+/// Removes the documents of messages, in the transaction that deletes the messages.
 pub async fn forget_messages(
     connection: &mut PgConnection,
     messages: &[MessageKey],
@@ -51,7 +51,7 @@ pub async fn forget_messages(
     remove(connection, messages).await
 }
 
-/// Removes the documents of messages, by whoever holds the index.
+/// Removes the documents of messages. The caller holds the lock on the index.
 pub(super) async fn remove(
     connection: &mut PgConnection,
     messages: &[MessageKey],
@@ -94,8 +94,8 @@ pub(super) async fn remove(
     Ok(removed.rows_affected())
 }
 
-/// Counts words down; one that no document holds any more is removed. The marks among them are no
-/// words, and match none.
+/// Subtracts from the counts of words, and deletes words without a document. The marks among `lost`
+/// are not in the vocabulary, and match nothing.
 async fn uncount(connection: &mut PgConnection, lost: Vec<Lost>) -> Result<(), sqlx::Error> {
     let (mut words, mut agents, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for lost in lost {

@@ -1,4 +1,4 @@
-//! Writes documents for what the journal brings, in its order.
+//! Writes documents for new entries of the journal, in its order.
 
 use std::collections::HashMap;
 
@@ -6,35 +6,34 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use super::progress::take_index;
-use super::write::{Said, read, write};
+use super::write::{PendingMessage, read, write};
 use crate::search::INDEX_VERSION;
 use crate::store::journal::MessageKey;
 
-/// Entries of the journal in one transaction: each is a batch of the drain's, so a thousand
-/// messages or 8 MiB at the most.
+/// Most journal entries in one transaction. Each is a batch of the drain, with up to a thousand
+/// messages or 8 MiB.
 pub(super) const MOST_ENTRIES: i64 = 4;
-/// Bytes of messages in one transaction, beyond which it takes fewer entries: so it takes seconds.
+/// Bytes of messages after which a transaction ends early, so that it takes seconds.
 const MOST_BYTES: usize = 8 << 20;
 
-/// What became of one attempt.
+/// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Indexed {
-    /// So many messages have documents now. 0: there was nothing left to do, or all that the
-    /// journal names is gone.
+    /// Number of messages that have documents now; 0 if they had them already, or were deleted.
     Messages(usize),
-    /// There was no entry left.
+    /// No entry was left.
     Nothing,
-    /// Another service is at it.
+    /// Another service holds the index.
     Elsewhere,
 }
 
-/// An entry of the journal: the messages that it brought.
+/// Messages of a journal entry.
 pub(super) struct Entry {
     pub(super) seq: i64,
     pub(super) keys: Vec<MessageKey>,
 }
 
-/// Reads the columns of an entry.
+/// Converts a row into an entry.
 macro_rules! entry {
     ($row:expr) => {{
         let row = $row;
@@ -45,8 +44,7 @@ macro_rules! entry {
 }
 pub(super) use entry;
 
-/// Indexes the next entries of the journal: all of them and the position along with it, or nothing
-/// and an error.
+/// Indexes the next entries of the journal and advances the position, atomically.
 pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let Some(progress) = take_index(&mut transaction).await? else {
@@ -69,10 +67,11 @@ pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::
         return Ok(Indexed::Nothing);
     };
     let keys: Vec<MessageKey> = entries.iter().flat_map(|entry| &entry.keys).copied().collect();
-    let said = read(&mut transaction, &keys).await?;
-    let (said, last) = within_bytes(said, &entries).unwrap_or_else(|said| (said, last));
-    let newest = said.iter().map(|said| said.key.occurred_at).max();
-    let indexed = write(&mut transaction, said).await?;
+    let messages = read(&mut transaction, &keys).await?;
+    let (messages, last) =
+        within_bytes(messages, &entries).unwrap_or_else(|messages| (messages, last));
+    let newest = messages.iter().map(|message| message.key.occurred_at).max();
+    let indexed = write(&mut transaction, messages).await?;
     sqlx::query!(
         "UPDATE search_progress
         SET seq = $1,
@@ -88,24 +87,24 @@ pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::
     Ok(Indexed::Messages(indexed))
 }
 
-/// Leaves out the messages of all entries behind the one that fills a transaction, and returns the
-/// number of that one; all messages where none does.
+/// Keeps the messages up to the entry that fills a transaction, and returns them with its number;
+/// `Err` has all messages if none does.
 pub(super) fn within_bytes(
-    said: Vec<Said>,
+    messages: Vec<PendingMessage>,
     entries: &[Entry],
-) -> Result<(Vec<Said>, i64), Vec<Said>> {
-    let all: usize = said.iter().map(|said| said.message.len()).sum();
+) -> Result<(Vec<PendingMessage>, i64), Vec<PendingMessage>> {
+    let all: usize = messages.iter().map(|message| message.text.len()).sum();
     if all <= MOST_BYTES {
-        return Err(said);
+        return Err(messages);
     }
     let by_key: HashMap<MessageKey, usize> = (0..)
         .zip(entries)
         .flat_map(|(at, entry)| entry.keys.iter().map(move |key| (*key, at)))
         .collect();
-    let at = |said: &Said| by_key.get(&said.key).copied().unwrap_or_default();
+    let at = |message: &PendingMessage| by_key.get(&message.key).copied().unwrap_or_default();
     let mut bytes = vec![0; entries.len()];
-    for said in &said {
-        bytes[at(said)] += said.message.len();
+    for message in &messages {
+        bytes[at(message)] += message.text.len();
     }
     let mut sum = 0;
     let full = bytes.iter().position(|bytes| {
@@ -115,8 +114,8 @@ pub(super) fn within_bytes(
     match full.filter(|full| *full + 1 < entries.len()) {
         Some(full) => {
             let last = entries[full].seq;
-            Ok((said.into_iter().filter(|said| at(said) <= full).collect(), last))
+            Ok((messages.into_iter().filter(|message| at(message) <= full).collect(), last))
         }
-        None => Err(said),
+        None => Err(messages),
     }
 }

@@ -1,5 +1,5 @@
-//! The search index: documents, the vocabulary, and how far the indexer has come. What a text is
-//! made of is `search`'s business.
+//! The search index: documents, vocabulary, and progress of the indexer. `search` decides how texts
+//! become tokens.
 
 mod find;
 mod forget;

@@ -1,31 +1,31 @@
-//! How far the indexer has come, and which documents are of another generation than ours.
+//! Progress of the indexer, and of a rebuild after a change of the index version.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 
 use crate::search::INDEX_VERSION;
 
-/// How far search is behind.
+/// Backlog of the search index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexStanding {
-    /// Entries of the journal that are still to be indexed.
+    /// Journal entries that are not indexed yet.
     pub entries: i64,
-    /// When the oldest of them came; `None` where there is none.
+    /// Arrival of the oldest of them; `None` without any.
     pub waiting_since: Option<DateTime<Utc>>,
-    /// Documents that are made anew; `None` where all are as they should be.
+    /// Progress of a rebuild; `None` if all documents have the current version.
     pub rebuild: Option<Rebuild>,
 }
 
-/// How far a rebuild of the index has come.
+/// Progress of a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rebuild {
-    /// Entries of the journal whose documents are as they should be.
+    /// Rebuilt journal entries.
     pub done: i64,
-    /// All that were to be done.
+    /// All journal entries to rebuild.
     pub of: i64,
 }
 
-/// The row of `search_progress`, locked.
+/// Locked row of `search_progress`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     pub(super) seq: i64,
@@ -33,15 +33,15 @@ pub(super) struct Progress {
     pub(super) stale_to: i64,
 }
 
-/// Waits for the right to change documents and words, which is then held until the end of the
-/// transaction: what is removed cannot come back with a batch that was read before.
+/// Waits for the lock on documents and words, and holds it until the end of the transaction: a
+/// batch read before a removal cannot restore what was removed.
 pub(super) async fn hold_index(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query_scalar!("SELECT seq FROM search_progress FOR UPDATE").fetch_one(connection).await?;
     Ok(())
 }
 
-/// Takes the right to change the index, unless another service has it. Where an older program has
-/// made documents, all that there are become stale.
+/// Locks the index, unless another service holds it. Marks all documents as stale if an older
+/// program wrote some.
 pub(super) async fn take_index(
     connection: &mut PgConnection,
 ) -> Result<Option<Progress>, sqlx::Error> {
@@ -66,7 +66,7 @@ pub(super) async fn take_index(
     Ok(Some(Progress { version: INDEX_VERSION, stale_to: row.seq, ..progress }))
 }
 
-/// Returns how far search is behind.
+/// Returns the backlog of the search index.
 pub async fn standing(connection: &mut PgConnection) -> Result<IndexStanding, sqlx::Error> {
     let row = sqlx::query!(
         r#"

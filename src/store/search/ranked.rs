@@ -1,8 +1,8 @@
-//! Matches, ranked: the newest of them, best first; then those before them, and so on.
+//! Ranked matches: the newest window, best first, then the window before it, and so on.
 //!
-//! Ranking all matches of a common word would take minutes. So matches are taken newest first, a
-//! few hundred at a time, these are ranked among themselves, and a cursor says which of them it
-//! stands in. What is rarer than that is ranked as a whole.
+//! Ranking all matches of a common word would take minutes. So a few hundred of the newest matches
+//! form a window and are ranked among themselves, and a cursor contains its window. Rarer words are
+//! ranked as a whole.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use sqlx::query_as;
 use uuid::Uuid;
 
 use super::find::{SearchFilter, SearchPlace};
-use super::vocabulary::{Outlook, outlook};
+use super::vocabulary::{Estimates, estimate};
 use super::windows::Window;
 use crate::search::{Query, agent_mark};
 use crate::store::StoreError;
@@ -22,60 +22,60 @@ use crate::store::sessions::SessionFilter;
 
 /// Most documents that are ranked together.
 const RANKED: i64 = 500;
-/// So many are enough to rank, several pages of them: older ones are not looked for as well.
+/// Matches that are enough to rank, several pages: older ones are not searched then.
 const ENOUGH: usize = 100;
-/// Most documents of a window that is read again: more than those may have come late, by clocks
-/// that are behind.
+/// Most documents of a window that is read again. It may have grown by late messages of senders
+/// whose clock is behind.
 const MOST_IN_WINDOW: i64 = 10_000;
-/// A word that so many documents hold is looked for in all of them at once.
+/// Most documents of a word that is searched in one query over all times.
 const FEW_DOCUMENTS: i64 = 1_000;
-/// Most agents whose marks narrow a search; of more the rows are looked at.
+/// Most agents whose marks narrow a search; with more, rows are filtered instead.
 const MOST_MARKS: usize = 100;
 
-/// A message that matches.
+/// Matching message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
     pub(super) session_id: Uuid,
     pub(super) at: DateTime<Utc>,
     pub(super) id: Uuid,
-    /// It has several documents.
+    /// The message has several documents.
     pub(super) long: bool,
     pub(super) score: f32,
 }
 
 impl Match {
-    /// The best first, and of these the newest.
+    /// Orders by score, best first, then by time, newest first.
     fn before(&self, score: f32, at: DateTime<Utc>, id: Uuid) -> Ordering {
         score.total_cmp(&self.score).then((at, id).cmp(&(self.at, self.id)))
     }
 }
 
-/// Matches from a place on, each with the window that it was ranked in.
+/// Matches after a place, each with the window that it was ranked in.
 #[derive(Default)]
 pub(super) struct Matches {
     pub(super) found: Vec<(Match, Window)>,
-    /// A window holds more than are read again.
+    /// A window has more documents than are read again.
     pub(super) cut: bool,
-    /// Some documents are missing, or of another generation.
+    /// Some documents are missing or have another version.
     pub(super) stale: bool,
 }
 
-/// What all windows of a search have in common.
+/// Parts of a search that all windows share.
 struct Search<'a> {
     matching: String,
     ranking: String,
     in_a_row: Option<String>,
     filter: &'a SearchFilter,
-    outlook: Outlook,
+    estimates: Estimates,
 }
 
-/// Documents that match: those of a message as one, and how many they are.
+/// Matching messages, and the number of their documents.
 struct Documents {
     matches: Vec<Match>,
     documents: usize,
 }
 
-/// Finds the matches from a place on.
+/// Finds the matches after a place.
 pub(super) async fn matches(
     lane: &mut Lane<'_>,
     query: &Query,
@@ -90,18 +90,18 @@ pub(super) async fn matches(
     if no_agent || no_session {
         return Ok(all);
     }
-    let (outlook, stale) = outlook(lane, query, filter, now).await?;
+    let (estimates, stale) = estimate(lane, query, filter, now).await?;
     all.stale = stale;
-    let Some(outlook) = outlook else { return Ok(all) };
+    let Some(estimates) = estimates else { return Ok(all) };
     let search = Search {
         matching: query.matching(),
         ranking: query.ranking(),
         in_a_row: query.in_a_row(),
         filter,
-        outlook,
+        estimates,
     };
     let mut rest = Window::between(filter.after, filter.before);
-    rest.to = rest.to.min((search.outlook.latest, Uuid::max()));
+    rest.to = rest.to.min((search.estimates.latest, Uuid::max()));
     if let Some(SearchPlace { at, id, score, window, .. }) = after {
         let again = in_window(lane, &search, window, MOST_IN_WINDOW).await?;
         all.cut = is_full(&again, MOST_IN_WINDOW);
@@ -109,7 +109,7 @@ pub(super) async fn matches(
         all.found.extend(behind.map(|one| (one, window)));
         rest.to = window.from;
     }
-    let can_match = search.outlook.at_most > 0 || filter.sessions.is_some();
+    let can_match = search.estimates.at_most > 0 || filter.sessions.is_some();
     while all.found.len() < limit && !rest.is_empty() && can_match {
         let (matches, window) = newest(lane, &search, rest).await?;
         all.found.extend(matches.into_iter().map(|one| (one, window)));
@@ -119,7 +119,7 @@ pub(super) async fn matches(
     Ok(all)
 }
 
-/// Finds the newest matches of a window, ranked, and the part of it that they are all of.
+/// Finds the newest matches of a window, ranked, and the part of the window that they cover.
 async fn newest(
     lane: &mut Lane<'_>,
     search: &Search<'_>,
@@ -127,24 +127,24 @@ async fn newest(
 ) -> Result<(Vec<Match>, Window), StoreError> {
     let mut found = Documents { matches: Vec::new(), documents: 0 };
     let mut from = window.from;
-    if search.outlook.at_most <= FEW_DOCUMENTS {
+    if search.estimates.at_most <= FEW_DOCUMENTS {
         found = in_window(lane, search, window, RANKED).await?;
     } else {
-        let mut stretches = window.stretches(search.outlook.newest);
+        let mut windows = window.split(search.estimates.newest);
         while found.documents < ENOUGH
-            && let Some(stretch) = stretches.next(found.documents, ENOUGH, search.outlook.at_most)
+            && let Some(part) = windows.next(found.documents, ENOUGH, search.estimates.at_most)
         {
             let room = RANKED - i64::try_from(found.documents).unwrap_or(RANKED);
-            let more = in_window(lane, search, stretch, room).await?;
+            let more = in_window(lane, search, part, room).await?;
             found.matches.extend(more.matches);
             found.documents += more.documents;
-            from = stretch.from;
+            from = part.from;
         }
     }
     let full = is_full(&found, RANKED);
     let mut found = found.matches;
     let places = || found.iter().map(|one| (one.at, one.id));
-    // Later ones that come in meanwhile do not belong to it.
+    // The window ends with the newest match: later arrivals do not belong to it.
     let ranked = places().max().map_or(window, |newest| window.up_to(newest));
     let from = places().min().filter(|_| full).unwrap_or(from);
     found.sort_unstable_by(|one, other| other.before(one.score, one.at, one.id).reverse());
@@ -155,8 +155,8 @@ fn is_full(found: &Documents, most: i64) -> bool {
     i64::try_from(found.documents).is_ok_and(|documents| documents >= most)
 }
 
-/// Finds the newest matches between two places, ranked. A message of several documents is ranked by
-/// the first of them that matches, so that its score is the same however many are read.
+/// Finds the newest matches of a window, ranked. A message of several documents has the score of
+/// the first one that matches, however many are read.
 async fn in_window(
     lane: &mut Lane<'_>,
     search: &Search<'_>,
@@ -174,8 +174,8 @@ async fn in_window(
     Ok(Documents { matches, documents })
 }
 
-/// The newest documents of a window, ranked: those that `$by` finds, and that `$about` lets through.
-/// The texts are read as queries in subqueries of their own, once rather than for every row.
+/// Selects the newest documents of a window, ranked, that `$by` finds and `$about` accepts. The
+/// text queries are parsed in subqueries, once instead of for every row.
 macro_rules! documents {
     (
         $by:tt, $about:tt,
@@ -226,7 +226,7 @@ macro_rules! documents {
     };
 }
 
-/// The same with a filter on their sessions, which are read for each document that matches.
+/// Selects documents with a filter on their sessions, which are read for each match.
 macro_rules! documents_of_sessions {
     (
         $by:tt, $about:ident,
@@ -295,7 +295,7 @@ async fn by_terms(
 ) -> Result<Vec<Match>, sqlx::Error> {
     let matching = search.matching_within(&window);
     let about = search.filter.about.as_ref();
-    // Two queries, so that a search without the filter keeps its plan.
+    // Two queries, so a search without the filter keeps its plan.
     if about.is_none() {
         return documents!(
             "occurred_at BETWEEN $3 AND $5",
@@ -341,7 +341,7 @@ async fn in_sessions(
 }
 
 impl Search<'_> {
-    /// What is to match, with marks that let the index pass over the rest.
+    /// Returns the text query with marks of agents and days, which narrow the index scan.
     fn matching_within(&self, window: &Window) -> String {
         let mut matching = self.matching.clone();
         let mut narrow = |marks: Vec<String>| {

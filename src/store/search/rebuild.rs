@@ -1,6 +1,5 @@
-//! Makes documents anew after what they are made of has changed: from the newest entry of the
-//! journal back to the first, beside the indexing of what comes. A document that would be the same
-//! is left as it is.
+//! Rebuilds documents after a change of the index version, from the newest entry of the journal to
+//! the first, while indexing continues. Unchanged documents are not written.
 
 use std::collections::HashSet;
 
@@ -10,18 +9,18 @@ use sqlx::postgres::PgConnection;
 use super::forget::remove;
 use super::index::{Entry, Indexed, MOST_ENTRIES, entry, within_bytes};
 use super::progress::{hold_index, take_index};
-use super::write::{Columns, Made, in_chunks, insert, make, read};
+use super::write::{Columns, NewDocument, build_documents, in_chunks, insert, read};
 use crate::search::INDEX_VERSION;
 use crate::store::journal::MessageKey;
 
-/// Makes the documents of the next entries anew. How many messages got others than they had is
-/// said; [`Indexed::Nothing`] is that none is left to look at.
+/// Rebuilds the documents of the next entries. Returns the number of messages whose documents
+/// changed, or [`Indexed::Nothing`] if no entry is left.
 pub async fn rebuild_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let Some(progress) = take_index(&mut transaction).await? else {
         return Ok(Indexed::Elsewhere);
     };
-    // Those of a later generation are not for this program to change.
+    // An older program must not change documents of a newer version.
     if progress.stale_to == 0 || progress.version > INDEX_VERSION {
         transaction.commit().await?;
         return Ok(Indexed::Nothing);
@@ -39,23 +38,24 @@ pub async fn rebuild_next(connection: &mut PgConnection) -> Result<Indexed, sqlx
     .await?;
     let entries: Vec<Entry> = rows.into_iter().map(|row| entry!(row)).collect();
     let keys: Vec<MessageKey> = entries.iter().flat_map(|entry| &entry.keys).copied().collect();
-    let said = read(&mut transaction, &keys).await?;
-    let there: HashSet<MessageKey> = said.iter().map(|said| said.key).collect();
-    let gone: Vec<MessageKey> = keys.into_iter().filter(|key| !there.contains(key)).collect();
+    let messages = read(&mut transaction, &keys).await?;
+    let existing: HashSet<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let gone: Vec<MessageKey> = keys.into_iter().filter(|key| !existing.contains(key)).collect();
     remove(&mut transaction, &gone).await?;
     let last = entries.last().map(|entry| entry.seq);
-    let (said, last) = match within_bytes(said, &entries) {
-        Ok((said, last)) => (said, Some(last)),
-        Err(said) => (said, last),
+    let (messages, last) = match within_bytes(messages, &entries) {
+        Ok((messages, last)) => (messages, Some(last)),
+        Err(messages) => (messages, last),
     };
-    let newest = said.iter().map(|said| said.key.occurred_at).max();
-    let mut made_anew = 0;
-    for said in in_chunks(said) {
-        let (said, made) = make(said).await?;
-        let other: HashSet<MessageKey> = differing(&mut transaction, &made).await?;
-        remove(&mut transaction, &other.iter().copied().collect::<Vec<_>>()).await?;
-        let made = made.into_iter().filter(|made| other.contains(&made.key)).collect();
-        made_anew += insert(&mut transaction, &said, made).await?;
+    let newest = messages.iter().map(|message| message.key.occurred_at).max();
+    let mut rebuilt = 0;
+    for chunk in in_chunks(messages) {
+        let (chunk, documents) = build_documents(chunk).await?;
+        let changed: HashSet<MessageKey> = differing(&mut transaction, &documents).await?;
+        remove(&mut transaction, &changed.iter().copied().collect::<Vec<_>>()).await?;
+        let documents =
+            documents.into_iter().filter(|document| changed.contains(&document.key)).collect();
+        rebuilt += insert(&mut transaction, &chunk, documents).await?;
     }
     let stale_to = last.map_or(0, |last| last - 1);
     sqlx::query!(
@@ -66,18 +66,19 @@ pub async fn rebuild_next(connection: &mut PgConnection) -> Result<Indexed, sqlx
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(Indexed::Messages(made_anew))
+    Ok(Indexed::Messages(rebuilt))
 }
 
-/// Finds the messages whose documents are missing or others.
+/// Finds the messages whose documents are missing or different.
 async fn differing(
     connection: &mut PgConnection,
-    made: &[Made],
+    documents: &[NewDocument],
 ) -> Result<HashSet<MessageKey>, sqlx::Error> {
-    let Columns { sessions, times, ids } = Columns::of(made.iter().map(|made| made.key));
+    let Columns { sessions, times, ids } =
+        Columns::of(documents.iter().map(|document| document.key));
     let (numbers, counts): (Vec<i32>, Vec<i32>) =
-        made.iter().map(|made| (made.part, made.parts)).unzip();
-    let vectors: Vec<String> = made.iter().map(|made| made.vector.clone()).collect();
+        documents.iter().map(|document| (document.part, document.parts)).unzip();
+    let vectors: Vec<String> = documents.iter().map(|document| document.vector.clone()).collect();
     let rows = sqlx::query_as!(
         MessageKey,
         r#"
@@ -111,8 +112,8 @@ async fn differing(
     Ok(rows.into_iter().collect())
 }
 
-/// Empties the tables that the version before searched, and has that version begin again should it
-/// come back: what was said must not stay where nobody removes it.
+/// Empties the tables of the previous index version, and resets its position in case of a
+/// downgrade: erasures do not reach these tables.
 pub async fn empty_previous_index(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let holds = sqlx::query_scalar!(
         r#"SELECT

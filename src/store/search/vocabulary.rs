@@ -1,6 +1,6 @@
-//! What is to be known before words are looked for: how many documents hold them, and which words
-//! hold a part of a word. Where only some agents' messages are searched, theirs alone are asked: so
-//! nothing of an answer depends on what others say.
+//! Estimates before a search: the number of documents with its words, and the words that contain a
+//! part of a word. A search in some agents' messages reads only their rows, so its result does not
+//! depend on other agents.
 
 use std::collections::HashMap;
 
@@ -13,36 +13,36 @@ use crate::store::StoreError;
 use crate::store::lanes::Lane;
 use crate::store::page::AFTER_ALL;
 
-/// Most words of the vocabulary that are looked for beside parts of words, of each part the same
-/// number: the first by the alphabet. Each is a look into the index of each month.
-const MOST_HOLDERS: i64 = 1_000;
-/// Most rows of the vocabulary, one a word and agent, that are read for a part of a word.
+/// Most words that a search includes for parts of words, split evenly among the parts, in
+/// alphabetical order. Each is a lookup in the index of each month.
+const MOST_WIDER_WORDS: i64 = 1_000;
+/// Most rows of the vocabulary, one per word and agent, read for a part of a word.
 const MOST_ROWS: i64 = 20_000;
-/// A word that so many agents say is one that many documents hold; they are not added up.
+/// Most agents of a word whose documents are added up. With this many, there are many documents.
 const MANY_AGENTS: i64 = 200;
-/// Documents of a word that were not added up.
+/// Assumed number of documents of a word if they are not added up.
 const MANY_DOCUMENTS: i64 = 1 << 40;
-/// Messages are hardly from later than this; clocks that are wrong say otherwise.
+/// Longest expected distance of a message into the future. Later times are from wrong clocks.
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
-/// What is known before the words are looked for.
-pub(super) struct Outlook {
-    /// No more documents than this match.
+/// Estimates for a search.
+pub(super) struct Estimates {
+    /// Most documents that can match.
     pub(super) at_most: i64,
-    /// The time of the latest message that can be found.
+    /// Time of the latest message that can match.
     pub(super) latest: DateTime<Utc>,
-    /// The same, unless a clock was wrong: where to begin.
+    /// The same time without wrong clocks: the search begins here.
     pub(super) newest: DateTime<Utc>,
 }
 
-/// Returns what is known, where there is a message to be found; and whether some documents are
-/// missing, or of another generation than the query.
-pub(super) async fn outlook(
+/// Returns the estimates, or `None` without any message; and whether some documents are missing or
+/// have another version than the query.
+pub(super) async fn estimate(
     lane: &mut Lane<'_>,
     query: &Query,
     filter: &SearchFilter,
     now: DateTime<Utc>,
-) -> Result<(Option<Outlook>, bool), StoreError> {
+) -> Result<(Option<Estimates>, bool), StoreError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -59,15 +59,15 @@ pub(super) async fn outlook(
     .fetch_one(lane.connection())
     .await?;
     let Some(newest) = row.newest_at else { return Ok((None, row.stale)) };
-    // An agent's last activity may be earlier than a message that is dated ahead.
+    // A message with a time in the future can be later than the agent's last activity.
     let latest = if filter.agents.is_none() { newest } else { AFTER_ALL };
-    // A session's messages are few, and found by its id.
+    // A session has few messages, and they are found by its ID.
     let at_most = if filter.sessions.is_some() { 0 } else { at_most(lane, query, filter).await? };
     let newest = newest.min(now + AHEAD);
-    Ok((Some(Outlook { at_most, latest, newest }), row.stale))
+    Ok((Some(Estimates { at_most, latest, newest }), row.stale))
 }
 
-/// Returns in how many documents the rarest of the words is that every match holds.
+/// Returns the number of documents of the rarest required word.
 async fn at_most(
     lane: &mut Lane<'_>,
     query: &Query,
@@ -134,23 +134,23 @@ async fn at_most(
     Ok(at_most.unwrap_or(i64::MAX))
 }
 
-/// A query that takes words that hold a word for it, too.
+/// Query that also matches words that contain its words.
 pub(super) struct Widened {
     pub(super) query: Query,
-    /// Some word holds one.
+    /// Some word was found.
     pub(super) found: bool,
-    /// More words hold a part than are looked for.
+    /// More words contain a part than are included.
     pub(super) cut: bool,
 }
 
-/// Widens a query by the words that hold its words.
+/// Widens a query by the words that contain its words.
 pub(super) async fn widen(
     lane: &mut Lane<'_>,
     query: &Query,
     filter: &SearchFilter,
 ) -> Result<Widened, StoreError> {
     let parts = query.partial();
-    let most = MOST_HOLDERS / i64::try_from(parts.len().max(1)).unwrap_or(MOST_HOLDERS);
+    let most = MOST_WIDER_WORDS / i64::try_from(parts.len().max(1)).unwrap_or(MOST_WIDER_WORDS);
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part!", holder.word AS "word!", holder.cut AS "cut!"
@@ -180,13 +180,13 @@ pub(super) async fn widen(
     .await?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut cut = false;
-    let mut holders: HashMap<String, Vec<String>> = HashMap::new();
+    let mut wider_words: HashMap<String, Vec<String>> = HashMap::new();
     for row in rows {
-        let words = holders.entry(row.part).or_default();
+        let words = wider_words.entry(row.part).or_default();
         cut |= row.cut || words.len() == most;
         if words.len() < most {
             words.push(row.word);
         }
     }
-    Ok(Widened { query: query.widened(&holders), found: !holders.is_empty(), cut })
+    Ok(Widened { query: query.widened(&wider_words), found: !wider_words.is_empty(), cut })
 }

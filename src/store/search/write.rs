@@ -1,4 +1,4 @@
-//! Reads messages that are to be indexed, and writes their documents and words.
+//! Reads the messages to index, and writes their documents and words.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,34 +9,35 @@ use uuid::Uuid;
 use crate::search::Document;
 use crate::store::journal::MessageKey;
 
-/// Bytes of messages whose documents are in memory at once: these are several times as large.
+/// Most bytes of messages whose documents are in memory at once; documents are several times
+/// larger.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
-/// A message that is to be indexed.
-pub(super) struct Said {
+/// Message to index.
+pub(super) struct PendingMessage {
     pub(super) key: MessageKey,
     pub(super) agent_id: String,
     source: String,
     role: String,
-    pub(super) message: String,
+    pub(super) text: String,
 }
 
-/// A document that is to be written.
-pub(super) struct Made {
+/// Document to write.
+pub(super) struct NewDocument {
     pub(super) key: MessageKey,
     pub(super) part: i32,
     pub(super) parts: i32,
-    /// Which of the messages it is of.
-    pub(super) said: usize,
+    /// Index of its message.
+    pub(super) message: usize,
     pub(super) vector: String,
     pub(super) words: Vec<String>,
 }
 
-/// Reads what was said; a message that is gone by now is left out.
+/// Reads messages. Deleted ones are skipped.
 pub(super) async fn read(
     connection: &mut PgConnection,
     keys: &[MessageKey],
-) -> Result<Vec<Said>, sqlx::Error> {
+) -> Result<Vec<PendingMessage>, sqlx::Error> {
     let Columns { sessions, times, ids } = Columns::of(keys.iter().copied());
     let rows = sqlx::query!(
         r#"
@@ -66,86 +67,85 @@ pub(super) async fn read(
     )
     .fetch_all(connection)
     .await?;
-    let said = rows.into_iter().map(|row| Said {
+    let messages = rows.into_iter().map(|row| PendingMessage {
         key: MessageKey { session_id: row.session_id, occurred_at: row.occurred_at, id: row.id },
         agent_id: row.agent_id,
         source: row.source,
         role: row.role,
-        message: row.message,
+        text: row.message,
     });
-    Ok(said.collect())
+    Ok(messages.collect())
 }
 
-/// Writes the documents of messages, and counts their words. Returns how many messages had none
-/// before.
+/// Writes the documents of messages and counts their words. Returns how many messages had no
+/// document before.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    said: Vec<Said>,
+    messages: Vec<PendingMessage>,
 ) -> Result<usize, sqlx::Error> {
     let mut written = 0;
-    for said in in_chunks(said) {
-        let (said, made) = make(said).await?;
-        written += insert(connection, &said, made).await?;
+    for chunk in in_chunks(messages) {
+        let (chunk, documents) = build_documents(chunk).await?;
+        written += insert(connection, &chunk, documents).await?;
     }
     Ok(written)
 }
 
-/// Cuts messages into groups that have no more bytes than are made at once, or one message.
-pub(super) fn in_chunks(said: Vec<Said>) -> Vec<Vec<Said>> {
-    let mut chunks: Vec<Vec<Said>> = Vec::new();
+/// Splits messages into groups of at most [`BYTES_AT_ONCE`], or one message.
+pub(super) fn in_chunks(messages: Vec<PendingMessage>) -> Vec<Vec<PendingMessage>> {
+    let mut chunks: Vec<Vec<PendingMessage>> = Vec::new();
     let mut bytes = 0;
-    for said in said {
-        bytes += said.message.len();
+    for message in messages {
+        bytes += message.text.len();
         match chunks.last_mut() {
-            Some(chunk) if bytes <= BYTES_AT_ONCE => chunk.push(said),
+            Some(chunk) if bytes <= BYTES_AT_ONCE => chunk.push(message),
             _ => {
-                bytes = said.message.len();
-                chunks.push(vec![said]);
+                bytes = message.text.len();
+                chunks.push(vec![message]);
             }
         }
     }
     chunks
 }
 
-/// Makes the documents of messages: tens of milliseconds of work, which other tasks need not wait
-/// for.
-pub(super) async fn make(said: Vec<Said>) -> Result<(Vec<Said>, Vec<Made>), sqlx::Error> {
-    let made = tokio::task::spawn_blocking(|| {
-        let mut made = Vec::with_capacity(said.len());
-        for (index, said) in said.iter().enumerate() {
-            let documents = Document::of(&said.message, &said.agent_id, said.key.occurred_at);
+/// Builds the documents of messages, on a blocking thread: it takes tens of milliseconds.
+pub(super) async fn build_documents(
+    messages: Vec<PendingMessage>,
+) -> Result<(Vec<PendingMessage>, Vec<NewDocument>), sqlx::Error> {
+    let built = tokio::task::spawn_blocking(|| {
+        let mut new = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let documents = Document::of(&message.text, &message.agent_id, message.key.occurred_at);
             let parts = i32::try_from(documents.len()).unwrap_or(i32::MAX);
-            made.extend((0..).zip(documents).map(|(part, Document { vector, words })| Made {
-                key: said.key,
-                part,
-                parts,
-                said: index,
-                vector,
-                words,
+            new.extend((0..).zip(documents).map(|(part, Document { vector, words })| {
+                NewDocument { key: message.key, part, parts, message: index, vector, words }
             }));
         }
-        (said, made)
+        (messages, new)
     });
-    made.await.map_err(|_| sqlx::Error::WorkerCrashed)
+    built.await.map_err(|_| sqlx::Error::WorkerCrashed)
 }
 
-/// Inserts documents that are not there, and counts their words. Returns of how many messages.
+/// Inserts missing documents, counts their words, and returns the number of new messages.
 pub(super) async fn insert(
     connection: &mut PgConnection,
-    said: &[Said],
-    made: Vec<Made>,
+    messages: &[PendingMessage],
+    documents: Vec<NewDocument>,
 ) -> Result<usize, sqlx::Error> {
-    let Columns { sessions, times, ids } = Columns::of(made.iter().map(|made| made.key));
+    let Columns { sessions, times, ids } =
+        Columns::of(documents.iter().map(|document| document.key));
     let (numbers, counts): (Vec<i32>, Vec<i32>) =
-        made.iter().map(|made| (made.part, made.parts)).unzip();
-    let text = |of: fn(&Said) -> &String| -> Vec<String> {
-        made.iter().map(|made| of(&said[made.said]).clone()).collect()
+        documents.iter().map(|document| (document.part, document.parts)).unzip();
+    let text = |of: fn(&PendingMessage) -> &String| -> Vec<String> {
+        documents.iter().map(|document| of(&messages[document.message]).clone()).collect()
     };
-    let agents = text(|said| &said.agent_id);
-    let (sources, roles) = (text(|said| &said.source), text(|said| &said.role));
-    let (vectors, words): (Vec<String>, Vec<_>) = made
+    let agents = text(|message| &message.agent_id);
+    let (sources, roles) = (text(|message| &message.source), text(|message| &message.role));
+    let (vectors, words): (Vec<String>, Vec<_>) = documents
         .into_iter()
-        .map(|made| (made.vector, (made.key, made.part, made.said, made.words)))
+        .map(|document| {
+            (document.vector, (document.key, document.part, document.message, document.words))
+        })
         .unzip();
     let rows = sqlx::query!(
         "INSERT INTO search_parts (
@@ -178,14 +178,14 @@ pub(super) async fn insert(
     let mut counted: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for (_, _, index, words) in new_words {
         for word in words {
-            *counted.entry((word, &said[*index].agent_id)).or_default() += 1;
+            *counted.entry((word, &messages[*index].agent_id)).or_default() += 1;
         }
     }
     count(connection, counted).await?;
     Ok(new.iter().filter(|(.., part)| *part == 0).count())
 }
 
-/// Counts words up.
+/// Adds to the counts of words.
 async fn count(
     connection: &mut PgConnection,
     counted: BTreeMap<(&str, &str), i64>,
@@ -208,7 +208,7 @@ async fn count(
     Ok(())
 }
 
-/// Keys, as Postgres takes them: side by side.
+/// Keys as columns.
 pub(super) struct Columns {
     pub(super) sessions: Vec<Uuid>,
     pub(super) times: Vec<DateTime<Utc>>,

@@ -12,22 +12,22 @@ use crate::store::{Store, StoreError};
 /// Most characters of a first message.
 pub const MOST_CHARS: i32 = 200;
 
-/// The first message of a session's user.
+/// First user message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstMessage {
-    /// Its id.
+    /// Message ID.
     pub id: Uuid,
-    /// Its first [`MOST_CHARS`] characters.
+    /// First [`MOST_CHARS`] characters.
     pub text: String,
-    /// Its time.
+    /// Time of the message.
     pub occurred_at: DateTime<Utc>,
-    /// Some of the text could not be stored, and shows U+FFFD in its place.
+    /// Some characters could not be stored and were replaced with U+FFFD.
     pub altered: bool,
 }
 
 impl Store {
-    /// Returns the first user message of each of some sessions that has one. Each is found by a walk
-    /// along the session's messages that ends with it.
+    /// Returns the first user message of each session that has one. Each is found by a walk along
+    /// the session's messages that stops there.
     pub async fn first_user_messages(
         &self,
         sessions: &[SessionRow],
@@ -76,8 +76,8 @@ impl Store {
         Ok(first.collect())
     }
 
-    /// Returns the completeness flags of each of some sessions, in the order in which one session
-    /// shows them. A session that came a moment ago has none yet.
+    /// Returns the completeness flags of each session, in the order of a session's JSON. A session
+    /// that arrived a moment ago has none yet.
     pub async fn completeness_flags(
         &self,
         sessions: &[SessionRow],

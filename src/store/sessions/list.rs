@@ -1,4 +1,4 @@
-//! Lists of sessions: filters, orders, and the walks along indexes that serve them.
+//! Lists sessions: filters, orders, and the index walks that serve them.
 
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
@@ -8,46 +8,46 @@ use crate::domain::session::{Status, activity_bucket};
 use crate::store::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position};
 use crate::store::{Store, StoreError};
 
-/// Which sessions a list is to hold.
+/// Filter of a list of sessions.
 #[derive(Clone, Debug, Default)]
 pub struct SessionFilter {
-    /// Only these agents' sessions; `None` is all agents'.
+    /// Only these agents; `None` is all agents.
     pub agents: Option<Vec<String>>,
-    /// Only this source's.
+    /// Only this source.
     pub source: Option<String>,
-    /// Only of this room.
+    /// Only this room.
     pub room_name: Option<String>,
-    /// Only those that stand so, seen from `live_since` and `open_since`.
+    /// Only this status, as of `live_since` and `open_since`.
     pub status: Option<Status>,
-    /// Sessions whose last activity is after this are live.
+    /// Sessions with later activity are live.
     pub live_since: DateTime<Utc>,
-    /// Sessions whose last activity is after this are not over by silence.
+    /// Sessions with later activity have not ended by silence.
     pub open_since: DateTime<Utc>,
     /// `room.join` or `chat.push`.
     pub opened_by: Option<&'static str>,
-    /// Started later than this.
+    /// Start later than this.
     pub started_after: Option<DateTime<Utc>>,
-    /// Started earlier than this.
+    /// Start earlier than this.
     pub started_before: Option<DateTime<Utc>>,
-    /// Last active later than this.
+    /// Last activity later than this.
     pub active_after: Option<DateTime<Utc>>,
-    /// Last active earlier than this.
+    /// Last activity earlier than this.
     pub active_before: Option<DateTime<Utc>>,
-    /// At least so many messages.
+    /// Least number of messages.
     pub min_messages: Option<i64>,
-    /// At most so many messages.
+    /// Greatest number of messages.
     pub max_messages: Option<i64>,
-    /// At least as long, in microseconds.
+    /// Least duration in microseconds.
     pub min_duration_us: Option<i64>,
-    /// At most as long, in microseconds.
+    /// Greatest duration in microseconds.
     pub max_duration_us: Option<i64>,
-    /// With a join or an assistant message, and without a user message; or not so.
+    /// With a join or an assistant message but no user message; `false` selects the others.
     pub silent: Option<bool>,
     /// With a user message, or without.
     pub engaged: Option<bool>,
-    /// With exactly one user turn, or not so.
+    /// With exactly one user turn; `false` selects the others.
     pub single_turn: Option<bool>,
-    /// With one of these completeness flags.
+    /// With any of these completeness flags.
     pub flags: Option<Vec<String>>,
 }
 
@@ -75,7 +75,7 @@ impl Sort {
         }
     }
 
-    /// Returns a session's position in the list. What is not a time is so many microseconds since
+    /// Returns a session's position in the list. Values other than times are microseconds since
     /// 1970.
     #[must_use]
     pub fn position(self, row: &SessionRow) -> Position {
@@ -103,7 +103,8 @@ impl SessionFilter {
         })
     }
 
-    /// Later than this, by whichever filter says so: it bounds the walk along the index.
+    /// Returns the latest lower bound of the last activity in the filters, which bounds the index
+    /// walk.
     pub(in crate::store) fn active_after(&self) -> DateTime<Utc> {
         let silence = match self.status {
             Some(Status::Live) => self.live_since,
@@ -114,9 +115,9 @@ impl SessionFilter {
     }
 }
 
-/// The list of sessions. `$head` says whose they are; each use walks one index by buckets of
-/// activity, sorts within the bucket, and stops at the limit, where one query with all the choices
-/// in it would have to sort everything.
+/// Lists sessions; `$head` selects the agents. Each use walks one index by buckets of activity,
+/// sorts within the bucket, and stops at the limit. A single query for all cases would have to sort
+/// everything.
 macro_rules! list_sessions {
     (
         $head:tt, $beyond:tt, $inner:tt, $outer:tt, $order:tt,
@@ -234,7 +235,7 @@ macro_rules! list_sessions {
     }};
 }
 
-/// Over all agents: a walk along `sessions_by_activity`.
+/// Lists sessions of all agents: a walk along `sessions_by_activity`.
 macro_rules! all_sessions {
     ("DESC", $($rest:tt)*) => {
         list_sessions!(
@@ -252,7 +253,7 @@ macro_rules! all_sessions {
     };
 }
 
-/// Over some agents: a walk along `sessions_by_agent_activity` for each, merged.
+/// Lists sessions of some agents: a walk along `sessions_by_agent_activity` for each, merged.
 macro_rules! agents_sessions {
     ("DESC", $($rest:tt)*) => {
         list_sessions!(
@@ -272,8 +273,8 @@ macro_rules! agents_sessions {
     };
 }
 
-/// In another order than that of activity: all sessions that the filters let through are read, and
-/// the page's rows kept while they are. What is not a time is so many microseconds since 1970.
+/// Lists sessions by another order than activity: reads all that match the filters, and keeps the
+/// page's rows. Values other than times are microseconds since 1970.
 macro_rules! sorted_sessions {
     ("DESC", $($rest:tt)*) => {
         sorted_sessions!("(rank, id) < ($1, $2) AND $15::timestamptz IS NOT NULL", "DESC", $($rest)*)
@@ -306,7 +307,7 @@ macro_rules! sorted_sessions {
 }
 
 impl Store {
-    /// A part of the list of sessions.
+    /// Returns a page of the list of sessions.
     pub async fn list_sessions(
         &self,
         filter: &SessionFilter,

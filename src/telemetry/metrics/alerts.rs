@@ -1,11 +1,11 @@
-//! Alerts that fire, and notifications of them.
+//! Metrics of firing alerts and their notifications.
 
 use metrics::{Counter, Gauge};
 
 use super::process::lossy;
 use super::{Register, family};
 
-/// Figures of alerts.
+/// Metrics of alerts.
 #[derive(Debug)]
 pub struct AlertMetrics {
     firing: Gauge,
@@ -25,7 +25,7 @@ impl AlertMetrics {
         }
     }
 
-    /// Sets the number of alerts that fire.
+    /// Sets the number of firing alerts.
     pub fn set_firing(&self, count: usize) {
         self.firing.set(lossy(i64::try_from(count).unwrap_or(i64::MAX)));
     }

@@ -1,4 +1,4 @@
-//! The ways to Postgres: what became of each delivery, and how far behind it was.
+//! Metrics of writes to Postgres: the outcome of each delivery, and its lag.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use super::{Register, UNKNOWN_SOURCE, family};
 use crate::clock::Clock;
 use crate::domain::{Arrival, Event, Outcome, SourceName};
 
-/// The types of deliveries, as a label: those that we know, the account's events as one, any
-/// other, and what nothing could be read from.
+/// Types of deliveries, as a label: the known ones, all account events as one, any other, and
+/// unreadable.
 const TYPES: [&str; 7] =
     ["room.join", "chat.push", "session.end", "account", "test", "other", "unreadable"];
-/// Every outcome.
+/// All outcomes.
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Stored, Outcome::Duplicate, Outcome::Test, Outcome::Unhandled, Outcome::Quarantined];
 
-/// How deliveries go to Postgres.
+/// Path of deliveries to Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Through the inbox.
     Inbox,
-    /// Straight, before the answer.
+    /// Directly, before the answer.
     Direct,
 }
 
-/// Why an attempt failed.
+/// Reason of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainFailure {
-    /// Postgres, or the way to it.
+    /// Postgres, or the connection to it.
     Database,
     /// No answer in time.
     Deadline,
-    /// The inbox's own file cannot be read.
+    /// The inbox's file cannot be read.
     InboxFile,
 }
 
-/// What is counted on the ways to Postgres.
+/// Metrics of writes to Postgres.
 #[derive(Debug)]
 pub struct DrainMetrics {
     sources: HashMap<SourceName, Deliveries>,
@@ -48,16 +48,16 @@ pub struct DrainMetrics {
     lag: Histogram,
     /// Through the inbox.
     pub inbox: DrainSeries,
-    /// Straight.
+    /// Directly.
     pub direct: DrainSeries,
     last_commit: Latest,
     clock: Clock,
 }
 
-/// A counter for each type and outcome.
+/// Counter for each type and outcome.
 type Deliveries = [[Counter; OUTCOMES.len()]; TYPES.len()];
 
-/// What one of the ways counts.
+/// Metrics of one path.
 #[derive(Debug)]
 pub struct DrainSeries {
     batch: Histogram,
@@ -81,23 +81,23 @@ impl DrainMetrics {
         }
     }
 
-    /// Postgres has committed these: each with the event that was read from it, where one was, and
-    /// what became of it.
+    /// Counts deliveries that Postgres has committed: each with its decoded event, if there is one,
+    /// and its outcome.
     pub fn committed<'a>(
         &self,
         written: impl IntoIterator<Item = (&'a Arrival, Option<&'a Event>, Outcome)>,
     ) {
         let now = self.clock.now();
-        self.last_commit.note(now);
+        self.last_commit.record(now);
         for (arrival, event, outcome) in written {
-            // The inbox may hold what came from a source that is no longer configured.
+            // The inbox may contain deliveries of a source that is no longer configured.
             let series = self.sources.get(&arrival.source).unwrap_or(&self.unknown);
             series[kind(event)][place(outcome)].increment(1);
             self.lag.record((now - arrival.received_at).to_std().unwrap_or_default());
         }
     }
 
-    /// The figures of one of the ways.
+    /// Returns the metrics of one path.
     #[must_use]
     pub fn way(&self, way: Way) -> &DrainSeries {
         match way {
@@ -106,7 +106,7 @@ impl DrainMetrics {
         }
     }
 
-    /// When this process last saw a commit in Postgres.
+    /// Returns the time of this process' last commit in Postgres.
     #[must_use]
     pub fn last_commit_at(&self) -> Option<DateTime<Utc>> {
         self.last_commit.get()
@@ -126,13 +126,13 @@ impl DrainSeries {
         }
     }
 
-    /// A whole batch is in Postgres.
+    /// Records a written batch.
     pub fn wrote(&self, deliveries: usize, took: Duration) {
         self.batch.record(count(deliveries));
         self.duration.record(took);
     }
 
-    /// An attempt failed.
+    /// Counts a failed attempt.
     pub fn failed(&self, why: DrainFailure) {
         let counter = match why {
             DrainFailure::Database => &self.database,
@@ -143,8 +143,8 @@ impl DrainSeries {
     }
 }
 
-/// The outcomes that a type can have are there from the start, at 0: an alert on the first delivery
-/// in quarantine needs a series that grows. The others are no series, and count nothing.
+/// Registers the possible outcomes of each type. They start at 0: an alert on the first delivery in
+/// quarantine needs a series that grows. Impossible outcomes have no series.
 fn deliveries(register: &Register, source: &str) -> Deliveries {
     TYPES.map(|kind| {
         OUTCOMES.map(|outcome| {
@@ -167,7 +167,7 @@ fn possible(kind: &str, outcome: Outcome) -> bool {
     }
 }
 
-/// Its place in [`TYPES`].
+/// Returns the index in [`TYPES`].
 fn kind(event: Option<&Event>) -> usize {
     match event {
         Some(Event::Join { .. }) => 0,
@@ -180,7 +180,7 @@ fn kind(event: Option<&Event>) -> usize {
     }
 }
 
-/// Its place in [`OUTCOMES`].
+/// Returns the index in [`OUTCOMES`].
 fn place(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Stored => 0,

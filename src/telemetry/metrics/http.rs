@@ -1,4 +1,5 @@
-//! Every answer but the webhook's, by the route's pattern: a path holds ids, a pattern does not.
+//! Metrics of all answers except the webhook's, by the route's pattern: a path contains ids, a
+//! pattern does not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -8,15 +9,15 @@ use metrics::Histogram;
 
 use super::{Register, family};
 
-/// Methods that have a series of their own; any other counts as the last.
+/// Methods with a separate series; any other counts as the last.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "DELETE", "other"];
 /// Classes of statuses, from 100 on.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/// Stands for a path that no route matches.
+/// Label for a path without a route.
 const NO_ROUTE: &str = "(none)";
 
-/// What is counted of requests. A series is made when it is first needed: there are as many as
-/// routes, and those are written in the program.
+/// Metrics of requests. A series is created when it is first needed. Their number is limited, since
+/// the routes are fixed.
 #[derive(Debug)]
 pub struct HttpMetrics {
     register: Arc<Register>,
@@ -30,7 +31,7 @@ impl HttpMetrics {
         Self { register, routes: RwLock::default() }
     }
 
-    /// A request was answered. `pattern` is the route's, such as `/v1/sessions/{session_id}`.
+    /// Records an answer. `pattern` is the route's, for example `/v1/sessions/{session_id}`.
     pub fn answered(&self, pattern: Option<&str>, method: &str, status: u16, took: Duration) {
         let pattern = pattern.unwrap_or(NO_ROUTE);
         let method = METHODS.iter().position(|known| *known == method);

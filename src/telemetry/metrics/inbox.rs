@@ -1,4 +1,4 @@
-//! The inbox's writer: its commits, and what it refused.
+//! Metrics of the inbox's writer: its commits and rejections.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use metrics::{Counter, Histogram};
 
 use super::{Register, family};
 
-/// What the inbox counts. Cheap to clone.
+/// Metrics of the inbox. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct InboxMetrics {
     group: Histogram,
     commit: Histogram,
     failures: Counter,
-    /// Refused since memory holds too much that waits to be written.
+    /// Rejections because too much waits in memory to be written.
     pub queue_full: Counter,
-    /// Refused since the quota is reached.
+    /// Rejections because the quota is reached.
     pub quota_reached: Counter,
-    /// Refused since the file fails.
+    /// Rejections because the file fails.
     pub failing: Counter,
-    /// Not answered in time.
+    /// Writes without an answer in time.
     pub too_slow: Counter,
 }
 
@@ -36,7 +36,7 @@ impl InboxMetrics {
         }
     }
 
-    /// A commit is on disk; `deliveries` is 0 for one that only forgot.
+    /// Records a commit; `deliveries` is 0 for one that only deletes.
     pub fn committed(&self, deliveries: usize, took: Duration) {
         if deliveries > 0 {
             self.group.record(count(deliveries));
@@ -44,13 +44,13 @@ impl InboxMetrics {
         self.commit.record(took);
     }
 
-    /// The file took no commit.
+    /// Counts a failed commit.
     pub fn failed(&self) {
         self.failures.increment(1);
     }
 }
 
-/// A count as a histogram takes it; all of ours are far below 2³².
+/// Converts a count for a histogram; all counts are far below 2³².
 pub(super) fn count(of: usize) -> f64 {
     u32::try_from(of).unwrap_or(u32::MAX).into()
 }

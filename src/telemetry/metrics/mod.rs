@@ -1,10 +1,10 @@
-//! What can be counted and timed, for Prometheus.
+//! Counters, gauges and histograms for Prometheus.
 //!
-//! There is no global recorder: a service has its own, so that several in one process (tests) do
-//! not count for each other. Each part is handed the handles that it needs, which were registered
-//! once: on the way of a delivery counting is an atomic addition, and never a text.
+//! There is no global recorder: each service has one, so several in one process (tests) do not
+//! count for each other. Each part receives its handles, which are registered once, so counting
+//! during a delivery is one atomic addition without a text.
 //!
-//! A label is a name of ours or of the configuration. Nothing that a caller chooses becomes one.
+//! Labels are names from the code or the configuration, never a caller's input.
 
 mod alerts;
 mod drain;
@@ -37,34 +37,34 @@ pub use recent::{Recent, Spread};
 pub use state::{Connections, State, StateMetrics};
 pub use webhook::{Seen, WebhookMetrics};
 
-/// How often values of histograms are sorted into their buckets where nobody scrapes; until then
-/// each takes 8 bytes.
+/// Interval at which histograms sort their values into buckets if nobody scrapes. Until then each
+/// value takes 8 bytes.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// Stands for a source that is not configured: no source can have this name.
+/// Label for a source that is not configured: no source can have this name.
 const UNKNOWN_SOURCE: &str = "(unknown)";
 
-/// All figures of one service.
+/// All metrics of one service.
 #[derive(Debug)]
 pub struct Metrics {
     handle: PrometheusHandle,
-    /// The way in.
+    /// Ingest.
     pub webhook: WebhookMetrics,
     /// The inbox's writer.
     pub inbox: InboxMetrics,
-    /// The ways to Postgres.
+    /// Writes to Postgres.
     pub drain: DrainMetrics,
-    /// The way out.
+    /// Read API.
     pub http: HttpMetrics,
-    /// The servers that answers are read from.
+    /// Servers that reads used.
     pub reads: ReadMetrics,
     /// Alerts and their notifications.
     pub alerts: AlertMetrics,
-    /// What is looked at when somebody asks.
+    /// Values that are read for each scrape.
     pub state: StateMetrics,
 }
 
 impl Metrics {
-    /// Registers everything for these sources.
+    /// Registers all metrics for these sources.
     pub fn new<'a>(
         clock: &Clock,
         sources: impl IntoIterator<Item = &'a SourceName>,
@@ -83,14 +83,14 @@ impl Metrics {
         }))
     }
 
-    /// All of it as Prometheus reads it.
+    /// Renders all metrics in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.handle.render()
     }
 
-    /// Keeps the values of histograms from piling up, until the service stops.
-    pub async fn keep(self: Arc<Self>, life: Lifecycle) {
+    /// Sorts the values of histograms at intervals, until the service stops.
+    pub async fn run_upkeep(self: Arc<Self>, life: Lifecycle) {
         while !life.is_stopping() {
             self.handle.run_upkeep();
             tokio::select! {
@@ -101,7 +101,7 @@ impl Metrics {
     }
 }
 
-/// Makes handles.
+/// Registers metrics and returns their handles.
 struct Register {
     recorder: metrics_exporter_prometheus::PrometheusRecorder,
 }

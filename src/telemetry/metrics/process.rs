@@ -1,4 +1,4 @@
-//! The process itself, under the names that every exporter uses for it.
+//! Metrics of the process, under the usual names of Prometheus exporters.
 
 use metrics::{Counter, Gauge};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use super::{Register, family};
 use crate::clock::Clock;
 
-/// What is measured of the process. What the system does not tell stays at 0.
+/// Metrics of the process. Values that the system does not provide stay at 0.
 #[derive(Debug)]
 pub(super) struct ProcessMetrics {
     cpu: Counter,
@@ -28,8 +28,8 @@ impl ProcessMetrics {
         }
     }
 
-    /// Looks now.
-    pub(super) fn look(&self) {
+    /// Updates all values.
+    pub(super) fn update(&self) {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
             let (user, system) = (usage.user_time(), usage.system_time());
             let micros = user.tv_usec() + system.tv_usec();
@@ -39,26 +39,26 @@ impl ProcessMetrics {
         if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
             self.max_fds.set(lossy(i64::try_from(soft).unwrap_or(i64::MAX)));
         }
-        // Linux alone has the first; both systems that we run on have the second.
+        // The first exists on Linux only, the second on all supported systems.
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         if let Some(bytes) = resident_bytes(&status) {
             self.memory.set(bytes);
         }
         if let Ok(open) = std::fs::read_dir("/dev/fd") {
-            // One of them reads the folder.
+            // One descriptor is that of this read.
             self.open_fds.set(super::inbox::count(open.count().saturating_sub(1)));
         }
     }
 }
 
-/// `VmRSS` of `/proc/self/status`, which is in KiB.
+/// Parses `VmRSS` of `/proc/self/status`, which is in KiB.
 fn resident_bytes(status: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
 }
 
-/// Seconds of Unix time.
+/// Returns the seconds of Unix time.
 pub(super) fn seconds(at: chrono::DateTime<chrono::Utc>) -> f64 {
     lossy(at.timestamp_micros()) / 1e6
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_resident_memory_is_read_in_bytes() {
+    fn resident_memory_is_parsed_in_bytes() {
         let status = "Name:\tverbatim\nVmHWM:\t   99999 kB\nVmRSS:\t   20480 kB\nThreads:\t5\n";
         assert_eq!(resident_bytes(status), Some(20_971_520.0));
         assert_eq!(resident_bytes("Name:\tverbatim\n"), None);

@@ -1,11 +1,11 @@
-//! Answers by the server that they were read from, and how far the standby is behind.
+//! Metrics of reads by server, and of the standby's lag.
 
 use metrics::{Counter, Gauge};
 
 use super::process::lossy;
 use super::{Register, family};
 
-/// Counts reads. Cheap to clone.
+/// Metrics of reads. Cheap to clone.
 #[derive(Clone)]
 pub struct ReadMetrics {
     primary: Counter,
@@ -29,34 +29,34 @@ impl ReadMetrics {
         }
     }
 
-    /// An answer was read from the primary.
+    /// Counts a read of the primary.
     pub fn read_primary(&self) {
         self.primary.increment(1);
     }
 
-    /// An answer was read from the standby.
+    /// Counts a read of the standby.
     pub fn read_standby(&self) {
         self.standby.increment(1);
     }
 
-    /// A read failed on the standby, and is done again on the primary.
+    /// Counts a read that failed on the standby and is repeated on the primary.
     pub fn repeat(&self) {
         self.repeated.increment(1);
     }
 }
 
-/// How the standby is, at one moment.
+/// State of the standby.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReplicaLag {
-    /// Answers are read from it.
+    /// Reads use it.
     pub used: bool,
-    /// How far it is behind; `None` where that is not known.
+    /// Lag in seconds; `None` if unknown.
     pub seconds: Option<f64>,
-    /// Log that it has not replayed, in bytes; `None` where that is not known.
+    /// Transaction log that it has not replayed, in bytes; `None` if unknown.
     pub bytes: Option<i64>,
 }
 
-/// The gauges for it.
+/// Gauges of the standby.
 #[derive(Debug)]
 pub(super) struct ReplicaGauges {
     used: Gauge,
@@ -74,7 +74,7 @@ impl ReplicaGauges {
         }
     }
 
-    pub(super) fn show(&self, lag: &ReplicaLag) {
+    pub(super) fn update(&self, lag: &ReplicaLag) {
         self.used.set(f64::from(lag.used));
         self.seconds.set(lag.seconds.unwrap_or(0.0));
         self.bytes.set(lag.bytes.map_or(0.0, lossy));

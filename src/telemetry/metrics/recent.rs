@@ -1,5 +1,5 @@
-//! Recent events, for people to read: counts of the last 24 hours, and the latest answers'
-//! times. Prometheus' series are counted beside it.
+//! Recent events for the page: counts of the last 24 hours, and the times of the latest answers.
+//! They are independent of the series for Prometheus.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 
 /// Hours that are counted, the current one included.
 const HOURS: i64 = 24;
-/// The same, as places for their counts.
+/// Number of hourly counts.
 const PLACES: usize = 24;
 const HOUR_SECONDS: i64 = 3_600;
-/// Answers whose times are kept: enough for the 99th percentile to mean something.
+/// Answers whose times are stored: enough for a meaningful 99th percentile.
 const ANSWERS: usize = 1_000;
 
 /// Count of the last 24 hours, by hour of the clock.
@@ -31,7 +31,7 @@ struct Counted {
 pub struct Recent {
     /// Number of times.
     pub count: u64,
-    /// When last.
+    /// Latest time.
     pub last_at: DateTime<Utc>,
 }
 
@@ -50,7 +50,7 @@ impl RecentCount {
         counted.last_at = counted.last_at.max(Some(at));
     }
 
-    /// Returns the count of the 24 hours up to `now`; `None` where there was nothing.
+    /// Returns the count of the 24 hours up to `now`; `None` if it is 0.
     pub(super) fn read(&self, now: DateTime<Utc>) -> Option<Recent> {
         let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hour = hour_of(now);
@@ -103,13 +103,13 @@ impl LatestTimes {
         }
     }
 
-    /// Returns how they are spread; `None` before the first answer.
+    /// Returns their percentiles; `None` before the first answer.
     pub(super) fn spread(&self) -> Option<Spread> {
         let count = self.recorded.load(Ordering::Relaxed).min(ANSWERS);
         let mut times: Vec<u32> =
             self.times.iter().take(count).map(|time| time.load(Ordering::Relaxed)).collect();
         times.sort_unstable();
-        // The smallest time that so many of a hundred answers did not exceed.
+        // The smallest time that `of` percent of the answers did not exceed.
         let percentile = |of: usize| times.get((count * of).div_ceil(100).max(1) - 1).copied();
         Some(Spread {
             count,
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(read(46), Some((1, at(23))));
         assert_eq!(read(47), None);
         count.record(at(48));
-        assert_eq!(read(48), Some((1, at(48))), "an hour's place is used again");
+        assert_eq!(read(48), Some((1, at(48))), "the hour's slot is reused");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is looked at when somebody asks, rather than counted as it happens.
+//! Gauges that are read for each scrape instead of counted as events happen.
 
 use chrono::{DateTime, Utc};
 use metrics::Gauge;
@@ -8,55 +8,55 @@ use super::reads::{ReplicaGauges, ReplicaLag};
 use super::{Register, family};
 use crate::clock::Clock;
 
-/// How the service is, at one moment.
+/// State of the service at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State {
-    /// The inbox takes deliveries.
+    /// The inbox accepts deliveries.
     pub inbox_writable: bool,
     /// Deliveries that are not yet in Postgres.
     pub inbox_deliveries: usize,
-    /// The room that they take, in bytes.
+    /// Their bytes in the inbox.
     pub inbox_bytes: u64,
-    /// The room that they may take, in bytes.
+    /// Limit of these bytes.
     pub inbox_quota_bytes: u64,
     /// Seconds since the oldest of them arrived.
     pub inbox_oldest_age_seconds: Option<f64>,
     /// Postgres answers.
     pub postgres_up: bool,
-    /// The schema is what this version needs.
+    /// The database has the schema of this version.
     pub schema_current: bool,
     /// Transactions whose messages search does not find yet.
     pub search_lag_entries: Option<i64>,
     /// Transactions that a rebuild of the search index has yet to reach.
     pub search_rebuild_entries: Option<i64>,
-    /// Seconds since the oldest of them came.
+    /// Seconds since the oldest of them was stored.
     pub search_lag_seconds: Option<f64>,
-    /// Transactions that figures do not reflect yet.
+    /// Transactions that figures do not include yet.
     pub figures_lag_entries: Option<i64>,
     /// Seconds since the arrival of the oldest of them.
     pub figures_lag_seconds: Option<f64>,
-    /// Connections that the API reads through.
+    /// Connections of the read API.
     pub connections: Connections,
-    /// How the standby is.
+    /// State of the standby.
     pub replica: ReplicaLag,
-    /// When the last delivery was taken.
+    /// Time of the last accepted delivery.
     pub last_received_at: Option<DateTime<Utc>>,
-    /// When the last one of the Test button was.
+    /// Time of the last delivery of the Test button.
     pub last_test_at: Option<DateTime<Utc>>,
 }
 
 /// Connections to Postgres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
-    /// In use.
+    /// Connections in use.
     pub busy: usize,
-    /// Open, and waiting to be used.
+    /// Open connections that are not in use.
     pub idle: usize,
-    /// The most that may be in use.
+    /// Limit of connections.
     pub limit: usize,
 }
 
-/// The gauges for it.
+/// Gauges of the service's state.
 #[derive(Debug)]
 pub struct StateMetrics {
     writable: Gauge,
@@ -108,7 +108,7 @@ impl StateMetrics {
         }
     }
 
-    /// Takes a look at the service and at the process.
+    /// Updates the gauges of the service and of the process.
     pub fn show(&self, state: &State) {
         let size = |of: usize| lossy(i64::try_from(of).unwrap_or(i64::MAX));
         let bytes = |of: u64| lossy(i64::try_from(of).unwrap_or(i64::MAX));
@@ -129,7 +129,7 @@ impl StateMetrics {
         self.limit.set(size(state.connections.limit));
         self.last_received.set(state.last_received_at.map_or(0.0, seconds));
         self.last_test.set(state.last_test_at.map_or(0.0, seconds));
-        self.replica.show(&state.replica);
-        self.process.look();
+        self.replica.update(&state.replica);
+        self.process.update();
     }
 }

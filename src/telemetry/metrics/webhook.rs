@@ -1,4 +1,4 @@
-//! The way in: answers, refusals, how long they took, and when the last delivery came.
+//! Metrics of the webhook: answers, rejections, times, and the last delivery.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use super::recent::{LatestTimes, Recent, RecentCount, Spread};
 use super::{Register, UNKNOWN_SOURCE, family};
 use crate::domain::SourceName;
 
-/// Statuses that have a series of their own; the last label is for any other.
+/// Statuses with a separate series; the last label is for any other.
 const STATUSES: [(u16, &str); 10] = [
     (200, "200"),
     (400, "400"),
@@ -26,7 +26,7 @@ const STATUSES: [(u16, &str); 10] = [
 ];
 const OTHER: &str = "other";
 
-/// What the webhook counts.
+/// Metrics of the webhook.
 #[derive(Debug)]
 pub struct WebhookMetrics {
     sources: HashMap<SourceName, Source>,
@@ -39,14 +39,14 @@ pub struct WebhookMetrics {
     last_test: Latest,
 }
 
-/// What was seen of a delivery while it was answered.
+/// Kind of a delivery, as known when it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seen {
-    /// A `room.join`, for whose answer the avatar waits.
+    /// A `room.join`: the avatar waits for its answer.
     Join,
     /// The dashboard's Test button.
     Test,
-    /// Anything else, and what could not be read.
+    /// Any other delivery, also an unreadable one.
     #[default]
     Other,
 }
@@ -83,7 +83,7 @@ impl Source {
     }
 }
 
-/// The checks that may refuse a delivery, as they are called in a label.
+/// Checks that may reject a delivery, as values of a label.
 const CHECKS: [&str; 8] = [
     "missing_signature",
     "signature_prefix",
@@ -95,7 +95,7 @@ const CHECKS: [&str; 8] = [
     "stale_timestamp",
 ];
 
-/// Why a delivery may be refused: a check of its credentials, or the code of the answer.
+/// Reasons for a rejection: a check of the credentials, or the code of the answer.
 const REASONS: [&str; 15] = [
     "missing_signature",
     "signature_prefix",
@@ -131,7 +131,7 @@ impl WebhookMetrics {
         }
     }
 
-    /// A delivery was answered, whatever the answer.
+    /// Records an answer to a delivery, whatever its status.
     pub fn answered(&self, source: Option<&SourceName>, seen: Seen, status: u16, took: Duration) {
         let known = STATUSES.iter().position(|(known, _)| *known == status);
         self.source(source).answers[known.unwrap_or(STATUSES.len())].increment(1);
@@ -140,7 +140,7 @@ impl WebhookMetrics {
         self.times(seen).record(took);
     }
 
-    /// A delivery was refused for one of [`REASONS`], by a check of its credentials or otherwise.
+    /// Records a rejection for one of [`REASONS`].
     pub fn refused(&self, source: Option<&SourceName>, reason: &'static str, at: DateTime<Utc>) {
         let source = self.source(source);
         if let Some(counter) = source.refusals.get(reason) {
@@ -152,20 +152,20 @@ impl WebhookMetrics {
         }
     }
 
-    /// A delivery is durable.
+    /// Records a durable delivery.
     pub fn kept(&self, source: &SourceName, seen: Seen, received_at: DateTime<Utc>) {
-        self.last_received.note(received_at);
+        self.last_received.record(received_at);
         let source = self.source(Some(source));
         if seen == Seen::Test {
-            self.last_test.note(received_at);
-            source.last_test.note(received_at);
+            self.last_test.record(received_at);
+            source.last_test.record(received_at);
         } else {
-            source.last_real.note(received_at);
+            source.last_real.record(received_at);
         }
     }
 
-    /// Returns the refusals of a source in the last 24 hours by reason, or those of names that no
-    /// source has.
+    /// Returns the rejections of a source in the last 24 hours by reason, or those of unknown
+    /// sources.
     #[must_use]
     pub fn recent_refusals(
         &self,
@@ -176,19 +176,19 @@ impl WebhookMetrics {
         counts.filter_map(|(reason, count)| Some((*reason, count.read(now)?))).collect()
     }
 
-    /// Returns when this process last took a delivery of a source, tests aside.
+    /// Returns the time of this process' last delivery of a source, except tests.
     #[must_use]
     pub fn last_real_of(&self, source: &SourceName) -> Option<DateTime<Utc>> {
         self.source(Some(source)).last_real.get()
     }
 
-    /// Returns when this process last took a test of a source.
+    /// Returns the time of this process' last test of a source.
     #[must_use]
     pub fn last_test_of(&self, source: &SourceName) -> Option<DateTime<Utc>> {
         self.source(Some(source)).last_test.get()
     }
 
-    /// Returns the times of the latest answers: to `room.join`, or to anything else.
+    /// Returns the percentiles of the latest answers: to `room.join`, or to all others.
     #[must_use]
     pub fn latest_times(&self, seen: Seen) -> Option<Spread> {
         self.times(seen).spread()
@@ -198,13 +198,13 @@ impl WebhookMetrics {
         if seen == Seen::Join { &self.join_times } else { &self.other_times }
     }
 
-    /// When this process last took a delivery.
+    /// Returns the time of this process' last delivery.
     #[must_use]
     pub fn last_received_at(&self) -> Option<DateTime<Utc>> {
         self.last_received.get()
     }
 
-    /// When this process last took one of the dashboard's Test button.
+    /// Returns the time of this process' last delivery of the Test button.
     #[must_use]
     pub fn last_test_at(&self) -> Option<DateTime<Utc>> {
         self.last_test.get()
@@ -215,12 +215,12 @@ impl WebhookMetrics {
     }
 }
 
-/// The latest of several moments, in microseconds of Unix time; 0 before the first one.
+/// Latest of several times, in microseconds of Unix time; 0 before the first one.
 #[derive(Debug, Default)]
 pub(super) struct Latest(AtomicI64);
 
 impl Latest {
-    pub(super) fn note(&self, at: DateTime<Utc>) {
+    pub(super) fn record(&self, at: DateTime<Utc>) {
         self.0.fetch_max(at.timestamp_micros(), Ordering::Relaxed);
     }
 

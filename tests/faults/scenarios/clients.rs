@@ -1,4 +1,4 @@
-//! Clients: slow, cut short, impatient, idle, in a hurry, wrong, and hostile.
+//! Faulty clients: slow, cut short, impatient, idle, hasty, wrong, and hostile.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::http::{Connection, Miss};
 use crate::load::Load;
 use crate::world::{Expect, Setup, Trial, World};
 
-/// How long a flood lasts at the least: its p99 is that of a thousand good deliveries.
+/// Shortest length of a flood: its p99 is that of a thousand good deliveries.
 const FLOOD_MIN: Duration = Duration::from_secs(5);
-/// How long it may take until as many are refused as should be.
+/// Longest time until enough wrong signatures are rejected.
 const FLOOD_MAX: Duration = Duration::from_mins(2);
 /// Clients of each kind in a mix.
 const SOME: usize = 20;
 const SOME_IDLE: usize = 300;
-/// Good answers during a flood.
+/// Limit for good answers during a flood.
 const FLOOD_P99_MAX: Duration = Duration::from_millis(50);
-/// Where the flood comes from: the whole of 127/8 is this machine's, on Linux.
-const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// Requests of one write.
+/// Source address of the flood. On Linux all of 127/8 belongs to the machine.
+const FLOOD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// Requests in one write.
 const PIPELINE: usize = 50;
 
-/// How a request is answered of which the client sends only part, at its pace.
+/// Sends a request in parts, with pauses, and returns the status of the answer.
 async fn slowly(world: &World, delivery: &Delivery, pause: Duration) -> Result<u16, Miss> {
     let mut connection = Connection::open(world.service.address).await?;
     connection.send(delivery.head(delivery.body.len()).as_bytes()).await?;
@@ -41,26 +41,25 @@ async fn slowly(world: &World, delivery: &Delivery, pause: Duration) -> Result<u
     Ok(connection.answer().await?.status)
 }
 
-/// Bodies that take seconds are taken; those that never end are refused, and nobody waits for
-/// them.
+/// Slow bodies are accepted. Bodies that never end are rejected, and delay no other sender.
 pub(crate) async fn slow_bodies(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
     let count = trial.options.choose(20, 200);
-    world.fault(&format!("{count} bodies that take seconds, and {count} that never end"));
+    world.fault(&format!("{count} slow bodies, and {count} that never end"));
     let slow = async {
         let all = (0..count).map(|_| async {
             let delivery = world.ledger.next();
             let status = slowly(&world, &delivery, Duration::from_millis(100)).await;
             ensure!(status == Ok(200), "a slow body was answered {status:?}");
-            world.ledger.note_answered(&delivery);
+            world.ledger.record_answered(&delivery);
             Ok(())
         });
         futures_util::future::try_join_all(all).await
     };
     let endless = async {
         let all = (0..count).map(|_| async {
-            // Its last byte never comes.
+            // The last byte is never sent.
             let delivery = world.ledger.next_forbidden();
             let mut connection = open(&world).await?;
             let head = delivery.head(delivery.body.len());
@@ -69,11 +68,11 @@ pub(crate) async fn slow_bodies(trial: &Trial) -> anyhow::Result<()> {
             anyhow::Ok(connection)
         });
         let mut open = futures_util::future::try_join_all(all).await?;
-        // The service gives them half a minute.
+        // The service closes such a request after half a minute.
         tokio::time::sleep(Duration::from_secs(31)).await;
         for connection in &mut open {
             let status = connection.answer().await.map(|answer| answer.status);
-            // Closed without a word is as good.
+            // To close the connection without an answer is right, too.
             ensure!(
                 matches!(status, Ok(408) | Err(Miss::Broken)),
                 "a body without an end was answered {status:?}"
@@ -87,7 +86,7 @@ pub(crate) async fn slow_bodies(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Clients that go away in the middle of a body leave nothing behind.
+/// Clients that disconnect in the middle of a body leave nothing behind.
 pub(crate) async fn half_bodies(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
@@ -105,25 +104,25 @@ pub(crate) async fn half_bodies(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Clients that have sent everything and do not wait: it is stored once or not at all.
+/// Clients that send everything and do not wait: the delivery is stored once or not at all.
 pub(crate) async fn disconnect(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
     let mut rng = trial.rng(10);
     let count = trial.options.choose(200, 2_000);
-    world.fault(&format!("{count} clients that go away before the answer"));
+    world.fault(&format!("{count} clients that disconnect before the answer"));
     for _ in 0..count {
         let delivery = world.ledger.next();
         let mut connection = open(&world).await?;
         let _ = connection.send(&delivery.request()).await;
-        // Some at once, and some while the inbox commits.
+        // Some disconnect at once, some while the inbox commits.
         tokio::time::sleep(Duration::from_micros(rng.random_range(0..3_000))).await;
     }
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Thousands of connections that say nothing keep nobody from being answered.
+/// Thousands of idle connections delay no other client.
 pub(crate) async fn idle_connections(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
@@ -135,11 +134,11 @@ pub(crate) async fn idle_connections(trial: &Trial) -> anyhow::Result<()> {
     }
     tokio::time::sleep(trial.options.hold(5, 20)).await;
     let still = idle.iter().filter(|connection| !connection.is_closed()).count();
-    world.note(format!("{still} of {count} idle connections were still open in the end"));
+    world.add_note(format!("{still} of {count} idle connections were still open at the end"));
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Many requests in one write: each has its answer, in order.
+/// Many requests in one write: each is answered, in order.
 pub(crate) async fn pipelined(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
@@ -152,7 +151,7 @@ pub(crate) async fn pipelined(trial: &Trial) -> anyhow::Result<()> {
         connection.send(&bytes).await.map_err(|miss| anyhow::anyhow!("{miss:?}"))?;
         for delivery in &deliveries {
             match connection.answer().await {
-                Ok(answer) if answer.status == 200 => world.ledger.note_answered(delivery),
+                Ok(answer) if answer.status == 200 => world.ledger.record_answered(delivery),
                 other => bail!("a pipelined request was answered {other:?}"),
             }
         }
@@ -161,13 +160,13 @@ pub(crate) async fn pipelined(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Heads that lie about the body's length.
+/// Requests with a wrong Content-Length.
 pub(crate) async fn wrong_length(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
     let mut rng = trial.rng(10);
     let count = trial.options.choose(100, 1_000);
-    world.fault(&format!("{count} bodies shorter and {count} longer than their head says"));
+    world.fault(&format!("{count} bodies shorter and {count} longer than their Content-Length"));
     for _ in 0..count {
         wrong_lengths(&world, |length| {
             (length + rng.random_range(1..1_000), rng.random_range(0..length))
@@ -178,19 +177,19 @@ pub(crate) async fn wrong_length(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// One body that is shorter and one that is longer than its head says, of the lengths that `lies`
-/// makes of the true one.
+/// Sends a body that is shorter and one that is longer than its Content-Length. `lies` returns the
+/// two wrong lengths for the right one.
 async fn wrong_lengths(
     world: &World,
     mut lies: impl FnMut(usize) -> (usize, usize),
 ) -> anyhow::Result<()> {
     let delivery = world.ledger.next_forbidden();
     let (more, less) = lies(delivery.body.len());
-    // The rest of the body never comes.
+    // The rest of the body is never sent.
     let mut connection = open(world).await?;
     let _ = connection.send(delivery.head(more).as_bytes()).await;
     let _ = connection.send(&delivery.body).await;
-    // The rest of the body is no request.
+    // The rest of the body is not a request.
     let mut connection = open(world).await?;
     let _ = connection.send(delivery.head(less).as_bytes()).await;
     let _ = connection.send(&delivery.body).await;
@@ -202,7 +201,7 @@ async fn wrong_lengths(
     Ok(())
 }
 
-/// Wrong signatures as fast as they are refused; the good ones are answered as ever.
+/// Wrong signatures as fast as they are rejected. Good deliveries are answered as before.
 pub(crate) async fn flood(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
@@ -212,24 +211,24 @@ pub(crate) async fn flood(trial: &Trial) -> anyhow::Result<()> {
     world.ledger.measure();
     let (begin, flood) = (Instant::now(), Flood::start(&world));
     while begin.elapsed() < FLOOD_MIN || flood.refused() < total {
-        ensure!(begin.elapsed() < FLOOD_MAX, "only {} were refused", flood.refused());
+        ensure!(begin.elapsed() < FLOOD_MAX, "only {} were rejected", flood.refused());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (good, p99) = world.ledger.measured(0.99);
     let refused = flood.stop().await?;
-    world.note(format!(
-        "{refused} wrong signatures were refused in {:.1} s; the p99 of {good} good deliveries \
+    world.add_note(format!(
+        "{refused} wrong signatures were rejected in {:.1} s; the p99 of {good} good deliveries \
          meanwhile was {:.1} ms",
         begin.elapsed().as_secs_f64(),
         p99.as_secs_f64() * 1e3
     ));
     world.finish(load, Expect::AllAnswered).await?;
-    // A build for debugging is several times as slow; it says so, and is not judged.
+    // A debug build is several times as slow, and is not judged.
     ensure!(cfg!(debug_assertions) || p99 < FLOOD_P99_MAX, "p99 was {p99:?}");
     Ok(())
 }
 
-/// Wrong signatures, until it is stopped.
+/// Sends wrong signatures until it is stopped.
 struct Flood {
     refused: Arc<AtomicU64>,
     stop: CancellationToken,
@@ -251,7 +250,7 @@ impl Flood {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many were refused; an error where any was not.
+    /// Stops, and returns the number of rejections. Fails if any was not rejected.
     async fn stop(mut self) -> anyhow::Result<u64> {
         self.stop.cancel();
         while let Some(sender) = self.senders.join_next().await {
@@ -279,7 +278,7 @@ async fn flood_of_one(
         );
         let mut open = match connection.take() {
             Some(open) => open,
-            None => Connection::open_from(from_elsewhere(), address).await?,
+            None => Connection::open_from(flood_address(), address).await?,
         };
         match open.exchange(request.as_bytes()).await {
             Ok(answer) if matches!(answer.status, 401 | 429) => {
@@ -296,19 +295,19 @@ async fn flood_of_one(
     Ok(())
 }
 
-/// For a mix: a flood that lasts. Its end may be that of the service.
-pub(crate) async fn a_flood(world: &World) -> anyhow::Result<Heal<'_>> {
+/// For a mix: a flood. The service may end while it lasts.
+pub(crate) async fn lasting_flood(world: &World) -> anyhow::Result<Heal<'_>> {
     drop(open(world).await?);
     let flood = Flood::start(world);
     Ok(Box::pin(async move {
         let refused = flood.refused();
-        world.tell(&format!("{refused} wrong signatures were refused"));
+        world.log(&format!("{refused} wrong signatures were rejected"));
         let _ = flood.stop().await;
         Ok(())
     }))
 }
 
-/// For a mix: bodies of which one half comes late.
+/// For a mix: bodies whose second half is late.
 pub(crate) async fn some_slow_bodies(world: &World) -> anyhow::Result<Heal<'_>> {
     let mut begun = Vec::new();
     for _ in 0..SOME {
@@ -320,16 +319,16 @@ pub(crate) async fn some_slow_bodies(world: &World) -> anyhow::Result<Heal<'_>> 
     Ok(Box::pin(async move {
         for (delivery, connection) in &mut begun {
             let _ = connection.send(&delivery.body[delivery.body.len() / 2..]).await;
-            // Where the service has been away meanwhile, there is no answer.
+            // If the service was away meanwhile, there is no answer.
             if connection.answer().await.is_ok_and(|answer| answer.status == 200) {
-                world.ledger.note_answered(delivery);
+                world.ledger.record_answered(delivery);
             }
         }
         Ok(())
     }))
 }
 
-/// For a mix: bodies of which the rest never comes.
+/// For a mix: bodies whose second half is never sent.
 pub(crate) async fn some_half_bodies(world: &World) -> anyhow::Result<Heal<'_>> {
     for part in 0..SOME {
         let (delivery, mut connection) = (world.ledger.next_forbidden(), open(world).await?);
@@ -339,7 +338,7 @@ pub(crate) async fn some_half_bodies(world: &World) -> anyhow::Result<Heal<'_>> 
     Ok(Box::pin(async { Ok(()) }))
 }
 
-/// For a mix: heads that lie about the body's length.
+/// For a mix: requests with a wrong Content-Length.
 pub(crate) async fn some_wrong_lengths(world: &World) -> anyhow::Result<Heal<'_>> {
     for part in 0..SOME {
         wrong_lengths(world, |length| (length + 1 + part, length * part / SOME)).await?;
@@ -347,7 +346,7 @@ pub(crate) async fn some_wrong_lengths(world: &World) -> anyhow::Result<Heal<'_>
     Ok(Box::pin(async { Ok(()) }))
 }
 
-/// For a mix: connections that say nothing.
+/// For a mix: idle connections.
 pub(crate) async fn some_idle_connections(world: &World) -> anyhow::Result<Heal<'_>> {
     let mut idle = Vec::new();
     while idle.len() < SOME_IDLE {
@@ -359,8 +358,8 @@ pub(crate) async fn some_idle_connections(world: &World) -> anyhow::Result<Heal<
     }))
 }
 
-fn from_elsewhere() -> Option<IpAddr> {
-    cfg!(target_os = "linux").then_some(ELSEWHERE)
+fn flood_address() -> Option<IpAddr> {
+    cfg!(target_os = "linux").then_some(FLOOD_ADDRESS)
 }
 
 async fn open(world: &World) -> anyhow::Result<Connection> {

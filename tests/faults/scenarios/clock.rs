@@ -1,4 +1,4 @@
-//! The service's clock: the suite's own, and Postgres', go on as ever.
+//! The service's clock. The clocks of the suite and of Postgres stay right.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::service::Spec;
 use crate::surroundings::ServiceClock;
 use crate::world::{Expect, Setup, Trial};
 
-/// Where the clock is, one after the other: a correction, summer time, a dead battery, a day
-/// for which there is no partition, and home again.
+/// Positions of the clock, in order: a correction, summer time, an empty battery, a day without a
+/// partition, and the right time again.
 const JUMPS: [&str; 7] = ["+2s", "-2s", "+3600s", "-3600s", "-86400s", "+3456000s", "+0s"];
 
-/// Steps of seconds, hours and weeks.
+/// Jumps of seconds, hours and weeks.
 pub(crate) async fn jump(trial: &Trial) -> anyhow::Result<()> {
     let clock = ServiceClock::new(&trial.folder)?;
     let service = Spec { environment: clock.environment(), ..Spec::default() };
@@ -24,12 +24,12 @@ pub(crate) async fn jump(trial: &Trial) -> anyhow::Result<()> {
         tokio::time::sleep(trial.options.hold(1, 4)).await;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    jumped(&world).await?;
+    check_jumped(&world).await?;
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// The clock has jumped indeed: deliveries carry the times.
-async fn jumped(world: &crate::world::World) -> anyhow::Result<()> {
+/// Fails if the deliveries do not show that the clock has jumped.
+async fn check_jumped(world: &crate::world::World) -> anyhow::Result<()> {
     world.drained().await?;
     let days = world
         .postgres()?

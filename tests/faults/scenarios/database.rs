@@ -1,4 +1,4 @@
-//! Postgres: deadlocks, a full disk, and a long absence.
+//! Postgres: deadlocks, a full disk, and a long outage.
 
 use std::time::{Duration, Instant};
 
@@ -9,20 +9,20 @@ use crate::load::Load;
 use crate::surroundings::SmallDisk;
 use crate::world::{Expect, Setup, Trial};
 
-/// Room of the disk that gets full, in MiB: a cluster, its log, and little more.
+/// Size of the disk that fills up, in MiB: a cluster, its log, and little more.
 pub(crate) const DISK_MIB: u64 = 320;
-/// With these the log of transactions has no room of its own to go on in for long.
+/// Settings with which the transaction log soon needs more space.
 pub(crate) const LITTLE_LOG: &[&str] = &["max_wal_size=64MB", "min_wal_size=32MB"];
-/// What has become free is taken again so often.
+/// Interval at which freed space is filled again.
 const REFILL: Duration = Duration::from_millis(500);
 
-/// Answers while Postgres is away, and the drain after it.
+/// Limits for answers during the outage, and for the drain after it.
 const OUTAGE_P99_MAX: Duration = Duration::from_millis(25);
 const OUTAGE_DRAIN_MAX: Duration = Duration::from_mins(1);
-/// Memory during it, in bytes. The backlog keeps 32 MiB of bodies, and no more however long it is.
+/// Limit for memory during the outage, in bytes. The backlog holds at most 32 MiB of bodies.
 const OUTAGE_MEMORY_MAX: u64 = 256 << 20;
 
-/// Somebody holds what the drain takes last, waits until it waits, and asks for what it holds.
+/// Deadlocks between the drain and another session.
 pub(crate) async fn deadlock(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let postgres = world.postgres()?;
@@ -36,13 +36,13 @@ pub(crate) async fn deadlock(trial: &Trial) -> anyhow::Result<()> {
     let found = postgres
         .number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'verbatim'")
         .await?;
-    world.note(format!("Postgres counted {found} deadlocks"));
-    ensure!(found > 0, "no deadlock came about");
+    world.add_note(format!("Postgres counted {found} deadlocks"));
+    ensure!(found > 0, "no deadlock occurred");
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// The cluster's disk is full: tables cannot grow, and then the log of transactions cannot.
+/// The cluster's disk is full: first tables cannot grow, then the transaction log.
 pub(crate) async fn disk_full(trial: &Trial) -> anyhow::Result<()> {
     let disk = SmallDisk::mount(&trial.folder.join("disk"), DISK_MIB)?;
     let setup = Setup { cluster: Some(disk), postgres: LITTLE_LOG, ..Setup::default() };
@@ -52,23 +52,23 @@ pub(crate) async fn disk_full(trial: &Trial) -> anyhow::Result<()> {
     world.fault("the disk of the database is full");
     let full = Instant::now();
     while full.elapsed() < trial.options.hold(8, 30) {
-        // Postgres gives room back now and then, such as when it has recovered.
+        // Postgres frees space at times, for instance after a recovery.
         world.cluster_disk()?.fill()?;
         tokio::time::sleep(REFILL).await;
     }
     let inbox = world.service.json("/readyz").await?["inbox"].clone();
-    world.note(format!("{} deliveries waited in the inbox", inbox["deliveries"]));
+    world.add_note(format!("{} deliveries waited in the inbox", inbox["deliveries"]));
     let age = inbox["oldest_age_seconds"].as_f64();
-    ensure!(age > Some(STOPPED_AGE), "Postgres did not mind the full disk: {inbox}");
+    ensure!(age > Some(STOPPED_AGE), "the full disk did not stop Postgres: {inbox}");
     world.cluster_disk()?.empty()?;
-    // It may have given up in the end; its keeper starts it again.
+    // Postgres may have stopped, so start it again.
     world.postgres()?.start().await?;
-    world.tell("room again");
+    world.log("the disk has space again");
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// Postgres is away for minutes. Nobody notices, and it catches up.
+/// Postgres is away for minutes. No sender notices, and the drain catches up.
 pub(crate) async fn outage(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let postgres = world.postgres()?;
@@ -78,16 +78,16 @@ pub(crate) async fn outage(trial: &Trial) -> anyhow::Result<()> {
     postgres.stop().await?;
     tokio::time::sleep(trial.options.hold(15, 300)).await;
     let waiting = world.service.json("/readyz").await?["inbox"].clone();
-    world.note(format!("the inbox held {waiting}"));
+    world.add_note(format!("the inbox held {waiting}"));
     postgres.start().await?;
-    world.tell("Postgres is back, and the load goes on");
+    world.log("Postgres is back, and the load continues");
     let drain = world.caught_up().await?;
-    world.note(format!("drained {:.1} s after Postgres was back", drain.as_secs_f64()));
+    world.add_note(format!("drained {:.1} s after Postgres was back", drain.as_secs_f64()));
     world.finish(load, Expect::AllAnswered).await?;
     let (p99, memory) = (world.ledger.figures().latency(0.99), world.service.peak_memory());
     ensure!(drain < OUTAGE_DRAIN_MAX, "the drain took {drain:?}");
-    ensure!(memory < OUTAGE_MEMORY_MAX, "the service took {} MiB", memory >> 20);
-    // A build for debugging is several times as slow; it says so, and is not judged.
+    ensure!(memory < OUTAGE_MEMORY_MAX, "the service used {} MiB", memory >> 20);
+    // A debug build is several times as slow, and is not judged.
     ensure!(cfg!(debug_assertions) || p99 < OUTAGE_P99_MAX, "p99 was {p99:?}");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The inbox's disk: full, read-only, failing, damaged, and without power.
 //!
-//! Each has the inbox's folder on a file system of its own, which wants root; elsewhere they are
-//! skipped.
+//! Each scenario has the inbox's folder on a separate file system, which needs root. Without root
+//! it is skipped.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -24,15 +24,15 @@ use crate::process;
 use crate::surroundings::SmallDisk;
 use crate::world::{Expect, Setup, Trial, World, skip};
 
-/// Room of the inbox's disk: more than its log grows to before it is written back, 32 MiB.
+/// Size of the inbox's disk in MiB: more than the 32 MiB that its log reaches before a checkpoint.
 pub(crate) const DISK_MIB: u64 = 96;
-/// How long the service may take to notice that its disk is ill, or well.
+/// Longest time until the service notices that its disk has failed, or works again.
 const NOTICE_MAX: Duration = Duration::from_secs(20);
-/// How long a damaged file may take to be salvaged.
-const SALVAGE_MAX: Duration = Duration::from_mins(1);
-/// Deliveries of which the service may be unsure whether they are lost: of a closed file as many
-/// as it may find outside of the table, where they may lie since they were drained; of a log as many
-/// as the few pages hold that the suite overwrites.
+/// Longest time until a damaged file is recovered.
+const RECOVERY_MAX: Duration = Duration::from_mins(1);
+/// Deliveries of which the service may be unsure whether they are lost. In a closed file: those
+/// outside of the table, where drained deliveries leave copies. In a log: those in the few pages
+/// that the suite overwrites.
 const UNSURE_MAX: usize = 100;
 /// SQLite's page.
 const PAGE: u64 = 4096;
@@ -41,7 +41,7 @@ pub(crate) fn inbox(trial: &Trial) -> PathBuf {
     trial.folder.join("data/inbox")
 }
 
-/// The disk has no room; deliveries go straight to Postgres until there is some.
+/// The disk is full. Deliveries are written to Postgres until it has space.
 pub(crate) async fn full(trial: &Trial) -> anyhow::Result<()> {
     let disk = SmallDisk::mount(&inbox(trial), DISK_MIB)?;
     let world = trial.world(Setup::default()).await?;
@@ -54,18 +54,18 @@ pub(crate) async fn full(trial: &Trial) -> anyhow::Result<()> {
         tokio::time::sleep(trial.options.hold(3, 20)).await;
         disk.empty()?;
         writable(&world, true).await?;
-        world.tell("room again, and the inbox is in use");
+        world.log("the disk has space, and the inbox is in use");
         world.calm().await;
     }
     finish(world, load, disk).await
 }
 
-/// The disk takes no writes, from before the start, and later because of an error of its own.
+/// The disk is read-only: first from the start, later because of an I/O error.
 pub(crate) async fn read_only(trial: &Trial) -> anyhow::Result<()> {
     let disk = Disk::mount(&trial.folder.join("disk"), &inbox(trial))?;
     let world = trial.world(Setup::default()).await?;
-    ensure!(world.service.stop().await?.success(), "the service did not end well");
-    world.fault("a start on a read-only disk");
+    ensure!(world.service.stop().await?.success(), "the service did not stop cleanly");
+    world.fault("the service starts on a read-only disk");
     disk.remount("ro")?;
     world.service.start().await?;
     let load = world.load(Load::default());
@@ -73,29 +73,29 @@ pub(crate) async fn read_only(trial: &Trial) -> anyhow::Result<()> {
     world.calm().await;
     disk.remount("rw")?;
     writable(&world, true).await?;
-    world.tell("it can be written, and is in use");
+    world.log("the disk is writable, and the inbox is in use");
     world.calm().await;
     if disk.fail()? {
-        world.fault("the file system has met an error, and is read-only");
+        world.fault("the file system is read-only after an error");
         writable(&world, false).await?;
         tokio::time::sleep(trial.options.hold(3, 20)).await;
         disk.repair().await?;
         writable(&world, true).await?;
-        world.tell("it has been repaired beneath the service, and is in use");
+        world.log("the disk was repaired while the service ran, and the inbox is in use");
         world.calm().await;
         return finish(world, load, disk).await;
     }
     finish(world, load, disk).await?;
-    // The first half has passed; the scenario has not.
-    Err(skip("its second half: this kernel lets nobody make an ext4 fail"))
+    // The first half has passed, but the scenario has not.
+    Err(skip("the second half: this kernel cannot inject an ext4 error"))
 }
 
-/// The disk says at each sync that it has failed.
+/// Each sync of the disk fails.
 pub(crate) async fn sync_fails(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
     world.calm().await;
-    // All of them; and now and then one, so that the check meets it as well as the commit.
+    // Every sync, then one at times, so that the check meets it as well as the commit.
     for which in ["", ":when=3+7"] {
         let mut tracer = Tracer::attach(world.service.pid()?, which)?;
         world.fault(&format!("syncs fail with EIO {}", which.trim_start_matches(':')));
@@ -104,14 +104,14 @@ pub(crate) async fn sync_fails(trial: &Trial) -> anyhow::Result<()> {
         tracer.detach()?;
         noticed?;
         writable(&world, true).await?;
-        world.tell("syncs work, and the inbox is in use");
+        world.log("syncs work, and the inbox is in use");
         world.calm().await;
     }
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// The file loses its end while the service is down, with Postgres away, so that the inbox alone
-/// has what was answered.
+/// The file loses its end while the service is down. Postgres is away, so only the inbox has what
+/// was answered.
 pub(crate) async fn truncated(trial: &Trial) -> anyhow::Result<()> {
     damaged(trial, true, |file, rng| {
         let length = file.metadata()?.len();
@@ -135,7 +135,7 @@ pub(crate) async fn noise(trial: &Trial) -> anyhow::Result<()> {
     .await
 }
 
-/// The same with its log, after a `kill -9`: what was committed last is there alone.
+/// The log is overwritten after a `kill -9`: only the log has the last commits.
 pub(crate) async fn noise_in_log(trial: &Trial) -> anyhow::Result<()> {
     damaged(trial, false, |file, rng| {
         let log = PathBuf::from(format!("{}-wal", file.display()));
@@ -147,8 +147,8 @@ pub(crate) async fn noise_in_log(trial: &Trial) -> anyhow::Result<()> {
     .await
 }
 
-/// How much of a log counts. It begins anew after what it held is in the file; what lies behind is
-/// of the round before, and noise there does no harm.
+/// Returns the number of valid bytes of a log. After a checkpoint it is overwritten from its start:
+/// the bytes beyond are of the round before, and damage to them has no effect.
 fn live_bytes(log: &Path) -> anyhow::Result<u64> {
     const HEADER: usize = 32;
     const FRAME_HEADER: usize = 24;
@@ -164,8 +164,8 @@ fn overwrite(path: &Path, at: u64, length: u64, rng: &mut StdRng) -> anyhow::Res
     Ok(OpenOptions::new().write(true).open(path)?.write_all_at(&noise, at)?)
 }
 
-/// Fills the inbox, damages its files while the service is down, and holds what is missing then
-/// against what the service says.
+/// Fills the inbox, damages its files while the service is down, and compares the losses with those
+/// that the service reports.
 async fn damaged(
     trial: &Trial,
     tidily: bool,
@@ -174,12 +174,12 @@ async fn damaged(
     let world = trial.world(Setup::default()).await?;
     let mut rng = trial.rng(10);
     world.postgres()?.stop().await?;
-    world.tell("Postgres is away");
+    world.log("Postgres is away");
     let load = world.load(Load { rate: 400, ..Load::default() });
     tokio::time::sleep(trial.options.hold(4, 20)).await;
     load.stop().await;
     if tidily {
-        ensure!(world.service.stop().await?.success(), "the service did not end well");
+        ensure!(world.service.stop().await?.success(), "the service did not stop cleanly");
     } else {
         world.service.kill()?;
     }
@@ -187,62 +187,62 @@ async fn damaged(
     let before = world.ledger.entries();
     world.fault(&damage(&world.service.data.join("inbox/inbox.sqlite"), &mut rng)?);
     world.service.start().await?;
-    // It takes deliveries whatever it found.
+    // It accepts deliveries whatever it found.
     let load = world.load(Load::default());
     world.calm().await;
     world.postgres()?.start().await?;
-    let report = salvaged(&world).await?;
+    let report = recovery_report(&world).await?;
     load.stop().await;
 
     world.report().figures = world.ledger.figures();
     let drain = world.drained().await?;
     let mut database = world.database().await?;
     let verdict = oracle::check(&mut database, &world.ledger).await?;
-    let said = Said::of(&report)?;
+    let bounds = LossBounds::of(&report)?;
     {
         let mut report = world.report();
         report.drain = Some(drain);
-        // What our damage touched is none of the service's fault, as long as it says so.
-        report.lost = verdict.lost.saturating_sub(said.at_most.unwrap_or(said.at_least));
+        // Losses to our damage are not the service's fault if it reports them.
+        report.lost = verdict.lost.saturating_sub(bounds.at_most.unwrap_or(bounds.at_least));
         report.doubled = verdict.doubled;
         report.peak_memory = world.service.peak_memory();
     }
-    world.note(format!(
-        "of {deep} deliveries in the inbox, {} were lost to the damage; the service says {said}",
+    world.add_note(format!(
+        "of {deep} deliveries in the inbox, {} were lost; the service reports {bounds}",
         verdict.lost
     ));
-    verdict.hold_but_lost()?;
+    verdict.ensure_clean_except_losses()?;
     ensure!(
-        said.covers(verdict.lost),
-        "{} are missing, and the service says {said}: {report}",
+        bounds.covers(verdict.lost),
+        "{} are missing, and the service reports {bounds}: {report}",
         verdict.lost
     );
     let later = verdict.missing.iter().filter(|sha| !before.contains_key(*sha)).count();
-    ensure!(later == 0, "{later} are missing that came after the damage");
-    // Without an upper bound of the service's, the suite knows how much it has damaged.
+    ensure!(later == 0, "{later} that arrived after the damage are missing");
+    // If the service has no upper bound, the suite knows how much it damaged.
     ensure!(
-        said.at_most.is_some() || verdict.lost <= said.at_least + UNSURE_MAX,
-        "{} are missing, and the service says {said}: {report}",
+        bounds.at_most.is_some() || verdict.lost <= bounds.at_least + UNSURE_MAX,
+        "{} are missing, and the service reports {bounds}: {report}",
         verdict.lost
     );
-    // A file that was closed has a note of what it held.
+    // A closed file contains a record of its deliveries.
     ensure!(
-        !tidily || said.at_most.is_some_and(|most| most - said.at_least <= UNSURE_MAX),
-        "{} are missing, and of a file that was closed the service says no more than {said}: \
+        !tidily || bounds.at_most.is_some_and(|most| most - bounds.at_least <= UNSURE_MAX),
+        "{} are missing, and the service knows no more of a closed file than {bounds}: \
          {report}",
         verdict.lost
     );
     world.fresh_delivery().await
 }
 
-/// How many deliveries are lost, as the service says.
-struct Said {
+/// Number of lost deliveries, as reported by the service.
+struct LossBounds {
     at_least: usize,
-    /// `None` where it cannot tell.
+    /// `None` if unknown.
     at_most: Option<usize>,
 }
 
-impl Said {
+impl LossBounds {
     fn of(report: &Value) -> anyhow::Result<Self> {
         let count = |name: &str| report[name].as_u64().and_then(|it| usize::try_from(it).ok());
         Ok(Self { at_least: count("lost").context("the report")?, at_most: count("lost_at_most") })
@@ -253,7 +253,7 @@ impl Said {
     }
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for LossBounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.at_most {
             Some(most) if most == self.at_least => write!(f, "{most}"),
@@ -263,10 +263,10 @@ impl std::fmt::Display for Said {
     }
 }
 
-/// What the service says of the damaged file, once it has read all of it.
-async fn salvaged(world: &World) -> anyhow::Result<Value> {
+/// Returns the service's report on the damaged file, once it has read all of it.
+async fn recovery_report(world: &World) -> anyhow::Result<Value> {
     let folder = world.service.data.join("inbox");
-    let deadline = Instant::now() + SALVAGE_MAX;
+    let deadline = Instant::now() + RECOVERY_MAX;
     loop {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -276,18 +276,18 @@ async fn salvaged(world: &World) -> anyhow::Result<Value> {
         }
         ensure!(
             Instant::now() < deadline,
-            "no damaged file has been salvaged:\n{}",
+            "no damaged file has been recovered:\n{}",
             world.service.log_tail()
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// A file of the first layout is drained; one of a newer layout is refused and left alone.
+/// A file of the first layout is drained. A file of a newer layout is rejected and not changed.
 pub(crate) async fn older_version(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let file = world.service.data.join("inbox/inbox.sqlite");
-    ensure!(world.service.stop().await?.success(), "the service did not end well");
+    ensure!(world.service.stop().await?.success(), "the service did not stop cleanly");
     world.fault("the inbox's file is of the first layout");
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads/inbox-layout-1.sqlite");
@@ -296,11 +296,11 @@ pub(crate) async fn older_version(trial: &Trial) -> anyhow::Result<()> {
     world.drained().await?;
     let count = world.postgres()?.number(COUNT_FIXTURE).await?;
     ensure!(count == 5, "of 5 deliveries in it, {count} are stored");
-    // They are no part of the ledger.
+    // They are not in the ledger.
     world.postgres()?.sql(FORGET_FIXTURE).await?;
 
     world.fault("the inbox's file is of a newer layout");
-    ensure!(world.service.stop().await?.success(), "the service did not end well");
+    ensure!(world.service.stop().await?.success(), "the service did not stop cleanly");
     set_layout(&file, 99).await?;
     let newer = std::fs::read(&file)?;
     world.service.spawn()?;
@@ -310,7 +310,10 @@ pub(crate) async fn older_version(trial: &Trial) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let log = world.service.log_tail();
-    ensure!(log.contains("start the newer version again"), "it does not say why: {log}");
+    ensure!(
+        log.contains("start the newer version again"),
+        "the log does not give the reason: {log}"
+    );
     ensure!(std::fs::read(&file)? == newer, "the newer version's inbox has been written to");
     set_layout(&file, 1).await?;
     world.service.start().await?;
@@ -319,7 +322,7 @@ pub(crate) async fn older_version(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// The fixture's one conversation is that of the agent "a", which the suite's own are not.
+/// The fixture has one conversation, of the agent "a", which no delivery of the suite has.
 const COUNT_FIXTURE: &str = "SELECT count(*) FROM messages m
     JOIN sessions s ON s.id = m.session_id WHERE s.agent_id = 'a'";
 const FORGET_FIXTURE: &str = "BEGIN;
@@ -336,16 +339,16 @@ async fn set_layout(file: &Path, layout: u32) -> anyhow::Result<()> {
     Ok(options.connect().await?.close().await?)
 }
 
-/// The power goes: what was not synced is gone. The service is held still, so that nothing is
-/// answered any more; the disk's own content is copied, past what the kernel has yet to write; and
-/// the service goes on from the copy.
+/// Power failures: everything that was not synced is lost. The service is paused, so that it
+/// answers nothing more. The disk's content is copied without the kernel's unwritten pages, and the
+/// service continues on the copy.
 pub(crate) async fn power_cut(trial: &Trial) -> anyhow::Result<()> {
     let mut disk = Disk::mount(&trial.folder.join("disk"), &inbox(trial))?;
     let world = trial.world(Setup::default()).await?;
     let mut rng = trial.rng(10);
-    // The inbox alone has what is answered.
+    // Only the inbox has what is answered.
     world.postgres()?.stop().await?;
-    world.tell("Postgres is away");
+    world.log("Postgres is away");
     for cut in 1..=trial.options.choose(3, 12) {
         let load = world.load(Load { rate: 400, ..Load::default() });
         tokio::time::sleep(Duration::from_millis(rng.random_range(500..2_500))).await;
@@ -355,19 +358,19 @@ pub(crate) async fn power_cut(trial: &Trial) -> anyhow::Result<()> {
         disk.copy_to(&image)?;
         world.service.kill()?;
         load.stop().await;
-        // The old one goes with all that the kernel holds for it.
+        // The old disk is discarded with the kernel's unwritten pages.
         let folder = disk.folder.clone();
         drop(disk);
         disk = Disk::mount_image(&image, &folder)?;
         world.service.start().await?;
         let ready = world.service.json("/readyz").await?;
-        world.tell(&format!("{} deliveries in its inbox", ready["inbox"]["deliveries"]));
+        world.log(&format!("{} deliveries in the inbox", ready["inbox"]["deliveries"]));
     }
     let set_aside = std::fs::read_dir(inbox(trial))?
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(".salvage.json"))
         .count();
-    world.note(format!("{set_aside} times the file was set aside and salvaged"));
+    world.add_note(format!("{set_aside} times the file was set aside and recovered"));
     world.postgres()?.start().await?;
     let load = world.load(Load::default());
     world.calm().await;
@@ -377,7 +380,7 @@ pub(crate) async fn power_cut(trial: &Trial) -> anyhow::Result<()> {
     finished
 }
 
-/// The service goes before its disk.
+/// Drops the service before its disk.
 async fn finish<D>(world: World, load: Running, disk: D) -> anyhow::Result<()> {
     let finished = world.finish(load, Expect::AllAnswered).await;
     drop(world);
@@ -385,7 +388,7 @@ async fn finish<D>(world: World, load: Running, disk: D) -> anyhow::Result<()> {
     finished
 }
 
-/// Waits until the service says that its inbox can be written, or that it cannot.
+/// Waits until the service reports that its inbox is writable, or that it is not.
 pub(crate) async fn writable(world: &World, wanted: bool) -> anyhow::Result<()> {
     let deadline = Instant::now() + NOTICE_MAX;
     loop {
@@ -403,14 +406,14 @@ pub(crate) async fn writable(world: &World, wanted: bool) -> anyhow::Result<()> 
     }
 }
 
-/// An ext4 in a file.
+/// An ext4 file system in a file.
 struct Disk {
     image: PathBuf,
     folder: PathBuf,
 }
 
 impl Disk {
-    /// Makes one; where that is not allowed, the scenario is skipped.
+    /// Creates and mounts one. Skips the scenario if that is not allowed.
     fn mount(image: &Path, folder: &Path) -> anyhow::Result<Self> {
         if !Uid::effective().is_root() {
             return Err(skip("only root can mount a disk"));
@@ -431,28 +434,29 @@ impl Disk {
         run("mount", &["-o", &format!("remount,{mode}")], &[&self.folder])
     }
 
-    /// What the disk holds at this moment, and nothing that the kernel has yet to write.
+    /// Copies the content of the disk, without the kernel's unwritten pages.
     fn copy_to(&self, image: &Path) -> anyhow::Result<()> {
         run("cp", &["--sparse=always"], &[&self.image, image])
     }
 
-    /// Has the file system find an error, upon which it takes no more writes; false where the
-    /// kernel does not offer that.
+    /// Makes the file system find an error, which makes it read-only. Returns false if the kernel
+    /// cannot do that.
     fn fail(&self) -> anyhow::Result<bool> {
         let device = output("findmnt", &["-n", "-o", "SOURCE"], &[&self.folder])?;
         let device = device.trim().trim_start_matches("/dev/").to_owned();
         let trigger = Path::new("/sys/fs/ext4").join(device).join("trigger_fs_error");
-        Ok(std::fs::write(trigger, "a fault that the suite has asked for").is_ok())
+        Ok(std::fs::write(trigger, "error injected by the suite").is_ok())
     }
 
-    /// What a keeper would do: unmount, check, mount. The service may look in at that moment.
+    /// Repairs the disk as an operator does: unmount, check, mount. The service may access it
+    /// meanwhile.
     async fn repair(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + NOTICE_MAX;
         while let Err(error) = run("umount", &[], &[&self.folder]) {
             ensure!(Instant::now() < deadline, "{error:#}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // It says 1 where it has corrected something.
+        // Its exit status is 1 if it has corrected something.
         let _ = run("e2fsck", &["-f", "-y"], &[&self.image]);
         run("mount", &["-o", "loop,errors=remount-ro"], &[&self.image, &self.folder])
     }
@@ -480,11 +484,11 @@ fn output(program: &str, arguments: &[&str], paths: &[&Path]) -> anyhow::Result<
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// strace, which lets syncs of a process fail.
+/// A strace that makes syncs of a process fail.
 pub(crate) struct Tracer(Child);
 
 impl Tracer {
-    /// Where that cannot be had, the scenario is skipped.
+    /// Attaches to a process. Skips the scenario if strace is not available.
     pub(crate) fn attach(pid: u32, which: &str) -> anyhow::Result<Self> {
         let inject = format!("inject=fsync,fdatasync:error=EIO{which}");
         let tracer = Command::new("strace")
@@ -495,7 +499,7 @@ impl Tracer {
             .stderr(Stdio::piped())
             .spawn();
         let Ok(mut tracer) = tracer else {
-            return Err(skip("strace is not here (on Debian: apt-get install strace)"));
+            return Err(skip("strace is not installed (on Debian: apt-get install strace)"));
         };
         let deadline = Instant::now() + NOTICE_MAX;
         let status = PathBuf::from(format!("/proc/{pid}/status"));

@@ -1,4 +1,4 @@
-//! The oracle itself. One that finds nothing wrong is worth as much as what it would find.
+//! A test of the oracle: it must find each kind of damage.
 
 use anyhow::ensure;
 
@@ -7,7 +7,7 @@ use crate::oracle;
 use crate::postgres;
 use crate::world::{Expect, Setup, Trial};
 
-/// What is done to the database behind the service's back, and what must be said of it.
+/// Damage to the database, and the oracle's finding.
 const BREAKS: [(&str, &str); 13] = [
     (
         "DELETE FROM deliveries WHERE id IN (SELECT delivery_id FROM messages LIMIT 1)",
@@ -39,7 +39,7 @@ const BREAKS: [(&str, &str); 13] = [
     (
         "INSERT INTO messages SELECT session_id, occurred_at, gen_random_uuid(), delivery_id, role,
              message, sent_at, received_at, altered, undated FROM messages LIMIT 1",
-        "told more than once",
+        "recorded more than once",
     ),
     (
         "INSERT INTO deliveries SELECT gen_random_uuid(), received_at, source, generation,
@@ -64,7 +64,7 @@ const BREAKS: [(&str, &str); 13] = [
     ),
 ];
 
-/// Each break is undone before the next one.
+/// Each damage is undone before the next one.
 pub(crate) async fn finds(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let load = world.load(Load::default());
@@ -77,9 +77,12 @@ pub(crate) async fn finds(trial: &Trial) -> anyhow::Result<()> {
         postgres::run(&mut database, statement).await?;
         let verdict = oracle::check(&mut database, &world.ledger).await?;
         postgres::run(&mut database, "ROLLBACK").await?;
-        let said = verdict.hold().err().map(|error| error.to_string()).unwrap_or_default();
-        ensure!(said.contains(finding), "{statement}: the oracle says {said:?}, not {finding:?}");
+        let found = verdict.ensure_clean().err().map(|error| error.to_string()).unwrap_or_default();
+        ensure!(
+            found.contains(finding),
+            "{statement}: the oracle reports {found:?}, not {finding:?}"
+        );
     }
-    world.tell(&format!("found {} of {0} breaks", BREAKS.len()));
+    world.log(&format!("found {} of {0} breaks", BREAKS.len()));
     world.judge(Expect::AllAnswered).await
 }

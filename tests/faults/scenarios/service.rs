@@ -1,4 +1,4 @@
-//! The service itself: killed, and replaced.
+//! Faults of the service: killed, and replaced.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::proxy::Mode;
 use crate::service::Spec;
 use crate::world::{Expect, Setup, Trial};
 
-/// A kill comes so long after the start that is before it, in milliseconds: some of them meet a
-/// service that has not begun to listen.
+/// Time from a start to the next kill, in milliseconds. Some kills meet a service that does not
+/// listen yet.
 const KILL_AFTER_MS: std::ops::Range<u64> = 20..900;
 
-/// `kill -9` at random moments. What was not answered then was sent for nothing, and that is all.
+/// `kill -9` at random moments. Unanswered deliveries may be lost, all others must be stored.
 pub(crate) async fn kill(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup::default()).await?;
     let kills = trial.options.kills.unwrap_or(trial.options.choose(8, 50));
@@ -29,7 +29,7 @@ pub(crate) async fn kill(trial: &Trial) -> anyhow::Result<()> {
         world.service.kill()?;
         world.service.spawn()?;
         let after = Instant::now() + Duration::from_millis(rng.random_range(KILL_AFTER_MS));
-        // Whoever is not answered from then on is not excused.
+        // From here on a failed attempt has no excuse.
         if let Ok(answering) = timeout_at(after.into(), world.service.answering()).await {
             answering?;
             tokio::time::sleep_until(after.into()).await;
@@ -40,8 +40,8 @@ pub(crate) async fn kill(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::Refusals).await
 }
 
-/// `kill -9` of the service and of its private server at the same moment: as near to a crash of
-/// the machine as it comes without losing what the kernel holds.
+/// `kill -9` of the service and of its private server at the same moment: close to a crash of the
+/// machine, but the kernel keeps its unwritten pages.
 pub(crate) async fn kill_both(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup { private: true, ..Setup::default() }).await?;
     let kills = trial.options.kills.unwrap_or(trial.options.choose(3, 10));
@@ -58,7 +58,7 @@ pub(crate) async fn kill_both(trial: &Trial) -> anyhow::Result<()> {
         both.push(postmaster);
         world.service.kill()?;
         for pid in both {
-            // Some end by themselves once the postmaster is gone.
+            // Some end without a signal once the postmaster has ended.
             let _ = process::signal(pid, Signal::SIGKILL);
         }
         world.service.start().await?;
@@ -67,31 +67,31 @@ pub(crate) async fn kill_both(trial: &Trial) -> anyhow::Result<()> {
     world.finish(load, Expect::Refusals).await
 }
 
-/// The service comes up while the network to Postgres swallows everything. What it asked then is
-/// never answered; it must not wait for that once the network is well.
+/// The service starts while the network to Postgres drops everything. Its requests of that time are
+/// never answered, and it must not wait for them once the network works.
 pub(crate) async fn start_half_open(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup { proxy: true, ..Setup::default() }).await?;
     world.service.kill()?;
-    world.fault("the network swallows everything, and the service starts");
+    world.fault("the network drops everything, and the service starts");
     world.proxy()?.set(Mode::HalfOpen);
     world.service.start().await?;
     let load = world.load(Load::default());
     tokio::time::sleep(trial.options.hold(5, 20)).await;
     world.proxy()?.set(Mode::Pass);
-    world.tell("put right");
+    world.log("fault removed");
     world.calm().await;
     world.finish(load, Expect::AllAnswered).await
 }
 
-/// The service is replaced under load, as systemd does with a socket unit: connections wait in
-/// the kernel's queue meanwhile. Not one is refused, and not one is reset.
+/// The service is replaced under load, as systemd does with a socket unit. Meanwhile connections
+/// wait in the kernel's queue. None is refused, and none is reset.
 pub(crate) async fn rolling_restart(trial: &Trial) -> anyhow::Result<()> {
     let service = Spec { socket_activation: true, ..Spec::default() };
     let world = trial.world(Setup { service, ..Setup::default() }).await?;
     let restarts = trial.options.choose(3, 10);
-    // Half of the senders keep their connections, and half open one for each delivery.
+    // Half of the senders use keep-alive, and half open a connection for each delivery.
     let half = Load { rate: 100, connections: 8, keep_alive: true };
-    let kept = world.load(half);
+    let keep_alive = world.load(half);
     let load = world.load(Load { keep_alive: false, ..half });
     for restart in 1..=restarts {
         world.calm().await;
@@ -101,6 +101,6 @@ pub(crate) async fn rolling_restart(trial: &Trial) -> anyhow::Result<()> {
         world.service.start().await?;
     }
     world.calm().await;
-    kept.stop().await;
+    keep_alive.stop().await;
     world.finish(load, Expect::AllAnswered).await
 }

@@ -1,4 +1,4 @@
-//! The standby that answers are read from: deliveries and reads go on whatever becomes of it.
+//! Faults of the standby for reads. Deliveries and reads must continue during all of them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,19 +9,19 @@ use nix::sys::signal::Signal;
 use crate::load::Load;
 use crate::world::{Expect, Setup, Trial, World};
 
-/// What is read all the time.
+/// Paths that are read all the time.
 const PATHS: [&str; 4] = [
     "/v1/sessions?limit=20&include=messages",
     "/v1/agents",
     "/v1/search?q=the",
     "/v1/analytics/summary?metric=messages&period=today",
 ];
-/// How long it may take until the service notices.
-const NOTICED_MAX: Duration = Duration::from_secs(30);
-/// Between two reads, and between two looks.
+/// Longest time until the service notices a change.
+const NOTICE_MAX: Duration = Duration::from_secs(30);
+/// Pause between two reads, and between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads that were answered, those that failed, and the slowest.
+/// Number of successful and failed reads, and the slowest time.
 #[derive(Debug, Default)]
 struct Reads {
     stop: AtomicBool,
@@ -31,8 +31,8 @@ struct Reads {
 }
 
 impl Reads {
-    /// Reads until it is told to stop.
-    async fn go_on(&self, world: &World) {
+    /// Reads until it is stopped.
+    async fn run(&self, world: &World) {
         for path in PATHS.iter().cycle() {
             if self.stop.load(Ordering::Relaxed) {
                 return;
@@ -47,7 +47,7 @@ impl Reads {
                 }
                 other => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
-                    world.tell(&format!("{path}: {other:?}"));
+                    world.log(&format!("{path}: {other:?}"));
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -55,7 +55,7 @@ impl Reads {
     }
 }
 
-/// Does everything to a standby that can be done to one.
+/// Stops, pauses, kills and promotes a standby while it is read.
 pub(crate) async fn standby(trial: &Trial) -> anyhow::Result<()> {
     let world = trial.world(Setup { standby: true, ..Setup::default() }).await?;
     let load = world.load(Load::default());
@@ -65,7 +65,7 @@ pub(crate) async fn standby(trial: &Trial) -> anyhow::Result<()> {
         reads.stop.store(true, Ordering::Relaxed);
         outcome
     };
-    let (outcome, ()) = tokio::join!(faults, reads.go_on(&world));
+    let (outcome, ()) = tokio::join!(faults, reads.run(&world));
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
     let (answered, failed) = (count(&reads.answered), count(&reads.failed));
     let slowest = count(&reads.slowest_ms);
@@ -76,62 +76,62 @@ pub(crate) async fn standby(trial: &Trial) -> anyhow::Result<()> {
         metrics.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or("0").to_owned()
     };
     let (standby, primary) = (server("standby"), server("primary"));
-    world.note(format!(
+    world.add_note(format!(
         "{answered} reads answered, {failed} failed, the slowest took {slowest} ms; {standby} from \
          the standby, {primary} from the primary"
     ));
     outcome?;
     ensure!(failed == 0, "{failed} reads failed");
-    ensure!(standby != "0" && primary != "0", "both servers were read");
+    ensure!(standby != "0" && primary != "0", "not both servers were read");
     world.finish(load, Expect::AllAnswered).await
 }
 
 async fn disturb(world: &World, trial: &Trial) -> anyhow::Result<()> {
     let standby = world.standby()?;
-    stands(world, "used").await?;
+    wait_for_state(world, "used").await?;
     for _ in 0..trial.options.choose(1, 3) {
         world.calm().await;
         world.fault("the standby is stopped");
         standby.stop().await?;
-        stands(world, "unreachable").await?;
+        wait_for_state(world, "unreachable").await?;
         world.calm().await;
         standby.start().await?;
-        stands(world, "used").await?;
+        wait_for_state(world, "used").await?;
         world.fault("the standby does not replay");
         standby.sql("SELECT pg_wal_replay_pause()").await?;
-        stands(world, "lagging").await?;
+        wait_for_state(world, "lagging").await?;
         world.calm().await;
         standby.sql("SELECT pg_wal_replay_resume()").await?;
-        stands(world, "used").await?;
+        wait_for_state(world, "used").await?;
         world.fault("the standby is killed");
         standby.kill().await?;
         standby.start().await?;
-        stands(world, "used").await?;
-        world.fault("the standby stands still");
+        wait_for_state(world, "used").await?;
+        world.fault("the standby is paused");
         standby.signal_all(Signal::SIGSTOP)?;
-        stands(world, "unreachable").await?;
+        wait_for_state(world, "unreachable").await?;
         world.calm().await;
         standby.signal_all(Signal::SIGCONT)?;
-        stands(world, "used").await?;
+        wait_for_state(world, "used").await?;
     }
     world.calm().await;
     world.fault("the standby is promoted");
     standby.sql("SELECT pg_promote()").await?;
-    stands(world, "promoted").await?;
+    wait_for_state(world, "promoted").await?;
     world.calm().await;
     Ok(())
 }
 
-/// Waits until the service says this of the standby.
-async fn stands(world: &World, state: &str) -> anyhow::Result<()> {
+/// Waits until the service reports this state of the standby.
+async fn wait_for_state(world: &World, state: &str) -> anyhow::Result<()> {
     let begin = Instant::now();
     loop {
         let ready = world.service.json("/readyz").await.context("/readyz")?;
         if ready["replica"]["state"] == state {
-            world.tell(&format!("{state}, after {:.1} s", begin.elapsed().as_secs_f64()));
+            world.log(&format!("{state}, after {:.1} s", begin.elapsed().as_secs_f64()));
             return Ok(());
         }
-        ensure!(begin.elapsed() < NOTICED_MAX, "the standby is not {state}: {}", ready["replica"]);
+        ensure!(begin.elapsed() < NOTICE_MAX, "the standby is not {state}: {}", ready["replica"]);
         tokio::time::sleep(PAUSE).await;
     }
 }

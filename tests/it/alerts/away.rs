@@ -1,4 +1,4 @@
-//! Alerts while the database is away.
+//! Alerts while the database is unavailable.
 
 use chrono::TimeDelta;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -8,15 +8,15 @@ use verbatim::jobs::alerts::Evaluated;
 use super::receiver::{Answer, Receiver};
 use super::world::{World, alert, undrained};
 
-/// Lets nobody connect to the world's database, or lets them again.
-async fn set_away(world: &World, away: bool) {
+/// Rejects connections to the world's database, or accepts them again.
+async fn set_unavailable(world: &World, unavailable: bool) {
     let options = world.database.options();
     let name = options.get_database().unwrap().to_owned();
     let mut admin = options.database("postgres").connect().await.unwrap();
     let sql = format!(
         "ALTER DATABASE {name} ALLOW_CONNECTIONS {};
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
-        !away
+        !unavailable
     );
     for statement in sql.split(';') {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut admin).await.unwrap();
@@ -34,13 +34,13 @@ fn quiet() -> Draft {
 }
 
 #[actix_web::test]
-async fn own_state_of_the_service_fires_once_while_the_database_is_away() {
+async fn own_state_of_the_service_fires_once_without_the_database() {
     let world = World::new().await;
     let receiver = Receiver::start();
     let alerts = vec![alert(&undrained(), &receiver.url), alert(&quiet(), &receiver.url)];
     let mut job = world.job(alerts.clone());
     assert_eq!(job.evaluate().await.unwrap(), Evaluated::Here);
-    set_away(&world, true).await;
+    set_unavailable(&world, true).await;
     world.pass(TimeDelta::seconds(15));
     world.undrained_for(Some(TimeDelta::seconds(120)));
     receiver.answer([Answer::Status(503)]);
@@ -53,8 +53,8 @@ async fn own_state_of_the_service_fires_once_while_the_database_is_away() {
     assert_eq!(receiver.types(), ["alert.firing", "alert.firing"]);
     assert_eq!(receiver.ids()[0], receiver.ids()[1]);
 
-    // What happened is stored once the database is back, and nothing is sent again.
-    set_away(&world, false).await;
+    // The events are stored once the database is available, and nothing is sent again.
+    set_unavailable(&world, false).await;
     world.pass(TimeDelta::seconds(15));
     assert_eq!(job.evaluate().await.unwrap(), Evaluated::Here);
     assert_eq!(job.send_due().await.unwrap(), 0);
@@ -64,7 +64,7 @@ async fn own_state_of_the_service_fires_once_while_the_database_is_away() {
     drop(job);
     let mut job = world.job(alerts);
     world.undrained_for(None);
-    // The last report of the service that has stopped counts for a minute.
+    // The last report of a stopped service counts for a minute.
     world.pass(TimeDelta::minutes(2));
     assert_eq!(job.evaluate().await.unwrap(), Evaluated::Here);
     job.send_due().await.unwrap();
@@ -79,12 +79,12 @@ async fn notification_not_sent_from_memory_is_sent_from_the_database() {
     assert_eq!(world.job(alerts.clone()).evaluate().await.unwrap(), Evaluated::Here);
     world.pass(TimeDelta::seconds(15));
     let mut job = world.job(alerts);
-    set_away(&world, true).await;
+    set_unavailable(&world, true).await;
     world.undrained_for(Some(TimeDelta::seconds(120)));
     receiver.answer([Answer::Status(503)]);
-    assert_eq!(job.evaluate().await.unwrap(), Evaluated::Alone, "also at the start");
+    assert_eq!(job.evaluate().await.unwrap(), Evaluated::Alone, "also at start-up");
     job.send_due().await.unwrap();
-    set_away(&world, false).await;
+    set_unavailable(&world, false).await;
     world.pass(TimeDelta::seconds(15));
     assert_eq!(job.evaluate().await.unwrap(), Evaluated::Here);
     assert_eq!(job.send_due().await.unwrap(), 1);

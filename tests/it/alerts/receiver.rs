@@ -1,4 +1,4 @@
-//! Receiver of notifications with answers that the test sets.
+//! Receiver of notifications that answers as the test sets.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -16,13 +16,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Answer to one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
-    /// At once.
+    /// Answers with this status at once.
     Status(u16),
-    /// None.
+    /// Never answers.
     Never,
 }
 
-/// Request as it came.
+/// Received request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) id: String,
@@ -35,7 +35,7 @@ struct Shared {
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// A receiver that runs until the test ends. Where nothing else is said it answers 200.
+/// Receiver that runs until the test ends. It answers 200 by default.
 pub(super) struct Receiver {
     pub(super) url: String,
     shared: Shared,
@@ -51,7 +51,7 @@ impl Receiver {
         Self { url: format!("{url}/hook"), shared }
     }
 
-    /// Answers the next requests like this.
+    /// Sets the answers to the next requests.
     pub(super) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.shared.answers.lock().unwrap().extend(answers);
     }
@@ -65,7 +65,7 @@ impl Receiver {
         self.requests().iter().map(parse).collect()
     }
 
-    /// The types of what came, in order.
+    /// Types of the received notifications, in order.
     pub(super) fn types(&self) -> Vec<String> {
         self.bodies().iter().map(|body| body["type"].as_str().unwrap().to_owned()).collect()
     }
@@ -74,11 +74,11 @@ impl Receiver {
         self.requests().into_iter().map(|request| request.id).collect()
     }
 
-    /// Waits until so many have come.
+    /// Waits for `count` notifications.
     pub(super) async fn wait_for(&self, count: usize) {
         let start = Instant::now();
         while self.requests().len() < count {
-            assert!(start.elapsed() < DEADLINE, "{count} notifications do not come");
+            assert!(start.elapsed() < DEADLINE, "fewer than {count} notifications");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

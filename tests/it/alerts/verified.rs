@@ -1,4 +1,4 @@
-//! A real receiver verifies notifications with the public package `standardwebhooks`.
+//! A receiver with the public package `standardwebhooks` verifies notifications.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -28,7 +28,7 @@ async fn sample(settings: &AlertSettings) -> u16 {
 }
 
 #[tokio::test]
-async fn receiver_with_the_public_package_takes_what_was_signed_with_its_secret_alone() {
+async fn standardwebhooks_package_accepts_only_notifications_signed_with_its_secret() {
     let Some(python) = python_with("standardwebhooks") else { return };
     let mut receiver = Command::new(python)
         .arg("tests/reference/alert_receiver.py")
@@ -37,7 +37,7 @@ async fn receiver_with_the_public_package_takes_what_was_signed_with_its_secret_
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(receiver.stdout.take().unwrap()).lines();
-    let port = lines.next().expect("it says its port").unwrap();
+    let port = lines.next().expect("a line with the port").unwrap();
     let url = format!("http://127.0.0.1:{port}/");
     let signed = |secrets: &[&str]| {
         let mut settings = alert(&undrained(), &url);
@@ -46,10 +46,14 @@ async fn receiver_with_the_public_package_takes_what_was_signed_with_its_secret_
         settings
     };
     assert_eq!(sample(&signed(&[SECRET])).await, 204);
-    let told: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-    assert_eq!((&told["type"], &told["data"]["name"]), (&"alert.test".into(), &"drain".into()));
+    let notification: serde_json::Value =
+        serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(
+        (&notification["type"], &notification["data"]["name"]),
+        (&"alert.test".into(), &"drain".into())
+    );
     assert_eq!(sample(&signed(&[OTHER_SECRET])).await, 401);
-    assert_eq!(sample(&signed(&[OTHER_SECRET, SECRET])).await, 204, "while a secret is changed");
+    assert_eq!(sample(&signed(&[OTHER_SECRET, SECRET])).await, 204, "while a secret is rotated");
     receiver.kill().unwrap();
     receiver.wait().unwrap();
 }

@@ -1,4 +1,4 @@
-//! A database, a clock, and services that evaluate alerts on it.
+//! A database, a clock, and services that evaluate alerts on them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use verbatim::telemetry::Metrics;
 use crate::support::app::now;
 use crate::support::database::TestDatabase;
 
-/// A secret as receivers have it.
+/// Signing secret, in the form that receivers use.
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// Longest wait for an answer: one that never comes costs a test this much.
+/// Longest wait for an answer. Every missing answer costs a test this much time.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Alert with a receiver.
@@ -60,12 +60,12 @@ impl World {
         Self { database, store, clock: Clock::fixed(now()), depth }
     }
 
-    /// A service whose inbox is the world's.
+    /// Job of a service with the world's inbox.
     pub(super) fn job(&self, alerts: Vec<AlertSettings>) -> Alerts {
         self.job_of(alerts, self.depth.subscribe())
     }
 
-    /// A service whose inbox is empty.
+    /// Job of a service with an empty inbox.
     pub(super) fn idle_job(&self, alerts: Vec<AlertSettings>) -> Alerts {
         self.job_of(alerts, watch::channel(Depth::default()).1)
     }
@@ -83,7 +83,7 @@ impl World {
         self.clock.set(self.clock.now() + time);
     }
 
-    /// From now on a delivery waits that came so long ago; `None` is no delivery.
+    /// Sets the age of the oldest waiting delivery; `None` empties the inbox.
     pub(super) fn undrained_for(&self, age: Option<TimeDelta>) {
         let oldest_at = age.map(|age| self.clock.now() - age);
         self.depth.send_replace(Depth { oldest_at, ..Depth::default() });
@@ -93,7 +93,7 @@ impl World {
         self.store.alert_states(&[name.to_owned()]).await.unwrap().remove(0)
     }
 
-    /// The history, the oldest first.
+    /// The history, oldest first.
     pub(super) async fn events(&self) -> Vec<EventRow> {
         let page = PageRequest { after: None, order: Order::Asc, limit: 100 };
         self.store.list_alert_events(None, None, &page).await.unwrap()
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Deliveries that cannot be read, as the drain writes them.
+    /// Writes unreadable deliveries as the drain does.
     pub(super) async fn deliver_unreadable(&self, count: usize) {
         let arrival = |number| Arrival {
             id: DeliveryId::new(self.clock.now()),

@@ -40,7 +40,7 @@ async fn agents_are_listed_latest_active_first() {
 }
 
 #[actix_web::test]
-async fn one_agent_is_shown_and_an_unknown_one_is_not_found() {
+async fn agent_is_shown_and_unknown_agent_is_not_found() {
     let api = TestApi::start().await;
     Row::new("A12", "s1").store(api.database.pool()).await;
     let answer = api.get("/v1/agents/A12").await;
@@ -50,7 +50,7 @@ async fn one_agent_is_shown_and_an_unknown_one_is_not_found() {
 }
 
 #[actix_web::test]
-async fn an_agents_sessions_are_its_own() {
+async fn sessions_of_agent_are_listed_without_those_of_others() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     Row { active: at(-5), ..Row::new("A", "first") }.store(pool).await;
@@ -62,6 +62,6 @@ async fn an_agents_sessions_are_its_own() {
         ["first", "second"]
     );
     let none = api.get("/v1/agents/A/sessions?min_messages=1").await;
-    assert!(none.column("id").is_empty(), "an empty list is no missing agent");
+    assert!(none.column("id").is_empty(), "an empty list does not mean that the agent is missing");
     assert_eq!(api.get("/v1/agents/A/sessions?agent_id=B").await.code(), "invalid_parameter");
 }

@@ -16,7 +16,7 @@ use verbatim::telemetry::Metrics;
 
 use super::app::{TestApi, at};
 use super::figures::follow;
-use super::talk::Talk;
+use super::talk::Conversation;
 use crate::support::database::TestDatabase;
 
 const DAY: i64 = 86_400;
@@ -31,7 +31,7 @@ fn above(limit: f64) -> Draft {
     Draft { above: Some(Amount::Number(limit)), ..Draft::default() }
 }
 
-/// Evaluates the rules as a service would. Nothing is sent: nobody listens.
+/// Evaluates the rules as a service does, and sends nothing.
 struct Service(Alerts);
 
 impl Service {
@@ -76,13 +76,13 @@ async fn metric_of_the_catalogue_is_compared_over_its_window() {
         rule("slow-b", "reply_gap", &["B"], slow),
     ];
     let api = start(&rules).await;
-    Talk::new("A", "before").say(-2 * 3_600, "user", "hi").store(&api).await;
-    Talk::new("A", "now")
-        .say(-600, "user", "hello")
-        .say(-590, "assistant", "welcome")
+    Conversation::new("A", "before").message(-2 * 3_600, "user", "hi").store(&api).await;
+    Conversation::new("A", "now")
+        .message(-600, "user", "hello")
+        .message(-590, "assistant", "welcome")
         .store(&api)
         .await;
-    Talk::new("B", "now").say(-600, "user", "anybody?").store(&api).await;
+    Conversation::new("B", "now").message(-600, "user", "anybody?").store(&api).await;
     follow(&api).await;
     assert_eq!(shown(&api, "few").await["state"], "unknown", "before the first evaluation");
     let mut service = Service::new(&api, &rules);
@@ -108,7 +108,7 @@ async fn figures_that_are_behind_decide_nothing() {
     let none = Draft { below: Some(Amount::Number(1.0)), ..Draft::default() };
     let rules = [rule("none", "messages", &[], none)];
     let api = start(&rules).await;
-    Talk::new("A", "s").say(-600, "user", "hello").store(&api).await;
+    Conversation::new("A", "s").message(-600, "user", "hello").store(&api).await;
     let mut service = Service::new(&api, &rules);
     service.evaluate().await;
     let none = shown(&api, "none").await;
@@ -121,13 +121,13 @@ async fn figures_that_are_behind_decide_nothing() {
     assert_eq!((&none["not_evaluated"], &none["value"]), (&Value::Null, &json!(1.0)));
 }
 
-/// Mondays at 14 (UTC), this one included: 14:54:13 is now.
-async fn weeks_of_talk(api: &TestApi, messages: &[i64]) {
+/// Messages on Mondays at 14:00 UTC, this one included: now is 14:54:13.
+async fn weeks_of_messages(api: &TestApi, messages: &[i64]) {
     for (week, count) in messages.iter().enumerate() {
         let begin = -7 * DAY * i64::try_from(week).unwrap() - 30 * MINUTE;
-        let mut talk = Talk::new("A", "s");
+        let mut talk = Conversation::new("A", "s");
         for number in 0..*count {
-            talk = talk.say(begin + number, "user", &format!("{week} {number}"));
+            talk = talk.message(begin + number, "user", &format!("{week} {number}"));
         }
         talk.store(api).await;
     }
@@ -140,7 +140,7 @@ async fn value_is_compared_with_the_same_hour_of_earlier_weeks() {
     let long = Draft { weeks: Some(6), ..half.clone() };
     let rules = [rule("half", "messages", &["A"], half), rule("long", "messages", &["A"], long)];
     let api = start(&rules).await;
-    weeks_of_talk(&api, &[4, 12, 9, 10, 2, 1]).await;
+    weeks_of_messages(&api, &[4, 12, 9, 10, 2, 1]).await;
     let mut service = Service::new(&api, &rules);
     service.evaluate().await;
     let half = shown(&api, "half").await;
@@ -164,18 +164,18 @@ async fn quiet_agent_is_compared_with_the_longest_silence_that_is_normal_for_the
     let api = start(&rules).await;
     // The hour from 14:00 on began 54:13 before now.
     let hour = -(54 * MINUTE + 13);
-    Talk::new("A", "first").say(-30 * DAY, "user", "hello").store(&api).await;
+    Conversation::new("A", "first").message(-30 * DAY, "user", "hello").store(&api).await;
     for (week, silence) in [(1, 5), (2, 6), (3, 6), (4, 20)] {
-        let mut talk = Talk::new("A", "s");
+        let mut talk = Conversation::new("A", "s");
         let begin = -7 * DAY * week + hour;
         let mut minute = -2;
         while minute < 60 {
-            talk = talk.say(begin + minute * MINUTE, "user", &format!("{week} {minute}"));
+            talk = talk.message(begin + minute * MINUTE, "user", &format!("{week} {minute}"));
             minute += silence;
         }
         talk.store(&api).await;
     }
-    Talk::new("A", "s").say(-17 * MINUTE, "user", "the last word").store(&api).await;
+    Conversation::new("A", "s").message(-17 * MINUTE, "user", "the last word").store(&api).await;
     follow(&api).await;
     let mut service = Service::new(&api, &rules);
     service.evaluate().await;
@@ -195,7 +195,7 @@ async fn quiet_agent_is_compared_with_the_longest_silence_that_is_normal_for_the
 }
 
 #[actix_web::test]
-async fn bound_key_sees_alerts_about_its_agents_alone() {
+async fn bound_key_sees_only_alerts_about_its_agents() {
     let rules = [
         rule("of-a", "quiet", &["A"], above(1.0)),
         rule("of-both", "quiet", &["A", "B"], above(1.0)),
@@ -203,8 +203,8 @@ async fn bound_key_sees_alerts_about_its_agents_alone() {
         rule("of-all", "quiet", &[], above(1.0)),
     ];
     let api = start(&rules).await;
-    Talk::new("A", "s").say(-600, "user", "hello").store(&api).await;
-    Talk::new("B", "s").say(-600, "user", "hello").store(&api).await;
+    Conversation::new("A", "s").message(-600, "user", "hello").store(&api).await;
+    Conversation::new("B", "s").message(-600, "user", "hello").store(&api).await;
     let mut service = Service::new(&api, &rules);
     service.evaluate().await;
     let names = |answer: Value| {
@@ -228,7 +228,7 @@ async fn bound_key_sees_alerts_about_its_agents_alone() {
     for path in ["/v1/alerts", "/v1/alerts/history"] {
         assert_eq!(api.get_as(&reader, path).await.status, 403);
     }
-    // A rule that was about other agents before shows nothing of them now.
+    // A rule that was about other agents before shows nothing of that time.
     let narrowed = [rule("of-all", "quiet", &["A"], above(1.0))];
     let narrowed = TestApi::start_with_alerts(api.database.shared(), &narrowed);
     let key = narrowed.key(&[Scope::Analytics], Some(&["A"])).await;

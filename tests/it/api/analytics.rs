@@ -1,4 +1,4 @@
-//! `GET /v1/analytics/catalog`, and the page of the documentation that says the same.
+//! `GET /v1/analytics/catalog`, and its page in the documentation.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use verbatim::store::keys::Scope;
 
 use super::app::TestApi;
 
-/// As the API spells it.
+/// Returns the spelling in the API.
 fn word(value: impl Serialize) -> String {
     serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
 }
@@ -24,7 +24,7 @@ fn edges(metric: &Metric) -> String {
     if edges.is_empty() { String::new() } else { format!("{}{unit}", edges.join(", ")) }
 }
 
-/// `docs/reference/metrics-catalog.md`.
+/// Returns the content of `docs/reference/metrics-catalog.md`.
 fn page() -> String {
     let mut page = "# Metrics catalogue\n\n\
         Made from the code by `make metrics-catalog`; `GET /v1/analytics/catalog` returns the same as data.\n\n\
@@ -55,7 +55,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_of_the_documentation_is_that_of_the_code() {
+fn page_of_the_documentation_matches_the_code() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/metrics-catalog.md");
     if std::env::var_os("RENEW_METRICS_CATALOG").is_some() {
         std::fs::write(&file, page()).unwrap();
@@ -65,7 +65,7 @@ fn the_page_of_the_documentation_is_that_of_the_code() {
 }
 
 #[actix_web::test]
-async fn the_catalogue_lists_every_metric_to_a_key_for_figures() {
+async fn catalogue_lists_every_metric_for_an_analytics_key() {
     let api = TestApi::start().await;
     let figures = api.key(&[Scope::Analytics], Some(&["A"])).await;
     let answer = api.get_as(&figures, "/v1/analytics/catalog").await;

@@ -1,4 +1,4 @@
-//! The API on a port of its own, with time held still.
+//! The API on a separate port, with a clock that the test sets.
 
 use std::sync::Arc;
 
@@ -30,12 +30,12 @@ use crate::support::database::TestDatabase;
 /// A key of the settings, with every scope.
 pub(crate) const BOOTSTRAP: &str = "the key of the settings";
 
-/// When the tests take place.
+/// Time of the tests.
 pub(crate) fn now() -> DateTime<Utc> {
     at(0)
 }
 
-/// So many seconds from [`now`].
+/// Returns the time `seconds` after [`now`].
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_607_253, 0).expect("a time") + TimeDelta::seconds(seconds)
 }
@@ -59,17 +59,17 @@ impl TestApi {
         Self::start_with(database, VisitGaps::default())
     }
 
-    /// With other silences between visits.
+    /// Starts the API with other gaps between visits.
     pub(crate) fn start_with(database: TestDatabase, gaps: VisitGaps) -> Self {
         Self::start_at(database, gaps, Clock::fixed(now()), &[])
     }
 
-    /// Another service on the same database, with a clock of its own.
+    /// Starts another service on the same database, with its clock at `at`.
     pub(crate) fn beside(&self, at: DateTime<Utc>) -> Self {
         Self::start_at(self.database.shared(), VisitGaps::default(), Clock::fixed(at), &[])
     }
 
-    /// With alerts that are set.
+    /// Starts the API with alert rules.
     pub(crate) fn start_with_alerts(database: TestDatabase, alerts: &[Rule]) -> Self {
         Self::start_at(database, VisitGaps::default(), Clock::fixed(now()), alerts)
     }
@@ -82,7 +82,7 @@ impl TestApi {
         let silence = SilenceLimits::default();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = event_text(Roles::default(), silence, clock.clone(), cursors.clone());
-        // Nobody tells of commits, as if all of them were another process's.
+        // No commit is announced, as if another process made all of them.
         let (_, commits) = watch::channel(());
         let held = HeldAnswers::default();
         let room = held.shares().clone();
@@ -120,17 +120,17 @@ impl TestApi {
         Self { database, store, clock, keyring, live, address, server: handle }
     }
 
-    /// A request as the settings' key.
+    /// Sends a GET with the settings' key.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.get_as(BOOTSTRAP, target).await
     }
 
-    /// A request as some key.
+    /// Sends a GET with this key.
     pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
         self.send("GET", target, &[("Authorization", &format!("Bearer {key}"))]).await
     }
 
-    /// A POST of JSON as some key.
+    /// Sends a POST of JSON with this key.
     pub(crate) async fn post_as(&self, key: &str, target: &str, body: &Value) -> Answer {
         let headers = [("Authorization", &*format!("Bearer {key}"))];
         let body = body.to_string();
@@ -146,7 +146,7 @@ impl TestApi {
         http::send(&self.address, method, target, headers).await
     }
 
-    /// A new key.
+    /// Creates a key.
     pub(crate) async fn key(&self, scopes: &[Scope], agents: Option<&[&str]>) -> String {
         self.expiring_key(scopes, agents, None).await
     }
@@ -170,11 +170,11 @@ impl TestApi {
             expires_at,
             made_by: None,
         };
-        self.store.insert_key(&new).await.expect("a key is kept");
+        self.store.insert_key(&new).await.expect("the key is stored");
         key
     }
 
-    /// Every row of a list, page by page, along `next_cursor`.
+    /// Returns a column of every row of a list, page by page along `next_cursor`.
     pub(crate) async fn walk(&self, target: &str, column: &str) -> Vec<String> {
         let separator = if target.contains('?') { '&' } else { '?' };
         let mut rows = Vec::new();
@@ -195,7 +195,7 @@ impl TestApi {
 
 impl Drop for TestApi {
     fn drop(&mut self) {
-        // Not awaited: the server's threads end with the process at the latest.
+        // Not awaited: the server's threads end at the latest with the process.
         drop(self.server.stop(false));
     }
 }

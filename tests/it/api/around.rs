@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use super::app::{BOOTSTRAP, TestApi, at};
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
-/// The texts of an answer's messages.
+/// Returns the texts of an answer's messages.
 fn texts(body: &Value) -> String {
     let rows = body["data"].as_array().expect("a list").iter();
     rows.map(|row| row["message"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }
 
-/// A conversation of ten messages, 0 to 9, of which 3, 4 and 5 have the same time.
+/// Stores a conversation of ten messages, 0 to 9, of which 3, 4 and 5 have the same time.
 async fn conversation(api: &TestApi) -> Vec<String> {
     let pool = api.database.pool();
     let session = Row { started: at(-90), ..Row::new("A", "s") }.store(pool).await;
@@ -19,10 +19,10 @@ async fn conversation(api: &TestApi) -> Vec<String> {
     for number in 0..10 {
         let second = if (3..=5).contains(&number) { 4 } else { number };
         let role = if number % 2 == 0 { "user" } else { "assistant" };
-        let id = say(pool, session, at(second - 60), role, &number.to_string()).await;
+        let id = insert_message(pool, session, at(second - 60), role, &number.to_string()).await;
         ids.push(id.to_string());
     }
-    // Those of the same time come as their ids have it.
+    // Messages of the same time are in the order of their IDs.
     let order = api.get("/v1/sessions/s/messages").await.json();
     let order = order["data"].as_array().unwrap().iter();
     order.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
@@ -100,7 +100,7 @@ async fn cursors_of_a_page_around_a_message_lead_both_ways() {
         );
         assert_ne!(texts(&next.json()), texts(&page));
     }
-    // The other way a cursor is for the other order alone.
+    // A cursor of the other direction is valid only for the other order.
     let page = api.get(&format!("/v1/sessions/s/messages?limit=2&around={}", ids[4])).await.json();
     let cursor = page["previous_cursor"].as_str().unwrap();
     let answer = api.get(&format!("/v1/sessions/s/messages?limit=2&cursor={cursor}")).await;
@@ -117,7 +117,7 @@ async fn filters_apply_on_both_sides_of_the_message() {
     let place = by_assistant.iter().position(|text| text == "7").unwrap();
     let end = (place + 2).min(by_assistant.len());
     assert_eq!(texts(&body), by_assistant[place - 2..end].join(" "));
-    // The message itself may be left out: its neighbours are there.
+    // If the filter excludes the message, its neighbours are still returned.
     let body = api.get(&around("role=user")).await.json();
     assert!(texts(&body).ends_with("6 8"), "{body}");
     let body = api.get(&around("after=2030-01-01")).await.json();
@@ -125,17 +125,17 @@ async fn filters_apply_on_both_sides_of_the_message() {
 }
 
 #[actix_web::test]
-async fn deleted_messages_leave_no_gap_and_cursors_beside_them_hold() {
+async fn deleted_messages_leave_no_gap_and_their_cursors_stay_valid() {
     let api = TestApi::start().await;
     let ids = conversation(&api).await;
     let all = api.walk("/v1/sessions/s/messages", "message").await;
     let list = "/v1/sessions/s/messages?limit=4";
     let page = api.get(&format!("{list}&around={}", ids[5])).await.json();
     assert_eq!(texts(&page), all[3..7].join(" "));
-    // The page's ends, at which its cursors are, and the message itself.
-    let gone: Vec<uuid::Uuid> = [3, 5, 6].map(|place: usize| ids[place].parse().unwrap()).into();
+    // The rows at the page's ends, which its cursors refer to, and the message itself.
+    let deleted: Vec<uuid::Uuid> = [3, 5, 6].map(|place: usize| ids[place].parse().unwrap()).into();
     sqlx::query("DELETE FROM messages WHERE id = ANY ($1)")
-        .bind(gone)
+        .bind(deleted)
         .execute(api.database.pool())
         .await
         .unwrap();
@@ -163,7 +163,7 @@ async fn message_of_another_session_is_not_found() {
     let ids = conversation(&api).await;
     let pool = api.database.pool();
     let other = Row::new("B", "t").store(pool).await;
-    let foreign = say(pool, other, at(-30), "user", "elsewhere").await.to_string();
+    let foreign = insert_message(pool, other, at(-30), "user", "elsewhere").await.to_string();
     for (id, status, code) in [
         (foreign.as_str(), 404, "not_found"),
         ("00000000-0000-0000-0000-000000000000", 404, "not_found"),

@@ -1,10 +1,10 @@
-//! What one session is told with: what it goes on from, and whether it is all there.
+//! `include=continues` and `include=completeness` of one session.
 
 use serde_json::{Value, json};
 use verbatim::store::keys::Scope;
 
 use super::app::TestApi;
-use super::talk::Talk;
+use super::talk::Conversation;
 
 async fn show(api: &TestApi, target: &str) -> Value {
     let answer = api.get(&format!("/v1/sessions/{}", target.replace(' ', "%20"))).await;
@@ -12,16 +12,20 @@ async fn show(api: &TestApi, target: &str) -> Value {
     answer.json()
 }
 
-/// A conversation that is whole: joined, and with both sides in it.
-fn whole<'a>(agent: &'a str, session: &'a str) -> Talk<'a> {
-    Talk::new(agent, session).join(-600).say(-590, "assistant", "hello").say(-580, "user", "hi")
+/// A complete conversation: with a join and messages of both sides.
+fn whole<'a>(agent: &'a str, session: &'a str) -> Conversation<'a> {
+    Conversation::new(agent, session)
+        .join(-600)
+        .message(-590, "assistant", "hello")
+        .message(-580, "user", "hi")
 }
 
 #[actix_web::test]
-async fn an_interrupted_session_and_the_one_that_goes_on_name_each_other() {
+async fn interrupted_session_and_its_continuation_name_each_other() {
     let api = TestApi::start().await;
     let before = whole("A", "before").store(&api).await;
-    let after = Talk::new("A", "after").say(-568, "assistant", "as I said").store(&api).await;
+    let after =
+        Conversation::new("A", "after").message(-568, "assistant", "as I said").store(&api).await;
 
     let session = show(&api, "after").await;
     let reason = "This session began with a message and without a join, 12 s after the other one \
@@ -30,7 +34,7 @@ async fn an_interrupted_session_and_the_one_that_goes_on_name_each_other() {
     let expected =
         json!({ "id": before, "session_id": "before", "confidence": 0.95, "reason": reason });
     assert_eq!(session["continues"], expected);
-    assert_eq!(session.get("continued_by"), None, "it is told where it is asked for");
+    assert_eq!(session.get("continued_by"), None, "it is included only on request");
 
     let earlier = show(&api, "before?include=continues").await;
     let expected =
@@ -38,29 +42,33 @@ async fn an_interrupted_session_and_the_one_that_goes_on_name_each_other() {
     assert_eq!((earlier.get("continues"), &earlier["continued_by"]), (None, &expected));
     assert_eq!(show(&api, "after?include=continues").await["continued_by"], json!([]));
 
-    // They are two sessions, and each has its own messages.
+    // They stay two sessions, each with its messages.
     assert_eq!(api.get("/v1/sessions/after/messages").await.column("message"), ["as I said"]);
     let listed = api.get("/v1/sessions?opened_by=chat.push").await.json();
-    assert_eq!(listed["data"][0].get("continues"), None, "a list does not look for it");
+    assert_eq!(listed["data"][0].get("continues"), None, "a list does not include it");
 
-    Talk::new("A", "after").join(-569).store(&api).await;
+    Conversation::new("A", "after").join(-569).store(&api).await;
     let joined = show(&api, "after").await;
     assert_eq!(
         joined.get("continues"),
         None,
-        "the join came late: it is a conversation of its own"
+        "the join arrived late: it is a separate conversation"
     );
     assert_eq!(show(&api, "before?include=continues").await["continued_by"], json!([]));
 }
 
 #[actix_web::test]
-async fn another_agent_source_or_time_is_not_gone_on_from() {
+async fn session_of_another_agent_source_or_time_is_not_continued() {
     let api = TestApi::start().await;
     whole("B", "of another").store(&api).await;
-    Talk::from("kiosk", "A", "elsewhere").say(-580, "user", "hi").store(&api).await;
-    Talk::new("A", "long ago").say(-2400, "user", "hi").store(&api).await;
-    Talk::new("A", "goes on").say(-580, "user", "hi").say(-560, "user", "there").store(&api).await;
-    Talk::new("A", "alone").say(-570, "assistant", "hello").store(&api).await;
+    Conversation::from("kiosk", "A", "elsewhere").message(-580, "user", "hi").store(&api).await;
+    Conversation::new("A", "long ago").message(-2400, "user", "hi").store(&api).await;
+    Conversation::new("A", "goes on")
+        .message(-580, "user", "hi")
+        .message(-560, "user", "there")
+        .store(&api)
+        .await;
+    Conversation::new("A", "alone").message(-570, "assistant", "hello").store(&api).await;
     assert_eq!(show(&api, "alone").await.get("continues"), None);
 
     let bound = api.key(&[Scope::Read], Some(&["A"])).await;
@@ -70,49 +78,65 @@ async fn another_agent_source_or_time_is_not_gone_on_from() {
 }
 
 #[actix_web::test]
-async fn what_the_sender_ended_and_what_has_rivals_is_less_sure() {
+async fn ended_session_and_rivals_lower_the_confidence() {
     let api = TestApi::start().await;
     let confidence = async |session: &str| show(&api, session).await["continues"].clone();
 
-    Talk::new("A", "ended").say(-600, "assistant", "bye").end(-590).store(&api).await;
-    Talk::new("A", "after the end").say(-580, "user", "wait").store(&api).await;
+    Conversation::new("A", "ended").message(-600, "assistant", "bye").end(-590).store(&api).await;
+    Conversation::new("A", "after the end").message(-580, "user", "wait").store(&api).await;
     let found = confidence("after the end").await;
     assert_eq!((&found["session_id"], &found["confidence"]), (&json!("ended"), &json!(0.38)));
     assert!(found["reason"].as_str().unwrap().contains("the sender had ended"), "{found}");
 
     for name in ["one", "two"] {
-        Talk::new("B", name).join(-700).say(-600, "assistant", "hello").store(&api).await;
+        Conversation::new("B", name)
+            .join(-700)
+            .message(-600, "assistant", "hello")
+            .store(&api)
+            .await;
     }
-    Talk::new("B", "third").say(-590, "user", "hi").store(&api).await;
+    Conversation::new("B", "third").message(-590, "user", "hi").store(&api).await;
     let found = confidence("third").await;
     assert_eq!(found["confidence"], 0.47);
     assert!(found["reason"].as_str().unwrap().contains("1 further session"), "{found}");
 
-    // A chain: what was gone on in by another is no good rival of that other.
-    Talk::new("C", "first").join(-900).say(-800, "assistant", "hello").store(&api).await;
-    Talk::new("C", "second").say(-790, "user", "hi").say(-780, "assistant", "so").store(&api).await;
-    Talk::new("C", "third").say(-770, "user", "yes").store(&api).await;
+    // A chain: a session that another one continues is not a rival of that other one.
+    Conversation::new("C", "first")
+        .join(-900)
+        .message(-800, "assistant", "hello")
+        .store(&api)
+        .await;
+    Conversation::new("C", "second")
+        .message(-790, "user", "hi")
+        .message(-780, "assistant", "so")
+        .store(&api)
+        .await;
+    Conversation::new("C", "third").message(-770, "user", "yes").store(&api).await;
     assert_eq!(confidence("third?agent_id=C").await["session_id"], "second");
     assert_eq!(confidence("second").await["session_id"], "first");
 
-    // Which of many at once it was cannot be told.
+    // With many candidates at the same time there is no answer.
     for name in 0..12 {
         let name = format!("busy {name}");
-        Talk::new("D", &name).join(-700).say(-600, "assistant", "hello").store(&api).await;
+        Conversation::new("D", &name)
+            .join(-700)
+            .message(-600, "assistant", "hello")
+            .store(&api)
+            .await;
     }
-    Talk::new("D", "lost").say(-590, "user", "hi").store(&api).await;
+    Conversation::new("D", "lost").message(-590, "user", "hi").store(&api).await;
     assert_eq!(show(&api, "lost").await.get("continues"), None);
 }
 
 #[actix_web::test]
-async fn another_room_is_less_likely() {
+async fn another_room_lowers_the_confidence() {
     let api = TestApi::start().await;
-    Talk::new("A", "lobby")
+    Conversation::new("A", "lobby")
         .join_room(-610, Some("lobby"))
-        .say(-600, "user", "hi")
+        .message(-600, "user", "hi")
         .store(&api)
         .await;
-    Talk::new("A", "office").say(-590, "assistant", "hello").store(&api).await;
+    Conversation::new("A", "office").message(-590, "assistant", "hello").store(&api).await;
     sqlx::query("UPDATE sessions SET room_name = 'office' WHERE sender_session_id = 'office'")
         .execute(api.database.pool())
         .await
@@ -120,16 +144,17 @@ async fn another_room_is_less_likely() {
     assert_eq!(show(&api, "office").await["continues"]["confidence"], 0.47);
 }
 
-/// The flags of a session, by name, and whether it counts as complete.
+/// Returns the flags of a session by name, and whether it counts as complete.
 async fn flags(api: &TestApi, session: &str) -> (Value, Vec<String>, bool) {
-    let told = show(api, &format!("{session}?include=completeness")).await["completeness"].clone();
-    let flags = told["flags"].as_array().unwrap().clone();
+    let completeness =
+        show(api, &format!("{session}?include=completeness")).await["completeness"].clone();
+    let flags = completeness["flags"].as_array().unwrap().clone();
     let names = flags.iter().map(|flag| flag["flag"].as_str().unwrap().to_owned()).collect();
-    (Value::from(flags), names, told["complete"].as_bool().unwrap())
+    (Value::from(flags), names, completeness["complete"].as_bool().unwrap())
 }
 
 #[actix_web::test]
-async fn a_whole_conversation_has_no_flags() {
+async fn complete_conversation_has_no_flags() {
     let api = TestApi::start().await;
     whole("A", "s").store(&api).await;
     let session = show(&api, "s?include=completeness").await;
@@ -145,47 +170,68 @@ async fn a_whole_conversation_has_no_flags() {
 }
 
 #[actix_web::test]
-async fn each_flag_is_raised_by_what_it_tells_of() {
+async fn each_flag_has_its_cause() {
     let api = TestApi::start().await;
-    let said = |session| Talk::new("A", session).join(-600).say(-590, "assistant", "hello");
-    let visited = Talk::new("A", "two visitors").join(-2000).say(-1990, "assistant", "hello");
+    let greeting =
+        |session| Conversation::new("A", session).join(-600).message(-590, "assistant", "hello");
+    let visited =
+        Conversation::new("A", "two visitors").join(-2000).message(-1990, "assistant", "hello");
     for (talk, session, expected, complete) in [
         (
-            Talk::new("A", "pushed").say(-9, "user", "hi").say(-8, "assistant", "hello"),
+            Conversation::new("A", "pushed").message(-9, "user", "hi").message(
+                -8,
+                "assistant",
+                "hello",
+            ),
             "pushed",
             &["no_join"] as &[_],
             false,
         ),
-        (said("monologue"), "monologue", &["one_sided"], false),
-        (Talk::new("A", "deaf").join(-9).say(-8, "user", "hi"), "deaf", &["one_sided"], false),
-        (Talk::new("A", "silent").join(-9), "silent", &[], true),
+        (greeting("monologue"), "monologue", &["one_sided"], false),
         (
-            said("unanswered").say(-580, "user", "hi").say(-570, "user", "anybody?"),
+            Conversation::new("A", "deaf").join(-9).message(-8, "user", "hi"),
+            "deaf",
+            &["one_sided"],
+            false,
+        ),
+        (Conversation::new("A", "silent").join(-9), "silent", &[], true),
+        (
+            greeting("unanswered").message(-580, "user", "hi").message(-570, "user", "anybody?"),
             "unanswered",
             &["repeated_user_turn"],
             false,
         ),
-        (visited.say(-1980, "user", "bye").say(-20, "user", "hello"), "two visitors", &[], true),
-        (said("damaged").say(-580, "user", "a\0b"), "damaged", &["altered"], false),
         (
-            said("overtaken").arrive(-580, -560, "user", "hi").arrive(-570, -565, "assistant", "x"),
+            visited.message(-1980, "user", "bye").message(-20, "user", "hello"),
+            "two visitors",
+            &[],
+            true,
+        ),
+        (greeting("damaged").message(-580, "user", "a\0b"), "damaged", &["altered"], false),
+        (
+            greeting("overtaken").arrive(-580, -560, "user", "hi").arrive(
+                -570,
+                -565,
+                "assistant",
+                "x",
+            ),
             "overtaken",
             &["out_of_order"],
             true,
         ),
-        (said("undated").say_undated(-580, "user", "hi"), "undated", &["undated"], true),
+        (greeting("undated").undated_message(-580, "user", "hi"), "undated", &["undated"], true),
     ] {
         talk.store(&api).await;
-        let (told, names, is_complete) = flags(&api, session).await;
-        assert_eq!(names, expected, "{session}: {told}");
-        assert_eq!(is_complete, complete, "{session}: {told}");
+        let (completeness, names, is_complete) = flags(&api, session).await;
+        assert_eq!(names, expected, "{session}: {completeness}");
+        assert_eq!(is_complete, complete, "{session}: {completeness}");
     }
 }
 
 #[actix_web::test]
-async fn a_flag_says_how_often_and_where_first() {
+async fn flag_has_its_count_and_first_occurrence() {
     let api = TestApi::start().await;
-    Talk::new("A", "s")
+    Conversation::new("A", "s")
         .join(-600)
         .arrive(-590, -500, "user", "0")
         .arrive(-580, -490, "user", "1")

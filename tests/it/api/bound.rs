@@ -1,4 +1,5 @@
-//! A walk over every route there is, with a key that is bound to one agent, in search of another.
+//! Requests every route with a key that is bound to one agent, and checks that no answer shows
+//! another agent.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,25 +22,25 @@ use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
 use super::{figures, search};
 
-/// Whom the key must not find. No answer may hold it, whatever the route.
-const THEIRS: &str = "hidden-agent";
-/// Whom it may.
-const MINE: &str = "mine";
-/// What is said of them, and nowhere else.
-const HUSH: &str = "hushhush";
-/// The sender's id of a conversation that both have, that of one that only they have, and that of one
-/// that only we have.
+/// Agent that the key must not see. No answer of any route may contain it.
+const HIDDEN_AGENT: &str = "hidden-agent";
+/// Agent of the key.
+const OWN_AGENT: &str = "mine";
+/// Text of its messages, and of no others.
+const HIDDEN_TEXT: &str = "hushhush";
+/// Sender's IDs of three conversations: one of both agents, one of the hidden agent, and one of the
+/// key's agent.
 const SESSIONS: [&str; 3] = ["shared", "hidden-session", "own"];
-/// What we say; a part of it is a part of what they say, too.
-const OWN: &str = "brushed";
-/// Longer than the stream takes.
+/// Text of the key's agent. A part of it is a part of the hidden text, too.
+const OWN_TEXT: &str = "brushed";
+/// Longer than the stream needs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Every route that has anything of an agent, as the code registers it, with the methods it takes.
+/// Returns every route about agents, as the code registers it, with its methods.
 fn routes() -> BTreeSet<&'static str> {
     let code = include_str!("../../../src/api/routes.rs");
     let paths = code.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    // `/metrics`, set-up and retention are about no agent, and refuse every bound key:
+    // `/metrics`, set-up and retention are about no agent, and reject every bound key:
     // tests/it/metrics.rs, setup.rs, retention.rs.
     let paths = paths.filter(|path| path.starts_with("/v1/"));
     let of_none = |path: &str| path.starts_with("/v1/setup") || path == "/v1/retention";
@@ -60,8 +61,8 @@ fn arrival(second: i64, agent: &str, session: &str, text: &str) -> Arrival {
     }
 }
 
-/// What there is of theirs, by whatever names it.
-struct Theirs {
+/// IDs and keys of the hidden agent.
+struct Hidden {
     deliveries: Vec<String>,
     sessions: Vec<String>,
     key: String,
@@ -69,22 +70,27 @@ struct Theirs {
     jobs: Vec<String>,
 }
 
-/// Stores what both have and what only they have.
+/// Stores conversations of both agents, and of the hidden agent alone.
 async fn converse(api: &TestApi) -> Vec<String> {
-    let theirs = [arrival(0, THEIRS, SESSIONS[0], HUSH), arrival(1, THEIRS, SESSIONS[1], HUSH), {
-        // In quarantine, and nobody knows whose.
-        let mut lost = arrival(2, THEIRS, SESSIONS[1], HUSH);
-        lost.body = format!(r#"{{"agent_id":"{THEIRS}","said":"{HUSH}"}}"#).into();
-        lost
-    }];
-    // Begun without a join soon after theirs fell silent, as if it went on from it.
+    let hidden = [
+        arrival(0, HIDDEN_AGENT, SESSIONS[0], HIDDEN_TEXT),
+        arrival(1, HIDDEN_AGENT, SESSIONS[1], HIDDEN_TEXT),
+        {
+            // In quarantine, and of no known agent.
+            let mut lost = arrival(2, HIDDEN_AGENT, SESSIONS[1], HIDDEN_TEXT);
+            lost.body = format!(r#"{{"agent_id":"{HIDDEN_AGENT}","said":"{HIDDEN_TEXT}"}}"#).into();
+            lost
+        },
+    ];
+    // Begins without a join soon after the other agent fell silent, as if it continued that
+    // session.
     let mine = [
-        arrival(3, MINE, SESSIONS[0], OWN),
-        arrival(4, MINE, SESSIONS[2], OWN),
-        arrival(5, MINE, SESSIONS[2], "brush it"),
+        arrival(3, OWN_AGENT, SESSIONS[0], OWN_TEXT),
+        arrival(4, OWN_AGENT, SESSIONS[2], OWN_TEXT),
+        arrival(5, OWN_AGENT, SESSIONS[2], "brush it"),
     ];
     let mut connection = api.database.options().connect().await.unwrap();
-    for arrivals in [&theirs, &mine] {
+    for arrivals in [&hidden, &mine] {
         let rows: Vec<_> = arrivals
             .iter()
             .map(|arrival| Row { arrival, read: Cow::Owned(decode(arrival)) })
@@ -93,18 +99,18 @@ async fn converse(api: &TestApi) -> Vec<String> {
     }
     search::index(api).await;
     figures::follow(api).await;
-    theirs.iter().map(|arrival| arrival.id.0.to_string()).collect()
+    hidden.iter().map(|arrival| arrival.id.0.to_string()).collect()
 }
 
-/// A key of theirs, by its id.
-async fn their_key(api: &TestApi) -> String {
+/// Creates a key bound to the hidden agent, and returns its ID.
+async fn hidden_key(api: &TestApi) -> String {
     let id = DeliveryId::new(now()).0;
     let new = NewKey {
         id,
         name: "hidden-key",
         hash: KeyHash::of(&generate_key()),
         scopes: &[Scope::Read],
-        agent_ids: Some(&[THEIRS.to_owned()]),
+        agent_ids: Some(&[HIDDEN_AGENT.to_owned()]),
         created_at: now(),
         expires_at: None,
         made_by: None,
@@ -113,15 +119,15 @@ async fn their_key(api: &TestApi) -> String {
     id.to_string()
 }
 
-/// The receipt of something of theirs that was erased long ago, by its id.
-async fn their_erasure(api: &TestApi) -> String {
+/// Stores the receipt of an old erasure of the hidden agent, and returns its ID.
+async fn hidden_erasure(api: &TestApi) -> String {
     let id = DeliveryId::new(now()).0;
     sqlx::query(
         "INSERT INTO erasures (id, kind, agent_id, erased_at, finished_at, counts)
          VALUES ($1, 'agent', $2, $3, $3, '{}')",
     )
     .bind(id)
-    .bind(THEIRS)
+    .bind(HIDDEN_AGENT)
     .bind(at(-1_000_000))
     .execute(api.database.pool())
     .await
@@ -129,37 +135,39 @@ async fn their_erasure(api: &TestApi) -> String {
     id.to_string()
 }
 
-/// A job of a key that sees what is theirs, by its id.
-async fn their_job(api: &TestApi, agents: Option<Vec<String>>) -> String {
+/// Stores a job of a key that sees the hidden agent, and returns its ID.
+async fn hidden_job(api: &TestApi, agents: Option<Vec<String>>) -> String {
     let id = DeliveryId::new(now()).0;
-    let filter = RetryFilter { agents: Some(vec![THEIRS.into()]), ..RetryFilter::default() };
+    let filter = RetryFilter { agents: Some(vec![HIDDEN_AGENT.into()]), ..RetryFilter::default() };
     let job = NewJob { id, key_id: None, agents, filter, created_at: now() };
     assert!(api.store.insert_job(&job).await.unwrap());
     id.to_string()
 }
 
-impl Theirs {
+impl Hidden {
     async fn store(api: &TestApi) -> Self {
-        let id = |session| SessionId::of(&SourceName::default(), THEIRS, session).0.to_string();
+        let id =
+            |session| SessionId::of(&SourceName::default(), HIDDEN_AGENT, session).0.to_string();
         Self {
             deliveries: converse(api).await,
             sessions: vec![SESSIONS[1].to_owned(), id(SESSIONS[0]), id(SESSIONS[1])],
-            key: their_key(api).await,
-            erasure: their_erasure(api).await,
+            key: hidden_key(api).await,
+            erasure: hidden_erasure(api).await,
             jobs: vec![
-                their_job(api, None).await,
-                their_job(api, Some(vec![THEIRS.into()])).await,
-                their_job(api, Some(vec![MINE.into(), THEIRS.into()])).await,
+                hidden_job(api, None).await,
+                hidden_job(api, Some(vec![HIDDEN_AGENT.into()])).await,
+                hidden_job(api, Some(vec![OWN_AGENT.into(), HIDDEN_AGENT.into()])).await,
             ],
         }
     }
 
-    /// Paths that name what is theirs: whatever is done there, it is as if there were nothing.
+    /// Returns paths that name something of the hidden agent. Each must answer as if it did not
+    /// exist.
     fn named(&self, route: &str) -> Vec<String> {
         let Some((head, rest)) = route.split_once('{') else { return Vec::new() };
         let tail = rest.split_once('}').unwrap().1;
         let ids = match route.split('/').nth(2).unwrap() {
-            "agents" => vec![THEIRS.to_owned()],
+            "agents" => vec![HIDDEN_AGENT.to_owned()],
             "sessions" => self.sessions.clone(),
             "deliveries" => self.deliveries.clone(),
             "keys" => vec![self.key.clone()],
@@ -167,24 +175,26 @@ impl Theirs {
             // Views of the settings' key.
             "views" => vec!["hidden-view".to_owned()],
             "jobs" => self.jobs.clone(),
-            other => panic!("{other} is new: say here by which ids another agent's would be found"),
+            other => panic!("{other} is new: add the IDs that name the other agent"),
         };
         let mut paths = Vec::new();
         for id in &ids {
-            for query in [String::new(), format!("?agent_id={THEIRS}"), "?source=default".into()] {
+            for query in
+                [String::new(), format!("?agent_id={HIDDEN_AGENT}"), "?source=default".into()]
+            {
                 paths.push(format!("{head}{id}{tail}{query}"));
             }
         }
         if route.starts_with("/v1/sessions/{") {
-            // We have one of this name; of theirs we must not learn.
-            paths.push(format!("{head}{}{tail}?agent_id={THEIRS}", SESSIONS[0]));
+            // The key's agent has one of this name, and must not learn of the other.
+            paths.push(format!("{head}{}{tail}?agent_id={HIDDEN_AGENT}", SESSIONS[0]));
         }
         paths.extend(queries(route).iter().map(|query| format!("{head}{}{tail}{query}", ids[0])));
         paths
     }
 }
 
-/// What makes a route show more.
+/// Returns queries with which a route shows more.
 fn queries(route: &str) -> &'static [&'static str] {
     match route {
         "/v1/agents/{agent_id}/sessions" | "/v1/sessions" => &[
@@ -205,14 +215,14 @@ fn queries(route: &str) -> &'static [&'static str] {
     }
 }
 
-/// Paths of what is our own, or of everything that we may see: they are answered, without theirs.
+/// Returns paths that the key may read. They are answered without the hidden agent.
 fn allowed(route: &str) -> Vec<String> {
     let by_agent = [
-        format!("?agent_id={THEIRS}"),
-        format!("?agent_id={THEIRS}&agent_id={MINE}"),
-        format!("?agent_id={MINE}"),
+        format!("?agent_id={HIDDEN_AGENT}"),
+        format!("?agent_id={HIDDEN_AGENT}&agent_id={OWN_AGENT}"),
+        format!("?agent_id={OWN_AGENT}"),
     ];
-    let session = &SessionId::of(&SourceName::default(), THEIRS, SESSIONS[0]).0.to_string();
+    let session = &SessionId::of(&SourceName::default(), HIDDEN_AGENT, SESSIONS[0]).0.to_string();
     let plain = |more: &[&str]| more.iter().map(|query| format!("{route}{query}")).collect();
     let with_agents = |more: &[&str]| -> Vec<String> {
         let queries = more.iter().map(|query| (*query).to_owned()).chain(by_agent.clone());
@@ -265,7 +275,7 @@ fn allowed(route: &str) -> Vec<String> {
             }
             paths
         }
-        // As words, as their beginnings, as parts of them, and with what we say.
+        // As words, prefixes and parts of words, and with the text of the key's agent.
         "/v1/search" => ["hushhush", "hush*", "ush", "hhus", "rush", "%22hushhush%22", "brush"]
             .iter()
             .flat_map(|q| {
@@ -277,7 +287,7 @@ fn allowed(route: &str) -> Vec<String> {
                 )
             })
             .collect(),
-        // A POST alone: tests/it/api/bulk_retry.rs.
+        // Only a POST: tests/it/api/bulk_retry.rs.
         "/v1/stream" | "/v1/deliveries/retry" => Vec::new(),
         route if route.contains('{') => {
             let own = |id: &str| {
@@ -285,7 +295,7 @@ fn allowed(route: &str) -> Vec<String> {
                 format!("{head}{id}{}", rest.split_once('}').unwrap().1)
             };
             let ids: &[&str] = match route {
-                "/v1/agents/{agent_id}" | "/v1/agents/{agent_id}/sessions" => &[MINE],
+                "/v1/agents/{agent_id}" | "/v1/agents/{agent_id}/sessions" => &[OWN_AGENT],
                 route if route.starts_with("/v1/sessions/{") && !route.ends_with("/hold") => {
                     &[SESSIONS[0], SESSIONS[2]]
                 }
@@ -294,35 +304,37 @@ fn allowed(route: &str) -> Vec<String> {
             let more = queries(route).iter().chain([&""]);
             more.flat_map(|query| ids.iter().map(move |id| format!("{}{query}", own(id)))).collect()
         }
-        other => panic!("{other} is new: say here how everything that it has is asked for"),
+        other => panic!("{other} is new: add the requests that show everything it has"),
     }
 }
 
 #[actix_web::test]
-async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
+async fn bound_key_finds_nothing_of_another_agent_on_any_route() {
     let api = TestApi::start().await;
     let beginning = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
-    let theirs = Theirs::store(&api).await;
-    for held in [format!("/v1/agents/{THEIRS}"), format!("/v1/sessions/{}", theirs.sessions[1])] {
+    let hidden = Hidden::store(&api).await;
+    for held in
+        [format!("/v1/agents/{HIDDEN_AGENT}"), format!("/v1/sessions/{}", hidden.sessions[1])]
+    {
         let put = api.send("PUT", &format!("{held}/hold"), &[("X-API-Key", BOOTSTRAP)]).await;
         assert!(put.status < 300, "{}", put.text());
     }
     let view = ViewRow {
         name: "hidden-view".into(),
         place: None,
-        query: json!({ "agent_id": THEIRS }).to_string(),
+        query: json!({ "agent_id": HIDDEN_AGENT }).to_string(),
         updated_at: now(),
     };
     assert!(api.store.save_view(None, &view).await.unwrap());
-    let bound = api.key(&[Scope::Admin], Some(&[MINE])).await;
+    let bound = api.key(&[Scope::Admin], Some(&[OWN_AGENT])).await;
     let key = [("X-API-Key", bound.as_str())];
 
     let mut walked = BTreeSet::from(["/v1/stream", "/v1/deliveries/retry"]);
     for route in routes() {
-        for target in theirs.named(route) {
+        for target in hidden.named(route) {
             for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
                 let answer = api.send(method, &target, &key).await;
-                assert_holds_nothing(method, &target, &answer);
+                assert_nothing_hidden(method, &target, &answer);
                 let refused = [400, 404, 405].contains(&answer.status);
                 assert!(refused, "{method} {target}: {}", answer.status);
                 if answer.status == 404 {
@@ -333,21 +345,21 @@ async fn a_bound_key_finds_nothing_of_another_agent_on_any_route() {
         for target in allowed(route) {
             let answer = api.send("GET", &target, &key).await;
             assert_eq!(answer.status, 200, "{target}: {}", String::from_utf8_lossy(&answer.body));
-            assert_holds_nothing("GET", &target, &answer);
+            assert_nothing_hidden("GET", &target, &answer);
             walked.insert(route);
         }
     }
-    assert_eq!(walked, routes(), "every route was walked");
-    assert_streams_nothing(&api, &bound, &beginning).await;
-    assert_all_is_there(&api, &theirs).await;
+    assert_eq!(walked, routes(), "not every route was requested");
+    assert_nothing_hidden_in_stream(&api, &bound, &beginning).await;
+    assert_hidden_is_stored(&api, &hidden).await;
 }
 
-/// Nothing of theirs, neither in the head nor in the body, and not in a cursor either.
-fn assert_holds_nothing(method: &str, target: &str, answer: &Answer) {
+/// Checks that head, body and cursors contain nothing of the hidden agent.
+fn assert_nothing_hidden(method: &str, target: &str, answer: &Answer) {
     let mut texts =
         vec![answer.head().to_owned(), String::from_utf8_lossy(&answer.body).into_owned()];
     if let Ok(body) = serde_json::from_slice::<serde_json::Value>(&answer.body) {
-        // A search repeats what it was asked for.
+        // A search repeats its query.
         if let Some(asked) = body["query"]["read_as"].as_str() {
             let asked = format!("\"read_as\":{}", json!(asked));
             texts[1] = texts[1].replace(&asked, "");
@@ -358,67 +370,71 @@ fn assert_holds_nothing(method: &str, target: &str, answer: &Answer) {
     if answer.header("content-type") == Some("application/vnd.apache.parquet") {
         let file = SerializedFileReader::new(Bytes::copy_from_slice(&answer.body)).unwrap();
         texts.extend(file.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string()));
-        assert!(texts.len() > 2 || target.contains(THEIRS), "{target} has rows of our own");
+        assert!(
+            texts.len() > 2 || target.contains(HIDDEN_AGENT),
+            "{target} has no rows of the key's agent"
+        );
     }
-    for secret in [THEIRS, HUSH, SESSIONS[1], "hidden-key"] {
+    for secret in [HIDDEN_AGENT, HIDDEN_TEXT, SESSIONS[1], "hidden-key"] {
         for text in &texts {
             assert!(!text.contains(secret), "{method} {target}: {text}");
         }
     }
-    let only_theirs =
-        target.contains(&format!("agent_id={THEIRS}")) && !target.contains("agent_id=mine");
+    let only_hidden =
+        target.contains(&format!("agent_id={HIDDEN_AGENT}")) && !target.contains("agent_id=mine");
     let lists = ["/v1/sessions?", "/v1/changes?", "/v1/search?"];
-    if only_theirs && lists.iter().any(|list| target.starts_with(list)) {
+    if only_hidden && lists.iter().any(|list| target.starts_with(list)) {
         assert_eq!(answer.json()["data"], json!([]), "{target}");
     }
 }
 
-/// What the stream tells from the beginning on, up to our own, which came last.
-async fn assert_streams_nothing(api: &TestApi, bound: &str, beginning: &str) {
+/// Reads the stream from the beginning up to the last message of the key's agent.
+async fn assert_nothing_hidden_in_stream(api: &TestApi, bound: &str, beginning: &str) {
     for query in ["", "agent_id=hidden-agent&agent_id=mine", "session_id=shared"] {
         let url = format!("http://{}/v1/stream?{query}", api.address);
         let request = crate::support::app::client().get(url).bearer_auth(bound);
         let mut response = request.header("Last-Event-ID", beginning).send().await.unwrap();
-        let last = if query.starts_with("session") { OWN } else { "brush it" };
+        let last = if query.starts_with("session") { OWN_TEXT } else { "brush it" };
         let mut text = String::new();
         while !text.contains(last) {
-            let chunk = tokio::time::timeout(PATIENCE, response.chunk()).await.expect("it comes");
-            text.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("it goes on")));
+            let chunk =
+                tokio::time::timeout(PATIENCE, response.chunk()).await.expect("a chunk in time");
+            text.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("the stream continues")));
         }
-        for secret in [THEIRS, HUSH, SESSIONS[1]] {
+        for secret in [HIDDEN_AGENT, HIDDEN_TEXT, SESSIONS[1]] {
             assert!(!text.contains(secret), "{query}: {text}");
         }
     }
 }
 
-/// All of it is still there, for those who may see it: so this test sees what it looks for.
-async fn assert_all_is_there(api: &TestApi, theirs: &Theirs) {
-    for id in &theirs.deliveries {
+/// Checks that everything is still there for keys that may see it, so that this test would find it.
+async fn assert_hidden_is_stored(api: &TestApi, hidden: &Hidden) {
+    for id in &hidden.deliveries {
         assert_eq!(api.get(&format!("/v1/deliveries/{id}")).await.status, 200);
     }
-    for session in &theirs.sessions {
+    for session in &hidden.sessions {
         let messages = api.get(&format!("/v1/sessions/{session}/messages")).await;
-        assert!(messages.text().contains(HUSH));
+        assert!(messages.text().contains(HIDDEN_TEXT));
     }
-    assert!(api.get("/v1/search?q=hhus").await.text().contains(HUSH));
-    assert!(api.get("/v1/holds").await.text().contains(THEIRS));
+    assert!(api.get("/v1/search?q=hhus").await.text().contains(HIDDEN_TEXT));
+    assert!(api.get("/v1/holds").await.text().contains(HIDDEN_AGENT));
     let keys = api.get("/v1/keys").await;
     assert!(keys.text().contains(r#""name":"hidden-key""#));
     assert!(keys.json()["data"].as_array().unwrap().iter().all(|key| key["revoked_at"].is_null()));
 }
 
 #[actix_web::test]
-async fn what_a_bound_key_erases_of_a_name_that_others_have_too_is_its_own() {
+async fn bound_key_erases_only_its_own_session_of_a_shared_name() {
     let api = TestApi::start().await;
-    let theirs = Theirs::store(&api).await;
-    let bound = api.key(&[Scope::Admin], Some(&[MINE])).await;
+    let hidden = Hidden::store(&api).await;
+    let bound = api.key(&[Scope::Admin], Some(&[OWN_AGENT])).await;
     let target = format!("/v1/sessions/{}", SESSIONS[0]);
     let answer = api.send("DELETE", &target, &[("X-API-Key", &bound)]).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["agent_id"], MINE);
-    assert_holds_nothing("DELETE", &target, &answer);
-    for session in &theirs.sessions {
+    assert_eq!(answer.json()["agent_id"], OWN_AGENT);
+    assert_nothing_hidden("DELETE", &target, &answer);
+    for session in &hidden.sessions {
         let messages = api.get(&format!("/v1/sessions/{session}/messages")).await;
-        assert!(messages.text().contains(HUSH));
+        assert!(messages.text().contains(HIDDEN_TEXT));
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/deliveries/retry` and `/v1/jobs`: retrying all that filters let through.
+//! `POST /v1/deliveries/retry` and `/v1/jobs`: retries of all deliveries that match filters.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::deliveries::{arrival, message, quarantine};
 use super::http::Answer;
 
-/// Two that can be read by now, one that cannot, and two that can again, in the order of arrival.
+/// Stores five deliveries in quarantine. All except the third can be read now.
 async fn quarantined(api: &TestApi) -> Vec<Arrival> {
     let bodies = [message("0"), message("1"), "no JSON".into(), message("3"), message("4")];
     let arrivals: Vec<_> =
@@ -60,7 +60,7 @@ async fn job_retries_everything_in_quarantine_and_reports_its_progress() {
     quarantined(&api).await;
     let plan = send(&api, "POST", "/v1/deliveries/retry?plan=true").await;
     assert_eq!((plan.status, plan.json()), (200, json!({ "matches": 5 })));
-    assert_eq!(api.get("/v1/jobs").await.column("id"), [""; 0], "a plan is no job");
+    assert_eq!(api.get("/v1/jobs").await.column("id"), [""; 0], "a plan creates no job");
 
     let id = begin(&api, "").await;
     assert!(worker(&api).run_once().await.unwrap());
@@ -72,7 +72,7 @@ async fn job_retries_everything_in_quarantine_and_reports_its_progress() {
     assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["0", "1", "3", "4"]);
     assert!(!worker(&api).run_once().await.unwrap(), "nothing is left to do");
 
-    // Once more, for what stayed.
+    // Again, for the one that stayed.
     let again = begin(&api, "plan=false&outcome=quarantined").await;
     assert!(worker(&api).run_once().await.unwrap());
     assert_eq!(counts(&job(&api, &again).await), [1, 1, 0, 1]);
@@ -104,7 +104,7 @@ async fn filters_choose_what_is_retried() {
         let list = if query.contains("outcome") { "" } else { "&outcome=quarantined" };
         let listed = api.get(&format!("/v1/deliveries?{query}{list}")).await;
         if !query.contains("stored") {
-            assert_eq!(listed.column("id").len(), expected, "{query}: as the list has it");
+            assert_eq!(listed.column("id").len(), expected, "{query}: as in the list");
         }
     }
     let id = begin(&api, "received_after=2026-09-28T14:53:14.5Z").await;
@@ -115,7 +115,11 @@ async fn filters_choose_what_is_retried() {
     assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["3", "4"]);
 
     let listed = api.get("/v1/deliveries?reason=missing").await;
-    assert_eq!(listed.column("outcome"), ["quarantined"; 3], "a reason is in quarantine alone");
+    assert_eq!(
+        listed.column("outcome"),
+        ["quarantined"; 3],
+        "only quarantined deliveries have a reason"
+    );
     for (query, says) in [
         ("outcome=stored", "`outcome` is `quarantined`"),
         ("plan=maybe", "`plan` is one of"),
@@ -138,7 +142,7 @@ async fn delivery_that_arrives_after_the_request_stays() {
 }
 
 #[actix_web::test]
-async fn cancelled_job_is_not_done() {
+async fn cancelled_job_is_not_continued() {
     let api = TestApi::start().await;
     quarantined(&api).await;
     let id = begin(&api, "").await;
@@ -151,7 +155,7 @@ async fn cancelled_job_is_not_done() {
     assert_eq!(send(&api, "DELETE", &format!("/v1/jobs/{}", Uuid::nil())).await.status, 404);
     assert_eq!(send(&api, "DELETE", "/v1/jobs/nonsense").await.status, 404);
 
-    // One that runs hears of it with its next report, and what it did until then counts.
+    // A running job notices it with its next report. What it did until then counts.
     let id: Uuid = begin(&api, "").await.parse().unwrap();
     let service = Uuid::new_v4();
     assert_eq!(api.store.take_job(service, now()).await.unwrap().unwrap().id, id);
@@ -161,16 +165,16 @@ async fn cancelled_job_is_not_done() {
     let cancelled = job(&api, &id.to_string()).await;
     assert_eq!((&cancelled["state"], counts(&cancelled)), (&json!("cancelled"), [5, 2, 2, 0]));
     api.store.finish_job(id, service, now()).await.unwrap();
-    assert_eq!(job(&api, &id.to_string()).await["state"], "cancelled", "it stays so");
+    assert_eq!(job(&api, &id.to_string()).await["state"], "cancelled", "it stays cancelled");
 }
 
 #[actix_web::test]
-async fn one_service_does_a_job_and_another_continues_it() {
+async fn job_of_a_stopped_service_is_continued_by_another() {
     let api = TestApi::start().await;
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();
-    let gone = Uuid::new_v4();
-    let taken = api.store.take_job(gone, now()).await.unwrap().unwrap();
+    let stopped = Uuid::new_v4();
+    let taken = api.store.take_job(stopped, now()).await.unwrap().unwrap();
     let reached = Position { at: arrivals[2].received_at, key: arrivals[2].id.0 };
     let progress = Progress {
         total: Some(5),
@@ -181,21 +185,25 @@ async fn one_service_does_a_job_and_another_continues_it() {
         reached: Some(reached),
     };
     assert_eq!(taken.id, id);
-    assert!(api.store.report_progress(id, gone, &progress, now()).await.unwrap());
+    assert!(api.store.report_progress(id, stopped, &progress, now()).await.unwrap());
     assert!(!worker(&api).run_once().await.unwrap(), "that service reported a moment ago");
 
     api.clock.set(now() + TimeDelta::seconds(61));
     assert!(worker(&api).run_once().await.unwrap());
     let done = job(&api, &id.to_string()).await;
     assert_eq!((&done["state"], counts(&done)), (&json!("finished"), [5, 5, 4, 1]));
-    assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["3", "4"], "from there on");
-    let late = api.store.report_progress(id, gone, &progress, now()).await.unwrap();
-    assert!(!late, "whoever lost a job does not change it");
+    assert_eq!(
+        api.walk("/v1/sessions/s/messages", "message").await,
+        ["3", "4"],
+        "it continued there"
+    );
+    let late = api.store.report_progress(id, stopped, &progress, now()).await.unwrap();
+    assert!(!late, "a service that lost a job does not change it");
 
-    // A service that stops leaves its job at once.
+    // A service that stops releases its job at once.
     let id: Uuid = begin(&api, "").await.parse().unwrap();
-    api.store.take_job(gone, api.clock.now()).await.unwrap().unwrap();
-    api.store.leave_jobs(gone).await.unwrap();
+    api.store.take_job(stopped, api.clock.now()).await.unwrap().unwrap();
+    api.store.leave_jobs(stopped).await.unwrap();
     assert!(worker(&api).run_once().await.unwrap());
     assert_eq!(job(&api, &id.to_string()).await["state"], "finished");
 }
@@ -205,8 +213,8 @@ async fn delivery_retried_after_the_last_report_counts() {
     let api = TestApi::start().await;
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();
-    let gone = Uuid::new_v4();
-    api.store.take_job(gone, now()).await.unwrap().unwrap();
+    let stopped = Uuid::new_v4();
+    api.store.take_job(stopped, now()).await.unwrap().unwrap();
     let reached = Position { at: arrivals[0].received_at, key: arrivals[0].id.0 };
     let progress = Progress {
         total: Some(5),
@@ -215,8 +223,8 @@ async fn delivery_retried_after_the_last_report_counts() {
         reached: Some(reached),
         ..Progress::default()
     };
-    assert!(api.store.report_progress(id, gone, &progress, now()).await.unwrap());
-    // As far as it came, and killed before its next report.
+    assert!(api.store.report_progress(id, stopped, &progress, now()).await.unwrap());
+    // It has retried this far, and is killed before its next report.
     for arrival in &arrivals[..2] {
         let target = format!("/v1/deliveries/{}/retry", arrival.id.0);
         assert_eq!(send(&api, "POST", &target).await.status, 200);
@@ -237,7 +245,7 @@ async fn open_jobs_are_bounded_and_old_ones_are_deleted() {
     }
     let refused = send(&api, "POST", "/v1/deliveries/retry").await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "conflict"));
-    // A key that sees none of them does not learn of them.
+    // A key that sees none of them does not find them.
     let bound = api.key(&[Scope::Admin], Some(&["A"])).await;
     let own = api.send("POST", "/v1/deliveries/retry", &[("X-API-Key", &bound)]).await;
     assert_eq!(own.status, 202, "{}", own.text());
@@ -250,15 +258,15 @@ async fn open_jobs_are_bounded_and_old_ones_are_deleted() {
     assert_eq!(api.get("/v1/jobs").await.column("id").len(), 12);
     api.store.prune_jobs(now() + TimeDelta::days(31)).await.unwrap();
     let left = api.get("/v1/jobs").await.column("id");
-    assert_eq!(left.len(), 10, "what is open stays");
+    assert_eq!(left.len(), 10, "open jobs stay");
     assert!(!left.contains(&ids[3]));
 }
 
 #[actix_web::test]
-async fn jobs_are_for_admins_and_a_bound_key_retries_its_own_alone() {
+async fn jobs_need_admin_and_bound_key_retries_only_its_own() {
     let api = TestApi::start().await;
     quarantined(&api).await;
-    // Refused by the database once, so that its agent is known.
+    // Rejected by the database once, so that its agent is known.
     let known = "UPDATE deliveries SET agent_id = 'A' WHERE id IN (
         SELECT id FROM deliveries ORDER BY received_at LIMIT 1)";
     sqlx::query(known).execute(api.database.pool()).await.unwrap();

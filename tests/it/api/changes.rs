@@ -10,11 +10,11 @@ use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
 use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
-use super::rows::{Row, say};
-use super::writers::{joined, of_agent, put, said, start};
+use super::rows::{Row, insert_message};
+use super::writers::{join_delivery, message_delivery, of_agent, put, start};
 use crate::support::database::TestDatabase;
 
-/// A reader that goes on from where it was.
+/// A reader that continues from its last position.
 struct Reader<'a> {
     api: &'a TestApi,
     key: String,
@@ -27,14 +27,15 @@ impl<'a> Reader<'a> {
         Self { api, key: BOOTSTRAP.into(), query, after: None }
     }
 
-    /// The next page, and whether there is another.
+    /// Returns the next page, and whether there is another.
     async fn page(&mut self) -> (Vec<Value>, bool) {
         let after = self.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
         let target = format!("/v1/changes?{}{after}", self.query);
         let answer = self.api.get_as(&self.key, &target).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let mut body = answer.json();
-        let after = body["next_cursor"].as_str().expect("a feed always goes on").to_owned();
+        let after =
+            body["next_cursor"].as_str().expect("a feed always has a next cursor").to_owned();
         let more = body["has_more"].as_bool().unwrap();
         assert_eq!(answer.header("link").is_some(), more);
         if let Some(link) = answer.header("link") {
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
         (items, more)
     }
 
-    /// All there is now.
+    /// Returns all remaining items.
     async fn rest(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -68,16 +69,17 @@ fn kinds(items: &[Value]) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn what_came_is_told_as_the_other_endpoints_show_it() {
+async fn changes_have_the_form_of_the_other_endpoints() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[joined("A", "s"), said("A", "s", "hello")]).await;
-    put(&api.database.options(), &[said("A", "s", "again")]).await;
+    put(&api.database.options(), &[join_delivery("A", "s"), message_delivery("A", "s", "hello")])
+        .await;
+    put(&api.database.options(), &[message_delivery("A", "s", "again")]).await;
 
     let answer = api.get("/v1/changes").await.json();
     let session = api.get("/v1/sessions/s").await.json();
     let mut messages = api.get("/v1/sessions/s/messages").await.json()["data"].clone();
     for message in messages.as_array_mut().unwrap() {
-        // Here each message names its session by our id, too.
+        // Here each message also has our ID of its session.
         message["session"] = session["id"].clone();
     }
     let hello = messages.as_array().unwrap().iter().find(|m| m["message"] == "hello").unwrap();
@@ -95,14 +97,15 @@ async fn what_came_is_told_as_the_other_endpoints_show_it() {
 }
 
 #[actix_web::test]
-async fn a_feed_goes_on_where_it_ended_with_pages_of_any_size() {
+async fn feed_continues_at_its_cursor_with_pages_of_any_size() {
     let api = TestApi::start().await;
     let options = api.database.options();
     let mut idle = Reader::new(&api, "");
-    assert_eq!(idle.page().await, (vec![], false), "nothing yet, and a cursor to come back with");
+    assert_eq!(idle.page().await, (vec![], false), "nothing yet, and a cursor to continue from");
 
     for batch in 0..4 {
-        let batch: Vec<_> = (0..5).map(|n| said("A", "s", &format!("{batch}{n}"))).collect();
+        let batch: Vec<_> =
+            (0..5).map(|n| message_delivery("A", "s", &format!("{batch}{n}"))).collect();
         put(&options, &batch).await;
     }
     let mut whole = Reader::new(&api, "limit=500");
@@ -114,14 +117,14 @@ async fn a_feed_goes_on_where_it_ended_with_pages_of_any_size() {
         assert_eq!(reader.rest().await, all, "{limit}");
         assert_eq!(reader.page().await, (vec![], false));
     }
-    put(&options, &[said("A", "s", "late")]).await;
+    put(&options, &[message_delivery("A", "s", "late")]).await;
     assert_eq!(texts(&whole.rest().await), ["late"]);
-    put(&options, &[said("A", "s", "late")]).await;
-    assert_eq!(whole.rest().await, [] as [Value; 0], "a repeat changes nothing");
+    put(&options, &[message_delivery("A", "s", "late")]).await;
+    assert_eq!(whole.rest().await, [] as [Value; 0], "a duplicate changes nothing");
 }
 
 #[actix_web::test]
-async fn a_reader_that_polls_while_eight_write_gets_every_row_once() {
+async fn reader_that_polls_during_eight_writers_gets_every_row_once() {
     let api = TestApi::start().await;
     let (mut writers, all) = start(&api.database.options(), 8, 40);
     let mut reader = Reader::new(&api, "limit=37");
@@ -140,13 +143,13 @@ async fn a_reader_that_polls_while_eight_write_gets_every_row_once() {
     odd_items.extend(odd.rest().await);
 
     assert!(pages_meanwhile > 1 && behind < all.len(), "{pages_meanwhile} pages, {behind} left");
-    let told = texts(&items);
-    assert_eq!(told.len(), all.len(), "none twice");
-    assert_eq!(told.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), all);
-    let told = texts(&odd_items);
+    let received = texts(&items);
+    assert_eq!(received.len(), all.len(), "none is returned twice");
+    assert_eq!(received.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), all);
+    let received = texts(&odd_items);
     let expected = of_agent(&all, "odd");
-    assert_eq!(told.len(), expected.len());
-    assert_eq!(told.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(received.len(), expected.len());
+    assert_eq!(received.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), expected);
 
     let seqs: Vec<_> = items.iter().map(|item| item["seq"].as_i64().unwrap()).collect();
     assert!(seqs.is_sorted());
@@ -156,17 +159,25 @@ async fn a_reader_that_polls_while_eight_write_gets_every_row_once() {
     }
     let mut sessions = api.get("/v1/sessions?limit=500").await.json()["data"].take();
     for session in sessions.as_array_mut().unwrap() {
-        let told = last.remove(session["id"].as_str().unwrap());
-        assert_eq!(told, Some(&*session), "what was told last is how it is");
+        let received = last.remove(session["id"].as_str().unwrap());
+        assert_eq!(received, Some(&*session), "the last item is the present state");
     }
     assert!(last.is_empty());
 }
 
 #[actix_web::test]
-async fn a_feed_is_filtered_and_a_bound_key_sees_its_agents_alone() {
+async fn feed_is_filtered_and_bound_key_sees_only_its_agents() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[said("mine", "s", "m1"), said("theirs", "s", "t1")]).await;
-    put(&api.database.options(), &[said("theirs", "s", "t2"), said("third", "s", "x")]).await;
+    put(
+        &api.database.options(),
+        &[message_delivery("mine", "s", "m1"), message_delivery("theirs", "s", "t1")],
+    )
+    .await;
+    put(
+        &api.database.options(),
+        &[message_delivery("theirs", "s", "t2"), message_delivery("third", "s", "x")],
+    )
+    .await;
     for (query, expected) in [
         ("agent_id=theirs", &["t1", "t2"] as &[_]),
         ("agent_id=third&agent_id=mine", &["m1", "x"]),
@@ -194,9 +205,9 @@ async fn a_feed_is_filtered_and_a_bound_key_sees_its_agents_alone() {
 }
 
 #[actix_web::test]
-async fn a_page_that_shows_nothing_still_gets_on() {
+async fn empty_page_moves_the_cursor() {
     let api = TestApi::start().await;
-    // Keys whose rows are all gone, more than one request looks at; then one that is there.
+    // Keys of deleted rows, more than one request examines; then one of an existing row.
     sqlx::raw_sql(
         "INSERT INTO journal
          SELECT n, now(), array_agg(gen_random_uuid()), array_agg(now()),
@@ -208,9 +219,9 @@ async fn a_page_that_shows_nothing_still_gets_on() {
     .execute(api.database.pool())
     .await
     .unwrap();
-    put(&api.database.options(), &[said("A", "s", "there")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "there")]).await;
     let mut reader = Reader::new(&api, "agent_id=A");
-    assert_eq!(reader.page().await, (vec![], true), "a request looks at so many, and no more");
+    assert_eq!(reader.page().await, (vec![], true), "one request examines a limited number");
     assert_eq!(texts(&reader.rest().await), ["there"]);
     let mut reader = Reader::new(&api, "limit=500");
     assert_eq!(reader.page().await, (vec![], true));
@@ -218,21 +229,21 @@ async fn a_page_that_shows_nothing_still_gets_on() {
 }
 
 #[actix_web::test]
-async fn a_page_is_cut_where_its_texts_are_long() {
+async fn page_with_long_texts_is_shorter() {
     let api = TestApi::start().await;
-    let long = |n: usize| said("A", "s", &format!("{n}{}", "x".repeat(900_000)));
+    let long = |n: usize| message_delivery("A", "s", &format!("{n}{}", "x".repeat(900_000)));
     put(&api.database.options(), &(0..12).map(long).collect::<Vec<_>>()).await;
     let mut reader = Reader::new(&api, "limit=500");
     let (items, more) = reader.page().await;
     assert!(more && items.len() < 13, "{}", items.len());
     let rest = reader.rest().await;
-    let mut told: Vec<_> = [texts(&items), texts(&rest)]
+    let mut received: Vec<_> = [texts(&items), texts(&rest)]
         .concat()
         .iter()
         .map(|text| text.trim_end_matches('x'))
         .collect();
-    told.sort_by_key(|text| text.parse::<usize>().unwrap());
-    assert_eq!(told, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
+    received.sort_by_key(|text| text.parse::<usize>().unwrap());
+    assert_eq!(received, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
 }
 
 fn erasure(number: u128, agent: &str, session: Option<(&str, Uuid)>) -> Erasure {
@@ -251,9 +262,13 @@ fn erasure(number: u128, agent: &str, session: Option<(&str, Uuid)>) -> Erasure 
 }
 
 #[actix_web::test]
-async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
+async fn erasure_is_reported_and_its_rows_are_skipped() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[said("A", "gone", "hush"), said("A", "stays", "hello")]).await;
+    put(
+        &api.database.options(),
+        &[message_delivery("A", "gone", "hush"), message_delivery("A", "stays", "hello")],
+    )
+    .await;
     let id = Row::new("A", "gone").id();
     let mut early = Reader::new(&api, "limit=1");
     early.page().await;
@@ -287,7 +302,7 @@ async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
         ("agent_id=A", &["session", "message", "erasure"] as &[_]),
         ("agent_id=B", &["erasure"]),
         ("agent_id=C", &[]),
-        // All that an agent had is gone: whatever of it somebody follows.
+        // Everything of an agent is erased: whatever part of it a reader follows.
         ("source=elsewhere", &["erasure"]),
         ("source=default&agent_id=A", &["session", "message", "erasure"]),
     ] {
@@ -299,11 +314,11 @@ async fn an_erasure_is_told_and_what_it_took_is_passed_over() {
 }
 
 #[actix_web::test]
-async fn a_position_that_cannot_be_gone_on_from_is_refused() {
+async fn position_without_a_continuation_is_rejected() {
     let api = TestApi::start().await;
     let empty = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
     for text in ["1", "2", "3"] {
-        put(&api.database.options(), &[said("A", "s", text)]).await;
+        put(&api.database.options(), &[message_delivery("A", "s", text)]).await;
     }
     let mut reader = Reader::new(&api, "limit=2");
     reader.page().await;
@@ -319,7 +334,7 @@ async fn a_position_that_cannot_be_gone_on_from_is_refused() {
     assert_eq!(refused(&old[1..]).await, code);
     assert_eq!(refused(&old).await, None);
 
-    // Of a journal that counts on after a restore, with other rows.
+    // From a journal that continues after a restore, with other rows.
     let pool = api.database.pool();
     sqlx::query("UPDATE journal SET received_at = received_at - interval '1 hour' WHERE seq = 1")
         .execute(pool)
@@ -328,14 +343,14 @@ async fn a_position_that_cannot_be_gone_on_from_is_refused() {
     assert_eq!(refused(&old).await, code);
     assert_eq!(refused(&new).await, None);
 
-    // Cut off at its beginning.
+    // Truncated at its beginning.
     sqlx::query("DELETE FROM journal WHERE seq < 3").execute(pool).await.unwrap();
     assert_eq!(refused(&old).await, code);
-    assert_eq!(refused(&empty).await, code, "it saw nothing, and two rows are missing");
+    assert_eq!(refused(&empty).await, code, "it has read nothing, and two rows are missing");
     assert_eq!(refused(&new).await, None);
-    assert_eq!(texts(&Reader::new(&api, "").rest().await), ["3"], "the first that is kept");
+    assert_eq!(texts(&Reader::new(&api, "").rest().await), ["3"], "the first row that is left");
 
-    // Of a database that does not have as much.
+    // From a database with fewer entries.
     sqlx::raw_sql("DELETE FROM journal; UPDATE journal_head SET seq = 0")
         .execute(pool)
         .await
@@ -344,7 +359,7 @@ async fn a_position_that_cannot_be_gone_on_from_is_refused() {
 }
 
 #[actix_web::test]
-async fn the_journal_of_a_database_that_had_rows_tells_all_of_them() {
+async fn journal_of_a_database_with_rows_includes_all_of_them() {
     static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
     let database = TestDatabase::create().await;
     let pool = database.pool();
@@ -359,9 +374,9 @@ async fn the_journal_of_a_database_that_had_rows_tells_all_of_them() {
     Row::new("A", "one").store_with(pool, &[("user", "1"), ("assistant", "2")]).await;
     let long = Row::new("B", "long").store(pool).await;
     for n in 0..30 {
-        say(pool, long, at(-n), "user", &format!("long {n}")).await;
+        insert_message(pool, long, at(-n), "user", &format!("long {n}")).await;
     }
-    // A full entry's worth and more.
+    // More than one full entry.
     sqlx::query(
         "INSERT INTO messages
          SELECT session_id, occurred_at + n * interval '1 second', gen_random_uuid(), delivery_id,
@@ -378,19 +393,19 @@ async fn the_journal_of_a_database_that_had_rows_tells_all_of_them() {
 
     let api = TestApi::start_on(database);
     let pool = api.database.pool();
-    put(&api.database.options(), &[said("A", "new", "after it")]).await;
+    put(&api.database.options(), &[message_delivery("A", "new", "after it")]).await;
     let all = Reader::new(&api, "limit=500").rest().await;
     let rows: Vec<String> = sqlx::query_scalar("SELECT id::text FROM messages ORDER BY 1")
         .fetch_all(pool)
         .await
         .unwrap();
-    let mut told: Vec<_> =
+    let mut received: Vec<_> =
         all.iter().filter_map(|item| item["message"]["id"].as_str()).map(str::to_owned).collect();
-    told.sort_unstable();
+    received.sort_unstable();
     assert_eq!(rows.len(), 2 + 30 * 91 + 1);
-    assert_eq!(told, rows, "each once");
+    assert_eq!(received, rows, "each is returned once");
     let sessions: BTreeSet<_> =
         all.iter().filter_map(|item| item["session"]["session_id"].as_str()).collect();
     assert_eq!(sessions, BTreeSet::from(["silent", "one", "long", "new"]));
-    assert_eq!(texts(&all).last(), Some(&"after it"), "and it counts on");
+    assert_eq!(texts(&all).last(), Some(&"after it"), "and later entries follow");
 }

@@ -1,4 +1,4 @@
-//! Answers as small as their clients can read them.
+//! Compression of answers.
 
 use std::io::Read as _;
 
@@ -6,9 +6,9 @@ use super::app::{BOOTSTRAP, TestApi};
 use super::http::Answer;
 use super::rows::Row;
 
-/// A session whose page of messages is compressed by another thread, one whose page is not, and one
-/// that is not worth it.
-async fn talk() -> TestApi {
+/// Stores a session whose page of messages is compressed in another thread, one whose page is
+/// compressed in place, and one whose page is too small.
+async fn sessions_of_three_sizes() -> TestApi {
     let api = TestApi::start().await;
     let said = "Wo finde ich die Öffnungszeiten? 営業時間は? ".repeat(10);
     for (session, messages) in [("long", 120), ("short", 4), ("tiny", 0)] {
@@ -35,8 +35,8 @@ fn decode(answer: &Answer) -> Vec<u8> {
 }
 
 #[actix_web::test]
-async fn a_page_comes_in_whatever_coding_its_client_reads() {
-    let api = talk().await;
+async fn page_is_sent_in_a_coding_that_the_client_accepts() {
+    let api = sessions_of_three_sizes().await;
     for path in ["/v1/sessions/long/messages?limit=500", "/v1/sessions/short/messages"] {
         let plain = api.get(path).await;
         assert_eq!(plain.header("content-encoding"), None);
@@ -73,13 +73,13 @@ async fn a_page_comes_in_whatever_coding_its_client_reads() {
 }
 
 #[actix_web::test]
-async fn what_is_small_or_comes_as_a_stream_is_left_as_it_is() {
-    let api = talk().await;
+async fn small_answers_and_streams_are_not_compressed() {
+    let api = sessions_of_three_sizes().await;
     for path in ["/v1/sessions/tiny/messages", "/v1/agents/A", "/v1/sessions/none", "/healthz"] {
         let answer = ask(&api, "GET", path, "gzip, br, zstd").await;
         assert_eq!(answer.header("content-encoding"), None, "{path}");
     }
-    // Without its head the body never ends.
+    // A body read without its head would never end.
     let stream = ask(&api, "HEAD", "/v1/stream", "gzip, br, zstd").await;
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     assert_eq!((stream.header("content-encoding"), stream.header("vary")), (None, None));
@@ -90,9 +90,9 @@ async fn what_is_small_or_comes_as_a_stream_is_left_as_it_is() {
 }
 
 #[actix_web::test]
-async fn one_tag_holds_for_every_coding() {
+async fn etag_is_the_same_for_every_coding() {
     let api = TestApi::start().await;
-    // Its name makes the answer long enough.
+    // Its long name makes the answer large enough.
     let agent = "A".repeat(500);
     let room = "r".repeat(600);
     let row = Row { room: Some(&room), ..Row::new(&agent, "s") };

@@ -1,12 +1,12 @@
-//! Walks along lists: no row twice, none left out, and no cursor but our own.
+//! Walks along lists: every row once, and only with cursors of the service.
 
 use std::collections::HashSet;
 
 use super::app::{TestApi, at};
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 #[actix_web::test]
-async fn a_walk_meets_every_row_once_though_times_are_equal() {
+async fn walk_returns_every_row_once_with_equal_times() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let names: Vec<_> = (0..23).map(|count| format!("s{count}")).collect();
@@ -16,7 +16,7 @@ async fn a_walk_meets_every_row_once_though_times_are_equal() {
     }
     let session = Row::new("D", "talk").store(pool).await;
     for count in 0..23 {
-        say(pool, session, at(-40 + count / 9), "user", &count.to_string()).await;
+        insert_message(pool, session, at(-40 + count / 9), "user", &count.to_string()).await;
     }
     for (target, column) in [
         ("/v1/sessions", "id"),
@@ -39,7 +39,7 @@ async fn a_walk_meets_every_row_once_though_times_are_equal() {
 }
 
 #[actix_web::test]
-async fn a_walk_is_not_disturbed_by_rows_that_come_in() {
+async fn walk_is_not_disturbed_by_new_rows() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for count in 0..12 {
@@ -56,7 +56,7 @@ async fn a_walk_is_not_disturbed_by_rows_that_come_in() {
         let Some(cursor) = page.json()["next_cursor"].as_str().map(str::to_owned) else {
             break;
         };
-        // One before, one after, one among what is still to come.
+        // One before, one after, and one among the rows that are still to be read.
         for (name, active) in [("new", 60), ("old", -500), ("amid", -10 * i64::from(round) - 35)] {
             let name = format!("{name}{round}");
             Row { active: at(active), started: at(-600), ..Row::new("A", &name) }.store(pool).await;
@@ -68,7 +68,7 @@ async fn a_walk_is_not_disturbed_by_rows_that_come_in() {
 }
 
 #[actix_web::test]
-async fn the_link_header_leads_to_the_next_page() {
+async fn link_header_has_the_next_page() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for name in ["a/b", "c d", "é"] {
@@ -84,14 +84,14 @@ async fn the_link_header_leads_to_the_next_page() {
         };
         let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
         let next = next.expect("a link to the next page");
-        assert!(next.starts_with('?'), "no path of ours, since a proxy may have another: {next}");
+        assert!(next.starts_with('?'), "no path, since a proxy may change it: {next}");
         target = format!("/v1/agents/x%2Fy%20z/sessions{next}");
     }
     assert_eq!(met.iter().collect::<HashSet<_>>().len(), 3, "{met:?}");
 }
 
 #[actix_web::test]
-async fn a_cursor_is_refused_with_other_filters_and_taken_with_another_limit() {
+async fn cursor_is_rejected_with_other_filters_and_accepted_with_another_limit() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for count in 0..5 {
@@ -126,7 +126,7 @@ async fn a_cursor_is_refused_with_other_filters_and_taken_with_another_limit() {
 }
 
 #[actix_web::test]
-async fn a_cursor_that_was_tampered_with_is_refused() {
+async fn modified_cursor_is_rejected() {
     let api = TestApi::start().await;
     for target in ["/v1/sessions", "/v1/agents", "/v1/sessions/s/messages"] {
         for cursor in

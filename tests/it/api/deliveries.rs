@@ -1,4 +1,4 @@
-//! The log of deliveries, and the way out of quarantine.
+//! The log of deliveries, and retries out of quarantine.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use verbatim::store::keys::Scope;
 use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
 
-/// A message of agent `A`, in session `s`.
+/// Returns a message of agent `A` in session `s`.
 pub(super) fn message(text: &str) -> String {
     event("chat.push", "A", &format!(r#","role":"user","message":"{text}","timestamp":1790607200"#))
 }
@@ -43,7 +43,7 @@ pub(super) async fn drain(api: &TestApi, arrivals: &[Arrival]) {
     store(api, &rows).await;
 }
 
-/// Writes an arrival as a drain would that does not know how to read it.
+/// Stores an arrival in quarantine, as a drain that cannot read it.
 pub(super) async fn quarantine(api: &TestApi, arrival: &Arrival) {
     let read = Err(Unreadable::new("data.message", "it is missing"));
     store(api, &[Row { arrival, read: Cow::Owned(read) }]).await;
@@ -64,7 +64,7 @@ async fn show(api: &TestApi, arrival: &Arrival) -> Answer {
 }
 
 #[actix_web::test]
-async fn deliveries_are_listed_latest_first_with_what_became_of_them() {
+async fn deliveries_are_listed_latest_first_with_their_outcomes() {
     let api = TestApi::start().await;
     let said = message("hello");
     let mut numbered = arrival(&*said, at(5));
@@ -160,7 +160,7 @@ async fn deliveries_are_found_by_outcome_source_type_and_time() {
     );
 }
 
-/// A message of some agent and session.
+/// Returns a message of this agent and session.
 fn message_of(agent: &str, session: &str, text: &str) -> String {
     message(text)
         .replace(r#""agent_id":"A""#, &format!(r#""agent_id":"{agent}""#))
@@ -217,18 +217,18 @@ async fn deliveries_are_found_by_agent_and_session() {
     let repeat = api.get("/v1/deliveries?outcome=duplicate").await.json();
     let repeat = &repeat["data"][0];
     assert_eq!((&repeat["agent_id"], &repeat["session_id"]), (&json!("A"), &json!("s")));
-    // The log outlives its conversation, which then has no name any more.
+    // The log outlives its conversation. It then has no name any more.
     sqlx::query("DELETE FROM sessions WHERE sender_session_id = 't'")
         .execute(api.database.pool())
         .await
         .unwrap();
     assert!(api.get("/v1/deliveries?session_id=t").await.column("id").is_empty());
-    let gone = api.get(&format!("/v1/deliveries?session_id={}", id("A", "t"))).await;
-    assert_eq!(gone.column("agent_id"), ["A"]);
+    let erased = api.get(&format!("/v1/deliveries?session_id={}", id("A", "t"))).await;
+    assert_eq!(erased.column("agent_id"), ["A"]);
 }
 
 #[actix_web::test]
-async fn what_is_rare_is_looked_for_a_part_of_the_log_at_a_time() {
+async fn search_for_rare_deliveries_reads_a_part_of_the_log_at_a_time() {
     let api = TestApi::start().await;
     let rare = [
         arrival(message_of("rare", "s", "first"), at(-200_000)),
@@ -251,12 +251,12 @@ async fn what_is_rare_is_looked_for_a_part_of_the_log_at_a_time() {
         assert_eq!(first.json()["has_more"], true);
         assert!(first.header("link").is_some());
         assert_eq!(api.walk(&list, "id").await.len(), 2, "{order}");
-        // What an index leads to is found at once.
+        // Rows that an index finds are returned at once.
         let list = format!("/v1/deliveries?session_id=s&order={order}");
         assert_eq!(api.get(&list).await.column("id").len(), 2, "{order}");
         let list = format!("/v1/deliveries?agent_id=frequent&order={order}");
         assert_eq!(api.get(&list).await.column("id").len(), 50, "{order}");
-        // Where a page ends must not tell how much there is of others.
+        // The end of a page must not show how many deliveries others have.
         let bound = api.key(&[Scope::Admin], Some(&["rare"])).await;
         let page = api.get_as(&bound, &format!("/v1/deliveries?order={order}")).await;
         assert_eq!((page.column("id").len(), &page.json()["has_more"]), (2, &json!(false)));
@@ -264,7 +264,7 @@ async fn what_is_rare_is_looked_for_a_part_of_the_log_at_a_time() {
 }
 
 #[actix_web::test]
-async fn a_session_is_found_in_the_log_without_reading_it() {
+async fn session_is_found_in_the_log_by_index() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     verbatim::jobs::partitions::run_once(pool, now()).await.unwrap();
@@ -298,16 +298,16 @@ async fn a_session_is_found_in_the_log_without_reading_it() {
         .split("Rows Removed by Index Recheck: ")
         .nth(1)
         .map_or(0, |rest| rest.lines().next().unwrap().parse::<u32>().unwrap());
-    assert!(removed < 700, "most pages were passed by: {plan}");
+    assert!(removed < 700, "most pages were skipped: {plan}");
 }
 
 #[actix_web::test]
-async fn a_walk_over_the_log_meets_every_delivery_once() {
+async fn walk_over_the_log_returns_every_delivery_once() {
     let api = TestApi::start().await;
     verbatim::jobs::partitions::run_once(api.database.pool(), now() - TimeDelta::days(2))
         .await
         .unwrap();
-    // Over days that have a partition and days that have none; many at the same moment.
+    // On days with and without a partition, and many at the same moment.
     let arrivals: Vec<_> = (0..40)
         .map(|number| {
             let when = now() + TimeDelta::days(number / 7 - 4);
@@ -334,7 +334,7 @@ async fn a_walk_over_the_log_meets_every_delivery_once() {
 }
 
 #[actix_web::test]
-async fn one_delivery_is_shown_with_its_exact_bytes() {
+async fn delivery_is_shown_with_its_exact_bytes() {
     let api = TestApi::start().await;
     let noise = arrival(b"\xFF\x00 no text".to_vec(), at(0));
     let said = arrival(message("gr\u{fc}\u{df}e"), at(1));
@@ -359,9 +359,9 @@ async fn one_delivery_is_shown_with_its_exact_bytes() {
 }
 
 #[actix_web::test]
-async fn what_can_be_read_by_now_comes_out_of_quarantine_once() {
+async fn delivery_that_can_be_read_now_is_retried_once() {
     let api = TestApi::start().await;
-    // It says no time of its own, so it has that of its arrival, and not that of the retry.
+    // It has no time, so its time is that of its arrival, not of the retry.
     let undated = event("chat.push", "A", r#","role":"user","message":"when?""#);
     let arrived = arrival(undated, at(-600));
     quarantine(&api, &arrived).await;
@@ -373,7 +373,7 @@ async fn what_can_be_read_by_now_comes_out_of_quarantine_once() {
     assert_eq!(answer.status, 200, "{released}");
     let known = [("X-API-Key", BOOTSTRAP), ("If-None-Match", before.header("etag").unwrap())];
     let path = format!("/v1/deliveries/{}", arrived.id.0);
-    assert_eq!(api.send("GET", &path, &known).await.status, 200, "its outcome is another now");
+    assert_eq!(api.send("GET", &path, &known).await.status, 200, "its outcome has changed");
     for (field, value) in [
         ("outcome", json!("stored")),
         ("reason", json!(null)),
@@ -411,7 +411,7 @@ async fn retries_at_the_same_time_store_it_once() {
 }
 
 #[actix_web::test]
-async fn a_retry_ends_as_the_first_attempt_would_have() {
+async fn retry_has_the_outcome_that_the_first_attempt_would_have_had() {
     let api = TestApi::start().await;
     let (said, odd) = (message("hello"), event("new.kind", "A", ""));
     let mut test = arrival(event("room.join", "A", ""), at(2));
@@ -431,7 +431,7 @@ async fn a_retry_ends_as_the_first_attempt_would_have() {
 }
 
 #[actix_web::test]
-async fn a_conversation_is_the_same_whichever_of_its_deliveries_lay_in_quarantine() {
+async fn conversation_does_not_depend_on_which_delivery_was_in_quarantine() {
     let bodies = [
         event("room.join", "A", r#","room_name":"hall","timestamp":1790607100"#),
         message("first"),
@@ -460,7 +460,7 @@ async fn a_conversation_is_the_same_whichever_of_its_deliveries_lay_in_quarantin
 }
 
 #[actix_web::test]
-async fn what_still_cannot_be_read_stays_as_it_was() {
+async fn unreadable_delivery_stays_unchanged() {
     let api = TestApi::start().await;
     let arrived = arrival(event("chat.push", "A", r#","role":"user""#), at(0));
     drain(&api, std::slice::from_ref(&arrived)).await;
@@ -474,9 +474,9 @@ async fn what_still_cannot_be_read_stays_as_it_was() {
 }
 
 #[actix_web::test]
-async fn what_postgres_refused_is_stored_once_it_takes_it() {
+async fn delivery_that_postgres_rejected_is_stored_once_accepted() {
     let api = TestApi::start().await;
-    // Of class 22, and so the delivery's own fault.
+    // An error of class 22, so the delivery is at fault.
     sqlx::raw_sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
          AS $$ BEGIN RAISE 'too odd' USING ERRCODE = '22000'; END $$;
@@ -500,7 +500,7 @@ async fn what_postgres_refused_is_stored_once_it_takes_it() {
 }
 
 #[actix_web::test]
-async fn the_log_is_for_admins_and_the_quarantine_for_those_who_see_everything() {
+async fn log_needs_admin_and_quarantine_needs_an_unbound_key() {
     let api = TestApi::start().await;
     let (mine, theirs) =
         (arrival(event("room.join", "A", ""), at(0)), arrival(event("room.join", "B", ""), at(1)));
@@ -546,6 +546,6 @@ async fn delivery_names_the_message_that_it_became() {
         assert_eq!((&shown["session"], &shown["message_id"]), expected, "{shown}");
     }
     assert_eq!(api.send("DELETE", "/v1/sessions/s", &[("X-API-Key", BOOTSTRAP)]).await.status, 200);
-    let gone = show(&api, &said).await;
-    assert!(gone.status == 404 || gone.json()["message_id"].is_null(), "{}", gone.text());
+    let erased = show(&api, &said).await;
+    assert!(erased.status == 404 || erased.json()["message_id"].is_null(), "{}", erased.text());
 }

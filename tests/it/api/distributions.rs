@@ -5,9 +5,9 @@ use verbatim::analytics::catalog::{Attribution, METRICS};
 use verbatim::store::keys::Scope;
 
 use super::app::{TestApi, at};
-use super::figures::{TODAY, follow, some_talks, summary};
+use super::figures::{TODAY, follow, some_conversations, summary};
 use super::http::Answer;
-use super::talk::Talk;
+use super::talk::Conversation;
 
 async fn get(api: &TestApi, target: &str) -> Value {
     let answer = api.get(&format!("/v1/analytics/{target}")).await;
@@ -15,13 +15,13 @@ async fn get(api: &TestApi, target: &str) -> Value {
     answer.json()
 }
 
-/// Columns of the rows.
+/// Returns columns of the rows.
 fn columns(answer: &Value, names: &[&str]) -> Vec<Value> {
     let rows = answer["data"].as_array().unwrap().iter();
     rows.map(|row| names.iter().map(|name| row[name].clone()).collect()).collect()
 }
 
-/// Sessions of two agents in rooms and without, that begin with the same words and with others.
+/// Stores sessions of two agents, with and without rooms. Some begin with the same words.
 async fn some_rooms(api: &TestApi) {
     for (number, agent, room, first) in [
         (1, "A", Some("hall"), Some("Hours?")),
@@ -33,10 +33,10 @@ async fn some_rooms(api: &TestApi) {
         (7, "B", Some("garden"), None),
     ] {
         let (name, begin) = (format!("session {number}"), -7_000 + number * 400);
-        let mut talk = Talk::new(agent, &name).join_room(begin, room);
-        talk = talk.say(begin + 1, "assistant", "welcome");
+        let mut talk = Conversation::new(agent, &name).join_room(begin, room);
+        talk = talk.message(begin + 1, "assistant", "welcome");
         if let Some(first) = first {
-            talk = talk.say(begin + number, "user", first).say(begin + 20, "bot", "nine");
+            talk = talk.message(begin + number, "user", first).message(begin + 20, "bot", "nine");
         }
         talk.store(api).await;
     }
@@ -46,7 +46,7 @@ async fn some_rooms(api: &TestApi) {
 #[actix_web::test]
 async fn distribution_counts_values_between_the_edges_of_the_catalogue() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let target = format!("distribution?{TODAY}&metric=messages_per_session");
     let answer = get(&api, &target).await;
     let bins = columns(&answer, &["lower", "upper", "count"]);
@@ -83,8 +83,8 @@ async fn distribution_counts_values_between_the_edges_of_the_catalogue() {
 #[actix_web::test]
 async fn value_on_an_edge_is_above_it_and_values_below_the_first_edge_are_counted() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
-    // Its gaps are of two and three seconds.
+    some_conversations(&api).await;
+    // Its gaps are two and three seconds.
     let gaps = get(&api, &format!("distribution?{TODAY}&metric=reply_gap&edges=2,2.5,3")).await;
     let bins = columns(&gaps, &["lower", "upper", "count"]);
     assert_eq!(
@@ -109,12 +109,12 @@ async fn value_on_an_edge_is_above_it_and_values_below_the_first_edge_are_counte
 #[actix_web::test]
 async fn heatmap_has_the_total_of_each_hour_of_the_week() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let answer = get(&api, &format!("heatmap?{TODAY}")).await;
     let rows = columns(&answer, &["weekday", "hour", "sessions", "hours"]);
     assert_eq!(rows.len(), 168);
     assert_eq!(rows[13..15], [json!(["monday", 13, 2, 1.0]), json!(["monday", 14, 1, 1.0])]);
-    assert_eq!(rows[24], json!(["tuesday", 0, 0, 0.0]), "it is not in the range");
+    assert_eq!(rows[24], json!(["tuesday", 0, 0, 0.0]), "it is outside the range");
     let hours: f64 = rows.iter().map(|row| row[3].as_f64().unwrap()).sum();
     assert!((hours - 24.0).abs() < 1e-9);
 
@@ -147,7 +147,7 @@ async fn hour_that_a_shift_lengthens_or_shortens_is_that_of_its_local_start() {
     let (april, october) = ("from=2026-04-05&to=2026-04-06", "from=2026-10-04&to=2026-10-05");
     assert_eq!(hours(april, "Australia/Lord_Howe").await, [1.0, 1.5, 1.0, 1.0]);
     assert_eq!(hours(october, "Australia/Lord_Howe").await, [1.0, 1.0, 0.5, 1.0]);
-    // An hour that comes twice, and one that never comes.
+    // An hour that occurs twice, and one that never occurs.
     let (march, autumn) = ("from=2026-03-29&to=2026-03-30", "from=2026-10-25&to=2026-10-26");
     assert_eq!(hours(autumn, "Europe/Berlin").await, [1.0, 1.0, 2.0, 1.0]);
     assert_eq!(hours(march, "Europe/Berlin").await, [1.0, 1.0, 0.0, 1.0]);
@@ -156,7 +156,7 @@ async fn hour_that_a_shift_lengthens_or_shortens_is_that_of_its_local_start() {
 #[actix_web::test]
 async fn heatmap_covers_a_year() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let year = get(&api, "heatmap?period=this_year&tz=Australia/Lord_Howe&metric=messages").await;
     let total: i64 = columns(&year, &["messages"]).iter().map(|row| row[0].as_i64().unwrap()).sum();
     assert_eq!(total, 9);
@@ -236,11 +236,14 @@ async fn sessions_are_grouped_by_the_text_of_their_first_user_message() {
     let long = "ä".repeat(200);
     for (number, end) in [(1, "x"), (2, "y")] {
         let name = format!("long {number}");
-        Talk::new("C", &name).say(-100, "user", &format!("{long}{end}")).store(&api).await;
+        Conversation::new("C", &name)
+            .message(-100, "user", &format!("{long}{end}"))
+            .store(&api)
+            .await;
     }
-    // What was said first arrives last.
-    Talk::new("C", "late").say(-100, "user", "second").store(&api).await;
-    Talk::new("C", "late").arrive(-110, -50, "user", "first").store(&api).await;
+    // The message that was said first arrives last.
+    Conversation::new("C", "late").message(-100, "user", "second").store(&api).await;
+    Conversation::new("C", "late").arrive(-110, -50, "user", "first").store(&api).await;
     follow(&api).await;
     let answer = get(&api, "top?by=first_message").await;
     assert_eq!(answer["by"], "first_message");
@@ -273,7 +276,7 @@ async fn sessions_are_grouped_by_the_text_of_their_first_user_message() {
 }
 
 #[actix_web::test]
-async fn first_messages_of_too_many_sessions_are_refused() {
+async fn first_messages_of_too_many_sessions_are_rejected() {
     let api = TestApi::start().await;
     let insert = "INSERT INTO session_facts
          SELECT gen_random_uuid(), 'A', 'default', NULL, $1, $1, 0, 0, 0, 0, NULL, NULL,
@@ -293,9 +296,9 @@ async fn first_messages_of_too_many_sessions_are_refused() {
 }
 
 #[actix_web::test]
-async fn combinations_without_an_answer_are_refused_with_what_is_possible() {
+async fn invalid_combinations_are_rejected_with_the_valid_values() {
     let api = TestApi::start().await;
-    for (query, said) in [
+    for (query, hint) in [
         ("distribution?", "`metric` of a distribution is one of: session_duration, messages_per"),
         ("distribution?metric=sessions", "`metric` of a distribution is one of: session_duration"),
         ("distribution?metric=reply_gap&edges=2,1", "`edges` is up to 100 ascending numbers"),
@@ -317,14 +320,14 @@ async fn combinations_without_an_answer_are_refused_with_what_is_possible() {
         let answer = api.get(&format!("/v1/analytics/{query}")).await;
         assert_eq!(answer.code(), "invalid_parameter", "{query}");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-        assert!(detail.contains(said), "{query}: {detail}");
+        assert!(detail.contains(hint), "{query}: {detail}");
     }
 }
 
 #[actix_web::test]
-async fn etag_changes_with_the_figures_alone() {
+async fn etag_changes_only_with_the_figures() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let targets = ["distribution?metric=reply_gap&", "heatmap?", "top?", "top?by=room&format=csv&"];
     let targets = targets.map(|target| format!("/v1/analytics/{target}{TODAY}"));
     let send = async |target: &str, tag: &str| -> Answer {
@@ -341,7 +344,11 @@ async fn etag_changes_with_the_figures_alone() {
         assert!(tag.starts_with("W/"), "{tag}");
         assert_eq!(send(target, tag).await.status, 304, "{target}");
     }
-    Talk::new("A", "new").say(1, "user", "hi").say(3, "assistant", "yes").store(&api).await;
+    Conversation::new("A", "new")
+        .message(1, "user", "hi")
+        .message(3, "assistant", "yes")
+        .store(&api)
+        .await;
     follow(&api).await;
     for (target, tag) in targets.iter().zip(&tags) {
         assert_eq!(send(target, tag).await.status, 200, "{target}");

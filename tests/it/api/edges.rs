@@ -1,10 +1,10 @@
-//! What nobody should send, and some do.
+//! Invalid requests.
 
 use super::app::{BOOTSTRAP, TestApi};
 use super::rows::Row;
 
 #[actix_web::test]
-async fn an_unknown_parameter_is_named_with_the_known_ones() {
+async fn unknown_parameter_is_named_with_the_known_ones() {
     let api = TestApi::start().await;
     let answer = api.get("/v1/agents?agentid=A").await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"));
@@ -17,7 +17,7 @@ async fn an_unknown_parameter_is_named_with_the_known_ones() {
 }
 
 #[actix_web::test]
-async fn a_value_that_is_not_right_is_refused_with_what_would_be() {
+async fn invalid_value_is_rejected_with_the_valid_values() {
     let api = TestApi::start().await;
     for (query, detail) in [
         ("limit=0", "`limit` is a whole number from 1 to 500."),
@@ -50,7 +50,7 @@ async fn a_value_that_is_not_right_is_refused_with_what_would_be() {
 }
 
 #[actix_web::test]
-async fn a_bound_may_lie_beyond_all_that_is_stored() {
+async fn time_bound_may_be_outside_all_stored_times() {
     let api = TestApi::start().await;
     Row::new("A", "s").store_with(api.database.pool(), &[("user", "hello")]).await;
     let early = ["0", "-1", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z"];
@@ -83,7 +83,7 @@ async fn a_bound_may_lie_beyond_all_that_is_stored() {
 }
 
 #[actix_web::test]
-async fn an_id_of_any_characters_works_in_a_path() {
+async fn id_of_any_characters_works_in_a_path() {
     let api = TestApi::start().await;
     let ids = [
         ("a%2Fb", "a/b"),
@@ -122,7 +122,7 @@ async fn an_id_of_any_characters_works_in_a_path() {
 }
 
 #[actix_web::test]
-async fn bytes_that_no_text_holds_are_never_a_fault_of_ours() {
+async fn invalid_bytes_are_never_an_internal_error() {
     let api = TestApi::start().await;
     for id in ["%00", "a%00b", "%FF", "%C3%28", "%ED%A0%80", "%", "%zz", "%F0%9F"] {
         for path in [
@@ -139,7 +139,7 @@ async fn bytes_that_no_text_holds_are_never_a_fault_of_ours() {
 }
 
 #[actix_web::test]
-async fn an_unknown_path_and_a_wrong_method_are_problems() {
+async fn unknown_path_and_wrong_method_are_problems() {
     let api = TestApi::start().await;
     for path in
         ["/", "/v1", "/v1/nothing", "/v1/agents/", "/v1/sessions/a/b", "/v2/agents", "/v1//agents"]
@@ -157,14 +157,14 @@ async fn an_unknown_path_and_a_wrong_method_are_problems() {
 }
 
 #[actix_web::test]
-async fn a_head_request_is_a_get_without_its_body() {
+async fn head_request_is_a_get_without_its_body() {
     let api = TestApi::start().await;
     let answer = api.send("HEAD", "/v1/agents", &[("X-API-Key", BOOTSTRAP)]).await;
     assert_eq!((answer.status, answer.body.len()), (200, 0));
 }
 
 #[actix_web::test]
-async fn a_request_keeps_its_id_or_is_given_one() {
+async fn request_keeps_its_id_or_gets_one() {
     let api = TestApi::start().await;
     let long = "x".repeat(65);
     for (given, kept) in [
@@ -186,17 +186,17 @@ async fn a_request_keeps_its_id_or_is_given_one() {
 }
 
 #[actix_web::test]
-async fn what_goes_wrong_in_the_framework_or_in_a_handler_is_a_problem_too() {
+async fn errors_of_framework_and_handlers_are_problems() {
     let api = TestApi::start().await;
     assert_eq!(api.get("/query?number=many").await.code(), "invalid_parameter");
     let answer = api.get("/panic").await;
     assert_eq!((answer.status, answer.code().as_str()), (500, "internal"));
     assert!(!answer.text().contains("on purpose"), "{}", answer.text());
-    assert_eq!(api.get("/v1/agents").await.status, 200, "it goes on");
+    assert_eq!(api.get("/v1/agents").await.status, 200, "it still answers");
 }
 
 #[actix_web::test]
-async fn a_database_without_tables_is_unavailable_and_its_inside_is_not_shown() {
+async fn database_without_tables_is_unavailable_and_not_revealed() {
     let api = TestApi::start().await;
     let rename = "ALTER TABLE agents RENAME TO agents_no_more";
     sqlx::raw_sql(rename).execute(api.database.pool()).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_database_without_tables_is_unavailable_and_its_inside_is_not_shown() 
 }
 
 #[actix_web::test]
-async fn a_path_with_a_slash_too_many_is_told_to_leave_it_out() {
+async fn trailing_slash_is_rejected_with_a_hint() {
     let api = TestApi::start().await;
     let answer = api.get("/v1/agents/").await;
     assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
@@ -217,7 +217,7 @@ async fn a_path_with_a_slash_too_many_is_told_to_leave_it_out() {
 }
 
 #[actix_web::test]
-async fn a_database_that_does_not_answer_is_unavailable_and_a_fault_is_internal() {
+async fn silent_database_is_unavailable_and_other_errors_are_internal() {
     let api = TestApi::start().await;
     sqlx::raw_sql(
         "ALTER TABLE agents RENAME TO agents_no_more;

@@ -1,4 +1,4 @@
-//! Erasing, holding, and what is over age.
+//! Erasure, holds, and retention.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -35,8 +35,8 @@ fn message(source: &str, agent: &str, session: &str, text: &str, at: DateTime<Ut
     }
 }
 
-/// So many messages of a session, a second apart.
-fn talk(agent: &str, session: &str, count: i64, from: DateTime<Utc>) -> Vec<Arrival> {
+/// Returns messages of a session, one a second.
+fn session_messages(agent: &str, session: &str, count: i64, from: DateTime<Utc>) -> Vec<Arrival> {
     let one = |n: i64| {
         message("default", agent, session, &format!("{session} {n}"), from + TimeDelta::seconds(n))
     };
@@ -58,7 +58,7 @@ async fn send(api: &TestApi, method: &str, target: &str) -> Answer {
     api.send(method, target, &[("X-API-Key", BOOTSTRAP)]).await
 }
 
-/// Counts are those of the rows, everywhere.
+/// Checks that all counts are those of the rows.
 async fn assert_counts_are_right(api: &TestApi) {
     let wrong: i64 = sqlx::query_scalar(
         "SELECT count(*)
@@ -70,7 +70,7 @@ async fn assert_counts_are_right(api: &TestApi) {
     .fetch_one(api.database.pool())
     .await
     .unwrap();
-    assert_eq!(wrong, 0, "sessions whose count is not that of their messages");
+    assert_eq!(wrong, 0, "sessions whose count differs from their messages");
     let wrong: i64 = sqlx::query_scalar(
         "SELECT count(*)
          FROM (
@@ -87,7 +87,7 @@ async fn assert_counts_are_right(api: &TestApi) {
     .fetch_one(api.database.pool())
     .await
     .unwrap();
-    assert_eq!(wrong, 0, "agents whose figures are not those of their sessions");
+    assert_eq!(wrong, 0, "agents whose figures differ from their sessions");
 }
 
 async fn count(api: &TestApi, table: &str) -> i64 {
@@ -96,13 +96,13 @@ async fn count(api: &TestApi, table: &str) -> i64 {
 }
 
 #[actix_web::test]
-async fn a_large_agent_is_erased_in_parts_and_others_are_left_alone() {
+async fn large_agent_is_erased_in_parts_and_others_stay() {
     let api = TestApi::start().await;
-    let mut arrivals = talk("A", "long", 4_500, at(-9_000));
+    let mut arrivals = session_messages("A", "long", 4_500, at(-9_000));
     for n in 0..230 {
-        arrivals.extend(talk("A", &format!("short {n}"), 2, at(-100)));
+        arrivals.extend(session_messages("A", &format!("short {n}"), 2, at(-100)));
     }
-    arrivals.extend(talk("B", "short 1", 3, at(-50)));
+    arrivals.extend(session_messages("B", "short 1", 3, at(-50)));
     drain(&api, &arrivals).await;
     let receipt = send(&api, "DELETE", "/v1/agents/A").await;
     assert_eq!(receipt.status, 200, "{}", receipt.text());
@@ -112,38 +112,38 @@ async fn a_large_agent_is_erased_in_parts_and_others_are_left_alone() {
     assert_counts_are_right(&api).await;
     assert_eq!((count(&api, "messages").await, count(&api, "deliveries").await), (3, 3));
     assert_eq!(send(&api, "DELETE", "/v1/agents/A").await.code(), "not_found");
-    // Those who follow along are told, once.
-    let told: Vec<String> =
+    // The change feed reports it once.
+    let reported: Vec<String> =
         sqlx::query_scalar("SELECT erasure::text FROM journal WHERE erasure IS NOT NULL")
             .fetch_all(api.database.pool())
             .await
             .unwrap();
-    assert_eq!(told.len(), 1);
-    let told: Value = serde_json::from_str(&told[0]).unwrap();
-    assert_eq!(told["id"], receipt["id"]);
+    assert_eq!(reported.len(), 1);
+    let reported: Value = serde_json::from_str(&reported[0]).unwrap();
+    assert_eq!(reported["id"], receipt["id"]);
 }
 
 #[actix_web::test]
-async fn an_erasure_that_was_interrupted_is_finished_by_the_next_look() {
+async fn interrupted_erasure_is_finished_by_the_next_check() {
     let api = TestApi::start().await;
-    drain(&api, &talk("A", "s", 3, at(-10))).await;
+    drain(&api, &session_messages("A", "s", 3, at(-10))).await;
     let id = DeliveryId::new(now()).0;
     let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
-    // The process ended here. What comes in meanwhile is not stored.
-    drain(&api, &talk("A", "other", 3, at(-10))).await;
+    // The process ended here. Deliveries that arrive meanwhile are not stored.
+    drain(&api, &session_messages("A", "other", 3, at(-10))).await;
     assert_eq!(count(&api, "messages").await, 3);
     finish_erasures(&api.store, &api.clock).await.unwrap();
     assert_eq!((count(&api, "messages").await, count(&api, "agents").await), (0, 0));
     assert!(api.store.unfinished_erasures().await.unwrap().is_empty());
-    assert_eq!(api.store.carry_out(id, &api.clock).await.unwrap(), None, "it is done");
+    assert_eq!(api.store.carry_out(id, &api.clock).await.unwrap(), None, "it is complete");
 }
 
 #[actix_web::test]
-async fn what_is_written_while_a_session_is_erased_is_wholly_there_or_wholly_not() {
+async fn delivery_written_during_an_erasure_is_stored_completely_or_not_at_all() {
     let api = TestApi::start().await;
     let batches: Vec<Vec<Arrival>> =
-        (0..20).map(|batch| talk("A", "s", 50, at(-3_000 + batch * 50))).collect();
+        (0..20).map(|batch| session_messages("A", "s", 50, at(-3_000 + batch * 50))).collect();
     drain(&api, &batches[0]).await;
     let writers = batches[1..].chunks(5).map(async |batches: &[Vec<Arrival>]| {
         for batch in batches {
@@ -159,10 +159,10 @@ async fn what_is_written_while_a_session_is_erased_is_wholly_there_or_wholly_not
 }
 
 #[actix_web::test]
-async fn erasing_asks_for_its_scope_and_for_one_session() {
+async fn erasure_needs_its_scope_and_one_session() {
     let api = TestApi::start().await;
     for agent in ["A", "B"] {
-        drain(&api, &talk(agent, "shared", 1, at(-10))).await;
+        drain(&api, &session_messages(agent, "shared", 1, at(-10))).await;
     }
     let reader = api.key(&[Scope::Read, Scope::Export], None).await;
     let eraser = api.key(&[Scope::Erase], Some(&["A"])).await;
@@ -174,16 +174,20 @@ async fn erasing_asks_for_its_scope_and_for_one_session() {
     assert_eq!(delete(&eraser, "/v1/agents/B").await.code(), "not_found");
     assert_eq!(delete(&eraser, "/v1/sessions/shared?agent_id=B").await.code(), "not_found");
     assert_eq!(delete(BOOTSTRAP, "/v1/sessions/shared?what=1").await.code(), "invalid_parameter");
-    assert_eq!(delete(&eraser, "/v1/sessions/shared").await.status, 200, "the one that it sees");
+    assert_eq!(
+        delete(&eraser, "/v1/sessions/shared").await.status,
+        200,
+        "the session that it sees"
+    );
     assert_eq!(count(&api, "sessions WHERE agent_id = 'B'").await, 1);
-    assert_eq!(send(&api, "GET", "/v1/agents/A").await.status, 404, "it has nothing left");
+    assert_eq!(send(&api, "GET", "/v1/agents/A").await.status, 404, "nothing of it is left");
 }
 
 #[actix_web::test]
-async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
+async fn hold_prevents_erasure_and_expiry() {
     let api = TestApi::start().await;
     for (agent, session) in [("A", "one"), ("A", "two"), ("B", "three")] {
-        drain(&api, &talk(agent, session, 2, at(-10))).await;
+        drain(&api, &session_messages(agent, session, 2, at(-10))).await;
     }
     let held = send(&api, "PUT", "/v1/sessions/one/hold").await;
     assert_eq!(held.status, 200, "{}", held.text());
@@ -192,7 +196,7 @@ async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
         (&json!("A"), &json!("one"))
     );
     let again = send(&api, "PUT", "/v1/sessions/one/hold").await.json();
-    assert_eq!(again["id"], held.json()["id"], "to hold it twice changes nothing");
+    assert_eq!(again["id"], held.json()["id"], "a second hold changes nothing");
     assert_eq!(send(&api, "PUT", "/v1/agents/B/hold").await.status, 200);
     assert_eq!(send(&api, "PUT", "/v1/agents/C/hold").await.code(), "not_found");
     let list = send(&api, "GET", "/v1/holds").await.json();
@@ -212,7 +216,7 @@ async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
     assert_eq!(send(&api, "DELETE", "/v1/sessions/one/hold").await.code(), "not_found");
     assert_eq!(send(&api, "DELETE", "/v1/sessions/one").await.status, 200);
     let gone = run_once(&api.store, later, &keep).await.unwrap();
-    assert_eq!(gone.rows.of("sessions"), 0, "the agent is held still");
+    assert_eq!(gone.rows.of("sessions"), 0, "the agent is still held");
     assert_eq!(count(&api, "sessions").await, 1);
     let reader = api.key(&[Scope::Erase], None).await;
     let refused = api.send("GET", "/v1/holds", &[("X-API-Key", &reader)]).await;
@@ -220,7 +224,7 @@ async fn what_is_held_is_neither_erased_nor_dropped_for_its_age() {
 }
 
 #[actix_web::test]
-async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own() {
+async fn each_source_has_retention_for_conversations_and_log() {
     let api = TestApi::start().await;
     let day = |days: i64| now() + TimeDelta::days(days);
     for days in [-400, -100, -40, 0] {
@@ -232,7 +236,7 @@ async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own()
             let session = format!("{days}");
             arrivals.push(message(source, source, &session, &session, day(days)));
         }
-        // It goes on for longer than anything is kept.
+        // A session that lasts longer than every retention.
         for days in [-391, -101, -11, -1] {
             let text = format!("on and on {days}");
             arrivals.push(message(source, source, "on and on", &text, day(days)));
@@ -246,10 +250,11 @@ async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own()
         ages
     };
     let keep = Keep { messages: ages(30, 5), deliveries: ages(200, 5) };
-    let told = plan(&api.store, now(), &keep).await.unwrap();
-    let told: Vec<_> = told.iter().map(|old| (old.table, old.source.as_str(), old.rows)).collect();
+    let reported = plan(&api.store, now(), &keep).await.unwrap();
+    let reported: Vec<_> =
+        reported.iter().map(|old| (old.table, old.source.as_str(), old.rows)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("sessions", "default", 2),
             ("sessions", "kiosk", 3),
@@ -269,7 +274,7 @@ async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own()
     assert_eq!(plan(&api.store, now(), &keep).await.unwrap(), []);
     assert!(run_once(&api.store, now(), &keep).await.unwrap().rows.0.is_empty());
 
-    // Where nothing is kept for ever, months that hold nothing any more are dropped whole.
+    // Without unlimited retention, empty months are dropped as a whole.
     let keep = Keep { messages: Ages::of(Some(DAY * 5)), deliveries: Ages::of(Some(DAY * 5)) };
     let gone = run_once(&api.store, now(), &keep).await.unwrap();
     assert!(gone.log.days > 0, "{gone:?}");
@@ -278,13 +283,13 @@ async fn each_source_keeps_its_conversations_and_its_log_for_a_time_of_its_own()
     assert_counts_are_right(&api).await;
 }
 
-/// A delivery of any kind that arrived at a time.
+/// Returns a delivery of any kind that arrived at this time.
 fn delivered(body: &Value, received_at: DateTime<Utc>) -> Arrival {
     Arrival { body: body.to_string().into(), ..message("default", "", "", "", received_at) }
 }
 
 #[actix_web::test]
-async fn what_names_an_erased_session_in_a_type_that_nobody_knows_goes_along_and_stays_away() {
+async fn event_of_unknown_type_is_erased_with_its_session_and_stays_erased() {
     let api = TestApi::start().await;
     let unknown = |agent: &str, session: &str| {
         let body = json!({ "event_type": "mood.changed", "agent_id": agent,
@@ -292,19 +297,23 @@ async fn what_names_an_erased_session_in_a_type_that_nobody_knows_goes_along_and
         delivered(&body, at(-9))
     };
     let others = [unknown("A", "stays"), unknown("B", "gone")];
-    drain(&api, &talk("A", "gone", 1, at(-10))).await;
+    drain(&api, &session_messages("A", "gone", 1, at(-10))).await;
     drain(&api, &[unknown("A", "gone")]).await;
     drain(&api, &others).await;
     let receipt = send(&api, "DELETE", "/v1/sessions/gone").await;
     assert_eq!(receipt.status, 200, "{}", receipt.text());
     assert_eq!(receipt.json()["rows"]["deliveries"], 2);
-    assert_eq!(count(&api, "deliveries").await, 2, "of another session and another agent");
+    assert_eq!(
+        count(&api, "deliveries").await,
+        2,
+        "those of another session and another agent are left"
+    );
     drain(&api, &[Arrival { received_at: at(60), ..unknown("A", "gone") }]).await;
-    assert_eq!(count(&api, "deliveries WHERE body <> ''").await, 2, "it came again");
+    assert_eq!(count(&api, "deliveries WHERE body <> ''").await, 2, "it was stored again");
 }
 
 #[actix_web::test]
-async fn what_a_clock_that_is_ahead_dated_does_not_come_back_after_its_erasure() {
+async fn delivery_with_a_future_time_stays_erased() {
     let api = TestApi::start().await;
     let ahead = now() + TimeDelta::minutes(10);
     let of = |kind: &str, time: Option<DateTime<Utc>>| {
@@ -339,7 +348,7 @@ async fn what_a_clock_that_is_ahead_dated_does_not_come_back_after_its_erasure()
 }
 
 #[actix_web::test]
-async fn an_agent_that_never_had_a_session_can_be_erased() {
+async fn agent_without_sessions_can_be_erased() {
     let api = TestApi::start().await;
     let ready = |agent: &str| {
         delivered(
@@ -365,9 +374,9 @@ async fn an_agent_that_never_had_a_session_can_be_erased() {
 }
 
 #[actix_web::test]
-async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
+async fn repeated_request_finishes_an_interrupted_erasure() {
     let api = TestApi::start().await;
-    drain(&api, &talk("A", "s", 3, at(-10))).await;
+    drain(&api, &session_messages("A", "s", 3, at(-10))).await;
     let row = sqlx::query_scalar::<_, uuid::Uuid>("SELECT id FROM sessions")
         .fetch_one(api.database.pool())
         .await
@@ -390,7 +399,7 @@ async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
     let again = NewErasure { id: second, ..new };
     assert_eq!(api.store.begin_erasure(&again).await.unwrap(), Begun::Already(first));
-    // The process ended when the session had gone, and its deliveries had not.
+    // The process ended when the session was deleted, and its deliveries were not.
     for table in ["messages WHERE session_id", "sessions WHERE id"] {
         let sql = format!("DELETE FROM {table} = $1");
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row).execute(api.database.pool()).await.unwrap();
@@ -406,51 +415,51 @@ async fn who_asks_again_for_an_erasure_that_was_interrupted_has_it_finished() {
 }
 
 #[actix_web::test]
-async fn what_went_for_its_age_is_told_to_those_who_follow_along() {
+async fn expired_rows_are_reported_in_the_feed() {
     let api = TestApi::start().await;
     let long_ago = now() - TimeDelta::days(40);
-    drain(&api, &talk("A", "old", 2, long_ago)).await;
-    drain(&api, &talk("A", "on and on", 2, long_ago)).await;
-    drain(&api, &talk("A", "on and on", 3, at(-10))).await;
+    drain(&api, &session_messages("A", "old", 2, long_ago)).await;
+    drain(&api, &session_messages("A", "on and on", 2, long_ago)).await;
+    drain(&api, &session_messages("A", "on and on", 3, at(-10))).await;
     let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
     run_once(&api.store, now(), &keep).await.unwrap();
-    let told = send(&api, "GET", "/v1/changes").await.json();
-    let told: Vec<_> = told["data"]
+    let reported = send(&api, "GET", "/v1/changes").await.json();
+    let reported: Vec<_> = reported["data"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|row| row["type"] == "erasure")
         .map(|row| &row["erasure"])
         .collect();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().all(|one| one["kind"] == "retention"));
-    assert_eq!(told[0]["session"]["session_id"], "old");
-    assert_eq!(told[0]["before"], Value::Null, "all of it");
-    assert_eq!(told[1]["session"]["session_id"], "on and on");
-    assert!(told[1]["before"].is_string(), "its beginning");
+    assert_eq!(reported.len(), 2, "{reported:?}");
+    assert!(reported.iter().all(|one| one["kind"] == "retention"));
+    assert_eq!(reported[0]["session"]["session_id"], "old");
+    assert_eq!(reported[0]["before"], Value::Null, "all of the session");
+    assert_eq!(reported[1]["session"]["session_id"], "on and on");
+    assert!(reported[1]["before"].is_string(), "only its beginning");
     run_once(&api.store, now(), &keep).await.unwrap();
     assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, 2, "once");
 }
 
 #[actix_web::test]
-async fn session_that_was_cut_begins_with_what_is_left_of_it() {
+async fn partly_expired_session_begins_with_its_remaining_rows() {
     let api = TestApi::start().await;
     let long_ago = now() - TimeDelta::days(40);
     let join = json!({ "event_type": "room.join", "agent_id": "A",
         "timestamp": (long_ago - TimeDelta::seconds(5)).timestamp(),
         "data": { "session_id": "joined", "room_name": "hall", "participant_count": 2 } });
     drain(&api, &[delivered(&join, long_ago)]).await;
-    // More than go at once.
-    drain(&api, &talk("A", "joined", 2_100, long_ago)).await;
-    drain(&api, &talk("A", "spoken", 2, long_ago)).await;
+    // More than are deleted at once.
+    drain(&api, &session_messages("A", "joined", 2_100, long_ago)).await;
+    drain(&api, &session_messages("A", "spoken", 2, long_ago)).await;
     for session in ["joined", "spoken"] {
-        drain(&api, &talk("A", session, 3, at(-10))).await;
+        drain(&api, &session_messages("A", session, 3, at(-10))).await;
     }
-    // It was joined long ago, and spoken in since then alone.
+    // Joined long ago, with recent messages.
     let mut late = join.clone();
     late["data"]["session_id"] = "late".into();
     drain(&api, &[delivered(&late, long_ago)]).await;
-    drain(&api, &talk("A", "late", 1, at(-9))).await;
+    drain(&api, &session_messages("A", "late", 1, at(-9))).await;
     let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
     let gone = run_once(&api.store, now(), &keep).await.unwrap();
     assert_eq!((gone.rows.of("messages"), gone.rows.of("joins")), (2_102, 2));
@@ -470,7 +479,7 @@ async fn session_that_was_cut_begins_with_what_is_left_of_it() {
     let agent = send(&api, "GET", "/v1/agents/A").await.json();
     assert_eq!(agent["first_seen_at"], "2026-09-28T14:54:03.000000Z");
     assert_counts_are_right(&api).await;
-    let told = count(&api, "journal WHERE erasure IS NOT NULL").await;
+    let reported = count(&api, "journal WHERE erasure IS NOT NULL").await;
     assert!(run_once(&api.store, now(), &keep).await.unwrap().rows.0.is_empty());
-    assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, told, "told once");
+    assert_eq!(count(&api, "journal WHERE erasure IS NOT NULL").await, reported, "reported once");
 }

@@ -1,4 +1,4 @@
-//! What an erasure reaches among deliveries that belong to no session, and its receipt afterwards.
+//! Erasure of deliveries without a session, and receipts.
 
 use std::borrow::Cow;
 
@@ -25,13 +25,13 @@ fn arrival(body: &str) -> Arrival {
     }
 }
 
-fn said(agent: &str, session: &str) -> String {
+fn message(agent: &str, session: &str) -> String {
     json!({ "event_type": "chat.push", "agent_id": agent, "timestamp": at(-6).timestamp(),
         "data": { "session_id": session, "role": "user", "message": "hello" } })
     .to_string()
 }
 
-/// Writes deliveries one by one, and gives what became of each.
+/// Writes deliveries one by one, and returns the outcome of each.
 async fn drain<'a>(api: &TestApi, bodies: impl IntoIterator<Item = &'a str>) -> Vec<Outcome> {
     let mut connection = api.database.options().connect().await.unwrap();
     let mut outcomes = Vec::new();
@@ -49,7 +49,7 @@ async fn erase(api: &TestApi, key: &str, target: &str) -> Value {
     receipt.json()
 }
 
-/// The bodies that lie in quarantine, or are of a type that nobody knows.
+/// Returns the bodies in quarantine or of an unknown type.
 async fn left(api: &TestApi) -> Vec<String> {
     let bodies: Vec<Vec<u8>> =
         sqlx::query_scalar("SELECT body FROM deliveries WHERE session_id IS NULL AND body <> ''")
@@ -68,16 +68,17 @@ fn sorted(bodies: &[&str]) -> Vec<String> {
     bodies
 }
 
-/// Of others: each holds the words `role`, `data` and `E-17`, and names neither agent nor session.
-const THEIRS: [&str; 5] = [
+/// Bodies of others: each contains the words `role`, `data` and `E-17`, and names neither agent nor
+/// session.
+const OTHERS: [&str; 5] = [
     r#"{"event_type":"chat.push","agent_id":"Z","data":{"role":7,"message":"E-17 role"}}"#,
     r#"{"event_type":"chat.push","agent_id":"Z","data":{"role":"E-17","session_id":"role","message":[]}}"#,
     r#"{"event_type":"chat.push","data":{"message":"E-17","role":"data"}}"#,
     r#"{"event_type":"new.kind","agent_id":"Z","E-17":"role","data":{"x":{"agent_id":"E-17"}}}"#,
     "E-17 role data",
 ];
-/// Of E-17, in every way that its name can be written.
-const OURS: [&str; 6] = [
+/// Bodies of E-17, in every spelling of its name.
+const OWN: [&str; 6] = [
     r#"{"event_type":"chat.push","agent_id":"E-17","data":{"session_id":"role","message":[1]}}"#,
     r#"{"event_type":"chat.push","agent_code":"\u0045-17","data":{"session_id":"r\u006fle","message":[2]}}"#,
     r#"{"event":"chat.push","agentId":"E\u002D17","sessionId":"role","message":{"content":3}}"#,
@@ -85,7 +86,7 @@ const OURS: [&str; 6] = [
     r#"{"event_type":"chat.push","data":{"agent_id":"E-17","session_id":"role","message":[4]}}"#,
     r#"{"event_type":"new.kind","agent_id":"E-17","session_id":"role"}"#,
 ];
-/// Of E-17 as far as one can tell, since it is broken off, or names another agent as well.
+/// Bodies that may be of E-17: truncated, or with the name of another agent as well.
 const DOUBTFUL: [&str; 3] = [
     r#"{"event_type":"chat.push","agent_id":"\u0045-17","data":{"session_id":"role","mess"#,
     r#"[{"agentId":"E-17","sessionId":"role"}]"#,
@@ -93,19 +94,19 @@ const DOUBTFUL: [&str; 3] = [
 ];
 
 #[actix_web::test]
-async fn bound_key_erases_what_provably_is_its_agents_and_nothing_else() {
+async fn bound_key_erases_only_what_is_provably_its_agents() {
     for target in ["/v1/sessions/role", "/v1/agents/E-17"] {
         let api = TestApi::start().await;
-        drain(&api, [said("E-17", "role").as_str()]).await;
-        drain(&api, THEIRS.into_iter().chain(OURS).chain(DOUBTFUL)).await;
+        drain(&api, [message("E-17", "role").as_str()]).await;
+        drain(&api, OTHERS.into_iter().chain(OWN).chain(DOUBTFUL)).await;
         let bound = api.key(&[Scope::Erase], Some(&["E-17"])).await;
         let receipt = erase(&api, &bound, target).await;
-        assert_eq!(receipt["rows"]["deliveries"], 1 + OURS.len(), "{target}");
-        let rest = [&THEIRS[..], &DOUBTFUL[..]].concat();
+        assert_eq!(receipt["rows"]["deliveries"], 1 + OWN.len(), "{target}");
+        let rest = [&OTHERS[..], &DOUBTFUL[..]].concat();
         assert_eq!(left(&api).await, sorted(&rest), "{target}");
 
-        // It keeps its own away, and nobody else's.
-        let again = drain(&api, OURS).await;
+        // The erasure blocks only its own deliveries.
+        let again = drain(&api, OWN).await;
         assert!(again.iter().all(|outcome| *outcome == Outcome::Duplicate), "{again:?}");
         sqlx::query("DELETE FROM deliveries").execute(api.database.pool()).await.unwrap();
         let again = drain(&api, rest.iter().copied()).await;
@@ -113,27 +114,27 @@ async fn bound_key_erases_what_provably_is_its_agents_and_nothing_else() {
             |outcome: &Outcome| *outcome == Outcome::Quarantined || *outcome == Outcome::Duplicate;
         assert!(again.iter().all(kept));
         let quarantined = again.iter().filter(|outcome| **outcome == Outcome::Quarantined).count();
-        assert_eq!(quarantined, rest.len() - 1, "the one of a type that nobody knows is a repeat");
+        assert_eq!(quarantined, rest.len() - 1, "the one of an unknown type is a duplicate");
     }
 }
 
 #[actix_web::test]
-async fn key_that_sees_everything_erases_what_is_broken_off_as_well() {
+async fn unbound_key_erases_truncated_bodies_as_well() {
     let api = TestApi::start().await;
-    drain(&api, [said("E-17", "role").as_str()]).await;
-    drain(&api, THEIRS.into_iter().chain(OURS).chain(DOUBTFUL)).await;
+    drain(&api, [message("E-17", "role").as_str()]).await;
+    drain(&api, OTHERS.into_iter().chain(OWN).chain(DOUBTFUL)).await;
     let receipt = erase(&api, BOOTSTRAP, "/v1/agents/E-17").await;
-    assert_eq!(receipt["rows"]["deliveries"], 1 + OURS.len() + DOUBTFUL.len());
-    assert_eq!(left(&api).await, sorted(&THEIRS));
-    let again = drain(&api, OURS.into_iter().chain(DOUBTFUL)).await;
+    assert_eq!(receipt["rows"]["deliveries"], 1 + OWN.len() + DOUBTFUL.len());
+    assert_eq!(left(&api).await, sorted(&OTHERS));
+    let again = drain(&api, OWN.into_iter().chain(DOUBTFUL)).await;
     assert!(again.iter().all(|outcome| *outcome == Outcome::Duplicate), "{again:?}");
-    assert_eq!(left(&api).await, sorted(&THEIRS));
+    assert_eq!(left(&api).await, sorted(&OTHERS));
 }
 
 #[actix_web::test]
-async fn agent_is_found_by_what_names_it_and_not_by_words() {
+async fn agent_is_found_by_its_fields_and_not_by_words() {
     let api = TestApi::start().await;
-    drain(&api, THEIRS).await;
+    drain(&api, OTHERS).await;
     let bound = api.key(&[Scope::Erase], Some(&["E-17"])).await;
     for key in [BOOTSTRAP, &bound] {
         let answer = api.send("DELETE", "/v1/agents/E-17", &[("X-API-Key", key)]).await;
@@ -141,14 +142,14 @@ async fn agent_is_found_by_what_names_it_and_not_by_words() {
     }
     drain(&api, [DOUBTFUL[0]]).await;
     let answer = api.send("DELETE", "/v1/agents/E-17", &[("X-API-Key", &bound)]).await;
-    assert_eq!(answer.code(), "not_found", "nothing that provably is its own");
+    assert_eq!(answer.code(), "not_found", "nothing is provably its own");
     erase(&api, BOOTSTRAP, "/v1/agents/E-17").await;
 }
 
 #[actix_web::test]
-async fn owners_erasure_is_not_cut_short_by_a_bound_one_that_was_begun() {
+async fn unbound_erasure_is_not_limited_by_an_earlier_bound_one() {
     let api = TestApi::start().await;
-    drain(&api, [said("E-17", "role").as_str(), DOUBTFUL[0]]).await;
+    drain(&api, [message("E-17", "role").as_str(), DOUBTFUL[0]]).await;
     let new = |bound| NewErasure {
         id: DeliveryId::new(now()).0,
         target: Target::Agent("E-17"),
@@ -160,9 +161,9 @@ async fn owners_erasure_is_not_cut_short_by_a_bound_one_that_was_begun() {
     assert_eq!(api.store.begin_erasure(&first).await.unwrap(), Begun::Yes);
     assert_eq!(api.store.begin_erasure(&new(true)).await.unwrap(), Begun::Already(first.id));
     assert_eq!(api.store.begin_erasure(&wider).await.unwrap(), Begun::Yes);
-    // Several services look for what a stop left undone.
-    let looks = (0..4).map(|_| finish_erasures(&api.store, &api.clock));
-    for look in futures_util::future::join_all(looks).await {
+    // Several services look for interrupted erasures.
+    let checks = (0..4).map(|_| finish_erasures(&api.store, &api.clock));
+    for look in futures_util::future::join_all(checks).await {
         look.unwrap();
     }
     finish_erasures(&api.store, &api.clock).await.unwrap();
@@ -180,7 +181,7 @@ async fn receipts(api: &TestApi, key: &str, query: &str) -> Vec<Value> {
 async fn receipt_can_be_read_again() {
     let api = TestApi::start().await;
     for (agent, session) in [("A", "one"), ("A", "two"), ("B", "one"), ("B", "three")] {
-        drain(&api, [said(agent, session).as_str()]).await;
+        drain(&api, [message(agent, session).as_str()]).await;
     }
     let mut made = Vec::new();
     for (second, target) in
@@ -217,13 +218,13 @@ async fn receipt_can_be_read_again() {
 }
 
 #[actix_web::test]
-async fn receipt_of_a_client_that_was_cut_off_says_whether_it_is_done() {
+async fn receipt_of_a_disconnected_client_shows_completion() {
     let api = TestApi::start().await;
-    drain(&api, [said("A", "s").as_str()]).await;
+    drain(&api, [message("A", "s").as_str()]).await;
     let id = DeliveryId::new(now()).0;
     let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
     assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
-    // The client and the service are gone.
+    // Client and service are stopped.
     let waiting = receipts(&api, BOOTSTRAP, "?agent_id=A").await;
     assert_eq!((&waiting[0]["id"], &waiting[0]["finished_at"]), (&json!(id), &json!(null)));
     api.clock.set(at(60));
@@ -234,13 +235,13 @@ async fn receipt_of_a_client_that_was_cut_off_says_whether_it_is_done() {
 }
 
 #[actix_web::test]
-async fn erasure_that_is_dropped_anywhere_is_finished_by_another_service() {
+async fn erasure_dropped_at_any_point_is_finished_by_another_service() {
     let api = TestApi::start().await;
     let other = api.beside(now());
     for (round, polls) in [0, 1, 2, 4, 8, 16, 32, 64].into_iter().enumerate() {
         let agent = format!("E-{round}");
         let unread = format!(r#"{{"event_type":"chat.push","agent_id":"{agent}"}}"#);
-        let sessions = ["one", "two", "three"].map(|session| said(&agent, session));
+        let sessions = ["one", "two", "three"].map(|session| message(&agent, session));
         drain(&api, sessions.iter().map(String::as_str).chain([unread.as_str()])).await;
         let id = DeliveryId::new(now()).0;
         let target = Target::Agent(&agent);
@@ -255,7 +256,7 @@ async fn erasure_that_is_dropped_anywhere_is_finished_by_another_service() {
             tokio::task::yield_now().await;
         }
         drop(work);
-        // Its locks go when Postgres has noticed.
+        // Postgres releases its locks when it has noticed.
         while !other.store.unfinished_erasures().await.unwrap().is_empty() {
             finish_erasures(&other.store, &other.clock).await.unwrap();
         }

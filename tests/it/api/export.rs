@@ -1,4 +1,4 @@
-//! Everything as a file: each row once, in every format, and on from where it was cut.
+//! Exports: each row once, in every format, and continued from every row.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -11,11 +11,11 @@ use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
 use super::http::Answer;
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 const TEXTS: usize = 250;
 
-async fn talk() -> TestApi {
+async fn many_sessions() -> TestApi {
     let api = TestApi::start().await;
     for (agent, session) in [("A", "s1"), ("A", "s2"), ("B", "s3")] {
         let texts: Vec<String> = (0..TEXTS).map(|number| format!("={session} {number}")).collect();
@@ -31,14 +31,14 @@ fn rows(answer: &Answer) -> Vec<Value> {
 
 #[actix_web::test]
 async fn every_message_is_exported_once_in_every_format() {
-    let api = talk().await;
+    let api = many_sessions().await;
     let answer = api.get("/v1/export/messages").await;
     assert_eq!(answer.status, 200);
     let lines = rows(&answer);
     assert_eq!(lines.len(), 3 * TEXTS);
     let ids: BTreeSet<String> =
         lines.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(ids.len(), lines.len(), "none twice");
+    assert_eq!(ids.len(), lines.len(), "each once");
 
     let csv = api.get("/v1/export/messages?format=csv").await;
     let mut reader = csv::Reader::from_reader(&csv.body[..]);
@@ -53,15 +53,15 @@ async fn every_message_is_exported_once_in_every_format() {
     let reader = SerializedFileReader::new(bytes).unwrap();
     let read: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
     assert_eq!(read.len(), 3 * TEXTS);
-    assert!(read.iter().any(|row| row.to_string().contains("\"=s1 7\"")), "as it was said");
+    assert!(read.iter().any(|row| row.to_string().contains("\"=s1 7\"")), "without a guard");
 
     let sessions = rows(&api.get("/v1/export/sessions").await);
     assert_eq!(sessions.len(), 3);
 }
 
 #[actix_web::test]
-async fn an_export_goes_on_from_any_row() {
-    let api = talk().await;
+async fn export_continues_after_any_row() {
+    let api = many_sessions().await;
     let all = rows(&api.get("/v1/export/messages?with_cursor=true").await);
     for cut in [0, 1, TEXTS - 1, TEXTS, 2 * TEXTS + 7] {
         let cursor = all[cut]["cursor"].as_str().expect("each row has one");
@@ -75,8 +75,8 @@ async fn an_export_goes_on_from_any_row() {
 }
 
 #[actix_web::test]
-async fn an_export_asks_for_its_scope_and_shows_a_bound_key_its_agents_alone() {
-    let api = talk().await;
+async fn export_needs_its_scope_and_shows_a_bound_key_only_its_agents() {
+    let api = many_sessions().await;
     let reader = api.key(&[Scope::Read], None).await;
     let refused = api.send("GET", "/v1/export/messages", &[("X-API-Key", &reader)]).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"));
@@ -89,8 +89,8 @@ async fn an_export_asks_for_its_scope_and_shows_a_bound_key_its_agents_alone() {
     }
 }
 
-/// The texts of an export, in alphabetic order.
-async fn said(api: &TestApi, filter: &str) -> Vec<String> {
+/// Returns the texts of an export, sorted.
+async fn sorted_texts(api: &TestApi, filter: &str) -> Vec<String> {
     let answer = api.get(&format!("/v1/export/messages?{filter}")).await;
     assert_eq!(answer.status, 200, "{filter}: {}", answer.text());
     column(&rows(&answer), "message")
@@ -103,7 +103,7 @@ fn column(rows: &[Value], name: &str) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn each_filter_of_messages_lets_through_what_it_says() {
+async fn each_filter_of_messages_selects_its_rows() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let ours = Row { started: at(-100), ..Row::new("A", "s1") }
@@ -114,7 +114,7 @@ async fn each_filter_of_messages_lets_through_what_it_says() {
         .await;
     let old =
         Row { started: at(-90_000), active: at(-90_000), ..Row::new("C", "s3") }.store(pool).await;
-    say(pool, old, at(-90_000), "guest", "c0").await;
+    insert_message(pool, old, at(-90_000), "guest", "c0").await;
     let (from, to) = (at(-100).timestamp(), at(-98).timestamp());
     for (filter, expected) in [
         ("", &["a0", "a1", "a2", "b0", "c0"] as &[_]),
@@ -132,12 +132,12 @@ async fn each_filter_of_messages_lets_through_what_it_says() {
         ("session_id=s1&agent_id=B", &[]),
         (&format!("agent_id=A&role=user&after={from}"), &["a2"]),
     ] {
-        assert_eq!(said(&api, filter).await, expected, "{filter}");
+        assert_eq!(sorted_texts(&api, filter).await, expected, "{filter}");
     }
 }
 
 #[actix_web::test]
-async fn each_filter_of_sessions_lets_through_what_it_says() {
+async fn each_filter_of_sessions_selects_its_rows() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     Row { room: Some("lobby"), ..Row::new("A", "lobby") }.store_with(pool, &[("user", "1")]).await;
@@ -176,7 +176,7 @@ async fn each_filter_of_sessions_lets_through_what_it_says() {
     }
 }
 
-fn unpacked(how: &str, bytes: &[u8]) -> Vec<u8> {
+fn decompressed(how: &str, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match how {
         "gzip" => flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap(),
@@ -186,8 +186,8 @@ fn unpacked(how: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[actix_web::test]
-async fn a_file_is_packed_where_that_is_asked_for_and_its_way_where_the_client_can() {
-    let api = talk().await;
+async fn file_is_compressed_on_request_and_transfer_if_the_client_accepts() {
+    let api = many_sessions().await;
     for path in ["/v1/export/messages", "/v1/export/sessions"] {
         for format in ["jsonl", "csv"] {
             let target = format!("{path}?format={format}");
@@ -196,16 +196,16 @@ async fn a_file_is_packed_where_that_is_asked_for_and_its_way_where_the_client_c
             for (how, ending) in [("gzip", "gz"), ("zstd", "zst")] {
                 let file = api.get(&format!("{target}&compression={how}")).await;
                 assert_eq!(file.header("content-type"), Some(&*format!("application/{how}")));
-                assert_eq!(file.header("content-encoding"), None, "the file itself is packed");
+                assert_eq!(file.header("content-encoding"), None, "the file itself is compressed");
                 let name = file.header("content-disposition").unwrap();
                 assert!(name.ends_with(&format!(".{format}.{ending}\"")), "{name}");
-                assert_eq!(unpacked(how, &file.body), plain.body, "{target} {how}");
+                assert_eq!(decompressed(how, &file.body), plain.body, "{target} {how}");
 
                 let accept = [("X-API-Key", BOOTSTRAP), ("Accept-Encoding", how)];
                 let sent = api.send("GET", &target, &accept).await;
                 assert_eq!(sent.header("content-encoding"), Some(how));
                 assert_eq!(sent.header("content-type"), plain.header("content-type"));
-                assert_eq!(unpacked(how, &sent.body), plain.body, "{target} {how}");
+                assert_eq!(decompressed(how, &sent.body), plain.body, "{target} {how}");
             }
         }
         for query in ["compression=gzip", "compression=zstd", "with_cursor=true"] {
@@ -218,8 +218,8 @@ async fn a_file_is_packed_where_that_is_asked_for_and_its_way_where_the_client_c
 }
 
 #[actix_web::test]
-async fn a_head_tells_what_a_get_would_and_sends_nothing() {
-    let api = talk().await;
+async fn head_has_the_headers_of_a_get_and_no_body() {
+    let api = many_sessions().await;
     for path in ["/v1/export/messages", "/v1/export/sessions"] {
         for query in ["", "?format=csv", "?format=parquet", "?compression=zstd"] {
             let target = format!("{path}{query}");
@@ -292,7 +292,8 @@ async fn sessions_are_the_same_in_every_format() {
     }
 }
 
-/// More sessions and more messages than pages of an export hold, and one session that is longer.
+/// Stores more sessions and messages than a page of an export contains, and one session that is
+/// longer.
 async fn many(api: &TestApi) {
     let sessions = "
         INSERT INTO sessions (id, source, agent_id, sender_session_id, started_at, last_activity_at,
@@ -312,7 +313,7 @@ async fn many(api: &TestApi) {
 }
 
 #[actix_web::test]
-async fn more_rows_than_a_page_holds_come_once_and_are_gone_on_with_anywhere() {
+async fn rows_of_several_pages_are_exported_once_and_continued_anywhere() {
     let api = TestApi::start().await;
     many(&api).await;
     let cuts_of_messages = [0, 3_998, 3_999, 4_000, 4_777, 8_000, 8_598];
@@ -324,7 +325,7 @@ async fn more_rows_than_a_page_holds_come_once_and_are_gone_on_with_anywhere() {
         let all = rows(&api.get(&target).await);
         let ids: Vec<_> = all.iter().map(|row| row["id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), count);
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), count, "{kind}: none twice");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), count, "{kind}: each once");
         for cut in cuts {
             let cursor = all[*cut]["cursor"].as_str().unwrap();
             let rest = api.get(&format!("/v1/export/{kind}?cursor={cursor}&format=csv")).await;
@@ -355,7 +356,7 @@ async fn no_cell_of_an_export_or_a_transcript_is_a_formula() {
     }
 }
 
-/// Texts of the column `message`.
+/// Returns the column `message`.
 fn messages(csv: &Answer) -> Vec<String> {
     let mut reader = csv::Reader::from_reader(&csv.body[..]);
     let at = reader.headers().unwrap().iter().position(|name| name == "message").unwrap();
@@ -366,7 +367,7 @@ const SHEETS: [&str; 2] =
     ["/v1/export/messages?format=csv", "/v1/sessions/s/transcript?format=csv&tz=Europe/Paris"];
 
 #[actix_web::test]
-async fn a_sheet_that_splits_at_semicolons_finds_no_formula_either() {
+async fn spreadsheet_that_splits_at_semicolons_finds_no_formula() {
     let api = TestApi::start().await;
     let texts = ["prix;=1+1;x", "a\n-2+3\ttotal", "x; \"@SUM(A1)\"", "fin;bien"];
     let said: Vec<(&str, &str)> = texts.iter().map(|text| ("user", *text)).collect();
@@ -388,19 +389,19 @@ async fn a_sheet_that_splits_at_semicolons_finds_no_formula_either() {
             }
         }
         let bare = api.get(&format!("{path}&formula_guard=false")).await;
-        assert_eq!(messages(&bare), texts, "as it was said");
+        assert_eq!(messages(&bare), texts, "without a guard");
     }
 }
 
 #[actix_web::test]
-async fn a_file_for_excel_begins_with_its_mark_and_has_no_cell_that_is_too_long() {
+async fn excel_file_begins_with_a_bom_and_has_no_cell_that_is_too_long() {
     let api = TestApi::start().await;
     let long = "ä🦊".repeat(20_000);
     Row::new("A", "s").store_with(api.database.pool(), &[("user", &long), ("user", "=1")]).await;
     for path in SHEETS {
         let plain = api.get(path).await;
         assert!(plain.text().starts_with("id,"));
-        assert_eq!(messages(&plain), [long.as_str(), "'=1"], "all of it where nothing is asked");
+        assert_eq!(messages(&plain), [long.as_str(), "'=1"], "the whole text by default");
         let excel = api.get(&format!("{path}&bom=true&max_cell_chars=32767")).await;
         assert!(excel.text().starts_with("\u{FEFF}id,"), "{path}");
         assert_eq!(excel.text().matches('\u{FEFF}').count(), 1);

@@ -10,9 +10,9 @@ use verbatim::store::facts::{FactRules, Followed, follow_next};
 use verbatim::store::keys::Scope;
 
 use super::app::{TestApi, at, now};
-use super::talk::Talk;
+use super::talk::Conversation;
 
-/// Brings facts up to what is stored.
+/// Computes the facts of everything that is stored.
 pub(super) async fn follow(api: &TestApi) {
     let rules = FactRules::of(&VisitGaps::default(), &Roles::default());
     let mut connection = api.database.options().connect().await.unwrap();
@@ -22,24 +22,33 @@ pub(super) async fn follow(api: &TestApi) {
 /// [`now`] is 2026-09-28T14:54:13Z.
 pub(super) const TODAY: &str = "from=2026-09-28&to=2026-09-29";
 
-/// A conversation with two turns, one that nobody answers, a silent arrival, and one the day before.
-pub(super) async fn some_talks(api: &TestApi) {
-    Talk::new("A", "engaged")
+/// Stores a conversation with two turns, one without an answer, a silent one, and one of the day
+/// before.
+pub(super) async fn some_conversations(api: &TestApi) {
+    Conversation::new("A", "engaged")
         .join(-3_600)
-        .say(-3_590, "assistant", "welcome")
-        .say(-3_580, "user", "hours?")
-        .say(-3_577, "assistant", "nine to five")
-        .say(-3_560, "user", "thanks")
-        .say(-3_558, "bot", "bye")
+        .message(-3_590, "assistant", "welcome")
+        .message(-3_580, "user", "hours?")
+        .message(-3_577, "assistant", "nine to five")
+        .message(-3_560, "user", "thanks")
+        .message(-3_558, "bot", "bye")
         .store(api)
         .await;
-    Talk::new("A", "unanswered")
-        .say(-3_585, "user", "hello")
-        .say(-3_000, "user", "hm")
+    Conversation::new("A", "unanswered")
+        .message(-3_585, "user", "hello")
+        .message(-3_000, "user", "hm")
         .store(api)
         .await;
-    Talk::new("B", "silent").join(-60).say(-50, "assistant", "anybody?").store(api).await;
-    Talk::new("B", "yesterday").join(-86_460).say(-86_450, "user", "hi").store(api).await;
+    Conversation::new("B", "silent")
+        .join(-60)
+        .message(-50, "assistant", "anybody?")
+        .store(api)
+        .await;
+    Conversation::new("B", "yesterday")
+        .join(-86_460)
+        .message(-86_450, "user", "hi")
+        .store(api)
+        .await;
     follow(api).await;
 }
 
@@ -63,9 +72,9 @@ fn value<'a>(summary: &'a Value, metric: &str, stat: &str) -> &'a Value {
 }
 
 #[actix_web::test]
-async fn a_summary_has_every_statistic_of_every_metric() {
+async fn summary_has_every_statistic_of_every_metric() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let today = summary(&api, TODAY).await;
     for (metric, stat, expected) in [
         ("sessions", "count", json!(3)),
@@ -94,7 +103,7 @@ async fn a_summary_has_every_statistic_of_every_metric() {
         assert_eq!(*value(&today, metric, stat), expected, "{metric} {stat}");
     }
     let p90 = value(&today, "reply_gap", "p90").as_f64().unwrap();
-    assert!((p90 - 2.9).abs() <= 0.01 * 2.9, "within the bound of the catalogue: {p90}");
+    assert!((p90 - 2.9).abs() <= 0.01 * 2.9, "within the error bound of the catalogue: {p90}");
     let rate =
         today["data"].as_array().unwrap().iter().find(|one| one["metric"] == "engagement_rate");
     let rate = rate.unwrap();
@@ -113,9 +122,9 @@ async fn a_summary_has_every_statistic_of_every_metric() {
 }
 
 #[actix_web::test]
-async fn a_comparison_tells_the_change_since_the_elapsed_part_of_the_range_before() {
+async fn comparison_has_the_change_since_the_elapsed_part_of_the_previous_range() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let today = summary(&api, "period=today&compare=previous&metric=sessions&metric=turns").await;
     assert_eq!(today["compare"]["from"], "2026-09-27T00:00:00.000000Z");
     assert_eq!(today["compare"]["to"], "2026-09-27T14:54:13.000000Z");
@@ -124,24 +133,24 @@ async fn a_comparison_tells_the_change_since_the_elapsed_part_of_the_range_befor
     assert_eq!(sessions["change"], 2.0);
     let earlier = summary(&api, "period=yesterday&compare=previous&metric=sessions").await;
     assert_eq!(earlier["data"][0]["previous"], 0);
-    assert_eq!(earlier["data"][0]["change"], Value::Null, "from nothing");
+    assert_eq!(earlier["data"][0]["change"], Value::Null, "no change from 0");
 }
 
 #[actix_web::test]
-async fn a_time_series_fills_each_bucket_of_each_group() {
+async fn time_series_has_each_bucket_of_each_group() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let query = "from=2026-09-27&to=2026-09-29&bucket=day&group_by=agent&metric=sessions&\
                  metric=engagement_rate&tz=Europe/Berlin";
     let rows = rows(&api, query).await;
-    let told: Vec<_> = rows
+    let found: Vec<_> = rows
         .iter()
         .map(|row| {
             json!([row["local_start"], row["agent_id"], row["sessions"], row["engagement_rate"]])
         })
         .collect();
     assert_eq!(
-        told,
+        found,
         [
             json!(["2026-09-27T00:00:00+02:00", "A", 0, null]),
             json!(["2026-09-27T00:00:00+02:00", "B", 1, 1.0]),
@@ -170,9 +179,9 @@ async fn a_time_series_fills_each_bucket_of_each_group() {
 }
 
 #[actix_web::test]
-async fn a_summary_is_the_sum_of_the_time_series_for_what_adds_up() {
+async fn summary_is_the_sum_of_the_time_series_for_additive_metrics() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     for metric in verbatim::analytics::catalog::METRICS.iter().filter(|metric| metric.additive) {
         let range = format!("from=2026-09-27&to=2026-09-29&metric={}", metric.name);
         let whole = summary(&api, &range).await["data"][0]["value"].as_i64().unwrap();
@@ -189,23 +198,23 @@ async fn a_summary_is_the_sum_of_the_time_series_for_what_adds_up() {
     }
     let flags =
         rows(&api, &format!("{TODAY}&bucket=day&metric=incomplete_sessions&group_by=flag")).await;
-    let told: Vec<_> = flags
+    let found: Vec<_> = flags
         .iter()
         .map(|row| (row["flag"].as_str().unwrap(), row["incomplete_sessions"].as_i64().unwrap()))
         .collect();
-    assert_eq!(told[..3], [("no_join", 1), ("one_sided", 2), ("repeated_user_turn", 0)]);
+    assert_eq!(found[..3], [("no_join", 1), ("one_sided", 2), ("repeated_user_turn", 0)]);
     let roles = rows(&api, &format!("{TODAY}&bucket=day&metric=messages&group_by=role")).await;
-    let told: Vec<_> = roles
+    let found: Vec<_> = roles
         .iter()
         .map(|row| (row["role"].as_str().unwrap(), row["messages"].as_i64().unwrap()))
         .collect();
-    assert_eq!(told, [("assistant", 4), ("user", 4)]);
+    assert_eq!(found, [("assistant", 4), ("user", 4)]);
 }
 
 #[actix_web::test]
-async fn filters_and_bound_keys_leave_the_rest_out() {
+async fn filters_and_bound_keys_exclude_other_rows() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let only_b = summary(&api, &format!("{TODAY}&metric=messages&agent_id=B")).await;
     assert_eq!(only_b["data"][0]["value"], 1);
     let neither = summary(&api, &format!("{TODAY}&metric=messages&source=other")).await;
@@ -226,9 +235,9 @@ async fn filters_and_bound_keys_leave_the_rest_out() {
 }
 
 #[actix_web::test]
-async fn what_makes_no_sense_is_refused_with_what_is_possible() {
+async fn invalid_parameters_are_rejected_with_the_valid_values() {
     let api = TestApi::start().await;
-    for (path, query, said) in [
+    for (path, query, hint) in [
         ("summary", "metric=mesages", "`metric` is one of: sessions, visits"),
         ("summary", "metric=sessions&stat=p50", "`stat` of `sessions` is one of: count"),
         ("summary", "stat=p51", "`stat` is one of: count, distinct"),
@@ -249,7 +258,7 @@ async fn what_makes_no_sense_is_refused_with_what_is_possible() {
         let answer = api.get(&format!("/v1/analytics/{path}?{query}")).await;
         assert_eq!(answer.code(), "invalid_parameter", "{query}");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-        assert!(detail.contains(said), "{query}: {detail}");
+        assert!(detail.contains(hint), "{query}: {detail}");
     }
     let long =
         api.get("/v1/analytics/timeseries?from=2026-01-01&to=2026-06-01&bucket=minute").await;
@@ -258,27 +267,27 @@ async fn what_makes_no_sense_is_refused_with_what_is_possible() {
 }
 
 #[actix_web::test]
-async fn an_answer_is_known_by_its_figures_and_not_by_its_time() {
+async fn etag_depends_on_figures_and_not_on_time() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let target = format!("/v1/analytics/summary?{TODAY}");
     let tag = api.get(&target).await.header("etag").unwrap().to_owned();
     api.clock.set(at(30));
     let bearer = format!("Bearer {}", super::app::BOOTSTRAP);
     let headers = [("Authorization", &*bearer), ("If-None-Match", &*tag)];
     assert_eq!(api.send("GET", &target, &headers).await.status, 304);
-    Talk::new("A", "new").join(1).store(&api).await;
+    Conversation::new("A", "new").join(1).store(&api).await;
     let pending = api.get(&target).await.json();
     let before = (at(1) - chrono::TimeDelta::microseconds(1))
         .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-    assert_eq!(pending["complete_until"], before, "its arrival is not reflected yet");
+    assert_eq!(pending["complete_until"], before, "the arrival is not reflected yet");
     follow(&api).await;
     assert_eq!(api.send("GET", &target, &headers).await.status, 200);
     assert!(now() < at(30));
 }
 
 #[actix_web::test]
-async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
+async fn figures_of_too_many_facts_are_rejected_before_they_are_read() {
     let api = TestApi::start().await;
     sqlx::raw_sql(
         "INSERT INTO activity VALUES (3, '', '2026-09-28T08:00Z', 'default',
@@ -314,18 +323,18 @@ async fn figures_of_too_many_facts_are_refused_before_they_are_read() {
 #[actix_web::test]
 async fn figures_of_past_days_change_with_late_messages_new_sessions_and_erasures() {
     let api = TestApi::start().await;
-    some_talks(&api).await;
+    some_conversations(&api).await;
     let range = "from=2026-09-26&to=2026-09-29";
     let mut before = summary(&api, range).await["data"].clone();
     for change in ["late message", "new session", "erasure"] {
         match change {
             "late message" => {
-                Talk::new("A", "engaged").say(-3_500, "user", "wait").store(&api).await;
+                Conversation::new("A", "engaged").message(-3_500, "user", "wait").store(&api).await;
             }
             "new session" => {
-                Talk::new("C", "another")
+                Conversation::new("C", "another")
                     .join(-80_000)
-                    .say(-79_990, "user", "hi")
+                    .message(-79_990, "user", "hi")
                     .store(&api)
                     .await;
             }
@@ -340,7 +349,7 @@ async fn figures_of_past_days_change_with_late_messages_new_sessions_and_erasure
         follow(&api).await;
         let after = summary(&api, range).await["data"].clone();
         assert_ne!(after, before, "{change}");
-        // A service that has just started keeps nothing.
+        // A new service has nothing in memory.
         assert_eq!(after, summary(&api.beside(now()), range).await["data"], "{change}");
         before = after;
     }

@@ -1,11 +1,11 @@
-//! A client that sends a path as it is written. The usual ones tidy `..` and `%2e` away, and ids
-//! may hold those.
+//! A client that sends a path without changes. Other clients normalize `..` and `%2e`, which IDs
+//! may contain.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What came back.
+/// An answer, read completely.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -21,7 +21,7 @@ impl Answer {
         })
     }
 
-    /// The status line and the headers.
+    /// Returns the status line and the headers.
     pub(crate) fn head(&self) -> &str {
         &self.head
     }
@@ -36,7 +36,7 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// The `code` of a problem, after a look at its form.
+    /// Checks the form of a problem, and returns its `code`.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
@@ -46,7 +46,7 @@ impl Answer {
         body["code"].as_str().expect("a code").to_owned()
     }
 
-    /// A member of each row of a list.
+    /// Returns a member of each row of a list.
     #[track_caller]
     pub(crate) fn column(&self, name: &str) -> Vec<String> {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-/// Sends one request without a body on a connection of its own.
+/// Sends a request without a body over a new connection.
 pub(crate) async fn send(
     address: &str,
     method: &str,
@@ -66,7 +66,7 @@ pub(crate) async fn send(
     send_body(address, method, target, headers, b"").await
 }
 
-/// Sends one request on a connection of its own.
+/// Sends a request over a new connection.
 pub(crate) async fn send_body(
     address: &str,
     method: &str,

@@ -1,4 +1,4 @@
-//! Who is let in, and to what.
+//! Authentication with keys, and their rights.
 
 use verbatim::store::key_changes::{Revocation, Revoked};
 use verbatim::store::keys::Scope;
@@ -7,7 +7,7 @@ use super::app::{BOOTSTRAP, TestApi, at};
 use super::rows::Row;
 
 #[actix_web::test]
-async fn a_request_without_a_key_is_asked_for_one() {
+async fn request_without_a_key_is_rejected_with_a_challenge() {
     let api = TestApi::start().await;
     for headers in [
         &[] as &[(&str, &str)],
@@ -24,7 +24,7 @@ async fn a_request_without_a_key_is_asked_for_one() {
 }
 
 #[actix_web::test]
-async fn a_key_goes_in_either_header() {
+async fn key_is_accepted_in_either_header() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], None).await;
     for key in [BOOTSTRAP, &key] {
@@ -42,10 +42,10 @@ async fn a_key_goes_in_either_header() {
 }
 
 #[actix_web::test]
-async fn a_key_that_was_bound_to_an_agent_twice_shows_everything_once() {
+async fn key_bound_to_an_agent_twice_shows_everything_once() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], Some(&["A"])).await;
-    // As earlier versions kept it.
+    // As earlier versions stored it.
     sqlx::query("UPDATE api_keys SET agent_ids = ARRAY['A', 'B', 'A']")
         .execute(api.database.pool())
         .await
@@ -60,7 +60,7 @@ async fn a_key_that_was_bound_to_an_agent_twice_shows_everything_once() {
 }
 
 #[actix_web::test]
-async fn a_wrong_key_is_refused() {
+async fn wrong_key_is_rejected() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], None).await;
     let mut near = key.clone();
@@ -73,7 +73,7 @@ async fn a_wrong_key_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_key_allows_what_its_scopes_say() {
+async fn key_allows_what_its_scopes_grant() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
     let paths = [
@@ -104,7 +104,7 @@ async fn a_key_allows_what_its_scopes_say() {
 }
 
 #[actix_web::test]
-async fn a_key_bound_to_an_agent_sees_nothing_else() {
+async fn key_bound_to_an_agent_sees_nothing_else() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let secret = Row::new("theirs", "secret").store_with(pool, &[("user", "hush")]).await;
@@ -142,7 +142,7 @@ async fn a_key_bound_to_an_agent_sees_nothing_else() {
         assert_eq!(api.get_as(&key, path).await.column("agent_id"), expected, "{path}");
     }
     let shared = api.get_as(&key, "/v1/sessions/shared").await;
-    assert_eq!(shared.json()["agent_id"], "mine", "what it cannot see is no candidate");
+    assert_eq!(shared.json()["agent_id"], "mine", "sessions that it cannot see are no candidates");
 
     let blind = api.key(&[Scope::Read], Some(&[])).await;
     for path in ["/v1/agents", "/v1/sessions", "/v1/sessions?order=asc"] {
@@ -151,7 +151,7 @@ async fn a_key_bound_to_an_agent_sees_nothing_else() {
 }
 
 #[actix_web::test]
-async fn a_key_ends_at_its_expiry_though_it_was_just_used() {
+async fn key_expires_although_it_was_just_used() {
     let api = TestApi::start().await;
     let key = api.expiring_key(&[Scope::Read], None, Some(at(60))).await;
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
@@ -164,7 +164,7 @@ async fn a_key_ends_at_its_expiry_though_it_was_just_used() {
 }
 
 #[actix_web::test]
-async fn a_revoked_key_is_refused_once_it_is_forgotten() {
+async fn revoked_key_is_rejected_once_it_leaves_the_cache() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], None).await;
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
@@ -179,7 +179,7 @@ async fn a_revoked_key_is_refused_once_it_is_forgotten() {
 }
 
 #[actix_web::test]
-async fn the_use_of_a_key_is_noted_once_a_minute() {
+async fn use_of_a_key_is_recorded_once_a_minute() {
     let api = TestApi::start().await;
     api.key(&[Scope::Read], None).await;
     let id = api.store.list_keys().await.unwrap()[0].id;
@@ -190,7 +190,7 @@ async fn the_use_of_a_key_is_noted_once_a_minute() {
 }
 
 #[actix_web::test]
-async fn the_settings_key_works_without_the_database() {
+async fn settings_key_works_without_the_database() {
     let api = TestApi::start().await;
     api.store.pool().close().await;
     assert_eq!(api.get("/v1/agents").await.code(), "unavailable");

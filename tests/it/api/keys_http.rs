@@ -1,4 +1,4 @@
-//! Keys that are made, listed and ended over HTTP.
+//! Keys over HTTP: creation, list and revocation.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn revoke(api: &TestApi, key: &str, id: &str) -> Answer {
 }
 
 #[actix_web::test]
-async fn a_key_is_shown_once_and_ends_when_it_is_revoked() {
+async fn key_is_shown_once_and_ends_when_revoked() {
     let api = TestApi::start().await;
     let body = json!({
         "name": "n8n", "scopes": ["export", "read", "read"], "agents": ["B", "A"], "expires": "90d"
@@ -45,7 +45,7 @@ async fn a_key_is_shown_once_and_ends_when_it_is_revoked() {
         })
     );
     let list = api.get("/v1/keys").await;
-    assert_eq!(list.json()["data"], json!([about]), "as it was made, without the key");
+    assert_eq!(list.json()["data"], json!([about]), "as created, without the key");
 
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
     assert_eq!(api.get_as(&key, "/v1/keys").await.code(), "forbidden");
@@ -60,13 +60,13 @@ async fn a_key_is_shown_once_and_ends_when_it_is_revoked() {
 }
 
 #[actix_web::test]
-async fn a_key_ends_at_the_time_that_was_said() {
+async fn key_ends_at_its_expiry() {
     let api = TestApi::start().await;
     for expires in ["1m", "60", "2026-09-28T14:55:13Z", "2026-09-28T16:55:13+02:00", "1790607313"] {
         let body = json!({ "name": "brief", "scopes": ["read"], "expires": expires });
         let made = create(&api, BOOTSTRAP, &body).await;
         if expires == "60" {
-            assert_eq!(made.code(), "invalid_parameter", "neither a time to come nor a duration");
+            assert_eq!(made.code(), "invalid_parameter", "neither a future time nor a duration");
             continue;
         }
         let key = made.json()["key"].as_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ async fn a_key_ends_at_the_time_that_was_said() {
 }
 
 #[actix_web::test]
-async fn a_key_that_is_asked_for_wrongly_is_not_made() {
+async fn invalid_key_request_is_rejected() {
     let api = TestApi::start().await;
     let with = |name: &str, value: Value| {
         let mut body = json!({ "name": "x", "scopes": ["read"] });
@@ -123,11 +123,11 @@ async fn a_key_that_is_asked_for_wrongly_is_not_made() {
         let body = json!({ "name": "x", "scopes": [scope.as_str()] });
         assert_eq!(create(&api, &key, &body).await.code(), "forbidden");
     }
-    assert_eq!(api.store.list_keys().await.unwrap().len(), 4, "those of this test alone");
+    assert_eq!(api.store.list_keys().await.unwrap().len(), 4, "only those of this test");
 }
 
 #[actix_web::test]
-async fn a_key_grants_no_more_than_the_one_that_it_is_made_with() {
+async fn key_grants_no_more_than_its_creator() {
     let api = TestApi::start().await;
     let bound = api.key(&[Scope::Admin], Some(&["A", "B"])).await;
     let brief = api.expiring_key(&[Scope::Admin], None, Some(at(60))).await;
@@ -154,7 +154,7 @@ async fn a_key_grants_no_more_than_the_one_that_it_is_made_with() {
 }
 
 #[actix_web::test]
-async fn a_bound_key_sees_and_ends_only_keys_that_are_bound_as_it_is() {
+async fn bound_key_sees_and_revokes_only_keys_within_its_binding() {
     let api = TestApi::start().await;
     let bound = api.key(&[Scope::Admin], Some(&["A", "B"])).await;
     let make = async |key: &str, name: &str, agents: Value| {
@@ -179,7 +179,7 @@ async fn a_bound_key_sees_and_ends_only_keys_that_are_bound_as_it_is() {
 }
 
 #[actix_web::test]
-async fn a_key_that_is_not_there_cannot_be_ended() {
+async fn unknown_key_cannot_be_revoked() {
     let api = TestApi::start().await;
     for id in [uuid::Uuid::nil().to_string().as_str(), "x", "%FF", "%00"] {
         assert_eq!(revoke(&api, BOOTSTRAP, id).await.code(), "not_found", "{id}");
@@ -191,7 +191,7 @@ async fn a_key_that_is_not_there_cannot_be_ended() {
 }
 
 #[actix_web::test]
-async fn a_walk_over_the_keys_meets_each_once() {
+async fn walk_over_the_keys_returns_each_once() {
     let api = TestApi::start().await;
     for number in 0..7 {
         // Some at the same moment.
@@ -210,25 +210,25 @@ async fn a_walk_over_the_keys_meets_each_once() {
 }
 
 #[actix_web::test]
-async fn the_last_use_of_a_key_is_shown() {
+async fn last_use_of_a_key_is_shown() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], None).await;
     api.clock.set(at(7));
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
-    // It is noted off the request's path.
+    // It is recorded in the background.
     tokio::time::timeout(Duration::from_secs(20), async {
         while api.get("/v1/keys").await.json()["data"][0]["last_used_at"].is_null() {
             tokio::task::yield_now().await;
         }
     })
     .await
-    .expect("it is noted");
-    let noted = &api.get("/v1/keys").await.json()["data"][0]["last_used_at"];
-    assert_eq!(noted, "2026-09-28T14:54:20.000000Z");
+    .expect("it is recorded");
+    let recorded = &api.get("/v1/keys").await.json()["data"][0]["last_used_at"];
+    assert_eq!(recorded, "2026-09-28T14:54:20.000000Z");
 }
 
 #[actix_web::test]
-async fn a_key_can_expire_with_a_day() {
+async fn key_can_expire_at_the_end_of_a_day() {
     let api = TestApi::start().await;
     let wanted = |expires: &str| json!({ "name": "x", "scopes": ["read"], "expires": expires });
     let made = api.post_as(BOOTSTRAP, "/v1/keys", &wanted("2026-12-01")).await;

@@ -1,4 +1,4 @@
-//! Who may end what another key made: keys and holds, and what a revoked key leaves behind.
+//! Rights over keys and holds that another key created, and the effect of a revocation.
 
 use serde_json::{Value, json};
 use verbatim::store::keys::Scope;
@@ -7,7 +7,7 @@ use super::app::{BOOTSTRAP, TestApi, at};
 use super::http::Answer;
 use super::rows::Row;
 
-/// A key that was made over HTTP.
+/// A key that was created over HTTP.
 struct Made {
     key: String,
     id: String,
@@ -39,7 +39,7 @@ async fn is_valid(api: &TestApi, made: &Made) -> bool {
     }
 }
 
-/// The maker of each key in the list, by the key's id.
+/// Returns the maker of each key in the list, by the key's ID.
 async fn makers(api: &TestApi, key: &str) -> Vec<(String, Value)> {
     let list = api.get_as(key, "/v1/keys?order=asc").await.json();
     let keys = list["data"].as_array().unwrap().iter();
@@ -47,7 +47,7 @@ async fn makers(api: &TestApi, key: &str) -> Vec<(String, Value)> {
 }
 
 #[actix_web::test]
-async fn list_shows_who_made_each_key_as_far_as_the_caller_sees_it() {
+async fn list_shows_the_maker_of_each_key_if_the_caller_may_see_it() {
     let api = TestApi::start().await;
     let owner = make(&api, BOOTSTRAP, None).await;
     api.clock.set(at(1));
@@ -70,14 +70,14 @@ async fn list_shows_who_made_each_key_as_far_as_the_caller_sees_it() {
 }
 
 #[actix_web::test]
-async fn bound_key_revokes_itself_and_what_keys_like_it_made() {
+async fn bound_key_revokes_itself_and_keys_of_the_same_binding() {
     let api = TestApi::start().await;
     let tenant = make(&api, BOOTSTRAP, Some(&["A", "B"])).await;
     let sibling = make(&api, BOOTSTRAP, Some(&["A"])).await;
     let [child, other] =
         [make(&api, &tenant.key, Some(&["A"])).await, make(&api, &tenant.key, Some(&["B"])).await];
     let grandchild = make(&api, &child.key, Some(&["A"])).await;
-    // The owner made them, so the owner alone ends them.
+    // The unbound key created them, so only it can revoke them.
     for (who, whom, status) in [(&tenant, &sibling, 403), (&sibling, &tenant, 404)] {
         assert_eq!(revoke(&api, &who.key, whom, "").await.status, status);
         assert!(is_valid(&api, whom).await);
@@ -119,11 +119,11 @@ async fn key_is_replaced_by_one_that_it_made() {
 }
 
 #[actix_web::test]
-async fn key_that_was_revoked_elsewhere_makes_none() {
+async fn key_revoked_in_another_process_creates_none() {
     let api = TestApi::start().await;
     let maker = make(&api, BOOTSTRAP, None).await;
     assert!(is_valid(&api, &maker).await);
-    // Another process revokes it; this one still believes in it.
+    // Another process revokes it. The cache of this process still contains it.
     sqlx::query("UPDATE api_keys SET revoked_at = now()")
         .execute(api.database.pool())
         .await
@@ -134,7 +134,7 @@ async fn key_that_was_revoked_elsewhere_makes_none() {
 }
 
 #[actix_web::test]
-async fn bound_key_ends_no_hold_of_the_owners() {
+async fn bound_key_ends_no_hold_of_an_unbound_key() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
     Row::new("B", "t").store(api.database.pool()).await;
@@ -151,18 +151,18 @@ async fn bound_key_ends_no_hold_of_the_owners() {
         for theirs in [BOOTSTRAP, owner.as_str()] {
             begin(theirs).await;
             assert_eq!((end(&bound).await, end(&narrow).await), (403, 403), "{hold}");
-            assert_eq!(begin(&bound).await, json!(null), "to hold it again leaves it theirs");
+            assert_eq!(begin(&bound).await, json!(null), "a second hold does not change its owner");
             assert_eq!(end(&bound).await, 403);
             assert_eq!(send(&api, &bound, "DELETE", "/v1/agents/A").await.code(), "conflict");
             assert_eq!((end(theirs).await, end(theirs).await), (204, 404));
         }
-        // Its own it ends, and so does a key that sees as much or more.
+        // A key ends its own holds, and so does a key with the same or more agents.
         for ends in [&bound, &owner] {
             assert_ne!(begin(&bound).await, json!(null));
             assert_eq!(end(&narrow).await, 403);
             assert_eq!(end(ends).await, 204);
         }
-        // A hold that the owner asks for, too, becomes the owner's.
+        // If the unbound key requests a hold, too, the hold becomes its own.
         begin(&bound).await;
         begin(&owner).await;
         assert_eq!((end(&bound).await, end(&owner).await), (403, 204));

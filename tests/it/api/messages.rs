@@ -1,14 +1,14 @@
 //! `GET /v1/sessions/{session_id}/messages`.
 
 use super::app::{TestApi, at};
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 #[actix_web::test]
-async fn a_message_has_its_documented_shape() {
+async fn message_has_its_documented_shape() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let session = Row::new("A12", "sess_1").store(pool).await;
-    let id = say(pool, session, at(-30), "user", "Grüße 🦊 \"\u{7f}\"").await;
+    let id = insert_message(pool, session, at(-30), "user", "Grüße 🦊 \"\u{7f}\"").await;
 
     let answer = api.get("/v1/sessions/sess_1/messages").await;
     let expected = format!(
@@ -20,16 +20,16 @@ async fn a_message_has_its_documented_shape() {
         + r#""next_cursor":null,"has_more":false}"#;
     assert_eq!(answer.text(), expected);
     let by_id = api.get(&format!("/v1/sessions/{session}/messages")).await;
-    assert_eq!(by_id.text(), expected, "`session_id` is the sender's, whichever id was asked for");
+    assert_eq!(by_id.text(), expected, "`session_id` is the sender's for either ID in the path");
 }
 
 #[actix_web::test]
-async fn what_is_out_of_the_ordinary_is_flagged_and_shown() {
+async fn altered_and_undated_messages_are_flagged() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let session = Row::new("A", "s").store(pool).await;
-    say(pool, session, at(-30), "user", "a\u{FFFD}b").await;
-    say(pool, session, at(-20), "user", "plain").await;
+    insert_message(pool, session, at(-30), "user", "a\u{FFFD}b").await;
+    insert_message(pool, session, at(-20), "user", "plain").await;
     sqlx::query("UPDATE messages SET undated = true, sent_at = NULL WHERE message = 'plain'")
         .execute(pool)
         .await
@@ -69,14 +69,14 @@ async fn messages_are_filtered_and_ordered() {
 }
 
 #[actix_web::test]
-async fn a_session_without_messages_is_an_empty_conversation() {
+async fn session_without_messages_is_an_empty_conversation() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
     assert!(api.get("/v1/sessions/s/messages").await.column("id").is_empty());
 }
 
 #[actix_web::test]
-async fn a_conversation_is_whole_across_partitions() {
+async fn conversation_is_complete_across_partitions() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     for (name, from, to) in [
@@ -92,7 +92,7 @@ async fn a_conversation_is_whole_across_partitions() {
     let day = 86_400;
     let session = Row { started: at(-20 * day), ..Row::new("A", "s") }.store(pool).await;
     for (days, text) in [(-20, "0"), (-14, "1"), (-13, "2"), (0, "3"), (3, "4"), (90, "5")] {
-        say(pool, session, at(days * day), "user", text).await;
+        insert_message(pool, session, at(days * day), "user", text).await;
     }
     let expected = ["0", "1", "2", "3", "4", "5"];
     for limit in [1, 2, 4, 500] {
@@ -105,7 +105,7 @@ async fn a_conversation_is_whole_across_partitions() {
 }
 
 #[actix_web::test]
-async fn a_page_of_long_messages_is_shorter_than_its_limit_and_none_is_skipped() {
+async fn page_of_long_messages_is_shorter_than_its_limit_and_none_is_skipped() {
     let api = TestApi::start().await;
     let texts: Vec<String> = (0..20).map(|n| format!("{n} {}", "x".repeat(1 << 20))).collect();
     let said: Vec<(&str, &str)> = texts.iter().map(|text| ("user", text.as_str())).collect();

@@ -1,4 +1,4 @@
-//! The read API over HTTP, on a database of the test's own.
+//! The read API over HTTP. Each test has a database.
 
 mod agents;
 mod alerts;

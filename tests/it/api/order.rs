@@ -1,4 +1,4 @@
-//! The order of a conversation: by its times, then as it was sent, then as it arrived.
+//! The order of a conversation: by time, then as sent, then by arrival.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use verbatim::store::ingest::{Row, write};
 
 use super::app::{TestApi, at};
 
-/// What somebody said, and when: in milliseconds from [`at`] 0.
-struct Spoken<'a> {
+/// A message with its times, in milliseconds after [`at`] 0.
+struct TimedMessage<'a> {
     session: &'a str,
     role: &'a str,
     text: &'a str,
@@ -19,7 +19,7 @@ struct Spoken<'a> {
     received: i64,
 }
 
-impl Spoken<'_> {
+impl TimedMessage<'_> {
     fn arrival(&self) -> Arrival {
         let time = |ms: i64| instant(ms).timestamp_micros();
         let body = json!({
@@ -43,20 +43,21 @@ fn instant(ms: i64) -> DateTime<Utc> {
     at(0) + chrono::TimeDelta::milliseconds(ms)
 }
 
-async fn store(api: &TestApi, spoken: &[Spoken<'_>]) {
+async fn store(api: &TestApi, spoken: &[TimedMessage<'_>]) {
     let received: Vec<Received> = spoken.iter().map(|one| Received::from(one.arrival())).collect();
     let rows: Vec<Row<'_>> = received.iter().map(Row::from).collect();
     let mut connection = api.database.options().connect().await.unwrap();
     write(&mut connection, &rows).await.unwrap();
 }
 
-/// One instant of a conversation, so long that no order of ids is right by chance: as it was sent,
-/// and of what was sent at once as it arrived. It arrives in yet another order, one a batch.
+/// Stores messages of one instant, so many that no order of IDs is right by chance. They arrive in
+/// another order than sent, one in each batch. Returns their texts in the right order.
 async fn instant_of(api: &TestApi, session: &str) -> Vec<String> {
     let mut expected = Vec::new();
     for n in 0..12_i64 {
         let role = if n % 2 == 0 { "user" } else { "assistant" };
-        // 0 and 1 are sent at once, and so on; 11 does not say when, so it was sent when it was said.
+        // 0 and 1 are sent at the same time, and so on. 11 has no time of sending, so it counts as
+        // sent when it was said.
         let sent = (n < 11).then_some(10 + n / 2);
         expected.push((sent.unwrap_or(0), 100 + (n * 5) % 12, role, n));
     }
@@ -65,14 +66,14 @@ async fn instant_of(api: &TestApi, session: &str) -> Vec<String> {
     for (sent, received, role, n) in batches {
         let text = format!("{n:02}");
         let sent = (n < 11).then_some(sent);
-        store(api, &[Spoken { session, role, text: &text, said: 0, sent, received }]).await;
+        store(api, &[TimedMessage { session, role, text: &text, said: 0, sent, received }]).await;
     }
     expected.sort_by_key(|(sent, received, ..)| (*sent, *received));
     expected.into_iter().map(|(.., n)| format!("{n:02}")).collect()
 }
 
 #[actix_web::test]
-async fn messages_of_one_time_come_as_they_were_sent_and_arrived_everywhere_alike() {
+async fn messages_of_one_time_have_the_same_order_on_every_route() {
     let api = TestApi::start().await;
     let expected = instant_of(&api, "s").await;
     let backwards: Vec<String> = expected.iter().rev().cloned().collect();
@@ -113,10 +114,10 @@ async fn messages_of_one_time_come_as_they_were_sent_and_arrived_everywhere_alik
 }
 
 #[actix_web::test]
-async fn what_is_written_at_once_is_followed_in_the_order_of_its_conversation() {
+async fn feed_has_messages_of_one_transaction_in_the_order_of_the_conversation() {
     let api = TestApi::start().await;
     let texts = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    let spoken = texts.iter().zip(0..).map(|(text, n)| Spoken {
+    let spoken = texts.iter().zip(0..).map(|(text, n)| TimedMessage {
         session: "s",
         role: "user",
         text,
@@ -128,22 +129,22 @@ async fn what_is_written_at_once_is_followed_in_the_order_of_its_conversation() 
     spoken.reverse();
     store(&api, &spoken).await;
     let changes = api.get("/v1/changes").await.json();
-    let told: Vec<&str> = changes["data"]
+    let received: Vec<&str> = changes["data"]
         .as_array()
         .unwrap()
         .iter()
         .filter_map(|item| item["message"]["message"].as_str())
         .collect();
-    assert_eq!(told, texts);
+    assert_eq!(received, texts);
 }
 
 #[actix_web::test]
-async fn what_arrives_later_at_the_same_time_is_behind_a_cursor_before_it() {
+async fn later_arrival_of_the_same_time_follows_an_earlier_cursor() {
     let api = TestApi::start().await;
-    // So many sessions that no order of ids is right by chance.
+    // So many sessions that no order of IDs is right by chance.
     for n in 0..12 {
         let session = format!("s{n}");
-        let one = |text, received| Spoken {
+        let one = |text, received| TimedMessage {
             session: &session,
             role: "user",
             text,
@@ -177,12 +178,12 @@ async fn what_arrives_later_at_the_same_time_is_behind_a_cursor_before_it() {
 }
 
 #[actix_web::test]
-async fn a_question_and_its_answer_in_one_second_are_no_repeated_turn() {
+async fn question_and_answer_in_one_second_are_no_repeated_turn() {
     let api = TestApi::start().await;
     for n in 0..8 {
         let session = format!("s{n}");
         let turns = ["user", "assistant", "user", "assistant"];
-        let spoken = turns.iter().zip(0_i64..).map(|(role, n)| Spoken {
+        let spoken = turns.iter().zip(0_i64..).map(|(role, n)| TimedMessage {
             session: &session,
             role,
             text: role,
@@ -197,8 +198,8 @@ async fn a_question_and_its_answer_in_one_second_are_no_repeated_turn() {
         assert_eq!(flags.len(), 1, "{flags:?}");
         assert_eq!(flags[0]["flag"], "no_join");
     }
-    // Two questions one after the other are.
-    let twice = |text, sent| Spoken {
+    // Two questions one after the other are a repeated turn.
+    let twice = |text, sent| TimedMessage {
         session: "twice",
         role: "user",
         text,
@@ -221,14 +222,20 @@ async fn a_question_and_its_answer_in_one_second_are_no_repeated_turn() {
 }
 
 #[actix_web::test]
-async fn the_first_copy_to_arrive_gives_a_message_its_place() {
+async fn first_copy_to_arrive_decides_the_place_of_a_message() {
     let api = TestApi::start().await;
-    let one =
-        |text, received| Spoken { session: "s", role: "user", text, said: 0, sent: None, received };
+    let one = |text, received| TimedMessage {
+        session: "s",
+        role: "user",
+        text,
+        said: 0,
+        sent: None,
+        received,
+    };
     store(&api, &[one("two", 20)]).await;
     store(&api, &[one("one", 30)]).await;
     assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["two", "one"]);
-    // A copy that another process had taken before, and writes now.
+    // A copy that another process accepted earlier, and writes now.
     store(&api, &[one("one", 40), one("one", 10)]).await;
     assert_eq!(api.walk("/v1/sessions/s/messages", "message").await, ["one", "two"]);
     let received = api.walk("/v1/sessions/s/messages", "received_at").await;

@@ -1,4 +1,4 @@
-//! Figures agree with those of a program in another language that knows the raw deliveries alone.
+//! Figures agree with those of a program in another language that reads only the raw deliveries.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -19,12 +19,12 @@ use verbatim::store::ingest::{Row, write};
 use super::app::{BOOTSTRAP, TestApi};
 use crate::support::programs::program;
 
-/// Sessions that are made up.
+/// Number of generated sessions.
 const SESSIONS: u64 = 140;
 /// Deliveries in one batch of the drain.
 const BATCH: usize = 37;
 
-/// Numbers that look random and are the same each time.
+/// Numbers that look random and are the same in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -39,14 +39,14 @@ impl Numbers {
     }
 }
 
-/// 1 October 2026 and so many seconds.
+/// Returns the time `seconds` after 1 October 2026.
 fn at(seconds: u64) -> DateTime<Utc> {
     let start: DateTime<Utc> = "2026-10-01T00:00:00Z".parse().unwrap();
     start + TimeDelta::seconds(i64::try_from(seconds).unwrap())
 }
 
-/// Deliveries of five weeks in which many zones shift their clocks: late, doubled, undated, from
-/// clocks that are ahead, and in any order.
+/// Returns deliveries of five weeks in which many zones shift their clocks: late, duplicated,
+/// undated, from clocks that are ahead, and in any order.
 pub(super) fn deliveries() -> Vec<Arrival> {
     let mut numbers = Numbers(7);
     let mut all = Vec::new();
@@ -72,8 +72,11 @@ pub(super) fn deliveries() -> Vec<Arrival> {
             second += [2, 5, 9, 40, 400, 3_000][usize::try_from(numbers.below(6)).unwrap()];
             let role = ["user", "user", "assistant", "assistant", "bot", "User", "system"]
                 [usize::try_from(numbers.below(7)).unwrap()];
-            let text =
-                if numbers.one_in(30) { "torn \u{0} text".to_owned() } else { said(&mut numbers) };
+            let text = if numbers.one_in(30) {
+                "torn \u{0} text".to_owned()
+            } else {
+                some_text(&mut numbers)
+            };
             let data = json!({ "session_id": format!("s{session}"), "role": role, "message": text, "n": all.len() });
             add(
                 &mut all,
@@ -100,8 +103,9 @@ pub(super) fn deliveries() -> Vec<Arrival> {
     all
 }
 
-/// Something that several say, or nearly: texts that differ in case, and long ones that differ late.
-fn said(numbers: &mut Numbers) -> String {
+/// Returns a text that several sessions have, or nearly: texts that differ in case, and long ones
+/// that differ late.
+fn some_text(numbers: &mut Numbers) -> String {
     match numbers.below(8) {
         0 => "hello".to_owned(),
         1 => "Hello".to_owned(),
@@ -124,7 +128,7 @@ fn add(all: &mut Vec<Arrival>, numbers: &mut Numbers, source: &str, body: &Value
         1 => 3_600,
         _ => numbers.below(4),
     };
-    // One in forty is of a clock that is ahead.
+    // One in forty is from a clock that is ahead.
     let received = if numbers.one_in(40) { second.saturating_sub(500) } else { second + delay };
     let copies = if numbers.one_in(8) { 2 } else { 1 };
     for copy in 0..copies {
@@ -156,13 +160,13 @@ pub(super) const RANGES: [(&str, &str, &str, &str); 11] = [
     ("America/St_Johns", "2026-10-31", "2026-11-03", "day"),
 ];
 
-/// Every metric and statistic over ranges in turn, whole and by group.
+/// Returns requests for every metric and statistic over ranges in turn, as a whole and by group.
 fn requests() -> Vec<Value> {
     let mut requests = Vec::new();
     for (number, metric) in METRICS.iter().enumerate() {
         for (place, stat) in metric.statistics.iter().enumerate() {
             for (turn, (tz, from, to, bucket)) in RANGES.into_iter().enumerate() {
-                // Some of the ranges for each, all of them for the whole.
+                // Some of the ranges for each group, all of them for the whole.
                 if !(number + place + turn).is_multiple_of(3) {
                     continue;
                 }
@@ -179,7 +183,7 @@ fn requests() -> Vec<Value> {
     requests
 }
 
-/// Distributions, heatmaps and largest groups over ranges in turn.
+/// Returns requests for distributions, heatmaps and largest groups over ranges in turn.
 fn other_requests() -> Vec<Value> {
     let mut requests = Vec::new();
     for (number, metric) in METRICS.iter().enumerate() {
@@ -198,7 +202,7 @@ fn other_requests() -> Vec<Value> {
                 let group_by = [json!(null), json!("agent"), json!("source")][turn % 3].clone();
                 push("distribution", json!({ "edges": edges, "group_by": group_by }));
             }
-            // Each takes a while in Python.
+            // Each needs some time in Python.
             if metric.adds_up() && (number + turn).is_multiple_of(4) {
                 push("heatmap", json!({}));
             }
@@ -224,7 +228,7 @@ fn other_requests() -> Vec<Value> {
     requests
 }
 
-/// What the program in Python makes of it.
+/// Returns the results of the program in Python.
 fn reference(python: &Path, given: &Value) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/figures.py");
     let mut child = Command::new(python)
@@ -238,7 +242,7 @@ fn reference(python: &Path, given: &Value) -> Vec<Value> {
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "the reference failed; its error stands above");
+    assert!(output.status.success(), "the reference failed; its error is above");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -250,7 +254,7 @@ fn is_same(found: &Value, expected: &Value) -> bool {
     is_within(found, expected, 1e-12)
 }
 
-/// Returns whether a number differs from another by no more than a fraction of it.
+/// Returns true if a number differs from another by no more than a fraction of it.
 fn is_within(found: &Value, expected: &Value, bound: f64) -> bool {
     match (found.as_f64(), expected.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() <= other.abs() * bound,
@@ -290,7 +294,7 @@ fn compare_bins(request: &Value, answer: &Value, expected: &Value) -> usize {
     all
 }
 
-/// Compares the hours of a heatmap, and returns how many are not nothing.
+/// Compares the hours of a heatmap, and returns the number of those above 0.
 fn compare_hours(request: &Value, answer: &Value, expected: &Value) -> usize {
     let metric = request["metric"].as_str().unwrap();
     let weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -308,7 +312,7 @@ fn compare_hours(request: &Value, answer: &Value, expected: &Value) -> usize {
     something
 }
 
-/// Compares the largest groups and the others, and returns how many are not nothing.
+/// Compares the largest groups and the others, and returns the number of those above 0.
 fn compare_top(request: &Value, answer: &Value, expected: &Value) -> usize {
     let metric = request["metric"].as_str().unwrap();
     let by = request["by"].as_str().unwrap();
@@ -329,7 +333,7 @@ fn compare_top(request: &Value, answer: &Value, expected: &Value) -> usize {
     rows.iter().filter(|row| row[metric].as_f64().is_some_and(|value| value != 0.0)).count()
 }
 
-/// Holds the rows of an answer against those of the reference, and returns how many are not nothing.
+/// Compares the rows of an answer with the reference, and returns the number of those above 0.
 fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
     let metric = request["metric"].as_str().unwrap();
     let column = if request["group_by"] == "agent" { "agent_id" } else { "source" };
@@ -353,7 +357,7 @@ fn compare(request: &Value, answer: &[Value], expected: &[Value]) -> usize {
     for row in expected {
         let start = row["start"].as_i64().unwrap();
         let end = row["end"].as_i64().unwrap();
-        // A group without anything in the range has no rows.
+        // A group without values in the range has no rows.
         let found = answered.remove(&key(start, row["group"].as_str()));
         let (found_end, found) = found.unwrap_or((end, nothing.clone()));
         assert_eq!(found_end, end, "{request}");

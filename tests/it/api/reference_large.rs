@@ -1,5 +1,5 @@
 //! Every metric, statistic and grouping agrees with a program in another language over 200,000
-//! deliveries, in the zones that shift oddly; and a summary is the sum of its time series.
+//! deliveries, in zones with unusual shifts. A summary is the sum of its time series.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufWriter, Write as _};
@@ -23,13 +23,13 @@ use verbatim::store::old::Limits;
 use super::app::{BOOTSTRAP, TestApi};
 use crate::support::programs::program;
 
-/// Deliveries where the environment does not set another number.
+/// Number of deliveries without the environment variable.
 const DELIVERIES: usize = 200_000;
 /// Environment variable with another number.
 const DELIVERIES_VARIABLE: &str = "REFERENCE_DELIVERIES";
 /// Deliveries in one batch of the drain.
 const BATCH: usize = 1_000;
-/// First day of the deliveries, and how many there are.
+/// First day of the deliveries, and number of days.
 const START: &str = "2026-03-01T00:00:00Z";
 const DAYS: u64 = 255;
 
@@ -67,7 +67,7 @@ const RANGES: [(&str, &str, &str, &str); 16] = [
     ("America/St_Johns", "2026-10-26", "2026-11-05", "day"),
 ];
 
-/// Numbers that look random and are the same each time.
+/// Numbers that look random and are the same in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -97,8 +97,8 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    /// Sessions over three quarters of a year, more of them where clocks shift: late, doubled,
-    /// undated, from clocks that are ahead, out of order, and some of several days.
+    /// Returns sessions over three quarters of a year, more of them where clocks shift: late,
+    /// duplicated, undated, from clocks that are ahead, out of order, and some of several days.
     fn make(count: usize) -> Vec<Arrival> {
         let mut making = Self { numbers: Numbers(13), all: Vec::with_capacity(count + 500) };
         let mut session = 0;
@@ -109,7 +109,7 @@ impl Deliveries {
         let Self { mut numbers, mut all } = making;
         all.truncate(count);
         all.sort_by_key(|one| one.received_at);
-        // What is near in time changes places, and some is written much later than it arrived.
+        // Swaps neighbours, and moves some far behind their arrival.
         for place in 1..all.len() {
             let back = if numbers.one_in(60) { 20_000 } else { 40 };
             let back = usize::try_from(numbers.below(back)).unwrap().min(place);
@@ -163,7 +163,7 @@ impl Deliveries {
 
     fn add(&mut self, source: &str, mut body: Value, at: i64) {
         let numbers = &mut self.numbers;
-        #[expect(clippy::cast_precision_loss, reason = "a float is what the sender has")]
+        #[expect(clippy::cast_precision_loss, reason = "the sender writes a float")]
         let seconds = at as f64 / 1e6;
         if !numbers.one_in(40) {
             body["timestamp"] = seconds.into();
@@ -201,8 +201,8 @@ fn micros(seconds: u64) -> i64 {
 /// Agent that is erased when half of the deliveries are written.
 const ERASED_AGENT: &str = "agent-8";
 
-/// Sessions that are erased when half of the deliveries are written: some that are there by then,
-/// and of which more may come.
+/// Sessions that are erased when half of the deliveries are written. Some exist by then, and some
+/// have later deliveries.
 fn erased(arrivals: &[Arrival]) -> BTreeSet<String> {
     let half = &arrivals[..arrivals.len() / 2 - BATCH];
     let some = half.iter().rev().step_by(half.len() / 9).filter_map(|one| {
@@ -213,7 +213,7 @@ fn erased(arrivals: &[Arrival]) -> BTreeSet<String> {
     some.collect()
 }
 
-/// Until when each source's conversations are expired: two within shifts of clocks.
+/// Time before which each source's conversations are expired. Two are within shifts of clocks.
 fn expired() -> BTreeMap<&'static str, DateTime<Utc>> {
     BTreeMap::from([
         ("default", instant("2026-03-08T06:10:00Z")),
@@ -222,7 +222,7 @@ fn expired() -> BTreeMap<&'static str, DateTime<Utc>> {
     ])
 }
 
-/// Brings everything into the database and its facts up to it.
+/// Writes everything, and computes the facts.
 async fn prepare(api: &TestApi, arrivals: &[Arrival], end: DateTime<Utc>) {
     let rules = FactRules::of(&VisitGaps::default(), &Roles::default());
     let mut connection = api.database.options().connect().await.unwrap();
@@ -258,13 +258,13 @@ async fn erase(api: &TestApi, sessions: &BTreeSet<String>) {
     }
 }
 
-/// Figures that are requested at once.
+/// Figures of one request.
 #[derive(Clone)]
 struct Request {
     tz: &'static str,
     from: &'static str,
     to: &'static str,
-    /// None is a summary.
+    /// `None` is a summary.
     bucket: Option<&'static str>,
     group_by: Option<Dimension>,
     room: Option<&'static str>,
@@ -274,7 +274,7 @@ struct Request {
 /// Metrics, each with a statistic.
 type Figures = Vec<(&'static Metric, Stat)>;
 
-/// Every metric, statistic and grouping, in every range.
+/// Returns requests for every metric, statistic and grouping, in every range.
 fn requests() -> Vec<Request> {
     let mut requests = Vec::new();
     for (turn, (tz, from, to, bucket)) in RANGES.into_iter().enumerate() {
@@ -371,7 +371,7 @@ impl Request {
 /// A row: start, end, group, values.
 type Rows = Vec<(i64, i64, Option<String>, Vec<Value>)>;
 
-/// What the program in Python makes of it.
+/// Returns the results of the program in Python.
 fn reference(python: &Path, arrivals: &[Arrival], requests: &[Request]) -> Vec<Rows> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/large.py");
     let mut child = Command::new(python)
@@ -399,12 +399,12 @@ fn reference(python: &Path, arrivals: &[Arrival], requests: &[Request]) -> Vec<R
     }
     drop(stdin);
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "the reference failed; its error stands above");
+    assert!(output.status.success(), "the reference failed; its error is above");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Returns whether two figures are the same: up to the last bits of a float, or within the bound that
-/// the catalogue gives.
+/// Returns true if two figures are the same up to the last bits of a float, or within the error
+/// bound of the catalogue.
 fn same((metric, stat): (&Metric, Stat), one: &Value, other: &Value) -> bool {
     let bound = metric.error_bound.filter(|_| stat != Stat::Avg).unwrap_or(1e-12);
     match (one.as_f64(), other.as_f64()) {
@@ -413,13 +413,13 @@ fn same((metric, stat): (&Metric, Stat), one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Value of a metric where there is nothing.
-fn nothing(metric: &Metric) -> Value {
+/// Returns the value of a metric without data.
+fn empty_value(metric: &Metric) -> Value {
     let is_count = metric.unit == Unit::Count && !metric.statistics.contains(&Stat::Avg);
     if is_count { json!(0) } else { Value::Null }
 }
 
-/// Compares an answer, and counts by metric the figures that are not nothing.
+/// Compares an answer, and counts by metric the figures that have data.
 fn compare(
     request: &Request,
     answer: &Value,
@@ -453,13 +453,13 @@ fn compare(
         );
     }
     for (start, end, group, values) in expected {
-        // A group without anything in the range has no rows.
+        // A group without values in the range has no rows.
         let row = answered.remove(&(*start, group.clone()));
         if let Some(row) = row {
             assert_eq!(time(row, "end"), *end, "{target}");
         }
         for ((metric, stat), value) in request.metrics.iter().zip(values) {
-            let found = row.map_or_else(|| nothing(metric), |row| row[metric.name].clone());
+            let found = row.map_or_else(|| empty_value(metric), |row| row[metric.name].clone());
             let of = || format!("{} {} of {group:?}", metric.name, stat_name(*stat));
             assert!(
                 same((metric, *stat), &found, value),
@@ -489,16 +489,16 @@ fn deliveries_wanted() -> usize {
 }
 
 #[actix_web::test]
-#[expect(clippy::print_stderr, reason = "says where the time goes, with --no-capture")]
+#[expect(clippy::print_stderr, reason = "prints the time of each step, with --no-capture")]
 async fn every_figure_agrees_with_a_reference_over_200_000_deliveries() {
     let Some(python) = program("python3") else { return };
     let began = Instant::now();
     let lap = |what: &str| eprintln!("{:>6.1} s  {what}", began.elapsed().as_secs_f64());
     let arrivals = Deliveries::make(deliveries_wanted());
-    lap("deliveries are made");
+    lap("deliveries are generated");
     let end = arrivals.iter().map(|one| one.received_at).max().unwrap() + TimeDelta::days(1);
     let first = TestApi::start().await;
-    // The erasures come after all of it, and what they cover is not written again.
+    // The erasures follow all deliveries, and the deleted ones are not written again.
     let api = first.beside(end);
     let requests = requests();
     let expected = {

@@ -1,4 +1,4 @@
-//! Conversations to read, put straight into the tables.
+//! Conversations that are written directly into the tables.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -8,7 +8,7 @@ use verbatim::domain::{SessionId, SourceName};
 
 use super::app::at;
 
-/// A session to be stored, with the figures that its messages give it.
+/// A session to store, with the figures of its messages.
 pub(crate) struct Row<'a> {
     pub(crate) agent: &'a str,
     pub(crate) session: &'a str,
@@ -86,19 +86,19 @@ impl<'a> Row<'a> {
         self.id()
     }
 
-    /// Stores it with these messages, each a second after the one before, from its start on.
+    /// Stores it with these messages, one a second from its start on.
     pub(crate) async fn store_with(&self, pool: &PgPool, messages: &[(&str, &str)]) -> Uuid {
         let id = self.store(pool).await;
         for (second, (role, text)) in (0_i64..).zip(messages) {
             let at = self.started + chrono::TimeDelta::seconds(second);
-            say(pool, id, at, role, text).await;
+            insert_message(pool, id, at, role, text).await;
         }
         id
     }
 }
 
-/// A message's id: its place among a session's messages of the same time.
-pub(crate) async fn say(
+/// Inserts a message, and returns its ID: its place among a session's messages of the same time.
+pub(crate) async fn insert_message(
     pool: &PgPool,
     session: Uuid,
     at: DateTime<Utc>,

@@ -25,7 +25,7 @@ async fn view_is_saved_replaced_listed_and_deleted() {
     let expected = json!({ "name": "b", "place": "p", "query": query,
         "updated_at": "2026-09-28T14:54:13.000000Z" });
     assert_eq!(first.json(), expected);
-    // A name may hold anything that a path's segment can.
+    // A name may contain every character that a path segment can.
     let name = "last%20week%2F%C3%BC%3F";
     let other = save(&api, BOOTSTRAP, name, &json!({ "place": "q", "query": "a=1&b=2" })).await;
     assert_eq!(other.json()["name"], "last week/ü?");
@@ -47,7 +47,7 @@ async fn view_is_saved_replaced_listed_and_deleted() {
 }
 
 #[actix_web::test]
-async fn key_has_its_own_views_and_they_go_with_it() {
+async fn views_belong_to_a_key_and_are_deleted_with_it() {
     let api = TestApi::start().await;
     let keys = [api.key(&[Scope::Read], None).await, api.key(&[Scope::Analytics], None).await];
     for (key, place) in keys.iter().zip(["one", "two"]) {
@@ -72,7 +72,7 @@ async fn key_has_its_own_views_and_they_go_with_it() {
         .fetch_one(api.database.pool())
         .await
         .unwrap();
-    assert_eq!(left, 0, "what was saved goes with its key");
+    assert_eq!(left, 0, "views are deleted with their key");
 }
 
 #[actix_web::test]
@@ -113,10 +113,10 @@ async fn hundred_and_first_view_is_rejected() {
     }
     let (one, other) = tokio::join!(save(&api, &key, "x", &body), save(&api, &key, "y", &body));
     assert_eq!([one.code(), other.code()], ["conflict", "conflict"]);
-    assert_eq!(save(&api, &key, "7", &body).await.status, 200, "one that is there is replaced");
+    assert_eq!(save(&api, &key, "7", &body).await.status, 200, "an existing view is replaced");
     assert_eq!(delete(&api, &key, "0").await, 204);
     let both = tokio::join!(save(&api, &key, "x", &body), save(&api, &key, "y", &body));
     let mut statuses = [both.0.status, both.1.status];
     statuses.sort_unstable();
-    assert_eq!(statuses, [200, 409], "two at once have room for one");
+    assert_eq!(statuses, [200, 409], "of two at the same time one fits");
 }

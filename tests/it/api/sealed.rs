@@ -10,7 +10,7 @@ use verbatim::store::keys::Scope;
 
 use super::app::{TestApi, now};
 use super::rows::Row;
-use super::writers::{put, said};
+use super::writers::{message_delivery, put};
 
 async fn cursor(api: &TestApi, target: &str) -> String {
     let answer = api.get(target).await;
@@ -37,11 +37,11 @@ async fn count_keys(api: &TestApi) -> i64 {
 }
 
 #[actix_web::test]
-async fn one_key_is_made_on_first_need_and_shared() {
+async fn key_is_created_on_first_use_and_shared() {
     let api = TestApi::start().await;
     three_sessions(&api).await;
     assert_eq!(count_keys(&api).await, 0);
-    // Eight services that need one at the same moment.
+    // Eight services that need a key at the same moment.
     let services: Vec<_> = (0..8).map(|_| api.beside(now())).collect();
     let lists = services.iter().map(|service| cursor(service, "/v1/sessions?limit=1"));
     let cursors: HashSet<String> =
@@ -56,7 +56,7 @@ async fn one_key_is_made_on_first_need_and_shared() {
 async fn cursor_survives_a_restart() {
     let api = TestApi::start().await;
     three_sessions(&api).await;
-    put(&api.database.options(), &[said("A", "s9", "hello")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s9", "hello")]).await;
     let list = cursor(&api, "/v1/sessions?limit=2").await;
     let feed = cursor(&api, "/v1/changes").await;
     let api = api.beside(now());
@@ -67,16 +67,16 @@ async fn cursor_survives_a_restart() {
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
     }
     assert_eq!(cursor(&api, "/v1/sessions?limit=2").await, list);
-    assert_ne!(cursor(&api, "/v1/changes").await, feed, "nobody can tell whether it moved");
+    assert_ne!(cursor(&api, "/v1/changes").await, feed, "the position is not visible");
 }
 
 #[actix_web::test]
-async fn key_rotates_and_the_one_before_still_opens() {
+async fn key_rotates_and_the_previous_one_still_opens() {
     let api = TestApi::start().await;
     three_sessions(&api).await;
     let next = |cursor: &str| format!("/v1/sessions?limit=1&cursor={cursor}");
     let first = cursor(&api, "/v1/sessions?limit=1").await;
-    // Another service, whose clock has reached the time, adds a key; ours does not know it yet.
+    // Another service, whose clock is later, adds a key. This one does not know it yet.
     let second = cursor(&api.beside(now() + SEALS_FOR), "/v1/sessions?limit=1").await;
     assert_ne!(first, second);
     assert_eq!(count_keys(&api).await, 2);
@@ -90,20 +90,20 @@ async fn key_rotates_and_the_one_before_still_opens() {
 }
 
 #[actix_web::test]
-async fn cursors_of_the_format_before_and_made_up_ones_are_rejected() {
+async fn cursors_of_the_old_format_and_invented_ones_are_rejected() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[said("A", "s", "hello")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "hello")]).await;
     let real = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
     let real = URL_SAFE_NO_PAD.decode(real).unwrap();
 
-    // As it was: a check that anybody can compute, and the position in clear.
+    // The old format: a public checksum, and the position in clear.
     let position = [&now().timestamp_micros().to_be_bytes()[..], &[0; 8], &[0; 4]].concat();
     let mut print = Sha256::new();
     print.update(7_usize.to_le_bytes());
     print.update("journal");
     print.update(&position);
     let old = [&print.finalize()[..8], &position].concat();
-    // All of a real one that can be seen, before another position.
+    // The visible part of a real cursor, before another position.
     let forged = [&real[..45], &position].concat();
     for made_up in [old, forged, vec![1; 65], real[..real.len() - 1].to_vec()] {
         let text = URL_SAFE_NO_PAD.encode(made_up);
@@ -116,7 +116,7 @@ async fn cursors_of_the_format_before_and_made_up_ones_are_rejected() {
 }
 
 #[actix_web::test]
-async fn cursor_is_of_use_only_to_who_sees_the_same() {
+async fn cursor_is_valid_only_with_the_same_rights() {
     let api = TestApi::start().await;
     three_sessions(&api).await;
     let bound = api.key(&[Scope::Read], Some(&["A", "B"])).await;
@@ -131,7 +131,7 @@ async fn cursor_is_of_use_only_to_who_sees_the_same() {
 }
 
 #[actix_web::test]
-async fn database_that_takes_no_writes_keeps_the_key_it_has() {
+async fn read_only_database_keeps_its_key() {
     let api = TestApi::start().await;
     three_sessions(&api).await;
     let first = cursor(&api, "/v1/sessions?limit=1").await;

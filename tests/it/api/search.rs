@@ -17,8 +17,8 @@ use verbatim::store::search::{Indexed, forget_messages, forget_sessions, index_n
 use super::app::{TestApi, at};
 use super::http::Answer;
 
-/// Something that somebody said.
-pub(super) struct Said<'a> {
+/// A message.
+pub(super) struct Message<'a> {
     pub(super) second: i64,
     pub(super) agent: &'a str,
     pub(super) session: &'a str,
@@ -26,7 +26,7 @@ pub(super) struct Said<'a> {
     pub(super) text: &'a str,
 }
 
-impl Default for Said<'_> {
+impl Default for Message<'_> {
     fn default() -> Self {
         Self { second: 0, agent: "a", session: "s", role: "user", text: "" }
     }
@@ -36,9 +36,9 @@ pub(super) async fn connection(api: &TestApi) -> PgConnection {
     api.database.options().connect().await.unwrap()
 }
 
-/// Stores it, as the drain does.
-pub(super) async fn store(api: &TestApi, said: &[Said<'_>]) {
-    let arrival = |said: &Said<'_>| Arrival {
+/// Stores messages as the drain does.
+pub(super) async fn store(api: &TestApi, said: &[Message<'_>]) {
+    let arrival = |said: &Message<'_>| Arrival {
         id: DeliveryId::new(at(said.second)),
         received_at: at(said.second),
         source: SourceName::default(),
@@ -57,7 +57,7 @@ pub(super) async fn store(api: &TestApi, said: &[Said<'_>]) {
     write(&mut connection(api).await, &rows).await.unwrap();
 }
 
-/// Indexes all that is stored; how many documents that made.
+/// Indexes everything that is stored, and returns the number of documents.
 pub(super) async fn index(api: &TestApi) -> usize {
     let mut connection = connection(api).await;
     let mut indexed = 0;
@@ -65,16 +65,18 @@ pub(super) async fn index(api: &TestApi) -> usize {
         match index_next(&mut connection).await.unwrap() {
             Indexed::Messages(messages) => indexed += messages,
             Indexed::Nothing => return indexed,
-            Indexed::Elsewhere => panic!("nobody else indexes"),
+            Indexed::Elsewhere => panic!("no other process indexes"),
         }
     }
 }
 
-/// A service that has these texts, one second after the other.
+/// Starts a service with these texts, one a second.
 pub(super) async fn with_texts(texts: &[&str]) -> TestApi {
     let api = TestApi::start().await;
-    let said: Vec<_> =
-        (0..).zip(texts).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    let said: Vec<_> = (0..)
+        .zip(texts)
+        .map(|(second, text)| Message { second, text, ..Message::default() })
+        .collect();
     store(&api, &said).await;
     assert_eq!(index(&api).await, texts.len());
     api
@@ -91,7 +93,7 @@ pub(super) fn texts(answer: &Answer) -> Vec<String> {
     rows.iter().map(|row| row["message"]["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What a search finds, in alphabetic order.
+/// Returns the texts that a search finds, sorted.
 pub(super) async fn found(api: &TestApi, q: &str) -> Vec<String> {
     let mut found = texts(&search(api, q).await);
     found.sort_unstable();
@@ -99,7 +101,7 @@ pub(super) async fn found(api: &TestApi, q: &str) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn words_phrases_exclusions_and_prefixes_find_what_they_say() {
+async fn words_phrases_exclusions_and_prefixes_find_their_matches() {
     let api = with_texts(&[
         "Our refund policy is simple.",
         "A policy for refunds",
@@ -122,7 +124,7 @@ async fn words_phrases_exclusions_and_prefixes_find_what_they_say() {
 }
 
 #[actix_web::test]
-async fn every_script_is_searched_as_its_readers_would() {
+async fn every_script_can_be_searched() {
     let api = with_texts(&[
         "请问退款政策是什么？",
         "我要退货",
@@ -162,7 +164,7 @@ async fn every_script_is_searched_as_its_readers_would() {
     ] {
         assert_eq!(found(&api, q).await, [expected], "{q}");
     }
-    assert!(found(&api, "退策").await.is_empty(), "letters that do not stand together");
+    assert!(found(&api, "退策").await.is_empty(), "characters that are not adjacent");
 }
 
 #[actix_web::test]
@@ -188,33 +190,35 @@ async fn parts_of_words_are_found_where_no_word_matches() {
 }
 
 #[actix_web::test]
-async fn a_rare_word_stays_among_the_many_that_hold_it() {
+async fn rare_word_is_found_among_many_candidates() {
     let api = TestApi::start().await;
     let holders: Vec<String> =
         (0..60).map(|n| format!("marigold{n:02} marigold{n:02} silver")).collect();
     let mut said: Vec<_> = (0..)
         .zip(&holders)
-        .map(|(second, text)| Said { second, text, ..Said::default() })
+        .map(|(second, text)| Message { second, text, ..Message::default() })
         .collect();
-    said.push(Said { second: 99, text: "gold quicksilver", ..Said::default() });
+    said.push(Message { second: 99, text: "gold quicksilver", ..Message::default() });
     store(&api, &said).await;
     index(&api).await;
-    // Of `lver` there is no word, so parts are looked for, and many words hold `gold`.
+    // There is no word `lver`, so parts of words are searched, and many words contain `gold`.
     assert!(found(&api, "gold lver").await.contains(&"gold quicksilver".to_owned()));
     assert!(found(&api, "gold* lver").await.contains(&"gold quicksilver".to_owned()));
 }
 
 #[actix_web::test]
-async fn pages_of_parts_of_words_hold_each_match_once_while_the_vocabulary_changes() {
+async fn pages_of_word_parts_have_each_match_once_while_the_vocabulary_changes() {
     let api = TestApi::start().await;
     let text = |n: i64| format!("marigold{n:03}");
     let all: Vec<String> = (0..80).map(text).collect();
-    let said: Vec<_> =
-        (0..).zip(&all).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    let said: Vec<_> = (0..)
+        .zip(&all)
+        .map(|(second, text)| Message { second, text, ..Message::default() })
+        .collect();
     store(&api, &said).await;
     index(&api).await;
     let expected = texts(&api.get("/v1/search?q=rigol&limit=500").await);
-    assert_eq!(expected.len(), 80, "however many words hold it");
+    assert_eq!(expected.len(), 80, "however many words contain it");
     let mut seen = Vec::new();
     let mut target = "/v1/search?q=rigol&limit=7".to_owned();
     for page in 0_i64.. {
@@ -223,25 +227,27 @@ async fn pages_of_parts_of_words_hold_each_match_once_while_the_vocabulary_chang
         let body = answer.json();
         let Some(cursor) = body["next_cursor"].as_str() else { break };
         target = format!("/v1/search?q=rigol&limit=7&cursor={cursor}");
-        // Some become more frequent, and others are new.
+        // Some words become more frequent, and others are new.
         sqlx::query("UPDATE search_vocabulary SET documents = 9 + $1 WHERE word > 'marigold04'")
             .bind(page)
             .execute(api.database.pool())
             .await
             .unwrap();
         let new = format!("aarigold{page}");
-        store(&api, &[Said { second: 1_000 + page, text: &new, ..Said::default() }]).await;
+        store(&api, &[Message { second: 1_000 + page, text: &new, ..Message::default() }]).await;
         index(&api).await;
     }
     assert_eq!(seen, expected);
 }
 
 #[actix_web::test]
-async fn a_page_of_long_matches_is_shorter_than_its_limit_and_none_is_skipped() {
+async fn page_of_long_matches_is_shorter_than_its_limit_and_none_is_skipped() {
     let api = TestApi::start().await;
     let long: Vec<String> = (0..20).map(|n| format!("gold {n} {}", ". ".repeat(1 << 19))).collect();
-    let said: Vec<_> =
-        (0..).zip(&long).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    let said: Vec<_> = (0..)
+        .zip(&long)
+        .map(|(second, text)| Message { second, text, ..Message::default() })
+        .collect();
     store(&api, &said).await;
     index(&api).await;
     let (mut seen, mut pages) = (Vec::new(), 0);
@@ -257,11 +263,11 @@ async fn a_page_of_long_matches_is_shorter_than_its_limit_and_none_is_skipped() 
     }
     assert!(pages >= 3, "{pages}");
     seen.reverse();
-    assert!(seen == long, "each once, the newest first");
+    assert!(seen == long, "each once, newest first");
 }
 
 #[actix_web::test]
-async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
+async fn match_has_its_session_score_and_hits() {
     let api = with_texts(&["<b>Gold</b> & silver"]).await;
     let body = search(&api, "gold").await.json();
     let messages = api.get("/v1/sessions/s/messages").await.json();
@@ -288,14 +294,14 @@ async fn a_match_comes_with_its_session_its_score_and_its_hits_as_data() {
 #[actix_web::test]
 async fn filters_narrow_a_search() {
     let api = TestApi::start().await;
-    let said = |second, agent, role, text| Said { second, agent, role, text, session: agent };
+    let message = |second, agent, role, text| Message { second, agent, role, text, session: agent };
     store(
         &api,
         &[
-            said(0, "a", "user", "gold zero"),
-            said(1, "a", "Agent", "gold one"),
-            said(2, "b", "User", "gold two"),
-            said(86_400 * 60, "c", "user", "gold later"),
+            message(0, "a", "user", "gold zero"),
+            message(1, "a", "Agent", "gold one"),
+            message(2, "b", "User", "gold two"),
+            message(86_400 * 60, "c", "user", "gold later"),
         ],
     )
     .await;
@@ -323,13 +329,13 @@ async fn filters_narrow_a_search() {
 }
 
 #[actix_web::test]
-async fn the_best_comes_first_and_pages_hold_each_match_once_while_others_come_in() {
+async fn best_match_is_first_and_pages_have_each_match_once_during_writes() {
     let api = TestApi::start().await;
     let filler = "and then something else was said about it ".repeat(5);
     let long = format!("gold {filler}");
     let mut said: Vec<_> =
-        (0..25).map(|second| Said { second, text: &long, ..Said::default() }).collect();
-    said.push(Said { second: 3, text: "gold gold gold", ..Said::default() });
+        (0..25).map(|second| Message { second, text: &long, ..Message::default() }).collect();
+    said.push(Message { second: 3, text: "gold gold gold", ..Message::default() });
     store(&api, &said).await;
     index(&api).await;
     let first = api.get("/v1/search?q=gold&limit=10").await;
@@ -345,7 +351,7 @@ async fn the_best_comes_first_and_pages_hold_each_match_once_while_others_come_i
     for second in 100.. {
         let body = page.json();
         let Some(cursor) = body["next_cursor"].as_str() else { break };
-        let late = Said { second, text: "gold gold gold gold", ..Said::default() };
+        let late = Message { second, text: "gold gold gold gold", ..Message::default() };
         store(&api, &[late]).await;
         index(&api).await;
         page = api.get(&format!("/v1/search?q=gold&limit=10&cursor={cursor}")).await;
@@ -354,7 +360,7 @@ async fn the_best_comes_first_and_pages_hold_each_match_once_while_others_come_i
     let count = seen.len();
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!((count, seen.len()), (26, 26), "what came in later is no part of this walk");
+    assert_eq!((count, seen.len()), (26, 26), "later messages are not part of this walk");
 
     let cursor = api.get("/v1/search?q=gold&limit=1").await.json();
     let cursor = cursor["next_cursor"].as_str().unwrap();
@@ -365,19 +371,23 @@ async fn the_best_comes_first_and_pages_hold_each_match_once_while_others_come_i
 }
 
 #[actix_web::test]
-async fn more_than_are_ranked_together_are_paged_to_the_last() {
+async fn matches_beyond_the_ranked_ones_are_paged_to_the_last() {
     let api = TestApi::start().await;
     let texts: Vec<String> = (0..2_345).map(|n| format!("gold number{n}")).collect();
     let said: Vec<_> = (0..)
         .zip(&texts)
-        // Ten of the same second, and some of them half a year ago.
-        .map(|(n, text)| Said { second: n / 10 - (n % 2) * 15_000_000, text, ..Said::default() })
+        // Ten of the same second, and some of half a year ago.
+        .map(|(n, text)| Message {
+            second: n / 10 - (n % 2) * 15_000_000,
+            text,
+            ..Message::default()
+        })
         .collect();
     for said in said.chunks(500) {
         store(&api, said).await;
     }
     assert_eq!(index(&api).await, texts.len());
-    // Many documents, so that it goes stretch by stretch.
+    // So many documents that the search reads one time bucket after the other.
     sqlx::query("UPDATE search_vocabulary SET documents = 1000000 WHERE word = 'gold'")
         .execute(api.database.pool())
         .await
@@ -399,14 +409,14 @@ async fn more_than_are_ranked_together_are_paged_to_the_last() {
 }
 
 #[actix_web::test]
-async fn what_is_no_query_is_refused_with_what_to_do() {
+async fn invalid_query_is_rejected_with_a_hint() {
     let api = TestApi::start().await;
     for (query, says) in [
         ("", "`q` is missing"),
         ("q=", "`q` is empty"),
-        ("q=-x", "add a word that is"),
-        ("q=...", "give it a word"),
-        ("q=*", "give it a word"),
+        ("q=-x", "add a word to search"),
+        ("q=...", "add a word"),
+        ("q=*", "add a word"),
         ("q=x&order=asc", "There is no parameter"),
     ] {
         let answer = api.get(&format!("/v1/search?{query}")).await;
@@ -419,7 +429,7 @@ async fn what_is_no_query_is_refused_with_what_to_do() {
 }
 
 #[actix_web::test]
-async fn what_is_made_of_signs_of_the_query_language_does_no_harm() {
+async fn special_characters_of_the_query_language_are_harmless() {
     let api = with_texts(&["it's a 'quote' & a \\ back|slash !now :* <-> (x)"]).await;
     for q in ["'", "it's", "a & b | !c", "back|slash", "<->", "x:*", "\\", "(x)", "'); --", "@#"] {
         let answer = search(&api, q).await;
@@ -429,7 +439,7 @@ async fn what_is_made_of_signs_of_the_query_language_does_no_harm() {
 }
 
 #[actix_web::test]
-async fn the_largest_message_and_the_longest_word_are_indexed() {
+async fn largest_message_and_longest_word_are_indexed() {
     let long = "x".repeat(100_000);
     let many: String =
         (0..200_000_u32).filter_map(|n| char::from_u32(0x4E00 + n * 7 % 20_000)).collect();
@@ -440,13 +450,13 @@ async fn the_largest_message_and_the_longest_word_are_indexed() {
 }
 
 #[actix_web::test]
-async fn two_indexers_at_once_index_everything_once() {
+async fn two_indexers_index_everything_once() {
     let api = TestApi::start().await;
     for batch in 0..20 {
         let texts: Vec<String> = (0..20).map(|n| format!("gold {batch} {n}")).collect();
         let said: Vec<_> = (0..)
             .zip(&texts)
-            .map(|(n, text)| Said { second: batch * 20 + n, text, ..Said::default() })
+            .map(|(n, text)| Message { second: batch * 20 + n, text, ..Message::default() })
             .collect();
         store(&api, &said).await;
     }
@@ -475,7 +485,7 @@ async fn two_indexers_at_once_index_everything_once() {
 }
 
 #[actix_web::test]
-async fn how_far_search_is_behind_is_told_also_where_no_batch_succeeds() {
+async fn search_lag_is_reported_while_no_batch_succeeds() {
     let api = TestApi::start().await;
     let (_depth, depth) = watch::channel(Depth::default());
     let (tell, told) = watch::channel(None);
@@ -483,7 +493,7 @@ async fn how_far_search_is_behind_is_told_also_where_no_batch_succeeds() {
     indexer.run_once().await.unwrap();
     assert_eq!(told.borrow().unwrap().entries, 0);
 
-    store(&api, &[Said { text: "gold", ..Said::default() }]).await;
+    store(&api, &[Message { text: "gold", ..Message::default() }]).await;
     sqlx::raw_sql("ALTER TABLE search_vocabulary RENAME TO lost")
         .execute(api.database.pool())
         .await
@@ -494,14 +504,19 @@ async fn how_far_search_is_behind_is_told_also_where_no_batch_succeeds() {
 }
 
 #[actix_web::test]
-async fn what_is_forgotten_leaves_no_word_behind() {
+async fn erased_messages_leave_no_word_in_the_vocabulary() {
     let api = TestApi::start().await;
     store(
         &api,
         &[
-            Said { session: "kept", text: "gold silver", ..Said::default() },
-            Said { session: "gone", text: "gold platinum 秘密", second: 1, ..Said::default() },
-            Said { session: "late", text: "gold rhodium", second: 2, ..Said::default() },
+            Message { session: "kept", text: "gold silver", ..Message::default() },
+            Message {
+                session: "gone",
+                text: "gold platinum 秘密",
+                second: 1,
+                ..Message::default()
+            },
+            Message { session: "late", text: "gold rhodium", second: 2, ..Message::default() },
         ],
     )
     .await;
@@ -526,7 +541,7 @@ async fn what_is_forgotten_leaves_no_word_behind() {
 }
 
 #[actix_web::test]
-async fn a_query_that_is_not_quite_one_is_read_all_the_same() {
+async fn malformed_query_is_corrected() {
     let api = with_texts(&["our refund policy", "a policy", "refunding"]).await;
     for (q, read_as, forgiven, expected) in [
         (
@@ -549,16 +564,17 @@ async fn a_query_that_is_not_quite_one_is_read_all_the_same() {
 }
 
 #[actix_web::test]
-async fn a_search_in_one_session_finds_what_was_said_there() {
+async fn search_in_one_session_finds_its_messages() {
     let api = TestApi::start().await;
-    let said = |second, agent, session, text| Said { second, agent, session, text, role: "user" };
+    let message =
+        |second, agent, session, text| Message { second, agent, session, text, role: "user" };
     store(
         &api,
         &[
-            said(0, "a", "one", "gold one"),
-            said(1, "a", "two", "gold two"),
-            said(2, "b", "one", "gold three"),
-            said(3, "a", "one", "silver"),
+            message(0, "a", "one", "gold one"),
+            message(1, "a", "two", "gold two"),
+            message(2, "b", "one", "gold three"),
+            message(3, "a", "one", "silver"),
         ],
     )
     .await;
@@ -590,7 +606,7 @@ async fn a_search_in_one_session_finds_what_was_said_there() {
 }
 
 #[actix_web::test]
-async fn without_pg_trgm_parts_of_words_are_found_all_the_same() {
+async fn word_parts_are_found_without_pg_trgm() {
     let api = with_texts(&["an unbelievable story"]).await;
     sqlx::raw_sql("DROP EXTENSION pg_trgm CASCADE").execute(api.database.pool()).await.unwrap();
     assert_eq!(found(&api, "lieva").await.len(), 1);

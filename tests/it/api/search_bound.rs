@@ -1,12 +1,12 @@
-//! What a key that is bound to an agent can learn from searches of what others say: nothing.
+//! A key that is bound to an agent learns nothing of other agents' messages from searches.
 
 use serde_json::Value;
 use verbatim::store::keys::Scope;
 
 use super::app::TestApi;
-use super::search::{Said, index, store};
+use super::search::{Message, index, store};
 
-/// Searches, each of which would tell something if it looked at others' words.
+/// Searches that would reveal something if they read the words of other agents.
 const QUERIES: [&str; 11] = [
     "q=plum&limit=1",
     "q=plum&limit=500",
@@ -21,7 +21,7 @@ const QUERIES: [&str; 11] = [
     "q=plum&agent_id=hidden",
 ];
 
-/// Every page of every search, as a bound key gets them, without cursors.
+/// Returns every page of every search with a bound key, without cursors.
 async fn everything(api: &TestApi, key: &str) -> Vec<Value> {
     let mut answers = Vec::new();
     for query in QUERIES {
@@ -39,14 +39,20 @@ async fn everything(api: &TestApi, key: &str) -> Vec<Value> {
     answers
 }
 
-fn of<'a>(agent: &'a str, said: &'a [(i64, String)]) -> Vec<Said<'a>> {
+fn of<'a>(agent: &'a str, said: &'a [(i64, String)]) -> Vec<Message<'a>> {
     let said = said.iter();
-    said.map(|(second, text)| Said { second: *second, agent, session: agent, role: "user", text })
-        .collect()
+    said.map(|(second, text)| Message {
+        second: *second,
+        agent,
+        session: agent,
+        role: "user",
+        text,
+    })
+    .collect()
 }
 
 #[actix_web::test]
-async fn a_bound_key_finds_the_same_whatever_others_say() {
+async fn bound_key_finds_the_same_whatever_other_agents_have() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], Some(&["mine"])).await;
     let fruit = |n: i64| if n % 2 == 0 { "pear" } else { "fig" };
@@ -58,8 +64,8 @@ async fn a_bound_key_finds_the_same_whatever_others_say() {
     let before = everything(&api, &key).await;
     assert!(before.iter().any(|body| body["data"].as_array().is_some_and(|rows| rows.len() > 100)));
 
-    // Many of the same words, some of them earlier and some far ahead; more words that hold a part
-    // than are looked for; and a word that is a part, which would keep parts from being looked for.
+    // Many of the same words, some earlier and some far later; more words with a part than a search
+    // examines; and a word that equals a part, which would prevent a search for parts.
     let words = |n: i64| format!("plum pear lumb secret columbine{n:04} slumber{n:04}");
     let theirs: Vec<(i64, String)> = (0..1_500)
         .map(|n| (n * 900 - 2_000_000, words(n)))
@@ -70,11 +76,11 @@ async fn a_bound_key_finds_the_same_whatever_others_say() {
     }
     index(&api).await;
     let after = everything(&api, &key).await;
-    assert_eq!(before.len(), after.len(), "as many pages");
+    assert_eq!(before.len(), after.len(), "the same number of pages");
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before, after);
     }
-    // Whoever may see both does learn of it.
+    // A key that may see both agents does learn of it.
     let all = api.get("/v1/search?q=lumb&limit=500").await.json();
     assert_eq!(all["query"]["parts_of_words"], false);
     let all = api.get("/v1/search?q=olumb&limit=5").await.json();
@@ -85,19 +91,25 @@ async fn a_bound_key_finds_the_same_whatever_others_say() {
 }
 
 #[actix_web::test]
-async fn a_part_of_a_word_is_looked_for_in_all_of_an_agents_words() {
+async fn word_part_is_searched_in_all_words_of_an_agent() {
     let api = TestApi::start().await;
     let key = api.key(&[Scope::Read], Some(&["mine"])).await;
     let texts: Vec<String> = (0..70).map(|n| format!("applesauce{n}")).collect();
     let theirs: Vec<_> = (0..)
         .zip(&texts)
-        .map(|(second, text)| Said { second, text, agent: "hidden", ..Said::default() })
+        .map(|(second, text)| Message { second, text, agent: "hidden", ..Message::default() })
         .collect();
     store(&api, &theirs).await;
     let texts: Vec<String> = (0..70).map(|n| format!("pineapples{n}")).collect();
     let mine: Vec<_> = (0..)
         .zip(&texts)
-        .map(|(second, text)| Said { second, text, agent: "mine", session: "m", ..Said::default() })
+        .map(|(second, text)| Message {
+            second,
+            text,
+            agent: "mine",
+            session: "m",
+            ..Message::default()
+        })
         .collect();
     store(&api, &mine).await;
     index(&api).await;

@@ -1,31 +1,34 @@
-//! Filters of `GET /v1/search` on the sessions of what is found.
+//! Filters of `GET /v1/search` on sessions.
 
 use super::app::TestApi;
 use super::figures;
 use super::search;
-use super::talk::Talk;
+use super::talk::Conversation;
 
-/// Four conversations in which somebody says `word`, each another kind: by text what they are.
+/// Stores four conversations of different kinds. The text of each names its kind.
 async fn conversations(api: &TestApi) {
-    let say = |session, room: Option<&'static str>| match room {
-        Some(room) => Talk::new("A", session).join_room(-3_000, Some(room)),
-        None => Talk::new("A", session),
+    let conversation = |session, room: Option<&'static str>| match room {
+        Some(room) => Conversation::new("A", session).join_room(-3_000, Some(room)),
+        None => Conversation::new("A", session),
     };
-    say("greeted", Some("hall")).say(-2_990, "assistant", "word greeted").store(api).await;
-    say("talked", Some("hall"))
-        .say(-1_000, "assistant", "Hello")
-        .say(-990, "user", "word talked")
-        .say(-980, "assistant", "Yes")
+    conversation("greeted", Some("hall"))
+        .message(-2_990, "assistant", "word greeted")
         .store(api)
         .await;
-    say("pushed", None)
-        .say(-20, "user", "word pushed")
-        .say(-10, "assistant", "Yes")
+    conversation("talked", Some("hall"))
+        .message(-1_000, "assistant", "Hello")
+        .message(-990, "user", "word talked")
+        .message(-980, "assistant", "Yes")
         .store(api)
         .await;
-    say("twice", Some("shop"))
-        .say(-800, "user", "word twice")
-        .say(-790, "user", "again")
+    conversation("pushed", None)
+        .message(-20, "user", "word pushed")
+        .message(-10, "assistant", "Yes")
+        .store(api)
+        .await;
+    conversation("twice", Some("shop"))
+        .message(-800, "user", "word twice")
+        .message(-790, "user", "again")
         .end(-780)
         .store(api)
         .await;
@@ -33,7 +36,7 @@ async fn conversations(api: &TestApi) {
     figures::follow(api).await;
 }
 
-/// All that is found, one match a page, sorted.
+/// Returns all matches, one a page, sorted.
 async fn walk(api: &TestApi, target: &str) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {

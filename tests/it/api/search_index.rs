@@ -1,4 +1,4 @@
-//! The index: folding, and how it is rebuilt.
+//! The search index: folding of words, and rebuilds.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use verbatim::search::INDEX_VERSION;
 use verbatim::store::search::{Indexed, rebuild_next, standing};
 
 use super::app::TestApi;
-use super::search::{Said, connection, found, index, search, store, with_texts};
+use super::search::{Message, connection, found, index, search, store, with_texts};
 
 #[actix_web::test]
-async fn a_word_is_found_whatever_keyboard_or_custom_wrote_it() {
+async fn word_is_found_in_every_spelling() {
     let api = with_texts(&[
         "علي يلعب",
         "کیک شکلاتی",
@@ -65,7 +65,7 @@ async fn a_word_is_found_whatever_keyboard_or_custom_wrote_it() {
     assert_eq!(found(&api, "1,000,000").await.len(), 1, "also with spaces that do not break");
 }
 
-/// The vocabulary, and what it should be.
+/// Returns the vocabulary, and the expected one.
 async fn vocabulary(api: &TestApi) -> [BTreeMap<(String, String), i64>; 2] {
     let rows = async |sql| -> BTreeMap<(String, String), i64> {
         let rows: Vec<(String, String, i64)> =
@@ -89,16 +89,21 @@ async fn run(api: &TestApi, sql: &'static str) {
 }
 
 #[actix_web::test]
-async fn an_index_of_an_older_program_is_rebuilt_from_the_newest_on_while_it_is_searched() {
+async fn index_of_an_older_program_is_rebuilt_newest_first_during_searches() {
     let api = TestApi::start().await;
     let long = "gold and silver, ".repeat(400);
     for batch in 0..9 {
         let texts: Vec<String> = (0..3).map(|n| format!("gold {batch} {n} don't")).collect();
         let mut said: Vec<_> = (0..)
             .zip(&texts)
-            .map(|(n, text)| Said { second: batch * 10 + n, text, ..Said::default() })
+            .map(|(n, text)| Message { second: batch * 10 + n, text, ..Message::default() })
             .collect();
-        said.push(Said { second: batch * 10 + 5, text: &long, agent: "b", ..Said::default() });
+        said.push(Message {
+            second: batch * 10 + 5,
+            text: &long,
+            agent: "b",
+            ..Message::default()
+        });
         store(&api, &said).await;
     }
     assert_eq!(index(&api).await, 36);
@@ -132,8 +137,8 @@ async fn an_index_of_an_older_program_is_rebuilt_from_the_newest_on_while_it_is_
     assert_eq!((rebuild.done, rebuild.of), (4, 9));
     let newest = found(&api, "dont").await;
     assert_eq!(newest.len(), 12, "the newest first: {newest:?}");
-    // What comes meanwhile is found, too.
-    store(&api, &[Said { second: 200, text: "gold at last", ..Said::default() }]).await;
+    // New messages are found during the rebuild, too.
+    store(&api, &[Message { second: 200, text: "gold at last", ..Message::default() }]).await;
     assert_eq!(index(&api).await, 1);
     while rebuild_next(&mut connection).await.unwrap() != Indexed::Nothing {}
     assert_eq!(standing(&mut connection).await.unwrap().rebuild, None);
@@ -144,34 +149,34 @@ async fn an_index_of_an_older_program_is_rebuilt_from_the_newest_on_while_it_is_
     assert_eq!(search(&api, "gold").await.json()["complete"], true);
     let [counted, expected] = vocabulary(&api).await;
     assert_eq!(counted, expected);
-    // The same once more changes nothing.
+    // A second rebuild changes nothing.
     run(&api, "UPDATE search_progress SET stale_to = seq, stale_from = seq").await;
     loop {
         match rebuild_next(&mut connection).await.unwrap() {
             Indexed::Messages(messages) => assert_eq!(messages, 0),
             Indexed::Nothing => break,
-            Indexed::Elsewhere => panic!("nobody else indexes"),
+            Indexed::Elsewhere => panic!("no other process indexes"),
         }
     }
 }
 
 #[actix_web::test]
-async fn what_another_generation_indexed_meanwhile_is_looked_at_again() {
+async fn documents_of_another_generation_are_indexed_again() {
     let api = with_texts(&["gold"]).await;
     let mut connection = connection(&api).await;
     assert_eq!(rebuild_next(&mut connection).await.unwrap(), Indexed::Nothing);
-    store(&api, &[Said { second: 1, text: "silver don't", ..Said::default() }]).await;
+    store(&api, &[Message { second: 1, text: "silver don't", ..Message::default() }]).await;
     index(&api).await;
-    // An older program leaves `made_to` where it was, and wrote other tokens.
+    // An older program does not move `made_to`, and wrote other tokens.
     run(&api, "UPDATE search_progress SET made_to = seq - 1").await;
     run(&api, "DELETE FROM search_parts; DELETE FROM search_vocabulary").await;
     assert_eq!(rebuild_next(&mut connection).await.unwrap(), Indexed::Messages(2));
     assert_eq!(found(&api, "dont").await, ["silver don't"]);
-    // To a later generation this program is the older one, and leaves its documents alone.
+    // For a later generation this program is the older one, and leaves its documents alone.
     run(&api, "UPDATE search_progress SET version = version + 1, stale_to = seq").await;
     assert_eq!(rebuild_next(&mut connection).await.unwrap(), Indexed::Nothing);
-    store(&api, &[Said { second: 2, text: "tin", ..Said::default() }]).await;
-    assert_eq!(index(&api).await, 1, "but goes on with what comes");
+    store(&api, &[Message { second: 2, text: "tin", ..Message::default() }]).await;
+    assert_eq!(index(&api).await, 1, "but indexes new messages");
     let (version, ahead): (i32, bool) =
         sqlx::query_as("SELECT version, made_to < seq FROM search_progress")
             .fetch_one(api.database.pool())
@@ -181,7 +186,7 @@ async fn what_another_generation_indexed_meanwhile_is_looked_at_again() {
 }
 
 #[actix_web::test]
-async fn a_rebuild_takes_out_what_is_gone() {
+async fn rebuild_removes_deleted_messages() {
     let api = with_texts(&["gold", "silver"]).await;
     run(
         &api,
@@ -197,9 +202,9 @@ async fn a_rebuild_takes_out_what_is_gone() {
 }
 
 #[actix_web::test]
-async fn the_indexer_rebuilds_and_empties_what_the_version_before_searched() {
+async fn indexer_rebuilds_and_empties_the_tables_of_the_previous_version() {
     let api = TestApi::start().await;
-    store(&api, &[Said { text: "gold", ..Said::default() }]).await;
+    store(&api, &[Message { text: "gold", ..Message::default() }]).await;
     run(
         &api,
         "UPDATE search_progress SET seq = 1, stale_to = 1, stale_from = 1, made_to = 1;
@@ -224,5 +229,5 @@ async fn the_indexer_rebuilds_and_empties_what_the_version_before_searched() {
     .fetch_one(api.database.pool())
     .await
     .unwrap();
-    assert_eq!(left, (0, 0, 0), "should it come back, it begins again");
+    assert_eq!(left, (0, 0, 0), "the old version would begin again");
 }

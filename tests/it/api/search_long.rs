@@ -1,12 +1,12 @@
-//! Searches of long messages, and of messages and queries that repeat themselves.
+//! Searches of long messages, and of repetitive messages and queries.
 
 use std::time::{Duration, Instant};
 
 use super::app::TestApi;
-use super::search::{Said, found, index, search, store, texts, with_texts};
+use super::search::{Message, found, index, search, store, texts, with_texts};
 
 #[actix_web::test]
-async fn nothing_of_a_long_message_is_out_of_reach() {
+async fn every_part_of_a_long_message_is_found() {
     let filler = |word: &str| format!("{word} and the other thing, ").repeat(2_000);
     let long = format!(
         "First saffron {} turmeric root powder {} 退款好{}退款单 last cardamom",
@@ -55,7 +55,7 @@ async fn nothing_of_a_long_message_is_out_of_reach() {
 }
 
 #[actix_web::test]
-async fn a_phrase_longer_than_postgres_compares_is_compared_to_its_end() {
+async fn phrase_longer_than_postgres_compares_is_compared_to_its_end() {
     let words: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
     let (all, cut) = (words.join(" "), words[..99].join(" "));
     let api = with_texts(&[&all, &format!("{cut} other"), &format!("{cut} w100")]).await;
@@ -65,14 +65,16 @@ async fn a_phrase_longer_than_postgres_compares_is_compared_to_its_end() {
 }
 
 #[actix_web::test]
-async fn pages_of_matches_that_the_text_decides_hold_each_once() {
+async fn pages_of_matches_checked_in_the_text_have_each_once() {
     let api = TestApi::start().await;
     let filler = "the same words again ".repeat(300);
     let all: Vec<String> = (0..40)
         .map(|n| format!("saffron {n} {filler} {}", if n % 4 == 0 { "root" } else { "leaf" }))
         .collect();
-    let said: Vec<_> =
-        (0..).zip(&all).map(|(second, text)| Said { second, text, ..Said::default() }).collect();
+    let said: Vec<_> = (0..)
+        .zip(&all)
+        .map(|(second, text)| Message { second, text, ..Message::default() })
+        .collect();
     store(&api, &said).await;
     index(&api).await;
     let (mut seen, mut target) = (Vec::new(), "/v1/search?q=saffron+root&limit=3".to_owned());
@@ -91,7 +93,7 @@ async fn pages_of_matches_that_the_text_decides_hold_each_once() {
     assert!(seen == expected, "{}", seen.len());
 }
 
-/// The shortest of some times that a search takes.
+/// Returns the shortest of several times of a search.
 async fn time(api: &TestApi, q: &str) -> Duration {
     let mut shortest = Duration::MAX;
     for _ in 0..2 {
@@ -103,12 +105,13 @@ async fn time(api: &TestApi, q: &str) -> Duration {
     shortest
 }
 
-/// What repeats itself must cost no more than its length: sixteen times as much takes sixteen times
-/// as long. The square would be 256 times; what lies between is the noise of a busy machine.
+/// Repetitive texts must cost no more than their length: sixteen times the length takes sixteen
+/// times as long. The square would be 256 times; the limit between them allows for the noise of a
+/// busy machine.
 #[actix_web::test]
-async fn what_a_search_takes_grows_no_faster_than_the_text_and_the_query() {
+async fn time_of_a_search_grows_no_faster_than_text_and_query() {
     const MOST: u32 = 8 * 16;
-    // So little that only noise makes it more.
+    // So short that only noise exceeds it.
     const UNMEASURABLE: Duration = Duration::from_millis(150);
     for (said, query) in
         [("退款", "退款"), ("no no yes ", "\"no no\" "), ("l'a'b'c'd ", "a'b "), ("1,000 ", "1,00")]

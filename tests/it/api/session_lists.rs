@@ -1,4 +1,4 @@
-//! What the lists of sessions can be filtered and ordered by, and what each is shown with.
+//! Filters, order and included fields of session lists.
 
 use serde_json::{Value, json};
 use verbatim::domain::Arrival;
@@ -19,39 +19,39 @@ fn join(session: &str, second: i64) -> Arrival {
     event(session, second, "room.join", &json!({}))
 }
 
-fn say(session: &str, second: i64, role: &str, text: &str) -> Arrival {
+fn message(session: &str, second: i64, role: &str, text: &str) -> Arrival {
     event(session, second, "chat.push", &json!({ "role": role, "message": text }))
 }
 
-/// Five sessions, each another kind: by name what they are.
+/// Stores five sessions of different kinds. The name of each is its kind.
 async fn sessions(api: &TestApi) {
     let all = [
-        // Joined, and nobody spoke: 0 s.
+        // Joined, without messages: 0 s.
         join("passer", -900),
-        // A greeting that nobody answered: 5 s, one-sided.
+        // A greeting without an answer: 5 s, one-sided.
         join("silent", -800),
-        say("silent", -795, "assistant", "Hello"),
+        message("silent", -795, "assistant", "Hello"),
         // One turn and its answer: 20 s.
         join("single", -700),
-        say("single", -690, "assistant", "Hello"),
-        say("single", -685, "USER", &format!("{}é!", "x".repeat(199))),
-        say("single", -680, "assistant", "Goodbye"),
+        message("single", -690, "assistant", "Hello"),
+        message("single", -685, "USER", &format!("{}é!", "x".repeat(199))),
+        message("single", -680, "assistant", "Goodbye"),
         // Two turns without a join: 60 s.
-        say("talk", -600, "user", "first"),
-        say("talk", -590, "assistant", "Yes"),
-        say("talk", -580, "user", "second"),
-        say("talk", -540, "assistant", "No"),
+        message("talk", -600, "user", "first"),
+        message("talk", -590, "assistant", "Yes"),
+        message("talk", -580, "user", "second"),
+        message("talk", -540, "assistant", "No"),
         // The user twice in a row: 10 s.
         join("twice", -400),
-        say("twice", -395, "user", "one"),
-        say("twice", -390, "user", "two"),
+        message("twice", -395, "user", "one"),
+        message("twice", -390, "user", "two"),
     ];
     drain(api, &all).await;
     figures::follow(api).await;
 }
 
 #[actix_web::test]
-async fn sessions_are_filtered_by_what_was_said_in_them() {
+async fn sessions_are_filtered_by_their_messages() {
     let api = TestApi::start().await;
     sessions(&api).await;
     for (query, expected) in [
@@ -104,8 +104,8 @@ async fn sessions_are_filtered_by_what_was_said_in_them() {
 async fn sessions_are_ordered_by_start_duration_or_messages() {
     let api = TestApi::start().await;
     sessions(&api).await;
-    // As old as it is long, and with as many messages as another.
-    drain(&api, &[join("long", -86_400), say("long", -300, "user", "late")]).await;
+    // As old as it is long, and with the same number of messages as another.
+    drain(&api, &[join("long", -86_400), message("long", -300, "user", "late")]).await;
     for (sort, expected) in [
         ("activity", "long twice talk single silent passer"),
         ("started", "twice talk single silent passer long"),
@@ -125,7 +125,7 @@ async fn sessions_are_ordered_by_start_duration_or_messages() {
     let walk = api.walk(&by_messages("limit=1"), "session_id").await;
     assert_eq!(walk[..3], ["talk", "single", "twice"]);
     let whole = api.get(&by_messages("")).await.column("session_id");
-    assert_eq!(walk, whole, "sessions with as many messages are ordered by their ids");
+    assert_eq!(walk, whole, "sessions with the same number of messages are ordered by their IDs");
     let filtered = api.get(&by_messages("silent=true&started_after=2026-09-28T14:40:00Z")).await;
     assert_eq!(filtered.column("session_id"), ["silent"]);
 
@@ -136,11 +136,11 @@ async fn sessions_are_ordered_by_start_duration_or_messages() {
 }
 
 #[actix_web::test]
-async fn session_that_its_sender_ended_is_as_long_as_it_says() {
+async fn session_ended_by_its_sender_has_the_reported_duration() {
     let api = TestApi::start().await;
     let ended = event("ended", -100, "session_end", &json!({}));
-    drain(&api, &[join("ended", -200), say("ended", -190, "user", "x"), ended]).await;
-    drain(&api, &[join("other", -210), say("other", -120, "user", "x")]).await;
+    drain(&api, &[join("ended", -200), message("ended", -190, "user", "x"), ended]).await;
+    drain(&api, &[join("other", -210), message("other", -120, "user", "x")]).await;
     let list = api.get("/v1/sessions?sort=duration").await;
     assert_eq!(list.column("session_id"), ["ended", "other"]);
     assert_eq!(list.json()["data"][0]["duration_seconds"], 100.0);
@@ -150,7 +150,7 @@ async fn session_that_its_sender_ended_is_as_long_as_it_says() {
 }
 
 #[actix_web::test]
-async fn list_shows_the_first_user_message_and_flags_where_it_is_asked_to() {
+async fn list_includes_first_user_message_and_flags_on_request() {
     let api = TestApi::start().await;
     sessions(&api).await;
     let plain = api.get("/v1/sessions").await.json();

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::app::{TestApi, at};
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 #[actix_web::test]
-async fn a_session_has_its_documented_shape() {
+async fn session_has_its_documented_shape() {
     let api = TestApi::start().await;
     let row = Row { room: Some("lobby"), participants: Some(2), ..Row::new("A12", "sess_1") };
     let id = row.store_with(api.database.pool(), &[("user", "hi"), ("assistant", "hello")]).await;
@@ -23,11 +23,11 @@ async fn a_session_has_its_documented_shape() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
 
     let same = api.get(&format!("/v1/sessions/{id}")).await;
-    assert_eq!(same.text(), expected, "our id names it too");
+    assert_eq!(same.text(), expected, "our ID names it, too");
 }
 
 #[actix_web::test]
-async fn a_session_that_is_not_there_is_not_found() {
+async fn unknown_session_is_not_found() {
     let api = TestApi::start().await;
     for path in ["/v1/sessions/none", "/v1/sessions/5c7d1b5e-0000-5000-8000-000000000000"] {
         for part in ["", "/messages", "/transcript"] {
@@ -37,7 +37,7 @@ async fn a_session_that_is_not_there_is_not_found() {
 }
 
 #[actix_web::test]
-async fn each_filter_lets_through_what_it_says() {
+async fn each_filter_selects_its_rows() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     Row { room: Some("lobby"), ..Row::new("A", "lobby") }.store_with(pool, &[("user", "1")]).await;
@@ -83,7 +83,7 @@ async fn each_filter_lets_through_what_it_says() {
 }
 
 #[actix_web::test]
-async fn a_status_changes_exactly_at_its_limit_and_the_filter_agrees() {
+async fn status_changes_exactly_at_its_limit_and_the_filter_agrees() {
     let api = TestApi::start().await;
     Row::new("A", "quiet").store(api.database.pool()).await;
     Row { ended: Some((at(0), Some("user_disconnect"))), ..Row::new("A", "over") }
@@ -120,12 +120,12 @@ async fn a_status_changes_exactly_at_its_limit_and_the_filter_agrees() {
     assert_eq!(over["end_reason"], "user_disconnect");
     assert_eq!(over["ended_at"], "2026-09-28T14:54:13.000000Z");
     let revived = api.get("/v1/sessions/revived").await.json();
-    assert_eq!(revived["end_reason"], "silence", "what came after its end took that back");
+    assert_eq!(revived["end_reason"], "silence", "a message after the end makes it live again");
     assert_eq!(revived["ended_at"], "2026-09-28T14:54:13.000000Z");
 }
 
 #[actix_web::test]
-async fn a_session_known_by_its_end_alone_was_opened_by_nothing() {
+async fn session_with_only_an_end_has_no_opening_event() {
     let api = TestApi::start().await;
     Row { joined: false, ended: Some((at(0), None)), ..Row::new("A", "s") }
         .store(api.database.pool())
@@ -138,7 +138,7 @@ async fn a_session_known_by_its_end_alone_was_opened_by_nothing() {
 }
 
 #[actix_web::test]
-async fn include_messages_brings_the_first_200_of_each_session() {
+async fn include_messages_returns_the_first_200_of_each_session() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let long: Vec<_> = (0..203).map(|count| count.to_string()).collect();
@@ -159,12 +159,15 @@ async fn include_messages_brings_the_first_200_of_each_session() {
     assert_eq!((texts(1)[0], texts(1)[199]), ("0", "199"));
     assert!(texts(2).is_empty());
     let whole = api.get("/v1/sessions/short/messages").await.json();
-    assert_eq!(page["data"][0]["messages"], whole["data"], "a message looks the same everywhere");
+    assert_eq!(
+        page["data"][0]["messages"], whole["data"],
+        "a message has the same form everywhere"
+    );
     assert_eq!(api.get("/v1/sessions?include=all").await.code(), "invalid_parameter");
 }
 
 #[actix_web::test]
-async fn an_id_that_agents_share_is_ambiguous_until_the_agent_is_named() {
+async fn id_shared_by_agents_is_ambiguous_until_the_agent_is_named() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let a = Row::new("A", "1").store_with(pool, &[("user", "to A")]).await;
@@ -201,7 +204,7 @@ async fn an_id_that_agents_share_is_ambiguous_until_the_agent_is_named() {
 }
 
 #[actix_web::test]
-async fn our_id_wins_over_a_senders_id_that_reads_the_same() {
+async fn our_id_wins_over_an_equal_id_of_a_sender() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let id = Row::new("A", "honest").store_with(pool, &[("user", "mine")]).await;
@@ -211,13 +214,13 @@ async fn our_id_wins_over_a_senders_id_that_reads_the_same() {
     assert_eq!(api.get(&format!("/v1/sessions/{id}/messages")).await.column("message"), ["mine"]);
     let reached = api.get(&format!("/v1/sessions/{twin}/messages")).await;
     assert_eq!(reached.column("message"), ["not mine"]);
-    // The newer one, to see that order does not decide.
-    say(pool, twin, at(5), "user", "still not").await;
+    // The newer one, to see that the order does not decide.
+    insert_message(pool, twin, at(5), "user", "still not").await;
     assert_eq!(api.get(&format!("/v1/sessions/{id}/messages")).await.column("message"), ["mine"]);
 }
 
 #[actix_web::test]
-async fn a_page_with_long_messages_has_as_many_sessions_as_there_is_room_for() {
+async fn page_with_long_messages_has_as_many_sessions_as_fit() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let long = "x".repeat(3 << 20);
@@ -245,7 +248,7 @@ async fn a_page_with_long_messages_has_as_many_sessions_as_there_is_room_for() {
     let page = |rows: &[(&str, usize)]| {
         rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Vec<_>>()
     };
-    // What is longer than a page by itself comes alone, with as much as a page holds.
+    // A session that is longer than a page is alone on its page, up to the page's limit.
     let expected =
         [page(&[("none", 0), ("a", 2), ("b", 1)]), page(&[("huge", 3)]), page(&[("c", 1)])];
     assert_eq!(pages, expected);

@@ -1,4 +1,4 @@
-//! Many who ask for the same at the same time, and share what is read for them.
+//! Identical requests at the same time, which share one read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,17 +7,18 @@ use futures_util::future::{join, join_all};
 use verbatim::store::keys::Scope;
 
 use super::app::{TestApi, at};
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 #[actix_web::test]
-async fn an_answer_holds_all_that_was_committed_before_its_request() {
+async fn answer_has_everything_committed_before_its_request() {
     const MESSAGES: usize = 150;
     let api = TestApi::start().await;
     let session = Row { started: at(0), ..Row::new("A", "s") }.store(api.database.pool()).await;
     let (committed, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let insert = async {
         for second in (0_i64..).take(MESSAGES) {
-            say(api.database.pool(), session, at(second), "user", &second.to_string()).await;
+            insert_message(api.database.pool(), session, at(second), "user", &second.to_string())
+                .await;
             committed.fetch_add(1, Ordering::SeqCst);
         }
         done.store(true, Ordering::SeqCst);
@@ -25,13 +26,13 @@ async fn an_answer_holds_all_that_was_committed_before_its_request() {
     let ask = async || {
         let mut last = false;
         while !last {
-            // Once more after the end, so that the whole is seen.
+            // Once more after the end, to see the whole.
             last = done.load(Ordering::SeqCst);
             let before = committed.load(Ordering::SeqCst);
             let shown = api.get("/v1/sessions/s/messages?limit=500").await.column("message");
             assert!(shown.len() >= before, "{} of {before} are shown", shown.len());
             let expected: Vec<_> = (0..shown.len()).map(|second| second.to_string()).collect();
-            assert_eq!(shown, expected, "without a gap");
+            assert_eq!(shown, expected, "shown without a gap");
             let session = api.get("/v1/sessions/s").await.json();
             assert!(session["message_count"].as_u64().unwrap() >= before as u64, "{session}");
         }
@@ -41,7 +42,7 @@ async fn an_answer_holds_all_that_was_committed_before_its_request() {
 }
 
 #[actix_web::test]
-async fn only_those_who_see_the_same_share_an_answer() {
+async fn only_callers_with_the_same_rights_share_an_answer() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     Row::new("theirs", "secret").store_with(pool, &[("user", "hush")]).await;
@@ -64,7 +65,7 @@ async fn only_those_who_see_the_same_share_an_answer() {
 }
 
 #[actix_web::test]
-async fn each_page_has_its_own_link_and_each_answer_its_own_request_id() {
+async fn each_page_has_its_link_and_each_answer_its_request_id() {
     let api = TestApi::start().await;
     let talk = [("user", "0"), ("user", "1"), ("user", "2")];
     Row::new("A", "s").store_with(api.database.pool(), &talk).await;
@@ -88,7 +89,7 @@ async fn each_page_has_its_own_link_and_each_answer_its_own_request_id() {
 }
 
 #[actix_web::test]
-async fn a_problem_is_told_to_all_under_their_own_ids() {
+async fn problem_is_returned_to_all_with_their_request_ids() {
     let api = TestApi::start().await;
     api.store.pool().close().await;
     let answers = join_all((0..32).map(|_| api.get("/v1/sessions/s/messages"))).await;

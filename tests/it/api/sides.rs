@@ -1,10 +1,10 @@
-//! Whose words are whose, when a session is over, and clocks that are ahead.
+//! Sides of messages, ends of sessions, and clocks that are ahead.
 
 use serde_json::{Value, json};
 use verbatim::domain::Roles;
 
 use super::app::{TestApi, at};
-use super::talk::Talk;
+use super::talk::Conversation;
 use crate::support::app::App;
 
 async fn session(api: &TestApi, id: &str) -> Value {
@@ -12,7 +12,7 @@ async fn session(api: &TestApi, id: &str) -> Value {
 }
 
 #[actix_web::test]
-async fn other_words_for_the_assistant_count_as_its() {
+async fn other_roles_of_the_assistant_count_as_its_side() {
     let api = TestApi::start().await;
     for (n, (user, assistant)) in
         [("user", "assistant"), ("User", "agent"), ("USER", "Bot"), ("user", "AI")]
@@ -20,8 +20,11 @@ async fn other_words_for_the_assistant_count_as_its() {
             .enumerate()
     {
         let id = format!("s{n}");
-        let talk = Talk::new("A", &id).join(0).say(1, user, "question").say(2, assistant, "answer");
-        talk.say(3, user, "again").say(4, "narrator", "aside").store(&api).await;
+        let talk = Conversation::new("A", &id)
+            .join(0)
+            .message(1, user, "question")
+            .message(2, assistant, "answer");
+        talk.message(3, user, "again").message(4, "narrator", "aside").store(&api).await;
         let shown = session(&api, &id).await;
         let counts = ["message_count", "user_message_count", "assistant_message_count"];
         assert_eq!(counts.map(|count| shown[count].as_i64().unwrap()), [4, 2, 1], "{assistant}");
@@ -35,7 +38,7 @@ async fn other_words_for_the_assistant_count_as_its() {
         assert_eq!(visits["data"][0]["user_message_count"], 2);
         assert_eq!(visits["data"][0]["assistant_message_count"], 1);
         let said = api.get(&format!("/v1/sessions/{id}/messages?role=assistant")).await;
-        assert_eq!(said.column("role"), [*assistant], "in the sender's word");
+        assert_eq!(said.column("role"), [*assistant], "in the sender's spelling");
         let said = api.get(&format!("/v1/sessions/{id}/messages?role=user")).await;
         assert_eq!(said.column("message"), ["question", "again"]);
         let export = api.get(&format!("/v1/export/messages?session_id={id}&role=assistant")).await;
@@ -43,27 +46,32 @@ async fn other_words_for_the_assistant_count_as_its() {
         assert_eq!((&row["role"], &row["message"]), (&json!(assistant), &json!("answer")));
     }
     let own = api.get("/v1/sessions/s1/messages?role=Agent").await;
-    assert_eq!(own.column("message"), ["answer"], "a word is found as the sender wrote it, too");
-    Talk::new("A", "strange")
+    assert_eq!(own.column("message"), ["answer"], "a role is found in the sender's spelling, too");
+    Conversation::new("A", "strange")
         .join(0)
-        .say(1, "user", "hi")
-        .say(2, "narrator", "x")
+        .message(1, "user", "hi")
+        .message(2, "narrator", "x")
         .store(&api)
         .await;
     assert_eq!(session(&api, "strange").await["completeness"]["flags"][0]["flag"], "one_sided");
 }
 
-/// Roles and sides of an answer's messages.
+/// Returns roles and sides of an answer's messages.
 fn sides<'a>(messages: impl IntoIterator<Item = &'a Value>) -> Vec<(&'a str, Option<&'a str>)> {
     let sides = messages.into_iter();
     sides.map(|one| (one["role"].as_str().unwrap(), one["side"].as_str())).collect()
 }
 
 #[actix_web::test]
-async fn message_names_its_side_where_the_role_is_another_word() {
+async fn message_has_a_side_if_the_role_is_not_standard() {
     let api = TestApi::start().await;
-    let talk = Talk::new("A", "s").join(0).say(1, "user", "same").say(2, "assistant", "same");
-    let talk = talk.say(3, "USER", "same").say(4, "Bot", "same").say(5, "narrator", "same");
+    let talk = Conversation::new("A", "s").join(0).message(1, "user", "same").message(
+        2,
+        "assistant",
+        "same",
+    );
+    let talk =
+        talk.message(3, "USER", "same").message(4, "Bot", "same").message(5, "narrator", "same");
     talk.store(&api).await;
     super::search::index(&api).await;
     let expected = [
@@ -91,11 +99,14 @@ async fn message_names_its_side_where_the_role_is_another_word() {
     let said: Vec<_> = changes.filter_map(|change| change.get("message")).collect();
     assert_eq!(sides(said.iter().copied()), expected);
     let session = list["data"][0]["id"].as_str().unwrap();
-    assert!(said.iter().all(|message| message["session"] == session), "our id of it: {said:?}");
+    assert!(
+        said.iter().all(|message| message["session"] == session),
+        "our ID of the session: {said:?}"
+    );
 }
 
 #[actix_web::test]
-async fn words_for_the_assistant_are_a_setting() {
+async fn roles_of_the_assistant_are_a_setting() {
     let roles = Roles::new(["guide"]).unwrap();
     let app = App::start_with(|settings| settings.roles = roles).await;
     for (n, role) in ["user", "Guide", "agent"].into_iter().enumerate() {
@@ -116,7 +127,7 @@ async fn words_for_the_assistant_are_a_setting() {
 }
 
 #[actix_web::test]
-async fn a_session_that_is_spoken_in_after_its_end_is_live_again() {
+async fn session_with_a_message_after_its_end_is_live_again() {
     let api = TestApi::start().await;
     let standing = async |at_second: i64| {
         api.clock.set(at(at_second));
@@ -134,30 +145,30 @@ async fn a_session_that_is_spoken_in_after_its_end_is_live_again() {
         let at = at(second).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         (json!("ended"), json!("user_disconnect"), json!(at))
     };
-    Talk::new("A", "s").say(0, "user", "bye").end(5).store(&api).await;
+    Conversation::new("A", "s").message(0, "user", "bye").end(5).store(&api).await;
     assert_eq!(standing(6).await, ended(5));
-    Talk::new("A", "s").say(20, "user", "hello again").store(&api).await;
+    Conversation::new("A", "s").message(20, "user", "hello again").store(&api).await;
     assert_eq!(standing(21).await, (json!("live"), json!(null), json!(null)));
-    // What was said before the end changes nothing.
-    Talk::new("A", "s").arrive(4, 22, "assistant", "see you").store(&api).await;
+    // A message of before the end changes nothing.
+    Conversation::new("A", "s").arrive(4, 22, "assistant", "see you").store(&api).await;
     assert_eq!(standing(22).await.0, "live");
-    Talk::new("A", "s").end(30).store(&api).await;
+    Conversation::new("A", "s").end(30).store(&api).await;
     assert_eq!(standing(31).await, ended(30));
-    // The first end once more.
-    Talk::new("A", "s").end(5).store(&api).await;
+    // The first end again.
+    Conversation::new("A", "s").end(5).store(&api).await;
     assert_eq!(standing(32).await, ended(30));
 }
 
 #[actix_web::test]
-async fn a_message_from_the_future_keeps_its_time_and_counts_when_it_arrived() {
+async fn message_from_the_future_keeps_its_time_and_counts_at_its_arrival() {
     let api = TestApi::start().await;
     let month = 30 * 86_400;
-    Talk::new("A", "ahead")
-        .say(-10, "user", "now")
+    Conversation::new("A", "ahead")
+        .message(-10, "user", "now")
         .arrive(month, -5, "user", "ahead")
         .store(&api)
         .await;
-    Talk::new("B", "usual").say(0, "user", "usual").store(&api).await;
+    Conversation::new("B", "usual").message(0, "user", "usual").store(&api).await;
     let shown = session(&api, "ahead").await;
     assert_eq!(shown["last_activity_at"], "2026-09-28T14:54:08.000000Z");
     assert_eq!(shown["duration_seconds"], 5.0);
@@ -182,8 +193,8 @@ async fn a_message_from_the_future_keeps_its_time_and_counts_when_it_arrived() {
     let found = api.get("/v1/sessions/ahead?include=completeness").await.json();
     assert_eq!(found["completeness"]["examined_messages"], 2);
 
-    // A session of the future alone is there now, and nowhere later.
-    Talk::new("C", "only").arrive(month, 3, "user", "only").store(&api).await;
+    // A session with only future messages is listed now, and not again later.
+    Conversation::new("C", "only").arrive(month, 3, "user", "only").store(&api).await;
     let only = session(&api, "only").await;
     assert_eq!(only["started_at"], only["last_activity_at"]);
     assert_eq!(only["started_at"], "2026-09-28T14:54:16.000000Z");
@@ -191,14 +202,14 @@ async fn a_message_from_the_future_keeps_its_time_and_counts_when_it_arrived() {
 }
 
 #[actix_web::test]
-async fn an_arrival_that_was_earlier_takes_activity_back() {
+async fn earlier_arrival_moves_activity_back() {
     let api = TestApi::start().await;
     let day = 86_400;
-    // The later copy is written first: from a process that had its inbox drained before.
-    Talk::new("A", "s").arrive(day, 100, "user", "ahead").store(&api).await;
-    Talk::new("A", "u").say_undated(100, "user", "undated").store(&api).await;
-    Talk::new("A", "s").arrive(day, 40, "user", "ahead").store(&api).await;
-    Talk::new("A", "u").say_undated(40, "user", "undated").store(&api).await;
+    // The later copy is written first: it is from a process whose inbox was drained earlier.
+    Conversation::new("A", "s").arrive(day, 100, "user", "ahead").store(&api).await;
+    Conversation::new("A", "u").undated_message(100, "user", "undated").store(&api).await;
+    Conversation::new("A", "s").arrive(day, 40, "user", "ahead").store(&api).await;
+    Conversation::new("A", "u").undated_message(40, "user", "undated").store(&api).await;
     for id in ["s", "u"] {
         let shown = session(&api, id).await;
         assert_eq!(shown["last_activity_at"], "2026-09-28T14:54:53.000000Z", "{id}");

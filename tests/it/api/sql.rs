@@ -1,5 +1,5 @@
-//! The SQL contract `analytics_v1`: its figures are those of `/v1/analytics`, its buckets those of
-//! our calendar, and what it has is never taken away.
+//! The SQL contract `analytics_v1`: its figures are those of `/v1/analytics`, its buckets are those
+//! of our calendar, and nothing is removed from it.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ use super::reference::{RANGES, deliveries};
 use crate::support::database::TestDatabase;
 use crate::support::reader::connect_as_reader;
 
-/// Views and columns with their types, in order. Programs outside rely on each line: add lines, and
-/// never change or remove one.
+/// Views and columns with their types, in order. External programs rely on each line: add lines,
+/// and never change or remove one.
 const CONTRACT: &str = include_str!("../../reference/analytics_v1.txt");
 
-/// A view, the column by whose time its rows are counted, and the value of a metric over its rows.
+/// Returns a view, its column of time, and the SQL value of a metric over its rows.
 fn value_of(metric: &str, stat: Stat) -> (&'static str, &'static str, String) {
     let of_sessions = |value: &str| ("sessions", "started_at", value.to_owned());
     let flag = |name: &str| format!("count(*) FILTER (WHERE x.{name})");
@@ -71,7 +71,7 @@ fn value_of(metric: &str, stat: Stat) -> (&'static str, &'static str, String) {
     }
 }
 
-/// Start, end, local start and value of each bucket.
+/// Returns start, end, local start and value of each bucket.
 async fn by_sql(
     reader: &mut PgConnection,
     metric: &str,
@@ -90,10 +90,10 @@ async fn by_sql(
     rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
 }
 
-/// Relative difference of a sum that is rounded elsewhere.
+/// Relative difference of a sum that is rounded in another order.
 const ROUNDING: f64 = 1e-12;
 
-/// Difference between the API and SQL, which is exact.
+/// Returns the allowed difference between the API and SQL, which is exact.
 fn bound_of(metric: &Metric, stat: Stat) -> f64 {
     metric.error_bound.filter(|_| stat != Stat::Avg).unwrap_or(ROUNDING)
 }
@@ -110,7 +110,7 @@ fn time(row: &Value, name: &str) -> DateTime<Utc> {
     row[name].as_str().unwrap().parse().unwrap()
 }
 
-/// A world that five weeks of deliveries made, its facts up to date.
+/// Returns a service with five weeks of deliveries and all facts.
 pub(super) async fn world() -> TestApi {
     let api = TestApi::start().await;
     let mut connection = api.database.pool().acquire().await.unwrap();
@@ -175,7 +175,7 @@ async fn figures_by_sql_are_those_of_the_api() {
     assert!(something.values().all(|count| *count > 2), "{something:?}");
 }
 
-/// The value over the range of the summaries.
+/// Returns the value over the range of the summaries.
 async fn by_sql_whole(reader: &mut PgConnection, metric: &str, stat: Stat) -> Option<f64> {
     let (view, time, value) = value_of(metric, stat);
     let sql = format!(
@@ -222,16 +222,16 @@ async fn quarters_add_up_to_the_figures_of_the_api() {
                 sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut reader).await.unwrap();
             let of_http = &answer.json()["data"][0]["value"];
             assert_same(of_http, of_sql, ROUNDING, &target);
-            assert!(of_http.as_f64().is_some_and(|value| value > 0.0), "{target}: nothing to see");
+            assert!(of_http.as_f64().is_some_and(|value| value > 0.0), "{target}: no value");
         }
     }
 }
 
 #[tokio::test]
-async fn visits_and_turns_hold_what_their_messages_say() {
+async fn visits_and_turns_match_their_messages() {
     let api = world().await;
     let mut reader = connect_as_reader(&api.database, false).await;
-    // Each is computed anew by numbering the messages of each session.
+    // Each is computed a second time, by numbering the messages of each session.
     let visits = "
         WITH numbered AS (
             SELECT *, count(*) FILTER (WHERE starts_visit) OVER (
@@ -281,7 +281,7 @@ async fn visits_and_turns_hold_what_their_messages_say() {
     }
 }
 
-/// Zones with shifts by an hour and half an hour, at midnight, and without any.
+/// Zones with shifts by an hour and half an hour, at midnight, and without shifts.
 const ZONES: [&str; 8] = [
     "UTC",
     "Europe/Berlin",
@@ -297,7 +297,7 @@ const ZONES: [&str; 8] = [
 async fn buckets_by_sql_are_those_of_our_calendar() {
     let database = TestDatabase::create().await;
     let mut reader = connect_as_reader(&database, false).await;
-    // At the start of a year, and not at the start of anything.
+    // At the start of a year, and at no start of any bucket.
     for (from, to) in [
         ("2024-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
         ("2024-03-29T22:17:31.5Z", "2027-11-07T05:40:00Z"),
@@ -380,7 +380,7 @@ async fn days_that_do_not_exist_have_no_bucket() {
 }
 
 #[tokio::test]
-async fn buckets_refuse_what_makes_no_sense() {
+async fn buckets_reject_invalid_arguments() {
     let database = TestDatabase::create().await;
     let mut reader = connect_as_reader(&database, false).await;
     for (arguments, expected) in [
@@ -402,7 +402,7 @@ async fn buckets_refuse_what_makes_no_sense() {
     }
 }
 
-/// Columns with their types and comments, by view.
+/// Returns columns with their types and comments, by view.
 pub(super) async fn columns(
     connection: &mut PgConnection,
 ) -> Vec<(String, String, String, Option<String>)> {
@@ -421,7 +421,7 @@ pub(super) async fn columns(
 }
 
 #[tokio::test]
-async fn the_contract_is_pinned() {
+async fn contract_is_pinned() {
     let database = TestDatabase::create().await;
     let mut connection = database.pool().acquire().await.unwrap();
     let mut found: Vec<String> = columns(&mut connection)
@@ -440,7 +440,10 @@ async fn the_contract_is_pinned() {
     let pinned: Vec<&str> = CONTRACT.lines().collect();
     let kept: Vec<&str> =
         found.iter().map(String::as_str).filter(|line| pinned.contains(line)).collect();
-    assert_eq!(kept, pinned, "others rely on each line of tests/reference/analytics_v1.txt");
+    assert_eq!(
+        kept, pinned,
+        "external programs rely on each line of tests/reference/analytics_v1.txt"
+    );
     let added: Vec<_> = found.iter().filter(|line| !pinned.contains(&line.as_str())).collect();
     assert!(added.is_empty(), "add to tests/reference/analytics_v1.txt: {added:#?}");
 }
@@ -485,7 +488,7 @@ async fn every_view_and_column_has_a_comment_that_agrees_with_the_catalogue() {
             "first_reply_gap" | "longest_silence" => {
                 vec![("sessions", format!("{metric}_seconds"))]
             }
-            // Ratios are quotients; these are of no single column.
+            // Ratios are quotients. These belong to no single column.
             "active_sessions" | "concurrent_sessions" | "agents" => Vec::new(),
             metric => vec![("activity_15m", metric.to_owned())],
         }

@@ -9,7 +9,7 @@ use super::sql::{columns, world};
 use crate::support::database::TestDatabase;
 use crate::support::reader::connect_as_reader;
 
-/// Queries that each page has.
+/// Number of queries on each page.
 const QUERIES: usize = 5;
 
 fn page(name: &str) -> String {
@@ -17,7 +17,7 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Queries of a page, each with the heading above it.
+/// Returns the queries of a page, each with the heading above it.
 fn queries(page: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let (mut heading, mut inside) = ("", false);
@@ -35,7 +35,7 @@ fn queries(page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Expands what Grafana and Metabase put in place of their variables and macros.
+/// Replaces the variables and macros of Grafana and Metabase.
 fn expanded(query: &str) -> String {
     let (from, to) = ("'2026-10-01T00:00:00Z'", "'2026-11-06T00:00:00Z'");
     let mut sql = query
@@ -44,7 +44,7 @@ fn expanded(query: &str) -> String {
         .replace("'$bucket'", "'day'")
         .replace("'$tz'", "'Europe/Berlin'")
         .replace("{{tz}}", "'Europe/Berlin'")
-        // The world of the test is not that of today.
+        // The test's data is of another time.
         .replace("now()", "'2026-11-06T00:00:00Z'::timestamptz");
     while let Some((head, rest)) = sql.clone().split_once("$__timeFilter(") {
         let (column, tail) = rest.split_once(')').unwrap();
@@ -71,7 +71,7 @@ async fn queries_of_the_pages_run_as_a_reader() {
     }
 }
 
-/// `docs/reference/sql-views.md`.
+/// Returns the content of `docs/reference/sql-views.md`.
 async fn reference(connection: &mut PgConnection) -> String {
     let views: Vec<(String, String)> = sqlx::query_as(
         "SELECT relname::text, obj_description(oid, 'pg_class')
@@ -116,7 +116,7 @@ async fn reference(connection: &mut PgConnection) -> String {
 }
 
 #[tokio::test]
-async fn the_reference_of_the_views_is_that_of_the_database() {
+async fn reference_of_the_views_matches_the_database() {
     let database = TestDatabase::create().await;
     let mut connection = database.pool().acquire().await.unwrap();
     let page_now = reference(&mut connection).await;

@@ -17,18 +17,18 @@ use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
 use super::rows::Row;
-use super::writers::{joined, of_agent, put, said, start};
+use super::writers::{join_delivery, message_delivery, of_agent, put, start};
 use crate::support::app::{self, App};
 use crate::support::database::TestDatabase;
 
-/// Longer than anything here takes.
+/// Longer than any test here needs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client of the stream.
-pub(super) struct Listening {
+pub(super) struct Listener {
     response: reqwest::Response,
     buffer: Vec<u8>,
-    /// As a browser keeps it: the newest id, also of a block that is no event.
+    /// The newest ID, as a browser keeps it: also of a block that is no event.
     pub(super) last_id: String,
     comments: Vec<String>,
 }
@@ -39,13 +39,13 @@ pub(super) struct Event {
     pub(super) data: Value,
 }
 
-impl Listening {
-    /// Begins to listen, and waits until the stream stands.
+impl Listener {
+    /// Connects, and waits until the stream is open.
     async fn to(address: &str, key: &str, query: &str, last_id: Option<&str>) -> Self {
         Self::with(&app::client(), address, key, query, last_id).await.unwrap()
     }
 
-    /// The same with a client that is there already, of a service that may not be.
+    /// Connects with an existing client, to a service that may be down.
     pub(super) async fn with(
         client: &reqwest::Client,
         address: &str,
@@ -72,14 +72,14 @@ impl Listening {
         Self::to(&api.address, BOOTSTRAP, query, None).await
     }
 
-    /// The next event; `None` once the stream has ended.
+    /// Returns the next event, or `None` once the stream has ended.
     async fn next(&mut self) -> Option<Event> {
-        timeout(PATIENCE, self.next_ever()).await.expect("an event comes").unwrap()
+        timeout(PATIENCE, self.next_ever()).await.expect("an event in time").unwrap()
     }
 
-    /// The same however long it takes; an error where the connection is cut.
+    /// Returns the next event without a time limit. Fails if the connection breaks.
     pub(super) async fn next_ever(&mut self) -> reqwest::Result<Option<Event>> {
-        // Where there is no end of a block before.
+        // Start of the part that was not searched for the end of a block.
         let mut seen = 0;
         loop {
             let unseen = &self.buffer[seen..];
@@ -97,7 +97,7 @@ impl Listening {
         }
     }
 
-    /// What a block says, as the standard has it.
+    /// Parses a block as the standard defines it.
     fn read(&mut self, block: &str) -> Option<Event> {
         let (mut name, mut data) = ("message", None);
         for line in block.lines().filter(|line| !line.is_empty()) {
@@ -106,7 +106,7 @@ impl Listening {
                 ("event", value) => name = value,
                 ("id", value) => value.clone_into(&mut self.last_id),
                 ("data", value) => {
-                    assert!(data.is_none(), "one line");
+                    assert!(data.is_none(), "data has one line");
                     data = Some(serde_json::from_str(value).unwrap());
                 }
                 ("retry", value) => assert!(value.parse::<u32>().is_ok()),
@@ -116,39 +116,43 @@ impl Listening {
         Some(Event { name: name.to_owned(), data: data? })
     }
 
-    /// The next message that somebody said.
+    /// Returns the text of the next message.
     async fn text(&mut self) -> String {
         loop {
-            let event = self.next().await.expect("it goes on");
+            let event = self.next().await.expect("the stream continues");
             if event.name == "message" {
                 return event.data["message"].as_str().unwrap().to_owned();
             }
         }
     }
 
-    /// So many of them; none twice.
+    /// Returns the texts of the next `count` messages. None may occur twice.
     async fn texts(&mut self, count: usize) -> BTreeSet<String> {
         let mut texts = BTreeSet::new();
         while texts.len() < count {
             let text = self.text().await;
-            assert!(texts.insert(text.clone()), "{text} came twice");
+            assert!(texts.insert(text.clone()), "{text} occurred twice");
         }
         texts
     }
 
-    /// Reads until the end, where nothing more is to come; gives the last comment.
+    /// Reads until the stream ends without further events, and returns the last comment.
     async fn end(mut self) -> String {
         assert_eq!(self.next().await, None);
-        self.comments.pop().expect("last words")
+        self.comments.pop().expect("a last comment")
     }
 }
 
 #[actix_web::test]
-async fn what_comes_is_told_as_the_other_endpoints_show_it() {
+async fn events_have_the_form_of_the_other_endpoints() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[said("A", "s", "before")]).await;
-    let mut listening = Listening::on(&api, "").await;
-    put(&api.database.options(), &[joined("A", "s"), said("A", "s", "hello\\nthere")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "before")]).await;
+    let mut listening = Listener::on(&api, "").await;
+    put(
+        &api.database.options(),
+        &[join_delivery("A", "s"), message_delivery("A", "s", "hello\\nthere")],
+    )
+    .await;
 
     let event = listening.next().await.unwrap();
     let session = api.get("/v1/sessions/s").await.json();
@@ -157,67 +161,67 @@ async fn what_comes_is_told_as_the_other_endpoints_show_it() {
     let messages = api.get("/v1/sessions/s/messages").await.json();
     let said = messages["data"].as_array().unwrap().iter();
     let hello = said.clone().find(|message| message["message"] == "hello\nthere").unwrap();
-    // It names its session by our id, too.
+    // It also has our ID of its session.
     let mut hello = hello.clone();
     hello["session"] = session["id"].clone();
     assert_eq!(event, Event { name: "message".into(), data: hello });
 
-    // The ids are positions of the feed.
+    // The IDs are positions of the feed.
     let feed = api.get(&format!("/v1/changes?after={}", listening.last_id)).await.json();
     assert_eq!((&feed["data"], &feed["has_more"]), (&json!([]), &json!(false)));
 }
 
 #[actix_web::test]
-async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
+async fn client_that_reconnects_gets_missed_events_once() {
     let api = TestApi::start().await;
     let options = api.database.options();
-    let listening = Listening::on(&api, "").await;
-    // It goes before anything has come.
+    let listening = Listener::on(&api, "").await;
+    // It disconnects before the first event.
     let mut id = {
         let mut listening = listening;
         let chunk = listening.response.chunk().await.unwrap().unwrap();
         assert_eq!(listening.read(std::str::from_utf8(&chunk).unwrap()), None);
         listening.last_id
     };
-    put(&options, &[said("A", "s", "1"), said("A", "s", "2")]).await;
-    put(&options, &[said("A", "s", "3")]).await;
-    let mut told = BTreeSet::new();
+    put(&options, &[message_delivery("A", "s", "1"), message_delivery("A", "s", "2")]).await;
+    put(&options, &[message_delivery("A", "s", "3")]).await;
+    let mut received = BTreeSet::new();
     for _ in 0..3 {
-        let mut listening = Listening::to(&api.address, BOOTSTRAP, "", Some(&id)).await;
-        assert!(told.insert(listening.text().await));
+        let mut listening = Listener::to(&api.address, BOOTSTRAP, "", Some(&id)).await;
+        assert!(received.insert(listening.text().await));
         id = listening.last_id;
     }
-    assert_eq!(told, ["1", "2", "3"].map(str::to_owned).into());
+    assert_eq!(received, ["1", "2", "3"].map(str::to_owned).into());
     let query = format!("last_event_id={id}");
-    let mut listening = Listening::to(&api.address, BOOTSTRAP, &query, None).await;
-    put(&options, &[said("A", "s", "4")]).await;
+    let mut listening = Listener::to(&api.address, BOOTSTRAP, &query, None).await;
+    put(&options, &[message_delivery("A", "s", "4")]).await;
     assert_eq!(listening.text().await, "4");
-    // A browser that reconnects by itself repeats the query, and its header is newer.
-    let mut again = Listening::to(&api.address, BOOTSTRAP, &query, Some(&listening.last_id)).await;
-    put(&options, &[said("A", "s", "5")]).await;
+    // A browser that reconnects repeats the query, and its header is newer.
+    let mut again = Listener::to(&api.address, BOOTSTRAP, &query, Some(&listening.last_id)).await;
+    put(&options, &[message_delivery("A", "s", "5")]).await;
     assert_eq!(again.text().await, "5");
 }
 
 #[actix_web::test]
-async fn eight_write_and_clients_that_come_and_go_get_every_row_once() {
+async fn clients_that_reconnect_during_eight_writers_get_every_row_once() {
     let api = TestApi::start().await;
-    let mut steady = Listening::on(&api, "").await;
-    let mut odd = Listening::on(&api, "agent_id=odd").await;
-    let mut restless = Listening::on(&api, "").await;
+    let mut steady = Listener::on(&api, "").await;
+    let mut odd = Listener::on(&api, "agent_id=odd").await;
+    let mut restless = Listener::on(&api, "").await;
     let (writers, all) = start(&api.database.options(), 8, 40);
     let steady = async { steady.texts(all.len()).await };
     let of_odd = of_agent(&all, "odd");
     let odd = async { odd.texts(of_odd.len()).await };
     let restless = async {
-        let mut told = BTreeSet::new();
-        while told.len() < all.len() {
-            for _ in 0..(all.len() / 7).min(all.len() - told.len()) {
-                assert!(told.insert(restless.text().await), "none twice");
+        let mut received = BTreeSet::new();
+        while received.len() < all.len() {
+            for _ in 0..(all.len() / 7).min(all.len() - received.len()) {
+                assert!(received.insert(restless.text().await), "each once");
             }
             let id = restless.last_id.clone();
-            restless = Listening::to(&api.address, BOOTSTRAP, "", Some(&id)).await;
+            restless = Listener::to(&api.address, BOOTSTRAP, "", Some(&id)).await;
         }
-        told
+        received
     };
     let (steady, odd, restless, _) = tokio::join!(steady, odd, restless, writers.join_all());
     assert_eq!(steady, all);
@@ -226,24 +230,24 @@ async fn eight_write_and_clients_that_come_and_go_get_every_row_once() {
 }
 
 #[actix_web::test]
-async fn a_position_that_cannot_be_gone_on_from_is_a_gap() {
+async fn position_without_a_continuation_is_a_gap() {
     let api = TestApi::start().await;
     let options = api.database.options();
-    put(&options, &[said("A", "s", "1")]).await;
+    put(&options, &[message_delivery("A", "s", "1")]).await;
     let old = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
-    put(&options, &[said("A", "s", "2")]).await;
+    put(&options, &[message_delivery("A", "s", "2")]).await;
     sqlx::query("DELETE FROM journal WHERE seq = 1").execute(api.database.pool()).await.unwrap();
     for id in [old.as_str(), "made up", "\u{e9}"] {
-        let mut listening = Listening::to(&api.address, BOOTSTRAP, "", Some(id)).await;
+        let mut listening = Listener::to(&api.address, BOOTSTRAP, "", Some(id)).await;
         let gap = listening.next().await.unwrap();
         assert_eq!(gap.name, "gap", "{id}");
         assert!(gap.data["reason"].is_string());
-        put(&options, &[said("A", "s", &format!("after {id}"))]).await;
+        put(&options, &[message_delivery("A", "s", &format!("after {id}"))]).await;
         assert_eq!(listening.text().await, format!("after {id}"));
     }
-    // Torn away from those who listen.
-    let mut listening = Listening::on(&api, "").await;
-    put(&options, &[said("A", "s", "last")]).await;
+    // Removed while clients listen.
+    let mut listening = Listener::on(&api, "").await;
+    put(&options, &[message_delivery("A", "s", "last")]).await;
     assert_eq!(listening.text().await, "last");
     sqlx::raw_sql("DELETE FROM journal; UPDATE journal_head SET seq = 0")
         .execute(api.database.pool())
@@ -255,7 +259,7 @@ async fn a_position_that_cannot_be_gone_on_from_is_a_gap() {
 }
 
 #[actix_web::test]
-async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
+async fn stream_is_filtered_and_bound_key_gets_only_its_agents() {
     let api = TestApi::start().await;
     let options = api.database.options();
     let key = api.key(&[Scope::Read], Some(&["A"])).await;
@@ -275,14 +279,14 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
     ];
     let mut live = Vec::new();
     for (key, query, _) in &cases {
-        live.push(Listening::to(&api.address, key, query, None).await);
+        live.push(Listener::to(&api.address, key, query, None).await);
     }
     for text in ["As", "At", "Bs", "Ct"] {
-        put(&options, &[said(&text[..1], &text[1..], text)]).await;
+        put(&options, &[message_delivery(&text[..1], &text[1..], text)]).await;
     }
-    // Whoever comes later and catches up must see the same.
+    // A client that connects later and catches up must see the same.
     for (key, query, _) in &cases {
-        live.push(Listening::to(&api.address, key, query, Some(&start)).await);
+        live.push(Listener::to(&api.address, key, query, Some(&start)).await);
     }
     let erasure = |agent: &str| Erasure {
         id: uuid::Uuid::from_u128(1),
@@ -298,7 +302,7 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
             assert_eq!(listening.text().await, *text, "{place} {query}");
         }
         if !query.contains("session_id") {
-            // Nothing else came in between: the next is what comes now.
+            // No other event is between: the next one is the new one.
             let mut connection = api.database.pool().acquire().await.unwrap();
             for agent in ["Z", "A", "B"] {
                 append_erasures(&mut connection, &[erasure(agent)], &[]).await.unwrap();
@@ -314,7 +318,7 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
         }
     }
     let head = api.send("HEAD", "/v1/stream", &[("X-API-Key", BOOTSTRAP)]).await;
-    assert_eq!((head.status, head.body.len()), (200, 0), "it has no body, and an end");
+    assert_eq!((head.status, head.body.len()), (200, 0), "it has no body, and ends");
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
     let key = api.key(&[Scope::Export], None).await;
     assert_eq!(api.get_as(&key, "/v1/stream").await.code(), "forbidden");
@@ -322,9 +326,9 @@ async fn a_stream_is_filtered_and_a_bound_key_hears_its_agents_alone() {
 }
 
 #[actix_web::test]
-async fn who_follows_a_session_hears_of_its_erasure_and_of_its_agents_and_of_no_other() {
+async fn listener_of_a_session_gets_only_erasures_of_it_and_of_its_agent() {
     let api = TestApi::start().await;
-    put(&api.database.options(), &[said("A", "s", "before")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "before")]).await;
     let start = api.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
     let row = |agent: &str, session: &str| ErasedSession {
         id: Row::new(agent, session).id(),
@@ -341,7 +345,7 @@ async fn who_follows_a_session_hears_of_its_erasure_and_of_its_agents_and_of_no_
     ];
     let mut listening = Vec::new();
     for (query, _) in &cases {
-        listening.push(Listening::on(&api, query).await);
+        listening.push(Listener::on(&api, query).await);
     }
     let mut connection = api.database.pool().acquire().await.unwrap();
     for (number, (agent, session)) in (0..).zip(erased) {
@@ -352,9 +356,9 @@ async fn who_follows_a_session_hears_of_its_erasure_and_of_its_agents_and_of_no_
             Erasure { id, kind, agent_id: agent.into(), session, at: at(9), before: None };
         append_erasures(&mut connection, &[erasure], &[]).await.unwrap();
     }
-    put(&api.database.options(), &[said("A", "s", "after")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "after")]).await;
     for (query, _) in &cases {
-        listening.push(Listening::to(&api.address, BOOTSTRAP, query, Some(&start)).await);
+        listening.push(Listener::to(&api.address, BOOTSTRAP, query, Some(&start)).await);
     }
     for (place, mut listening) in listening.into_iter().enumerate() {
         let (query, expected) = cases[place % cases.len()];
@@ -363,18 +367,18 @@ async fn who_follows_a_session_hears_of_its_erasure_and_of_its_agents_and_of_no_
             assert_eq!(event.name, "erasure", "{place} {query}");
             assert_eq!(event.data["id"], json!(uuid::Uuid::from_u128(*number)), "{place} {query}");
         }
-        assert_eq!(listening.text().await, "after", "{place} {query}: and of nothing else");
+        assert_eq!(listening.text().await, "after", "{place} {query}: and no other event");
     }
 }
 
 #[actix_web::test]
-async fn a_key_that_ends_takes_its_streams_along() {
+async fn streams_end_with_their_key() {
     let api = TestApi::start().await;
     let expiring = api.expiring_key(&[Scope::Read], None, Some(at(60))).await;
     let revoked = api.key(&[Scope::Read], None).await;
-    let expiring = Listening::to(&api.address, &expiring, "", None).await;
-    let revoked = Listening::to(&api.address, &revoked, "", None).await;
-    let mut other = Listening::on(&api, "").await;
+    let expiring = Listener::to(&api.address, &expiring, "", None).await;
+    let revoked = Listener::to(&api.address, &revoked, "", None).await;
+    let mut other = Listener::on(&api, "").await;
     api.clock.set(at(61));
     for key in api.store.list_keys().await.unwrap() {
         let wanted =
@@ -384,17 +388,17 @@ async fn a_key_that_ends_takes_its_streams_along() {
     api.keyring.forget();
     assert!(expiring.end().await.contains("key"));
     assert!(revoked.end().await.contains("key"));
-    put(&api.database.options(), &[said("A", "s", "hush")]).await;
+    put(&api.database.options(), &[message_delivery("A", "s", "hush")]).await;
     assert_eq!(other.text().await, "hush");
 }
 
 #[actix_web::test]
-async fn a_reader_that_takes_nothing_is_cut_off_and_others_go_on() {
+async fn slow_reader_is_disconnected_and_others_continue() {
     const BATCHES: usize = 3;
     const MESSAGES: usize = BATCHES * 9;
     let api = TestApi::start().await;
     let options = api.database.options();
-    // A small window, so that little is on its way.
+    // A small window, so that little is in transit.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
     let mut slow = socket.connect(api.address.parse().unwrap()).await.unwrap();
@@ -405,13 +409,14 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_others_go_on() {
     slow.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 ");
 
-    let mut quick = Listening::on(&api, "").await;
+    let mut quick = Listener::on(&api, "").await;
     let long = "x".repeat(900_000);
-    // More than the ring keeps, and what lies in the network's buffers.
+    // More than the ring and the network's buffers can store.
     let mut all = BTreeSet::new();
     for batch in 0..BATCHES {
         let texts = (0..9).map(|n| format!("{batch}-{n} {long}"));
-        put(&options, &texts.map(|text| said("A", "s", &text)).collect::<Vec<_>>()).await;
+        put(&options, &texts.map(|text| message_delivery("A", "s", &text)).collect::<Vec<_>>())
+            .await;
         all.extend(quick.texts(9).await.into_iter().map(number));
     }
     assert_eq!(all.len(), MESSAGES);
@@ -421,54 +426,54 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_others_go_on() {
     let text = String::from_utf8_lossy(&rest);
     assert!(text.contains("\n: this reader is too slow; come back with Last-Event-ID\n\n"));
 
-    // It comes back with the last id that it saw, and misses nothing.
-    let told = text.lines().filter_map(|line| line.split_once(r#""message":""#));
-    let told: BTreeSet<_> = told.map(|(_, text)| number(text.to_owned())).collect();
+    // It reconnects with the last ID that it saw, and misses nothing.
+    let received = text.lines().filter_map(|line| line.split_once(r#""message":""#));
+    let received: BTreeSet<_> = received.map(|(_, text)| number(text.to_owned())).collect();
     let id = text.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap();
-    assert!(told.len() < MESSAGES, "it had not got all");
-    let mut back = Listening::to(&api.address, BOOTSTRAP, "", Some(id)).await;
-    let rest = back.texts(MESSAGES - told.len()).await.into_iter().map(number).collect();
-    assert!(told.is_disjoint(&rest));
-    assert_eq!(&told | &rest, all);
-    put(&options, &[said("A", "s", "now")]).await;
+    assert!(received.len() < MESSAGES, "it had not received everything");
+    let mut back = Listener::to(&api.address, BOOTSTRAP, "", Some(id)).await;
+    let rest = back.texts(MESSAGES - received.len()).await.into_iter().map(number).collect();
+    assert!(received.is_disjoint(&rest));
+    assert_eq!(&received | &rest, all);
+    put(&options, &[message_delivery("A", "s", "now")]).await;
     assert_eq!((back.text().await, quick.text().await), ("now".into(), "now".into()));
 }
 
-/// What a long text begins with.
+/// Returns the beginning of a long text.
 fn number(mut text: String) -> String {
     text.truncate(text.find(' ').unwrap());
     text
 }
 
 #[actix_web::test]
-async fn a_thousand_listeners_hear_the_same() {
+async fn thousand_listeners_get_the_same() {
     const MANY: usize = 1_000;
     // Both ends of each connection are in this process, and the usual limit is 1,024 files.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let api = TestApi::start().await;
-    // Each has a connection of its own: the client cannot use one that a stream is on.
+    // One client each: a client cannot reuse a connection with an open stream.
     let client = app::client();
-    let joining = (0..MANY).map(|_| Listening::with(&client, &api.address, BOOTSTRAP, "", None));
+    let joining = (0..MANY).map(|_| Listener::with(&client, &api.address, BOOTSTRAP, "", None));
     let mut listeners = futures_util::future::try_join_all(joining).await.unwrap();
     assert_eq!(api.live.listeners(), MANY);
     let (writers, all) = start(&api.database.options(), 4, 1);
     writers.join_all().await;
-    let told = listeners.iter_mut().map(|listening| listening.texts(all.len()));
-    for told in futures_util::future::join_all(told).await {
-        assert_eq!(told, all);
+    let received = listeners.iter_mut().map(|listening| listening.texts(all.len()));
+    for received in futures_util::future::join_all(received).await {
+        assert_eq!(received, all);
     }
     drop(listeners);
-    // Their connections end where something is to be told.
+    // Their connections end with the next event.
     let ends = async {
         for n in 0.. {
-            put(&api.database.options(), &[said("A", "s", &format!("end {n}"))]).await;
+            put(&api.database.options(), &[message_delivery("A", "s", &format!("end {n}"))]).await;
             if api.live.listeners() == 0 {
                 break;
             }
         }
     };
-    timeout(PATIENCE, ends).await.expect("all seats are free again");
+    timeout(PATIENCE, ends).await.expect("all places are free again");
 }
 
 fn delivery(text: &str) -> String {
@@ -478,9 +483,9 @@ fn delivery(text: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_stop_ends_streams_and_they_go_on_after_the_restart() {
+async fn streams_end_at_a_stop_and_continue_after_the_restart() {
     let app = App::start().await;
-    let mut listening = Listening::to(&app.address, app::KEY, "", None).await;
+    let mut listening = Listener::to(&app.address, app::KEY, "", None).await;
     app.deliver(delivery("before")).await;
     assert_eq!(listening.text().await, "before");
     let mut cursor = String::new();
@@ -502,11 +507,11 @@ async fn a_stop_ends_streams_and_they_go_on_after_the_restart() {
     let stopping = std::time::Instant::now();
     let ((database, data), last_words) = tokio::join!(app.stop(), listening.end());
     assert!(last_words.contains("stops"), "{last_words}");
-    assert!(stopping.elapsed() < Duration::from_secs(10), "nobody waits for a stream");
+    assert!(stopping.elapsed() < Duration::from_secs(10), "the stop does not wait for a stream");
 
     let app = App::start_on(database, data, |_| {}).await;
     app.deliver(delivery("after")).await;
-    let mut listening = Listening::to(&app.address, app::KEY, "", Some(&id)).await;
+    let mut listening = Listener::to(&app.address, app::KEY, "", Some(&id)).await;
     assert_eq!(listening.text().await, "after");
     app.deliver(delivery("later")).await;
     assert_eq!(listening.text().await, "later");
@@ -514,7 +519,7 @@ async fn a_stop_ends_streams_and_they_go_on_after_the_restart() {
 }
 
 #[actix_web::test]
-async fn two_services_on_one_database_tell_what_either_takes() {
+async fn two_services_on_one_database_stream_each_others_deliveries() {
     let one = App::start().await;
     let (unused, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     let url = one.database.url();
@@ -522,8 +527,8 @@ async fn two_services_on_one_database_tell_what_either_takes() {
         settings.database.url = Some(Secret::new(url));
     })
     .await;
-    let mut at_one = Listening::to(&one.address, app::KEY, "", None).await;
-    let mut at_other = Listening::to(&other.address, app::KEY, "", None).await;
+    let mut at_one = Listener::to(&one.address, app::KEY, "", None).await;
+    let mut at_other = Listener::to(&other.address, app::KEY, "", None).await;
     let mut all = BTreeSet::new();
     for n in 0..20 {
         let text = format!("message {n}");
@@ -533,9 +538,9 @@ async fn two_services_on_one_database_tell_what_either_takes() {
     let (told_one, told_other) = tokio::join!(at_one.texts(all.len()), at_other.texts(all.len()));
     assert_eq!((&told_one, &told_other), (&all, &all));
     let ids = (at_one.last_id, at_other.last_id);
-    // Either can be gone on from at the other.
-    let mut at_one = Listening::to(&one.address, app::KEY, "", Some(&ids.1)).await;
-    let mut at_other = Listening::to(&other.address, app::KEY, "", Some(&ids.0)).await;
+    // Each service can continue from a position of the other.
+    let mut at_one = Listener::to(&one.address, app::KEY, "", Some(&ids.1)).await;
+    let mut at_other = Listener::to(&other.address, app::KEY, "", Some(&ids.0)).await;
     one.deliver(delivery("last")).await;
     assert_eq!((at_one.text().await, at_other.text().await), ("last".into(), "last".into()));
 }

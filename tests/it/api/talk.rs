@@ -1,4 +1,4 @@
-//! Conversations as the sender tells them, written as the drain writes them.
+//! Conversations as the sender reports them, written as the drain writes them.
 
 use std::borrow::Cow;
 
@@ -11,15 +11,15 @@ use verbatim::store::ingest::{self, write};
 
 use super::app::{TestApi, at};
 
-/// One conversation's deliveries, in the order in which they are added.
-pub(crate) struct Talk<'a> {
+/// The deliveries of one conversation, in the order in which they are added.
+pub(crate) struct Conversation<'a> {
     agent: &'a str,
     session: &'a str,
     source: SourceName,
     arrivals: Vec<Arrival>,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Conversation<'a> {
     pub(crate) fn new(agent: &'a str, session: &'a str) -> Self {
         Self { agent, session, source: SourceName::default(), arrivals: Vec::new() }
     }
@@ -28,7 +28,7 @@ impl<'a> Talk<'a> {
         Self { source: SourceName::parse(source).unwrap(), ..Self::new(agent, session) }
     }
 
-    /// A `room.join` at so many seconds from [`super::app::now`].
+    /// Adds a `room.join`, `second` seconds after [`super::app::now`].
     pub(crate) fn join(self, second: i64) -> Self {
         self.join_room(second, None)
     }
@@ -38,24 +38,24 @@ impl<'a> Talk<'a> {
         self.add(second, second, &json!({ "event_type": "room.join", "data": data }), true)
     }
 
-    /// Something said, which arrives at once.
-    pub(crate) fn say(self, second: i64, role: &str, text: &str) -> Self {
+    /// Adds a message that arrives at once.
+    pub(crate) fn message(self, second: i64, role: &str, text: &str) -> Self {
         self.arrive(second, second, role, text)
     }
 
-    /// Something said that arrives at another time.
+    /// Adds a message that arrives at another time.
     pub(crate) fn arrive(self, second: i64, received: i64, role: &str, text: &str) -> Self {
         let data = json!({ "session_id": self.session, "role": role, "message": text });
         self.add(second, received, &json!({ "event_type": "chat.push", "data": data }), true)
     }
 
-    /// Something said without any time.
-    pub(crate) fn say_undated(self, received: i64, role: &str, text: &str) -> Self {
+    /// Adds a message without a time.
+    pub(crate) fn undated_message(self, received: i64, role: &str, text: &str) -> Self {
         let data = json!({ "session_id": self.session, "role": role, "message": text });
         self.add(received, received, &json!({ "event_type": "chat.push", "data": data }), false)
     }
 
-    /// The sender's word that it is over.
+    /// Adds the sender's end of the conversation.
     pub(crate) fn end(self, second: i64) -> Self {
         let body = json!({
             "event": "session_end", "sessionId": self.session,
@@ -80,12 +80,12 @@ impl<'a> Talk<'a> {
         self
     }
 
-    /// Our id of it.
+    /// Returns our ID of it.
     pub(crate) fn id(&self) -> Uuid {
         SessionId::of(&self.source, self.agent, self.session).0
     }
 
-    /// Writes it, and gives our id.
+    /// Stores it, and returns our ID.
     pub(crate) async fn store(self, api: &TestApi) -> Uuid {
         let row = |arrival| ingest::Row { arrival, read: Cow::Owned(decode(arrival)) };
         let rows: Vec<_> = self.arrivals.iter().map(row).collect();

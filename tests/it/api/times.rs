@@ -1,18 +1,18 @@
-//! Dates and local times as bounds, on every route that takes times.
+//! Dates and local times as bounds, on every route that has time parameters.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::app::TestApi;
-use super::rows::{Row, say};
+use super::rows::{Row, insert_message};
 
 fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// Messages a moment before, at and after the midnight at which the 28th begins in Berlin and the
-/// one at which it ends; each in a session of its own too.
+/// Times of messages: shortly before, at and after the midnight at which the 28th begins in Berlin,
+/// and the one at which it ends. Each also has a session alone.
 const MOMENTS: [&str; 6] = [
     "2026-09-27T21:59:59.999999Z",
     "2026-09-27T22:00:00Z",
@@ -22,12 +22,12 @@ const MOMENTS: [&str; 6] = [
     "2026-09-28T22:00:00.000001Z",
 ];
 
-async fn talk() -> TestApi {
+async fn messages_at_midnights() -> TestApi {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let all = Row::new("all", "all").store(pool).await;
     for (number, moment) in MOMENTS.into_iter().enumerate() {
-        say(pool, all, utc(moment), "user", &format!("word {number}")).await;
+        insert_message(pool, all, utc(moment), "user", &format!("word {number}")).await;
         let name = format!("s{number}");
         let row = Row { started: utc(moment), active: utc(moment), ..Row::new("A", &name) };
         row.store(pool).await;
@@ -37,7 +37,7 @@ async fn talk() -> TestApi {
     api
 }
 
-/// The session's bounds hold its messages.
+/// Extends the session's bounds to its messages.
 async fn widen(pool: &PgPool, session: Uuid) {
     sqlx::query("UPDATE sessions SET started_at = $2, last_activity_at = $3 WHERE id = $1")
         .bind(session)
@@ -62,7 +62,7 @@ async fn deliver(pool: &PgPool, at: DateTime<Utc>, number: usize) {
     .unwrap();
 }
 
-/// The numbers of the rows that a route shows.
+/// Returns the numbers of the rows that a route shows.
 async fn shown(api: &TestApi, path: &str, bounds: &str) -> Vec<usize> {
     let (path, column) = path.split_once(' ').unwrap();
     let separator = if path.contains('?') { '&' } else { '?' };
@@ -90,8 +90,8 @@ async fn shown(api: &TestApi, path: &str, bounds: &str) -> Vec<usize> {
 }
 
 #[actix_web::test]
-async fn a_day_is_what_lies_between_its_date_and_the_next() {
-    let api = talk().await;
+async fn day_lasts_from_its_date_to_the_next() {
+    let api = messages_at_midnights().await;
     for (path, prefix) in [
         ("/v1/sessions/all/messages message", ""),
         ("/v1/export/messages?session_id=all message", ""),
@@ -107,7 +107,7 @@ async fn a_day_is_what_lies_between_its_date_and_the_next() {
             ("2026-09-27", "2026-09-28", "Europe/Berlin", &[0]),
             ("2026-09-29", "2026-09-30", "Europe/Berlin", &[4, 5]),
             ("2026-09-27", "2026-09-28", "UTC", &[0, 1, 2]),
-            // A time leaves its instant out, also without an offset.
+            // An exclusive bound excludes its instant, also without an offset.
             ("2026-09-28T00:00", "2026-09-29T00:00:00", "Europe/Berlin", &[2, 3]),
             ("2026-09-27T22:00:00Z", "2026-09-28T22:00:00Z", "Europe/Berlin", &[2, 3]),
             ("2026-09-27T22:00", "2026-09-28T22:00", "UTC", &[2, 3]),
@@ -116,12 +116,12 @@ async fn a_day_is_what_lies_between_its_date_and_the_next() {
             assert_eq!(shown(&api, path, &bounds).await, expected, "{path} {bounds}");
         }
         let utc = format!("{prefix}after=2026-09-28");
-        assert_eq!(shown(&api, path, &utc).await, [3, 4, 5], "{path}: UTC where nothing is said");
+        assert_eq!(shown(&api, path, &utc).await, [3, 4, 5], "{path}: UTC by default");
     }
 }
 
 #[actix_web::test]
-async fn a_search_takes_dates_too() {
+async fn search_accepts_dates() {
     let api = TestApi::start().await;
     for (query, status) in [
         ("after=2026-09-28&before=2026-09-29&tz=Europe/Berlin", 200),
@@ -133,7 +133,7 @@ async fn a_search_takes_dates_too() {
 }
 
 #[actix_web::test]
-async fn what_is_no_date_or_no_zone_is_refused_by_name() {
+async fn invalid_date_or_zone_is_rejected_by_name() {
     let api = TestApi::start().await;
     for (query, name) in [
         ("started_after=2026-02-29", "started_after"),
@@ -149,7 +149,7 @@ async fn what_is_no_date_or_no_zone_is_refused_by_name() {
 }
 
 #[actix_web::test]
-async fn a_transcript_names_its_zone_as_the_list_does() {
+async fn transcript_uses_the_zone_of_the_list() {
     let api = TestApi::start().await;
     Row::new("A", "s").store_with(api.database.pool(), &[("user", "hello")]).await;
     let text = api.get("/v1/sessions/s/transcript?tz=europe/berlin").await;

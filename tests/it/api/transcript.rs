@@ -5,10 +5,10 @@ use verbatim::store::keys::Scope;
 
 use super::app::{TestApi, at};
 use super::http::Answer;
-use super::rows::{Row, say};
-use super::talk::Talk;
+use super::rows::{Row, insert_message};
+use super::talk::Conversation;
 
-/// What is hard to write down, of everything.
+/// Texts that are hard to write in each format.
 const AWKWARD: [&str; 7] = [
     "# No heading\n===\n> no quotation, `no code`, ![no image](https://a.example/x.png)",
     "=HYPERLINK(\"https://a.example\")",
@@ -42,14 +42,14 @@ fn csv_rows(answer: &Answer) -> (Vec<String>, Vec<Vec<String>>) {
     (header, reader.records().map(|row| fields(&row.unwrap())).collect())
 }
 
-/// A conversation of all that is awkward, a message a second.
+/// Stores a conversation of the awkward texts, one a second.
 async fn awkward(api: &TestApi) {
     let talk: Vec<_> = AWKWARD.iter().map(|text| ("user", *text)).collect();
     Row::new("A_12", "sess_1").store_with(api.database.pool(), &talk).await;
 }
 
 #[actix_web::test]
-async fn a_transcript_as_text_reads_like_a_play() {
+async fn text_transcript_has_speakers_and_silences() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let talk = [
@@ -58,7 +58,7 @@ async fn a_transcript_as_text_reads_like_a_play() {
     ];
     let session = Row { room: Some("lobby"), ..Row::new("A12", "sess_1") };
     let session = session.store_with(pool, &talk).await;
-    say(pool, session, at(-60 + 2820), "user", "Thanks!").await;
+    insert_message(pool, session, at(-60 + 2820), "user", "Thanks!").await;
     let answer = file(&api, "sess_1", "format=txt").await;
     assert_eq!(name_and_type(&answer), ("transcript-sess_1.txt", "text/plain; charset=utf-8"));
     insta::assert_snapshot!(answer.text(), @r"
@@ -89,12 +89,12 @@ async fn a_transcript_as_text_reads_like_a_play() {
 }
 
 #[actix_web::test]
-async fn a_transcript_as_markdown_quotes_what_was_said() {
+async fn markdown_transcript_quotes_its_messages() {
     let api = TestApi::start().await;
     awkward(&api).await;
     let answer = file(&api, "sess_1", "format=md&user_name=%2A+Ada%0A%23").await;
     assert_eq!(name_and_type(&answer), ("transcript-sess_1.md", "text/markdown; charset=utf-8"));
-    // A source that turned its own direction around would be hard to read.
+    // A source with a change of text direction would be hard to read.
     insta::assert_snapshot!(answer.text().replace('\u{202E}', "(RLO)"), @r#"
     # Conversation with A\_12
 
@@ -143,7 +143,7 @@ async fn a_transcript_as_markdown_quotes_what_was_said() {
 }
 
 #[actix_web::test]
-async fn no_text_can_do_anything_in_a_terminal_or_pass_for_a_line_of_ours() {
+async fn message_cannot_control_a_terminal_or_forge_a_line() {
     let api = TestApi::start().await;
     awkward(&api).await;
     let answer = file(&api, "sess_1", "").await;
@@ -155,10 +155,10 @@ async fn no_text_can_do_anything_in_a_terminal_or_pass_for_a_line_of_ours() {
 }
 
 #[actix_web::test]
-async fn an_hour_that_comes_twice_is_told_apart_and_a_day_ends_at_the_local_midnight() {
+async fn repeated_hour_is_distinguished_and_day_ends_at_local_midnight() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
-    // Berlin puts its clocks back on 25 October 2026, and forward on 29 March.
+    // Berlin sets its clocks back on 25 October 2026, and forward on 29 March.
     for (name, times) in [
         ("autumn", ["2026-10-24T21:59:59Z", "2026-10-25T00:58:00Z", "2026-10-25T01:01:00Z"]),
         ("spring", ["2026-03-28T22:59:59Z", "2026-03-29T00:58:00Z", "2026-03-29T01:01:00Z"]),
@@ -167,7 +167,7 @@ async fn an_hour_that_comes_twice_is_told_apart_and_a_day_ends_at_the_local_midn
         let session = Row { started: times[0], active: times[0], ..Row::new("A", name) };
         let session = session.store(pool).await;
         for (time, text) in times.into_iter().zip(["a", "b", "c"]) {
-            say(pool, session, time, "user", text).await;
+            insert_message(pool, session, time, "user", text).await;
         }
     }
     let autumn = file(&api, "autumn", "tz=Europe/Berlin").await;
@@ -217,13 +217,13 @@ async fn an_hour_that_comes_twice_is_told_apart_and_a_day_ends_at_the_local_midn
             "2026-10-25T02:01:00.000000+01:00"
         ]
     );
-    // A plus that nobody encoded.
+    // A plus that is not encoded.
     let west = file(&api, "autumn", "tz=Etc/GMT+3").await;
     assert!(west.text().contains("[18:59:59 -03:00] User: a"), "{}", west.text());
 }
 
 #[actix_web::test]
-async fn json_lines_and_csv_tell_what_the_api_and_the_export_tell() {
+async fn json_lines_and_csv_match_the_api_and_the_export() {
     let api = TestApi::start().await;
     awkward(&api).await;
     let list = api.get("/v1/sessions/sess_1/messages").await.json();
@@ -247,12 +247,12 @@ async fn json_lines_and_csv_tell_what_the_api_and_the_export_tell() {
 }
 
 #[actix_web::test]
-async fn a_long_conversation_is_whole_in_every_format() {
+async fn long_conversation_is_complete_in_every_format() {
     const COUNT: usize = 430;
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let session = Row { started: at(-600), ..Row::new("A", "s") }.store(pool).await;
-    // More than one piece, many at the same time, and so large that it takes more than one reading.
+    // More than one piece, many at the same time, and so large that it needs several reads.
     sqlx::query(
         "INSERT INTO messages (
             session_id, occurred_at, id, delivery_id, role, message, received_at, altered, undated
@@ -287,12 +287,12 @@ async fn a_long_conversation_is_whole_in_every_format() {
         let matches = texts.iter().zip(&expected).all(|(text, begin)| text.starts_with(begin));
         assert!(matches && texts.len() == COUNT, "{format}: {} messages", texts.len());
     };
-    let told = |rows: &[Value]| -> Vec<String> {
+    let shown = |rows: &[Value]| -> Vec<String> {
         rows.iter().map(|row| row["message"].as_str().unwrap().to_owned()).collect()
     };
-    let messages = told(whole["messages"].as_array().unwrap());
+    let messages = shown(whole["messages"].as_array().unwrap());
     assert_whole(messages.iter().map(String::as_str).collect(), "json");
-    let lines = told(&json_lines(&file(&api, "s", "format=jsonl").await));
+    let lines = shown(&json_lines(&file(&api, "s", "format=jsonl").await));
     assert_whole(lines.iter().map(String::as_str).collect(), "jsonl");
     let (_, rows) = csv_rows(&file(&api, "s", "format=csv").await);
     assert_whole(rows.iter().map(|row| row[5].as_str()).collect(), "csv");
@@ -303,14 +303,14 @@ async fn a_long_conversation_is_whole_in_every_format() {
 }
 
 #[actix_web::test]
-async fn a_visit_is_a_file_of_its_own() {
+async fn visit_has_its_own_transcript() {
     let api = TestApi::start().await;
-    Talk::new("A12", "day")
-        .say(-3600, "assistant", "welcome, first")
-        .say(-3300, "user", "five minutes are not too long")
-        .say(-2400, "user", "hello")
-        .say(-2390, "assistant", "welcome, second")
-        .say(-100, "user", "anybody here?")
+    Conversation::new("A12", "day")
+        .message(-3600, "assistant", "welcome, first")
+        .message(-3300, "user", "five minutes are not too long")
+        .message(-2400, "user", "hello")
+        .message(-2390, "assistant", "welcome, second")
+        .message(-100, "user", "anybody here?")
         .store(&api)
         .await;
     let text = file(&api, "day", "visit=2").await;
@@ -331,11 +331,11 @@ async fn a_visit_is_a_file_of_its_own() {
     ");
     let whole = file(&api, "day", "visit=1&format=json").await.json();
     assert_eq!((&whole["visit"], whole["messages"].as_array().unwrap().len()), (&json!(1), 2));
-    assert_eq!(whole["session"]["message_count"], 5, "the session is the whole one");
+    assert_eq!(whole["session"]["message_count"], 5, "the session is complete");
     for format in ["jsonl", "csv", "md", "txt"] {
         let last = file(&api, "day", &format!("visit=3&format={format}")).await;
         assert!(last.text().contains("anybody here?") && !last.text().contains("welcome"));
-        assert!(!last.text().contains("silence"), "what came before is not its own");
+        assert!(!last.text().contains("silence"), "it starts with its own messages");
     }
     let silences = file(&api, "day", "format=md").await;
     assert!(silences.text().contains("*— 15 minutes of silence —*"), "{}", silences.text());
@@ -344,13 +344,14 @@ async fn a_visit_is_a_file_of_its_own() {
 }
 
 #[actix_web::test]
-async fn a_silence_is_no_row_and_those_who_speak_have_names() {
+async fn silence_is_no_row_and_speakers_have_names() {
     let api = TestApi::start().await;
-    let talk = Talk::new("A", "s").say(-4000, "user", "a").say(-90, "assistant", "b");
-    talk.say(-80, "tool: user", "c").store(&api).await;
+    let talk =
+        Conversation::new("A", "s").message(-4000, "user", "a").message(-90, "assistant", "b");
+    talk.message(-80, "tool: user", "c").store(&api).await;
     for format in ["jsonl", "csv", "json"] {
-        let told = file(&api, "s", &format!("format={format}")).await;
-        assert!(!told.text().contains("silence"), "{format}");
+        let shown = file(&api, "s", &format!("format={format}")).await;
+        assert!(!shown.text().contains("silence"), "{format}");
     }
     let named = file(&api, "s", "user_name=Visitor&assistant_name=Ada+L.").await;
     for line in
@@ -361,7 +362,7 @@ async fn a_silence_is_no_row_and_those_who_speak_have_names() {
 }
 
 #[actix_web::test]
-async fn an_empty_conversation_is_a_file_too() {
+async fn empty_conversation_has_a_transcript() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
     assert_eq!(file(&api, "s", "format=json").await.json()["messages"], json!([]));
@@ -378,7 +379,7 @@ async fn an_empty_conversation_is_a_file_too() {
 }
 
 #[actix_web::test]
-async fn what_makes_no_sense_is_refused_with_what_would() {
+async fn invalid_parameters_are_rejected_with_the_valid_values() {
     let api = TestApi::start().await;
     Row::new("A", "s").store(api.database.pool()).await;
     let long = format!("user_name={}", "x".repeat(101));
@@ -408,7 +409,7 @@ async fn what_makes_no_sense_is_refused_with_what_would() {
 }
 
 #[actix_web::test]
-async fn a_key_that_is_bound_elsewhere_finds_no_transcript_in_any_format() {
+async fn key_bound_to_another_agent_finds_no_transcript() {
     let api = TestApi::start().await;
     awkward(&api).await;
     let bound = api.key(&[Scope::Read], Some(&["B"])).await;
@@ -422,7 +423,7 @@ async fn a_key_that_is_bound_elsewhere_finds_no_transcript_in_any_format() {
 }
 
 #[actix_web::test]
-async fn a_files_name_is_safe_whatever_the_id_holds() {
+async fn file_name_is_safe_for_any_id() {
     let api = TestApi::start().await;
     let id = "../a\"b\r\nX: y/🦊";
     Row::new("A", id).store(api.database.pool()).await;

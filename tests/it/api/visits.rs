@@ -1,4 +1,4 @@
-//! `GET /v1/sessions/{session_id}/visits`, and what `visit=` lets through elsewhere.
+//! `GET /v1/sessions/{session_id}/visits`, and the filter `visit=` of other routes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 use verbatim::domain::visits::VisitGaps;
 
 use super::app::{TestApi, at, now};
-use super::rows::{Row, say};
-use super::talk::Talk;
+use super::rows::{Row, insert_message};
+use super::talk::Conversation;
 use crate::support::database::TestDatabase;
 
-/// A day at a kiosk: one session, three visitors, and a quarter of an hour between them.
+/// Stores a day at a kiosk: one session, three visitors, and a quarter of an hour between them.
 async fn kiosk(api: &TestApi) {
-    Talk::new("A12", "day")
+    Conversation::new("A12", "day")
         .join(-3610)
-        .say(-3600, "assistant", "welcome, first")
-        .say(-3590, "user", "where is the lift?")
-        .say(-3300, "assistant", "straight on")
-        .say(-2400, "user", "hello")
-        .say(-2390, "assistant", "welcome, second")
-        .say(-100, "user", "anybody here?")
+        .message(-3600, "assistant", "welcome, first")
+        .message(-3590, "user", "where is the lift?")
+        .message(-3300, "assistant", "straight on")
+        .message(-2400, "user", "hello")
+        .message(-2390, "assistant", "welcome, second")
+        .message(-100, "user", "anybody here?")
         .store(api)
         .await;
 }
@@ -36,7 +36,7 @@ async fn rows(api: &TestApi, target: &str) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn a_day_at_a_kiosk_is_three_visits() {
+async fn day_at_a_kiosk_is_three_visits() {
     let api = TestApi::start().await;
     kiosk(&api).await;
     let answer = api.get("/v1/sessions/day/visits").await;
@@ -62,32 +62,36 @@ async fn a_day_at_a_kiosk_is_three_visits() {
 
     api.clock.set(at(201));
     let last = rows(&api, "/v1/sessions/day/visits?order=desc&limit=1").await.remove(0);
-    assert_eq!(last["ended_at"], last["last_activity_at"], "the silence has become too long");
+    assert_eq!(last["ended_at"], last["last_activity_at"], "the silence is too long");
 }
 
 #[actix_web::test]
-async fn the_silence_is_the_agents_own_where_it_has_one() {
+async fn visit_gap_is_that_of_the_agent_if_set() {
     let own = HashMap::from([("A12".to_owned(), Duration::from_mins(2))]);
     let gaps = VisitGaps::new(Duration::from_hours(1), own);
     let api = TestApi::start_with(TestDatabase::create().await, gaps);
     kiosk(&api).await;
     assert_eq!(rows(&api, "/v1/sessions/day/visits").await.len(), 4);
-    Talk::new("B", "other").say(-3600, "user", "a").say(0, "user", "b").store(&api).await;
-    assert_eq!(rows(&api, "/v1/sessions/other/visits").await.len(), 1, "an hour is not too long");
+    Conversation::new("B", "other")
+        .message(-3600, "user", "a")
+        .message(0, "user", "b")
+        .store(&api)
+        .await;
+    assert_eq!(rows(&api, "/v1/sessions/other/visits").await.len(), 1, "an hour is within the gap");
 }
 
 #[actix_web::test]
-async fn a_join_begins_no_visit_but_says_when_one_began() {
+async fn join_begins_no_visit_but_sets_its_start() {
     let api = TestApi::start().await;
-    // A second one in the middle; one that precedes the next visitor; and one that nobody followed.
-    Talk::new("A", "s")
+    // A second one in the middle, one before the next visitor, and one without a message after it.
+    Conversation::new("A", "s")
         .join(-5000)
-        .say(-4000, "user", "first")
+        .message(-4000, "user", "first")
         .join(-3990)
-        .say(-3980, "user", "still first")
+        .message(-3980, "user", "still first")
         .join(-2020)
         .join(-2010)
-        .say(-2000, "user", "second")
+        .message(-2000, "user", "second")
         .store(&api)
         .await;
     let visits = rows(&api, "/v1/sessions/s/visits").await;
@@ -95,20 +99,20 @@ async fn a_join_begins_no_visit_but_says_when_one_began() {
         visits.iter().map(|one| json!([one["opened_by"], one["duration_seconds"]])).collect();
     assert_eq!(told, [json!(["chat.push", 20.0]), json!(["room.join", 20.0])]);
 
-    Talk::new("A", "silent").join(-60).store(&api).await;
+    Conversation::new("A", "silent").join(-60).store(&api).await;
     assert_eq!(rows(&api, "/v1/sessions/silent/visits").await, [] as [Value; 0]);
 }
 
 #[actix_web::test]
-async fn the_senders_word_ends_the_last_visit() {
+async fn end_of_the_session_ends_the_last_visit() {
     let api = TestApi::start().await;
-    Talk::new("A", "s").say(-20, "user", "bye").end(-10).store(&api).await;
+    Conversation::new("A", "s").message(-20, "user", "bye").end(-10).store(&api).await;
     let visit = rows(&api, "/v1/sessions/s/visits").await.remove(0);
     assert_eq!(visit["ended_at"], "2026-09-28T14:53:53.000000Z", "with its last message");
 }
 
 #[actix_web::test]
-async fn a_visits_messages_are_read_by_its_number() {
+async fn messages_of_a_visit_are_read_by_its_number() {
     let api = TestApi::start().await;
     kiosk(&api).await;
     for (query, expected) in [
@@ -135,13 +139,13 @@ async fn a_visits_messages_are_read_by_its_number() {
 }
 
 #[actix_web::test]
-async fn visits_are_paged_and_keep_their_numbers_as_messages_come() {
+async fn visits_are_paged_and_keep_their_numbers_during_writes() {
     let api = TestApi::start().await;
     let pool = api.database.pool();
     let session = Row { started: at(-90_000), ..Row::new("A", "s") }.store(pool).await;
     for visit in 0..7 {
-        say(pool, session, at(-80_000 + visit * 1000), "user", "hello").await;
-        say(pool, session, at(-80_000 + visit * 1000 + 9), "assistant", "hello").await;
+        insert_message(pool, session, at(-80_000 + visit * 1000), "user", "hello").await;
+        insert_message(pool, session, at(-80_000 + visit * 1000 + 9), "assistant", "hello").await;
     }
     let path = "/v1/sessions/s/visits";
     let numbers = |rows: &[Value]| rows.iter().map(|row| row["visit"].clone()).collect::<Vec<_>>();
@@ -154,8 +158,8 @@ async fn visits_are_paged_and_keep_their_numbers_as_messages_come() {
         if let Some(next) = answer["next_cursor"].as_str() {
             cursor = format!("&cursor={next}");
         }
-        // Whoever comes last changes nothing of what was there before.
-        say(pool, session, at(page), "user", "later").await;
+        // Later messages change no earlier visit.
+        insert_message(pool, session, at(page), "user", "later").await;
     }
     assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7, 8].map(Value::from));
     let last_first = rows(&api, &format!("{path}?order=desc&limit=2")).await;
@@ -165,19 +169,19 @@ async fn visits_are_paged_and_keep_their_numbers_as_messages_come() {
     let other = format!("{path}?order=desc{cursor}");
     assert_eq!(api.get(&other).await.code(), "invalid_cursor");
 
-    // What was said long ago and arrives now joins the visits that it lies between, or stands
-    // between them: then those after it are counted anew.
-    say(pool, session, at(-78_500), "user", "late").await;
+    // A late message of an earlier time joins the visits around it, or becomes a visit between
+    // them, and later visits get new numbers.
+    insert_message(pool, session, at(-78_500), "user", "late").await;
     let visits = rows(&api, path).await;
     assert_eq!((visits.len(), &visits[2]["message_count"]), (9, &json!(1)));
 }
 
 #[actix_web::test]
-async fn what_is_not_there_has_no_visits() {
+async fn unknown_session_has_no_visits() {
     let api = TestApi::start().await;
     assert_eq!(api.get("/v1/sessions/none/visits").await.code(), "not_found");
-    Talk::new("A", "shared").say(0, "user", "a").store(&api).await;
-    Talk::new("B", "shared").say(0, "user", "b").store(&api).await;
+    Conversation::new("A", "shared").message(0, "user", "a").store(&api).await;
+    Conversation::new("B", "shared").message(0, "user", "b").store(&api).await;
     assert_eq!(api.get("/v1/sessions/shared/visits").await.code(), "ambiguous_session");
     assert_eq!(rows(&api, "/v1/sessions/shared/visits?agent_id=B").await.len(), 1);
     let unknown = api.get("/v1/sessions/shared/visits?agent_id=B&visit=1").await;
@@ -185,9 +189,9 @@ async fn what_is_not_there_has_no_visits() {
 }
 
 #[actix_web::test]
-async fn a_session_that_is_too_long_is_not_divided() {
+async fn session_that_is_too_long_is_not_divided() {
     let api = TestApi::start().await;
-    Talk::new("A", "s").say(0, "user", "a").store(&api).await;
+    Conversation::new("A", "s").message(0, "user", "a").store(&api).await;
     sqlx::query("UPDATE sessions SET message_count = 1000001")
         .execute(api.database.pool())
         .await
@@ -199,13 +203,13 @@ async fn a_session_that_is_too_long_is_not_divided() {
     assert_eq!(api.get("/v1/sessions/s/messages").await.status, 200);
 }
 
-/// A time as the API writes it.
+/// Parses a time of the API.
 fn time(value: &Value) -> DateTime<Utc> {
     value.as_str().unwrap().parse().unwrap()
 }
 
 #[actix_web::test]
-async fn visits_partition_every_conversation_at_the_silences() {
+async fn visits_partition_every_conversation_at_its_silences() {
     const CONVERSATIONS: usize = 25;
     const LIMIT_MICROS: i64 = 300_000_000;
     let api = TestApi::start().await;
@@ -229,13 +233,20 @@ async fn visits_partition_every_conversation_at_the_silences() {
         let mut moment = now();
         for (place, micros) in steps.iter().enumerate() {
             moment += chrono::TimeDelta::microseconds(*micros);
-            say(pool, session, moment, ["user", "assistant"][place % 2], &place.to_string()).await;
+            insert_message(
+                pool,
+                session,
+                moment,
+                ["user", "assistant"][place % 2],
+                &place.to_string(),
+            )
+            .await;
         }
 
         let whole = rows(&api, &format!("/v1/sessions/{name}/messages")).await;
         let target = format!("/v1/sessions/{name}/visits?limit={page}");
         let visits = rows(&api, &format!("/v1/sessions/{name}/visits")).await;
-        assert_eq!(api.walk(&target, "started_at").await.len(), visits.len(), "by the page");
+        assert_eq!(api.walk(&target, "started_at").await.len(), visits.len(), "by pages");
         let mut together: Vec<Value> = Vec::new();
         for (index, visit) in visits.iter().enumerate() {
             assert_eq!(visit["visit"], index + 1);

@@ -1,8 +1,8 @@
 //! A key that is bound to agents gets the same answers, byte for byte, in two worlds that differ
-//! only in what other agents have.
+//! only in the data of other agents.
 //!
-//! The routes and their parameters are taken from the API's own document: a new route is included
-//! by itself, and a new parameter fails the test until `values` says what to ask for.
+//! The routes and their parameters come from the API document. A new route is included
+//! automatically, and a new parameter fails the test until `values` has values for it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -24,32 +24,32 @@ use super::app::{BOOTSTRAP, TestApi, at, now};
 use super::http::Answer;
 use super::{figures, search};
 
-/// Whom the key sees.
-const MINE: &str = "mine";
-/// Whom it does not.
-const THEIRS: &str = "theirs";
-/// A key, the same in both worlds.
+/// Agent of the key.
+const OWN_AGENT: &str = "mine";
+/// Agent that the key must not see.
+const OTHER_AGENT: &str = "theirs";
+/// The key, the same in both worlds.
 const KEY: &str = "vb_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
-/// Routes that say nothing of any agent, and why they are left out here.
-const ELSEWHERE: [(&str, &str); 8] = [
-    ("/healthz", "it says that the process lives"),
+/// Routes that show nothing of any agent, with the reason.
+const SKIPPED: [(&str, &str); 8] = [
+    ("/healthz", "it shows that the process runs"),
     ("/readyz", "it is about the service, and needs no key"),
-    ("/metrics", "it refuses every bound key: tests/it/metrics.rs"),
-    ("/v1/retention", "it refuses every bound key: tests/it/retention.rs"),
-    ("/v1/setup", "it refuses every bound key: tests/it/setup.rs"),
-    ("/v1/browser-session", "it says what the key itself allows"),
-    ("/openapi.json", "it is the same for everybody"),
-    ("/docs", "it is the same for everybody"),
+    ("/metrics", "it rejects every bound key: tests/it/metrics.rs"),
+    ("/v1/retention", "it rejects every bound key: tests/it/retention.rs"),
+    ("/v1/setup", "it rejects every bound key: tests/it/setup.rs"),
+    ("/v1/browser-session", "it shows the rights of the key"),
+    ("/openapi.json", "it is the same for every caller"),
+    ("/docs", "it is the same for every caller"),
 ];
-/// Lists whose positions depend on more than the caller sees: their cursors are told apart by
-/// nothing but where they lead.
+/// Routes whose positions depend on more than the caller sees. Their cursors are compared only by
+/// the rows that follow.
 const MOVED: [&str; 2] = ["/v1/changes", "/v1/stream"];
-/// Longer than the stream takes.
+/// Longer than the stream needs.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// More messages of others than a reading of the journal looks at.
+/// More messages of others than one read of the journal examines.
 const MANY: usize = 10_500;
 
-/// An id that is the same in both worlds, of a time.
+/// Returns an ID for a time that is the same in both worlds.
 fn id(at: DateTime<Utc>, number: u64) -> Uuid {
     let millis = u64::try_from(at.timestamp_millis()).unwrap();
     let mut rest = [0; 10];
@@ -57,7 +57,7 @@ fn id(at: DateTime<Utc>, number: u64) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &rest).into_uuid()
 }
 
-/// Deliveries, numbered.
+/// Creates deliveries with numbers.
 struct Sender(u64);
 
 impl Sender {
@@ -72,7 +72,14 @@ impl Sender {
         }
     }
 
-    fn say(&mut self, agent: &str, session: &str, seconds: i64, role: &str, text: &str) -> Arrival {
+    fn message(
+        &mut self,
+        agent: &str,
+        session: &str,
+        seconds: i64,
+        role: &str,
+        text: &str,
+    ) -> Arrival {
         let body = json!({ "event_type": "chat.push", "agent_id": agent,
             "timestamp": at(seconds).timestamp(),
             "data": { "session_id": session, "role": role, "message": text } });
@@ -87,30 +94,36 @@ impl Sender {
     }
 }
 
-/// What the bound key sees, in batches: some are repeats, some of no session.
+/// Returns batches of the key's agent. Some are duplicates, some of no session.
 fn mine() -> Vec<Vec<Arrival>> {
     let mut sender = Sender(1 << 40);
-    let mut batches = vec![vec![sender.join(MINE, "shared", -90_000)]];
+    let mut batches = vec![vec![sender.join(OWN_AGENT, "shared", -90_000)]];
     for (number, day) in (0..5).zip([-4, -3, -2, -1, 0]) {
         let begin = day * 86_400 - 600;
         let session = if number < 2 { "shared".to_owned() } else { format!("own {number}") };
         let talk = (0..6).map(|turn| {
             let role = ["user", "assistant"][usize::try_from(turn % 2).unwrap()];
             let text = format!("refund {number}-{turn} of the brushed merger");
-            sender.say(MINE, &session, begin + turn * 7, role, &text)
+            sender.message(OWN_AGENT, &session, begin + turn * 7, role, &text)
         });
         batches.push(talk.collect());
     }
-    // More matches than a search ranks together, over days on which others speak, too.
+    // More matches than a search ranks together, over days with messages of others.
     let many = (0..160).map(|turn| {
         let text = "refund ".repeat(usize::try_from(turn % 5 + 1).unwrap());
-        sender.say(MINE, "own many", -1_000 - turn * 2_900, "user", &format!("{text}{turn} merger"))
+        sender.message(
+            OWN_AGENT,
+            "own many",
+            -1_000 - turn * 2_900,
+            "user",
+            &format!("{text}{turn} merger"),
+        )
     });
     batches.push(many.collect());
     let again = batches[2][1].clone();
     let ready = json!({ "event": "agent.ready", "created": at(-50).timestamp(),
-        "data": { "agent_id": MINE } });
-    let unknown = json!({ "event_type": "new.kind", "agent_id": MINE, "data": {} });
+        "data": { "agent_id": OWN_AGENT } });
+    let unknown = json!({ "event_type": "new.kind", "agent_id": OWN_AGENT, "data": {} });
     batches.push(vec![
         Arrival { id: DeliveryId(id(at(-40), 7)), received_at: at(-40), ..again },
         sender.send(-45, &ready),
@@ -119,8 +132,8 @@ fn mine() -> Vec<Vec<Arrival>> {
     batches
 }
 
-/// What only the other world has, before and amid the batches of ours: the same words, the same
-/// names of sessions, at the same times.
+/// Returns deliveries of the other agent, before and among the batches of the key's agent: the same
+/// words, the same names of sessions, at the same times.
 fn theirs(round: usize) -> Vec<Arrival> {
     let mut sender = Sender(u64::try_from(round).unwrap() * 100_000);
     let count = if round == 2 { MANY } else { 20 };
@@ -129,11 +142,11 @@ fn theirs(round: usize) -> Vec<Arrival> {
             let session = ["shared", "hidden", "own 2"][number % 3];
             let ago = i64::try_from(number % 400_000).unwrap() * 37 % 400_000;
             let text = format!("refund {round} {number} rebrushed mergers of the merger");
-            sender.say(THEIRS, session, -ago, "user", &text)
+            sender.message(OTHER_AGENT, session, -ago, "user", &text)
         })
         .collect();
-    all.push(sender.send(-5, &json!({ "agent_id": THEIRS, "said": "unreadable merger" })));
-    all.push(sender.send(-4, &json!({ "event_type": "new.kind", "agent_id": THEIRS })));
+    all.push(sender.send(-5, &json!({ "agent_id": OTHER_AGENT, "said": "unreadable merger" })));
+    all.push(sender.send(-4, &json!({ "event_type": "new.kind", "agent_id": OTHER_AGENT })));
     all
 }
 
@@ -152,8 +165,8 @@ async fn run(pool: &PgPool, sql: &'static str) {
     pool.execute(sql).await.unwrap();
 }
 
-/// Keys, holds and receipts of ours, with ids that are the same in both worlds.
-async fn keep(api: &TestApi) {
+/// Stores keys, holds and receipts, with IDs that are the same in both worlds.
+async fn store_keys(api: &TestApi) {
     let pool = api.database.pool();
     run(
         pool,
@@ -162,7 +175,7 @@ async fn keep(api: &TestApi) {
              '2026-09-28 00:00:00Z')",
     )
     .await;
-    let mine = [MINE.to_owned()];
+    let mine = [OWN_AGENT.to_owned()];
     for (number, key) in [(1, KEY), (2, "another"), (3, "a third")] {
         let new = NewKey {
             id: id(now(), number),
@@ -176,7 +189,7 @@ async fn keep(api: &TestApi) {
         };
         assert!(api.store.insert_key(&new).await.unwrap());
     }
-    // Its use is written down, to the minute, off the requests' path.
+    // Its use is recorded to the minute, in the background.
     run(pool, "UPDATE api_keys SET last_used_at = '2026-09-28 14:54:13Z'").await;
     run(
         pool,
@@ -196,8 +209,8 @@ async fn keep(api: &TestApi) {
     .await;
 }
 
-/// Something that was erased, as the feed tells it.
-async fn tell_of_erasure(api: &TestApi, agent: &str, number: u64) {
+/// Adds an erasure to the journal.
+async fn store_erasure(api: &TestApi, agent: &str, number: u64) {
     let session = ErasedSession {
         id: id(now(), number + 1),
         session_id: "erased".into(),
@@ -215,15 +228,15 @@ async fn tell_of_erasure(api: &TestApi, agent: &str, number: u64) {
     append_erasures(&mut connection, &[erasure], &[]).await.unwrap();
 }
 
-/// A world, with others in it or without.
+/// Returns a world, with or without others.
 async fn world(others: bool) -> TestApi {
     let api = TestApi::start().await;
-    keep(&api).await;
+    store_keys(&api).await;
     for (round, batch) in mine().into_iter().enumerate() {
         let mut all = Vec::new();
         if others {
             put(&api, &theirs(2 * round)).await;
-            // Ours amid theirs, in one transaction; in the order of ours.
+            // The key's deliveries among those of others in one transaction, in their own order.
             let (before, after) = (theirs(2 * round + 1), theirs(100 + round));
             all.extend(before.into_iter().take(500));
             all.extend(batch);
@@ -233,19 +246,19 @@ async fn world(others: bool) -> TestApi {
         }
         put(&api, &all).await;
         if round == 2 {
-            tell_of_erasure(&api, MINE, 500).await;
+            store_erasure(&api, OWN_AGENT, 500).await;
         }
         if others {
-            tell_of_erasure(&api, THEIRS, 700 + 2 * u64::try_from(round).unwrap()).await;
+            store_erasure(&api, OTHER_AGENT, 700 + 2 * u64::try_from(round).unwrap()).await;
         }
     }
     if others {
         let key = [("X-API-Key", BOOTSTRAP)];
-        let hidden = format!("/v1/sessions/hidden?agent_id={THEIRS}");
+        let hidden = format!("/v1/sessions/hidden?agent_id={OTHER_AGENT}");
         assert_eq!(api.send("DELETE", &hidden, &key).await.status, 200);
-        let hold = format!("/v1/agents/{THEIRS}/hold");
+        let hold = format!("/v1/agents/{OTHER_AGENT}/hold");
         assert_eq!(api.send("PUT", &hold, &key).await.status, 200);
-        api.key(&[Scope::Admin], Some(&[THEIRS])).await;
+        api.key(&[Scope::Admin], Some(&[OTHER_AGENT])).await;
         api.key(&[Scope::Admin], None).await;
         run(
             api.database.pool(),
@@ -265,18 +278,18 @@ async fn world(others: bool) -> TestApi {
     api
 }
 
-/// The document's description of what a reference leads to.
+/// Follows a reference of the document.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let target = value["$ref"].as_str().and_then(|path| document.pointer(&path[1..]));
     target.map_or(value, |target| resolved(document, target))
 }
 
-/// Every route that can be read, with the names of its query's parameters.
+/// Returns every GET route, with the names of its query parameters.
 fn routes() -> Vec<(String, Vec<String>)> {
     let document: Value = serde_json::from_str(verbatim::api::openapi()).unwrap();
     let mut routes = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
-        if operations.get("get").is_none() || ELSEWHERE.iter().any(|(known, _)| known == path) {
+        if operations.get("get").is_none() || SKIPPED.iter().any(|(known, _)| known == path) {
             continue;
         }
         let all = [&operations["parameters"], &operations["get"]["parameters"]];
@@ -290,7 +303,7 @@ fn routes() -> Vec<(String, Vec<String>)> {
     routes
 }
 
-/// What to ask a parameter for.
+/// Returns values to try for a parameter.
 fn values(route: &str, parameter: &str) -> &'static [&'static str] {
     match parameter {
         // Followed from page to page.
@@ -345,7 +358,7 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "formula_guard" => &["false&format=csv"],
         "max_cell_chars" => &["100&format=csv"],
         "tz" => &["Europe/Berlin"],
-        // Of figures.
+        // Of analytics.
         "from" => &["2026-09-26"],
         "to" => &["2026-09-28&from=2026-09-26"],
         "period" => &["today", "last_7d", "last_week"],
@@ -363,11 +376,11 @@ fn values(route: &str, parameter: &str) -> &'static [&'static str] {
         "by" => &["agent", "source", "room", "first_message"],
         "edges" => &["0,10,60&metric=session_duration", "1&metric=reply_gap&group_by=agent"],
         "user_name" | "assistant_name" => &["Ada"],
-        other => panic!("{other} of {route} is new: say here what to ask it for"),
+        other => panic!("{other} of {route} is new: add values for it"),
     }
 }
 
-/// Messages of ours and of theirs, by their ids.
+/// Returns message IDs of both agents.
 fn around() -> &'static [&'static str] {
     static IDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         let id = |arrival: &Arrival| EventId::of(&arrival.source, &arrival.body).0.to_string();
@@ -379,7 +392,7 @@ fn around() -> &'static [&'static str] {
     &IDS
 }
 
-/// The paths of a route: those of what is ours, and those of what is theirs or nobody's.
+/// Returns the paths of a route: those of the key's agent, and those of others or of nothing.
 fn paths(route: &str) -> [Vec<String>; 2] {
     let Some((head, rest)) = route.split_once('{') else {
         return [vec![route.to_owned()], Vec::new()];
@@ -388,22 +401,22 @@ fn paths(route: &str) -> [Vec<String>; 2] {
     let session = |agent| SessionId::of(&SourceName::default(), agent, "shared").0.to_string();
     let nobody = Uuid::nil().to_string();
     let (ours, not_ours): (Vec<String>, Vec<String>) = match route.split('/').nth(2).unwrap() {
-        "agents" => (vec![MINE.into()], vec![THEIRS.into(), "nobody".into()]),
+        "agents" => (vec![OWN_AGENT.into()], vec![OTHER_AGENT.into(), "nobody".into()]),
         "sessions" => (
-            vec!["shared".into(), "own%202".into(), session(MINE)],
-            vec!["hidden".into(), "nobody".into(), session(THEIRS)],
+            vec!["shared".into(), "own%202".into(), session(OWN_AGENT)],
+            vec!["hidden".into(), "nobody".into(), session(OTHER_AGENT)],
         ),
         "deliveries" => {
             (vec![mine()[1][0].id.0.to_string()], vec![theirs(0)[0].id.0.to_string(), nobody])
         }
         "erasures" => (vec!["00000000-0000-4000-8000-000000000003".into()], vec![nobody]),
         "jobs" => (vec!["00000000-0000-4000-8000-000000000005".into()], vec![nobody]),
-        other => panic!("{other} is new: say here which ids it has"),
+        other => panic!("{other} is new: add IDs for it"),
     };
     [ours, not_ours].map(|ids| ids.iter().map(|id| format!("{head}{id}{tail}")).collect())
 }
 
-/// Everything that a route is asked for.
+/// Returns every request for a route.
 fn targets(route: &str, parameters: &[String]) -> Vec<String> {
     let needs = if route == "/v1/search" { "q=refund" } else { "" };
     let [ours, not_ours] = paths(route);
@@ -424,19 +437,19 @@ fn targets(route: &str, parameters: &[String]) -> Vec<String> {
 }
 
 async fn ask(api: &TestApi, method: &str, target: &str) -> Answer {
-    // What is random by design is handed in, so that it is the same.
+    // Values that are random by design are fixed, so that they are the same.
     let headers = [("X-API-Key", KEY), ("X-Request-Id", "two-worlds")];
     api.send(method, target, &headers).await
 }
 
-/// All of an answer but the date, and of cursors that lead on alone their length.
+/// Returns an answer without its date, and with the length instead of the value of cursors.
 fn shown(route: &str, answer: &Answer) -> (Vec<String>, Vec<u8>) {
     let mut head: Vec<_> = answer.head().lines().map(str::to_owned).collect();
     head.retain(|line| !line.to_ascii_lowercase().starts_with("date:"));
     head.sort_unstable();
     let mut body = answer.body.clone();
     if MOVED.contains(&route) {
-        // An answer to HEAD has its link alone.
+        // An answer to HEAD has only its link.
         let link = answer.header("link").and_then(|link| link.split_once('>'));
         let linked =
             link.and_then(|(target, _)| target.rsplit_once('=')).map(|(_, it)| it.to_owned());
@@ -456,7 +469,7 @@ fn cursor(answer: &Answer) -> Option<String> {
     body["next_cursor"].as_str().map(str::to_owned)
 }
 
-/// Asks both worlds for the same, and for what follows it.
+/// Sends the same request to both worlds, and follows its pages.
 async fn compare(worlds: &[TestApi; 2], route: &str, target: &str) -> usize {
     let goes_on = if route == "/v1/changes" { "after" } else { "cursor" };
     let mut next = [target.to_owned(), target.to_owned()];
@@ -495,15 +508,17 @@ async fn compare(worlds: &[TestApi; 2], route: &str, target: &str) -> usize {
     }
 }
 
-/// The events of a stream after a position, without their ids; up to the last of ours.
+/// Returns the events of a stream after a position, without their IDs, up to the last of the key's
+/// agent.
 async fn streamed(api: &TestApi, query: &str, after: &str, last: &str) -> String {
     let url = format!("http://{}/v1/stream?{query}", api.address);
     let request = crate::support::app::client().get(url).header("X-API-Key", KEY);
     let mut response = request.header("Last-Event-ID", after).send().await.unwrap();
     let mut text = String::new();
     while !text.contains(last) {
-        let chunk = tokio::time::timeout(PATIENCE, response.chunk()).await.expect("it comes");
-        text.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("it goes on")));
+        let chunk =
+            tokio::time::timeout(PATIENCE, response.chunk()).await.expect("a chunk in time");
+        text.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("the stream continues")));
     }
     let mut shown = String::new();
     for line in text.lines().take_while(|line| !line.contains(last)) {
@@ -516,7 +531,7 @@ async fn streamed(api: &TestApi, query: &str, after: &str, last: &str) -> String
 #[actix_web::test]
 async fn bound_key_gets_the_same_answers_whatever_other_agents_have() {
     let worlds = [world(false).await, world(true).await];
-    // So it sees what it compares: to a key that sees everything the worlds differ.
+    // A control: for a key that sees everything the worlds differ.
     let all = [worlds[0].get("/v1/agents").await.json(), worlds[1].get("/v1/agents").await.json()];
     assert_ne!(all[0]["data"], all[1]["data"]);
 
@@ -531,9 +546,9 @@ async fn bound_key_gets_the_same_answers_whatever_other_agents_have() {
         assert!(answers > 2, "{route}");
     }
 
-    // A position before everything, of a world in which nothing was said yet.
+    // A position before everything, from a world without messages.
     let empty = TestApi::start().await;
-    keep(&empty).await;
+    store_keys(&empty).await;
     let start = empty.get("/v1/changes").await.json()["next_cursor"].as_str().unwrap().to_owned();
     let text = "refund 4-5 of the brushed merger";
     for query in ["", "agent_id=mine&agent_id=theirs", "session_id=own%204"] {
@@ -559,7 +574,7 @@ async fn feed_of_a_bound_key_has_full_pages_and_no_numbers() {
     let unbound = api.get("/v1/changes?limit=500").await.json();
     assert!(unbound["data"].as_array().unwrap().iter().all(|item| item["seq"].is_i64()));
 
-    // What others say is not even to be seen from two cursors.
+    // Messages of others cannot be inferred from two cursors.
     let target = format!("/v1/changes?after={}", page["next_cursor"].as_str().unwrap());
     let [one, other] = [ask(&api, "GET", &target).await, ask(&api, "GET", &target).await];
     assert_ne!(cursor(&one), cursor(&other));

@@ -1,5 +1,4 @@
-//! Deliveries that are written as the drain does it, on connections of their own, as many at a time
-//! as there are connections.
+//! Deliveries that are written as the drain writes them, on several connections at the same time.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +12,16 @@ use verbatim::store::ingest::{Row, write};
 
 use super::app::at;
 
-/// A delivery of a message.
-pub(crate) fn said(agent: &str, session: &str, text: &str) -> Received {
+/// Returns a delivery of a message.
+pub(crate) fn message_delivery(agent: &str, session: &str, text: &str) -> Received {
     delivery(&format!(
         r#"{{"event_type":"chat.push","agent_id":"{agent}","timestamp":1790607253,"data":{{
             "session_id":"{session}","role":"user","message":"{text}"}}}}"#
     ))
 }
 
-/// A delivery of a join.
-pub(crate) fn joined(agent: &str, session: &str) -> Received {
+/// Returns a delivery of a join.
+pub(crate) fn join_delivery(agent: &str, session: &str) -> Received {
     delivery(&format!(
         r#"{{"event_type":"room.join","agent_id":"{agent}","timestamp":1790607250,"data":{{
             "session_id":"{session}","room_name":"hall"}}}}"#
@@ -49,11 +48,11 @@ pub(crate) async fn put_on(connection: &mut PgConnection, batch: &[Received]) {
     write(connection, &rows).await.unwrap();
 }
 
-/// Most messages of a batch below.
+/// Largest batch of the writers.
 const LARGEST_BATCH: usize = 7;
 
-/// Begins to write, with so many writers at a time; and tells what they will have said. Their
-/// batches have different sizes, and touch one another's sessions.
+/// Starts writers, and returns the texts that they will write. Their batches have different sizes
+/// and share sessions.
 pub(crate) fn start(
     options: &PgConnectOptions,
     writers: usize,
@@ -67,7 +66,9 @@ pub(crate) fn start(
                 .map(|place| format!("{writer}-{number}-{place}"));
             let batch: Vec<Received> = texts
                 .inspect(|text| assert!(all.insert(text.clone())))
-                .map(|text| said(agent(writer), &format!("s{}", (writer + number) % 5), &text))
+                .map(|text| {
+                    message_delivery(agent(writer), &format!("s{}", (writer + number) % 5), &text)
+                })
                 .collect();
             work.push(batch);
         }
@@ -76,7 +77,7 @@ pub(crate) fn start(
             let mut connection = options.connect().await.unwrap();
             for batch in work {
                 put_on(&mut connection, &batch).await;
-                // So that those who read meanwhile get their turn.
+                // So that concurrent readers make progress.
                 tokio::task::yield_now().await;
             }
         });
@@ -84,12 +85,12 @@ pub(crate) fn start(
     (tasks, all)
 }
 
-/// Half of the writers speak for one agent, and half for another.
+/// Returns the agent of a writer: half of them write for one agent, and half for another.
 fn agent(writer: usize) -> &'static str {
     ["even", "odd"][writer % 2]
 }
 
-/// What those said who write for one agent.
+/// Returns the texts of the writers for one agent.
 pub(crate) fn of_agent(all: &BTreeSet<String>, name: &str) -> BTreeSet<String> {
     let writer = |text: &str| text.split('-').next().unwrap().parse::<usize>().unwrap();
     all.iter().filter(|text| agent(writer(text)) == name).cloned().collect()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// Folders without pages of ours.
+/// Folders without pages of the project.
 const FOREIGN: [&str; 4] = ["target", "node_modules", "dist", "data"];
 
 /// A page of Markdown.
@@ -76,10 +76,10 @@ impl Page {
         let name: String = heading.to_lowercase().chars().filter(kept).collect();
         let name = name.replace(' ', "-");
         let mut anchor = name.clone();
-        let mut repeats = 0;
+        let mut duplicates = 0;
         while !self.anchors.insert(anchor) {
-            repeats += 1;
-            anchor = format!("{name}-{repeats}");
+            duplicates += 1;
+            anchor = format!("{name}-{duplicates}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The whole service in this process: a port, an inbox, and a database of its own.
+//! The whole service in this process, with a port, an inbox and a database for one test.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) const SECRET: &str = "the webhook's secret";
 /// A key with every scope.
 pub(crate) const KEY: &str = "the settings' key";
 
-/// A service that runs.
+/// A running service.
 pub(crate) struct App {
     pub(crate) database: TestDatabase,
     pub(crate) address: String,
@@ -33,7 +33,7 @@ pub(crate) struct App {
     running: JoinHandle<anyhow::Result<()>>,
 }
 
-/// An answer, read to its end.
+/// An answer, read completely.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -47,23 +47,23 @@ impl Answer {
         Self { status, headers, text: response.text().await.unwrap() }
     }
 
-    /// The `code` of a problem.
+    /// Returns the `code` of a problem.
     pub(crate) fn code(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
         self.json()["code"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("invalid JSON: {}", self.text))
     }
 }
 
-/// When the tests take place, unless they move the clock.
+/// Time of the tests, unless they change the clock.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_607_300, 0).unwrap()
 }
 
-/// Settings that a test can change before the start.
+/// Returns settings that a test can change before the start.
 pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
     let mut settings = Settings::resolve(ServeArgs {
         listen: Some("127.0.0.1:0".into()),
@@ -82,18 +82,18 @@ pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
 }
 
 impl App {
-    /// A service on an empty database, with its schema in place.
+    /// Starts a service on an empty database with our schema.
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    /// The same, with other settings.
+    /// Starts a service like `start`, with other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let (database, data) = (TestDatabase::create().await, TempDir::new().unwrap());
         Self::start_on(database, data, change).await
     }
 
-    /// A service on what another one left.
+    /// Starts a service on the database and folder of a stopped one.
     pub(crate) async fn start_on(
         database: TestDatabase,
         data: TempDir,
@@ -124,21 +124,21 @@ impl App {
         }
     }
 
-    /// Asks it to stop, as a signal would.
+    /// Stops it without waiting, as a signal does.
     pub(crate) fn begin_stop(&self) {
         self.life.stop();
     }
 
-    /// Stops as a signal would, and gives back what the service stood on.
+    /// Stops it as a signal does, and returns its database and folder.
     pub(crate) async fn stop(self) -> (TestDatabase, TempDir) {
-        // Otherwise the service would say goodbye to our idle connections first.
+        // Otherwise the service would first close our idle connections.
         drop(self.client);
         self.life.stop();
         self.running.await.unwrap().unwrap();
         (self.database, self.data)
     }
 
-    /// Delivers a body, signed as it should be.
+    /// Delivers a body with a valid signature.
     pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.deliver_with(body, &[]).await
     }
@@ -155,14 +155,15 @@ impl App {
         self.post("/webhook", body, &headers).await
     }
 
-    /// Posts a body as it is.
+    /// Posts a body without changes.
     pub(crate) async fn post(
         &self,
         path: &str,
         body: impl Into<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        // Ids of deliveries begin with their millisecond, so that the log is in order of arrival.
+        // IDs of deliveries begin with their millisecond, so that the log is in the order of
+        // arrival.
         self.clock.set(self.clock.now() + TimeDelta::milliseconds(1));
         let mut request = self.client.post(format!("{}{path}", self.address)).body(body.into());
         for (name, value) in headers {
@@ -176,20 +177,20 @@ impl App {
         self.get_as(KEY, path).await
     }
 
-    /// Reads with some key.
+    /// Reads with this key.
     pub(crate) async fn get_as(&self, key: &str, path: &str) -> Answer {
         let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(key);
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// Asks for anything with the settings' key.
+    /// Sends a request without a body, with the settings' key.
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let request = self.client.request(method, format!("{}{path}", self.address));
         Answer::of(request.bearer_auth(KEY).send().await.unwrap()).await
     }
 
-    /// Reads with these headers alone.
+    /// Reads with only these headers.
     pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.client.get(format!("{}{path}", self.address));
         for (name, value) in headers {
@@ -198,13 +199,13 @@ impl App {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// Resolves once everything that was answered is in Postgres.
+    /// Waits until everything that was answered is in Postgres.
     pub(crate) async fn drained(&self) {
         let mut depth = self.backlog.watch_depth();
         depth.wait_for(|depth| depth.deliveries == 0).await.unwrap();
     }
 
-    /// What became of the deliveries, in the order of their arrival: outcome and reason.
+    /// Returns outcome and reason of each delivery, in the order of arrival.
     pub(crate) async fn log(&self) -> Vec<(String, Option<String>)> {
         self.drained().await;
         sqlx::query_as("SELECT outcome, reason FROM deliveries ORDER BY id")
@@ -214,21 +215,21 @@ impl App {
     }
 }
 
-/// A client of HTTP.
+/// Returns an HTTP client.
 pub(crate) fn client() -> reqwest::Client {
-    // Whoever comes first installs it; the tests of one process share it.
+    // The first caller installs it. The tests of one process share it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
-/// A client that trusts the certificates of a PEM file, and no others.
+/// Returns a client that trusts only the certificates of a PEM file.
 pub(crate) fn client_that_trusts(file: &Path) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = reqwest::Certificate::from_pem(&std::fs::read(file).unwrap()).unwrap();
     reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap()
 }
 
-/// The signature of a message.
+/// Returns the signature of a message.
 pub(crate) fn sign(secret: &str, message: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(message);

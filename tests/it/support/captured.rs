@@ -1,4 +1,5 @@
-//! `verbatim serve` as a process of its own, for what is one to a process: its log and its traces.
+//! `verbatim serve` in a separate process, for its log and its traces, of which a process has one
+//! each.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -8,18 +9,18 @@ use tempfile::TempDir;
 
 use super::app::{KEY, SECRET};
 
-/// A service that runs; it is stopped with this value.
+/// A running service. It is stopped when this is dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: String,
-    /// Reads while the service writes: a pipe that is full would hold it up.
+    /// Reads while the service writes, since a full pipe would block it.
     log: Option<JoinHandle<String>>,
     _data: TempDir,
 }
 
 impl Process {
-    /// Starts it with these variables of the environment and no others of ours. It takes
-    /// deliveries when this returns; its database may not be there yet.
+    /// Starts it with only these environment variables of ours. On return it accepts deliveries,
+    /// but its database may not be ready.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         let data = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
@@ -45,7 +46,7 @@ impl Process {
         let address = banner
             .map(|line| line.trim().to_owned())
             .find_map(|line| Some(line.strip_prefix("webhook ")?.trim().to_owned()))
-            .expect("the service says where it listens");
+            .expect("the service prints its address");
         let address = address.strip_suffix("/webhook").unwrap().to_owned();
         let mut stderr = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
@@ -56,15 +57,15 @@ impl Process {
         Self { child, address, log: Some(log), _data: data }
     }
 
-    /// Stops it as a service manager would, and gives its log.
+    /// Stops it as a service manager does, and returns its log.
     pub(crate) fn stop(mut self) -> Vec<serde_json::Value> {
         self.terminate();
-        assert!(self.child.wait().unwrap().success(), "it ends well");
+        assert!(self.child.wait().unwrap().success(), "it stops cleanly");
         let log = self.log.take().unwrap().join().unwrap();
         log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    /// What it has in memory, in bytes.
+    /// Returns its resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

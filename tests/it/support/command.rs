@@ -1,4 +1,4 @@
-//! The program as a command that runs to its end, and a small service for it to talk to.
+//! The program as a command that runs to its end, and a small service that it can call.
 
 use std::process::Output;
 
@@ -22,12 +22,12 @@ pub(crate) fn serve(
     (url, handle)
 }
 
-/// Runs it to its end.
+/// Runs the program to its end.
 pub(crate) async fn verbatim(args: &[&str]) -> Output {
     command(args).output().await.unwrap()
 }
 
-/// The program, without settings from the environment.
+/// Returns the program without settings from the environment.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
     command
@@ -35,7 +35,7 @@ pub(crate) fn command(args: &[&str]) -> Command {
         .env_remove("VERBATIM_WEBHOOK_SECRET")
         .env_remove("VERBATIM_API_KEY")
         .env_remove("RUST_BACKTRACE")
-        // No proxy is asked, whatever the environment says.
+        // No proxy, whatever the environment contains.
         .env("http_proxy", "http://127.0.0.1:9")
         .kill_on_drop(true);
     command
@@ -49,7 +49,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The number that a table has behind `name`.
+/// Returns the number that follows `name` in a table.
 pub(crate) fn figure(table: &str, name: &str) -> usize {
     let line = table.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
     line.split_whitespace().last().unwrap().replace(',', "").parse().unwrap()

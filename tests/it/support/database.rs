@@ -1,4 +1,4 @@
-//! A database a test, copied from a template that has been migrated once.
+//! A database for each test, copied from a template that is migrated once.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,34 +9,34 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// Names a database, on a cluster that is running, from which others can be made.
+/// Environment variable with a database of a running cluster, on which others can be created.
 const ADMIN_URL: &str = "TEST_DATABASE_URL";
-/// One process at a time makes the template. The number is ours alone.
+/// Only one process at a time creates the template. No other program uses this number.
 const TEMPLATE_LOCK: i64 = 0x7665_7262_6174_696d;
 
-/// A database of a test's own. It is dropped with this value.
+/// The database of one test, dropped with this value.
 pub(crate) struct TestDatabase {
     admin: PgConnectOptions,
     admin_url: String,
     name: String,
     pool: PgPool,
-    /// It is dropped with this value.
+    /// Dropped with this value.
     owned: bool,
 }
 
 impl TestDatabase {
-    /// An empty database with our schema.
+    /// Creates a database with our schema and no rows.
     pub(crate) async fn create() -> Self {
         Self::create_on(&admin_url()).await
     }
 
-    /// The same on another cluster.
+    /// Creates one on another cluster.
     pub(crate) async fn create_on(admin_url: &str) -> Self {
         let template = async |admin: &_, connection: &mut _| template(admin, connection).await;
         Self::create_from(admin_url, template).await
     }
 
-    /// A database without even that.
+    /// Creates a database without our schema.
     pub(crate) async fn empty() -> Self {
         let template0 = async |_: &_, _: &mut _| "template0 ENCODING 'UTF8'".to_owned();
         Self::create_from(&admin_url(), template0).await
@@ -47,7 +47,7 @@ impl TestDatabase {
         choose: impl AsyncFnOnce(&PgConnectOptions, &mut PgConnection) -> String,
     ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let admin: PgConnectOptions = admin_url.parse().expect("it is a Postgres URL");
+        let admin: PgConnectOptions = admin_url.parse().expect("a Postgres URL");
         let mut connection =
             PgConnection::connect_with(&admin).await.expect("the test cluster runs: `make test`");
         let template = choose(&admin, &mut connection).await;
@@ -62,34 +62,34 @@ impl TestDatabase {
         Self { admin, admin_url: admin_url.to_owned(), name, pool, owned: true }
     }
 
-    /// The same database, for another service on it. It stays when that value is dropped.
+    /// Returns the same database for another service. It is not dropped with that value.
     pub(crate) fn shared(&self) -> Self {
         let (admin, name, pool) = (self.admin.clone(), self.name.clone(), self.pool.clone());
         Self { admin, admin_url: self.admin_url.clone(), name, pool, owned: false }
     }
 
-    /// How to connect to it.
+    /// Returns how to connect to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.admin.clone().database(&self.name)
     }
 
-    /// Its URL, for what is told by one.
+    /// Returns its URL.
     pub(crate) fn url(&self) -> String {
         let admin = &*self.admin_url;
         let (head, query) = admin.split_once('?').map_or((admin, None), |(h, q)| (h, Some(q)));
-        let (server, _) = head.rsplit_once('/').expect("names a database");
+        let (server, _) = head.rsplit_once('/').expect("the URL names a database");
         query.map_or_else(
             || format!("{server}/{}", self.name),
             |query| format!("{server}/{}?{query}", self.name),
         )
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Connections for the test itself.
+    /// Returns connections for the test.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -105,8 +105,8 @@ impl Drop for TestDatabase {
             return;
         }
         let (admin, name) = (self.admin.clone(), self.name.clone());
-        // A runtime of its own, since the test's may be gone. What fails to be dropped is dropped
-        // by the next process of the same number, or with the cluster.
+        // A separate runtime, since the test's may have ended. A database that cannot be dropped is
+        // dropped by the next process of the same number, or with the cluster.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
@@ -120,8 +120,8 @@ impl Drop for TestDatabase {
     }
 }
 
-/// The migrated template, made by whoever comes first. Its name is a hash of the migrations, so
-/// another state of them has another template.
+/// Returns the migrated template, and creates it if it is missing. Its name is a hash of the
+/// migrations, so that each state of them has its template.
 async fn template(admin: &PgConnectOptions, connection: &mut PgConnection) -> String {
     let mut hash = Sha256::new();
     for migration in MIGRATOR.iter() {
@@ -142,7 +142,7 @@ async fn template(admin: &PgConnectOptions, connection: &mut PgConnection) -> St
             .expect("connects to the template");
         MIGRATOR.run(&mut inside).await.expect("the migrations run");
         inside.close().await.expect("closes");
-        // Only now does it count: a template that was left half made is made again.
+        // Complete only now: an incomplete template is created again.
         run(connection, &format!("ALTER DATABASE {name} IS_TEMPLATE true")).await;
     }
     run(connection, &format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;

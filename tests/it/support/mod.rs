@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The test app, processes, databases and clients of the integration tests.
 
 pub(crate) mod app;
 pub(crate) mod captured;

@@ -1,4 +1,4 @@
-//! A real service with its private `PostgreSQL`, whose server's programs a test chooses.
+//! A real service with its private `PostgreSQL`, whose programs the test chooses.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,9 +18,9 @@ pub(crate) struct PrivateService {
 }
 
 impl PrivateService {
-    /// Starts it, with a `PATH` that says where servers are.
+    /// Starts it with a `PATH` that contains server programs.
     pub(crate) fn start(folder: TempDir, path: &str) -> Self {
-        // Under root the server runs as another account, which must get through.
+        // As root, the server runs as another account, which must be able to enter the folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         Self { service: Self::run(&folder, "127.0.0.1:0", path), folder }
     }
@@ -34,20 +34,20 @@ impl PrivateService {
         Service::run(command)
     }
 
-    /// Starts it again where it was, after it was stopped or killed.
+    /// Starts it again at the same address, after it was stopped or killed.
     pub(crate) fn start_again(&mut self, path: &str) {
         let address = self.service.address.clone();
         self.service = Self::run(&self.folder, &address, path);
     }
 
-    /// A command on its data folder.
+    /// Returns a command on its data folder.
     pub(crate) fn command(&self, arguments: &[&str], path: &str) -> Command {
         let mut command = verbatim();
         command.args(arguments).arg("--data-dir").arg(self.file("data")).env("PATH", path);
         command
     }
 
-    /// What a query of one text gives, by the socket.
+    /// Returns the result of a query of one text, over the socket.
     pub(crate) fn query(&self, query: &'static str) -> String {
         self.with_connection(async |connection| {
             sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
@@ -75,28 +75,28 @@ impl PrivateService {
         runtime.block_on(asked)
     }
 
-    /// A file of the test's folder.
+    /// Returns the path of a file in the test's folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Its text.
+    /// Returns the content of a file in the test's folder.
     pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// The service has logged it.
+    /// Returns true if the service has logged this text.
     pub(crate) fn says(&self, what: &str) -> bool {
         self.text("log").contains(what)
     }
 
-    /// Number of the postmaster's process, as a line.
+    /// Returns the process ID of the postmaster, as a line.
     pub(crate) fn postmaster(&self) -> Option<String> {
         let text = self.text("data/postgres/cluster/postmaster.pid");
         text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
     }
 
-    /// Sends a few conversations; every delivery is answered 200.
+    /// Sends a few conversations. Every delivery is answered 200.
     pub(crate) fn send(&self, seed: &str) -> PathBuf {
         let ledger = self.file(&format!("ledger-{seed}"));
         let sent = verbatim()
@@ -111,10 +111,10 @@ impl PrivateService {
         ledger
     }
 
-    /// Waits until the API shows every delivery once.
+    /// Waits until the API returns every delivery once.
     pub(crate) fn has_all(&self, ledger: &Path) {
         let url = format!("http://{}", self.service.address);
-        until("all of it in the API", || {
+        until("every delivery in the API", || {
             let mut verify = verbatim();
             verify.args(["verify", "--url", &url, "--key", KEY, "--ledger"]).arg(ledger);
             verify.output().unwrap().status.success()

@@ -1,4 +1,4 @@
-//! The real program, as a process of its own.
+//! The real program in a separate process.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -19,19 +19,19 @@ pub(crate) struct Service {
     pub(crate) process: Child,
     /// Host and port.
     pub(crate) address: String,
-    /// What it prints to be tried with.
+    /// The commands that it prints to try it.
     pub(crate) commands: String,
 }
 
-/// The program, free of what this machine is set to.
+/// Returns the program, without settings from the environment.
 pub(crate) fn verbatim() -> Command {
     without_settings(Command::new(env!("CARGO_BIN_EXE_verbatim")))
 }
 
-/// The same with a listening socket as systemd passes one.
+/// Returns the program with a listening socket, as systemd passes one.
 pub(crate) fn verbatim_behind(socket: &TcpListener) -> Command {
     let mut shell = without_settings(Command::new("/bin/sh"));
-    // The process that the number is for must be the one that reads it, so the shell becomes it.
+    // The process ID must be that of the process that reads it, so the shell executes it.
     let passing = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
     shell.args(["-c", passing, env!("CARGO_BIN_EXE_verbatim")]);
     shell.stdin(OwnedFd::from(socket.try_clone().unwrap()));
@@ -50,17 +50,17 @@ fn without_settings(mut command: Command) -> Command {
 }
 
 impl Service {
-    /// With its private `PostgreSQL`.
+    /// Starts it with its private `PostgreSQL`.
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
         let mut command = verbatim();
         command.args(["serve", "--listen", listen, "--data-dir"]).arg(data);
         Self::run(command)
     }
 
-    /// Waits until the database is there, too.
+    /// Starts it, and waits until its database is ready, too.
     pub(crate) fn run(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        // The banner names the address, and says how to try it when everything is there.
+        // The banner has the address, and once everything is ready the commands to try it.
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut lines = lines.map_while(Result::ok);
         let address = lines
@@ -69,12 +69,12 @@ impl Service {
                 let (_, rest) = rest.split_once("://")?;
                 Some(rest.strip_suffix("/webhook")?.to_owned())
             })
-            .expect("the service says where it listens");
+            .expect("the service prints its address");
         let ready = lines.any(|line| line.starts_with("Send it a message"));
-        assert!(ready, "the database comes up");
+        assert!(ready, "the database is ready");
         let mut commands = String::new();
         while commands.matches("curl ").count() < 2 {
-            commands += &lines.next().expect("two commands to try it with");
+            commands += &lines.next().expect("two commands to try it");
             commands.push('\n');
         }
         Self { process, address, commands }
@@ -86,11 +86,11 @@ impl Service {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = kill(Pid::from_raw(self.process.id().cast_signed()), signal);
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it, and waits until it has ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.process.wait().unwrap()
@@ -99,21 +99,21 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Cleanly, so that its PostgreSQL goes with it.
+        // Cleanly, so that its PostgreSQL stops, too.
         self.stop();
     }
 }
 
-/// Waits until `condition` holds, looking every few milliseconds.
+/// Waits until `condition` is true. Checks it every few milliseconds.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {
-        assert!(start.elapsed().as_secs() < 60, "{what} did not come about");
+        assert!(start.elapsed().as_secs() < 60, "timed out waiting for: {what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
 
-/// Lines of a file; 0 where there is none yet.
+/// Returns the number of lines of a file, or 0 if it does not exist.
 pub(crate) fn lines(file: &Path) -> usize {
     std::fs::read(file).map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1)
 }

@@ -1,17 +1,18 @@
-//! Programs of others that tests run: found, started on free ports, and ended with the test.
+//! Other programs that tests run: finds them, starts them on free ports, and ends them with the
+//! test.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a program may take to listen.
+/// Longest time until a program listens.
 const START_DEADLINE: Duration = Duration::from_secs(20);
-/// Where programs for administrators are, which not every account has in its `PATH`.
+/// Folders of programs for administrators, which not every account has in its `PATH`.
 const ADMIN_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/// The program's path. Without it the test is skipped on a developer's machine, and fails where
-/// `STRICT=1` or `CI=true` says that everything has to be there.
+/// Returns the path of a program. Without it the test is skipped on a developer's machine, and
+/// fails if `STRICT=1` or `CI=true` requires everything.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{path}:{ADMIN_FOLDERS}");
@@ -22,8 +23,8 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// A program of the server's own version, such as `pg_dump`. A server of `POSTGRES_MAJOR` may have come
-/// without its clients; what needs them is then skipped everywhere.
+/// Returns a program of the server's version, such as `pg_dump`. A server of `POSTGRES_MAJOR` may
+/// be installed without its clients; tests that need them are then skipped everywhere.
 pub(crate) fn server_program(name: &str) -> Option<Command> {
     let folder = Command::new("scripts/postgres-bindir").output().unwrap().stdout;
     let folder = PathBuf::from(String::from_utf8(folder).unwrap().trim());
@@ -41,8 +42,8 @@ pub(crate) fn server_program(name: &str) -> Option<Command> {
     None
 }
 
-/// A Python that has a package of `PyPI`. Where it cannot be had, the test is skipped or fails as it
-/// does without a program.
+/// Returns a Python with a package of `PyPI`. If it cannot be installed, the test is skipped or
+/// fails as without a program.
 pub(crate) fn python_with(package: &str) -> Option<PathBuf> {
     let script = Command::new("scripts/python-with").arg(package).stderr(Stdio::inherit()).output();
     let found = script.ok().filter(|output| output.status.success());
@@ -52,7 +53,7 @@ pub(crate) fn python_with(package: &str) -> Option<PathBuf> {
     Some(String::from_utf8(found?.stdout).unwrap().trim().into())
 }
 
-/// Reports that a test is skipped, or fails it where everything has to be there.
+/// Reports that a test is skipped, or fails it if everything is required.
 pub(crate) fn skip(why: &str) {
     let is_set = |name, value| std::env::var(name).is_ok_and(|set| set == value);
     let must = is_set("STRICT", "1") || is_set("CI", "true");
@@ -60,17 +61,17 @@ pub(crate) fn skip(why: &str) {
     report_skip(why);
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+#[expect(clippy::print_stderr, reason = "reports skipped tests to the developer")]
 fn report_skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// A port that nobody uses at the moment.
+/// Returns a port that is free at the moment.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A program that runs until this is dropped.
+/// A running program. It is ended when this is dropped.
 pub(crate) struct Running(Child);
 
 impl Running {
@@ -91,7 +92,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Gently, so that its children end as well.
+        // By SIGTERM, so that its children end as well.
         let _ = nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(self.0.id().cast_signed()),
             nix::sys::signal::Signal::SIGTERM,

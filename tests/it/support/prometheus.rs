@@ -1,28 +1,28 @@
-//! A strict reader of Prometheus' text format: what it lets through, a server reads as well.
+//! A strict parser of Prometheus' text format: a server can read everything that it accepts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A series: its name and its labels in order.
 type Series = (String, BTreeMap<String, String>);
 
-/// What was scraped.
+/// The parsed metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Scrape {
     /// Every sample, as `name{label="value",…}` with the labels in order.
     samples: BTreeMap<String, f64>,
     /// The type of each family.
     pub(crate) families: BTreeMap<String, String>,
-    /// Every label with its values, but `le`.
+    /// Every label with its values, except `le`.
     pub(crate) labels: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Scrape {
-    /// Reads it, and panics at whatever the format does not allow.
+    /// Parses the text, and panics if the format does not allow it.
     pub(crate) fn read(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line has an end");
+        assert!(text.ends_with('\n'), "the last line ends with a newline");
         let mut scrape = Self::default();
         let mut helped = BTreeSet::new();
-        // The family that is open; none may be opened twice.
+        // The current family. None may occur twice.
         let mut open = String::new();
         let mut series = Vec::new();
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -35,7 +35,7 @@ impl Scrape {
                 assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
                 let before = scrape.families.insert(name.to_owned(), kind.to_owned());
-                assert!(before.is_none(), "{name} comes twice");
+                assert!(before.is_none(), "{name} occurs twice");
                 name.clone_into(&mut open);
             } else {
                 let ((name, labels), value) = sample(line);
@@ -57,7 +57,7 @@ impl Scrape {
         scrape
     }
 
-    /// The value of a series that counts, written with its labels in order.
+    /// Returns the value of a counter, named with its labels in order.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     pub(crate) fn count(&self, series: &str) -> u64 {
         let value = self.value(series);
@@ -65,23 +65,23 @@ impl Scrape {
         value as u64
     }
 
-    /// The value of a series, written with its labels in order.
+    /// Returns the value of a series, named with its labels in order.
     pub(crate) fn value(&self, series: &str) -> f64 {
         *self.samples.get(series).unwrap_or_else(|| {
             let name = series.split('{').next().unwrap();
             let known: Vec<_> = self.samples.keys().filter(|it| it.starts_with(name)).collect();
-            panic!("there is no {series}; there are {known:#?}")
+            panic!("no series {series}; found {known:#?}")
         })
     }
 
-    /// The sum over all series of a family of counters.
+    /// Returns the sum over all series of a family of counters.
     pub(crate) fn sum(&self, family: &str) -> u64 {
         let of_family = |series: &&String| series.split('{').next() == Some(family);
         self.samples.keys().filter(of_family).map(|series| self.count(series)).sum()
     }
 }
 
-/// The buckets of a histogram ascend, count up, and end with all that was counted.
+/// Checks that the buckets of a histogram ascend, count up, and end with the total count.
 fn check_histograms(scrape: &Scrape, series: &[(String, Series, f64)]) {
     let mut buckets: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for (family, (name, labels), value) in series {
@@ -101,7 +101,7 @@ fn check_histograms(scrape: &Scrape, series: &[(String, Series, f64)]) {
         assert!(scrape.value(&count.replace("_count", "_sum")) >= 0.0, "{count}");
     }
     let histograms = scrape.families.values().filter(|kind| *kind == "histogram").count();
-    assert!(histograms > 0, "there is something to check");
+    assert!(histograms > 0, "no histogram to check");
 }
 
 fn shown(name: &str, labels: &BTreeMap<String, String>) -> String {

@@ -1,4 +1,4 @@
-//! A reader of a test's database, as `verbatim readers` creates it.
+//! A read-only role on a test's database, as `verbatim readers` creates it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,13 +10,13 @@ use verbatim::store::readers::{NewReader, Password, ReaderName};
 
 use super::database::TestDatabase;
 
-/// A name that no other test of this cluster has.
+/// Returns a name that no other test of this cluster uses.
 pub(crate) fn reader_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("reader_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Creates a reader, and returns how it connects. The role stays until the cluster goes.
+/// Creates a reader, and returns how it connects. The role remains until the cluster is deleted.
 pub(crate) async fn reader(database: &TestDatabase, with_text: bool) -> PgConnectOptions {
     let name = reader_name();
     let pool = read_pool(database.options());
@@ -28,7 +28,7 @@ pub(crate) async fn reader(database: &TestDatabase, with_text: bool) -> PgConnec
     };
     Store::new(pool.clone()).create_reader(&new).await.unwrap();
     pool.close().await;
-    // The cluster of tests asks nobody for a password.
+    // The test cluster requires no password.
     database.options().username(&name)
 }
 

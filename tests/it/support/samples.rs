@@ -1,6 +1,6 @@
-//! What the sender posts, in every generation of its contract.
+//! The sender's deliveries, in every generation of its contract.
 
-/// One of each kind, but for the dashboard's test.
+/// One delivery of each kind, except for the dashboard's test.
 pub(crate) const SAMPLES: [&str; 9] = [
     include_str!("../../payloads/a-room-join.json"),
     include_str!("../../payloads/a-chat-push.json"),

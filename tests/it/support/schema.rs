@@ -1,25 +1,26 @@
-//! Holds a value against a JSON schema, as far as our document uses them: what it does not know it
-//! refuses, so that nothing passes unlooked at.
+//! Validates a value against a JSON schema. Supports the keywords of our document, and panics on
+//! others, so that nothing is skipped.
 
 use regex::Regex;
 use serde_json::Value;
 
-/// Members of a schema that say nothing of what is valid.
-const NOTES: [&str; 6] = ["description", "example", "examples", "title", "default", "readOnly"];
+/// Keywords of a schema that do not restrict values.
+const ANNOTATIONS: [&str; 6] =
+    ["description", "example", "examples", "title", "default", "readOnly"];
 
-/// Whether a value is valid, or else what is wrong with it.
+/// Validates a value. Returns the reason if it is invalid.
 pub(crate) fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     if let Some(any) = schema.as_bool() {
-        return if any { Ok(()) } else { Err(format!("{value} is not to be there")) };
+        return if any { Ok(()) } else { Err(format!("{value} is not allowed")) };
     }
     let deeper = |schema: &Value| check(document, schema, value);
     for (keyword, rule) in schema.as_object().expect("a schema is an object") {
         let rules = || rule.as_array().expect("several");
         let fits = match keyword.as_str() {
-            note if NOTES.contains(&note) => true,
+            note if ANNOTATIONS.contains(&note) => true,
             "$ref" => {
                 let path = rule.as_str().unwrap().strip_prefix('#').unwrap();
-                deeper(document.pointer(path).expect("what it points to"))?;
+                deeper(document.pointer(path).expect("the target of the reference"))?;
                 true
             }
             "type" => match rule {
@@ -78,7 +79,7 @@ pub(crate) fn check(document: &Value, schema: &Value, value: &Value) -> Result<(
                 value.as_str().is_none_or(|text| pattern.is_match(text))
             }
             "format" => value.as_str().is_none_or(|text| has(rule.as_str().unwrap(), text)),
-            other => panic!("say here what `{other}` asks of a value"),
+            other => panic!("keyword `{other}` is not supported"),
         };
         if !fits {
             return Err(format!("{value} does not fit {keyword}: {rule}"));
@@ -100,7 +101,7 @@ fn is(kind: &str, value: &Value) -> bool {
         "integer" => value.is_i64() || value.is_u64(),
         "array" => value.is_array(),
         "object" => value.is_object(),
-        other => panic!("there is no type {other}"),
+        other => panic!("unknown type {other}"),
     }
 }
 
@@ -109,6 +110,6 @@ fn has(format: &str, text: &str) -> bool {
         "uuid" => uuid::Uuid::try_parse(text).is_ok(),
         "date-time" => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
         "int32" | "int64" | "double" | "float" | "binary" => true,
-        other => panic!("say here what `{other}` looks like"),
+        other => panic!("format `{other}` is not supported"),
     }
 }

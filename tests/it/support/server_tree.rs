@@ -6,20 +6,20 @@ use std::process::Command;
 
 use super::programs::skip;
 
-/// A copy below a folder of the test's.
+/// A copy in the test's folder.
 pub(crate) struct ServerTree {
     bin: PathBuf,
     libraries: PathBuf,
 }
 
 impl ServerTree {
-    /// Of the server that the tests run on.
+    /// Copies the server of the tests.
     pub(crate) fn of_tests(folder: &Path) -> Option<Self> {
         Self::copy(&script("postgres-bindir", &[])?, folder)
     }
 
-    /// Of a major version that this machine has from npm alone, so that nothing else here can run a
-    /// cluster of it.
+    /// Copies a major version that this machine has only from npm, so that nothing else here can
+    /// run a cluster of it.
     pub(crate) fn of_major_that_is_nowhere_else(major: &str, folder: &Path) -> Option<Self> {
         if Command::new("scripts/postgres-bindir").arg(major).output().ok()?.status.success() {
             skip(&format!("PostgreSQL {major} is installed here"));
@@ -29,7 +29,7 @@ impl ServerTree {
     }
 
     fn copy(from: &Path, folder: &Path) -> Option<Self> {
-        // Under root the server runs as another account, which must get through.
+        // As root, the server runs as another account, which must be able to enter the folder.
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         let prefix = from.parent().unwrap();
         if prefix.join("share/postgresql").exists() {
@@ -37,7 +37,7 @@ impl ServerTree {
             copy_folder(prefix, &root);
             return Some(Self { bin: root.join("bin"), libraries: root.join("lib/postgresql") });
         }
-        // Debian's: libraries beside the programs, and what is shared below /usr/share.
+        // Debian's layout: libraries beside the programs, and shared files below /usr/share.
         let version = prefix.file_name()?;
         let shared = Path::new("/usr/share/postgresql").join(version);
         if !shared.exists() {
@@ -53,12 +53,12 @@ impl ServerTree {
         Some(Self { bin: copy.join("bin"), libraries: copy.join("lib") })
     }
 
-    /// `PATH` with the copy's programs first.
+    /// Returns `PATH` with the copy's programs first.
     pub(crate) fn path(&self) -> String {
         format!("{}:{}", self.bin.display(), std::env::var("PATH").unwrap_or_default())
     }
 
-    /// `PATH` for a service that is to find the copy alone.
+    /// Returns a `PATH` with which a service finds only the copy.
     pub(crate) fn path_alone(&self) -> String {
         format!("{}:/usr/bin:/bin", self.bin.display())
     }
@@ -67,7 +67,7 @@ impl ServerTree {
         self.bin.join("postgres")
     }
 
-    /// Puts a file of the same content in the place of a library, as the upgrade of a package does.
+    /// Replaces a library by a file with the same content, as a package upgrade does.
     pub(crate) fn replace_library(&self) {
         let library = self.libraries.join("plpgsql.so");
         let aside = library.with_extension("new");
@@ -75,7 +75,7 @@ impl ServerTree {
         std::fs::rename(&aside, &library).unwrap();
     }
 
-    /// Puts a script in the place of the server, and returns what puts it back.
+    /// Replaces the server by a script, and returns a function that restores it.
     pub(crate) fn replace_server(&self, script: &str) -> impl FnOnce() + use<> {
         let (server, aside) = (self.postgres(), self.bin.join("postgres.before"));
         std::fs::rename(&server, &aside).unwrap();
@@ -87,7 +87,7 @@ impl ServerTree {
     }
 }
 
-/// The folder of a major version's programs.
+/// Returns the folder of a major version's programs.
 pub(crate) fn programs_of(major: &str) -> Option<PathBuf> {
     script("postgres-version", &[major])
 }
@@ -97,7 +97,7 @@ fn copy_folder(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// What a script prints; without it the test is skipped.
+/// Returns the output of a script. If it fails, the test is skipped.
 fn script(name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let run = Command::new(format!("scripts/{name}")).args(arguments).output().unwrap();
     if run.status.success() {

@@ -1,5 +1,5 @@
-//! A PostgreSQL and a streaming standby of it, made with PostgreSQL's own tools, that a test can
-//! stop, promote and cut off.
+//! A PostgreSQL with a streaming standby, created with PostgreSQL's tools, which a test can stop,
+//! promote and disconnect.
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -11,20 +11,20 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
-/// The role that the service reads the standby as. It may read everything and nothing more.
+/// Role of the service on the standby. It may only read.
 const READER: &str = "replica_reader";
-/// The slot that the standby streams through.
+/// Replication slot of the standby.
 pub(crate) const SLOT: &str = "standby";
 
-/// A server that runs, or the place of one that is stopped.
+/// A server, running or stopped.
 pub(crate) struct Server {
     bin: PathBuf,
     account: Option<User>,
-    /// Socket, log and cluster are in here.
+    /// Folder of socket, log and cluster.
     folder: PathBuf,
 }
 
-/// A primary and its standby; both end with this value.
+/// A primary and its standby. Both end when this is dropped.
 pub(crate) struct Pair {
     pub(crate) primary: Server,
     pub(crate) standby: Server,
@@ -32,7 +32,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Starts both; the standby streams through a slot.
+    /// Starts both. The standby streams through a slot.
     pub(crate) async fn start() -> Self {
         let bin = Command::new("scripts/postgres-bindir").output().unwrap();
         let bin = PathBuf::from(String::from_utf8(bin.stdout).unwrap().trim());
@@ -41,7 +41,7 @@ impl Pair {
                 ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).unwrap());
             found.expect("root needs an account to run PostgreSQL as")
         });
-        // In /tmp whatever TMPDIR says: the path of a socket must be short.
+        // In /tmp whatever TMPDIR is: the path of a socket must be short.
         let folder = tempfile::Builder::new().prefix("verbatim-pair.").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let server = |name: &str| Server::place(&bin, account.as_ref(), &folder.path().join(name));
@@ -54,7 +54,7 @@ impl Pair {
         Self { primary, standby, _folder: folder }
     }
 
-    /// Waits until the standby has replayed all that the primary has now.
+    /// Waits until the standby has replayed everything that the primary has now.
     pub(crate) async fn replayed(&self) {
         let mut primary = self.primary.connect("postgres").await;
         let wanted: String = sqlx::query_scalar("SELECT pg_current_wal_flush_lsn()::text")
@@ -83,7 +83,7 @@ impl Server {
         Self { bin, account, folder: folder.to_owned() }
     }
 
-    /// One of PostgreSQL's programs, run by the account.
+    /// Returns one of PostgreSQL's programs, run by the account.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         if let Some(account) = &self.account {
@@ -94,7 +94,7 @@ impl Server {
 
     /// Runs one of PostgreSQL's programs to its end.
     fn program(&self, name: &str, arguments: &[&str]) {
-        // Files, since a server that is started would keep a pipe open.
+        // Files, since a started server would keep a pipe open.
         let output = std::fs::File::create(self.folder.with_extension("output")).unwrap();
         let status = self
             .command(name)
@@ -113,7 +113,7 @@ impl Server {
         self.folder.join("data").display().to_string()
     }
 
-    /// The server's log.
+    /// Returns the server's log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -160,8 +160,8 @@ impl Server {
     /// Starts it, and waits until it answers.
     pub(crate) fn start_server(&self) {
         let (cluster, log) = (self.cluster(), self.folder.join("log").display().to_string());
-        // What is not kept for a slot is removed at a checkpoint. Queries in the way of the replay
-        // are cancelled at once.
+        // A checkpoint removes segments that no slot needs. Queries that block the replay are
+        // cancelled at once.
         let options = format!(
             "-k {} -c listen_addresses= -c fsync=off -c wal_keep_size=0 -c min_wal_size=32MB \
              -c max_wal_size=32MB -c wal_recycle=off -c max_standby_streaming_delay=0 \
@@ -174,7 +174,7 @@ impl Server {
         );
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops it immediately, as a crash does.
     pub(crate) fn stop_server(&self) {
         self.program(
             "pg_ctl",
@@ -182,7 +182,7 @@ impl Server {
         );
     }
 
-    /// Makes it a primary.
+    /// Promotes it to a primary.
     pub(crate) fn promote(&self) {
         self.program("pg_ctl", &["--pgdata", &self.cluster(), "--wait", "promote"]);
     }
@@ -191,17 +191,17 @@ impl Server {
         format!("postgres://{role}@localhost/{database}?host={}", self.folder.display())
     }
 
-    /// The URL of a database, as superuser.
+    /// Returns the URL of a database, as superuser.
     pub(crate) fn url(&self, database: &str) -> String {
         self.url_of("postgres", database)
     }
 
-    /// The URL of a database, as a role that may read.
+    /// Returns the URL of a database, as a role that may only read.
     pub(crate) fn reader_url(&self, database: &str) -> String {
         self.url_of(READER, database)
     }
 
-    /// A superuser's connection.
+    /// Connects as superuser.
     pub(crate) async fn connect(&self, database: &str) -> PgConnection {
         let options: PgConnectOptions = self.url(database).parse().unwrap();
         PgConnection::connect_with(&options).await.unwrap()
@@ -217,7 +217,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let stop = ["--pgdata", &self.cluster(), "--mode=immediate", "stop"];
-        // It may be stopped already.
+        // It may have stopped already.
         let _ = self.command("pg_ctl").args(stop).current_dir("/").output();
     }
 }

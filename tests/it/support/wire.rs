@@ -1,4 +1,4 @@
-//! A connection on which a test writes bytes as they are, and reads answers one by one.
+//! A connection on which a test writes raw bytes, and reads answers one by one.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use tokio::net::TcpStream;
 
 use super::app::{App, SECRET, sign};
 
-/// How long an answer may take.
+/// Longest time for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Wire {
     stream: TcpStream,
-    /// What was read and belongs to no answer yet.
+    /// Bytes that were read and belong to no answer yet.
     rest: Vec<u8>,
 }
 
-/// An answer; of its head, the lines.
+/// An answer, with its head as lines.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ impl Reply {
         self.head.iter().find(named).map(|line| &line[name.len() + 2..])
     }
 
-    /// The `code` of a problem; nothing where the framework answered by itself.
+    /// Returns the `code` of a problem, or an empty text if the framework answered.
     pub(crate) fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         body["code"].as_str().unwrap_or_default().to_owned()
@@ -50,17 +50,17 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Writes as much as the other end takes before it hangs up.
+    /// Writes as much as the other end reads before it closes the connection.
     pub(crate) async fn write_some(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// Says that nothing more will come.
+    /// Closes the sending side.
     pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The next answer; none where the connection ends first.
+    /// Returns the next answer, or `None` if the connection ends first.
     pub(crate) async fn try_reply(&mut self) -> Option<Reply> {
         let reading = async {
             loop {
@@ -95,7 +95,7 @@ impl Wire {
     }
 }
 
-/// The head of a delivery that is signed for `signed`, with further lines of the test's own.
+/// Returns the head of a delivery with the signature of `signed` and further lines.
 pub(crate) fn head(signed: &[u8], lines: &str) -> String {
     let signature = sign(SECRET, signed);
     format!(
@@ -103,7 +103,7 @@ pub(crate) fn head(signed: &[u8], lines: &str) -> String {
     )
 }
 
-/// A whole delivery as it goes over the wire.
+/// Returns a whole delivery as raw bytes.
 pub(crate) fn delivery(body: &str) -> Vec<u8> {
     let mut request =
         head(body.as_bytes(), &format!("Content-Length: {}", body.len())).into_bytes();
