@@ -33,7 +33,7 @@ ENV VERBATIM_LISTEN=0.0.0.0:8080 \
 # The inbox: answered deliveries that are not yet in Postgres. It must outlive the container.
 VOLUME /var/lib/verbatim
 EXPOSE 8080
-# /readyz is 503 only while no delivery can be made durable.
+# Fails only while no delivery can be made durable.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s CMD ["verbatim", "healthcheck"]
 ENTRYPOINT ["verbatim"]
 CMD ["serve"]

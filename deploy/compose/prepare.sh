@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Makes a key for Prometheus and a reader for Grafana, and leaves them where those two find them.
-# What is there and still valid stays.
+# Creates a key for Prometheus and a reader for Grafana, and writes them to their files. Valid
+# existing ones are kept.
 set -euo pipefail
 
 key=${PROMETHEUS_KEY_FILE:-/run/verbatim/prometheus/key}
 password=${GRAFANA_PASSWORD_FILE:-/run/verbatim/grafana/password}
 
-# Prometheus and Grafana run as other accounts, and are the only ones that the folders are mounted for.
+# Prometheus and Grafana run under other accounts. The folders are mounted only for them.
 umask 022
 
-# has COMMAND NAME: whether its list has the name, and has not revoked it.
+# has COMMAND NAME: succeeds if the list has the name and it is not revoked.
 has() {
     verbatim "$1" list | awk -F '  +' -v name="$2" '
         NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
@@ -17,7 +17,7 @@ has() {
         END { exit !found }'
 }
 
-# keep FILE: puts standard input in the file's place, whole or not at all.
+# keep FILE: replaces the file with standard input, completely or not at all.
 keep() {
     cat >"$1.new"
     [[ -s $1.new ]] || { echo "Nothing was made for $1" >&2 && exit 1; }
@@ -34,7 +34,7 @@ fi
 if [[ -s $password ]] && has readers grafana; then
     echo "The reader of Grafana is there."
 else
-    # A password is shown once, so one that was lost is replaced.
+    # A password is shown once, so a lost one is replaced.
     if has readers grafana; then
         verbatim readers drop grafana
     fi

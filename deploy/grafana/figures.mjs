@@ -1,4 +1,4 @@
-// Panels that several dashboards have, for whichever agents the condition `of` lets through.
+// Panels of several dashboards, for the agents that match the condition `of`.
 
 import {
   barChart,
@@ -60,7 +60,7 @@ export const replyGapTotal = totalOf(
   { unit: 's' },
 );
 
-/** The zone of days and hours, so that nobody has to guess. */
+/** Time zone of days and hours. */
 export const zone = (links) =>
   stat({
     title: 'Zone of days',
@@ -164,8 +164,8 @@ export const replyGapOverTime = (of, links) =>
 const percentile = (fraction, value) =>
   `percentile_cont(${fraction}) WITHIN GROUP (ORDER BY ${value})`;
 
-// LATERAL: each bucket reads its own rows by the index on their time. A plain join of views as costly
-// as visits is computed for all rows first.
+// LATERAL: each bucket reads only its rows, by the index on their time. A plain join computes
+// expensive views such as visits for all rows first.
 /** Percentiles of a view's rows by bucket. */
 const percentiles = ({ title, metric, value, view, at, of, unit, links }) =>
   timeSeries({

@@ -1,5 +1,5 @@
-// Writes dashboards/*.json, which Grafana reads: `make dashboards`. Definitions of metrics come from
-// the catalogue, so run it again when that has changed.
+// Writes dashboards/*.json for Grafana: `make dashboards`. Definitions of metrics come from the
+// catalogue, so run it again after a change of the catalogue.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -15,7 +15,7 @@ export const DASHBOARDS = {
   'verbatim.json': service,
 };
 
-/** Text of a file, as it is committed. */
+/** Text of a committed file. */
 export const textOf = (name) => `${JSON.stringify(DASHBOARDS[name], null, 2)}\n`;
 
 const isProgram = process.argv[1] === new URL(import.meta.url).pathname;
@@ -26,7 +26,7 @@ if (isProgram) {
     try {
       before = readFileSync(file, 'utf8');
     } catch {
-      // It is new.
+      // The file is new.
     }
     if (before !== textOf(name)) {
       writeFileSync(file, textOf(name));

@@ -1,4 +1,4 @@
-// Visits of kiosks, which may keep one session for all their visitors.
+// Visits of kiosks, which may use one session for all visitors.
 
 import {
   percent,
@@ -183,8 +183,7 @@ export const kioskVisits = dashboard({
   title: 'Kiosk visits',
   description:
     'Visits: parts of a session without a long silence. Choose the agents that stand in kiosks.',
-  // Each visit is computed from its messages when it is read: of a day in milliseconds, of months in
-  // seconds.
+  // Visits are computed from messages at each read: in milliseconds for a day, in seconds for months.
   from: 'now-24h',
   variables: [pageVariable, agentsVariable, sourceVariable, bucketVariable, zoneVariable],
   links: all,

@@ -1,12 +1,12 @@
-// Parts that dashboards are made of. See generate.mjs.
+// Parts of dashboards. See generate.mjs.
 
 import { readFileSync } from 'node:fs';
 
-/** Fixed uids: dashboards name them, provisioning/datasources defines them. */
+/** Fixed uids, defined in provisioning/datasources. */
 export const POSTGRES = { type: 'grafana-postgresql-datasource', uid: 'verbatim-postgres' };
 export const PROMETHEUS = { type: 'prometheus', uid: 'verbatim-prometheus' };
 
-/** Address of the page, unless start.sh puts another one in its place. */
+/** Default URL of the page; start.sh may replace it. */
 export const PAGE_URL = 'http://localhost:8080';
 
 /** Version of the dashboard format: the newest of @grafana/schema. */
@@ -25,7 +25,7 @@ function sectionOf(metric) {
   return section.split('\n## ', 1)[0].trim();
 }
 
-/** Returns the definitions of metrics, as the catalogue has them. */
+/** Returns the definitions of metrics in the catalogue. */
 export const definitions = (...metrics) =>
   metrics.map((metric) => sectionOf(metric).split('\n', 1)[0]).join('\n\n');
 
@@ -36,8 +36,8 @@ export function edgesOf(metric) {
   return found[1].split(',').map(Number);
 }
 
-// The zone of buckets: the variable's, or else the dashboard's. Some versions of Grafana pass on
-// "browser" instead of the browser's zone; PostgreSQL cannot know that one, so it is UTC.
+// Time zone of buckets: the variable's, or else the dashboard's. Some versions of Grafana send
+// "browser" instead of the browser's zone, which PostgreSQL cannot know, so UTC is used.
 export const ZONE = `COALESCE(NULLIF('$zone', 'dashboard'), NULLIF('$__timezone', 'browser'), 'UTC')`;
 
 const BUCKET = `CASE
@@ -48,7 +48,7 @@ const BUCKET = `CASE
         ELSE 'week'
     END`;
 
-/** Buckets of the dashboard's range, as b: exact days of the zone, be they of 23 or 25 hours. */
+/** Buckets of the dashboard's range, as b: exact days of the zone, also of 23 or 25 hours. */
 export const BUCKETS = `analytics_v1.buckets(
     $__timeFrom(),
     $__timeTo(),
@@ -56,7 +56,7 @@ export const BUCKETS = `analytics_v1.buckets(
     ${ZONE}
 ) AS b`;
 
-// "All" stands for '' (allValue), which makes a condition true before a row is read.
+// "All" is '' (allValue), which makes a condition true before a row is read.
 const several = (column, variable) => `('' IN ($${variable}) OR ${column} IN ($${variable}))`;
 
 /** Conditions for the variables of a dashboard whose agents are a list with "All". */
@@ -73,7 +73,7 @@ export const within = (column) => `${column} >= $__timeFrom() AND ${column} < $_
 const RANGE = 'from=${__from:date:iso}&to=${__to:date:iso}';
 const SCOPE = '${agent:customqueryparam:agent}&${source:customqueryparam:source}';
 
-/** Address of the list of conversations for what the dashboard shows, with further filters. */
+/** URL of the list of conversations for the dashboard's range and filters, with further filters. */
 export const conversations = (filters = '') =>
   `\${page}/conversations?${RANGE}&${SCOPE}${filters && `&${filters}`}`;
 
@@ -137,12 +137,12 @@ const LEGEND = { calcs: [], displayMode: 'list', placement: 'bottom', showLegend
 const TOOLTIP = { mode: 'multi', sort: 'desc' };
 const REDUCE = { calcs: ['lastNotNull'], fields: '', values: false };
 
-/** Everything that panels of all kinds have. */
+/** Common properties of panels. */
 function panel(type, { title, description, width, height, links }, more) {
   return { type, title, description, width, height, links, ...more };
 }
 
-/** Values over time. `bars` for counts of buckets, lines for anything that is measured. */
+/** Values over time: bars for counts of buckets, lines for measured values. */
 export function timeSeries({ sql, promql, unit = 'short', bars, stacked, max, min = 0, ...rest }) {
   const custom = bars
     ? { drawStyle: 'bars', fillOpacity: 60, lineWidth: 0, barAlignment: 1 }
@@ -277,7 +277,7 @@ ORDER BY d.weekday`,
   return made;
 }
 
-/** How many rows have a value between two edges of the metric's histogram. */
+/** Counts of rows between the edges of the metric's histogram. */
 export function distribution({ metric, value, from, where, unit, ...rest }) {
   const edges = edgesOf(metric);
   const labels = edges.map((edge, index) => {
@@ -322,7 +322,7 @@ function layOut(panels) {
 
 const option = (text, value = text) => ({ selected: true, text, value });
 
-/** The page's address, which links begin with. */
+/** URL of the page, with which links begin. */
 export const pageVariable = {
   current: option(PAGE_URL),
   description: 'Address of the page',

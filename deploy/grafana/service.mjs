@@ -1,4 +1,4 @@
-// Verbatim itself, from its own figures in Prometheus.
+// The service, from its metrics in Prometheus.
 
 import {
   conversationsOfRange,
@@ -25,7 +25,7 @@ const quarantined = [
 const of = (name, labels = '') =>
   `verbatim_${name}{job="verbatim", instance=~"$instance"${labels && `, ${labels}`}}`;
 const ofProcess = (name) => `process_${name}{job="verbatim", instance=~"$instance"}`;
-/** Increase a second. */
+/** Increase per second. */
 const rate = (name, labels) => `rate(${of(name, labels)}[$__rate_interval])`;
 const sum = (by, expression) => `sum by (${by}) (${expression})`;
 

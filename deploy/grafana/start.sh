@@ -7,7 +7,7 @@ set -eu
 source=${VERBATIM_DASHBOARDS_SOURCE:-/etc/verbatim/dashboards}
 page=${VERBATIM_PAGE_URL:-http://localhost:8080}
 
-# It becomes part of JSON, and of a replacement of sed's.
+# The URL becomes part of JSON, and of a sed replacement.
 case $page in
 http://* | https://*) ;;
 *) echo "VERBATIM_PAGE_URL begins with http:// or https://: $page" >&2 && exit 1 ;;

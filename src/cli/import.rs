@@ -1,8 +1,8 @@
 //! `verbatim import`: sends stored deliveries again.
 //!
-//! They go over HTTP to a running service, as bitHuman's own: through the same ingest, inbox and
-//! drain. So duplicates are ignored, erased messages are not stored again, and an interrupted run can
-//! be repeated. The service alone decides what is readable.
+//! They go over HTTP to a running service, as bitHuman's own do: through the same ingest, inbox and
+//! drain. So duplicates are ignored, erased messages are not stored again, and an interrupted run
+//! can be repeated. The service alone decides what is readable.
 
 mod deliver;
 mod delivery;
@@ -88,8 +88,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if all_accepted && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Sends every line, and waits for its outcome. The first line is sent alone: wrong credentials then
-/// cause one failed attempt, not many.
+/// Sends every line, and waits for its outcome. The first line is sent alone, so that wrong
+/// credentials cause only one failed attempt.
 async fn import(
     deliverer: &Deliverer,
     mut lines: mpsc::Receiver<anyhow::Result<Line>>,

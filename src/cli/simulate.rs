@@ -1,4 +1,4 @@
-//! `verbatim simulate`: plays the sender.
+//! `verbatim simulate`: sends simulated conversations, as bitHuman does.
 
 mod agents;
 mod body;
@@ -31,47 +31,46 @@ use pacing::Pacer;
 use report::{Report, Tally};
 use stage::{Stage, play};
 
-/// Sessions of a run that is told neither how many nor how long.
+/// Number of sessions without `--sessions`, `--since` and `--duration`.
 const DEFAULT_SESSIONS: u64 = 100;
-/// Bounds of `--since`: a rhythm needs a day, and the plan of each hour is in memory.
+/// Shortest `--since`: the daily rhythm needs a day.
 const SHORTEST_HISTORY: Duration = Duration::from_hours(24);
+/// Longest `--since`: the plan of each hour is in memory.
 const LONGEST_HISTORY: Duration = Duration::from_hours(5 * 366 * 24);
-/// How often the progress bar shows that time passes.
+/// Interval at which the progress bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
-    /// Conversations to play [default: 100; with --since 32 a day; or as many as --duration has time
-    /// for]
+    /// Number of conversations [default: 100; with --since 32 per day; with --duration unlimited]
     #[arg(long, value_name = "N")]
     sessions: Option<u64>,
-    /// Spread the conversations over this time up to now, such as 90d (1d to 5y): by day and by
-    /// night, weekdays and weekends, in several time zones, with kiosks, silent and abandoned
-    /// sessions. Fills dashboards [default: conversations take place now]
+    /// Send conversations of the past, over this time up to now, such as 90d (1d to 5y), to fill
+    /// dashboards: days and nights, weekdays and weekends, several time zones, kiosks, silent and
+    /// abandoned sessions [default: conversations happen now]
     #[arg(long, value_name = "AGE", value_parser = since)]
     since: Option<Duration>,
-    /// Deliveries a second over all sessions; latencies are then measured from the moment that a
-    /// delivery was scheduled for [default: as fast as they are answered]
+    /// Deliveries per second over all sessions. Latencies are then measured from the scheduled time
+    /// of a delivery [default: unlimited]
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
-    /// Begin no further delivery after this time, such as 30s or 5m
+    /// Send no new deliveries after this time, such as 30s or 5m
     #[arg(long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Requests in flight at once
+    /// Limit on concurrent requests
     #[arg(long, value_name = "C", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(1..=10_000))]
     concurrency: u16,
-    /// The same seed plays the same conversations; with --since, at the same time [default: a new
-    /// one each time]
+    /// Seed of the conversations: the same seed sends the same ones, with --since at the same times
+    /// relative to now [default: random]
     #[arg(long, value_name = "K")]
     seed: Option<u64>,
-    /// File that gets a JSON line for each delivery that was answered with success; `verify` reads
-    /// it. One that exists is continued
+    /// File for `verify`: a JSON line is appended for each delivery that was answered with success
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
-    /// Which generation of the sender to play
+    /// Generation of bitHuman's webhook contract to simulate
     #[arg(long, value_enum, default_value_t)]
     contract: Contract,
 }
@@ -79,14 +78,14 @@ pub(super) struct Args {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if f64::is_finite(rate) && rate > 0.0 => Ok(rate),
-        _ => Err("it must be a number above 0".into()),
+        _ => Err("must be a number above 0".into()),
     }
 }
 
 fn since(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(age) if (SHORTEST_HISTORY..=LONGEST_HISTORY).contains(&age) => Ok(age),
-        Ok(_) => Err("it must be between 1d and 5y".into()),
+        Ok(_) => Err("must be between 1d and 5y".into()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -112,7 +111,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         history,
         clock,
         pacer: Pacer::new(args.rate, args.duration),
-        seats: Arc::new(Semaphore::new(connections)),
+        permits: Arc::new(Semaphore::new(connections)),
         tally: Mutex::new(Tally::new()?),
         ledger: ledger.as_ref().map(Ledger::lines),
         progress: progress_bar(sessions)?,
@@ -120,17 +119,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     });
     let played = play(&stage, sessions).await;
     stage.progress.finish_and_clear();
-    let all_well = report(&stage)?;
-    // The ledger's writer ends when nobody can write to it any more.
+    let succeeded = report(&stage)?;
+    // The ledger's writer ends when all its handles are dropped.
     drop(stage);
     if let Some(ledger) = ledger {
         ledger.close().await?;
     }
     played?;
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints what was done; whether there was something, and nothing was given up.
+/// Prints the report. Returns true if deliveries were answered, and none was given up.
 fn report(stage: &Stage<Sender>) -> std::io::Result<bool> {
     let tally = stage.tally();
     let report = Report {
@@ -141,19 +140,19 @@ fn report(stage: &Stage<Sender>) -> std::io::Result<bool> {
         interrupted: stage.stop.is_cancelled(),
     };
     write!(std::io::stdout(), "{report}")?;
-    if tally.shut_out {
+    if tally.all_rejected {
         let hint = if stage.contract.signs() {
-            "look at --url, --secret and --header"
+            "check --url, --secret and --header"
         } else {
-            "look at --url and --header; this contract is not signed, so that --secret does nothing"
+            "check --url and --header (this contract is not signed, so --secret has no effect)"
         };
-        let first = report::SHUT_OUT_AFTER;
-        writeln!(std::io::stderr(), "verbatim: the first {first} answers let nothing in: {hint}")?;
+        let count = report::REJECTIONS_MAX;
+        writeln!(std::io::stderr(), "verbatim: the first {count} requests were rejected: {hint}")?;
     }
     Ok(tally.given_up == 0 && tally.answered > 0)
 }
 
-/// On standard error; indicatif hides it where that is no terminal.
+/// Returns a progress bar on standard error. It is hidden if that is not a terminal.
 fn progress_bar(sessions: Option<u64>) -> anyhow::Result<ProgressBar> {
     let (bar, style) = match sessions {
         Some(sessions) => (

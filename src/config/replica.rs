@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use super::Secret;
 
-/// Default limit: too short for clients to notice, and long enough for a checkpoint or a vacuum of
+/// Default limit: too short for clients to notice, but long enough for a checkpoint or vacuum of
 /// the primary.
 const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 /// Shortest limit: the lag is measured every second.

@@ -7,7 +7,7 @@ use std::path::Path;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// Runs `check` on every input of a target, on each prefix, and with each byte changed.
+/// Runs `check` on every input of a target, on each prefix, and with one bit of each byte flipped.
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut inputs: Vec<_> = std::fs::read_dir(folder)

@@ -59,9 +59,9 @@ impl Doctor {
         let mut command = self.0;
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let output = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(!output.contains(PASSWORD), "a secret is shown: {output}");
-        let report: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output}"));
+        let printed = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!printed.contains(PASSWORD), "a secret is shown: {printed}");
+        let report: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{printed}"));
         let checks = report["checks"].as_array().unwrap().clone();
         Report { exit_status: output.status.code().unwrap(), checks }
     }

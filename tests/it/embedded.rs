@@ -94,7 +94,7 @@ async fn put_row(connection: &mut PgConnection) {
         .unwrap();
 }
 
-async fn assert_row_is_there(database: &Database) {
+async fn assert_row_exists(database: &Database) {
     let words: Vec<String> = sqlx::query_scalar("SELECT word FROM kept")
         .fetch_all(&mut connect(database).await)
         .await
@@ -177,7 +177,7 @@ async fn holds_a_folder_for_another_test() {
 async fn stored_rows_survive_a_restart() {
     let folder = Folder::with_a_row().await;
     let database = folder.open().await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     database.stop().await.unwrap();
 }
 
@@ -213,7 +213,7 @@ async fn stale_pid_file_does_not_prevent_a_start() {
     ended.wait().unwrap();
     folder.leave_pid_file(ended.id());
     let database = folder.open().await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     database.stop().await.unwrap();
 }
 
@@ -222,7 +222,7 @@ async fn empty_pid_file_does_not_prevent_a_start() {
     let folder = Folder::with_a_row().await;
     std::fs::write(folder.cluster().join("postmaster.pid"), "").unwrap();
     let database = folder.open().await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     database.stop().await.unwrap();
 }
 
@@ -235,7 +235,7 @@ async fn foreign_process_in_the_pid_file_is_not_ended() {
         Command::new("sleep").arg("600").uid(owner.uid()).gid(owner.gid()).spawn().unwrap();
     folder.leave_pid_file(foreign.id());
     let database = folder.open().await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     assert!(foreign.try_wait().unwrap().is_none(), "the foreign process was ended");
     foreign.kill().unwrap();
     foreign.wait().unwrap();
@@ -255,7 +255,7 @@ async fn killed_server_is_restarted_with_its_data() {
             && sqlx::query("SELECT word FROM kept").fetch_one(&pool).await.is_ok()
     })
     .await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     pool.close().await;
     database.stop().await.unwrap();
 }
@@ -284,7 +284,7 @@ async fn server_of_a_killed_process_is_taken_over() {
     let database = folder.open().await;
     assert_ne!(folder.server(), orphan);
     assert!(!is_running(orphan));
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     database.stop().await.unwrap();
 }
 
@@ -347,7 +347,7 @@ async fn killed_first_start_is_repeated() {
     let database = folder.open().await;
     assert!(!half.exists());
     put_row(&mut connect(&database).await).await;
-    assert_row_is_there(&database).await;
+    assert_row_exists(&database).await;
     database.stop().await.unwrap();
 }
 
@@ -370,10 +370,10 @@ async fn command_uses_a_running_server_and_leaves_it_running() {
     let serving = folder.open().await;
     let server = folder.server();
     let command = Database::attach(&folder.settings()).await.unwrap();
-    assert_row_is_there(&command).await;
+    assert_row_exists(&command).await;
     command.stop().await.unwrap();
     assert_eq!(folder.server(), server);
-    assert_row_is_there(&serving).await;
+    assert_row_exists(&serving).await;
     serving.stop().await.unwrap();
 }
 

@@ -217,10 +217,7 @@ async fn oversized_lines_are_reported_and_skipped() {
     let printed = stderr(&output);
     assert!(printed.contains(&format!("{file}:1: A delivery has 1000 bytes at most")), "{printed}");
     for number in [2, 3] {
-        assert!(
-            printed.contains(&format!("{file}:{number}: longer than --max-line")),
-            "{printed}"
-        );
+        assert!(printed.contains(&format!("{file}:{number}: longer than --max-line")), "{printed}");
     }
 }
 
@@ -346,8 +343,10 @@ async fn unavailable_service_ends_the_run() {
     let output = import("http://127.0.0.1:9", &[&file, "--patience", "1s"]).await;
     assert_eq!(output.status.code(), Some(1));
     let printed = stderr(&output);
-    let reason =
-        format!("{file}:1: not delivered within 1s: connection refused: nothing listens at http://127.0.0.1:9/webhook");
+    let reason = format!(
+        "{file}:1: not delivered within 1s: connection refused: nothing listens at \
+         http://127.0.0.1:9/webhook"
+    );
     assert!(printed.ends_with(&format!("verbatim: {reason}\n")), "{printed}");
     assert_eq!(figure(&stdout(&output), "not answered"), 1);
 }
@@ -368,10 +367,7 @@ async fn wrong_credentials_end_the_run_after_one_attempt() {
 
     let output = import(&format!("{}/webhook/nowhere", app.address), &[&file]).await;
     let printed = stderr(&output);
-    assert!(
-        printed.contains("no webhook at") && printed.contains("No source"),
-        "{printed}"
-    );
+    assert!(printed.contains("no webhook at") && printed.contains("No source"), "{printed}");
 }
 
 #[actix_web::test]

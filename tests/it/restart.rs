@@ -137,7 +137,7 @@ const DELIVERY: &str = "POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_each_connection_after_its_answer() {
     let app = App::start().await;
-    let requests = {
+    let connections = {
         let connect = || {
             let mut connection = Connection::open(&app);
             assert!(!closes(&connection.get("/healthz")));
@@ -145,13 +145,13 @@ async fn stop_ends_each_connection_after_its_answer() {
         };
         (connect(), connect(), connect(), connect())
     };
-    let (mut reader, mut sender, mut slow, mut idle) = requests;
+    let (mut reader, mut sender, mut slow, mut idle) = connections;
     slow.send(DELIVERY);
     slow.send("ab");
     app.begin_stop();
     let start = Instant::now();
     let address = app.address.strip_prefix("http://").unwrap().to_owned();
-    let requests = tokio::task::spawn_blocking(move || {
+    let exchange = tokio::task::spawn_blocking(move || {
         // After the stop begins, each answer announces the close, also a problem.
         let mut probe = Connection(TcpStream::connect(&address).unwrap());
         while !closes(&probe.get("/healthz")) {}
@@ -172,7 +172,7 @@ async fn stop_ends_each_connection_after_its_answer() {
         slow.assert_ended();
         until("the address is closed", || TcpStream::connect(&address).is_err());
     });
-    requests.await.unwrap();
+    exchange.await.unwrap();
     app.stop().await;
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }

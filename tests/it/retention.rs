@@ -22,7 +22,7 @@ use crate::support::database::TestDatabase;
 
 const KEEP_DAYS: i64 = 30;
 
-fn keep() -> Duration {
+fn max_age() -> Duration {
     Duration::from_hours(24 * KEEP_DAYS.unsigned_abs())
 }
 
@@ -86,7 +86,7 @@ async fn only_expired_days_are_dropped() {
     let database = log_of([-35, -28, -26]).await;
     let arrivals: Vec<_> = [-35, -31, -30, -29, 0].map(|days| arrival(day(days))).into();
     drain(&database, &arrivals, false).await;
-    let swept = run_once(database.pool(), now(), keep()).await.unwrap();
+    let swept = run_once(database.pool(), now(), max_age()).await.unwrap();
     assert_eq!(swept, Swept { days: 5, ..Swept::default() });
     // Thirty days ago is in the middle of the 29th, so its second half has not expired.
     assert_eq!(
@@ -94,7 +94,7 @@ async fn only_expired_days_are_dropped() {
         ["deliveries_2026_08_29", "deliveries_2026_08_30", "deliveries_2026_08_31"]
     );
     assert_eq!(count(database.pool()).await, 3);
-    let again = run_once(database.pool(), now(), keep()).await.unwrap();
+    let again = run_once(database.pool(), now(), max_age()).await.unwrap();
     assert_eq!(again, Swept::default());
 }
 
@@ -110,13 +110,13 @@ async fn quarantined_deliveries_outlive_their_day() {
     drain(&database, &lost, true).await;
     let kept = i64::try_from(lost.len()).unwrap();
 
-    let swept = run_once(pool, now(), keep()).await.unwrap();
+    let swept = run_once(pool, now(), max_age()).await.unwrap();
     assert_eq!(swept.quarantined_kept, kept.unsigned_abs());
     // The next seven days were empty.
     assert_eq!(tables(pool).await, ["deliveries_2026_08_19_quarantine"]);
     assert_eq!(count(pool).await, kept);
     assert_eq!(
-        run_once(pool, now(), keep()).await.unwrap(),
+        run_once(pool, now(), max_age()).await.unwrap(),
         Swept::default(),
         "nothing is left to do"
     );
@@ -128,8 +128,8 @@ async fn quarantined_deliveries_outlive_their_day() {
     assert_eq!(retry(&store, &lost[7]).await.unwrap(), Outcome::Stored);
 
     let late = day(-40 + KEEP_DAYS * i64::from(QUARANTINE_FACTOR));
-    assert_eq!(run_once(pool, late, keep()).await.unwrap().quarantined_lost, 0, "not yet");
-    let swept = run_once(pool, late + TimeDelta::days(1), keep()).await.unwrap();
+    assert_eq!(run_once(pool, late, max_age()).await.unwrap().quarantined_lost, 0, "not yet");
+    let swept = run_once(pool, late + TimeDelta::days(1), max_age()).await.unwrap();
     assert_eq!(swept.quarantined_lost, kept.unsigned_abs() - 1);
     assert_eq!(count(pool).await, 0);
     let messages: i64 =
@@ -148,7 +148,7 @@ async fn rows_in_the_default_partition_are_deleted_by_age() {
     drain(&database, &of_day(-29, 3), false).await;
     drain(&database, &of_day(-89, 2), true).await;
     drain(&database, &of_day(-91, 1), true).await;
-    let swept = run_once(pool, now(), keep()).await.unwrap();
+    let swept = run_once(pool, now(), max_age()).await.unwrap();
     let strays = (BATCH_ROWS * 2 + 2).unsigned_abs();
     assert_eq!(swept, Swept { strays, quarantined_lost: 1, ..Swept::default() });
     assert_eq!(count(pool).await, 5);
@@ -173,7 +173,7 @@ async fn unfinished_run_is_completed_after_a_crash() {
     .await
     .unwrap();
     assert_eq!(count(pool).await, 0);
-    let swept = run_once(pool, now(), keep()).await.unwrap();
+    let swept = run_once(pool, now(), max_age()).await.unwrap();
     assert_eq!((swept.quarantined_kept, count(pool).await), (3, 3));
     assert_eq!(tables(pool).await, ["deliveries_2026_08_18"]);
     sqlx::raw_sql("SELECT FROM deliveries_old_dropped")
@@ -190,7 +190,7 @@ async fn concurrent_services_do_not_interfere() {
         drain(&database, &[arrival(day(days))], false).await;
         drain(&database, &[arrival(day(days) + TimeDelta::seconds(1))], true).await;
     }
-    let runs = (0..4).map(|_| run_once(pool, now(), keep()));
+    let runs = (0..4).map(|_| run_once(pool, now(), max_age()));
     let runs = futures_util::future::join_all(runs).await;
     let kept: u64 = runs.into_iter().map(|swept| swept.unwrap().quarantined_kept).sum();
     assert_eq!((kept, count(pool).await), (14, 14));
@@ -205,12 +205,12 @@ async fn retention_does_not_block_a_busy_drain() {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    let refused = run_once(database.pool(), now(), keep()).await.unwrap_err();
+    let refused = run_once(database.pool(), now(), max_age()).await.unwrap_err();
     let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
     assert_eq!(code.as_deref(), Some("55P03"), "no lock timeout: {refused}");
     assert_eq!(tables(database.pool()).await.len(), 8, "a partition is dropped");
     transaction.commit().await.unwrap();
-    assert_eq!(run_once(database.pool(), now(), keep()).await.unwrap().days, 8);
+    assert_eq!(run_once(database.pool(), now(), max_age()).await.unwrap().days, 8);
 }
 
 #[actix_web::test]
@@ -231,7 +231,7 @@ async fn duplicate_is_recognized_after_its_log_expired() {
     // A run is skipped while the service's own first run lasts.
     let deleted = async {
         while count(app.database.pool()).await > 0 {
-            run_once(app.database.pool(), later, keep()).await.unwrap();
+            run_once(app.database.pool(), later, max_age()).await.unwrap();
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), deleted)
@@ -261,7 +261,7 @@ async fn held_deliveries_outlive_their_day_and_quarantine() {
         .await
         .unwrap();
     for at in [now(), day(200)] {
-        run_once(pool, at, keep()).await.unwrap();
+        run_once(pool, at, max_age()).await.unwrap();
         let left: Vec<String> =
             sqlx::query_scalar("SELECT agent_id FROM deliveries").fetch_all(pool).await.unwrap();
         assert_eq!(left, ["held"], "{at}");
@@ -329,7 +329,7 @@ async fn key(app: &App, scope: Scope, agent: Option<&str>) -> String {
 #[actix_web::test]
 async fn next_deletions_are_shown_in_advance() {
     let app = App::start_with(|settings| {
-        settings.keep.messages = Ages { usual: Some(keep()), ..Ages::default() };
+        settings.keep.messages = Ages { usual: Some(max_age()), ..Ages::default() };
         settings.keep.deliveries = Ages { usual: None, ..Ages::default() };
     })
     .await;

@@ -185,7 +185,7 @@ async fn real_test_delivery_is_stored_and_its_session_is_returned() {
 async fn test_delivery_that_cannot_be_sent_is_rejected() {
     let app = start().await;
     for (body, expected) in [
-        (json!({ "source": "nobody" }), "`source` is one of: default, door, kiosk."),
+        (json!({ "source": "unknown" }), "`source` is one of: default, door, kiosk."),
         (json!({ "event": "agent.ready" }), "unknown variant"),
         (json!({ "url": "http://elsewhere" }), "unknown field"),
         (json!([]), "this is not"),
@@ -224,7 +224,7 @@ async fn rejections_are_counted_by_reason_with_advice() {
     }
     assert_eq!(app.post("/webhook", body, &[]).await.status, 401);
     assert_eq!(app.deliver("no JSON").await.status, 422);
-    assert_eq!(app.post("/webhook/nobody", body, &[]).await.status, 404);
+    assert_eq!(app.post("/webhook/unknown", body, &[]).await.status, 404);
     assert_eq!(app.post("/webhook/kiosk", body, &[]).await.status, 401);
 
     let shown = setup(&app).await;
@@ -279,10 +279,10 @@ async fn health_of_the_service_is_shown() {
 
 #[actix_web::test]
 async fn setup_and_test_work_without_the_database() {
-    let nobody = "postgres://verbatim@127.0.0.1:1/none";
+    let unreachable = "postgres://verbatim@127.0.0.1:1/none";
     let app = App::start_with(|settings| {
         settings.sources.push(kiosk());
-        settings.database.url = Some(Secret::new(nobody.to_owned()));
+        settings.database.url = Some(Secret::new(unreachable.to_owned()));
     })
     .await;
     let body = setup(&app).await;

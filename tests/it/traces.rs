@@ -90,7 +90,7 @@ async fn requests_and_batches_are_traced_and_sent_before_the_end() {
         assert!(head.starts_with("POST /v1/traces "), "{head}");
         for word in ["SESSION-91c2", "AGENT-7f3a", "hello", "role=user"] {
             let found = body.windows(word.len()).any(|part| part == word.as_bytes());
-            assert!(!found, "{word} is nobody's to see");
+            assert!(!found, "{word} is in a span");
         }
         let request = ExportTraceServiceRequest::decode(&body[..]).unwrap();
         for part in request.resource_spans {

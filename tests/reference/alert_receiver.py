@@ -1,6 +1,6 @@
 """Receiver of alerts that verifies each with the public package `standardwebhooks`.
 
-It prints its port, then every body that it takes, a line each.
+Prints its port, then every verified body, one per line.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Figures computed from raw deliveries, apart from the service: plain Python, no database.
+"""Figures computed from raw deliveries independently of the service: plain Python, no database.
 
 Reads one JSON object from standard input: `deliveries` (`source`, `received_us`, `body` as text),
 `erased` (sessions), `visit_gap_us`, and `requests`: `kind`, `metric`, `from` and `to` as local dates, `tz`,
@@ -28,7 +28,7 @@ def local(us, zone):
 
 @functools.cache
 def start_of_day(text, zone):
-    """The first minute at which the local date is this day or later."""
+    """Returns the first minute at which the local date is this day or later."""
     day = date.fromisoformat(text)
     at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=15)
     us = int(at.timestamp()) * 1_000_000
@@ -39,24 +39,24 @@ def start_of_day(text, zone):
 
 @functools.cache
 def buckets(start, end, zone, unit):
-    """Bounds of the buckets, found by walking the minutes."""
+    """Returns the bounds of the buckets, found minute by minute."""
     bounds, before, latest = [start], None, date.min
     us = start
     while us < end:
         now = local(us, zone)
         latest = max(latest, now.date())
-        anew = False
+        is_boundary = False
         if unit == "15m":
-            shown, anew = (now.date(), now.hour, now.minute // 15), now.minute % 15 == 0
+            shown, is_boundary = (now.date(), now.hour, now.minute // 15), now.minute % 15 == 0
         elif unit == "hour":
-            shown, anew = (now.date(), now.hour), now.minute == 0
+            shown, is_boundary = (now.date(), now.hour), now.minute == 0
         elif unit == "day":
             shown = latest
         elif unit == "month":
             shown = (latest.year, latest.month)
         else:
             shown = latest.isocalendar()[:2]
-        if before is not None and (shown != before or anew):
+        if before is not None and (shown != before or is_boundary):
             bounds.append(us)
         before = shown
         us += MINUTE_US
@@ -68,7 +68,7 @@ def us_of(number):
 
 
 def sessions_of(given):
-    """Sessions by key, each with its events; of repeats the one that arrived first."""
+    """Returns sessions by key with their events; of duplicates only the first arrival."""
     first = {}
     for one in given["deliveries"]:
         key = (one["source"], one["body"])
@@ -99,7 +99,7 @@ def sessions_of(given):
 
 
 def facts_of(session, gap):
-    """Marks what each message counts for, and adds up the session."""
+    """Marks what each message counts as, and computes the session's totals."""
     messages = session["messages"]
     messages.sort(key=lambda one: (one["at"], one["sent"], one["received"]))
     joins = sorted(one["at"] for one in session["joins"])
@@ -167,7 +167,7 @@ def within(start, end):
 
 
 def values_of(metric, chosen, inside):
-    """Values of which a metric is a statistic, in microseconds or numbers."""
+    """Returns the values behind a metric's statistic, in microseconds or numbers."""
     started = [one for one in chosen.values() if inside(one["started"])]
     messages = [one for each in chosen.values() for one in each["messages"]]
     values = {
@@ -186,8 +186,8 @@ def unit_of(metric):
 
 
 def value_of(metric, stat, chosen, inside, start=0):
-    """Value of a metric over the sessions of a group, at the times that are inside; `start` is the
-    first of them."""
+    """Returns the value of a metric over the sessions of a group, for times that are `inside`; `start`
+    is the first of them."""
     started = [one for one in chosen.values() if inside(one["started"])]
     messages = [one for each in chosen.values() for one in each["messages"]]
     of = lambda name: [one for one in started if one[name]]
@@ -285,7 +285,7 @@ def hour_of_week(us, zone):
 
 
 def heatmap(request, sessions):
-    """Each event is in the hour that the local clock shows at its own time."""
+    """Counts each event in the local hour of its time."""
     zone, start, end = range_of(request)
     minutes = defaultdict(int)
     for us in range(start, end, MINUTE_US):
@@ -304,7 +304,7 @@ def top(request, sessions):
     metric, stat = request["metric"], request["stat"]
     found = []
     for group, chosen in groups_of(sessions, request["by"]).items():
-        # A group without any session or message in the range is none.
+        # Groups without a session or message in the range are left out.
         times = [one["started"] for one in chosen.values()]
         if request["by_message"]:
             times = [one["at"] for each in chosen.values() for one in each["messages"]]

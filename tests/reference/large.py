@@ -1,4 +1,4 @@
-"""Figures of very many deliveries, for which `figures.py` is too slow; the definitions are from there.
+"""Figures of very many deliveries, for which `figures.py` is too slow; it uses the same definitions.
 
 Reads lines of JSON from standard input. The first one has `erased` (sessions), `erased_agents`,
 `expired` (source to time), `visit_gap_us`, and `requests` (`metrics` as pairs of name and statistic,
@@ -16,12 +16,12 @@ from figures import FLAGS, buckets, facts_of, sessions_of, spread, start_of_day
 
 
 def is_known(event):
-    """The earlier of its own time and its arrival: a clock that is ahead moves no session."""
+    """Returns the earlier of the event's time and its arrival: a fast clock must not move a session."""
     return min(event["at"], event["received"])
 
 
 def expire(session, before):
-    """Removes what happened before a time; returns whether anything of the session is left."""
+    """Removes events before a time; returns False if nothing of the session is left."""
     events = session["messages"] + session["joins"] + session["ends"]
     last = max(map(is_known, events))
     session["first"], session["joined"] = min(map(is_known, events)), bool(session["joins"])
@@ -36,7 +36,7 @@ def expire(session, before):
 
 
 def correct(session):
-    """Puts right what the facts of a session's remaining rows cannot say."""
+    """Corrects facts that do not follow from the session's remaining rows."""
     assistants = any(one["role"] == "assistant" for one in session["messages"])
     session["started"] = session["first"]
     session["silent"] = not session["engaged"] and (session["joined"] or assistants)
@@ -117,7 +117,7 @@ class Group:
 
 
 class Groups:
-    """Groups of all sessions, made when they are needed."""
+    """Groups of all sessions, created on first use."""
 
     def __init__(self, sessions):
         self.sessions, self.made = sessions, {}
@@ -187,7 +187,7 @@ def main():
 
 
 def rooms_of(deliveries):
-    """Rooms of sessions; the joins of one session name the same."""
+    """Returns the rooms of sessions; all joins of a session name the same room."""
     rooms = {}
     for one in deliveries:
         if '"room_name"' in one["body"]:

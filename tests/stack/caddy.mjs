@@ -12,7 +12,7 @@ import { after, before, describe, it } from 'node:test';
 
 import { at, read } from './support/files.mjs';
 import { eventually, freePort, run, start } from './support/programs.mjs';
-import { KEY, said, sign } from './support/world.mjs';
+import { KEY, chatPush, sign } from './support/world.mjs';
 
 const CADDYFILE = at('deploy', 'caddy', 'Caddyfile');
 /** Default of --max-body. */
@@ -44,13 +44,13 @@ async function startCaddy(program, upstream) {
     rmSync(folder, { recursive: true, force: true });
   };
   const made = { http, https, health, ca, stop };
-  // The certificate comes later than the port. Caddy answers this itself.
-  await eventually('TLS', async () => (await ask(made, '/metrics')).status === 404 || undefined);
+  // The certificate is ready after the port. Caddy answers this path.
+  await eventually('TLS', async () => (await send(made, '/metrics')).status === 404 || undefined);
   return made;
 }
 
-/** One request over HTTPS and HTTP/1.1. */
-function ask(caddy, target, { method = 'GET', headers = {}, body, ...more } = {}) {
+/** Sends a request over HTTPS and HTTP/1.1. */
+function send(caddy, target, { method = 'GET', headers = {}, body, ...more } = {}) {
   return new Promise((resolve, reject) => {
     const sent = request(
       { host: '127.0.0.1', servername: 'localhost', port: caddy.https, path: target, method, ca: caddy.ca,
@@ -67,15 +67,15 @@ function ask(caddy, target, { method = 'GET', headers = {}, body, ...more } = {}
 }
 
 const deliver = (caddy, body, more = {}) =>
-  ask(caddy, '/webhook', {
+  send(caddy, '/webhook', {
     method: 'POST',
     body,
     ...more,
     headers: { 'X-bitHuman-Signature': sign(body), 'Content-Length': Buffer.byteLength(body), ...more.headers },
   });
 
-/** One request over HTTP/2; resolves with the status and the stream. */
-async function ask2(session, headers, body) {
+/** Sends a request over HTTP/2, and returns the status and the stream. */
+async function sendHttp2(session, headers, body) {
   const stream = session.request(headers);
   stream.end(body);
   const [answer] = await once(stream, 'response');
@@ -89,9 +89,9 @@ async function textOf(stream) {
   return text;
 }
 
-/** Tests a program: that of the machine's packages, or the version of deploy/caddy/Dockerfile. */
+/** Tests a Caddy: the installed one, or the version of deploy/caddy/Dockerfile. */
 export function caddyTests(world, program, { isPinned }) {
-  describe(`Caddy, ${isPinned ? 'as docker-compose.yml has it' : 'as the machine has it'}`, () => {
+  describe(`Caddy, ${isPinned ? 'pinned version' : 'installed version'}`, () => {
     let caddy;
     before(async () => {
       caddy = await startCaddy(program, `127.0.0.1:${world().port}`);
@@ -108,10 +108,10 @@ export function caddyTests(world, program, { isPinned }) {
       }
     };
 
-    it('has a configuration without faults, with and without a domain', async () => {
+    it('has a valid configuration with and without a domain', async () => {
       for (const [domain, listens] of [
         [undefined, ':8000'],
-        // What docker-compose.yml has where .env has none.
+        // The default of docker-compose.yml.
         ['http://:8000', ':8000'],
         ['v.example.com', ':443'],
       ]) {
@@ -123,8 +123,8 @@ export function caddyTests(world, program, { isPinned }) {
       }
     });
 
-    it('speaks TLS, and sends HTTP there', async () => {
-      const { status, text, headers } = await ask(caddy, '/healthz');
+    it('serves TLS, and redirects HTTP to it', async () => {
+      const { status, text, headers } = await send(caddy, '/healthz');
       assert.equal(status, 200, text);
       assert.equal(headers['strict-transport-security'], 'max-age=31536000');
       const plain = await fetch(`http://127.0.0.1:${caddy.http}/healthz`, {
@@ -133,52 +133,52 @@ export function caddyTests(world, program, { isPinned }) {
       });
       assert.equal(plain.status, 308);
       assert.match(plain.headers.get('location'), /^https:/);
-      await assert.rejects(ask({ ...caddy, ca: undefined }, '/healthz'), 'the certificate is checked');
+      await assert.rejects(send({ ...caddy, ca: undefined }, '/healthz'), 'the certificate is checked');
     });
 
-    it('speaks HTTP/2, many requests over one connection', () =>
+    it('serves many HTTP/2 requests over one connection', () =>
       http2(async (session) => {
         assert.equal(session.alpnProtocol, 'h2');
         const headers = { ':path': '/v1/agents', 'x-api-key': KEY };
         const answers = await Promise.all(
           Array.from({ length: 20 }, async () => {
-            const { status, stream } = await ask2(session, headers);
+            const { status, stream } = await sendHttp2(session, headers);
             return [status, JSON.parse(await textOf(stream)).data.length > 0];
           }),
         );
         assert.deepEqual(new Set(answers.map(String)), new Set(['200,true']));
       }));
 
-    it('passes an event on as it comes', () =>
+    it('forwards each event at once', () =>
       http2(async (session) => {
-        const { status, stream } = await ask2(session, { ':path': '/v1/stream', 'x-api-key': KEY });
+        const { status, stream } = await sendHttp2(session, { ':path': '/v1/stream', 'x-api-key': KEY });
         assert.equal(status, 200);
         stream.setEncoding('utf8');
-        // What is said comes through while the answer goes on.
+        // Events arrive while the answer is still open.
         for (const words of ['as it comes, one', 'as it comes, two']) {
-          const heard = new Promise((resolve) => {
+          const event = new Promise((resolve) => {
             let text = '';
             stream.on('data', (piece) => {
               text += piece;
               if (text.includes(words)) resolve(text);
             });
           });
-          const body = said(words);
+          const body = chatPush(words);
           assert.equal((await deliver(caddy, body)).status, 200);
-          assert.match(await heard, /event: message/);
+          assert.match(await event, /event: message/);
           assert.ok(!stream.readableEnded);
         }
       }));
 
-    it('takes a body at the limit, and leaves the refusal of a larger one to Verbatim', async () => {
+    it('forwards a body at the limit, and a larger one for Verbatim to reject', async () => {
       const padded = (size) => {
-        const empty = said('');
-        return said('x'.repeat(size - empty.length)).padEnd(size, ' ').slice(0, size);
+        const empty = chatPush('');
+        return chatPush('x'.repeat(size - empty.length)).padEnd(size, ' ').slice(0, size);
       };
       const full = padded(LIMIT);
       assert.equal(full.length, LIMIT);
-      const taken = await deliver(caddy, full);
-      assert.equal(taken.status, 200, taken.text);
+      const accepted = await deliver(caddy, full);
+      assert.equal(accepted.status, 200, accepted.text);
       const larger = `${full} `;
       const refused = await deliver(caddy, larger);
       assert.equal(refused.status, 413);
@@ -186,12 +186,12 @@ export function caddyTests(world, program, { isPinned }) {
       await http2(async (session) => {
         const body = padded(LIMIT);
         const headers = { ':method': 'POST', ':path': '/webhook', 'x-bithuman-signature': sign(body) };
-        assert.equal((await ask2(session, headers, body)).status, 200);
+        assert.equal((await sendHttp2(session, headers, body)).status, 200);
       });
     });
 
-    it('says who the client is, and believes nobody about it', async () => {
-      const answer = await deliver(caddy, said('who'), {
+    it('sends the address of the client, and replaces its X-Forwarded-For', async () => {
+      const answer = await deliver(caddy, chatPush('who'), {
         localAddress: '127.0.0.7',
         headers: { 'X-bitHuman-Signature': 'sha256=00', 'X-Forwarded-For': '203.0.113.9' },
       });
@@ -203,9 +203,9 @@ export function caddyTests(world, program, { isPinned }) {
       assert.equal(JSON.parse(line).client, '127.0.0.7');
     });
 
-    it('keeps what is for the inside there', async () => {
+    it('does not serve internal paths', async () => {
       for (const target of ['/metrics', '/readyz', '/metrics/', '//metrics']) {
-        const { status, text } = await ask(caddy, target, { headers: { 'X-API-Key': KEY } });
+        const { status, text } = await send(caddy, target, { headers: { 'X-API-Key': KEY } });
         assert.equal(status, 404, target);
         assert.ok(!text.includes('verbatim_'), target);
       }
@@ -213,11 +213,11 @@ export function caddyTests(world, program, { isPinned }) {
     });
 
     it('serves the page, and signs a browser in', async () => {
-      const page = await ask(caddy, '/');
+      const page = await send(caddy, '/');
       assert.equal(page.status, 200);
       assert.match(page.headers['content-type'], /^text\/html/);
       const body = JSON.stringify({ key: KEY });
-      const signedIn = await ask(caddy, '/v1/browser-session', {
+      const signedIn = await send(caddy, '/v1/browser-session', {
         method: 'POST',
         body,
         headers: { 'Content-Type': 'application/json', 'Sec-Fetch-Site': 'same-origin' },
@@ -234,22 +234,22 @@ export function caddyTests(world, program, { isPinned }) {
       assert.ok(stdout.startsWith(`v${version} `), stdout);
     });
 
-    // Caddy 2.6 answers 502 here: it has lost the body by then.
+    // Caddy 2.6 loses the body, and answers 502.
     it('holds a delivery while the service restarts', async () => {
       const port = await freePort();
       const alone = await startCaddy(program, `127.0.0.1:${port}`);
-      const seen = [];
+      const pieces = [];
       const late = createServer((received, reply) => {
-        received.on('data', (piece) => seen.push(piece));
+        received.on('data', (piece) => pieces.push(piece));
         received.on('end', () => reply.end('{"status":"ok"}'));
       });
       try {
-        const answer = deliver(alone, said('hold the line'));
-        // Nobody listens on the port while Caddy answers something else.
+        const answer = deliver(alone, chatPush('hold the line'));
+        // The port is still closed while Caddy answers another request.
         await fetch(`http://127.0.0.1:${alone.health}/`);
         late.listen(port, '127.0.0.1');
         assert.equal((await answer).status, 200);
-        assert.match(Buffer.concat(seen).toString(), /hold the line/);
+        assert.match(Buffer.concat(pieces).toString(), /hold the line/);
       } finally {
         late.close();
         late.closeAllConnections();

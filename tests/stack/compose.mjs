@@ -1,5 +1,4 @@
-// docker-compose.yml, with the real Docker Compose (a package of PyPI has its binary). No engine is
-// needed for that, and none is asked.
+// docker-compose.yml, checked by the real Docker Compose (from a package of PyPI), without an engine.
 
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -39,14 +38,14 @@ export function composeTests(compose) {
       );
     };
 
-    it('wants secrets, and names the command that makes them', async () => {
+    it('requires secrets, and names the command that creates them', async () => {
       await assert.rejects(config(), (error) => {
         assert.match(error.stderr, /is missing, run make secrets/);
         return true;
       });
     });
 
-    it('gets secrets that are long, of its own, closed, and stay', async () => {
+    it('gets long, unique and private secrets, which are kept', async () => {
       await makeSecrets();
       const first = environment();
       const values = SECRETS.map((name) => first[name]);
@@ -80,16 +79,16 @@ export function composeTests(compose) {
       }
     });
 
-    it('starts everything with the profiles of .env.example, and less without', async () => {
+    it('starts everything with the profiles of .env.example, and only Verbatim and Postgres without', async () => {
       const all = ['caddy', 'grafana', 'postgres', 'prepare', 'prometheus', 'verbatim'];
       assert.deepEqual(Object.keys((await config()).services).sort(), all);
       const bare = await config({ COMPOSE_PROFILES: '' });
       assert.deepEqual(Object.keys(bare.services).sort(), ['postgres', 'verbatim']);
-      // `docker compose up verbatim` starts that one and what it depends on.
+      // `docker compose up verbatim` starts Verbatim and its dependencies.
       assert.deepEqual(Object.keys(bare.services.verbatim.depends_on), ['postgres']);
     });
 
-    it('gives each container no more than it needs', async () => {
+    it('restricts each container', async () => {
       const { services } = await config();
       for (const [name, service] of Object.entries(services)) {
         assert.equal(service.read_only, true, name);
@@ -98,7 +97,7 @@ export function composeTests(compose) {
         assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
         const { limits } = service.deploy.resources;
         assert.ok(limits.memory && limits.pids, name);
-        // More processors than the machine has are refused.
+        // Docker rejects more CPUs than the machine has.
         assert.ok(limits.cpus === undefined || Number(limits.cpus) <= 1, name);
         assert.ok(
           service.user
@@ -138,7 +137,7 @@ export function composeTests(compose) {
       }
     });
 
-    it('believes Caddy alone about clients, and links to the page where it is', async () => {
+    it('trusts only Caddy as a proxy, and links to the URL of the page', async () => {
       const plain = await config();
       const address = plain.services.caddy.networks.front.ipv4_address;
       assert.equal(plain.services.verbatim.environment.VERBATIM_TRUSTED_PROXIES, address);
@@ -154,18 +153,18 @@ export function composeTests(compose) {
       assert.equal(other.networks.front.ipam.config[0].subnet, '10.9.8.0/28');
     });
 
-    it('gives Grafana what its datasources ask for', async () => {
+    it('sets every variable of the datasources of Grafana', async () => {
       const { services } = await config();
-      const asked = read('deploy', 'grafana', 'provisioning', 'datasources', 'verbatim.yaml').matchAll(
+      const variables = read('deploy', 'grafana', 'provisioning', 'datasources', 'verbatim.yaml').matchAll(
         /: \$\{(\w+)\}$/gm,
       );
-      for (const [, name] of asked) {
+      for (const [, name] of variables) {
         const { environment: given } = services.grafana;
         assert.ok(name in given || `${name}_FILE` in given, name);
       }
       const [provider] = readYaml('deploy', 'grafana', 'provisioning', 'dashboards', 'verbatim.yaml').providers;
       assert.equal(provider.options.path, '${VERBATIM_DASHBOARDS}');
-      // prepare writes what Prometheus and Grafana read.
+      // prepare.sh writes the files that Prometheus and Grafana read.
       const files = read('deploy', 'compose', 'prepare.sh');
       assert.ok(files.includes(services.grafana.environment.VERBATIM_READER_PASSWORD_FILE));
       const [job] = readYaml('deploy', 'prometheus', 'prometheus.yml').scrape_configs;
@@ -177,7 +176,7 @@ export function composeTests(compose) {
       }
     });
 
-    it('would be refused with a key that Compose does not know', () => {
+    it('is rejected with an unknown key', () => {
       writeFileSync(path.join(folder, 'wrong.yml'), 'services: { a: { image: b, imagine: c } }\n');
       return assert.rejects(inFolder(compose, ['-f', 'wrong.yml', 'config']));
     });

@@ -21,14 +21,14 @@ function* texts(value) {
 }
 
 describe('dashboards', () => {
-  it('are what the generator writes', () => {
+  it('match the output of the generator', () => {
     assert.deepEqual(Object.keys(ALL), Object.keys(DASHBOARDS).sort());
     for (const name of Object.keys(DASHBOARDS)) {
       assert.ok(read(...FOLDER, 'dashboards', name) === textOf(name), `${name}: run make dashboards`);
     }
   });
 
-  it('have the four names, and uids of their own', () => {
+  it('have their titles, and unique uids', () => {
     const titles = Object.values(ALL).map((each) => each.title);
     assert.deepEqual(titles.sort(), ['Conversations', 'Kiosk visits', 'One agent', 'Verbatim itself']);
     assert.equal(new Set(Object.values(ALL).map((each) => each.uid)).size, 4);
@@ -42,7 +42,7 @@ describe('dashboards', () => {
     assert.deepEqual(misfits(ALL), []);
   });
 
-  it('would not fit them with a wrong member, type or word', () => {
+  it('do not fit them with a wrong member, type or value', () => {
     const broken = structuredClone(ALL['conversations.json']);
     const [first, second] = panelsOf(broken);
     first.options.colourMode = 'value';
@@ -52,7 +52,7 @@ describe('dashboards', () => {
     assert.equal(misfits({ broken }).length, 4);
   });
 
-  it('name datasources that are provisioned, by uid', () => {
+  it('refer to provisioned datasources by uid', () => {
     const { datasources } = readYaml(...FOLDER, 'provisioning', 'datasources', 'verbatim.yaml');
     const provisioned = new Map(datasources.map((each) => [each.uid, each.type]));
     const check = ({ type, uid }) => assert.equal(provisioned.get(uid), type, uid);
@@ -67,7 +67,7 @@ describe('dashboards', () => {
     }
   });
 
-  it('divide time with buckets, and never in UTC by a macro', () => {
+  it('use buckets of the time zone, and no macro that uses UTC', () => {
     for (const [name, dashboard] of Object.entries(ALL)) {
       for (const text of texts(dashboard)) assert.doesNotMatch(text, /\$__(timeGroup|unixEpoch)/);
       for (const panel of panelsOf(dashboard)) {
@@ -80,7 +80,7 @@ describe('dashboards', () => {
     }
   });
 
-  it('say what each panel shows, in the words of the catalogue', () => {
+  it('describe each panel as the catalogue does', () => {
     const catalogue = read('docs', 'reference', 'metrics-catalog.md');
     for (const [name, dashboard] of Object.entries(ALL)) {
       for (const panel of panelsOf(dashboard)) {
@@ -104,9 +104,9 @@ describe('dashboards', () => {
     }
   });
 
-  it('have no panel over another, and none outside', () => {
+  it('have no panel that overlaps another or is outside the grid', () => {
     for (const [name, { panels }] of Object.entries(ALL)) {
-      const taken = new Map();
+      const cells = new Map();
       assert.equal(new Set(panels.map((each) => each.id)).size, panels.length);
       for (const { title, gridPos } of panels) {
         const { x, y, w, h } = gridPos;
@@ -114,8 +114,8 @@ describe('dashboards', () => {
         for (let column = x; column < x + w; column += 1) {
           for (let line = y; line < y + h; line += 1) {
             const cell = `${column},${line}`;
-            assert.ok(!taken.has(cell), `${name}: ${title} is over ${taken.get(cell)}`);
-            taken.set(cell, title);
+            assert.ok(!cells.has(cell), `${name}: ${title} is over ${cells.get(cell)}`);
+            cells.set(cell, title);
           }
         }
       }
@@ -156,7 +156,7 @@ describe('dashboards', () => {
   });
 });
 
-/** Parameters of the page's views: what else would be in an address is passed over in silence. */
+/** Parameters of the page's views. The page ignores unknown ones silently. */
 const PARAMETERS = {
   conversations: readParameters('conversations'),
   deliveries: readParameters('deliveries'),

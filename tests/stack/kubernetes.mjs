@@ -1,4 +1,5 @@
-// Manifests, built by kubectl where it is there, and held against the schemas of Kubernetes (a package of PyPI has them).
+// Checks manifests, built by kubectl if it is installed, against the schemas of Kubernetes (from a
+// package of PyPI).
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -10,16 +11,16 @@ import { after, before, describe, it } from 'node:test';
 import { at, documents, read } from './support/files.mjs';
 import { run } from './support/programs.mjs';
 
-/** Oldest and newest version that the manifests are for, and one between. */
+/** Oldest and newest supported version, and one between. */
 const VERSIONS = ['1.29', '1.33', '1.37'];
-/** No schema of Kubernetes: the Prometheus Operator defines them. */
+/** Kinds that the Prometheus Operator defines, without a schema of Kubernetes. */
 const CUSTOM = ['ServiceMonitor'];
 
-/** Kustomize is within kubectl. */
+/** kubectl contains Kustomize. */
 const CAN_BUILD = spawnSync('kubectl', ['version', '--client']).status === 0;
-const NEEDS_KUBECTL = !CAN_BUILD && 'kubectl is not here';
+const NEEDS_KUBECTL = !CAN_BUILD && 'kubectl is missing';
 
-/** Returns the documents of a folder: as Kustomize builds them or, without it, as they are in the files. */
+/** Returns the documents of a folder: built by Kustomize or, without it, from the files. */
 async function build(name) {
   const folder = at('deploy', 'kubernetes', name);
   if (CAN_BUILD) return documents((await run('kubectl', ['kustomize', folder])).stdout);
@@ -41,7 +42,7 @@ export function kubernetesTests(validate) {
     after(() => rmSync(folder, { recursive: true }));
     const only = (name, kind) => built[name].filter((each) => each.kind === kind);
 
-    /** Checks documents against a version; returns what was said. */
+    /** Checks documents against a version, and returns the output. */
     async function check(list, version) {
       const files = list.map((document, index) => {
         const file = path.join(folder, `${index}.yaml`);
@@ -62,13 +63,13 @@ export function kubernetesTests(validate) {
       });
     }
 
-    it('would not fit with a key that Kubernetes does not know', async () => {
+    it('are rejected with an unknown key', async () => {
       const [wrong] = structuredClone(only('base', 'StatefulSet'));
       wrong.spec.template.spec.containers[0].readynessProbe = {};
       await assert.rejects(check([wrong], VERSIONS[0]));
     });
 
-    it('are what a service with an inbox needs', { skip: NEEDS_KUBECTL }, () => {
+    it('meet the needs of a service with an inbox', { skip: NEEDS_KUBECTL }, () => {
       const kinds = built.base.map((each) => each.kind).sort();
       assert.deepEqual(kinds, [
         'ConfigMap',
@@ -104,7 +105,7 @@ export function kubernetesTests(validate) {
       assert.ok(services.includes(spec.serviceName));
     });
 
-    it('select the pods that there are', { skip: NEEDS_KUBECTL }, () => {
+    it('select the existing pods', { skip: NEEDS_KUBECTL }, () => {
       const [{ spec }] = only('base', 'StatefulSet');
       const { labels } = spec.template.metadata;
       const selectors = [
@@ -119,7 +120,7 @@ export function kubernetesTests(validate) {
       }
     });
 
-    it('hold no secret, and name every file of one', () => {
+    it('contain no secret, and read secrets from files', () => {
       assert.equal(only('base', 'Secret').length, 0);
       const settings = read('deploy', 'kubernetes', 'base', 'settings.env');
       for (const line of settings.trim().split('\n')) {
@@ -140,7 +141,7 @@ export function kubernetesTests(validate) {
       assert.deepEqual(matching.map((each) => each.metadata.name), ['verbatim-pods']);
       const ports = matching[0].spec.ports.map((each) => each.name);
       assert.ok(ports.includes(monitor.spec.endpoints[0].port));
-      // The job of rules and dashboards.
+      // Job name of rules and dashboards.
       assert.equal(matching[0].metadata.labels[monitor.spec.jobLabel], 'verbatim');
       assert.ok(only('example', 'StatefulSet')[0].spec.template.spec.containers[0].image.startsWith('registry.'));
     });

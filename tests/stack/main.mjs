@@ -1,4 +1,4 @@
-// Tests of what runs around Verbatim: scripts/stack-tests runs them. STACK_TESTS chooses some.
+// Tests of deploy/, run by scripts/stack-tests. STACK_TESTS selects parts.
 
 import { after, before, describe } from 'node:test';
 

@@ -1,5 +1,6 @@
-// Measures every query of the dashboards on made-up facts of 5 million messages: `make bench-dashboards`.
-// MESSAGES, DAYS and AGENTS choose others. Facts are made in the database, without deliveries.
+// Measures every query of the dashboards on generated facts of 5 million messages:
+// `make bench-dashboards`. MESSAGES, DAYS and AGENTS set other sizes. Facts are generated in the
+// database, without deliveries.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,10 +17,10 @@ const days = Number(process.env.DAYS ?? 120);
 const agents = Number(process.env.AGENTS ?? 20);
 /** Messages of a session. */
 const LENGTH = 14;
-/** Runs of each query; the quickest counts. */
+/** Runs of each query; the fastest counts. */
 const RUNS = 2;
 const DAY_MS = 86_400_000;
-/** What dashboards begin with, and what people choose. */
+/** Ranges in days: the default of dashboards, and usual selections. */
 const RANGES = [1, 7, 30, 90];
 
 const FILL = [
@@ -55,7 +56,7 @@ const FILL = [
   'VACUUM (ANALYZE)',
 ];
 
-/** Processor time of the server's process so far, in ms; null where the system does not say. */
+/** Returns the CPU time of the server process in ms; null if the system does not provide it. */
 function processorMs(pid) {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
@@ -79,7 +80,7 @@ async function main() {
 
   const reader = new pg.Client({ ...connection, user: 'grafana' });
   await reader.connect();
-  // On other machines there are other numbers of workers, and their time is not in the figures.
+  // The number of workers depends on the machine, and their time is not measured.
   await reader.query('SET max_parallel_workers_per_gather = 0');
   const { pid } = (await reader.query('SELECT pg_backend_pid() AS pid')).rows[0];
   const slowest = [];

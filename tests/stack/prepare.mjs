@@ -15,13 +15,13 @@ export function prepareTests(world) {
       assert.equal(second.key, first.key);
     });
 
-    it('gives Prometheus a key for figures alone', async () => {
+    it('gives Prometheus a key for metrics only', async () => {
       const headers = { 'X-API-Key': world().prepared[0].key.trim() };
       assert.equal((await world().get('/metrics', headers)).status, 200);
       assert.equal((await world().get('/v1/agents', headers)).status, 403);
     });
 
-    it('gives Grafana a reader that sees figures and no text', async () => {
+    it('gives Grafana a reader without access to texts', async () => {
       const reader = await world().connectAsReader();
       try {
         await reader.query('SELECT count(*) FROM analytics_v1.sessions');

@@ -1,4 +1,4 @@
-// Queries of dashboards, as the reader of deploy/compose/prepare.sh and against real Prometheus.
+// Queries of dashboards, with the reader of deploy/compose/prepare.sh and a real Prometheus.
 
 import assert from 'node:assert/strict';
 import { before, after, describe, it } from 'node:test';
@@ -10,12 +10,12 @@ import { AGENT, SCRAPE_INTERVAL } from './support/world.mjs';
 
 const DAY_MS = 86_400_000;
 const QUARTER_MS = 900_000;
-/** No query may take longer here: the data are few. */
+/** Longest time of a query, with little data. */
 const SLOWEST_MS = 1000;
 
 const ALL = dashboards();
 
-/** Panels with queries of a kind: [name of the dashboard, dashboard, panel, target]. */
+/** Targets with a kind of query, with their dashboards and panels. */
 const targets = (kind) =>
   Object.entries(ALL).flatMap(([name, dashboard]) =>
     panelsOf(dashboard).flatMap((panel) =>
@@ -56,7 +56,7 @@ export function sqlTests(world) {
       return result;
     }
 
-    /** What somebody may choose, in every zone that Grafana may name. */
+    /** Selections of a user, in several time zones of Grafana. */
     const choices = () => [
       { ...days(7), timezone: 'browser' },
       { ...days(14), timezone: 'Europe/Berlin', agent: agents.slice(0, 2), bucket: 'day' },
@@ -76,7 +76,7 @@ export function sqlTests(world) {
     };
 
     for (const { where, dashboard, panel, target } of targets('rawSql')) {
-      it(`${where} runs, whatever is chosen`, async () => {
+      it(`${where} runs with every selection`, async () => {
         for (const choice of choices()) {
           const sql = expandSql(target.rawSql, valuesOf(dashboard, choice));
           assert.ok(!sql.includes('$'), sql);
@@ -99,7 +99,7 @@ export function sqlTests(world) {
         }
       });
 
-      it(`${where} shows something for a fortnight`, async () => {
+      it(`${where} shows values for two weeks`, async () => {
         const values = valuesOf(dashboard, { ...days(14), timezone: 'UTC', agent: null });
         if (!values.variables.get('agent').multi) values.chosen.set('agent', AGENT);
         const { rows } = await query(where, expandSql(target.rawSql, values));
@@ -109,7 +109,7 @@ export function sqlTests(world) {
       });
     }
 
-    it('variables list what there is', async () => {
+    it('variables list agents and sources', async () => {
       for (const [name, dashboard] of Object.entries(ALL)) {
         for (const variable of dashboard.templating.list) {
           if (variable.type !== 'query' || typeof variable.query !== 'string') continue;
@@ -122,7 +122,7 @@ export function sqlTests(world) {
       }
     });
 
-    it('zones are named, and the browser’s is UTC where Grafana does not say', async () => {
+    it('zone is shown, and an unknown zone of the browser is UTC', async () => {
       const panel = panelsOf(ALL['conversations.json']).find((each) => each.title === 'Zone of days');
       const zoneOf = async (choice) => {
         const values = new Values(ALL['conversations.json'], { ...days(1), ...choice });
@@ -133,7 +133,7 @@ export function sqlTests(world) {
       assert.equal(await zoneOf({ timezone: 'browser', zone: 'Europe/Berlin' }), 'Europe/Berlin');
     });
 
-    it('days are those of the zone', async () => {
+    it('days are days of the zone', async () => {
       const panel = panelsOf(ALL['conversations.json']).find(
         (each) => each.title === 'Sessions' && each.type === 'timeseries',
       );
@@ -148,7 +148,7 @@ export function sqlTests(world) {
       assert.deepEqual(hours, [24, 24, 24, 24, 25, 24, 24, 24, 24]);
     });
 
-    it('figures are those of the API', async () => {
+    it('figures agree with the API', async () => {
       const range = days(7);
       const metrics = [
         ['Sessions', 'sessions'],
@@ -159,12 +159,12 @@ export function sqlTests(world) {
         ['Session duration, average', 'session_duration'],
         ['Reply gap, average', 'reply_gap'],
       ];
-      const asked = new URLSearchParams([
+      const parameters = new URLSearchParams([
         ['from', range.from.toISOString()],
         ['to', range.to.toISOString()],
         ...metrics.map(([, metric]) => ['metric', metric]),
       ]);
-      const answer = await world().get(`/v1/analytics/summary?${asked}`);
+      const answer = await world().get(`/v1/analytics/summary?${parameters}`);
       const summary = await answer.json();
       assert.equal(answer.status, 200, JSON.stringify(summary));
       const stats = panelsOf(ALL['conversations.json']).filter((each) => each.type === 'stat');
@@ -178,26 +178,26 @@ export function sqlTests(world) {
       }
     });
 
-    it('is quick', () => {
+    it('reports the slowest queries', () => {
       slow.sort(([a], [b]) => b - a);
       console.log(`slowest queries, ms: ${slow.slice(0, 3).map((each) => each.join(' ')).join('; ')}`);
     });
   });
 }
 
-/** The value of a metric in an answer of /v1/analytics/summary. */
+/** Returns the value of a metric in an answer of /v1/analytics/summary. */
 function valueOf(summary, metric) {
   const { value } = summary.data.find((each) => each.metric === metric);
   return value;
 }
 
-/** Panels that are empty while all is well. */
-const EMPTY_WHILE_WELL = /rebuild|inbox commit/;
+/** Panels that are empty for a healthy service. */
+const EMPTY_WHILE_HEALTHY = /rebuild|inbox commit/;
 
 export function promqlTests(world) {
   describe('queries of Prometheus', () => {
     before(async () => {
-      const scraped = () => world().ask('query', { query: 'count_over_time(up{job="verbatim"}[1m])' });
+      const scraped = () => world().queryPrometheus('query', { query: 'count_over_time(up{job="verbatim"}[1m])' });
       // Rates need two values with a change between them.
       await eventually('scrapes', async () => {
         const { result } = await scraped();
@@ -210,14 +210,14 @@ export function promqlTests(world) {
       });
     });
 
-    it('the service and Prometheus are scraped with the key of prepare.sh', async () => {
-      const { activeTargets } = await world().ask('targets');
+    it('service and Prometheus are scraped with the key of prepare.sh', async () => {
+      const { activeTargets } = await world().queryPrometheus('targets');
       assert.equal(activeTargets.length, 2);
       for (const { health, lastError } of activeTargets) assert.equal(health, 'up', lastError);
     });
 
-    it('rules are all well, and nothing fires but what was provoked', async () => {
-      const { groups } = await world().ask('rules');
+    it('rules are healthy, and only the provoked alert fires', async () => {
+      const { groups } = await world().queryPrometheus('rules');
       const rules = groups.flatMap((each) => each.rules);
       assert.equal(
         rules.length,
@@ -230,7 +230,7 @@ export function promqlTests(world) {
       assert.deepEqual(firing.filter((name) => name !== 'VerbatimQuarantine'), []);
     });
 
-    it('names no metric that the service does not have', async () => {
+    it('every named metric exists', async () => {
       const recorded = new Set(
         readYaml('deploy', 'prometheus', 'rules', 'recording.yml').groups[0].rules.map((r) => r.record),
       );
@@ -269,14 +269,14 @@ export function promqlTests(world) {
           const query = expandPromql(target.expr, values, SCRAPE_INTERVAL);
           assert.ok(!query.includes('$'), query);
           const { result } = target.instant
-            ? await world().ask('query', { query })
-            : await world().ask('query_range', {
+            ? await world().queryPrometheus('query', { query })
+            : await world().queryPrometheus('query_range', {
                 query,
                 start: now.getTime() / 1000 - 60,
                 end: now.getTime() / 1000,
                 step: 1,
               });
-          assert.ok(result.length > 0 || EMPTY_WHILE_WELL.test(target.legendFormat), `${where}: ${query}`);
+          assert.ok(result.length > 0 || EMPTY_WHILE_HEALTHY.test(target.legendFormat), `${where}: ${query}`);
           if (target.legendFormat) {
             const labels = [...target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name);
             for (const { metric } of result) {
@@ -287,10 +287,10 @@ export function promqlTests(world) {
       });
     }
 
-    it('the list of instances is that of the service', async () => {
+    it('list of instances has the service', async () => {
       const { query } = ALL['verbatim.json'].templating.list.find((each) => each.name === 'instance').query;
       const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(query) ?? [];
-      const series = await world().ask('series', { 'match[]': metric });
+      const series = await world().queryPrometheus('series', { 'match[]': metric });
       assert.deepEqual([...new Set(series.map((each) => each[label]))], [`127.0.0.1:${world().port}`]);
     });
   });

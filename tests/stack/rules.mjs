@@ -1,4 +1,4 @@
-// Prometheus' configuration and rules, with promtool.
+// Configuration and rules of Prometheus, with promtool.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ describe('rules of Prometheus', () => {
     const files = list('deploy', 'prometheus', 'rules').map((name) => path.join(FOLDER, 'rules', name));
     const { stdout } = await run('promtool', ['check', 'rules', ...files]);
     assert.match(stdout, /SUCCESS/);
-    // The key's file is the container's: another one stands in for it.
+    // The key's path is in the container: replace it.
     const folder = mkdtempSync(path.join(tmpdir(), 'verbatim-promtool-'));
     try {
       const key = path.join(folder, 'key');

@@ -115,7 +115,9 @@ impl Deliverer {
             (None, Answer::Unreachable) => {
                 format!("cannot connect to {}: check the host name and --ca-file", self.url)
             }
-            (None, Answer::Refused) => format!("connection refused: nothing listens at {}", self.url),
+            (None, Answer::Refused) => {
+                format!("connection refused: nothing listens at {}", self.url)
+            }
             (None, Answer::TimedOut) => "no answer in time".into(),
             (None, Answer::Lost) => "connection lost".into(),
         }

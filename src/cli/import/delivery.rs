@@ -29,8 +29,9 @@ struct Logged {
 }
 
 impl Delivery {
-    /// Returns the delivery of a line. The line is the body, byte by byte, unless it is from our log
-    /// of deliveries: then it contains the body, and the sender's ID that identifies duplicates.
+    /// Returns the delivery of a line. The line is the body, byte by byte, unless it is from our
+    /// log of deliveries: then it contains the body, and the sender's ID, which identifies
+    /// duplicates.
     pub(super) fn of(line: &Bytes) -> Self {
         Self::logged(line).unwrap_or_else(|| Self { body: line.clone(), headers: HeaderMap::new() })
     }

@@ -11,8 +11,8 @@ use indicatif::{HumanCount, ProgressBar};
 use super::deliver::Outcome;
 use super::lines::Line;
 
-/// Unreadable lines after which the run ends if none was readable, so that a wrong file does not fill
-/// the quarantine.
+/// Unreadable lines after which the run ends if none was readable, so that a wrong file does not
+/// fill the quarantine.
 const UNREADABLE_MAX: u64 = 100;
 
 /// Counts by outcome.

@@ -22,8 +22,8 @@ impl Encoding {
     /// Bytes that `of` needs.
     pub(super) const BYTES: usize = 4;
 
-    /// Detects the encoding by the byte order mark, or by zeros beside the first character, which is
-    /// ASCII in JSON.
+    /// Detects the encoding by the byte order mark, or by zeros beside the first character, which
+    /// is ASCII in JSON.
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
             [0xff, 0xfe, 0, 0, ..]

@@ -1,17 +1,17 @@
-//! The agents that are played: topic, time zone, weekly rhythm and speed.
+//! Simulated agents: topic, time zone, weekly rhythm and speed.
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc, Weekday};
 use chrono_tz::Tz;
 
 use super::phrases::Topic;
 
-/// An agent of the simulated account.
+/// Agent of the simulated account.
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) topic: Topic,
-    /// Zone in which its visitors live.
+    /// Time zone of its visitors.
     pub(super) zone: Tz,
     /// Median time from the end of a question to the beginning of the answer, in seconds.
     pub(super) reply_seconds: f64,
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_office_is_busy_on_weekdays_in_its_own_zone() {
+    fn office_is_busy_on_weekdays_in_its_time_zone() {
         let intensity = |id: &str, at: &str| {
             let agent = AGENTS.iter().find(|agent| agent.id == id).unwrap();
             agent.intensity(at.parse().unwrap())

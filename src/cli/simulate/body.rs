@@ -1,5 +1,4 @@
-//! What a delivery's bytes look like: as Python's `json.dumps` writes them, which is what the
-//! sender runs.
+//! Bodies of deliveries, formatted like Python's `json.dumps`, which bitHuman uses.
 
 use std::io;
 
@@ -13,7 +12,7 @@ use super::contract::Contract;
 use super::ledger::Record;
 use super::script::{Conversation, Event, Line};
 
-/// One delivery, ready to be sent.
+/// Delivery to send, and its record for the ledger.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) body: Bytes,
@@ -32,11 +31,11 @@ struct Envelope<'a> {
 #[serde(untagged)]
 enum Data<'a> {
     Join { room_name: &'a str, participant_count: u8, session_id: &'a str },
-    Said { role: &'a str, message: &'a str, session_id: &'a str, timestamp: f64 },
+    Message { role: &'a str, message: &'a str, session_id: &'a str, timestamp: f64 },
 }
 
 impl Delivery {
-    /// The delivery that tells of `line`.
+    /// Returns the delivery of `line`.
     pub(super) fn new(
         conversation: &Conversation,
         line: &Line,
@@ -50,8 +49,8 @@ impl Delivery {
                 let participant_count = conversation.participant_count;
                 ("room.join", Data::Join { room_name, participant_count, session_id: &session_id })
             }
-            Event::Said { role, message } => {
-                ("chat.push", Data::Said { role, message, session_id: &session_id, timestamp })
+            Event::Message { role, message } => {
+                ("chat.push", Data::Message { role, message, session_id: &session_id, timestamp })
             }
         };
         let envelope = Envelope {
@@ -75,7 +74,7 @@ impl Delivery {
     ) -> serde_json::Result<Self> {
         let (role, message) = match &line.event {
             Event::Join => (None, None),
-            Event::Said { role, message } => (Some((*role).to_owned()), Some(message.clone())),
+            Event::Message { role, message } => (Some((*role).to_owned()), Some(message.clone())),
         };
         let record = Record {
             agent_id: conversation.agent_id.to_owned(),
@@ -89,14 +88,14 @@ impl Delivery {
         Ok(Self { body: body.into(), record })
     }
 
-    /// The avatar waits for the answer to this one.
+    /// Returns true for a `room.join`: the avatar waits for its answer.
     pub(super) fn is_join(&self) -> bool {
         self.record.role.is_none()
     }
 }
 
-/// Unix seconds: whole microseconds of the older sender, whatever a float holds of the newer one.
-#[expect(clippy::cast_precision_loss, reason = "a float is what the sender has")]
+/// Returns the time in Unix seconds: whole microseconds in contract B, all digits of a float in D.
+#[expect(clippy::cast_precision_loss, reason = "bitHuman sends a float")]
 fn seconds(line: &Line, contract: Contract) -> f64 {
     match contract {
         Contract::B => line.at_micros as f64 / 1e6,
@@ -104,15 +103,16 @@ fn seconds(line: &Line, contract: Contract) -> f64 {
     }
 }
 
-/// The envelope's time: the newer sender reads the clock once more, some microseconds later.
+/// Returns the envelope's time. In contract D, bitHuman reads the clock again, some microseconds
+/// later.
 fn sent(timestamp: f64, line: &Line, contract: Contract) -> f64 {
     match (contract, &line.event) {
-        (Contract::D, Event::Said { .. }) => timestamp + 7.2e-6,
+        (Contract::D, Event::Message { .. }) => timestamp + 7.2e-6,
         _ => timestamp,
     }
 }
 
-/// `json.dumps` with its defaults: a space after each comma and colon, and ASCII only.
+/// Format of `json.dumps` with its defaults: a space after each comma and colon, and ASCII only.
 struct Python;
 
 impl Formatter for Python {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_reads_as_the_sender_writes_it() {
+    fn body_has_the_senders_format() {
         let conversation = Conversation {
             agent_id: "A80HVD8577",
             session_id: uuid::uuid!("8d947f06-2c36-4d98-aafe-b232da2433ff"),
@@ -179,7 +179,7 @@ mod tests {
                 Line {
                     at_micros: 1_790_607_268_895_697,
                     nanos: 800,
-                    event: Event::Said { role: "assistant", message: "Olá \"Pip\"\n🦊".into() },
+                    event: Event::Message { role: "assistant", message: "Olá \"Pip\"\n🦊".into() },
                 },
             ],
         };
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn every_body_has_the_contracts_fields_and_says_what_its_record_says() {
+    fn every_body_has_the_contracts_fields_and_matches_its_record() {
         for contract in [Contract::B, Contract::D] {
             for Delivery { body, record } in deliveries(contract) {
                 let value: Value = serde_json::from_slice(&body).unwrap();

@@ -1,19 +1,19 @@
-//! The two generations of the sender's contract that can be played, and how they differ.
+//! Generations of bitHuman's webhook contract that can be simulated, and their differences.
 
 use std::time::Duration;
 
-/// Which sender is played.
+/// Generation of the contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Contract {
-    /// Signed; 30 s to answer; any 2xx is success; tried again after 1 s, 5 s and 30 s
+    /// Signed; 30 s to answer; any 2xx is success; retries after 1 s, 5 s and 30 s
     #[default]
     B,
-    /// Not signed; 10 s to answer; only 200 is success; one attempt
+    /// Not signed; 10 s to answer; only 200 is success; no retries
     D,
 }
 
 impl Contract {
-    /// How long the sender waits for an answer.
+    /// Returns the limit on the time until an answer.
     pub(super) fn time_limit(self) -> Duration {
         match self {
             Self::B => Duration::from_secs(30),
@@ -21,7 +21,7 @@ impl Contract {
         }
     }
 
-    /// How long it waits before each further attempt.
+    /// Returns the wait before each retry.
     pub(super) fn retry_delays(self) -> &'static [Duration] {
         const DELAYS: [Duration; 3] =
             [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
@@ -31,7 +31,7 @@ impl Contract {
         }
     }
 
-    /// Whether it takes this status for success.
+    /// Returns true if this status is a success.
     pub(super) fn accepts(self, status: u16) -> bool {
         match self {
             Self::B => (200..300).contains(&status),
@@ -39,7 +39,7 @@ impl Contract {
         }
     }
 
-    /// Whether its bodies carry a signature.
+    /// Returns true if deliveries are signed.
     pub(super) fn signs(self) -> bool {
         self == Self::B
     }

@@ -1,5 +1,5 @@
-//! Conversations of the past, spread over days as people's are: more by day than by night, on
-//! weekdays than on weekends, and every week a little more; one day on which no microphone worked.
+//! Conversations of the past, with realistic times: more by day than by night, more on weekdays
+//! than on weekends, and more each week. On one day, most microphones fail.
 
 use std::time::Duration;
 
@@ -11,37 +11,38 @@ use rand::RngExt as _;
 
 use super::agents::{AGENTS, Agent};
 use super::phrases::Topic;
-use super::script::{Conversation, Event, Telling, rng_of, room_name};
+use super::script::{Conversation, Draft, Event, rng_of, room_name};
 
-/// Sessions of a day where their number is not given.
-const SESSIONS_A_DAY: u64 = 32;
-/// Sessions for each day of a kiosk among them.
-const SESSIONS_BY_KIOSK_DAY: u64 = 12;
+/// Default number of sessions per day.
+const SESSIONS_PER_DAY: u64 = 32;
+/// Sessions of the history per session of a kiosk, which lasts a day.
+const SESSIONS_PER_KIOSK_DAY: u64 = 12;
 /// Sessions at the period's end relative to its beginning.
 const GROWTH: f64 = 2.2;
-/// Place of the day without microphones within the period.
+/// Position of the day without microphones in the period, from 0 to 1.
 const INCIDENT: f64 = 0.8;
-/// A session that began less than this ago may have nothing to send yet.
+/// Least age of a session: a younger one may have nothing to send yet.
 const YOUNGEST: TimeDelta = TimeDelta::minutes(2);
 
-/// Share of sessions in which nobody speaks.
+/// Share of sessions without messages of visitors.
 const SILENT: f64 = 0.10;
-/// The same on the day without microphones.
+/// Share of such sessions on the day without microphones.
 const SILENT_IN_INCIDENT: f64 = 0.75;
-/// Share of those with one question.
+/// Share of the other sessions that have one question.
 const ABANDONED: f64 = 0.16;
-/// Share of those with a hundred messages and more.
+/// Share of the other sessions that have a hundred messages or more.
 const LONG: f64 = 0.02;
 /// Share of sessions without a join.
 const NO_JOIN: f64 = 0.03;
 
-/// Local hours at which a kiosk is switched on and off.
+/// Local hour at which a kiosk opens.
 const OPENING: u32 = 9;
+/// Local hour at which a kiosk closes.
 const CLOSING: i64 = 20;
-/// Shortest time between two visitors of a kiosk, in seconds: beyond the usual visit gap.
+/// Shortest time between two visitors of a kiosk, in seconds: longer than the default visit gap.
 const BETWEEN_VISITS: f64 = 330.0;
 
-/// A period of the past and its sessions.
+/// Period of the past, with its sessions.
 #[derive(Debug)]
 pub(super) struct History {
     seed: u64,
@@ -49,14 +50,14 @@ pub(super) struct History {
     now: DateTime<Utc>,
     sessions: u64,
     kiosk_days: Vec<(&'static Agent, NaiveDate)>,
-    /// Expected sessions up to the end of each hour and agent.
+    /// Cumulative expected sessions, by hour and agent.
     expected: Vec<f64>,
     /// Start of the day without microphones.
     incident: DateTime<Utc>,
 }
 
 impl History {
-    /// Plans `sessions` (or a usual number) over the time `since` up to `now`.
+    /// Plans `sessions` (or the default number) over the time `since` up to `now`.
     pub(super) fn new(
         seed: u64,
         now: DateTime<Utc>,
@@ -66,8 +67,8 @@ impl History {
         let length = TimeDelta::from_std(since).unwrap_or(TimeDelta::MAX);
         let from = now - length;
         let days = u64::try_from(length.num_days()).unwrap_or_default().max(1);
-        let sessions = sessions.unwrap_or(days * SESSIONS_A_DAY);
-        let kiosk_days = kiosk_days(from, now, sessions / SESSIONS_BY_KIOSK_DAY);
+        let sessions = sessions.unwrap_or(days * SESSIONS_PER_DAY);
+        let kiosk_days = kiosk_days(from, now, sessions / SESSIONS_PER_KIOSK_DAY);
         let expected = expected(seed, from, now);
         let incident = workday_at(from + length_of(length, INCIDENT));
         Self { seed, from, now, sessions, kiosk_days, expected, incident }
@@ -78,8 +79,7 @@ impl History {
         self.sessions
     }
 
-    /// Returns the conversation with this number: kiosks' days first, then the others in the order
-    /// of their starts.
+    /// Returns the conversation with this index: kiosks first, then the others by start.
     pub(super) fn conversation(&self, index: u64) -> Conversation {
         let place = usize::try_from(index).unwrap_or(usize::MAX);
         let mut conversation = match self.kiosk_days.get(place) {
@@ -100,32 +100,32 @@ impl History {
         let is_incident = (self.incident..self.incident + TimeDelta::days(1)).contains(&start);
         let silent = if is_incident { SILENT_IN_INCIDENT } else { SILENT };
         let joins = !rng.random_bool(NO_JOIN);
-        let mut telling = Telling::new(agent, rng, start.timestamp_micros());
+        let mut draft = Draft::new(agent, rng, start.timestamp_micros());
         if joins {
-            telling.add(Event::Join);
-            let kind = telling.rng.random::<f64>();
+            draft.add(Event::Join);
+            let kind = draft.rng.random::<f64>();
             if kind < silent {
-                if telling.rng.random_bool(0.6) {
-                    telling.greet_nobody();
+                if draft.rng.random_bool(0.6) {
+                    draft.add_greeting();
                 }
-                return telling.end();
+                return draft.finish();
             }
         }
-        let kind = telling.rng.random::<f64>();
+        let kind = draft.rng.random::<f64>();
         if kind < ABANDONED {
-            let answered = telling.rng.random_bool(0.8);
-            telling.ask_once(answered);
+            let answered = draft.rng.random_bool(0.8);
+            draft.visit_once(answered);
         } else if kind < ABANDONED + LONG {
-            let length = telling.rng.random_range(50..=80);
-            telling.visit(joins, length);
+            let length = draft.rng.random_range(50..=80);
+            draft.visit(joins, length);
         } else {
-            let length = telling.length();
-            telling.visit(joins, length);
+            let length = draft.length();
+            draft.visit(joins, length);
         }
-        telling.end()
+        draft.finish()
     }
 
-    /// Returns the agent and the start of the session at a share (0 to 1) of all that are expected.
+    /// Returns agent and start of the session at a share (0 to 1) of all expected sessions.
     fn start(&self, share: f64, within: f64) -> (&'static Agent, DateTime<Utc>) {
         let total = self.expected.last().copied().unwrap_or_default();
         let cell = self.expected.partition_point(|before| *before <= share * total);
@@ -136,32 +136,32 @@ impl History {
         (&AGENTS[cell % AGENTS.len()], start.min(latest))
     }
 
-    /// A kiosk's day: one session, a visitor now and then, and some who only pass by.
+    /// Generates a kiosk's day: one session, with visitors and with people who only pass by.
     fn kiosk_day(&self, index: u64, agent: &'static Agent, date: NaiveDate) -> Conversation {
         let mut rng = rng_of(self.seed, index);
         let start = opening(agent, date) + length_of(TimeDelta::minutes(30), rng.random());
         let closing = start + TimeDelta::hours(CLOSING - i64::from(OPENING));
         let last = closing.min(self.now).timestamp_micros();
         let busy = agent.intensity(opening(agent, date) + TimeDelta::hours(3)).max(0.1);
-        let mut telling = Telling::new(agent, rng, start.timestamp_micros());
-        // The same room every day.
-        telling.room_name = room_name(agent.id, &mut rng_of(0, 0));
-        telling.add(Event::Join);
-        while telling.now_micros < last {
-            if telling.rng.random_bool(0.15) {
-                telling.greet_nobody();
+        let mut draft = Draft::new(agent, rng, start.timestamp_micros());
+        // A kiosk has the same room every day.
+        draft.room_name = room_name(agent.id, &mut rng_of(0, 0));
+        draft.add(Event::Join);
+        while draft.now_micros < last {
+            if draft.rng.random_bool(0.15) {
+                draft.add_greeting();
             } else {
-                let questions = telling.rng.random_range(1..=4);
-                telling.visit(true, questions);
+                let questions = draft.rng.random_range(1..=4);
+                draft.visit(true, questions);
             }
-            telling.wait(BETWEEN_VISITS, 0.0);
-            telling.wait(400.0 / busy, 0.9);
+            draft.wait(BETWEEN_VISITS, 0.0);
+            draft.wait(400.0 / busy, 0.9);
         }
-        telling.end()
+        draft.finish()
     }
 }
 
-/// Returns up to `most` days of kiosks, evenly over the period.
+/// Returns up to `most` days of kiosks, distributed evenly over the period.
 fn kiosk_days(
     from: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -181,10 +181,10 @@ fn kiosk_days(
     (0..most).map(|place| days[place * days.len() / most]).collect()
 }
 
-/// Start of a kiosk's day.
+/// Returns the time at which a kiosk opens.
 fn opening(agent: &Agent, date: NaiveDate) -> DateTime<Utc> {
     let local = date.and_time(NaiveTime::MIN) + TimeDelta::hours(i64::from(OPENING));
-    // No zone shifts its clock at this hour.
+    // No time zone changes its offset at this hour.
     let at = agent.zone.from_local_datetime(&local).earliest();
     at.map_or_else(|| local.and_utc(), |at| at.to_utc())
 }
@@ -195,7 +195,7 @@ fn expected(seed: u64, from: DateTime<Utc>, now: DateTime<Utc>) -> Vec<f64> {
     let (mut all, mut total) = (Vec::new(), 0.0);
     let mut at = from;
     while at < now {
-        // No two days are the same.
+        // Days differ at random.
         let day = u64::try_from(at.timestamp().div_euclid(86_400)).unwrap_or_default();
         let noise = rng_of(seed ^ u64::MAX, day).random_range(0.8..1.25);
         let growth = 1.0 + (GROWTH - 1.0) * (at - from).as_seconds_f64() / length;
@@ -210,14 +210,14 @@ fn expected(seed: u64, from: DateTime<Utc>, now: DateTime<Utc>) -> Vec<f64> {
     all
 }
 
-/// Returns the start of the UTC day, or of the Monday after it where that is a weekend.
+/// Returns the start of the UTC day, or of the next Monday if the day is on a weekend.
 fn workday_at(at: DateTime<Utc>) -> DateTime<Utc> {
     let day = at - TimeDelta::seconds(i64::from(at.num_seconds_from_midnight()));
     let weekday = u64::from(day.weekday().num_days_from_monday());
     day + Days::new(if weekday >= 5 { 7 - weekday } else { 0 })
 }
 
-/// Returns a share of a length of time.
+/// Returns a share of a duration.
 #[expect(clippy::cast_possible_truncation, reason = "within the length")]
 fn length_of(length: TimeDelta, share: f64) -> TimeDelta {
     TimeDelta::microseconds((length.as_seconds_f64() * 1e6 * share) as i64)
@@ -244,9 +244,9 @@ mod tests {
         DateTime::from_timestamp_micros(conversation.lines[0].at_micros).unwrap()
     }
 
-    fn said(conversation: &Conversation, wanted: &str) -> usize {
-        let of = |event: &Event| matches!(event, Event::Said { role, .. } if *role == wanted);
-        conversation.lines.iter().filter(|line| of(&line.event)).count()
+    fn count_messages(conversation: &Conversation, by: &str) -> usize {
+        let is_by = |event: &Event| matches!(event, Event::Message { role, .. } if *role == by);
+        conversation.lines.iter().filter(|line| is_by(&line.event)).count()
     }
 
     fn is_kiosk(conversation: &Conversation) -> bool {
@@ -254,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_at_the_same_time_plans_the_same_history() {
+    fn same_seed_and_time_plan_the_same_history() {
         assert_eq!(format!("{:?}", all(7, 30, None)), format!("{:?}", all(7, 30, None)));
         assert_ne!(format!("{:?}", all(7, 30, None)), format!("{:?}", all(8, 30, None)));
     }
 
     #[test]
-    fn every_event_lies_within_the_period_and_in_order() {
+    fn events_are_within_the_period_and_in_order() {
         for days in [1, 2, 90, 1_825] {
             let from = (now() - TimeDelta::days(i64::from(days))).timestamp_micros();
             for conversation in all(1, days, Some(300)) {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_fills_dashboards() {
+    fn quarter_has_realistic_volumes_and_rhythms() {
         let all = all(3, 90, None);
         let messages: usize = all.iter().map(|one| one.lines.len()).sum();
         assert!((2_500..4_000).contains(&all.len()), "{} sessions", all.len());
@@ -314,16 +314,16 @@ mod tests {
         let all = all(3, 90, None);
         let share = |count: usize| count * 1_000 / all.len();
         let count = |test: &dyn Fn(&&Conversation) -> bool| share(all.iter().filter(test).count());
-        let silent = count(&|one| !is_kiosk(one) && said(one, "user") == 0);
-        let single = count(&|one| !is_kiosk(one) && said(one, "user") == 1);
+        let silent = count(&|one| !is_kiosk(one) && count_messages(one, "user") == 0);
+        let single = count(&|one| !is_kiosk(one) && count_messages(one, "user") == 1);
         let long = count(&|one| !is_kiosk(one) && one.lines.len() >= 100);
         let no_join = count(&|one| !matches!(one.lines[0].event, Event::Join));
         assert!((60..180).contains(&silent), "{silent} ‰ are silent");
-        assert!((120..350).contains(&single), "{single} ‰ say one thing");
+        assert!((120..350).contains(&single), "{single} ‰ have one question");
         assert!((5..40).contains(&long), "{long} ‰ are long");
         assert!((15..50).contains(&no_join), "{no_join} ‰ have no join");
         let mut silent_by_day: BTreeMap<NaiveDate, usize> = BTreeMap::new();
-        for one in all.iter().filter(|one| said(one, "user") == 0) {
+        for one in all.iter().filter(|one| count_messages(one, "user") == 0) {
             *silent_by_day.entry(start(one).date_naive()).or_default() += 1;
         }
         let mut counts: Vec<_> = silent_by_day.values().collect();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kiosk_has_one_session_a_day_with_silences_between_its_visitors() {
+    fn kiosk_has_one_session_per_day_with_gaps_between_visitors() {
         let all = all(3, 90, None);
         let days: Vec<_> = all.iter().filter(|one| is_kiosk(one)).collect();
         let dates: HashSet<_> = days.iter().map(|one| start(one).date_naive()).collect();

@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 
 use crate::domain::json_line::escape_separators_from;
 
-/// Answered deliveries that may wait for the disk before their senders wait too.
+/// Limit on the records that wait for the disk. Beyond it, sessions wait too.
 const WAITING_MAX: usize = 1_024;
 
-/// One line.
+/// Line of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct Record {
     pub(in crate::cli) agent_id: String,
@@ -26,13 +26,13 @@ pub(in crate::cli) struct Record {
     pub(in crate::cli) role: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) message: Option<String>,
-    /// Unix seconds, to the digit as they were sent.
+    /// Unix seconds, with the same digits as in the delivery.
     pub(in crate::cli) timestamp: Box<RawValue>,
-    /// Of the body, in hex.
+    /// SHA-256 of the body, in hex.
     pub(in crate::cli) sha256: String,
 }
 
-/// The one writer of a ledger. What was there before stays.
+/// Writer of a ledger. It appends to an existing file.
 #[derive(Debug)]
 pub(super) struct Ledger {
     lines: mpsc::Sender<Record>,
@@ -40,7 +40,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens `path` at its end.
+    /// Opens the file at `path` for appending.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let file = open_at_end(path)
             .with_context(|| format!("cannot write the ledger {}", path.display()))?;
@@ -49,19 +49,20 @@ impl Ledger {
         Ok(Self { lines, writer })
     }
 
-    /// A handle for those who have something to write.
+    /// Returns a handle that appends records.
     pub(super) fn lines(&self) -> mpsc::Sender<Record> {
         self.lines.clone()
     }
 
-    /// Waits until all is written. Every other handle must be gone.
+    /// Waits until all records are written. All other handles must be dropped before.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         drop(self.lines);
-        self.writer.await?.context("the ledger could not be written to its end")
+        self.writer.await?.context("cannot write the ledger")
     }
 }
 
-/// A killed run may have left half a line: ended here, it does not spoil the next one.
+/// Opens a file for appending. Ends an incomplete line that a killed run has left, so that the next
+/// line is intact.
 fn open_at_end(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     if file.metadata()?.len() > 0 {
@@ -75,8 +76,8 @@ fn open_at_end(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Hands the lines to the operating system whenever none is waiting, so that being killed costs
-/// no more than a moment's.
+/// Writes records until all handles are dropped. Flushes whenever none waits, so that a kill loses
+/// only the last moment.
 fn write_all(file: File, mut waiting: mpsc::Receiver<Record>) -> io::Result<()> {
     let mut out = BufWriter::new(file);
     let mut line = Vec::new();
@@ -112,12 +113,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_is_a_line_whatever_was_said() {
+    async fn record_is_one_line_whatever_its_message_contains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.jsonl");
         let ledger = Ledger::open(&path).unwrap();
-        for said in ["a\u{2028}b\u{85}", "c\u{2029}\nd"] {
-            ledger.lines().send(record(said)).await.unwrap();
+        for message in ["a\u{2028}b\u{85}", "c\u{2029}\nd"] {
+            ledger.lines().send(record(message)).await.unwrap();
         }
         ledger.close().await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -128,15 +129,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_run_continues_the_ledger_and_ends_half_a_line() {
+    async fn second_run_appends_to_the_ledger_and_ends_an_incomplete_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.jsonl");
-        for (run, torn) in [("first", "{\"agent_id\":\"A8"), ("second", "")] {
+        for (run, incomplete) in [("first", "{\"agent_id\":\"A8"), ("second", "")] {
             let ledger = Ledger::open(&path).unwrap();
             ledger.lines().send(record(run)).await.unwrap();
             ledger.close().await.unwrap();
             let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-            file.write_all(torn.as_bytes()).unwrap();
+            file.write_all(incomplete.as_bytes()).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();

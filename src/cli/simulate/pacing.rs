@@ -1,46 +1,47 @@
-//! When each delivery is due.
+//! Schedule of deliveries.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Gives out the moments at which deliveries are due.
+/// Schedule of deliveries.
 ///
-/// With a rate they are set beforehand, at even distances, and stay where they are when the
-/// receiver is slow: a delivery that has to wait for the ones before it has waited, as it would
-/// have with the real sender, and its latency shows it.
+/// With a rate, the times are fixed in advance at equal distances, and a slow receiver does not
+/// shift them. So the latency of a delivery includes its wait for those before it, as with the real
+/// sender.
 #[derive(Debug)]
 pub(super) struct Pacer {
     start: Instant,
-    /// The run is over at this moment.
+    /// End of the run.
     end: Option<Instant>,
-    /// Deliveries a second.
+    /// Deliveries per second.
     rate: Option<f64>,
-    given: AtomicU64,
+    /// Number of scheduled deliveries.
+    scheduled: AtomicU64,
 }
 
 impl Pacer {
-    /// Begins now.
+    /// Returns a schedule that starts now.
     pub(super) fn new(rate: Option<f64>, duration: Option<Duration>) -> Self {
         let start = Instant::now();
         let end = duration.and_then(|duration| start.checked_add(duration));
-        Self { start, end, rate, given: AtomicU64::new(0) }
+        Self { start, end, rate, scheduled: AtomicU64::new(0) }
     }
 
-    /// The next delivery's moment; none once the run is over.
+    /// Returns the time of the next delivery; `None` after the end of the run.
     pub(super) fn next(&self) -> Option<Instant> {
-        let due = self.moment(self.given.fetch_add(1, Ordering::Relaxed))?;
+        let due = self.moment(self.scheduled.fetch_add(1, Ordering::Relaxed))?;
         self.is_in_time(due).then_some(due)
     }
 
-    /// Nothing new is to begin: the time is up, or every moment before its end is given out.
+    /// Returns true if no further delivery is due before the end of the run.
     pub(super) fn is_over(&self) -> bool {
-        let next = self.moment(self.given.load(Ordering::Relaxed));
+        let next = self.moment(self.scheduled.load(Ordering::Relaxed));
         next.is_none_or(|due| !self.is_in_time(due))
     }
 
-    /// The moment of the delivery with this index.
+    /// Returns the time of the delivery with this index.
     fn moment(&self, index: u64) -> Option<Instant> {
         let Some(rate) = self.rate else {
             return Some(Instant::now());
@@ -54,12 +55,12 @@ impl Pacer {
         self.end.is_none_or(|end| due < end && Instant::now() < end)
     }
 
-    /// Moments are set beforehand.
+    /// Returns true if the times are fixed in advance.
     pub(super) fn is_open_loop(&self) -> bool {
         self.rate.is_some()
     }
 
-    /// Since the beginning.
+    /// Returns the time since the start.
     pub(super) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn moments_keep_their_distance_however_late_they_are_asked_for() {
+    async fn late_requests_do_not_shift_the_schedule() {
         let pacer = Pacer::new(Some(4.0), Some(Duration::from_secs(2)));
         let mut moments = vec![pacer.next().unwrap() - pacer.start];
         tokio::time::advance(Duration::from_millis(1_900)).await;
@@ -80,11 +81,11 @@ mod tests {
         }
         let expected: Vec<Duration> = (0..8).map(|n| Duration::from_millis(n * 250)).collect();
         assert_eq!(moments, expected);
-        assert!(pacer.is_over(), "every moment is given out");
+        assert!(pacer.is_over(), "all deliveries are scheduled");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_rate_a_delivery_is_due_at_once_until_the_time_is_up() {
+    async fn delivery_without_a_rate_is_due_at_once_until_the_end() {
         let pacer = Pacer::new(None, Some(Duration::from_secs(1)));
         assert_eq!(pacer.next(), Some(Instant::now()));
         assert!(!pacer.is_over());

@@ -1,4 +1,4 @@
-//! What people and agents say, by language and topic, with places to fill.
+//! Phrases of visitors and agents, by language and topic, with placeholders.
 
 mod eastern;
 mod english;
@@ -8,56 +8,56 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
-/// A question and its answer.
+/// Question and answer.
 pub(super) type Exchange = (&'static str, &'static str);
 
-/// What an agent was made for.
+/// Topic of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     /// Parcels, invoices, refunds.
     Orders,
     /// Trains, flights, hotels.
     Travel,
-    /// What hangs in which room, and why.
+    /// Exhibits and rooms.
     Museum,
     /// Passwords, printers, networks.
     Support,
-    /// A stand in a shopping centre: one session for one visitor after another.
+    /// Kiosk in a shopping centre: one session for all visitors.
     Kiosk,
 }
 
 const TOPICS: [Topic; 5] =
     [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk];
 
-/// Everything that is said in one language.
+/// Phrases of one language.
 #[derive(Debug)]
 pub(super) struct Language {
-    /// How many conversations are in it, relative to the others.
+    /// Number of conversations, relative to the other languages.
     pub(super) weight: u32,
-    /// Characters that a person says or types in a second.
+    /// Characters per second that an agent speaks. A visitor has half of this.
     pub(super) chars_per_second: f64,
-    /// The assistant's first words.
+    /// First messages of the assistant.
     pub(super) greetings: &'static [&'static str],
     orders: &'static [Exchange],
     travel: &'static [Exchange],
     museum: &'static [Exchange],
     support: &'static [Exchange],
     kiosk: &'static [Exchange],
-    /// What fits any topic.
+    /// Exchanges for any topic.
     small_talk: &'static [Exchange],
-    /// What the assistant may add to an answer.
+    /// Questions that the assistant appends to an answer.
     follow_ups: &'static [&'static str],
-    /// The last words.
+    /// Last exchanges.
     farewells: &'static [Exchange],
 }
 
-/// How often somebody says something that fits any topic.
+/// Share of exchanges that are small talk.
 const SMALL_TALK: f64 = 0.15;
-/// How often an answer ends in a question of the assistant's own.
+/// Share of answers that end with a question.
 const FOLLOW_UP: f64 = 0.25;
 
 impl Language {
-    /// A language, the frequent ones more often.
+    /// Chooses a language by weight.
     pub(super) fn pick(rng: &mut StdRng) -> &'static Self {
         let all = [english::ALL, european::ALL, eastern::ALL];
         let languages: Vec<&Self> = all.into_iter().flatten().collect();
@@ -66,20 +66,20 @@ impl Language {
             .map_or(&english::ALL[0], |language| *language)
     }
 
-    /// The questions of a visit in the order in which they come up: those on `topic`, then
-    /// whatever else can be asked, so that a long conversation takes its time to repeat itself.
-    pub(super) fn questions(&self, topic: Topic, rng: &mut StdRng) -> Vec<Exchange> {
-        let mut asked = self.on(topic).to_vec();
-        asked.shuffle(rng);
+    /// Returns the exchanges of a visit: those on `topic` first, then those on other topics, so
+    /// that a long conversation repeats itself late.
+    pub(super) fn exchanges(&self, topic: Topic, rng: &mut StdRng) -> Vec<Exchange> {
+        let mut exchanges = self.on(topic).to_vec();
+        exchanges.shuffle(rng);
         let others = TOPICS.into_iter().filter(|other| *other != topic);
         let mut further: Vec<Exchange> = others.flat_map(|other| self.on(other)).copied().collect();
         further.shuffle(rng);
-        asked.extend(further);
-        asked
+        exchanges.extend(further);
+        exchanges
     }
 
-    /// `exchange`, or small talk in its place, filled in.
-    pub(super) fn say(
+    /// Returns `exchange` or small talk, with its placeholders filled.
+    pub(super) fn fill(
         &self,
         exchange: Exchange,
         details: &mut Details,
@@ -96,7 +96,7 @@ impl Language {
         (details.fill(question), answer)
     }
 
-    /// The end of a conversation.
+    /// Returns the last exchange of a conversation.
     pub(super) fn farewell(&self, details: &Details, rng: &mut StdRng) -> (String, String) {
         let (goodbye, answer) = pick(self.farewells, rng);
         (details.fill(goodbye), details.fill(answer))
@@ -113,12 +113,12 @@ impl Language {
     }
 }
 
-/// One of `phrases`, none of which is empty.
+/// Chooses one of `phrases`.
 pub(super) fn pick<T: Copy + Default>(phrases: &[T], rng: &mut StdRng) -> T {
     phrases.choose(rng).copied().unwrap_or_default()
 }
 
-/// What fills the places of a template.
+/// Values for placeholders.
 #[derive(Debug)]
 pub(super) struct Details {
     agent: &'static str,
@@ -129,7 +129,8 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// For one conversation: its order number stays, the rest changes from question to question.
+    /// Draws values for one conversation. The order number stays, the others change with each
+    /// question.
     pub(super) fn new(agent: &'static str, rng: &mut StdRng) -> Self {
         let order = rng.random_range(10_000..100_000);
         let mut details = Self { agent, order, number: 0, price_cents: 0, minute_of_day: 0 };
@@ -143,7 +144,7 @@ impl Details {
         self.minute_of_day = rng.random_range(7 * 12..22 * 12) * 5;
     }
 
-    /// `template` with its `{agent}`, `{order}`, `{number}`, `{price}` and `{time}` filled.
+    /// Fills `{agent}`, `{order}`, `{number}`, `{price}` and `{time}` of a template.
     pub(super) fn fill(&self, template: &str) -> String {
         template
             .replace("{agent}", self.agent)
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_language_has_something_to_say_on_every_topic() {
+    fn every_language_has_phrases_for_every_topic() {
         for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
             for topic in TOPICS {
                 assert!(language.on(topic).len() >= 2, "{:?} {topic:?}", language.greetings);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn no_place_is_left_unfilled() {
+    fn every_placeholder_is_filled() {
         let mut rng = StdRng::seed_from_u64(1);
         let details = Details::new("Pip", &mut rng);
         for language in [english::ALL, european::ALL, eastern::ALL].into_iter().flatten() {
@@ -193,8 +194,9 @@ mod tests {
                 language.small_talk,
                 language.farewells,
             ];
-            let said = exchanges.into_iter().flatten().flat_map(|(asked, told)| [asked, told]);
-            for phrase in said.chain(language.greetings).chain(language.follow_ups) {
+            let phrases =
+                exchanges.into_iter().flatten().flat_map(|(question, answer)| [question, answer]);
+            for phrase in phrases.chain(language.greetings).chain(language.follow_ups) {
                 let filled = details.fill(phrase);
                 assert!(!filled.is_empty() && !filled.contains(['{', '}']), "{filled}");
             }

@@ -1,4 +1,4 @@
-//! What was done: counted as it happens, printed at the end.
+//! Counts and latencies of a run, and the report at its end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,30 +9,30 @@ use indicatif::HumanCount;
 
 use crate::cli::sender::Answer;
 
-/// Longest latency that is told apart from longer ones, in microseconds: an hour.
+/// Highest recorded latency, in microseconds: an hour. Longer ones count as this.
 const LATENCY_MAX_US: u64 = 3_600_000_000;
-/// Digits of a latency that are kept.
+/// Significant digits of a latency.
 const LATENCY_DIGITS: u8 = 3;
 
-/// So many answers tell that nothing is let in, where none of them says anything else.
-pub(super) const SHUT_OUT_AFTER: u64 = 20;
+/// Answers after which the run ends if all were rejections.
+pub(super) const REJECTIONS_MAX: u64 = 20;
 
-/// Counts and latencies so far.
+/// Counts and latencies of a run.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) sessions: u64,
     pub(super) attempted: u64,
     pub(super) answered: u64,
     pub(super) given_up: u64,
-    /// The first answers were all 401, 403 or 404: the credentials or the address are wrong.
-    pub(super) shut_out: bool,
+    /// True if the first answers were all 401, 403 or 404: the credentials or the URL are wrong.
+    pub(super) all_rejected: bool,
     answers: BTreeMap<Answer, u64>,
     all_us: Histogram<u64>,
     joins_us: Histogram<u64>,
 }
 
 impl Tally {
-    /// Nothing so far.
+    /// Returns zero counts.
     pub(super) fn new() -> anyhow::Result<Self> {
         let histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, LATENCY_DIGITS)?;
         Ok(Self {
@@ -40,24 +40,24 @@ impl Tally {
             attempted: 0,
             answered: 0,
             given_up: 0,
-            shut_out: false,
+            all_rejected: false,
             answers: BTreeMap::new(),
             all_us: histogram.clone(),
             joins_us: histogram,
         })
     }
 
-    /// One request, and how long its answer took. Only answers count as latencies: a refused
-    /// connection is quick, and says nothing of the receiver's speed.
-    pub(super) fn request(&mut self, answer: Answer, is_join: bool, took: Duration) {
+    /// Records a request. Only answers count as latencies: a refused connection is fast, whatever
+    /// the receiver's speed.
+    pub(super) fn record(&mut self, answer: Answer, is_join: bool, latency: Duration) {
         *self.answers.entry(answer).or_default() += 1;
-        let refuses = |answer: &Answer| matches!(answer, Answer::Status(401 | 403 | 404));
-        self.shut_out |= self.answers.keys().all(refuses)
-            && self.answers.values().sum::<u64>() >= SHUT_OUT_AFTER;
+        let rejects = |answer: &Answer| matches!(answer, Answer::Status(401 | 403 | 404));
+        self.all_rejected |= self.answers.keys().all(rejects)
+            && self.answers.values().sum::<u64>() >= REJECTIONS_MAX;
         if !matches!(answer, Answer::Status(_)) {
             return;
         }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(LATENCY_MAX_US);
         self.all_us.saturating_record(micros);
         if is_join {
             self.joins_us.saturating_record(micros);
@@ -65,7 +65,7 @@ impl Tally {
     }
 }
 
-/// A finished run, to be printed.
+/// Finished run, to print.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
     pub(super) tally: &'a Tally,
@@ -132,19 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_tells_latencies_and_counts() {
+    fn report_has_latencies_and_counts() {
         let mut tally = Tally::new().unwrap();
         tally.sessions = 1_234;
         tally.attempted = 1_001;
         tally.answered = 1_000;
         tally.given_up = 1;
         for millis in 1..=1_000 {
-            let took = Duration::from_millis(millis);
-            tally.request(Answer::Status(200), millis % 10 == 0, took);
+            let latency = Duration::from_millis(millis);
+            tally.record(Answer::Status(200), millis % 10 == 0, latency);
         }
-        tally.request(Answer::Status(503), false, Duration::from_millis(1));
-        tally.request(Answer::Refused, false, Duration::ZERO);
-        tally.request(Answer::TimedOut, true, Duration::from_secs(30));
+        tally.record(Answer::Status(503), false, Duration::from_millis(1));
+        tally.record(Answer::Refused, false, Duration::ZERO);
+        tally.record(Answer::TimedOut, true, Duration::from_secs(30));
         let report = Report {
             tally: &tally,
             elapsed: Duration::from_secs(4),

@@ -1,5 +1,5 @@
-//! The play itself: many sessions side by side, each in order of time, a limited number of
-//! requests at once, and the sender's retries.
+//! The run: concurrent sessions, each in order of time, with a limit on concurrent requests and the
+//! sender's retries.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,11 +20,11 @@ use super::script::Conversation;
 use crate::cli::sender::{Answer, Sender};
 use crate::clock::Clock;
 
-/// Sessions that may be open at once. More than requests in flight, since one that waits for a
-/// retry holds up nobody else; but not without end while the receiver is away.
+/// Limit on open sessions. More than concurrent requests, since a session that waits for a retry
+/// does not delay others; but limited, since all may wait while the receiver is down.
 const OPEN_SESSIONS_MAX: usize = 10_000;
 
-/// Makes an attempt.
+/// Sender of single requests.
 pub(super) trait Post: Send + Sync + 'static {
     /// Sends `body` and waits for the answer, up to the sender's limit.
     fn post(&self, body: Bytes) -> impl Future<Output = Answer> + Send;
@@ -36,25 +36,25 @@ impl Post for Sender {
     }
 }
 
-/// Everything that the sessions of a run share.
+/// State that all sessions of a run share.
 #[derive(Debug)]
 pub(super) struct Stage<P> {
     pub(super) sender: P,
     pub(super) contract: Contract,
     pub(super) seed: u64,
-    /// Conversations of the past, where they are asked for; otherwise they take place now.
+    /// Conversations of the past; `None` if they happen now.
     pub(super) history: Option<History>,
     pub(super) clock: Clock,
     pub(super) pacer: Pacer,
-    /// One for each request that may be in flight.
-    pub(super) seats: Arc<Semaphore>,
+    /// Limit on concurrent requests.
+    pub(super) permits: Arc<Semaphore>,
     pub(super) tally: Mutex<Tally>,
     pub(super) ledger: Option<mpsc::Sender<Record>>,
     pub(super) progress: indicatif::ProgressBar,
     pub(super) stop: CancellationToken,
 }
 
-/// Plays sessions until there are `sessions` of them, the time is up, or somebody says stop.
+/// Plays sessions until there are `sessions` of them, the time is over, or the run is stopped.
 pub(super) async fn play<P: Post>(
     stage: &Arc<Stage<P>>,
     sessions: Option<u64>,
@@ -67,13 +67,13 @@ pub(super) async fn play<P: Post>(
         while let Some(ended) = open.try_join_next() {
             ended??;
         }
-        let Some(seat) = stage.seat().await else {
+        let Some(permit) = stage.permit().await else {
             break;
         };
         if stage.pacer.is_over() {
             break;
         }
-        open.spawn(session(Arc::clone(stage), index, seat));
+        open.spawn(session(Arc::clone(stage), index, permit));
     }
     while let Some(ended) = open.join_next().await {
         ended??;
@@ -81,14 +81,14 @@ pub(super) async fn play<P: Post>(
     Ok(())
 }
 
-/// One session from its first delivery to its last. A delivery that is given up is lost, and the
-/// conversation goes on: the sender does the same.
+/// Plays one session. A delivery that is given up is lost, and the session continues, as with
+/// bitHuman.
 async fn session<P: Post>(
     stage: Arc<Stage<P>>,
     index: u64,
-    seat: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> anyhow::Result<()> {
-    let mut seat = Some(seat);
+    let mut permit = Some(permit);
     let conversation = match &stage.history {
         Some(history) => history.conversation(index),
         None => Conversation::new(stage.seed, index, stage.clock.now().timestamp_micros()),
@@ -102,8 +102,8 @@ async fn session<P: Post>(
             stage.tally().sessions += 1;
         }
         let delivery = Delivery::new(&conversation, line, stage.contract)?;
-        stage.deliver(delivery, due, &mut seat).await;
-        if seat.is_none() {
+        stage.deliver(delivery, due, &mut permit).await;
+        if permit.is_none() {
             break;
         }
     }
@@ -112,13 +112,13 @@ async fn session<P: Post>(
 }
 
 impl<P: Post> Stage<P> {
-    /// Sends a delivery until it is answered or given up. Comes back without a seat when the run
-    /// was stopped meanwhile.
+    /// Sends a delivery until it is answered or given up. Removes the permit if the run was stopped
+    /// meanwhile.
     async fn deliver(
         &self,
         delivery: Delivery,
         mut due: Instant,
-        seat: &mut Option<OwnedSemaphorePermit>,
+        permit: &mut Option<OwnedSemaphorePermit>,
     ) {
         self.tally().attempted += 1;
         let mut delays = self.contract.retry_delays().iter();
@@ -130,34 +130,34 @@ impl<P: Post> Stage<P> {
                 return;
             }
             let Some(delay) = delays.next() else { break };
-            // Nothing of this session is in flight while it waits: another one may have the seat.
-            *seat = None;
+            // This session sends nothing while it waits: release the permit for others.
+            *permit = None;
             due = Instant::now() + *delay;
             if self.wait(sleep(*delay)).await {
-                *seat = self.seat().await;
+                *permit = self.permit().await;
             }
-            if seat.is_none() {
+            if permit.is_none() {
                 break;
             }
         }
         self.tally().given_up += 1;
     }
 
-    /// One request; whether the sender takes its answer for success.
+    /// Sends one request. Returns true if its answer is a success under the contract.
     async fn attempt(&self, delivery: &Delivery, due: Instant) -> bool {
         let from = if self.pacer.is_open_loop() { due } else { Instant::now() };
         let answer = self.sender.post(delivery.body.clone()).await;
         let mut tally = self.tally();
-        tally.request(answer, delivery.is_join(), from.elapsed());
-        if tally.shut_out {
-            // More of the same would tell nothing new.
+        tally.record(answer, delivery.is_join(), from.elapsed());
+        if tally.all_rejected {
+            // Further deliveries would be rejected, too.
             self.stop.cancel();
         }
         drop(tally);
         matches!(answer, Answer::Status(status) if self.contract.accepts(status))
     }
 
-    /// A ledger that cannot be written ends the run; its writer tells why.
+    /// Writes a record to the ledger. An error ends the run; the ledger's writer reports it.
     async fn record(&self, record: Record) {
         if let Some(ledger) = &self.ledger
             && ledger.send(record).await.is_err()
@@ -166,16 +166,16 @@ impl<P: Post> Stage<P> {
         }
     }
 
-    /// The right to one request in flight; none once the run was stopped.
-    async fn seat(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for the permit to send a request; `None` if the run was stopped.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            seat = Arc::clone(&self.seats).acquire_owned() => seat.ok(),
+            permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
         }
     }
 
-    /// Waits for `moment`; false if the run was stopped first.
+    /// Waits for `moment`. Returns false if the run was stopped first.
     async fn wait(&self, moment: tokio::time::Sleep) -> bool {
         tokio::select! {
             biased;
@@ -184,7 +184,7 @@ impl<P: Post> Stage<P> {
         }
     }
 
-    /// Counting cannot fail half-way, so a poisoned lock holds good counts.
+    /// Locks the counts. They are valid even in a poisoned lock, since each update is complete.
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,10 +199,10 @@ mod tests {
 
     use super::*;
 
-    /// Answers as it is told, after as long as it is told.
+    /// Receiver that returns given answers after a delay.
     struct Fake<F> {
         answer: F,
-        takes: Duration,
+        delay: Duration,
         requests: Mutex<Vec<(Instant, Bytes)>>,
         in_flight: Mutex<(usize, usize)>,
     }
@@ -217,22 +217,22 @@ mod tests {
                 in_flight.1 = in_flight.1.max(in_flight.0);
                 requests.len()
             };
-            sleep(self.takes).await;
+            sleep(self.delay).await;
             self.in_flight.lock().unwrap().0 -= 1;
             (self.answer)(count, &body)
         }
     }
 
-    fn stage<F>(contract: Contract, takes: Duration, answer: F) -> Stage<Fake<F>> {
+    fn stage<F>(contract: Contract, delay: Duration, answer: F) -> Stage<Fake<F>> {
         let now = DateTime::from_timestamp_micros(1_790_607_253_557_594).unwrap();
         Stage {
-            sender: Fake { answer, takes, requests: Mutex::default(), in_flight: Mutex::default() },
+            sender: Fake { answer, delay, requests: Mutex::default(), in_flight: Mutex::default() },
             contract,
             seed: 5,
             history: None,
             clock: Clock::fixed(now),
             pacer: Pacer::new(None, None),
-            seats: Arc::new(Semaphore::new(4)),
+            permits: Arc::new(Semaphore::new(4)),
             tally: Mutex::new(Tally::new().unwrap()),
             ledger: None,
             progress: indicatif::ProgressBar::hidden(),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_bytes_are_tried_after_1_5_and_30_seconds_and_then_given_up() {
+    async fn same_bytes_are_retried_after_1_5_and_30_seconds_and_then_given_up() {
         let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
             1..=4 => Answer::Status(503),
             _ => Answer::Status(204),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_retry_that_is_answered_ends_the_delivery() {
+    async fn answered_retry_ends_the_delivery() {
         let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
             1 => Answer::TimedOut,
             2 => Answer::Lost,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn generation_d_tries_once_and_takes_nothing_but_200() {
+    async fn contract_d_sends_once_and_accepts_only_200() {
         let stage = stage(Contract::D, Duration::ZERO, |count, _: &Bytes| match count {
             1 => Answer::Status(204),
             2 => Answer::Refused,
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sessions_run_side_by_side_and_each_in_order() {
+    async fn sessions_run_concurrently_and_each_in_order() {
         let stage =
             stage(Contract::B, Duration::from_millis(3), |_, _: &Bytes| Answer::Status(200));
         let stage = Arc::new(stage);
@@ -307,31 +307,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_that_waits_for_a_retry_holds_up_nobody_else() {
+    async fn session_that_waits_for_a_retry_does_not_delay_others() {
         let stage = stage(Contract::B, Duration::ZERO, |count, _: &Bytes| match count {
             1..=12 => Answer::Refused,
             _ => Answer::Status(200),
         });
         let stage = Arc::new(stage);
         play(&stage, Some(12)).await.unwrap();
-        // All twelve were tried at once, though there are four seats.
+        // All twelve were sent at once, though there are four permits.
         assert_eq!(seconds_between(&stage)[..12], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(stage.tally().given_up, 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stop_ends_the_wait_for_a_retry_and_begins_nothing_new() {
+    async fn stop_ends_the_wait_for_a_retry_and_starts_no_delivery() {
         let stop = CancellationToken::new();
-        let asked = stop.clone();
+        let token = stop.clone();
         let mut stage = stage(Contract::B, Duration::ZERO, move |count, _: &Bytes| {
             if count == 3 {
-                asked.cancel();
+                token.cancel();
                 return Answer::Status(503);
             }
             Answer::Status(200)
         });
         stage.stop = stop;
-        stage.seats = Arc::new(Semaphore::new(1));
+        stage.permits = Arc::new(Semaphore::new(1));
         let stage = Arc::new(stage);
         play(&stage, None).await.unwrap();
         let tally = stage.tally();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_nothing_is_let_in_of_ends_early_and_one_that_something_is_does_not() {
+    async fn run_ends_early_only_if_every_delivery_is_rejected() {
         for (first, ends) in [(401, true), (200, false)] {
             let stage = stage(Contract::D, Duration::ZERO, move |count, _: &Bytes| match count {
                 1 => Answer::Status(first),
@@ -349,13 +349,13 @@ mod tests {
             let stage = Arc::new(stage);
             play(&stage, Some(40)).await.unwrap();
             let tally = stage.tally();
-            assert_eq!((tally.shut_out, stage.stop.is_cancelled()), (ends, ends));
+            assert_eq!((tally.all_rejected, stage.stop.is_cancelled()), (ends, ends));
             assert_eq!(tally.attempted < 30, ends, "{}", tally.attempted);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_limit_begins_no_further_delivery() {
+    async fn no_delivery_starts_after_the_time_limit() {
         let mut stage =
             stage(Contract::B, Duration::from_millis(100), |_, _: &Bytes| Answer::Status(200));
         stage.pacer = Pacer::new(Some(10.0), Some(Duration::from_secs(3)));

@@ -14,7 +14,7 @@ export const readYaml = (...parts) => parse(read(...parts), { merge: true });
 export const documents = (text) => parseAllDocuments(text).map((each) => each.toJS());
 export const list = (...parts) => readdirSync(at(...parts)).sort();
 
-/** The committed dashboards: name of the file to its content. */
+/** Committed dashboards by file name. */
 export const dashboards = () =>
   Object.fromEntries(
     list('deploy', 'grafana', 'dashboards').map((name) => [
@@ -23,7 +23,7 @@ export const dashboards = () =>
     ]),
   );
 
-/** Panels that show something: no headings. */
+/** Panels other than headings. */
 export const panelsOf = (dashboard) => dashboard.panels.filter((panel) => panel.type !== 'row');
 
 /** Anchors of a page's headings, as GitHub makes them. */

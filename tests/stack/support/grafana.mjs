@@ -1,6 +1,6 @@
-// What Grafana does to a query before it is run: variables in the browser, macros in the datasource.
+// Expands queries as Grafana does: variables in the browser, macros in the datasource.
 
-/** Values of a dashboard's variables: its own, and Grafana's. `null` is "All". */
+/** Values of the dashboard's and Grafana's variables. `null` is "All". */
 export class Values {
   constructor(dashboard, { from, to, timezone, ...chosen }) {
     this.range = { from, to };
@@ -9,7 +9,7 @@ export class Values {
     this.builtIn = new Map([['__timezone', timezone]]);
   }
 
-  /** Value of a variable: a text, several, or `{ all }` with the text that stands for all. */
+  /** Returns the value of a variable: a text, several texts, or `{ all }` with the text for "All". */
   of(name) {
     if (this.builtIn.has(name)) return this.builtIn.get(name);
     const variable = this.variables.get(name);
@@ -29,17 +29,17 @@ function interpolate(text, values, format) {
   return text.replace(VARIABLE, (found, braced, style, bare) => {
     const name = braced ?? bare;
     const value = values.of(name);
-    // What the browser does not know is left to the datasource.
+    // Variables that the browser does not know are left to the datasource.
     if (value === undefined) return found;
     if (style !== undefined) throw new Error(`a query has a format: ${found}`);
-    // The text for "All" goes in as it is.
+    // The text for "All" is inserted unquoted.
     return value.all ?? format(value, values.variables.get(name));
   });
 }
 
 const quote = (text) => `'${String(text).replaceAll("'", "''")}'`;
 
-/** As Grafana's SQL datasources put variables in. */
+/** Formats variables as Grafana's SQL datasources do. */
 const sqlFormat = (value, variable) => {
   if (Array.isArray(value)) return value.map(quote).join(',');
   if (variable?.multi || variable?.includeAll) return quote(value);
@@ -66,7 +66,7 @@ export function expandSql(sql, values) {
 
 const regexEscape = (text) => text.replace(/[\\^$*+?.()|[\]{}]/g, '\\\\$&');
 
-/** As Grafana's Prometheus datasource puts variables in. */
+/** Formats variables as Grafana's Prometheus datasource does. */
 const promqlFormat = (value, variable) => {
   if (!variable.multi && !variable.includeAll) return value;
   const escaped = [value].flat().map(regexEscape);

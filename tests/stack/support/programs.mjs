@@ -1,4 +1,4 @@
-// Programs that tests run: started on free ports, and ended with the test.
+// Programs of tests: started on free ports, and stopped after the test.
 
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,8 +6,8 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { promisify } from 'node:util';
 
-/** How long anything may take to begin. */
-const PATIENCE_MS = 30_000;
+/** Longest wait for a start. */
+const START_TIMEOUT_MS = 30_000;
 
 const execute = promisify(execFile);
 
@@ -15,11 +15,11 @@ const execute = promisify(execFile);
 export const run = (program, args, options = {}) =>
   execute(program, args, { maxBuffer: 64 * 1024 * 1024, ...options });
 
-/** Is there such a program? */
+/** Returns true if a program is installed. */
 export const has = (name) =>
   spawnSync('sh', ['-c', 'command -v "$1"', 'sh', name]).status === 0;
 
-/** A port that nobody uses at the moment. */
+/** Returns a free port. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -31,7 +31,7 @@ export async function freePort() {
 
 /** Waits until `probe` returns something other than undefined, and returns that. */
 export async function eventually(what, probe) {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + START_TIMEOUT_MS;
   let last;
   for (;;) {
     try {
@@ -40,7 +40,7 @@ export async function eventually(what, probe) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > deadline) throw new Error(`${what} did not come about`, { cause: last });
+    if (Date.now() > deadline) throw new Error(`timed out: ${what}`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

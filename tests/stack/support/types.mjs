@@ -12,8 +12,8 @@ const SCHEMA = path.dirname(createRequire(import.meta.url).resolve('@grafana/sch
 /** Panels whose options and fields have types. */
 const PANELS = ['barchart', 'stat', 'table', 'timeseries'];
 
-// JSON has the texts and numbers of enums, not their names: `Plain` takes these instead. A literal of
-// an object may have no further members.
+// JSON has the values of enums and not their names, so `Plain` accepts values. An object literal may
+// have no unknown members.
 const PREAMBLE = `
 import type * as schema from '@grafana/schema';
 ${PANELS.map((name) => `import type * as ${name} from '${SCHEMA}/dist/types/raw/composable/${name}/panelcfg/x/types.gen';`).join('\n')}
@@ -74,7 +74,7 @@ const TYPES = {
   timeseries: 'TimeSeries',
 };
 
-/** TypeScript in which each part of a dashboard is a literal of its type. */
+/** Returns TypeScript with each part of a dashboard as a literal of its type. */
 function source(dashboard) {
   const { panels, templating, ...rest } = dashboard;
   const parts = [['Dashboard', rest]];
@@ -84,7 +84,7 @@ function source(dashboard) {
     parts.push([TYPES[panel.type], panel]);
   }
   const literals = parts.map(([type, value], index) => {
-    // Not chosen yet: Grafana has {} there until the query has run.
+    // Not selected yet: Grafana has {} until the query has run.
     const { current, ...more } = value;
     const literal = current && Object.keys(current).length === 0 ? more : value;
     return `export const part${index}: Plain<${type}> = ${JSON.stringify(literal, null, 1)};`;
@@ -92,7 +92,7 @@ function source(dashboard) {
   return `${PREAMBLE}\n${literals.join('\n')}\n`;
 }
 
-/** Returns what does not fit the types: texts with the offending line. */
+/** Returns type errors: messages with the offending line. */
 export function misfits(dashboards) {
   const options = {
     target: ts.ScriptTarget.ES2022,

@@ -1,5 +1,5 @@
-// A real service with a real PostgreSQL, two weeks of simulated conversations, the credentials that
-// deploy/compose/prepare.sh makes, and a real Prometheus that scrapes it.
+// A real service and PostgreSQL with two weeks of simulated conversations, credentials of
+// deploy/compose/prepare.sh, and a real Prometheus that scrapes the service.
 
 import { createHmac, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,13 +18,13 @@ export const KEY = 'the-key-of-the-stack-tests-of-40-letters';
 /** Seconds between two scrapes; recordings and alerts are evaluated as often. */
 export const SCRAPE_INTERVAL = 1;
 
-// Made by scripts/stack-tests.
+// Set by scripts/stack-tests.
 const binary = process.env.VERBATIM;
 const databaseUrl = process.env.TEST_DATABASE_URL;
 
 export const sign = (body) => `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
 
-/** An agent that has something of everything, and a name that has to be quoted. */
+/** An agent with rows in every panel, and a name that must be quoted. */
 export const AGENT = "AGENT'S-1";
 
 const event = (event_type, secondsAgo, data) => {
@@ -32,11 +32,11 @@ const event = (event_type, secondsAgo, data) => {
   return JSON.stringify({ event_type, agent_id: AGENT, timestamp, data: { timestamp, ...data } });
 };
 
-/** A delivery of a message, in a session of its own. */
-export const said = (message, more = {}) =>
+/** Delivery of a message in a new session. */
+export const chatPush = (message, more = {}) =>
   event('chat.push', 0, { session_id: randomUUID(), role: 'user', message, ...more });
 
-/** A conversation with a join, a question and its answer; another one that nobody speaks in. */
+/** A conversation with a join, questions and answers, and one without messages. */
 function conversations() {
   const [session_id, silent] = [randomUUID(), randomUUID()];
   const room = { room_name: 'lobby', participant_count: 2 };
@@ -96,7 +96,7 @@ export class World {
     await eventually('the service is ready', async () => (await this.get('/readyz')).ok || undefined);
   }
 
-  /** Something of every kind that dashboards show. */
+  /** Sends deliveries of every kind that dashboards show. */
   async #fill() {
     await run(binary, [
       'simulate',
@@ -104,7 +104,7 @@ export class World {
     ], { env: { ...this.environment, VERBATIM_WEBHOOK_SECRET: SECRET } });
     for (const each of conversations()) await this.deliver(each);
     await this.misfit();
-    await eventually('everything is in the figures', async () => {
+    await eventually('no lag', async () => {
       const ready = await (await this.get('/readyz')).json();
       const { inbox, figures, search } = ready;
       const behind = inbox.deliveries + (figures?.lag_entries ?? 1) + (search?.lag_entries ?? 1);
@@ -112,13 +112,13 @@ export class World {
     });
   }
 
-  /** A join, a duplicate, an unreadable delivery and one with wrong credentials. */
+  /** Sends a join, a duplicate, an unreadable delivery and one with wrong credentials. */
   async misfit() {
     const join = event('room.join', 0, { session_id: randomUUID() });
-    for (const each of [join, join, said('hello'), said('hello', { role: 7 })]) {
+    for (const each of [join, join, chatPush('hello'), chatPush('hello', { role: 7 })]) {
       await this.deliver(each);
     }
-    await this.deliver(said('wrong'), { 'X-bitHuman-Signature': 'sha256=00' });
+    await this.deliver(chatPush('wrong'), { 'X-bitHuman-Signature': 'sha256=00' });
   }
 
   async #prepare() {
@@ -149,7 +149,7 @@ export class World {
     });
   }
 
-  /** deploy/prometheus/prometheus.yml, with the addresses of this world, and in a hurry. */
+  /** Starts Prometheus with deploy/prometheus/prometheus.yml, local addresses and short intervals. */
   async #startPrometheus() {
     const port = await freePort();
     const config = readYaml('deploy', 'prometheus', 'prometheus.yml');
@@ -187,8 +187,8 @@ export class World {
     });
   }
 
-  /** Asks Prometheus for what its API has under `target`. */
-  async ask(target, parameters = {}) {
+  /** Requests `target` of Prometheus' API. */
+  async queryPrometheus(target, parameters = {}) {
     const url = `${this.prometheus}/api/v1/${target}?${new URLSearchParams(parameters)}`;
     const answer = await (await fetch(url)).json();
     if (answer.status !== 'success') throw new Error(`${answer.error}: ${parameters.query}`);
