@@ -179,7 +179,9 @@ mod tests {
                 Line {
                     at_micros: 1_790_607_268_895_697,
                     nanos: 800,
-                    event: Event::Message { role: "assistant", message: "Olá \"Pip\"\n🦊".into() },
+                    event: Event::Message {
+                        role: "assistant", message: "Olá \"Pip\"\n🦊".into()
+                    },
                 },
             ],
         };

@@ -183,128 +183,129 @@ impl Snapshot {
         agents: Option<&[String]>,
     ) -> Result<Vec<(Cell, Counts)>, StoreError> {
         let [first, second] = extent.ranges;
-        let rows = sqlx::query_as!(
-            Row,
-            r#"SELECT
-                 width_bucket(c.at, $1::timestamptz[]) AS "bucket!",
-                 CASE $6::text
-                     WHEN 'agent' THEN c.agent_id
-                     WHEN 'source' THEN c.source
-                     WHEN 'role' THEN c.role
-                 END AS split,
-                 sum(c.sessions)::bigint AS "sessions!",
-                 sum(c.engaged)::bigint AS "engaged!",
-                 sum(c.silent)::bigint AS "silent!",
-                 sum(c.single_turn)::bigint AS "single_turn!",
-                 sum(c.incomplete)::bigint AS "incomplete!",
-                 sum(c.no_join)::bigint AS "no_join!",
-                 sum(c.one_sided)::bigint AS "one_sided!",
-                 sum(c.repeated_user_turn)::bigint AS "repeated_user_turn!",
-                 sum(c.altered)::bigint AS "altered!",
-                 sum(c.out_of_order)::bigint AS "out_of_order!",
-                 sum(c.undated)::bigint AS "undated!",
-                 sum(c.duration_us)::bigint AS "duration_us!",
-                 sum(c.session_messages)::bigint AS "session_messages!",
-                 sum(c.session_turns)::bigint AS "session_turns!",
-                 sum(c.first_replies)::bigint AS "first_replies!",
-                 sum(c.first_reply_gap_us)::bigint AS "first_reply_gap_us!",
-                 sum(c.silences)::bigint AS "silences!",
-                 sum(c.longest_silence_us)::bigint AS "longest_silence_us!",
-                 sum(c.messages)::bigint AS "messages!",
-                 sum(c.user_messages)::bigint AS "user_messages!",
-                 sum(c.assistant_messages)::bigint AS "assistant_messages!",
-                 sum(c.turns)::bigint AS "turns!",
-                 sum(c.replies)::bigint AS "replies!",
-                 sum(c.reply_gap_us)::bigint AS "reply_gap_us!",
-                 sum(c.visits)::bigint AS "visits!"
-             FROM counted_between(
-                 $7::text[], $8::smallint, $9::timestamptz[], $10::timestamptz, $11::timestamptz,
-                 $12::timestamptz, $13::timestamptz, $2::text[], $3::text[], $14::text[], $4::text[],
-                 $5::text[]
-             ) AS c
-             GROUP BY 1, 2"#,
-            selection.starts,
-            selection.visible as _,
-            selection.agents as _,
-            selection.sources as _,
-            selection.rooms as _,
-            selection.split(),
-            &kinds.names(),
-            extent.level,
-            extent.starts.as_deref() as _,
-            first.0,
-            first.1,
-            second.0,
-            second.1,
-            agents as _,
-        )
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        Ok(rows.into_iter().map(Row::cell).collect())
+        let rows = if extent.level.is_none() {
+            sqlx::query_as!(
+                Row,
+                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+                 FROM fact_sums(
+                     $1, $2, $3, $4, $5, $6, $7, $8::text[], $9::text[], $10::text[], $11::text[]
+                 )"#,
+                selection.starts,
+                selection.split(),
+                &kinds.names(),
+                first.0,
+                first.1,
+                second.0,
+                second.1,
+                selection.visible as _,
+                selection.agents as _,
+                selection.sources as _,
+                selection.rooms as _,
+            )
+            .fetch_all(&mut *self.transaction)
+            .await?
+        } else if agents == Some(&[String::new()]) {
+            // One row an hour or day and source: as many as there are buckets, or a few for each.
+            sqlx::query_as!(
+                Row,
+                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+                 FROM activity_rows(
+                     $1, $2, $3, $4::timestamptz[], $5, $6, $7, $8, $9::text[], $10::text[]
+                 )"#,
+                selection.starts,
+                selection.split(),
+                extent.level,
+                extent.starts.as_deref() as _,
+                first.0,
+                first.1,
+                second.0,
+                second.1,
+                agents as _,
+                selection.sources as _,
+            )
+            .fetch_all(&mut *self.transaction)
+            .await?
+        } else {
+            sqlx::query_as!(
+                Row,
+                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+                 FROM activity_sums(
+                     $1, $2, $3, $4::timestamptz[], $5, $6, $7, $8, $9::text[], $10::text[]
+                 )"#,
+                selection.starts,
+                selection.split(),
+                extent.level,
+                extent.starts.as_deref() as _,
+                first.0,
+                first.1,
+                second.0,
+                second.1,
+                agents as _,
+                selection.sources as _,
+            )
+            .fetch_all(&mut *self.transaction)
+            .await?
+        };
+        rows.into_iter().map(Row::cell).collect()
     }
 }
 
-/// Row of sums.
+/// Row of counts.
 struct Row {
     bucket: i32,
     split: Option<String>,
-    sessions: i64,
-    engaged: i64,
-    silent: i64,
-    single_turn: i64,
-    incomplete: i64,
-    no_join: i64,
-    one_sided: i64,
-    repeated_user_turn: i64,
-    altered: i64,
-    out_of_order: i64,
-    undated: i64,
-    duration_us: i64,
-    session_messages: i64,
-    session_turns: i64,
-    first_replies: i64,
-    first_reply_gap_us: i64,
-    silences: i64,
-    longest_silence_us: i64,
-    messages: i64,
-    user_messages: i64,
-    assistant_messages: i64,
-    turns: i64,
-    replies: i64,
-    reply_gap_us: i64,
-    visits: i64,
+    counts: Vec<i64>,
 }
 
 impl Row {
-    fn cell(self) -> (Cell, Counts) {
+    /// Returns the counts of a cell. Their order is that of the columns of `activity`.
+    fn cell(self) -> Result<(Cell, Counts), StoreError> {
+        let counts: [i64; COLUMNS] = self.counts.try_into().map_err(|_| {
+            sqlx::Error::Decode(
+                "the functions of counts do not have the columns of activity".into(),
+            )
+        })?;
+        let [
+            sessions,
+            engaged,
+            silent,
+            single_turn,
+            incomplete,
+            no_join,
+            one_sided,
+            repeated_user_turn,
+            altered,
+            out_of_order,
+            undated,
+            duration_us,
+            session_messages,
+            session_turns,
+            first_replies,
+            first_reply_gap_us,
+            silences,
+            longest_silence_us,
+            messages,
+            user,
+            assistant,
+            turns,
+            replies,
+            reply_gap_us,
+            visits,
+        ] = counts;
         let sessions = SessionCounts {
-            sessions: self.sessions,
-            engaged: self.engaged,
-            silent: self.silent,
-            single_turn: self.single_turn,
-            incomplete: self.incomplete,
-            flags: [
-                self.no_join,
-                self.one_sided,
-                self.repeated_user_turn,
-                self.altered,
-                self.out_of_order,
-                self.undated,
-            ],
-            duration_us: self.duration_us,
-            messages: self.session_messages,
-            turns: self.session_turns,
-            first_replies: (self.first_replies, self.first_reply_gap_us),
-            silences: (self.silences, self.longest_silence_us),
+            sessions,
+            engaged,
+            silent,
+            single_turn,
+            incomplete,
+            flags: [no_join, one_sided, repeated_user_turn, altered, out_of_order, undated],
+            duration_us,
+            messages: session_messages,
+            turns: session_turns,
+            first_replies: (first_replies, first_reply_gap_us),
+            silences: (silences, longest_silence_us),
         };
-        let messages = MessageCounts {
-            messages: self.messages,
-            user: self.user_messages,
-            assistant: self.assistant_messages,
-            turns: self.turns,
-            replies: self.replies,
-            reply_gap_us: self.reply_gap_us,
-        };
-        ((place(self.bucket), self.split), Counts { sessions, messages, visits: self.visits })
+        let messages = MessageCounts { messages, user, assistant, turns, replies, reply_gap_us };
+        Ok(((place(self.bucket), self.split), Counts { sessions, messages, visits }))
     }
 }

@@ -68,14 +68,30 @@ impl Snapshot {
         visible: Option<&[String]>,
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let found = sqlx::query!(
-            r#"WITH position AS (SELECT seq FROM facts_position),
-             pending AS (
+        let behind = sqlx::query!(
+            r#"SELECT
+                 (
+                     SELECT count(*)
+                     FROM (SELECT FROM journal WHERE seq > p.seq ORDER BY seq LIMIT $1) AS j
+                 ) AS "pending!",
+                 (SELECT received_at FROM journal WHERE seq = p.seq) AS reached
+             FROM facts_position AS p"#,
+            MOST_PENDING + 1,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        if behind.pending == 0 {
+            return Ok(Some(now));
+        }
+        if behind.pending > MOST_PENDING {
+            // Hidden from bound keys: it is the arrival of a delivery of any agent.
+            return Ok(behind.reached.filter(|_| visible.is_none()));
+        }
+        let oldest = sqlx::query_scalar!(
+            r#"WITH pending AS (
                  SELECT session_ids, message_session_ids, message_times, message_ids
                  FROM journal
-                 WHERE seq > (SELECT seq FROM position)
-                 ORDER BY seq
-                 LIMIT $2
+                 WHERE seq > (SELECT seq FROM facts_position)
              ),
              touched AS (
                  SELECT DISTINCT s.id
@@ -112,24 +128,12 @@ impl Snapshot {
                      WHERE f.session_id = e.session_id AND f.id = e.id
                  )
              )
-             SELECT
-                 (SELECT count(*) FROM pending) AS "pending!",
-                 (SELECT min(received_at) FROM arrivals) AS oldest,
-                 (
-                     SELECT received_at
-                     FROM journal
-                     WHERE seq = (SELECT seq FROM position)
-                 ) AS reached"#,
+             SELECT min(received_at) FROM arrivals"#,
             visible as _,
-            MOST_PENDING + 1,
         )
         .fetch_one(&mut *self.transaction)
         .await?;
-        if found.pending > MOST_PENDING {
-            // Hidden from bound keys: it is the arrival of a delivery of any agent.
-            return Ok(found.reached.filter(|_| visible.is_none()));
-        }
         let before = |oldest| now.min(oldest - TimeDelta::microseconds(1));
-        Ok(Some(found.oldest.map_or(now, before)))
+        Ok(Some(oldest.map_or(now, before)))
     }
 }
