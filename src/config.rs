@@ -1,6 +1,6 @@
 //! Settings: flags, environment and TOML file as written ([`raw`]), and checked ([`Settings`]).
 //!
-//! A flag overrides its environment variable, that overrides the file, and that the default.
+//! Precedence: flag, environment variable, file, default.
 
 mod alerts;
 mod cors;

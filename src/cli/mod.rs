@@ -84,8 +84,8 @@ enum Command {
     /// Move the private database to another major version of PostgreSQL
     ///
     /// Creates a new cluster beside the old one, copies table by table, and compares rows and
-    /// digests. Then the new cluster replaces the old one, which is kept until --remove-old. The
-    /// servers of both versions must be installed; pg_upgrade and client programs are not needed.
+    /// digests. Then the new cluster replaces the old one, which is kept until --remove-old. Only
+    /// the servers of both versions must be installed.
     ///
     /// A running service does the work itself. Meanwhile it accepts deliveries, which wait in the
     /// inbox, and answers reads. If no service runs, the command does the work. After an

@@ -20,8 +20,8 @@ use api::Api;
 use check::{Findings, check};
 use expected::{Expected, Quotes};
 
-/// Limit on the listed sessions of each fault; all are counted. Missing deliveries are all listed,
-/// since somebody must search for them.
+/// Limit on the listed sessions of each fault; all are counted. Missing deliveries are all listed:
+/// an operator has to find each.
 const LISTED_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]

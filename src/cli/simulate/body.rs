@@ -169,6 +169,7 @@ mod tests {
 
     #[test]
     fn body_has_the_senders_format() {
+        let message = "Olá \"Pip\"\n🦊".to_owned();
         let conversation = Conversation {
             agent_id: "A80HVD8577",
             session_id: uuid::uuid!("8d947f06-2c36-4d98-aafe-b232da2433ff"),
@@ -179,9 +180,7 @@ mod tests {
                 Line {
                     at_micros: 1_790_607_268_895_697,
                     nanos: 800,
-                    event: Event::Message {
-                        role: "assistant", message: "Olá \"Pip\"\n🦊".into()
-                    },
+                    event: Event::Message { role: "assistant", message },
                 },
             ],
         };
