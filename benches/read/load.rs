@@ -97,7 +97,7 @@ pub(crate) async fn load(
     sessions: u64,
     searched: bool,
 ) -> anyhow::Result<()> {
-    let start = Instant::now();
+    let began = Instant::now();
     let now = verbatim::clock::Clock::system().now();
     let start = now - TimeDelta::days(DAYS);
     run(pool, "DROP INDEX search_parts_by_term").await?;
@@ -120,12 +120,12 @@ pub(crate) async fn load(
             written += in_hand;
             in_hand = 0;
             if written % (CHUNK * 25) == 0 {
-                eprintln!("{written} messages after {:.0?}", start.elapsed());
+                eprintln!("{written} messages after {:.0?}", began.elapsed());
             }
         }
     }
     finish(pool, words, newest).await?;
-    eprintln!("loaded within {:.0?}", start.elapsed());
+    eprintln!("loaded within {:.0?}", began.elapsed());
     Ok(())
 }
 
@@ -240,7 +240,7 @@ async fn finish(
         "VACUUM ANALYZE",
     ] {
         run(pool, sql).await?;
-        eprintln!("{:.40}… {:.0?}", sql.trim(), start.elapsed());
+        eprintln!("{:.40}… {:.0?}", sql.trim(), began.elapsed());
     }
     Ok(())
 }

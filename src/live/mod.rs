@@ -105,11 +105,11 @@ impl Live {
         render: Render,
         room: Shares<KeyId>,
         committed: watch::Receiver<()>,
-        life: &Lifecycle,
+        lifecycle: &Lifecycle,
     ) -> Self {
         let live = Self(Arc::new(Shared {
             store,
-            life: life.clone(),
+            life: lifecycle.clone(),
             render,
             ring: RwLock::default(),
             grown: watch::Sender::default(),
@@ -119,7 +119,7 @@ impl Live {
             turns: Mutex::default(),
             room,
         }));
-        life.spawn("live tailer", tailer::run(live.clone(), committed));
+        lifecycle.spawn("live tailer", tailer::run(live.clone(), committed));
         live
     }
 

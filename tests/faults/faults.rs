@@ -43,13 +43,13 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug)]
 enum Evidence {
     /// At the end a delivery has waited in the inbox for more than this many seconds.
-    Waits(f64),
+    InboxAge(f64),
     /// Postgres has logged this text.
-    Says(&'static str),
+    InLog(&'static str),
     /// The proxy has cut a connection between COMMIT and its reply.
-    CutsCommit,
+    CommitsCut,
     /// None needed: the injection fails if it has no effect.
-    Surely,
+    Assumed,
 }
 
 /// A fault that lasts.

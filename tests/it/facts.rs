@@ -52,6 +52,7 @@ async fn facts(pool: &PgPool) -> Vec<String> {
         "SELECT to_jsonb(f)::text FROM session_facts f ORDER BY session_id",
         "SELECT to_jsonb(a)::text FROM activity a WHERE sessions + messages + visits <> 0
          ORDER BY level, agent_id, starts_at, source",
+        "SELECT to_jsonb(v)::text FROM visit_facts v ORDER BY session_id, number",
         "SELECT to_jsonb(g)::text FROM reply_gaps g WHERE bins <> '{}'
          ORDER BY level, agent_id, starts_at, source",
     ] {
@@ -68,7 +69,7 @@ async fn delete_everything(pool: &PgPool) {
     empty(pool).await;
     sqlx::raw_sql(
         "DELETE FROM message_facts; DELETE FROM presence_facts; DELETE FROM session_facts;
-         DELETE FROM activity; DELETE FROM reply_gaps;
+         DELETE FROM visit_facts; DELETE FROM activity; DELETE FROM reply_gaps;
          UPDATE facts_position SET seq = 0",
     )
     .execute(pool)
@@ -351,6 +352,10 @@ async fn rebuild_corrects_faults_that_a_check_finds() {
         "UPDATE session_facts SET turns = turns + 1",
         "DELETE FROM presence_facts",
         "DELETE FROM session_facts",
+        "UPDATE visit_facts SET turns = turns + 1",
+        "DELETE FROM visit_facts WHERE number = 1",
+        "INSERT INTO visit_facts SELECT session_id, 99, agent_id, source, started_at, first_message_at,
+             last_message_at, 1, 1, 0, 1 FROM visit_facts WHERE number = 1",
         "UPDATE message_facts SET occurred_at = occurred_at + interval '1 year'",
         "UPDATE activity SET turns = turns + 1 WHERE level = 1",
         "DELETE FROM activity WHERE level = 0",

@@ -47,6 +47,7 @@ const FILL = [
       n % 2 = 0, n % 2 = 1, false, false, false, false
   FROM session_facts AS s CROSS JOIN generate_series(0, ${LENGTH - 1}) AS n
   ORDER BY s.started_at`,
+  'INSERT INTO visit_facts SELECT * FROM computed_visits ORDER BY started_at',
   `INSERT INTO activity SELECT * FROM activity_of_facts(
       date_trunc('day', now() - interval '1 day' * ${days + 1}), date_trunc('day', now() + interval '1 day')
   )`,

@@ -185,14 +185,14 @@ fn read(
 fn log_outcome(file: &Path, outcome: &Outcome) {
     let Outcome { salvaged, damaged_bytes, findings, .. } = outcome;
     let Loss { at_least: lost, at_most: lost_at_most } = outcome.loss();
-    let (loss, file) = (outcome.loss().describe(), file.display());
+    let (description, file) = (outcome.loss().describe(), file.display());
     let damaged_bytes = damaged_bytes + findings.damaged_pages * u64::from(PAGE_BYTES);
     if outcome.loss() == Loss::NONE {
         tracing::warn!(salvaged, lost, lost_at_most, damaged_bytes, %file,
             "damaged inbox file recovered without loss; it can be deleted");
     } else {
         tracing::error!(salvaged, lost, lost_at_most, damaged_bytes, %file,
-            "damaged inbox file recovered in part; lost deliveries: {loss}. \
+            "damaged inbox file recovered in part; lost deliveries: {description}. \
              Keep the file to examine the rest");
     }
 }

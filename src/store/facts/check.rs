@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::sessions::SessionFact;
 use super::windows::Windows;
-use super::{FactRules, presence, rows, said, sessions};
+use super::{FactRules, presence, rows, said, sessions, visits};
 use crate::analytics::facts::{MessageFact, SessionTotals};
 
 /// Sessions that are read at once.
@@ -109,6 +109,7 @@ async fn compare(
     let stored = rows::read(connection, &windows).await?;
     let facts = sessions::read_facts(connection, ids).await?;
     let mut events = sessions::read_events(connection, ids).await?;
+    let wrong_visits = visits::different(connection, ids).await?;
     for (id, session) in &sessions {
         let of_session = |facts: &rows::Facts| {
             let all = facts.range((*id, chrono::DateTime::<chrono::Utc>::MIN_UTC, Uuid::nil())..);
@@ -128,7 +129,8 @@ async fn compare(
         let fact = SessionFact::of(session, totals, events.remove(id));
         let same = messages == of_session(&stored)
             && present(&presences) == present(&presence_facts)
-            && facts.get(id) == Some(&fact);
+            && facts.get(id) == Some(&fact)
+            && !wrong_visits.contains(id);
         report.different.extend((!same).then_some(*id));
     }
     report.sessions += sessions.len();
@@ -145,6 +147,8 @@ async fn orphaned(connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Erro
              SELECT session_id FROM message_facts
              UNION
              SELECT session_id FROM presence_facts
+             UNION
+             SELECT session_id FROM visit_facts
          ) AS f
          WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = f.session_id)
          ORDER BY session_id"#,

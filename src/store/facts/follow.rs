@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::{Touched, Windows};
-use super::{FactRules, TRY_HOLD, forget, presence, said, sessions};
+use super::{FactRules, TRY_HOLD, forget, presence, said, sessions, visits};
 use crate::store::journal::Erasure;
 
 /// Entries of the journal in one transaction. Each is a batch of the drain: at most a thousand
@@ -198,6 +198,7 @@ async fn refresh(
     let windows = Windows::of(&touched, &sessions);
     said::refresh(connection, rules, &sessions, windows, &joins, &mut difference).await?;
     sessions::refresh_totals(connection, &sessions, &mut difference).await?;
+    visits::refresh(connection, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(connection).await
 }
 

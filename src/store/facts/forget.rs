@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::activity::{Counted, Difference};
-use super::sessions;
+use super::{sessions, visits};
 
 /// Deletes the facts of sessions. Must run in the transaction that deletes their rows and that
 /// began with [`HOLD`](super::HOLD): no fact of them is written after its commit.
@@ -50,6 +50,7 @@ pub(super) async fn delete(
     sqlx::query!("DELETE FROM presence_facts WHERE session_id = ANY ($1)", session_ids)
         .execute(&mut *connection)
         .await?;
+    visits::delete(connection, session_ids).await?;
     for fact in sessions::read_facts(connection, session_ids).await?.values() {
         difference.remove_session(fact);
     }

@@ -17,6 +17,7 @@ mod rebuild;
 mod rows;
 mod said;
 mod sessions;
+mod visits;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::Windows;
-use super::{FactRules, HOLD, forget, presence, said, sessions};
+use super::{FactRules, HOLD, forget, presence, said, sessions, visits};
 use crate::store::AFTER_ALL;
 
 /// Sessions in one step.
@@ -52,6 +52,8 @@ pub async fn rebuild_sessions(
              (SELECT DISTINCT session_id FROM message_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
              UNION
              (SELECT DISTINCT session_id FROM presence_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+             UNION
+             (SELECT DISTINCT session_id FROM visit_facts WHERE session_id > $1 ORDER BY 1 LIMIT $2)
          ) AS s
          ORDER BY id
          LIMIT $2"#,
@@ -73,6 +75,7 @@ pub async fn rebuild_sessions(
     let windows = Windows::whole(&sessions);
     said::refresh(&mut transaction, rules, &sessions, windows, &joins, &mut difference).await?;
     sessions::refresh_totals(&mut transaction, &sessions, &mut difference).await?;
+    visits::refresh(&mut transaction, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(&mut transaction).await?;
     transaction.commit().await?;
     Ok(Step::Done((last, count)))

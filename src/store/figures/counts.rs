@@ -4,6 +4,9 @@ use super::cover::{Cover, Extent, Stored};
 use super::{Cell, Cells, Selection, Snapshot, Value, place};
 use crate::store::StoreError;
 
+/// Number of columns with counts in `activity`.
+const COLUMNS: usize = 25;
+
 /// Counts of sessions that started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionCounts {

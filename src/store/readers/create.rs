@@ -116,7 +116,7 @@ fn statements(new: &NewReader<'_>, database_info: &DatabaseInfo, password: &str)
         format!(
             "CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT {MOST_CONNECTIONS}"
         ),
-        format!("COMMENT ON ROLE {role} IS '{MARK}'"),
+        format!("COMMENT ON ROLE {role} IS '{ROLE_COMMENT}'"),
     ];
     for (setting, value) in SETTINGS {
         all.push(format!("ALTER ROLE {role} IN DATABASE {database} SET {setting} = {value}"));
