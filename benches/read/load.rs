@@ -240,7 +240,7 @@ async fn finish(
         "VACUUM ANALYZE",
     ] {
         run(pool, sql).await?;
-        eprintln!("{:.40}… {:.0?}", sql.trim(), began.elapsed());
+        eprintln!("{:.40}… {:.0?}", sql.trim(), start.elapsed());
     }
     Ok(())
 }
