@@ -132,7 +132,7 @@ fn error_names_the_invalid_field() {
         ("{\"event_type\": 7}".into(), "event_type", "must be a string, not a number"),
         ("{\"event_type\": \"\"}".into(), "event_type", "empty"),
         (with("null", r#"{"session_id":"s"}"#), "agent_id", "missing"),
-        (with("[]", r#"{"session_id":"s"}"#), "agent_id", "it is an array"),
+        (with("[]", r#"{"session_id":"s"}"#), "agent_id", "must be a string, not an array"),
         (with(&long, r#"{"session_id":"s"}"#), "agent_id", "it has 513 bytes"),
         (with("\"a\"", "[]"), "data", "must be an object, not an array"),
         (with("\"a\"", "{}"), "data.session_id", "missing"),

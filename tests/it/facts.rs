@@ -259,7 +259,7 @@ async fn late_message_changes_its_own_fact_and_the_next() {
     let after = facts(database.pool()).await;
     let is_sum = |fact: &&String| fact.contains("\"level\"");
     let new = after.iter().filter(|fact| !before.contains(fact) && !is_sum(fact)).count();
-    assert_eq!(new, 3, "the message, the next one, and the session");
+    assert_eq!(new, 4, "the message, the next one, the visit, and the session");
 }
 
 #[tokio::test]
