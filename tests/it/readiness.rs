@@ -176,5 +176,5 @@ async fn healthcheck_fails_without_a_service() {
     let without_service = check("127.0.0.1:1").await;
     assert_eq!(without_service.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&without_service.stderr);
-    assert!(stderr.contains("does not answer at http://127.0.0.1:1/readyz"), "{stderr}");
+    assert!(stderr.contains("no answer from http://127.0.0.1:1/readyz"), "{stderr}");
 }
