@@ -1044,7 +1044,7 @@ export const postWebhook = <ThrowOnError extends boolean = true>(options: Option
 });
 
 /**
- * Takes a delivery, and counts the answer.
+ * Receives a delivery, and counts the answer.
  */
 export const postWebhookSource = <ThrowOnError extends boolean = true>(options: Options<PostWebhookSourceData, ThrowOnError>) => (options.client ?? client).post<PostWebhookSourceResponses, PostWebhookSourceErrors, ThrowOnError>({
     security: [{ name: 'X-bitHuman-Signature', type: 'apiKey' }],
