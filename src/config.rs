@@ -1,16 +1,18 @@
-//! Settings: flags, environment and TOML file as written ([`raw`]), and checked ([`Settings`]).
+//! Settings: as written in flags and environment ([`args`]) and in the TOML file ([`file`]), and
+//! checked ([`Settings`]).
 //!
 //! Precedence: flag, environment variable, file, default.
 
 mod alerts;
+mod args;
 mod cors;
 mod credentials;
 mod data_dir;
+mod file;
 mod generated;
 mod keep;
 mod origin;
 mod proxies;
-mod raw;
 mod replica;
 mod secret;
 mod sources;
@@ -24,18 +26,19 @@ use anyhow::Context as _;
 use ipnet::IpNet;
 
 pub use alerts::{AlertSettings, Receiver};
+pub use args::{DatabaseArgs, ServeArgs};
 pub use cors::CorsOrigins;
 pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
-pub use raw::{DatabaseArgs, ServeArgs};
 pub use replica::ReplicaSettings;
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
 
 use credentials::Written;
+use file::File;
 
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
@@ -139,11 +142,11 @@ pub enum LogFormat {
 impl DatabaseSettings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
-        let file = raw::File::read(args.config.as_deref())?;
+        let file = File::read(args.config.as_deref())?;
         Self::merge(args, &file)
     }
 
-    fn merge(args: &DatabaseArgs, file: &raw::File) -> anyhow::Result<Self> {
+    fn merge(args: &DatabaseArgs, file: &File) -> anyhow::Result<Self> {
         // An empty variable counts as not set: the file's value applies.
         let url = |name, url: &Option<String>, file| {
             let value = url.as_deref().and_then(credentials::trimmed);
@@ -196,7 +199,7 @@ impl DatabaseSettings {
 impl Settings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
-        let file = raw::File::read(args.database.config.as_deref())?;
+        let file = File::read(args.database.config.as_deref())?;
         let origins = Origins::of(&args, &file);
         let sources = sources::resolve(&args, &file)?;
         let api_key = api_key(&args, &file)?;
@@ -275,7 +278,7 @@ impl Settings {
     }
 }
 
-fn api_key(args: &ServeArgs, file: &raw::File) -> anyhow::Result<Option<Secret>> {
+fn api_key(args: &ServeArgs, file: &File) -> anyhow::Result<Option<Secret>> {
     let key = |name, key: &Option<String>, file| {
         let value = key.as_deref().and_then(credentials::trimmed);
         Written { name, value, file }.read(str::to_owned)
@@ -340,8 +343,8 @@ mod tests {
 
     #[test]
     fn empty_database_url_does_not_override_the_file() {
-        let file: raw::File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
-        let of = |text: Option<&str>, file: &raw::File| {
+        let file: File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
+        let of = |text: Option<&str>, file: &File| {
             let args =
                 DatabaseArgs { database_url: text.map(Into::into), ..DatabaseArgs::default() };
             DatabaseSettings::merge(&args, file).unwrap().url.map(|url| url.expose().to_owned())
@@ -351,7 +354,7 @@ mod tests {
         assert_eq!(of(Some(" "), &file), of_the_file);
         assert_eq!(of(None, &file), of_the_file);
         assert_eq!(of(Some("postgres://mine/v\n"), &file), Some("postgres://mine/v".into()));
-        assert_eq!(of(Some(""), &raw::File::default()), None);
+        assert_eq!(of(Some(""), &File::default()), None);
     }
 
     #[test]
