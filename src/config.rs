@@ -11,6 +11,7 @@ mod data_dir;
 mod file;
 mod generated;
 mod keep;
+mod limits;
 mod origin;
 mod proxies;
 mod replica;
@@ -43,21 +44,6 @@ use file::File;
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
-
-/// Default limit on a delivery's body, in bytes.
-const DEFAULT_MAX_BODY: u64 = 1 << 20;
-/// Highest value of `max-body`, in bytes: a delivery must fit a Postgres `bytea` and a group of the
-/// inbox with room to spare.
-const LARGEST_MAX_BODY: u64 = 64 << 20;
-/// Default limit on the inbox's size on disk, in bytes.
-const DEFAULT_INBOX_QUOTA: u64 = 4 << 30;
-
-/// Default limit on open connections: 5,000 idle ones that a proxy may keep, and as many again. An
-/// idle connection needs 20 kB, or 27 kB with TLS (measured), so 10,000 need 200 or 270 MB. While a
-/// request's head arrives, a connection needs up to 130 kB more.
-const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
-/// Highest value of `max-connections`: one address has not enough ports for more.
-const LARGEST_MAX_CONNECTIONS: usize = 60_000;
 
 /// Checked settings of `serve`.
 #[derive(Clone, Debug)]
@@ -203,31 +189,17 @@ impl Settings {
         let origins = Origins::of(&args, &file);
         let sources = sources::resolve(&args, &file)?;
         let api_key = api_key(&args, &file)?;
-        let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
-            flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
-                text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
-                    anyhow::anyhow!("{name} must be a size such as 1MiB, not {text:?}")
-                })
-            })
-        };
-        let max_body = bytes(args.max_body, file.max_body.as_ref(), DEFAULT_MAX_BODY, "max-body")?;
-        anyhow::ensure!(
-            (1..=LARGEST_MAX_BODY).contains(&max_body),
-            "max-body must be between 1 byte and 64 MiB, not {max_body} bytes"
-        );
+        let max_body_bytes =
+            limits::max_body_bytes(args.max_body.as_deref(), file.max_body.as_deref())?;
         let inbox_quota_bytes =
-            bytes(args.inbox_quota, file.inbox_quota.as_ref(), DEFAULT_INBOX_QUOTA, "inbox-quota")?;
+            limits::inbox_quota_bytes(args.inbox_quota.as_deref(), file.inbox_quota.as_deref())?;
         let silence = silence_limits(
             args.live_for.or(file.live_for.clone()),
             args.ended_after.or(file.ended_after.clone()),
         )?;
         let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
         let max_connections =
-            args.max_connections.or(file.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS);
-        anyhow::ensure!(
-            (1..=LARGEST_MAX_CONNECTIONS).contains(&max_connections),
-            "max-connections must be between 1 and {LARGEST_MAX_CONNECTIONS}, not {max_connections}"
-        );
+            limits::max_connections(args.max_connections.or(file.max_connections))?;
         let database = DatabaseSettings::merge(&args.database, &file)?
             .listening(args.postgres_listen.or(file.postgres_listen.clone()).as_deref())?;
         let max_lag = args.read_max_lag.as_deref().or(file.read_max_lag.as_deref());
@@ -244,7 +216,7 @@ impl Settings {
             api_key,
             origins,
             ack: args.ack.or(file.ack).unwrap_or_default(),
-            max_body_bytes: usize::try_from(max_body)?,
+            max_body_bytes,
             inbox_quota_bytes,
             trusted_proxies: proxies::resolve(
                 args.trusted_proxies.as_deref(),
