@@ -1,16 +1,19 @@
-//! Settings: flags, environment and TOML file as written ([`raw`]), and checked ([`Settings`]).
+//! Settings: as written in flags and environment ([`args`]) and in the TOML file ([`file`]), and
+//! checked ([`Settings`]).
 //!
 //! Precedence: flag, environment variable, file, default.
 
 mod alerts;
+mod args;
 mod cors;
 mod credentials;
 mod data_dir;
+mod file;
 mod generated;
 mod keep;
+mod limits;
 mod origin;
 mod proxies;
-mod raw;
 mod replica;
 mod secret;
 mod sources;
@@ -24,37 +27,23 @@ use anyhow::Context as _;
 use ipnet::IpNet;
 
 pub use alerts::{AlertSettings, Receiver};
+pub use args::{DatabaseArgs, ServeArgs};
 pub use cors::CorsOrigins;
 pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
 pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
-pub use raw::{DatabaseArgs, ServeArgs};
 pub use replica::ReplicaSettings;
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
 
 use credentials::Written;
+use file::File;
 
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
-
-/// Default limit on a delivery's body, in bytes.
-const DEFAULT_MAX_BODY: u64 = 1 << 20;
-/// Highest value of `max-body`, in bytes: a delivery must fit a Postgres `bytea` and a group of the
-/// inbox with room to spare.
-const LARGEST_MAX_BODY: u64 = 64 << 20;
-/// Default limit on the inbox's size on disk, in bytes.
-const DEFAULT_INBOX_QUOTA: u64 = 4 << 30;
-
-/// Default limit on open connections: 5,000 idle ones that a proxy may keep, and as many again. An
-/// idle connection needs 20 kB, or 27 kB with TLS (measured), so 10,000 need 200 or 270 MB. While a
-/// request's head arrives, a connection needs up to 130 kB more.
-const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
-/// Highest value of `max-connections`: one address has not enough ports for more.
-const LARGEST_MAX_CONNECTIONS: usize = 60_000;
 
 /// Checked settings of `serve`.
 #[derive(Clone, Debug)]
@@ -139,11 +128,11 @@ pub enum LogFormat {
 impl DatabaseSettings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
-        let file = raw::File::read(args.config.as_deref())?;
+        let file = File::read(args.config.as_deref())?;
         Self::merge(args, &file)
     }
 
-    fn merge(args: &DatabaseArgs, file: &raw::File) -> anyhow::Result<Self> {
+    fn merge(args: &DatabaseArgs, file: &File) -> anyhow::Result<Self> {
         // An empty variable counts as not set: the file's value applies.
         let url = |name, url: &Option<String>, file| {
             let value = url.as_deref().and_then(credentials::trimmed);
@@ -196,35 +185,21 @@ impl DatabaseSettings {
 impl Settings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
-        let file = raw::File::read(args.database.config.as_deref())?;
+        let file = File::read(args.database.config.as_deref())?;
         let origins = Origins::of(&args, &file);
         let sources = sources::resolve(&args, &file)?;
         let api_key = api_key(&args, &file)?;
-        let bytes = |flag: Option<String>, file: Option<&String>, default: u64, name: &str| {
-            flag.or_else(|| file.cloned()).map_or(Ok(default), |text| {
-                text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
-                    anyhow::anyhow!("{name} must be a size such as 1MiB, not {text:?}")
-                })
-            })
-        };
-        let max_body = bytes(args.max_body, file.max_body.as_ref(), DEFAULT_MAX_BODY, "max-body")?;
-        anyhow::ensure!(
-            (1..=LARGEST_MAX_BODY).contains(&max_body),
-            "max-body must be between 1 byte and 64 MiB, not {max_body} bytes"
-        );
+        let max_body_bytes =
+            limits::max_body_bytes(args.max_body.as_deref(), file.max_body.as_deref())?;
         let inbox_quota_bytes =
-            bytes(args.inbox_quota, file.inbox_quota.as_ref(), DEFAULT_INBOX_QUOTA, "inbox-quota")?;
+            limits::inbox_quota_bytes(args.inbox_quota.as_deref(), file.inbox_quota.as_deref())?;
         let silence = silence_limits(
             args.live_for.or(file.live_for.clone()),
             args.ended_after.or(file.ended_after.clone()),
         )?;
         let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
         let max_connections =
-            args.max_connections.or(file.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS);
-        anyhow::ensure!(
-            (1..=LARGEST_MAX_CONNECTIONS).contains(&max_connections),
-            "max-connections must be between 1 and {LARGEST_MAX_CONNECTIONS}, not {max_connections}"
-        );
+            limits::max_connections(args.max_connections.or(file.max_connections))?;
         let database = DatabaseSettings::merge(&args.database, &file)?
             .listening(args.postgres_listen.or(file.postgres_listen.clone()).as_deref())?;
         let max_lag = args.read_max_lag.as_deref().or(file.read_max_lag.as_deref());
@@ -241,7 +216,7 @@ impl Settings {
             api_key,
             origins,
             ack: args.ack.or(file.ack).unwrap_or_default(),
-            max_body_bytes: usize::try_from(max_body)?,
+            max_body_bytes,
             inbox_quota_bytes,
             trusted_proxies: proxies::resolve(
                 args.trusted_proxies.as_deref(),
@@ -275,7 +250,7 @@ impl Settings {
     }
 }
 
-fn api_key(args: &ServeArgs, file: &raw::File) -> anyhow::Result<Option<Secret>> {
+fn api_key(args: &ServeArgs, file: &File) -> anyhow::Result<Option<Secret>> {
     let key = |name, key: &Option<String>, file| {
         let value = key.as_deref().and_then(credentials::trimmed);
         Written { name, value, file }.read(str::to_owned)
@@ -340,8 +315,8 @@ mod tests {
 
     #[test]
     fn empty_database_url_does_not_override_the_file() {
-        let file: raw::File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
-        let of = |text: Option<&str>, file: &raw::File| {
+        let file: File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
+        let of = |text: Option<&str>, file: &File| {
             let args =
                 DatabaseArgs { database_url: text.map(Into::into), ..DatabaseArgs::default() };
             DatabaseSettings::merge(&args, file).unwrap().url.map(|url| url.expose().to_owned())
@@ -351,7 +326,7 @@ mod tests {
         assert_eq!(of(Some(" "), &file), of_the_file);
         assert_eq!(of(None, &file), of_the_file);
         assert_eq!(of(Some("postgres://mine/v\n"), &file), Some("postgres://mine/v".into()));
-        assert_eq!(of(Some(""), &raw::File::default()), None);
+        assert_eq!(of(Some(""), &File::default()), None);
     }
 
     #[test]

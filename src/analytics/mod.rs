@@ -5,4 +5,5 @@ pub mod calendar;
 pub mod catalog;
 pub mod facts;
 pub mod histogram;
+mod metric;
 pub mod range;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Secret;
 use super::credentials::{self, Written};
-use super::raw::{File, FileAlert};
+use super::file::{File, FileAlert};
 use crate::alerts::{Draft, MOST_ALERTS, Rule, SigningKey};
 
 /// Limit on the secrets that sign one notification: the new one, and those it replaces.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveTime, Utc};
 
-use super::raw::File;
+use super::file::File;
 
 const DAY: Duration = Duration::from_hours(24);
 /// Shortest retention: rows are deleted by whole days.

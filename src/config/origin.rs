@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::ServeArgs;
-use super::raw;
+use super::file::File;
 
 /// Place of a setting. For one that is not set, the place where it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Origins {
 
 impl Origins {
     /// Finds the places. The environment overrides the file, unless the variable is empty.
-    pub(super) fn of(args: &ServeArgs, file: &raw::File) -> Self {
+    pub(super) fn of(args: &ServeArgs, file: &File) -> Self {
         let origin = |variable: &Option<String>, own: &Option<PathBuf>, named: &Option<PathBuf>| {
             let is_set = variable.as_ref().is_some_and(|text| !text.trim().is_empty());
             match (own, &args.database.config, named) {

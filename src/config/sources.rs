@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::Secret;
 use super::credentials::{self, Written};
-use super::raw::{File, FileSource, ServeArgs};
+use super::file::{File, FileSource};
+use super::{Secret, ServeArgs};
 use crate::domain::SourceName;
 use crate::redact::{Kind, Redaction};
 

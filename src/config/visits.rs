@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::raw::FileAgent;
+use super::file::FileAgent;
 use crate::domain::visits::VisitGaps;
 
 /// Shortest gap: with less, every short pause would end a visit.
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     fn parse(file: &str, flag: Option<&str>) -> anyhow::Result<VisitGaps> {
-        let file: super::super::raw::File = toml::from_str(file).unwrap();
+        let file: super::super::file::File = toml::from_str(file).unwrap();
         gaps(flag.or(file.visit_gap.as_deref()), &file.agents)
     }
 

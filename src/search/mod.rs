@@ -1,6 +1,7 @@
 //! Full-text search: text → tokens, in any script; a caller's text → a query; a matching message →
 //! its highlights. Pure; `store` owns the index.
 
+mod class;
 mod document;
 mod fold;
 mod highlight;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::resources::Resources;
 use crate::clock::Clock;
 use crate::config::Keep;
 use crate::domain::Roles;
@@ -24,29 +25,49 @@ const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Wait between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// Starts the task that migrates the schema, and returns a receiver of the schema's state.
+pub(super) fn start(resources: &Resources) -> watch::Receiver<SchemaState> {
+    let Resources { settings, life, .. } = resources;
+    let (state, updates) = watch::channel(SchemaState::default());
+    let task = SchemaTask {
+        database: resources.database.clone(),
+        migrate: settings.migrate,
+        state,
+        read_pool: resources.pool.clone(),
+        pool: resources.job_pool.clone(),
+        clock: resources.clock.clone(),
+        keep: settings.keep.clone(),
+        roles: settings.roles.clone(),
+        erasures: resources.erasures.clone(),
+        ready: resources.schema.clone(),
+    };
+    life.spawn("schema", task.run(life.clone()));
+    updates
+}
+
 /// Task that waits for Postgres without a limit, migrates its schema, and then creates partitions
 /// ahead of time and deletes expired rows.
-pub(super) struct SchemaTask {
-    pub(super) database: Arc<Database>,
+struct SchemaTask {
+    database: Arc<Database>,
     /// It may apply migrations. Otherwise it waits until another process has.
-    pub(super) migrate: bool,
-    pub(super) state: watch::Sender<SchemaState>,
+    migrate: bool,
+    state: watch::Sender<SchemaState>,
     /// Pool of the requests, which receives the connector's options.
-    pub(super) read_pool: postgres::Pool,
-    pub(super) pool: postgres::Pool,
-    pub(super) clock: Clock,
-    pub(super) keep: Keep,
-    pub(super) roles: Roles,
+    read_pool: postgres::Pool,
+    pool: postgres::Pool,
+    clock: Clock,
+    keep: Keep,
+    roles: Roles,
     /// Counts erasures that finish here.
-    pub(super) erasures: ErasureFence,
+    erasures: ErasureFence,
     /// Cancelled once the drain may begin: after the first partitions were created, so that they
     /// need not move rows.
-    pub(super) ready: CancellationToken,
+    ready: CancellationToken,
 }
 
 impl SchemaTask {
     /// Runs until the service stops.
-    pub(super) async fn run(self, life: Lifecycle) {
+    async fn run(self, life: Lifecycle) {
         tokio::select! {
             () = life.stopping() => {}
             () = self.maintain(&life) => {}

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::journal::{Erasure, MessageKey, Place};
+use super::lanes::Lane;
 use super::{Position, Store, StoreError};
 
 /// Most entries in one transaction, reached when entries are small.
@@ -87,27 +88,78 @@ impl Store {
             return Ok(None);
         }
         let mut lane = self.lanes.take().await?;
-        let end = sqlx::query!(
-            r#"SELECT
-                 j.seq,
-                 j.received_at,
-                 cardinality(j.session_ids) + cardinality(j.message_ids)
-                     + (j.erasure IS NOT NULL)::integer AS "items!"
-             FROM journal_agents_position AS p
-             JOIN journal AS j ON j.seq = p.seq"#,
-        )
-        .fetch_optional(lane.connection())
-        .await?;
-        let Some(end) = end.map(|end| position(end.seq, end.items, end.received_at)) else {
+        let Some(end) = read_end(&mut lane).await? else {
             lane.give_back();
             let end = after.cloned().unwrap_or(Position::START);
             return Ok(Some(AgentItems { keys: Vec::new(), more: false, end }));
         };
         let from = after.map_or(Place::default(), |after| after.key);
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        // An entry has at least one item of an agent, and the first may have been read in part.
-        let rows = sqlx::query!(
-            r#"SELECT
+        let rows = read_items(&mut lane, agents, from, end.key.seq, most).await?;
+        lane.give_back();
+        let more = rows.len() > limit;
+        let keys = rows.into_iter().take(limit).map(ItemRow::into_item);
+        Ok(Some(AgentItems { keys: keys.collect::<Result<_, sqlx::Error>>()?, more, end }))
+    }
+}
+
+/// Row of an item. The columns that are not null depend on its subject.
+struct ItemRow {
+    seq: i64,
+    received_at: DateTime<Utc>,
+    /// Number of the item in its entry.
+    item: i32,
+    session_id: Option<Uuid>,
+    occurred_at: Option<DateTime<Utc>>,
+    message_id: Option<Uuid>,
+    erasure: Option<String>,
+}
+
+impl ItemRow {
+    /// Returns the item with the position after it.
+    fn into_item(self) -> Result<(Position<Place>, Key), sqlx::Error> {
+        let key = match (self.session_id, self.occurred_at, self.message_id, self.erasure) {
+            (_, _, _, Some(erasure)) => {
+                let erasure = serde_json::from_str(&erasure);
+                Key::Erasure(erasure.map_err(|error| sqlx::Error::Decode(error.into()))?)
+            }
+            (Some(session_id), Some(occurred_at), Some(id), None) => {
+                Key::Message(MessageKey { session_id, occurred_at, id })
+            }
+            (session_id, ..) => Key::Session(session_id.unwrap_or_default()),
+        };
+        Ok((position(self.seq, self.item, self.received_at), key))
+    }
+}
+
+/// Reads the end of the indexed entries; `None` if no retained entry is indexed.
+async fn read_end(lane: &mut Lane<'_>) -> Result<Option<Position<Place>>, sqlx::Error> {
+    let end = sqlx::query!(
+        r#"SELECT
+                 j.seq,
+                 j.received_at,
+                 cardinality(j.session_ids) + cardinality(j.message_ids)
+                     + (j.erasure IS NOT NULL)::integer AS "items!"
+             FROM journal_agents_position AS p
+             JOIN journal AS j ON j.seq = p.seq"#,
+    )
+    .fetch_optional(lane.connection())
+    .await?;
+    Ok(end.map(|end| position(end.seq, end.items, end.received_at)))
+}
+
+/// Reads up to `most` items of agents after a place, up to the entry `last`.
+async fn read_items(
+    lane: &mut Lane<'_>,
+    agents: &[String],
+    after: Place,
+    last: i64,
+    most: i64,
+) -> Result<Vec<ItemRow>, sqlx::Error> {
+    // An entry has at least one item of an agent, and the first may have been read in part.
+    sqlx::query_as!(
+        ItemRow,
+        r#"SELECT
                  e.seq AS "seq!",
                  j.received_at AS "received_at!",
                  k.item AS "item!",
@@ -141,31 +193,14 @@ impl Store {
              WHERE (e.seq, k.item) > ($2, $3)
              ORDER BY e.seq, k.item
              LIMIT $5::bigint"#,
-            agents,
-            from.seq,
-            i32::try_from(from.items).unwrap_or(i32::MAX),
-            end.key.seq,
-            most,
-        )
-        .fetch_all(lane.connection())
-        .await?;
-        lane.give_back();
-        let more = rows.len() > limit;
-        let keys = rows.into_iter().take(limit).map(|row| {
-            let key = match (row.session_id, row.occurred_at, row.message_id, row.erasure) {
-                (_, _, _, Some(erasure)) => {
-                    let erasure = serde_json::from_str(&erasure);
-                    Key::Erasure(erasure.map_err(|error| sqlx::Error::Decode(error.into()))?)
-                }
-                (Some(session_id), Some(occurred_at), Some(id), None) => {
-                    Key::Message(MessageKey { session_id, occurred_at, id })
-                }
-                (session_id, ..) => Key::Session(session_id.unwrap_or_default()),
-            };
-            Ok((position(row.seq, row.item, row.received_at), key))
-        });
-        Ok(Some(AgentItems { keys: keys.collect::<Result<_, sqlx::Error>>()?, more, end }))
-    }
+        agents,
+        after.seq,
+        i32::try_from(after.items).unwrap_or(i32::MAX),
+        last,
+        most,
+    )
+    .fetch_all(lane.connection())
+    .await
 }
 
 fn position(seq: i64, items: i32, at: DateTime<Utc>) -> Position<Place> {

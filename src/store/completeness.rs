@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use sqlx::query_as;
 use uuid::Uuid;
 
 use super::sessions::SessionRow;
@@ -23,7 +23,8 @@ impl Store {
         session: &SessionRow,
         visit_gap: Duration,
     ) -> Result<Figures, StoreError> {
-        let found = query!(
+        let examined = query_as!(
+            Examined,
             r#"
             SELECT
                 count(*) AS "messages!",
@@ -87,16 +88,41 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(Figures {
-            joined: session.joined_at.is_some(),
-            messages: found.messages,
-            user_messages: found.user_messages,
-            assistant_messages: found.assistant_messages,
-            repeated_user_turns: places(found.repeated, found.repeated_at, found.repeated_id),
-            out_of_order: places(found.early, found.early_at, found.early_id),
-            altered: places(found.altered, found.altered_at, found.altered_id),
-            undated: places(found.undated, found.undated_at, found.undated_id),
-        })
+        Ok(examined.into_figures(session.joined_at.is_some()))
+    }
+}
+
+/// Counts of messages by finding, each with the time and ID of the first one.
+struct Examined {
+    messages: i64,
+    user_messages: i64,
+    assistant_messages: i64,
+    repeated: i64,
+    repeated_at: Option<DateTime<Utc>>,
+    repeated_id: Option<Uuid>,
+    early: i64,
+    early_at: Option<DateTime<Utc>>,
+    early_id: Option<Uuid>,
+    altered: i64,
+    altered_at: Option<DateTime<Utc>>,
+    altered_id: Option<Uuid>,
+    undated: i64,
+    undated_at: Option<DateTime<Utc>>,
+    undated_id: Option<Uuid>,
+}
+
+impl Examined {
+    fn into_figures(self, joined: bool) -> Figures {
+        Figures {
+            joined,
+            messages: self.messages,
+            user_messages: self.user_messages,
+            assistant_messages: self.assistant_messages,
+            repeated_user_turns: places(self.repeated, self.repeated_at, self.repeated_id),
+            out_of_order: places(self.early, self.early_at, self.early_id),
+            altered: places(self.altered, self.altered_at, self.altered_id),
+            undated: places(self.undated, self.undated_at, self.undated_id),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Sessions that may continue each other: sessions of one agent and source, where the earlier one
 //! fell silent and the later one began without a join within half an hour.
 
-use sqlx::query;
+use chrono::{DateTime, Utc};
+use sqlx::query_as;
 use uuid::Uuid;
 
 use super::sessions::{SessionRow, select_sessions};
 use super::{Store, StoreError};
+use crate::domain::Roles;
 use crate::domain::continuation::{Earlier, LONGEST_SILENCE, Newcomer};
 use crate::domain::session::activity_bucket;
 
@@ -25,11 +27,39 @@ pub struct Circumstances {
     pub ids: Vec<(Uuid, String)>,
 }
 
+/// Row of a session that may be continued.
+struct EarlierRow {
+    id: Uuid,
+    sender_session_id: String,
+    last_activity_at: DateTime<Utc>,
+    room_name: Option<String>,
+    ended: bool,
+    last_role: Option<String>,
+    taken: bool,
+    /// Role of the newcomer's first message, the same in every row.
+    first_role: Option<String>,
+}
+
+impl EarlierRow {
+    /// Returns the facts about the session, and its IDs: ours and the sender's.
+    fn into_earlier(self, roles: &Roles) -> (Earlier, (Uuid, String)) {
+        let earlier = Earlier {
+            last_activity_at: self.last_activity_at,
+            room_name: self.room_name,
+            last_role: self.last_role.map(|role| roles.name_of(&role).to_owned()),
+            ended: self.ended,
+            taken: self.taken,
+        };
+        (earlier, (self.id, self.sender_session_id))
+    }
+}
+
 impl Store {
     /// Reads the facts about a session and the sessions that it may continue.
     pub async fn circumstances(&self, session: &SessionRow) -> Result<Circumstances, StoreError> {
         let since = session.started_at - LONGEST_SILENCE;
-        let rows = query!(
+        let rows = query_as!(
+            EarlierRow,
             r#"
             SELECT
                 s.id,
@@ -100,19 +130,7 @@ impl Store {
             first_role: (rows.first().and_then(|row| row.first_role.as_deref()))
                 .map(|role| self.roles.name_of(role).to_owned()),
         };
-        let (earlier, ids) = rows
-            .into_iter()
-            .map(|row| {
-                let earlier = Earlier {
-                    last_activity_at: row.last_activity_at,
-                    room_name: row.room_name,
-                    last_role: row.last_role.map(|role| self.roles.name_of(&role).to_owned()),
-                    ended: row.ended,
-                    taken: row.taken,
-                };
-                (earlier, (row.id, row.sender_session_id))
-            })
-            .unzip();
+        let (earlier, ids) = rows.into_iter().map(|row| row.into_earlier(&self.roles)).unzip();
         Ok(Circumstances { newcomer, earlier, ids })
     }
 

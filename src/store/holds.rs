@@ -1,6 +1,7 @@
 //! Holds, which exempt data from erasure and retention.
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, query_as};
 use uuid::Uuid;
 
@@ -99,75 +100,15 @@ impl Store {
         key_id: Option<Uuid>,
         visible: Option<&[String]>,
     ) -> Result<Held, StoreError> {
-        let (agent_id, session_id) = (target.agent_id(), target.session_id());
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
-        let too_late = sqlx::query_scalar!(
-            r#"SELECT EXISTS (
-                 SELECT
-                 FROM erasures
-                 WHERE finished_at IS NULL
-                     AND agent_id = $1
-                     AND (session_id IS NULL OR session_id = $2)
-             ) AS "too_late!""#,
-            agent_id,
-            session_id,
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        if too_late {
+        if is_being_erased(&mut transaction, target).await? {
             return Ok(Held::TooLate);
         }
-        sqlx::query!(
-            "INSERT INTO holds (id, agent_id, session_id, created_at, key_id)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT DO NOTHING",
-            id,
-            agent_id,
-            session_id,
-            at,
-            key_id,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query!(
-            "UPDATE holds AS h
-             SET key_id = $3
-             FROM api_keys AS m
-             WHERE h.agent_id = $1
-                 AND h.session_id IS NOT DISTINCT FROM $2
-                 AND m.id = h.key_id
-                 AND m.agent_ids IS NOT NULL
-                 AND ($4::text[] IS NULL OR m.agent_ids <@ $4)",
-            agent_id,
-            session_id,
-            key_id,
-            visible,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        let row = query_as!(
-            HoldRow,
-            r#"SELECT
-                 h.id,
-                 h.agent_id,
-                 h.session_id,
-                 s.sender_session_id AS "sender_session_id?",
-                 s.source AS "source?",
-                 h.created_at,
-                 m.id AS "made_by?"
-             FROM holds AS h
-             LEFT JOIN sessions AS s ON s.id = h.session_id
-             LEFT JOIN api_keys AS m
-                 ON m.id = h.key_id AND ($3::text[] IS NULL OR m.agent_ids <@ $3)
-             WHERE h.agent_id = $1 AND h.session_id IS NOT DISTINCT FROM $2"#,
-            agent_id,
-            session_id,
-            visible,
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
+        insert(&mut transaction, target, id, at, key_id).await?;
+        change_key(&mut transaction, target, key_id, visible).await?;
+        let row = read(&mut transaction, target, visible).await?;
         transaction.commit().await?;
         let _ = connection.close().await;
         Ok(Held::Yes(row))
@@ -223,4 +164,101 @@ impl Store {
         };
         Ok(rows?)
     }
+}
+
+/// Returns true if an erasure of the target has begun and is not finished.
+async fn is_being_erased(
+    connection: &mut PgConnection,
+    target: Target<'_>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+                 SELECT
+                 FROM erasures
+                 WHERE finished_at IS NULL
+                     AND agent_id = $1
+                     AND (session_id IS NULL OR session_id = $2)
+             ) AS "too_late!""#,
+        target.agent_id(),
+        target.session_id(),
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Inserts a hold, unless there is one.
+async fn insert(
+    connection: &mut PgConnection,
+    target: Target<'_>,
+    id: Uuid,
+    at: DateTime<Utc>,
+    key_id: Option<Uuid>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO holds (id, agent_id, session_id, created_at, key_id)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING",
+        id,
+        target.agent_id(),
+        target.session_id(),
+        at,
+        key_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Changes the key of a hold, if the key that requested it sees no more than `visible`.
+async fn change_key(
+    connection: &mut PgConnection,
+    target: Target<'_>,
+    key_id: Option<Uuid>,
+    visible: Option<&[String]>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE holds AS h
+             SET key_id = $3
+             FROM api_keys AS m
+             WHERE h.agent_id = $1
+                 AND h.session_id IS NOT DISTINCT FROM $2
+                 AND m.id = h.key_id
+                 AND m.agent_ids IS NOT NULL
+                 AND ($4::text[] IS NULL OR m.agent_ids <@ $4)",
+        target.agent_id(),
+        target.session_id(),
+        key_id,
+        visible,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn read(
+    connection: &mut PgConnection,
+    target: Target<'_>,
+    visible: Option<&[String]>,
+) -> Result<HoldRow, sqlx::Error> {
+    query_as!(
+        HoldRow,
+        r#"SELECT
+                 h.id,
+                 h.agent_id,
+                 h.session_id,
+                 s.sender_session_id AS "sender_session_id?",
+                 s.source AS "source?",
+                 h.created_at,
+                 m.id AS "made_by?"
+             FROM holds AS h
+             LEFT JOIN sessions AS s ON s.id = h.session_id
+             LEFT JOIN api_keys AS m
+                 ON m.id = h.key_id AND ($3::text[] IS NULL OR m.agent_ids <@ $3)
+             WHERE h.agent_id = $1 AND h.session_id IS NOT DISTINCT FROM $2"#,
+        target.agent_id(),
+        target.session_id(),
+        visible,
+    )
+    .fetch_one(connection)
+    .await
 }

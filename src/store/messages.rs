@@ -1,9 +1,11 @@
-//! Messages of one session, or the first messages of many.
+//! Messages of one session, or by key. `beginnings` has the first messages of many sessions.
 //!
 //! `messages` is partitioned by `occurred_at`, and its key is (`session_id`, `occurred_at`, `id`).
 //! Each query has the session's bounds, so it reads only their partitions, and reads in the order
 //! of the key, so a page is one range scan. Messages of the same time are sorted by `sent_at`,
 //! `received_at` and ID.
+
+mod beginnings;
 
 use std::collections::HashMap;
 
@@ -16,10 +18,6 @@ use super::page::{
 };
 use super::sessions::SessionRow;
 use super::{Store, StoreError};
-
-/// Bytes that a message counts for besides its text in a page of sessions: its other columns, as a
-/// row and as JSON.
-const BESIDE_TEXT: i32 = 512;
 
 /// Stored message.
 #[derive(Clone, Debug)]
@@ -219,97 +217,6 @@ impl Store {
             Order::Desc => read_messages!("DESC", "<", self, session, filter, page),
         };
         Ok(columns.into_rows())
-    }
-
-    /// Reads the first `limit` messages of each session, in order, for as many sessions as fit into
-    /// a page. A single session larger than a page is cut off.
-    pub async fn beginnings(
-        &self,
-        sessions: &[SessionRow],
-        limit: u32,
-    ) -> Result<Vec<Vec<MessageRow>>, StoreError> {
-        let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
-        let from: Vec<_> = sessions.iter().map(|session| session.started_at).collect();
-        let to: Vec<_> = sessions.iter().map(|session| session.last_event_at).collect();
-        let rows = query!(
-            r#"
-            SELECT
-                place AS "place!",
-                id AS "id!",
-                role AS "role!",
-                message AS "message!",
-                occurred_at AS "occurred_at!",
-                sent_at,
-                received_at AS "received_at!",
-                altered AS "altered!",
-                undated AS "undated!",
-                of_session AS "of_session!",
-                of_all AS "of_all!"
-            FROM (
-                SELECT
-                    s.place,
-                    m.*,
-                    count(*) OVER (PARTITION BY s.place) AS of_session,
-                    count(*) OVER () AS of_all,
-                    sum(octet_length(m.message) + $6::int) OVER (
-                        ORDER BY
-                            s.place,
-                            m.occurred_at,
-                            m.said_at,
-                            m.received_at,
-                            m.id
-                        ROWS UNBOUNDED PRECEDING
-                    ) - octet_length(m.message) - $6::int AS before
-                FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-                    WITH ORDINALITY AS s (id, started_at, last_event_at, place)
-                CROSS JOIN LATERAL (
-                    SELECT *, COALESCE(sent_at, occurred_at) AS said_at
-                    FROM messages
-                    WHERE session_id = s.id
-                        AND occurred_at BETWEEN s.started_at AND s.last_event_at
-                    ORDER BY occurred_at, COALESCE(sent_at, occurred_at), received_at, id
-                    LIMIT $4
-                ) AS m
-            ) AS measured
-            WHERE before < $5
-            ORDER BY place, occurred_at, said_at, received_at, id
-            "#,
-            &ids,
-            &from,
-            &to,
-            i64::from(limit),
-            PAGE_BYTES,
-            BESIDE_TEXT
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let all = rows.first().map_or(0, |row| row.of_all);
-        let cut_in = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|got| got < all));
-        let cut_in = cut_in.map(|row| (row.place, row.of_session));
-        let mut beginnings = vec![Vec::new(); sessions.len()];
-        for row in rows {
-            // Places count from one, and there are as many as sessions.
-            let place = usize::try_from(row.place - 1).ok().and_then(|at| beginnings.get_mut(at));
-            if let Some(messages) = place {
-                messages.push(MessageRow {
-                    id: row.id,
-                    role: row.role,
-                    message: row.message,
-                    occurred_at: row.occurred_at,
-                    sent_at: row.sent_at,
-                    received_at: row.received_at,
-                    altered: row.altered,
-                    undated: row.undated,
-                });
-            }
-        }
-        if let Some((place, of_session)) = cut_in.and_then(|(place, of_session)| {
-            Some((usize::try_from(place).ok()?, usize::try_from(of_session).ok()?))
-        }) {
-            let whole = beginnings.get(place - 1).is_some_and(|last| last.len() == of_session);
-            beginnings.truncate(if whole { place } else { (place - 1).max(1) });
-        }
-        Ok(beginnings)
     }
 
     /// Reads messages by key: session, time and ID. The last ones are `None` if they do not fit

@@ -291,11 +291,6 @@ async fn upsert(
     if facts.is_empty() {
         return Ok(());
     }
-    macro_rules! column {
-        ($of:expr) => {
-            facts.iter().map(|(_, fact)| fact).map($of).collect::<Vec<_>>()
-        };
-    }
     sqlx::query!(
         "INSERT INTO session_facts (
              session_id, agent_id, source, room_name, started_at, last_activity_at, messages,
@@ -331,28 +326,33 @@ async fn upsert(
              last_event_at = excluded.last_event_at,
              is_long = excluded.is_long",
         &facts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
-        &column!(|one| one.agent_id.as_str()) as _,
-        &column!(|one| one.source.as_str()) as _,
-        &column!(|one| one.room_name.as_deref()) as _,
-        &column!(|one| one.started_at),
-        &column!(|one| one.last_activity_at),
-        &column!(|one| one.totals.messages),
-        &column!(|one| one.totals.user_messages),
-        &column!(|one| one.totals.assistant_messages),
-        &column!(|one| one.totals.turns),
-        &column!(|one| one.totals.first_reply_gap_us) as _,
-        &column!(|one| one.totals.longest_silence_us) as _,
-        &column!(|one| one.no_join),
-        &column!(|one| one.one_sided),
-        &column!(|one| one.totals.repeated_user_turn),
-        &column!(|one| one.totals.altered),
-        &column!(|one| one.totals.out_of_order),
-        &column!(|one| one.totals.undated),
-        &column!(|one| one.events.map(|(first, _)| first)) as _,
-        &column!(|one| one.events.map(|(_, last)| last)) as _,
-        &column!(SessionFact::is_long),
+        &column(facts, |one| one.agent_id.as_str()) as _,
+        &column(facts, |one| one.source.as_str()) as _,
+        &column(facts, |one| one.room_name.as_deref()) as _,
+        &column(facts, |one| one.started_at),
+        &column(facts, |one| one.last_activity_at),
+        &column(facts, |one| one.totals.messages),
+        &column(facts, |one| one.totals.user_messages),
+        &column(facts, |one| one.totals.assistant_messages),
+        &column(facts, |one| one.totals.turns),
+        &column(facts, |one| one.totals.first_reply_gap_us) as _,
+        &column(facts, |one| one.totals.longest_silence_us) as _,
+        &column(facts, |one| one.no_join),
+        &column(facts, |one| one.one_sided),
+        &column(facts, |one| one.totals.repeated_user_turn),
+        &column(facts, |one| one.totals.altered),
+        &column(facts, |one| one.totals.out_of_order),
+        &column(facts, |one| one.totals.undated),
+        &column(facts, |one| one.events.map(|(first, _)| first)) as _,
+        &column(facts, |one| one.events.map(|(_, last)| last)) as _,
+        &column(facts, SessionFact::is_long),
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Returns a column of the rows.
+fn column<'a, T>(facts: &'a [(Uuid, SessionFact)], of: impl Fn(&'a SessionFact) -> T) -> Vec<T> {
+    facts.iter().map(|(_, fact)| of(fact)).collect()
 }

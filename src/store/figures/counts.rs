@@ -185,71 +185,103 @@ impl Snapshot {
         extent: &Extent,
         agents: Option<&[String]>,
     ) -> Result<Vec<(Cell, Counts)>, StoreError> {
-        let [first, second] = extent.ranges;
         let rows = if extent.level.is_none() {
-            sqlx::query_as!(
-                Row,
-                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+            self.sums_of_facts(kinds, selection, extent).await?
+        } else if agents == Some(&[String::new()]) {
+            // One row an hour or day and source: as many as there are buckets, or a few for each.
+            self.rows_of_activity(selection, extent, agents).await?
+        } else {
+            self.sums_of_activity(selection, extent, agents).await?
+        };
+        rows.into_iter().map(Row::cell).collect()
+    }
+
+    /// Counts facts.
+    async fn sums_of_facts(
+        &mut self,
+        kinds: Kinds,
+        selection: &Selection<'_>,
+        extent: &Extent,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let [first, second] = extent.ranges;
+        sqlx::query_as!(
+            Row,
+            r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
                  FROM fact_sums(
                      $1, $2, $3, $4, $5, $6, $7, $8::text[], $9::text[], $10::text[], $11::text[]
                  )"#,
-                selection.starts,
-                selection.split(),
-                &kinds.names(),
-                first.0,
-                first.1,
-                second.0,
-                second.1,
-                selection.visible as _,
-                selection.agents as _,
-                selection.sources as _,
-                selection.rooms as _,
-            )
-            .fetch_all(&mut *self.transaction)
-            .await?
-        } else if agents == Some(&[String::new()]) {
-            // One row an hour or day and source: as many as there are buckets, or a few for each.
-            sqlx::query_as!(
-                Row,
-                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+            selection.starts,
+            selection.split(),
+            &kinds.names(),
+            first.0,
+            first.1,
+            second.0,
+            second.1,
+            selection.visible as _,
+            selection.agents as _,
+            selection.sources as _,
+            selection.rooms as _,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await
+    }
+
+    /// Reads stored sums, a row each.
+    async fn rows_of_activity(
+        &mut self,
+        selection: &Selection<'_>,
+        extent: &Extent,
+        agents: Option<&[String]>,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let [first, second] = extent.ranges;
+        sqlx::query_as!(
+            Row,
+            r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
                  FROM activity_rows(
                      $1, $2, $3, $4::timestamptz[], $5, $6, $7, $8, $9::text[], $10::text[]
                  )"#,
-                selection.starts,
-                selection.split(),
-                extent.level,
-                extent.starts.as_deref() as _,
-                first.0,
-                first.1,
-                second.0,
-                second.1,
-                agents as _,
-                selection.sources as _,
-            )
-            .fetch_all(&mut *self.transaction)
-            .await?
-        } else {
-            sqlx::query_as!(
-                Row,
-                r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
+            selection.starts,
+            selection.split(),
+            extent.level,
+            extent.starts.as_deref() as _,
+            first.0,
+            first.1,
+            second.0,
+            second.1,
+            agents as _,
+            selection.sources as _,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await
+    }
+
+    /// Adds up stored sums by bucket.
+    async fn sums_of_activity(
+        &mut self,
+        selection: &Selection<'_>,
+        extent: &Extent,
+        agents: Option<&[String]>,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let [first, second] = extent.ranges;
+        sqlx::query_as!(
+            Row,
+            r#"SELECT bucket AS "bucket!", split, counts AS "counts!"
                  FROM activity_sums(
                      $1, $2, $3, $4::timestamptz[], $5, $6, $7, $8, $9::text[], $10::text[]
                  )"#,
-                selection.starts,
-                selection.split(),
-                extent.level,
-                extent.starts.as_deref() as _,
-                first.0,
-                first.1,
-                second.0,
-                second.1,
-                agents as _,
-                selection.sources as _,
-            )
-            .fetch_all(&mut *self.transaction)
-            .await?
-        };
-        rows.into_iter().map(Row::cell).collect()
+            selection.starts,
+            selection.split(),
+            extent.level,
+            extent.starts.as_deref() as _,
+            first.0,
+            first.1,
+            second.0,
+            second.1,
+            agents as _,
+            selection.sources as _,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await
     }
 }
 

@@ -143,7 +143,8 @@ impl Snapshot {
         started: Started,
     ) -> Result<Vec<Sessions>, StoreError> {
         let wants = |value| columns.values.contains(&value);
-        let mut rows = sqlx::query!(
+        let mut rows = sqlx::query_as!(
+            Row,
             r#"SELECT
                  agent_id,
                  source,
@@ -190,26 +191,48 @@ impl Snapshot {
         .fetch(&mut *self.transaction);
         let mut all = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            let values = [
-                (Value::SessionDuration, row.duration_us),
-                (Value::Messages, row.messages),
-                (Value::Turns, row.turns),
-                (Value::FirstReplyGap, row.first_reply_gap_us),
-                (Value::LongestSilence, row.longest_silence_us),
-            ];
-            let values = values.into_iter().filter_map(|(of, column)| Some((of, column?)));
-            all.push(Sessions {
-                agent_id: row.agent_id,
-                source: row.source,
-                started_at: row.started_at,
-                last_activity_at: row.last_activity_at.unwrap_or_default(),
-                ids: row.ids.unwrap_or_default(),
-                first_event_at: row.first_event_at.unwrap_or_default(),
-                last_event_at: row.last_event_at.unwrap_or_default(),
-                values: values.collect(),
-            });
+            all.push(row.into_sessions());
         }
         Ok(all)
+    }
+}
+
+/// Sessions of one agent and source, as read. Columns that were not requested are null.
+struct Row {
+    agent_id: String,
+    source: String,
+    started_at: Vec<DateTime<Utc>>,
+    last_activity_at: Option<Vec<DateTime<Utc>>>,
+    ids: Option<Vec<Uuid>>,
+    first_event_at: Option<Times>,
+    last_event_at: Option<Times>,
+    duration_us: Option<Vec<Option<i64>>>,
+    messages: Option<Vec<Option<i64>>>,
+    turns: Option<Vec<Option<i64>>>,
+    first_reply_gap_us: Option<Vec<Option<i64>>>,
+    longest_silence_us: Option<Vec<Option<i64>>>,
+}
+
+impl Row {
+    fn into_sessions(self) -> Sessions {
+        let values = [
+            (Value::SessionDuration, self.duration_us),
+            (Value::Messages, self.messages),
+            (Value::Turns, self.turns),
+            (Value::FirstReplyGap, self.first_reply_gap_us),
+            (Value::LongestSilence, self.longest_silence_us),
+        ];
+        let values = values.into_iter().filter_map(|(of, column)| Some((of, column?)));
+        Sessions {
+            agent_id: self.agent_id,
+            source: self.source,
+            started_at: self.started_at,
+            last_activity_at: self.last_activity_at.unwrap_or_default(),
+            ids: self.ids.unwrap_or_default(),
+            first_event_at: self.first_event_at.unwrap_or_default(),
+            last_event_at: self.last_event_at.unwrap_or_default(),
+            values: values.collect(),
+        }
     }
 }
 

@@ -87,7 +87,17 @@ impl Snapshot {
             // Hidden from bound keys: it is the arrival of a delivery of any agent.
             return Ok(behind.reached.filter(|_| visible.is_none()));
         }
-        let oldest = sqlx::query_scalar!(
+        let oldest = self.oldest_pending(visible).await?;
+        let before = |oldest| now.min(oldest - TimeDelta::microseconds(1));
+        Ok(Some(oldest.map_or(now, before)))
+    }
+
+    /// Returns the time of the first arrival that facts do not reflect yet; `None` without one.
+    async fn oldest_pending(
+        &mut self,
+        visible: Option<&[String]>,
+    ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        sqlx::query_scalar!(
             r#"WITH pending AS (
                  SELECT session_ids, message_session_ids, message_times, message_ids
                  FROM journal
@@ -132,8 +142,6 @@ impl Snapshot {
             visible as _,
         )
         .fetch_one(&mut *self.transaction)
-        .await?;
-        let before = |oldest| now.min(oldest - TimeDelta::microseconds(1));
-        Ok(Some(oldest.map_or(now, before)))
+        .await
     }
 }

@@ -177,12 +177,6 @@ async fn upsert(
     connection: &mut PgConnection,
     deltas: &BTreeMap<Uuid, SessionDelta<'_>>,
 ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
-    macro_rules! column {
-        ($of:expr) => {
-            deltas.values().map($of).collect::<Vec<_>>()
-        };
-    }
-    let ids: Vec<Uuid> = deltas.keys().copied().collect();
     let rows = sqlx::query!(
         r#"INSERT INTO sessions AS s (
              id, source, agent_id, sender_session_id, room_name, room_name_at, participant_count,
@@ -233,31 +227,39 @@ async fn upsert(
              assistant_message_count =
                  s.assistant_message_count + excluded.assistant_message_count
          RETURNING s.id, s.first_delivery_id"#,
-        &ids,
-        &column!(|d| d.source) as _,
-        &column!(|d| d.session.agent_id.as_str()) as _,
-        &column!(|d| d.session.sender_session_id.as_str()) as _,
-        &column!(|d| d.room_name.map(|(_, name)| name)) as _,
-        &column!(|d| d.room_name.map(|(at, _)| at)) as _,
-        &column!(|d| d.participant_count.map(|(_, count)| count)) as _,
-        &column!(|d| d.participant_count.map(|(at, _)| at)) as _,
-        &column!(|d| d.joined_at) as _,
-        &column!(|d| d.started_at),
-        &column!(|d| d.last_activity_at),
-        &column!(|d| d.first_end.map(|(at, _)| at)) as _,
-        &column!(|d| d.first_end.and_then(|(_, reason)| reason)) as _,
-        &column!(|d| d.messages),
-        &column!(|d| d.user_messages),
-        &column!(|d| d.assistant_messages),
-        &column!(|d| d.first_delivery_id),
-        &column!(|d| activity_bucket(d.last_activity_at)),
-        &column!(|d| d.last_event_at),
-        &column!(|d| d.last_end.map(|(at, _)| at)) as _,
-        &column!(|d| d.last_end.and_then(|(_, reason)| reason)) as _,
+        &deltas.keys().copied().collect::<Vec<_>>(),
+        &column(deltas, |d| d.source) as _,
+        &column(deltas, |d| d.session.agent_id.as_str()) as _,
+        &column(deltas, |d| d.session.sender_session_id.as_str()) as _,
+        &column(deltas, |d| d.room_name.map(|(_, name)| name)) as _,
+        &column(deltas, |d| d.room_name.map(|(at, _)| at)) as _,
+        &column(deltas, |d| d.participant_count.map(|(_, count)| count)) as _,
+        &column(deltas, |d| d.participant_count.map(|(at, _)| at)) as _,
+        &column(deltas, |d| d.joined_at) as _,
+        &column(deltas, |d| d.started_at),
+        &column(deltas, |d| d.last_activity_at),
+        &column(deltas, |d| d.first_end.map(|(at, _)| at)) as _,
+        &column(deltas, |d| d.first_end.and_then(|(_, reason)| reason)) as _,
+        &column(deltas, |d| d.messages),
+        &column(deltas, |d| d.user_messages),
+        &column(deltas, |d| d.assistant_messages),
+        &column(deltas, |d| d.first_delivery_id),
+        &column(deltas, |d| activity_bucket(d.last_activity_at)),
+        &column(deltas, |d| d.last_event_at),
+        &column(deltas, |d| d.last_end.map(|(at, _)| at)) as _,
+        &column(deltas, |d| d.last_end.and_then(|(_, reason)| reason)) as _,
     )
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.first_delivery_id)).collect())
+}
+
+/// Returns a column of the rows.
+fn column<'d, 'a, T>(
+    deltas: &'d BTreeMap<Uuid, SessionDelta<'a>>,
+    of: impl Fn(&'d SessionDelta<'a>) -> T,
+) -> Vec<T> {
+    deltas.values().map(of).collect()
 }
 
 /// Adds a batch's changes to the agents' figures.
