@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{ConnectOptions as _, PgPool};
 use uuid::Uuid;
-use verbatim::clock::Clock;
 use verbatim::decode::{Received, decode};
 use verbatim::domain::{Arrival, DeliveryId, EventId, Evidence, Outcome, SourceName};
 use verbatim::store::ingest::{Row, write};
@@ -263,60 +262,4 @@ async fn erasure_by_an_earlier_version_affects_no_other_delivery() {
     });
     let later = arrival(&later.to_string(), Some("dlv"), 31);
     assert_eq!(store(&database, &[later]).await, [Outcome::Stored], "a header is not an identity");
-}
-
-/// Statements of the migration that correct rows.
-fn corrections() -> &'static str {
-    let all = include_str!("../../migrations/20261130150000_order_and_identity.sql");
-    all.split_once("-- Sessions that ended more than once").unwrap().1.split_once('\n').unwrap().1
-}
-
-#[actix_web::test]
-async fn migration_corrects_future_sessions_and_finds_their_last_end() {
-    let database = TestDatabase::create().await;
-    let ahead = (Clock::system().now() + TimeDelta::days(40)).timestamp();
-    let end = |second: i64, reason: &str| {
-        let time = at(second).to_rfc3339();
-        format!(
-            r#"{{"event":"session_end","agentId":"E","sessionId":"e","timestamp":"{time}",
-                "session":{{"endReason":"{reason}"}}}}"#
-        )
-    };
-    let future = format!(
-        r#"{{"event_type":"chat.push","agent_id":"A","timestamp":{ahead},"data":{{
-            "session_id":"s","role":"user","message":"m"}}}}"#
-    );
-    let arrivals = [
-        arrival(&message("A", "now", "1790607268.25"), None, 0),
-        arrival(&future, None, 7),
-        arrival(&end(1, "one"), None, 1),
-        arrival(&end(5, "two"), None, 5),
-    ];
-    store(&database, &arrivals).await;
-    let state = "SELECT string_agg(concat_ws(' ', sender_session_id, started_at, last_activity_at,
-             activity_bucket, last_event_at, last_end_at), '; ' ORDER BY sender_session_id)
-         || (SELECT string_agg(concat_ws(' ', agent_id, last_activity_at), '; ' ORDER BY agent_id)
-             FROM agents)
-         FROM sessions";
-    let read =
-        async || sqlx::query_scalar::<_, String>(state).fetch_one(database.pool()).await.unwrap();
-    let expected = read().await;
-    // As an earlier version left it.
-    sqlx::raw_sql(
-        "UPDATE sessions SET
-             last_activity_at = last_event_at,
-             activity_bucket = to_timestamp(floor(extract(epoch FROM last_event_at) / 300) * 300),
-             last_end_at = NULL, last_end_reason = NULL;
-         UPDATE agents SET last_activity_at = 'infinity' WHERE agent_id = 'A'",
-    )
-    .execute(database.pool())
-    .await
-    .unwrap();
-    assert_ne!(read().await, expected);
-    sqlx::raw_sql(corrections()).execute(database.pool()).await.unwrap();
-    sqlx::raw_sql("UPDATE sessions SET last_event_at = last_activity_at WHERE agent_id = 'E'")
-        .execute(database.pool())
-        .await
-        .unwrap();
-    assert_eq!(read().await, expected);
 }

@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sqlx::migrate::Migrator;
 use uuid::Uuid;
 use verbatim::store::ingest::journal::append_erasures;
 use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
 use verbatim::store::keys::Scope;
 
 use super::app::{BOOTSTRAP, TestApi, at};
-use super::rows::{Row, insert_message};
+use super::rows::Row;
 use super::writers::{join_delivery, message_delivery, of_agent, put, start};
-use crate::support::database::TestDatabase;
 
 /// A reader that continues from its last position.
 struct Reader<'a> {
@@ -356,56 +354,4 @@ async fn position_without_a_continuation_is_rejected() {
         .await
         .unwrap();
     assert_eq!(refused(&new).await, code);
-}
-
-#[actix_web::test]
-async fn journal_of_a_database_with_rows_includes_all_of_them() {
-    static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-    let database = TestDatabase::create().await;
-    let pool = database.pool();
-    sqlx::raw_sql("DROP SCHEMA analytics_v1, public CASCADE; CREATE SCHEMA public")
-        .execute(pool)
-        .await
-        .unwrap();
-    let mut migrations = MIGRATOR.iter();
-    let first = migrations.next().unwrap();
-    sqlx::raw_sql(first.sql.clone()).execute(pool).await.unwrap();
-    Row::new("A", "silent").store(pool).await;
-    Row::new("A", "one").store_with(pool, &[("user", "1"), ("assistant", "2")]).await;
-    let long = Row::new("B", "long").store(pool).await;
-    for n in 0..30 {
-        insert_message(pool, long, at(-n), "user", &format!("long {n}")).await;
-    }
-    // More than one full entry.
-    sqlx::query(
-        "INSERT INTO messages
-         SELECT session_id, occurred_at + n * interval '1 second', gen_random_uuid(), delivery_id,
-             role, message || '/' || n, sent_at, received_at, altered, undated
-         FROM messages, generate_series(1, 90) AS n WHERE session_id = $1",
-    )
-    .bind(long)
-    .execute(pool)
-    .await
-    .unwrap();
-    for migration in migrations {
-        sqlx::raw_sql(migration.sql.clone()).execute(pool).await.unwrap();
-    }
-
-    let api = TestApi::start_on(database);
-    let pool = api.database.pool();
-    put(&api.database.options(), &[message_delivery("A", "new", "after it")]).await;
-    let all = Reader::new(&api, "limit=500").rest().await;
-    let rows: Vec<String> = sqlx::query_scalar("SELECT id::text FROM messages ORDER BY 1")
-        .fetch_all(pool)
-        .await
-        .unwrap();
-    let mut received: Vec<_> =
-        all.iter().filter_map(|item| item["message"]["id"].as_str()).map(str::to_owned).collect();
-    received.sort_unstable();
-    assert_eq!(rows.len(), 2 + 30 * 91 + 1);
-    assert_eq!(received, rows, "each is returned once");
-    let sessions: BTreeSet<_> =
-        all.iter().filter_map(|item| item["session"]["session_id"].as_str()).collect();
-    assert_eq!(sessions, BTreeSet::from(["silent", "one", "long", "new"]));
-    assert_eq!(texts(&all).last(), Some(&"after it"), "and later entries follow");
 }
