@@ -17,6 +17,8 @@ use crate::store::facts::{
 
 /// Interval of polling for new entries: figures are this far behind under low load.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Shortest pause after a batch. Few large batches cost less than many small ones.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
@@ -81,8 +83,10 @@ impl FactsFollower {
             let done = self.run_once().await;
             failures = if done.is_err() { failures + 1 } else { 0 };
             match done {
-                // Leave half of the time to other work.
-                Ok(Followed::Entries(_)) => tokio::time::sleep(began.elapsed()).await,
+                // Leave half of the time to other work, and let a batch grow.
+                Ok(Followed::Entries(_)) => {
+                    tokio::time::sleep(began.elapsed().max(PAUSE)).await;
+                }
                 Ok(Followed::Nothing | Followed::Elsewhere) => tokio::time::sleep(INTERVAL).await,
                 Ok(Followed::OtherRules) => {
                     others += 1;

@@ -15,6 +15,8 @@ use crate::store::search::{
 
 /// Interval of polling for new entries: a message can be found this long after it was stored.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Shortest pause after a batch. Few large batches cost less than many small ones.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
@@ -68,8 +70,8 @@ impl Indexer {
             match self.run_once().await {
                 Ok(Indexed::Messages(_)) => {
                     failures = 0;
-                    // Leave half of the time to other work.
-                    tokio::time::sleep(began.elapsed()).await;
+                    // Leave half of the time to other work, and let a batch grow.
+                    tokio::time::sleep(began.elapsed().max(PAUSE)).await;
                 }
                 Ok(Indexed::Nothing | Indexed::Elsewhere) => {
                     failures = 0;

@@ -7,6 +7,20 @@ use uuid::Uuid;
 
 use super::{Position, Store, StoreError};
 
+/// Most entries in one transaction of a follower. Each is a batch of the drain, with up to a thousand
+/// messages or 8 MiB.
+pub const MAX_BATCH_ENTRIES: i64 = 64;
+/// Messages after which a transaction of a follower ends: few large transactions cost less than many
+/// small ones, and one of this size takes well under a second.
+const MAX_BATCH_MESSAGES: usize = 1_000;
+
+/// Returns how many of the next entries one transaction of a follower processes, given their numbers
+/// of messages: at least one.
+pub(super) fn batch_length(messages: impl Iterator<Item = usize>) -> usize {
+    let sums = messages.scan(0, |sum, messages| Some(std::mem::replace(sum, *sum + messages)));
+    sums.take_while(|before| *before < MAX_BATCH_MESSAGES).count()
+}
+
 /// Changes of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -208,5 +222,20 @@ impl Store {
             })
         });
         Ok(EntryPage { entries: entries.collect::<Result<_, sqlx::Error>>()?, more })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_ends_with_the_entry_that_fills_it() {
+        let length = |messages: &[usize]| batch_length(messages.iter().copied());
+        assert_eq!(length(&[]), 0);
+        assert_eq!(length(&[0, 0, 0]), 3);
+        assert_eq!(length(&[5_000, 1]), 1);
+        assert_eq!(length(&[999, 1, 1]), 2);
+        assert_eq!(length(&[999, 0, 500, 1]), 3);
     }
 }

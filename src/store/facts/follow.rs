@@ -11,11 +11,8 @@ use uuid::Uuid;
 use super::activity::Difference;
 use super::windows::{Touched, Windows};
 use super::{FactRules, TRY_HOLD, forget, presence, said, sessions, visits};
-use crate::store::journal::Erasure;
+use crate::store::journal::{Erasure, MAX_BATCH_ENTRIES, batch_length};
 
-/// Entries of the journal in one transaction. Each is a batch of the drain: at most a thousand
-/// messages or 8 MiB.
-const MOST_ENTRIES: i64 = 4;
 /// One snapshot for the journal and the rows that it names: facts are never ahead of the position.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 /// SQLSTATE `lock_not_available`.
@@ -128,7 +125,7 @@ struct Batch {
 }
 
 async fn next_batch(connection: &mut PgConnection, after: i64) -> Result<Batch, sqlx::Error> {
-    let entries = sqlx::query!(
+    let mut entries = sqlx::query!(
         "SELECT
              seq,
              session_ids,
@@ -141,10 +138,11 @@ async fn next_batch(connection: &mut PgConnection, after: i64) -> Result<Batch, 
          ORDER BY seq
          LIMIT $2",
         after,
-        MOST_ENTRIES
+        MAX_BATCH_ENTRIES
     )
     .fetch_all(connection)
     .await?;
+    entries.truncate(batch_length(entries.iter().map(|entry| entry.message_ids.len())));
     let last_seq = entries.last().map_or(after, |entry| entry.seq);
     let mut batch =
         Batch { entries: entries.len(), last_seq, touched: BTreeMap::new(), erased_agents: vec![] };

@@ -8,11 +8,8 @@ use sqlx::postgres::PgConnection;
 use super::progress::take_index;
 use super::write::{PendingMessage, read, write};
 use crate::search::INDEX_VERSION;
-use crate::store::journal::MessageKey;
+use crate::store::journal::{MAX_BATCH_ENTRIES, MessageKey, batch_length};
 
-/// Most journal entries in one transaction. Each is a batch of the drain, with up to a thousand
-/// messages or 8 MiB.
-pub(super) const MOST_ENTRIES: i64 = 4;
 /// Bytes of messages after which a transaction ends early, so that it takes seconds.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -50,17 +47,18 @@ pub async fn index_next(connection: &mut PgConnection) -> Result<Indexed, sqlx::
     let Some(progress) = take_index(&mut transaction).await? else {
         return Ok(Indexed::Elsewhere);
     };
-    let rows = sqlx::query!(
+    let mut rows = sqlx::query!(
         "SELECT seq, message_session_ids, message_times, message_ids
         FROM journal
         WHERE seq > $1
         ORDER BY seq
         LIMIT $2",
         progress.seq,
-        MOST_ENTRIES
+        MAX_BATCH_ENTRIES
     )
     .fetch_all(&mut *transaction)
     .await?;
+    rows.truncate(batch_length(rows.iter().map(|row| row.message_ids.len())));
     let entries: Vec<Entry> = rows.into_iter().map(|row| entry!(row)).collect();
     let Some(last) = entries.last().map(|entry| entry.seq) else {
         transaction.commit().await?;
