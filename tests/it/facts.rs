@@ -409,7 +409,8 @@ async fn facts_command_checks_and_rebuilds() {
 async fn follower_reports_its_lag_behind_the_journal() {
     let database = TestDatabase::create().await;
     let mut connection = database.options().connect().await.unwrap();
-    let talk = (0..6).fold(Talk::new(), |talk, number| talk.message("mute", 30 + number, "user"));
+    // More entries than one transaction takes.
+    let talk = (0..66).fold(Talk::new(), |talk, number| talk.message("mute", 30 + number, "user"));
     for one in talk.0 {
         write_all(&mut connection, &[one]).await;
     }

@@ -11,7 +11,10 @@ use super::index::{Entry, Indexed, entry, within_bytes};
 use super::progress::{hold_index, take_index};
 use super::write::{Columns, NewDocument, build_documents, in_chunks, insert, read};
 use crate::search::INDEX_VERSION;
-use crate::store::journal::{MAX_BATCH_ENTRIES, MessageKey, batch_length};
+use crate::store::journal::MessageKey;
+
+/// Most journal entries in one transaction: a rebuild leaves room for new messages.
+const MAX_ENTRIES: i64 = 4;
 
 /// Rebuilds the documents of the next entries. Returns the number of messages whose documents
 /// changed, or [`Indexed::Nothing`] if no entry is left.
@@ -25,18 +28,17 @@ pub async fn rebuild_next(connection: &mut PgConnection) -> Result<Indexed, sqlx
         transaction.commit().await?;
         return Ok(Indexed::Nothing);
     }
-    let mut rows = sqlx::query!(
+    let rows = sqlx::query!(
         "SELECT seq, message_session_ids, message_times, message_ids
         FROM journal
         WHERE seq <= $1
         ORDER BY seq DESC
         LIMIT $2",
         progress.stale_to,
-        MAX_BATCH_ENTRIES
+        MAX_ENTRIES
     )
     .fetch_all(&mut *transaction)
     .await?;
-    rows.truncate(batch_length(rows.iter().map(|row| row.message_ids.len())));
     let entries: Vec<Entry> = rows.into_iter().map(|row| entry!(row)).collect();
     let keys: Vec<MessageKey> = entries.iter().flat_map(|entry| &entry.keys).copied().collect();
     let messages = read(&mut transaction, &keys).await?;
