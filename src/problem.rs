@@ -3,6 +3,8 @@
 //! Ingest and read API share this error type. A 5xx reveals no internals; its cause is logged once,
 //! with the same request id.
 
+pub mod responses;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

@@ -125,6 +125,7 @@ pub struct Metric {
     #[schema(example = true)]
     pub exact: bool,
     /// Largest relative error; null if values are exact.
+    #[schema(example = json!(null))]
     pub error_bound: Option<f64>,
     /// Dimensions by which it can be split.
     pub group_by: &'static [Dimension],

@@ -1,11 +1,10 @@
-//! Around every request, the way in included: its id, one line in the log, and the promise that
-//! whatever goes wrong is answered as a problem.
+//! Middleware around every request: its ID, one log line, and a problem as the answer to any error.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
+use std::{fmt, str};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,22 +14,20 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
 
-use super::{ApiState, Caller};
+use crate::api::{ApiState, Caller};
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
-use crate::gate::CorsAnswer;
 use crate::gate::headers::secure;
-use crate::gate::{Failures, Routine, Trusted};
+use crate::gate::{CorsAnswer, Failures, Routine, Trusted};
 use crate::problem::{Code, Problem, REQUEST_ID};
 use crate::telemetry::{Metrics, Span};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that is taken over from a caller.
+/// Longest ID that is accepted from a caller.
 const LONGEST_ID: usize = 64;
-/// Longest path that is logged whole, in bytes. No path of ours with an id of usual length is as
-/// long.
+/// Longest path that is logged whole, in bytes. No path with IDs of usual length is as long.
 const LONGEST_PATH: usize = 256;
-/// Longest method that is logged whole, in bytes; anybody can make one up.
+/// Longest method that is logged whole, in bytes: a client can invent one.
 const LONGEST_METHOD: usize = 16;
 
 /// Middleware for `from_fn`, to be the outermost.
@@ -49,7 +46,7 @@ pub async fn access_log(
         client: gate.map(|gate| gate.client(req.head())),
         lines: gate.map(|gate| gate.lines.clone()),
         strict_transport: gate.is_some_and(|gate| gate.strict_transport),
-        // A page never delivers.
+        // No page sends deliveries.
         cors: gate
             .filter(|_| !is_delivery(req.path()))
             .and_then(|gate| gate.cors.answer(req.headers())),
@@ -73,7 +70,7 @@ pub async fn access_log(
     REQUEST_ID.scope(request_id, answer).await
 }
 
-/// The caller's own id where it has a sane one, so that both logs can be read side by side.
+/// Returns the ID that the caller sent, if it is valid, so that both logs have the same one.
 fn request_id(req: &ServiceRequest) -> String {
     let sane = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_visible);
     let given = req.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
@@ -90,15 +87,15 @@ fn is_visible(byte: u8) -> bool {
     byte.is_ascii_graphic()
 }
 
-/// What the log says of a request. Of its URL the path alone: a query can hold what was said.
+/// Log line of a request. It has the path only, because a query can contain what was said.
 #[derive(Debug)]
 struct Line {
     method: Method,
     uri: Uri,
     request_id: String,
-    /// Whose request it is, as far as that can be believed.
+    /// Address of the client.
     client: Option<IpAddr>,
-    /// How many lines its address has caused without credentials.
+    /// Counts lines of addresses without credentials.
     lines: Option<Failures>,
     strict_transport: bool,
     cors: Option<CorsAnswer>,
@@ -120,16 +117,16 @@ impl Line {
         response
     }
 
-    /// For an error that has no response yet, since the framework makes it later.
+    /// Wraps an error whose response the framework makes later.
     fn wrap(mut self, error: Error) -> Error {
         let status = error.as_response_error().status_code();
-        // A panic, or a fault of the framework's: nothing that should be passed over.
+        // A panic, or an error of the framework: it is always logged.
         self.write(status, error.as_error::<Problem>(), true, is_routine(self.uri.path()));
         self.count(None, status);
         Unanswered { error, line: self }.into()
     }
 
-    /// What stands above every answer.
+    /// Adds the headers of every answer.
     fn dress(&self, headers: &mut HeaderMap) {
         secure(headers, is_delivery(self.uri.path()), self.strict_transport);
         if let Some(cors) = &self.cors {
@@ -140,8 +137,8 @@ impl Line {
         }
     }
 
-    /// For figures and traces. Of the URL the route's pattern alone: a path holds ids. The webhook
-    /// counts its answers itself, so that nothing is put together for each of them.
+    /// Counts the answer in metrics and traces, under the route's pattern: a path contains IDs. The
+    /// webhook counts its answers itself, without building labels for each.
     fn count(&mut self, req: Option<&HttpRequest>, status: StatusCode) {
         let (method, path) = (self.method.as_str(), self.uri.path());
         let of_webhook = is_delivery(path);
@@ -161,10 +158,10 @@ impl Line {
         counted.is_some_and(|(lines, client)| lines.note(client).is_err())
     }
 
-    /// The formatter adds the request's id, as it does to every line that belongs to one.
-    /// Lines that anybody can cause are counted beyond a number of them.
+    /// Writes the line; the formatter adds the request's ID. Beyond a limit, lines without credentials
+    /// are only counted.
     fn write(&self, status: StatusCode, problem: Option<&Problem>, trusted: bool, routine: bool) {
-        // Of those that are one too many the log tells the number, elsewhere.
+        // The log has the number of the lines beyond the limit.
         let passed_over =
             !trusted && problem.is_some_and(|problem| problem.code() == Code::RateLimited);
         let quiet = passed_over || routine && status < StatusCode::BAD_REQUEST;
@@ -196,7 +193,7 @@ impl Line {
     }
 }
 
-/// The beginning of a text that has no end to rely on, with a mark where it is not all of it.
+/// Returns the beginning of a text, with a mark if it is cut.
 fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     if text.len() <= longest {
         return text.into();
@@ -205,13 +202,13 @@ fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     format!("{}… ({} bytes)", &text[..end], text.len()).into()
 }
 
-/// What comes many times a second, or from a machine that only looks whether we live.
+/// Returns true for deliveries, which arrive many times a second, and for checks by machines.
 fn is_routine(path: &str) -> bool {
     is_delivery(path) || matches!(path, "/healthz" | "/readyz" | "/metrics")
 }
 
-/// Whether a path is the webhook's.
-pub(super) fn is_delivery(path: &str) -> bool {
+/// Returns true for the webhook's paths.
+pub(crate) fn is_delivery(path: &str) -> bool {
     path.starts_with("/webhook")
 }
 
@@ -248,7 +245,7 @@ fn problem_of(status: StatusCode, what: Option<String>) -> Problem {
     }
 }
 
-/// An error whose response is made outside of the request's scope.
+/// Error whose response is made outside of the request's scope.
 #[derive(Debug)]
 struct Unanswered {
     error: Error,
@@ -282,5 +279,5 @@ impl ResponseError for Unanswered {
 
 /// A handler panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("a handler panicked; what it said stands above")]
+#[error("a handler panicked; its message is logged before")]
 struct Panicked;

@@ -2,16 +2,17 @@
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{FromRequest, guard, web};
 use actix_web::{
-    Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _, Route,
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _,
+    Route, guard, web,
 };
 
-use super::held::hold_large_answer;
-use super::reads::{add_position, confirm_preference};
-use super::{
-    agents, alerts, analytics, browser_session, changes, deliveries, docs, erase, export, health,
-    holds, jobs, keys, messages, metrics, openapi, retention, saved_views, search, sessions, setup,
+use crate::api::answers::pieces::hold_large_answer;
+use crate::api::answers::reads::{add_position, confirm_preference};
+use crate::api::openapi::document;
+use crate::api::resources::{
+    agents, alerts, analytics, browser_session, changes, deliveries, docs, erasures, export,
+    health, holds, jobs, keys, messages, metrics, retention, saved_views, search, sessions, setup,
     stream, transcript, visits,
 };
 use crate::problem::{Code, Problem};
@@ -19,13 +20,13 @@ use crate::problem::{Code, Problem};
 /// Registers the API; `web::Data<ApiState>` must be among the application's data, and for
 /// `/readyz` and `/metrics` also `web::Data<Health>`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    // Paths are tried in this order, so the one that is asked for most comes first.
+    // Paths are tried in this order: the most frequent one comes first.
     cfg.service(at("/v1/sessions/{session_id}/messages").get(messages::list))
         .service(at("/v1/agents").get(agents::list))
-        .service(at("/v1/agents/{agent_id}").get(agents::show).delete(erase::agent))
+        .service(at("/v1/agents/{agent_id}").get(agents::show).delete(erasures::agent))
         .service(at("/v1/agents/{agent_id}/sessions").get(sessions::list_of_agent))
         .service(at("/v1/sessions").get(sessions::list))
-        .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erase::session))
+        .service(at("/v1/sessions/{session_id}").get(sessions::show).delete(erasures::session))
         .service(at("/v1/sessions/{session_id}/transcript").get(transcript::show))
         .service(at("/v1/sessions/{session_id}/visits").get(visits::list))
         .service(at("/v1/analytics/catalog").get(analytics::catalog))
@@ -41,8 +42,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/v1/search").get(search::list))
         .service(at("/v1/export/messages").get(export::messages))
         .service(at("/v1/export/sessions").get(export::sessions))
-        .service(at("/v1/erasures").get(erase::list))
-        .service(at("/v1/erasures/{id}").get(erase::show))
+        .service(at("/v1/erasures").get(erasures::list))
+        .service(at("/v1/erasures/{id}").get(erasures::show))
         .service(at("/v1/deliveries").get(deliveries::list))
         .service(at("/v1/deliveries/retry").post(jobs::retry_all))
         .service(at("/v1/deliveries/{id}").get(deliveries::show))
@@ -70,12 +71,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(at("/healthz").get(health::alive))
         .service(at("/readyz").get(health::ready))
         .service(at("/metrics").get(metrics::show))
-        .service(at("/openapi.json").get(openapi::show))
-        .service(at("/docs").get(docs::show))
+        .service(at("/openapi.json").get(document::show))
+        .service(at("/docs").get(|| async { docs::show(document::document()) }))
         .default_service(web::to(no_such_path));
 }
 
-/// A path, and what can be done there. Any other method is told what can be.
+/// A path and its methods. Other methods are rejected with a list of these.
 struct At {
     resource: Resource,
     allowed: Vec<&'static str>,
@@ -86,7 +87,7 @@ fn at(path: &str) -> At {
 }
 
 impl At {
-    /// A HEAD is a GET without the body, which the server leaves out.
+    /// Adds GET, and HEAD, whose body the server omits.
     fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -141,9 +142,8 @@ impl HttpServiceFactory for At {
     }
 }
 
-/// Adds to a handler what holds for every answer: headers about the servers that answers are read
-/// from, and the limit on large answers. As a middleware it would take one more boxed future for each
-/// request, of many kilobytes.
+/// Wraps a handler: adds headers about the servers that answers are read from, and the limit on large
+/// answers. A middleware would need one more boxed future of many kilobytes for each request.
 fn held<F, Args>(
     handler: F,
     is_change: bool,
@@ -158,7 +158,7 @@ where
         async move {
             let mut answer = handler.call(args).await.respond_to(&req).map_into_boxed_body();
             if is_change {
-                // Boxed: requests that read would carry its room, too.
+                // Boxed: otherwise it takes room in the futures of reads, too.
                 Box::pin(add_position(&req, &mut answer)).await;
             } else {
                 confirm_preference(&req, &mut answer);

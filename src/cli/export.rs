@@ -20,7 +20,7 @@ use reqwest::Url;
 
 use super::api_key::ApiKey;
 use super::http;
-use crate::api::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
+use crate::api::resources::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
 use download::Download;
 use spool::Spool;
 

@@ -17,12 +17,16 @@ const BEFORE: usize = 60;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Piece {
     /// Exact text of the message.
+    #[schema(example = "opening hours")]
     pub text: String,
     /// `true` if the text is a hit.
+    #[schema(example = true)]
     pub hit: bool,
     /// Start, in characters (Unicode code points) of the message.
+    #[schema(example = 0)]
     pub start: usize,
     /// End, exclusive, in characters of the message.
+    #[schema(example = 13)]
     pub end: usize,
 }
 

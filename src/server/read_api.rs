@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::resources::Resources;
 use crate::alerts::Rule;
 use crate::api::{
-    self, ApiState, CursorKeys, Exports, HeldAnswers, Keyring, ReadServers, SetupState, SharedReads,
+    self, ApiState, CursorKeys, Exports, HeldAnswers, KeyCache, ReadServers, SetupState,
+    SharedReads,
 };
 use crate::gate::Gate;
 use crate::jobs::replica::Replica;
@@ -39,7 +40,7 @@ pub(super) fn start(resources: &Resources, uses: Uses) -> ApiState {
     let held = HeldAnswers::default();
     ApiState {
         gate,
-        keyring: Keyring::new(store.clone(), clock.clone(), &bootstrap),
+        key_cache: KeyCache::new(store.clone(), clock.clone(), &bootstrap),
         live: Live::start(job_store, render, held.shares().clone(), commits, life),
         store,
         servers: ReadServers::new(replica),

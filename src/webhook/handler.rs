@@ -16,6 +16,10 @@ use crate::clock::Clock;
 use crate::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
 use crate::gate::body::{self, BodyLimit};
 use crate::gate::{Gate, Trusted};
+use crate::problem::responses::{
+    Errors, InvalidKey, InvalidParameter, InvalidSignature, MissingCredentials, NotDurable,
+    NotFound, PayloadTooLarge, RateLimited, RequestTimeout, Unavailable, UnreadableDelivery,
+};
 use crate::problem::{Code, Problem};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Seen;
@@ -63,14 +67,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// Receives a delivery, and counts the answer.
 #[utoipa::path(post, path = "/webhook/{source}", tag = "Webhook",
     responses((status = 200, description = "The delivery is durable.", body = Object, example = json!({"status": "ok"})),
-        (status = 400, description = "invalid_parameter"),
-        (status = 401, description = "missing_credentials invalid_key invalid_signature"),
-        (status = 404, description = "not_found"),
-        (status = 408, description = "request_timeout"),
-        (status = 413, description = "payload_too_large"),
-        (status = 422, description = "unreadable_delivery"),
-        (status = 429, description = "rate_limited"),
-        (status = 503, description = "not_durable unavailable")))]
+        Errors<(InvalidParameter, MissingCredentials, InvalidKey, InvalidSignature, NotFound, RequestTimeout, PayloadTooLarge, UnreadableDelivery, RateLimited, NotDurable, Unavailable)>))]
 pub(crate) async fn receive(
     request: HttpRequest,
     payload: web::Payload,

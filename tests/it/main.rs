@@ -21,6 +21,7 @@ mod facts_concurrent;
 mod gate;
 mod identity;
 mod import;
+mod imports;
 mod inbox;
 mod keys;
 mod limits;

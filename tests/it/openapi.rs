@@ -10,7 +10,7 @@ use crate::support::schema;
 
 /// Hint for a missing route.
 const HINT: &str =
-    "annotate the handler with #[utoipa::path(…)] and name it in src/api/openapi/mod.rs";
+    "annotate the handler with #[utoipa::path(…)] and name it in src/api/openapi/document.rs";
 /// The methods that a path can have.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -135,7 +135,7 @@ fn every_parameter_answer_and_error_is_described_with_an_example() {
             }
         }
     }
-    let how = "describe it at the handler; examples of new names go to src/api/openapi/examples.rs";
+    let how = "describe it at the handler; give each field an example";
     assert!(missing.is_empty(), "missing ({how}):\n{}", missing.join("\n"));
 }
 

@@ -1,30 +1,28 @@
-//! Adds to the document what holds for many routes, so that an annotation says only what is
-//! peculiar to its own.
+//! Adds to the document what holds for all routes: names of operations, ways to send a key, IDs in
+//! paths, and headers. Equal parts become shared components.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::{errors, examples, webhook};
+use super::{examples, webhook};
 
-/// The methods that a path can have.
-pub(super) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// Methods of paths.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The whole document.
+/// Returns the whole document.
 pub(super) fn complete(routes: OpenApi) -> Value {
     let mut document = serde_json::to_value(routes).unwrap_or_default();
     name_pages(&mut document);
-    document["components"]["schemas"]["Problem"] = errors::problem();
-    document["components"]["schemas"]["Code"] = errors::codes();
     document["components"]["securitySchemes"] = security_schemes();
     webhook::describe(&mut document);
     let parts = document.clone();
     each_operation(&mut document, |method, path, operation| {
         operation["operationId"] = Value::from(name(method, path));
-        parameters(&parts, path, operation);
+        parameters(path, operation);
         security(operation);
-        responses(&parts, path, operation);
+        headers(&parts, operation);
         examples_of_bodies(&parts, operation);
     });
     share(&mut document, "responses", |response| response["x-name"].as_str().map(str::to_owned));
@@ -32,7 +30,7 @@ pub(super) fn complete(routes: OpenApi) -> Value {
     document
 }
 
-/// Every operation with its path.
+/// Calls a function with each operation, its method and path.
 fn each_operation(document: &mut Value, mut change: impl FnMut(&str, &str, &mut Value)) {
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for method in METHODS {
@@ -43,14 +41,14 @@ fn each_operation(document: &mut Value, mut change: impl FnMut(&str, &str, &mut 
     }
 }
 
-/// What generated clients call it, and what a link to it ends with: `get_sessions_session_id`.
+/// Returns the name of an operation in generated clients and links: `get_sessions_session_id`.
 fn name(method: &str, path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let words = words.filter(|word| !word.is_empty() && *word != "v1");
     words.fold(method.to_owned(), |name, word| format!("{name}_{word}"))
 }
 
-/// `Page_Message` reads better as `MessagePage`.
+/// Renames `Page_Message` to `MessagePage`.
 fn name_pages(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object() else { return };
     let pages: Vec<_> =
@@ -62,7 +60,7 @@ fn name_pages(document: &mut Value) {
     *document = serde_json::from_str(&text).unwrap_or_default();
 }
 
-/// The ways to show who one is.
+/// Returns the ways to authenticate.
 fn security_schemes() -> Value {
     json!({
         "bearer": {
@@ -74,15 +72,16 @@ fn security_schemes() -> Value {
             "type": "apiKey",
             "in": "header",
             "name": "X-API-Key",
-            "description": "The same key, where `Authorization` is taken by a proxy.",
+            "description": "The same key, where a proxy uses `Authorization`.",
         },
         "browser_session": {
             "type": "apiKey",
             "in": "cookie",
             "name": "__Host-verbatim_session",
             "description": "Cookie that `POST /v1/browser-session` sets; without HTTPS its name is \
-                `verbatim_session`. A key in a header beats it. A request that changes something and \
-                comes with it needs `Sec-Fetch-Site: same-origin` or the `Origin` of this service.",
+                `verbatim_session`. A key in a header takes precedence. A request that changes \
+                something and has the cookie needs `Sec-Fetch-Site: same-origin` or the `Origin` of \
+                this service.",
         },
         "signature": {
             "type": "apiKey",
@@ -90,13 +89,13 @@ fn security_schemes() -> Value {
             "name": "X-bitHuman-Signature",
             "description": "For the webhook: `sha256=` and the hexadecimal HMAC-SHA256 of the body \
                 under the source's secret; with `X-bitHuman-Timestamp` of `{timestamp}.{body}`. A \
-                source can require headers of its own instead, or as well: `Authorization: Bearer` \
-                and `X-API-Key` among them.",
+                source can require other headers instead, or as well, such as `Authorization: \
+                Bearer` and `X-API-Key`.",
         },
     })
 }
 
-/// A key can be sent in two ways, and by a cookie that stands for it; its scopes, of which any will do, stand in the text, too.
+/// Adds the ways to send a key with one of the scopes, and the scopes to the description.
 fn security(operation: &mut Value) {
     let any = operation["security"].as_array().into_iter().flatten();
     let any: Vec<Value> = any.filter_map(|one| one.get("key").cloned()).collect();
@@ -120,28 +119,30 @@ fn security(operation: &mut Value) {
     operation["description"] = Value::from(text);
 }
 
-/// The ids of the path, the header of a conditional request, and of each an example.
-fn parameters(document: &Value, path: &str, operation: &mut Value) {
+/// Adds the IDs of the path, and the header of a conditional request.
+fn parameters(path: &str, operation: &mut Value) {
     let mut all = match operation["parameters"].take() {
         Value::Array(all) => all,
         _ => Vec::new(),
     };
     let ids = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     for (id, _) in ids {
+        let (description, example) = about_id(id, path);
         all.retain(|param| param["name"] != id || param["in"] != "path");
         all.push(json!({
-            "name": id, "in": "path", "required": true, "description": about_id(id, path),
-            "schema": { "type": "string", "minLength": 1 },
+            "name": id, "in": "path", "required": true, "description": description,
+            "schema": { "type": "string", "minLength": 1 }, "example": example,
         }));
     }
     if operation["responses"].get("304").is_some() {
         all.push(json!({
             "name": "If-None-Match", "in": "header", "schema": { "type": "string" },
-            "description": "The `ETag` of what one has; where it is still right, the answer is 304.",
+            "description": "`ETag` of an earlier answer; the answer is 304 if it has not changed.",
+            "example": "\"kE8Qv0m2Yw1nJ4rT6uXz9A\"",
         }));
     }
-    for param in &mut all {
-        complete_parameter(document, param);
+    for param in all.iter_mut().filter(|param| param["in"] == "query") {
+        limit_text(&mut param["schema"]);
     }
     let Some(members) = operation.as_object_mut() else { return };
     members.remove("parameters");
@@ -150,82 +151,45 @@ fn parameters(document: &Value, path: &str, operation: &mut Value) {
     }
 }
 
-fn about_id(id: &str, path: &str) -> &'static str {
+/// Returns the description and an example of an ID in a path.
+fn about_id(id: &str, path: &str) -> (&'static str, &'static str) {
+    const UUID: &str = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64";
     match id {
-        "agent_id" => "The sender's code for the agent.",
-        "session_id" => "The sender's id of the session, or our own `id` of it.",
-        "source" => "A source's name, as the settings have it.",
-        "name" => "Its name, of 1 to 100 characters.",
-        _ if path.starts_with("/v1/keys") => "The key's `id`.",
-        _ => "Its `id`.",
+        "agent_id" => ("The sender's code for the agent.", "A80HVD8577"),
+        "session_id" => {
+            ("The sender's id of the session, or our own `id` of it.", "A80HVD8577_5f3c1a")
+        }
+        "source" => ("A source's name, as in the settings.", "default"),
+        "name" => ("Its name, of 1 to 100 characters.", "dashboard"),
+        _ if path.starts_with("/v1/keys") => ("The key's `id`.", UUID),
+        _ => ("Its `id`.", UUID),
     }
 }
 
-fn complete_parameter(document: &Value, param: &mut Value) {
-    let name = param["name"].as_str().unwrap_or_default().to_owned();
-    if param["in"] == "query" {
-        param["required"] = Value::from(false);
-        without_null(&mut param["schema"]);
-        let list = param["schema"]["type"] == "array";
-        let one = if list { &mut param["schema"]["items"] } else { &mut param["schema"] };
-        if one.get("pattern").is_some() {
-            // It says by itself what it takes.
-        } else if let Some(words) = examples::words(&name) {
-            one["enum"] = json!(words);
-        } else if one["type"] == "string" && one.get("enum").is_none() {
-            one["minLength"] = json!(1);
-            one["pattern"] = json!("^[^\\u0000]+$");
-        }
-    }
-    if param.get("example").is_none()
-        && let Some(example) = examples::of(document, &name, &param["schema"])
-    {
-        let list = param["schema"]["type"] == "array" && !example.is_array();
-        param["example"] = if list { json!([example]) } else { example };
+/// Adds the limits of every text in a query: it is not empty, and without U+0000.
+fn limit_text(schema: &mut Value) {
+    let list = schema["type"] == "array";
+    let one = if list { &mut schema["items"] } else { schema };
+    let is_plain = one.get("pattern").is_none() && one.get("enum").is_none();
+    if one["type"] == "string" && is_plain {
+        one["minLength"] = json!(1);
+        one["pattern"] = json!("^[^\\u0000]+$");
     }
 }
 
-/// What is optional is left out; there is no way to send a null.
-fn without_null(schema: &mut Value) {
-    if let Some(types) = schema["type"].as_array() {
-        let rest: Vec<_> = types.iter().filter(|each| **each != "null").cloned().collect();
-        if let [only] = &rest[..] {
-            schema["type"] = only.clone();
-        }
-    }
-    if let Some(choices) = schema["oneOf"].as_array() {
-        let rest: Vec<_> = choices.iter().filter(|each| each["type"] != "null").cloned().collect();
-        if let [only] = &rest[..] {
-            *schema = only.clone();
-        }
-    }
-}
-
-/// The errors that a route shares with others or names by their codes, and everyone's headers.
-fn responses(document: &Value, path: &str, operation: &mut Value) {
-    let mut codes = errors::of_route(path, operation);
+/// Adds the headers of all answers, of tagged ones, and of pages.
+fn headers(document: &Value, operation: &mut Value) {
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    for (status, response) in &*responses {
-        let named = response["description"].as_str().and_then(errors::named);
-        if let (Ok(status), Some(named)) = (status.parse(), named) {
-            codes.entry(status).or_default().extend(named);
-        }
-    }
-    for (status, codes) in codes {
-        let mut response = errors::response(&codes);
-        response["x-name"] = Value::from(errors::name(&codes));
-        responses.insert(status.to_string(), response);
-    }
-    let tagged = responses.contains_key("304");
+    let is_tagged = responses.contains_key("304");
     for (status, response) in responses {
         let header = |what: &str| json!({ "description": what, "schema": { "type": "string" } });
         let mut headers = match response["headers"].take() {
             Value::Object(headers) => headers,
             _ => Map::new(),
         };
-        headers.insert("X-Request-Id".into(), header("What the log says more under."));
-        if tagged && matches!(status.as_str(), "200" | "304") {
-            headers.insert("ETag".into(), header("Of these very bytes, for `If-None-Match`."));
+        headers.insert("X-Request-Id".into(), header("ID under which the log has more."));
+        if is_tagged && matches!(status.as_str(), "200" | "304") {
+            headers.insert("ETag".into(), header("Tag of these bytes, for `If-None-Match`."));
         }
         let schema = &response["content"]["application/json"]["schema"]["$ref"];
         let page = schema.as_str().and_then(|path| document.pointer(path.strip_prefix('#')?));
@@ -233,7 +197,8 @@ fn responses(document: &Value, path: &str, operation: &mut Value) {
             headers.insert("Link".into(), header("The next page, as `rel=\"next\"`."));
         }
         if status == "304" {
-            response["description"] = json!("It is what `If-None-Match` names.");
+            response["description"] =
+                json!("The answer that `If-None-Match` names is still valid.");
         }
         response["headers"] = headers.into();
         if response["content"].is_null()
@@ -244,12 +209,13 @@ fn responses(document: &Value, path: &str, operation: &mut Value) {
     }
 }
 
+/// Adds an example of each body that has none.
 fn examples_of_bodies(document: &Value, operation: &mut Value) {
     let complete = |content: &mut Value| {
         for media in content.as_object_mut().into_iter().flat_map(Map::values_mut) {
             if media.get("example").is_none()
                 && media.get("examples").is_none()
-                && let Some(example) = examples::of(document, "", &media["schema"])
+                && let Some(example) = examples::of(document, &media["schema"])
             {
                 media["example"] = example;
             }
@@ -265,7 +231,7 @@ fn examples_of_bodies(document: &Value, operation: &mut Value) {
     }
 }
 
-/// What is the same in several operations is told once, among the components.
+/// Moves parts that several operations share into the components.
 fn share(document: &mut Value, kind: &str, name: impl Fn(&Value) -> Option<String>) {
     let mut uses: BTreeMap<String, (String, usize)> = BTreeMap::new();
     each_operation(document, |_, _, operation| {
@@ -277,31 +243,28 @@ fn share(document: &mut Value, kind: &str, name: impl Fn(&Value) -> Option<Strin
     });
     let mut shared = Map::new();
     let mut names = BTreeMap::new();
-    for (text, (name, count)) in uses {
-        if count < 2 {
-            continue;
-        }
-        // Two that differ and share a name: an `id` of this and of that.
-        let taken =
+    for (text, (name, _)) in uses.into_iter().filter(|(_, (_, count))| *count > 1) {
+        // Different parts can have the same name, such as `id`.
+        let numbered =
             (1..).map(|number| if number == 1 { name.clone() } else { format!("{name}_{number}") });
-        let Some(free) = taken.into_iter().find(|name| !shared.contains_key(name)) else {
+        let Some(free) = numbered.into_iter().find(|name| !shared.contains_key(name)) else {
             continue;
         };
         let mut part: Value = serde_json::from_str(&text).unwrap_or_default();
-        unmark(&mut part);
+        remove_name(&mut part);
         shared.insert(free.clone(), part);
         names.insert(text, free);
     }
     each_operation(document, |_, _, operation| {
         each_part(operation, kind, |part| match names.get(&part.to_string()) {
             Some(name) => *part = json!({ "$ref": format!("#/components/{kind}/{name}") }),
-            None => unmark(part),
+            None => remove_name(part),
         });
     });
     document["components"][kind] = shared.into();
 }
 
-fn unmark(part: &mut Value) {
+fn remove_name(part: &mut Value) {
     if let Some(members) = part.as_object_mut() {
         members.remove("x-name");
     }

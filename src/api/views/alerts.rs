@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::alerts::Rule;
 use crate::analytics::catalog::{Stat, Unit};
-use crate::api::timestamp::Timestamp;
+use crate::api::views::timestamp::Timestamp;
 use crate::store::alerts::{EventRow, StateRow};
 
 /// State of an alert that was not evaluated yet.
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "unknown";
 
 /// Alert: its rule, its state, and its latest notifications.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::api) struct Alert {
+pub(crate) struct Alert {
     /// Name.
     #[schema(example = "lobby-quiet")]
     name: String,
@@ -41,6 +41,7 @@ pub(in crate::api) struct Alert {
     #[schema(example = "seconds")]
     unit: Unit,
     /// Agents that it is about; null is every agent.
+    #[schema(example = json!(["A80HVD8577"]))]
     agent_ids: Option<Vec<String>>,
     /// Range of time up to the evaluation; null for figures of a moment.
     #[schema(example = json!(null))]
@@ -66,8 +67,9 @@ pub(in crate::api) struct Alert {
 
 /// Notification of an alert.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::api) struct AlertEvent {
+pub(crate) struct AlertEvent {
     /// Id, the receiver's `webhook-id`.
+    #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     id: Uuid,
     /// Alert.
     #[schema(example = "lobby-quiet")]
@@ -76,6 +78,7 @@ pub(in crate::api) struct AlertEvent {
     #[schema(example = "firing")]
     kind: String,
     /// Time of the evaluation.
+    #[schema(example = "2026-09-28T14:54:13.945697Z")]
     at: Timestamp,
     /// Time from which on the condition has held, or had.
     since: Timestamp,
@@ -92,6 +95,7 @@ pub(in crate::api) struct AlertEvent {
     #[schema(example = 360.0)]
     normal: Option<f64>,
     /// Agents that it is about; null is every agent.
+    #[schema(example = json!(["A80HVD8577"]))]
     agent_ids: Option<Vec<String>>,
     /// `waiting`, `delivered`, or `given_up`.
     #[schema(example = "delivered")]
@@ -112,11 +116,7 @@ pub(in crate::api) struct AlertEvent {
 
 impl Alert {
     /// Alert of a rule, with the state that belongs to it.
-    pub(in crate::api) fn new(
-        rule: &Rule,
-        state: Option<StateRow>,
-        history: Vec<AlertEvent>,
-    ) -> Self {
+    pub(crate) fn new(rule: &Rule, state: Option<StateRow>, history: Vec<AlertEvent>) -> Self {
         // One of a rule that was about other agents says nothing of this one.
         let state = state.filter(|state| state.agent_ids == rule.agents);
         let shown = state.as_ref();
@@ -170,7 +170,7 @@ impl From<EventRow> for AlertEvent {
 
 impl AlertEvent {
     /// Alert that it is about.
-    pub(in crate::api) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }

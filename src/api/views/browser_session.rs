@@ -5,14 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::keyring::Grant;
-use crate::api::timestamp::Timestamp;
+use crate::api::auth::grant::Grant;
+use crate::api::views::timestamp::Timestamp;
 use crate::store::browser_sessions::BrowserSessionRow;
 use crate::store::keys::Scope;
 
 /// Rights of a caller, and the end of its browser session.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::api) struct BrowserSession {
+pub(crate) struct BrowserSession {
     /// ID of the key that signed in; null for the key of the settings.
     #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     key_id: Option<Uuid>,
@@ -20,11 +20,14 @@ pub(in crate::api) struct BrowserSession {
     #[schema(example = "dashboard")]
     key_name: Option<String>,
     /// Scopes of the key; `admin` includes all others.
+    #[schema(example = json!(["read"]))]
     scopes: Vec<&'static str>,
     /// Agents that the key is bound to; null for every agent.
+    #[schema(example = json!(["A80HVD8577"]))]
     agents: Option<Vec<String>>,
     /// Latest end: that of the session or of its key, whichever comes first. Null where a key that
     /// never expires came in a header.
+    #[schema(example = "2026-12-27T09:30:00.000000Z")]
     expires_at: Option<Timestamp>,
     /// End of the session unless it is used before; null where a key came in a header.
     #[schema(example = "2026-09-29T02:54:13.000000Z")]
@@ -33,7 +36,7 @@ pub(in crate::api) struct BrowserSession {
 
 impl BrowserSession {
     /// Describes what a key allows, and the session that it signed in.
-    pub(in crate::api) fn new(grant: &Grant, session: Option<&BrowserSessionRow>) -> Self {
+    pub(crate) fn new(grant: &Grant, session: Option<&BrowserSessionRow>) -> Self {
         let expires_at = earliest(session.map(|session| session.expires_at), grant.expires_at());
         let idle = session.map(BrowserSessionRow::idle_expires_at);
         Self {

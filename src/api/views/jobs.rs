@@ -5,13 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::timestamp::Timestamp;
+use crate::api::views::timestamp::Timestamp;
 use crate::store::jobs::{JobRow, RetryFilter};
 
 /// Work that a request began.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Job {
+pub(crate) struct Job {
     /// Its id.
+    #[schema(example = "01999a2c-3f0b-7d51-9c55-3a1c8e0f2b64")]
     id: Uuid,
     /// `retry_deliveries`.
     #[schema(example = "retry_deliveries")]
@@ -22,8 +23,10 @@ pub(in crate::api) struct Job {
     /// Deliveries that it retries.
     filter: JobFilter,
     /// Time of the request.
+    #[schema(example = "2026-07-01T09:30:00.000000Z")]
     created_at: Timestamp,
     /// Time of its begin; null before that.
+    #[schema(example = "2026-09-28T14:52:40.250000Z")]
     started_at: Option<Timestamp>,
     /// Time of its end; null before that.
     #[schema(example = json!(null))]
@@ -49,19 +52,25 @@ pub(in crate::api) struct Job {
 #[derive(Default, Serialize, ToSchema)]
 struct JobFilter {
     /// Naming one of these agents.
+    #[schema(example = json!(["A80HVD8577"]))]
     agent_ids: Option<Vec<String>>,
     /// Of this conversation.
+    #[schema(example = "A80HVD8577_5f3c1a")]
     session_id: Option<String>,
     /// Let in by this source.
+    #[schema(example = "default")]
     source: Option<String>,
     /// The sender's name for the event.
+    #[schema(example = "chat.push")]
     event_type: Option<String>,
     /// With this text in the reason.
     #[schema(example = "session_id")]
     reason: Option<String>,
     /// Arrived later than this.
+    #[schema(example = "2026-09-28T00:00:00Z")]
     received_after: Option<Timestamp>,
     /// Arrived earlier than this.
+    #[schema(example = "2026-09-29T00:00:00Z")]
     received_before: Option<Timestamp>,
 }
 
@@ -103,8 +112,8 @@ impl From<JobRow> for Job {
 
 /// Size of a job before it is begun.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Plan {
+pub(crate) struct Plan {
     /// Deliveries in quarantine that match, counted up to 1,000,000.
     #[schema(example = 1_200)]
-    pub(in crate::api) matches: i64,
+    pub(crate) matches: i64,
 }

@@ -1,10 +1,29 @@
-//! JSON shapes of answers, apart from the handlers that fill them.
+//! JSON shapes: a file for each resource. They do not know requests.
 
-pub(super) mod alerts;
-pub(super) mod analytics;
-pub(super) mod browser_session;
-pub(super) mod jobs;
-pub(super) mod retention;
-pub(super) mod saved_views;
-pub(super) mod setup;
-pub(super) mod test_delivery;
+pub(crate) mod agent;
+pub(crate) mod alerts;
+pub(crate) mod analytics;
+pub(crate) mod browser_session;
+pub(crate) mod change;
+pub(crate) mod completeness;
+pub(crate) mod continuation;
+pub(crate) mod delivery;
+pub(crate) mod erasure;
+pub(crate) mod health;
+pub(crate) mod hold;
+pub(crate) mod jobs;
+pub(crate) mod key;
+pub(crate) mod message;
+pub(crate) mod new_key;
+pub(crate) mod page;
+pub(crate) mod retention;
+pub(crate) mod saved_views;
+pub(crate) mod search;
+pub(crate) mod session;
+pub(crate) mod setup;
+pub(crate) mod sign_in;
+pub(crate) mod stream;
+pub(crate) mod test_delivery;
+pub(crate) mod timestamp;
+pub(crate) mod transcript;
+pub(crate) mod visit;

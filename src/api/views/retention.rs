@@ -3,45 +3,47 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::timestamp::Timestamp;
+use crate::api::views::timestamp::Timestamp;
 
-/// How long things are kept, and what goes next.
+/// Ages of rows, and the next deletion.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(in crate::api) struct Retention {
+pub(crate) struct Retention {
     /// Time of the answer.
-    pub(in crate::api) as_of: Timestamp,
+    #[schema(example = "2026-09-28T00:00:00.000000Z")]
+    pub(crate) as_of: Timestamp,
     /// Conversations, by source.
-    pub(in crate::api) keep_messages: Vec<KeptFor>,
+    pub(crate) keep_messages: Vec<KeptFor>,
     /// The log of deliveries, by source.
-    pub(in crate::api) keep_deliveries: Vec<KeptFor>,
+    pub(crate) keep_deliveries: Vec<KeptFor>,
     /// Midnight (UTC) after which the next whole day goes, within an hour; null where everything is
     /// kept.
-    pub(in crate::api) next_run_at: Option<Timestamp>,
-    /// Rows that are over age at `next_run_at`; null where counting them takes too long.
+    pub(crate) next_run_at: Option<Timestamp>,
+    /// Rows that expire at `next_run_at`; null if counting them takes too long.
     #[schema(example = json!([{ "table": "messages", "source": "default", "rows": 1200 }]))]
-    pub(in crate::api) plan: Option<Vec<PlannedRows>>,
+    pub(crate) plan: Option<Vec<PlannedRows>>,
 }
 
-/// How long things of a source are kept.
+/// Age of a source's rows.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(in crate::api) struct KeptFor {
+pub(crate) struct KeptFor {
     /// The source.
     #[schema(example = "default")]
-    pub(in crate::api) source: String,
+    pub(crate) source: String,
     /// Whole days; null is for ever.
     #[schema(example = 30)]
-    pub(in crate::api) days: Option<u64>,
+    pub(crate) days: Option<u64>,
 }
 
-/// Rows of a source that are over age.
+/// Rows of a source that expire.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(in crate::api) struct PlannedRows {
+pub(crate) struct PlannedRows {
     /// `sessions`, `messages` or `deliveries`.
     #[schema(example = "messages")]
-    pub(in crate::api) table: String,
+    pub(crate) table: String,
     /// The source.
     #[schema(example = "default")]
-    pub(in crate::api) source: String,
+    pub(crate) source: String,
     /// Number of rows.
-    pub(in crate::api) rows: i64,
+    #[schema(example = json!({ "messages": 8, "sessions": 1, "deliveries": 9 }))]
+    pub(crate) rows: i64,
 }

@@ -1,13 +1,14 @@
 //! JSON shapes of `/v1/views`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{AnyOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::json_body::read_object;
-use crate::api::openapi::ViewQuery;
-use crate::api::params::invalid;
-use crate::api::timestamp::Timestamp;
+use crate::api::query::invalid::invalid;
+use crate::api::query::json_body::read_object;
+use crate::api::views::timestamp::Timestamp;
 use crate::problem::{Code, Problem};
 use crate::store::saved_views::ViewRow;
 
@@ -20,7 +21,7 @@ const LONGEST_QUERY: usize = 4 << 10;
 
 /// Filters that were saved under a name.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct View {
+pub(crate) struct View {
     /// Its name.
     #[schema(example = "kiosk, last week")]
     name: String,
@@ -28,8 +29,7 @@ pub(in crate::api) struct View {
     #[schema(example = "conversations")]
     place: Option<String>,
     /// The filters, as they were saved.
-    #[schema(value_type = ViewQuery)]
-    query: Value,
+    query: ViewQuery,
     /// When it was saved last.
     #[schema(example = "2026-09-28T14:54:13.945697Z")]
     updated_at: Timestamp,
@@ -40,7 +40,34 @@ impl TryFrom<ViewRow> for View {
 
     fn try_from(row: ViewRow) -> Result<Self, Problem> {
         let query = serde_json::from_str(&row.query).map_err(Problem::internal)?;
-        Ok(Self { name: row.name, place: row.place, query, updated_at: Timestamp(row.updated_at) })
+        Ok(Self {
+            name: row.name,
+            place: row.place,
+            query: ViewQuery(query),
+            updated_at: Timestamp(row.updated_at),
+        })
+    }
+}
+
+/// Filters of a view, as a client writes them.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct ViewQuery(Value);
+
+impl ToSchema for ViewQuery {}
+
+impl PartialSchema for ViewQuery {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).build();
+        let object = ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).build();
+        AnyOfBuilder::new()
+            .item(text)
+            .item(object)
+            .description(Some(
+                "Filters in the form of the client that saves them: a string, such as a URL's query, or \
+                 an object; 4,096 bytes as JSON at the most.",
+            ))
+            .examples([json!("room_name=hall&silent=true"), json!({"room_name": "hall"})])
+            .into()
     }
 }
 
@@ -48,7 +75,7 @@ impl TryFrom<ViewRow> for View {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewView)]
-pub(in crate::api) struct NewView {
+pub(crate) struct NewView {
     /// The place that the view is for, such as one of the page.
     #[schema(
         min_length = 1,
@@ -58,13 +85,12 @@ pub(in crate::api) struct NewView {
     )]
     place: Option<String>,
     /// The filters. They are not checked.
-    #[schema(value_type = ViewQuery)]
-    query: Value,
+    query: ViewQuery,
 }
 
 impl NewView {
     /// Reads a request's body.
-    pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let view: Self = read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"place\":\"conversations\",\"query\":\
@@ -75,18 +101,18 @@ impl NewView {
         if view.place.as_ref().is_some_and(|place| !fits(place, LONGEST_PLACE)) {
             return Err(invalid("place", "has 1 to 50 characters, none of them U+0000"));
         }
-        if !matches!(view.query, Value::String(_) | Value::Object(_)) {
+        if !matches!(view.query.0, Value::String(_) | Value::Object(_)) {
             return Err(invalid("query", "is a string or an object"));
         }
         Ok(view)
     }
 
     /// Returns it as it is stored under a name.
-    pub(in crate::api) fn named(self, name: String, now: Timestamp) -> Result<ViewRow, Problem> {
+    pub(crate) fn named(self, name: String, now: Timestamp) -> Result<ViewRow, Problem> {
         if !fits(&name, LONGEST_NAME) {
             return Err(invalid("name", "has 1 to 100 characters, none of them U+0000"));
         }
-        let query = self.query.to_string();
+        let query = self.query.0.to_string();
         if query.len() > LONGEST_QUERY {
             return Err(invalid("query", "has 4096 bytes at the most, as JSON"));
         }

@@ -1,54 +1,55 @@
 //! JSON shapes of `/v1/setup`.
 
+use crate::api::views::health::{FiguresState, SearchState};
+use crate::config::SourceSettings;
+use crate::telemetry::metrics::{Recent, Spread};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::health::{FiguresState, SearchState};
-use crate::api::timestamp::Timestamp;
-use crate::config::SourceSettings;
-use crate::telemetry::metrics::{Recent, Spread};
+use crate::api::views::timestamp::Timestamp;
 
 /// Sources as they are set up, and the health of the service.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Setup {
+pub(crate) struct Setup {
     /// Time of the answer.
-    pub(in crate::api) as_of: Timestamp,
+    #[schema(example = "2026-09-28T00:00:00.000000Z")]
+    pub(crate) as_of: Timestamp,
     /// Sources, the default one first.
-    pub(in crate::api) sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
     /// Deliveries to names that no source has, in the last 24 hours; null where there were none.
-    pub(in crate::api) unknown_source: Option<Refusal>,
+    pub(crate) unknown_source: Option<Refusal>,
     /// Health of the service.
-    pub(in crate::api) health: SetupHealth,
+    pub(crate) health: SetupHealth,
 }
 
 /// A source of deliveries.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Source {
+pub(crate) struct Source {
     /// Its name.
     #[schema(example = "default")]
-    pub(in crate::api) name: String,
+    pub(crate) name: String,
     /// Path that its deliveries go to.
     #[schema(example = "/webhook")]
-    pub(in crate::api) path: String,
+    pub(crate) path: String,
     /// URL of that path, by the address that this request was sent to. Null where it names none.
     #[schema(example = "https://verbatim.example.com/webhook")]
-    pub(in crate::api) url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Credentials that each delivery must carry: all of them.
-    pub(in crate::api) credentials: Vec<Credential>,
+    pub(crate) credentials: Vec<Credential>,
     /// Arrival of the last delivery, tests aside. Null where none is among the latest.
     #[schema(example = "2026-09-28T14:54:13.945697Z")]
-    pub(in crate::api) last_delivery_at: Option<Timestamp>,
+    pub(crate) last_delivery_at: Option<Timestamp>,
     /// Arrival of the last test.
     #[schema(example = "2026-09-28T09:30:00.000000Z")]
-    pub(in crate::api) last_test_at: Option<Timestamp>,
+    pub(crate) last_test_at: Option<Timestamp>,
     /// Refused deliveries of the last 24 hours, counted by this service since its start; the most
     /// recent first.
-    pub(in crate::api) refusals: Vec<Refusal>,
+    pub(crate) refusals: Vec<Refusal>,
 }
 
 /// Something that a delivery must carry. Its value is shown to nobody.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Credential {
+pub(crate) struct Credential {
     /// `signature` or `header`.
     #[schema(example = "signature")]
     kind: &'static str,
@@ -65,7 +66,7 @@ pub(in crate::api) struct Credential {
 
 /// Refused deliveries of one reason.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Refusal {
+pub(crate) struct Refusal {
     /// Check that failed, as in `verbatim_webhook_refusals_total`, or code of the answer.
     #[schema(example = "wrong_signature")]
     reason: &'static str,
@@ -82,62 +83,65 @@ pub(in crate::api) struct Refusal {
 
 /// Health of the service. Members that do not depend on the database are known without it.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct SetupHealth {
+pub(crate) struct SetupHealth {
     /// Deliveries that are not in PostgreSQL yet.
-    pub(in crate::api) inbox: Inbox,
+    pub(crate) inbox: Inbox,
     /// The way from there to PostgreSQL.
-    pub(in crate::api) drain: Drain,
+    pub(crate) drain: Drain,
     /// Lag of search; null before it was looked at.
-    pub(in crate::api) search: Option<SearchState>,
+    pub(crate) search: Option<SearchState>,
     /// Lag of figures; null before the first batch.
-    pub(in crate::api) figures: Option<FiguresState>,
+    pub(crate) figures: Option<FiguresState>,
     /// Times of the latest answers to deliveries, 1,000 at the most, of this service since its start.
-    pub(in crate::api) latency: Vec<Latency>,
+    pub(crate) latency: Vec<Latency>,
     /// The disk that the inbox is on.
-    pub(in crate::api) disk: Vec<Disk>,
+    pub(crate) disk: Vec<Disk>,
     /// Versions of what runs.
-    pub(in crate::api) versions: Versions,
+    pub(crate) versions: Versions,
     /// Start of this service.
     #[schema(example = "2026-09-28T09:30:00.000000Z")]
-    pub(in crate::api) started_at: Timestamp,
+    pub(crate) started_at: Timestamp,
 }
 
 /// Deliveries that are not in PostgreSQL yet.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupInbox)]
-pub(in crate::api) struct Inbox {
+pub(crate) struct Inbox {
     /// New deliveries can be written.
-    pub(in crate::api) writable: bool,
+    #[schema(example = true)]
+    pub(crate) writable: bool,
     /// Number of deliveries.
     #[schema(example = 0)]
-    pub(in crate::api) deliveries: usize,
+    pub(crate) deliveries: usize,
     /// Room that they take.
     #[schema(example = 0)]
-    pub(in crate::api) bytes: u64,
+    pub(crate) bytes: u64,
     /// Room that they may take.
     #[schema(example = 4_294_967_296_u64)]
-    pub(in crate::api) quota_bytes: u64,
+    pub(crate) quota_bytes: u64,
     /// Seconds since the oldest of them arrived; null without any.
-    pub(in crate::api) oldest_age_seconds: Option<f64>,
+    #[schema(example = json!(null))]
+    pub(crate) oldest_age_seconds: Option<f64>,
 }
 
 /// The way from the inbox to PostgreSQL.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupDrain)]
-pub(in crate::api) struct Drain {
+pub(crate) struct Drain {
     /// PostgreSQL answers.
-    pub(in crate::api) reachable: bool,
+    #[schema(example = true)]
+    pub(crate) reachable: bool,
     /// It does not take deliveries: it is away or read-only, or the last attempt failed.
     #[schema(example = false)]
-    pub(in crate::api) failing: bool,
+    pub(crate) failing: bool,
     /// Last commit of deliveries by this service; null before the first one.
     #[schema(example = "2026-09-28T14:54:14.102233Z")]
-    pub(in crate::api) last_commit_at: Option<Timestamp>,
+    pub(crate) last_commit_at: Option<Timestamp>,
 }
 
 /// Times of answers.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Latency {
+pub(crate) struct Latency {
     /// `room.join`, for whose answer the avatar waits, or `other`.
     #[schema(example = "room.join")]
     event: &'static str,
@@ -160,34 +164,35 @@ pub(in crate::api) struct Latency {
 
 /// A disk.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Disk {
+pub(crate) struct Disk {
     /// Use of the disk: `data`, the data folder.
     #[schema(example = "data")]
-    pub(in crate::api) holds: &'static str,
+    pub(crate) holds: &'static str,
     /// Room that is left for the service.
     #[schema(example = 51_539_607_552_u64)]
-    pub(in crate::api) free_bytes: u64,
+    pub(crate) free_bytes: u64,
     /// All of its room.
     #[schema(example = 107_374_182_400_u64)]
-    pub(in crate::api) total_bytes: u64,
+    pub(crate) total_bytes: u64,
 }
 
 /// Versions of what runs.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct Versions {
+pub(crate) struct Versions {
     /// Verbatim.
     #[schema(example = "0.1.0")]
-    pub(in crate::api) verbatim: &'static str,
+    pub(crate) verbatim: &'static str,
     /// PostgreSQL; null while it is away.
     #[schema(example = "15.14")]
-    pub(in crate::api) postgresql: Option<String>,
+    pub(crate) postgresql: Option<String>,
     /// How the schema stands, as in `/readyz`.
-    pub(in crate::api) schema: &'static str,
+    #[schema(example = "current")]
+    pub(crate) schema: &'static str,
 }
 
 impl Credential {
     /// Returns what a source requires.
-    pub(in crate::api) fn of(source: &SourceSettings) -> Vec<Self> {
+    pub(crate) fn of(source: &SourceSettings) -> Vec<Self> {
         let mut all = Vec::new();
         if !source.secrets.is_empty() {
             all.push(Self {
@@ -214,7 +219,7 @@ impl Credential {
 
 impl Latency {
     /// Describes answers to deliveries of one kind.
-    pub(in crate::api) fn new(event: &'static str, spread: Spread) -> Self {
+    pub(crate) fn new(event: &'static str, spread: Spread) -> Self {
         let ms = |micros: u32| f64::from(micros) / 1e3;
         Self {
             event,
@@ -229,13 +234,13 @@ impl Latency {
 
 impl Refusal {
     /// Describes refusals of one reason.
-    pub(in crate::api) fn new(reason: &'static str, recent: Recent) -> Self {
+    pub(crate) fn new(reason: &'static str, recent: Recent) -> Self {
         let Recent { count, last_at } = recent;
         Self { reason, count, last_at: Timestamp(last_at), advice: advice(reason) }
     }
 
     /// Newest first.
-    pub(in crate::api) fn sort(refusals: &mut [Self]) {
+    pub(crate) fn sort(refusals: &mut [Self]) {
         refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last_at.0));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::json_body::read_object;
+use crate::api::query::json_body::read_object;
 use crate::problem::{Code, Problem};
 use crate::store::setup::Became;
 use crate::webhook::front_door::{Sent, TestEvent};
@@ -14,19 +14,19 @@ use crate::webhook::front_door::{Sent, TestEvent};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewTest)]
-pub(in crate::api) struct NewTest {
+pub(crate) struct NewTest {
     /// Name of the source.
     #[serde(default = "default_source")]
     #[schema(default = "default", min_length = 1, max_length = 64, example = "default")]
-    pub(in crate::api) source: String,
+    pub(crate) source: String,
     /// Kind of the delivery.
     #[serde(default)]
-    pub(in crate::api) event: Event,
+    pub(crate) event: Event,
     /// Send it without the mark of a test: a `room.join` or `chat.push` is then stored as a
     /// conversation of the agent `test_agent_123`, and counted in figures.
     #[serde(default)]
     #[schema(default = false, example = false)]
-    pub(in crate::api) real: bool,
+    pub(crate) real: bool,
 }
 
 fn default_source() -> String {
@@ -36,7 +36,7 @@ fn default_source() -> String {
 /// Kind of a test delivery.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[schema(as = TestEvent)]
-pub(in crate::api) enum Event {
+pub(crate) enum Event {
     /// Delivery of the dashboard's Test button.
     #[default]
     #[serde(rename = "test")]
@@ -61,7 +61,7 @@ impl From<Event> for TestEvent {
 
 impl NewTest {
     /// Reads a request's body.
-    pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         read_object(body).map_err(|error| {
             let detail = format!(
                 "The body is JSON such as {{\"source\":\"default\",\"event\":\"test\"}}, and this is \
@@ -74,7 +74,7 @@ impl NewTest {
 
 /// Result of a test delivery.
 #[derive(Serialize, ToSchema)]
-pub(in crate::api) struct TestResult {
+pub(crate) struct TestResult {
     /// Name of the source.
     #[schema(example = "default")]
     source: String,
@@ -84,6 +84,7 @@ pub(in crate::api) struct TestResult {
     #[schema(example = 200)]
     status: Option<u16>,
     /// Reason why there was no answer.
+    #[schema(example = json!(null))]
     error: Option<&'static str>,
     /// Time until the answer was complete.
     #[schema(example = 2.1)]
@@ -98,6 +99,7 @@ pub(in crate::api) struct TestResult {
     #[schema(example = "test")]
     outcome: Option<String>,
     /// Reason of the quarantine.
+    #[schema(example = json!(null))]
     reason: Option<String>,
     /// The agent that it names.
     #[schema(example = "test_agent_123")]
@@ -112,7 +114,7 @@ pub(in crate::api) struct TestResult {
 
 impl TestResult {
     /// Describes what came back, and what the delivery became.
-    pub(in crate::api) fn new(test: NewTest, sent: Sent, became: Option<Became>) -> Self {
+    pub(crate) fn new(test: NewTest, sent: Sent, became: Option<Became>) -> Self {
         let answer = serde_json::from_str(&sent.body).unwrap_or(Value::String(sent.body));
         let result = Self {
             source: test.source,

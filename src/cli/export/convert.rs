@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::FileFormat;
 use super::spool::{Spool, beside};
-use crate::api::export::encode::{Encoder, Format};
-use crate::api::export::sheet::Sheet;
-use crate::api::export::table::{self, Column};
+use crate::api::resources::export::encode::{Encoder, Format};
+use crate::api::resources::export::sheet::Sheet;
+use crate::api::resources::export::table::{self, Column};
 
 /// Rows between two writes.
 const ROWS: usize = 1_000;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use verbatim::alerts::Rule;
 use verbatim::api::{
-    ApiState, CursorKeys, Exports, HeldAnswers, Keyring, ReadServers, SharedReads, access_log,
+    ApiState, CursorKeys, Exports, HeldAnswers, KeyCache, ReadServers, SharedReads, access_log,
     event_text, routes,
 };
 use verbatim::clock::Clock;
@@ -44,7 +44,7 @@ pub(crate) struct TestApi {
     pub(crate) database: TestDatabase,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    pub(crate) keyring: Keyring,
+    pub(crate) key_cache: KeyCache,
     pub(crate) live: Live,
     pub(crate) address: String,
     server: ServerHandle,
@@ -78,7 +78,8 @@ impl TestApi {
         let alerts = Arc::from(alerts);
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let lifecycle = Lifecycle::new();
-        let keyring = Keyring::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
+        let key_cache =
+            KeyCache::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
         let silence = SilenceLimits::default();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = event_text(Roles::default(), silence, clock.clone(), cursors.clone());
@@ -91,7 +92,7 @@ impl TestApi {
             servers: ReadServers::default(),
             gate: Gate::default(),
             store: store.clone(),
-            keyring: keyring.clone(),
+            key_cache: key_cache.clone(),
             cursors,
             clock: clock.clone(),
             alerts,
@@ -117,7 +118,7 @@ impl TestApi {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { database, store, clock, keyring, live, address, server: handle }
+        Self { database, store, clock, key_cache, live, address, server: handle }
     }
 
     /// Sends a GET with the settings' key.

@@ -159,7 +159,7 @@ async fn key_expires_although_it_was_just_used() {
     assert_eq!(api.get_as(&key, "/v1/agents").await.status, 200);
     api.clock.set(at(60));
     assert_eq!(api.get_as(&key, "/v1/agents").await.code(), "invalid_key");
-    api.keyring.forget();
+    api.key_cache.clear();
     assert_eq!(api.get_as(&key, "/v1/agents").await.code(), "invalid_key");
 }
 
@@ -171,7 +171,7 @@ async fn revoked_key_is_rejected_once_it_leaves_the_cache() {
     let id = api.store.list_keys().await.unwrap()[0].id;
     let revoke = |at| Revocation { id, visible: None, caller: None, keep_made: false, at };
     assert_eq!(api.store.revoke_key(&revoke(at(1))).await.unwrap(), Revoked::Yes(1));
-    api.keyring.forget();
+    api.key_cache.clear();
     let answer = api.get_as(&key, "/v1/agents").await;
     assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_key"));
     assert_eq!(api.store.revoke_key(&revoke(at(9))).await.unwrap(), Revoked::Yes(1));

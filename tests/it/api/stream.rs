@@ -385,7 +385,7 @@ async fn streams_end_with_their_key() {
             Revocation { id: key.id, visible: None, caller: None, keep_made: false, at: at(1) };
         api.store.revoke_key(&wanted).await.unwrap();
     }
-    api.keyring.forget();
+    api.key_cache.clear();
     assert!(expiring.end().await.contains("key"));
     assert!(revoked.end().await.contains("key"));
     put(&api.database.options(), &[message_delivery("A", "s", "hush")]).await;

@@ -1,30 +1,39 @@
 //! Flat rows of figures, as JSON and as CSV.
 
+use crate::store::figures::Number;
+use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::json;
 use crate::analytics::calendar::{Calendar, Part};
 use crate::analytics::catalog::{Metric, Unit};
 use crate::analytics::histogram::Bin;
-use crate::api::timestamp::Timestamp;
+use crate::api::views::timestamp::Timestamp;
 use crate::store::figures::Figure;
+
+/// JSON of a figure's value.
+pub(super) fn json(figure: &Figure) -> Value {
+    match figure.value {
+        Some(Number::Whole(number)) => number.into(),
+        Some(Number::Real(number)) => number.into(),
+        None => Value::Null,
+    }
+}
 
 /// One row: names and values, in order.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Row(Vec<(Cow<'static, str>, Value)>);
+pub(crate) struct Row(Vec<(Cow<'static, str>, Value)>);
 
 impl Row {
     /// Columns that every row begins with.
-    pub(in crate::api) const BUCKET_COLUMNS: [&'static str; 4] =
+    pub(crate) const BUCKET_COLUMNS: [&'static str; 4] =
         ["start", "end", "local_start", "complete"];
 
     /// Begins the row of a bucket.
-    pub(in crate::api) fn of_bucket(part: &Part, calendar: Calendar, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of_bucket(part: &Part, calendar: Calendar, now: DateTime<Utc>) -> Self {
         let utc = |at: DateTime<Utc>| Timestamp(at).to_text().into();
         let local = part.span.from.with_timezone(&calendar.zone);
         let local = local.to_rfc3339_opts(SecondsFormat::AutoSi, false);
@@ -34,27 +43,27 @@ impl Row {
     }
 
     /// Adds a column.
-    pub(in crate::api) fn add(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
+    pub(crate) fn add(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
         self.0.push((name.into(), value));
     }
 
     /// Columns of a bin.
-    pub(in crate::api) const BIN_COLUMNS: [&'static str; 3] = ["lower", "upper", "count"];
+    pub(crate) const BIN_COLUMNS: [&'static str; 3] = ["lower", "upper", "count"];
 
     /// Begins the row of a group.
-    pub(in crate::api) fn of_group(column: &'static str, name: Option<&str>) -> Self {
+    pub(crate) fn of_group(column: &'static str, name: Option<&str>) -> Self {
         Self(vec![(column.into(), name.into())])
     }
 
     /// Adds a bin and its number of values.
-    pub(in crate::api) fn with_bin(mut self, bin: &Bin, count: i64) -> Self {
+    pub(crate) fn with_bin(mut self, bin: &Bin, count: i64) -> Self {
         let values = [bin.lower.into(), bin.upper.into(), count.into()];
         self.0.extend(Self::BIN_COLUMNS.into_iter().map(Cow::from).zip(values));
         self
     }
 
     /// Adds a number of values and their statistics.
-    pub(in crate::api) fn with_statistics(
+    pub(crate) fn with_statistics(
         mut self,
         count: i64,
         figures: impl IntoIterator<Item = (&'static str, Figure)>,
@@ -67,7 +76,7 @@ impl Row {
     }
 
     /// Makes the row of an hour of the week.
-    pub(in crate::api) fn of_hour(
+    pub(crate) fn of_hour(
         weekday: &'static str,
         hour: usize,
         metric: &'static Metric,
@@ -81,7 +90,7 @@ impl Row {
     }
 
     /// Names of the columns of an hour of the week.
-    pub(in crate::api) fn hour_columns(metric: &Metric) -> Vec<String> {
+    pub(crate) fn hour_columns(metric: &Metric) -> Vec<String> {
         let mut columns = vec!["weekday".to_owned(), "hour".to_owned()];
         columns.extend(Self::figure_columns(metric));
         columns.push("hours".to_owned());
@@ -89,7 +98,7 @@ impl Row {
     }
 
     /// Names of the columns of a metric's figure.
-    pub(in crate::api) fn figure_columns(metric: &Metric) -> Vec<String> {
+    pub(crate) fn figure_columns(metric: &Metric) -> Vec<String> {
         let name = metric.name;
         let mut columns = vec![name.to_owned()];
         if metric.unit == Unit::Ratio {
@@ -99,7 +108,7 @@ impl Row {
     }
 
     /// Adds the columns of a metric's figure.
-    pub(in crate::api) fn add_figure(&mut self, metric: &'static Metric, figure: Figure) {
+    pub(crate) fn add_figure(&mut self, metric: &'static Metric, figure: Figure) {
         self.add(metric.name, json(&figure));
         if let Some((numerator, denominator)) = figure.parts {
             self.add(format!("{}_numerator", metric.name), numerator.into());
@@ -128,11 +137,11 @@ fn hours(length: TimeDelta) -> f64 {
     length.num_microseconds().unwrap_or_default() as f64 / MICROS_AN_HOUR
 }
 
-/// What makes a spreadsheet take a cell for a formula.
+/// Characters that begin a formula in a spreadsheet.
 const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Rows as CSV: RFC 4180 with a header, safe to open as a sheet.
-pub(in crate::api) fn csv(columns: &[String], rows: &[Row]) -> String {
+pub(crate) fn csv(columns: &[String], rows: &[Row]) -> String {
     let mut text = columns.join(",");
     text.push_str("\r\n");
     for Row(cells) in rows {

@@ -53,7 +53,7 @@ export const getMetrics = <ThrowOnError extends boolean = true>(options?: Option
 export const getOpenapiJson = <ThrowOnError extends boolean = true>(options?: Options<GetOpenapiJsonData, ThrowOnError>) => (options?.client ?? client).get<GetOpenapiJsonResponses, unknown, ThrowOnError>({ url: '/openapi.json', ...options });
 
 /**
- * Whether deliveries can be taken.
+ * Readiness to accept deliveries.
  *
  * 200 while they can be made durable somewhere: a balancer that took an instance away because
  * Postgres is down would lose what the inbox could have kept. 503 `starting` until a first start
@@ -388,7 +388,7 @@ export const postBrowserSession = <ThrowOnError extends boolean = true>(options:
 });
 
 /**
- * What came or changed after a position.
+ * Rows that are new or changed after a position.
  *
  * Needs the scope `read` or `export`.
  */
@@ -486,7 +486,7 @@ export const postDeliveriesIdRetry = <ThrowOnError extends boolean = true>(optio
 });
 
 /**
- * Receipts of erasures, the latest begun first, those that go on included.
+ * Receipts of erasures, the latest begun first, including those in progress.
  *
  * Needs the scope `erase`.
  */
@@ -562,7 +562,7 @@ export const getExportSessions = <ThrowOnError extends boolean = true>(options?:
 });
 
 /**
- * What is held, the latest first.
+ * Holds, the latest first.
  *
  * Needs the scope `admin`.
  */
@@ -699,10 +699,10 @@ export const deleteKeysId = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * How long conversations and the log of deliveries are kept by source, and how much goes next.
+ * Ages of conversations and of the log of deliveries by source, and the rows of the next deletion.
  *
- * Nothing is deleted. What is held does not go and is not counted. A key that is bound to agents is
- * refused.
+ * This deletes nothing. Held rows are not deleted and not counted. A key that is bound to agents is
+ * rejected.
  *
  * Needs the scope `admin`.
  */
@@ -856,10 +856,10 @@ export const getSessionsSessionIdMessages = <ThrowOnError extends boolean = true
 /**
  * The whole conversation as a file.
  *
- * `txt` and `md` are for a person: who spoke, when by local time, the day where it changes, and a
- * line such as `— 47 minutes of silence —` where nobody spoke for longer than a visit lasts. What
- * was said is indented in `txt` and quoted in `md`, and escaped, so that no text can pass for
- * another speaker's. Control characters are shown as pictures of themselves (`␛`).
+ * `txt` and `md` are for people: the speaker, the local time, the day where it changes, and a line such
+ * as `— 47 minutes of silence —` after a silence that is longer than within a visit. Messages are
+ * indented in `txt` and quoted in `md`, and escaped, so that no text looks like another speaker's.
+ * Control characters are shown as symbols (`␛`).
  *
  * `json` is the session and its messages, `jsonl` an object for each message as `/messages` gives
  * it, `csv` has the columns of `/v1/export/messages`, and is written as there.
@@ -900,10 +900,10 @@ export const getSessionsSessionIdVisits = <ThrowOnError extends boolean = true>(
 });
 
 /**
- * How sources are set up, why deliveries are refused, and how the service is.
+ * Set-up of sources, reasons for rejected deliveries, and health of the service.
  *
- * It answers without the database, too; what is only known there is then null. Values of
- * credentials are shown to nobody. A key that is bound to agents is refused.
+ * It answers without the database, too, with null for values that only the database has. It never
+ * shows values of credentials. A key that is bound to agents is rejected.
  *
  * Needs the scope `admin`.
  */
@@ -924,8 +924,8 @@ export const getSetup = <ThrowOnError extends boolean = true>(options?: Options<
 /**
  * Sends a test delivery to the service's own listener, with the credentials of a source.
  *
- * It goes through everything that the sender's deliveries go through, and carries the mark of the
- * sender's own test unless `real` is true. The answer waits up to 3 seconds until the delivery is
+ * It takes the same way as the sender's deliveries, and has the mark of the sender's test unless
+ * `real` is true. The answer waits up to 3 seconds until the delivery is
  * in PostgreSQL.
  *
  * Needs the scope `admin`.
@@ -949,7 +949,7 @@ export const postSetupTest = <ThrowOnError extends boolean = true>(options: Opti
 });
 
 /**
- * What comes from now on, or after the last event that the client has.
+ * Events from now on, or after the last one that the client has.
  *
  * Needs the scope `read`.
  */
@@ -1006,7 +1006,7 @@ export const deleteViewsName = <ThrowOnError extends boolean = true>(options: Op
 });
 
 /**
- * Saves a view under a name, and replaces the one that has it.
+ * Saves a view under a name; replaces an existing one.
  *
  * A key has 100 views at the most; one more is a 409.
  *
@@ -1044,7 +1044,7 @@ export const postWebhook = <ThrowOnError extends boolean = true>(options: Option
 });
 
 /**
- * Receives a delivery, and counts the answer.
+ * Takes a delivery, and counts the answer.
  */
 export const postWebhookSource = <ThrowOnError extends boolean = true>(options: Options<PostWebhookSourceData, ThrowOnError>) => (options.client ?? client).post<PostWebhookSourceResponses, PostWebhookSourceErrors, ThrowOnError>({
     security: [{ name: 'X-bitHuman-Signature', type: 'apiKey' }],

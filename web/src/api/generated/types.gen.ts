@@ -65,11 +65,11 @@ export type AgentPage = {
         session_count: number;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -261,11 +261,11 @@ export type AlertEventPage = {
         value: number;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -337,11 +337,11 @@ export type AlertPage = {
         window_seconds?: number | null;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -357,7 +357,7 @@ export type Alive = {
 };
 
 /**
- * Event whose time determines the bucket of a value.
+ * Event whose time decides to which bucket a value belongs.
  */
 export type Attribution = 'session_start' | 'visit_start' | 'message_time' | 'turn_start' | 'reply' | 'each_event' | 'each_instant';
 
@@ -400,8 +400,8 @@ export type Catalog = {
  */
 export type Change = Row & {
     /**
-     * Which transaction brought it: they count up in the order of their commits. Not for keys that
-     * are bound to agents, whom the numbers would tell how much others say.
+     * Number of its transaction, in the order of commits. Not for keys that are bound to agents: the
+     * numbers would show how much others say.
      */
     seq?: number | null;
     /**
@@ -419,8 +419,8 @@ export type ChangePage = {
      */
     data: Array<Row & {
         /**
-         * Which transaction brought it: they count up in the order of their commits. Not for keys that
-         * are bound to agents, whom the numbers would tell how much others say.
+         * Number of its transaction, in the order of commits. Not for keys that are bound to agents: the
+         * numbers would show how much others say.
          */
         seq?: number | null;
         /**
@@ -429,11 +429,11 @@ export type ChangePage = {
         type: string;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -458,20 +458,20 @@ export type Compared = {
 };
 
 /**
- * Whether the conversation is all there, as far as can be told.
+ * Completeness of a conversation, with the signs that something is missing.
  */
 export type Completeness = {
     /**
-     * No flag says that something may be missing. `out_of_order` and `undated` do not: they doubt
-     * the order alone.
+     * True without a flag that something may be missing. `out_of_order` and `undated` concern only the
+     * order.
      */
     complete: boolean;
     /**
-     * Messages that were looked through, from the first one on; 100,000 at the most.
+     * Examined messages, from the first one; at most 100,000.
      */
     examined_messages: number;
     /**
-     * What speaks against it, or against its order.
+     * Signs that something is missing, or that the order is wrong.
      */
     flags: Array<Flag>;
 };
@@ -481,19 +481,19 @@ export type Completeness = {
  */
 export type Continuation = {
     /**
-     * From 0.1, a mere possibility, to 0.95, hardly any doubt.
+     * From 0.1 (possible) to 0.95 (almost certain).
      */
     confidence: number;
     /**
-     * Ours.
+     * Our id.
      */
     id: string;
     /**
-     * What it rests on, and what speaks against it, for a person.
+     * Evidence for and against it, for people.
      */
     reason: string;
     /**
-     * The sender's.
+     * The sender's id.
      */
     session_id: string;
 };
@@ -521,7 +521,7 @@ export type Credential = {
 };
 
 /**
- * Something that arrived.
+ * Entry of the log of deliveries.
  */
 export type Delivery = {
     /**
@@ -537,7 +537,7 @@ export type Delivery = {
      */
     generation?: string | null;
     /**
-     * Ours, new for every request.
+     * Our id, new for every request.
      */
     id: string;
     /**
@@ -545,15 +545,15 @@ export type Delivery = {
      */
     outcome: string;
     /**
-     * Why it is in quarantine.
+     * Reason for the quarantine.
      */
     reason?: string | null;
     /**
-     * When it arrived.
+     * Time of arrival.
      */
     received_at: Timestamp;
     /**
-     * The sender's id of it, the same on every attempt.
+     * The sender's id of it, the same for every attempt.
      */
     sender_delivery_id?: string | null;
     /**
@@ -561,23 +561,23 @@ export type Delivery = {
      */
     session_id?: string | null;
     /**
-     * It carried a signature, which was right.
+     * True with a valid signature.
      */
     signed: boolean;
     /**
-     * Its body's size.
+     * Size of the body.
      */
     size_bytes: number;
     /**
-     * The source that let it in.
+     * The source that accepted it.
      */
     source: string;
     /**
-     * Its signed timestamp was more than five minutes from our clock.
+     * True if its signed timestamp was more than five minutes from our clock.
      */
     stale: boolean;
     /**
-     * It said that it is a test.
+     * True for a test.
      */
     test: boolean;
 };
@@ -603,7 +603,7 @@ export type DeliveryPage = {
          */
         generation?: string | null;
         /**
-         * Ours, new for every request.
+         * Our id, new for every request.
          */
         id: string;
         /**
@@ -611,15 +611,15 @@ export type DeliveryPage = {
          */
         outcome: string;
         /**
-         * Why it is in quarantine.
+         * Reason for the quarantine.
          */
         reason?: string | null;
         /**
-         * When it arrived.
+         * Time of arrival.
          */
         received_at: Timestamp;
         /**
-         * The sender's id of it, the same on every attempt.
+         * The sender's id of it, the same for every attempt.
          */
         sender_delivery_id?: string | null;
         /**
@@ -627,32 +627,32 @@ export type DeliveryPage = {
          */
         session_id?: string | null;
         /**
-         * It carried a signature, which was right.
+         * True with a valid signature.
          */
         signed: boolean;
         /**
-         * Its body's size.
+         * Size of the body.
          */
         size_bytes: number;
         /**
-         * The source that let it in.
+         * The source that accepted it.
          */
         source: string;
         /**
-         * Its signed timestamp was more than five minutes from our clock.
+         * True if its signed timestamp was more than five minutes from our clock.
          */
         stale: boolean;
         /**
-         * It said that it is a test.
+         * True for a test.
          */
         test: boolean;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -708,36 +708,35 @@ export type Distribution = Header & {
 };
 
 /**
- * What is gone for good.
+ * Erased rows.
  */
 export type Erased = {
     /**
-     * Whose.
+     * The agent.
      */
     agent_id: string;
     /**
-     * When.
+     * Time of the erasure.
      */
     at: Timestamp;
     before?: Timestamp | null;
     /**
-     * The id of the receipt; where it was over age, an id of its own.
+     * The id of the receipt; a separate id for retention.
      */
     id: string;
     /**
-     * Erased was a `session`, or an `agent` with all its sessions; `retention` is a session that
-     * was over age.
+     * `session`, `agent` with all its sessions, or `retention`: a session that expired.
      */
     kind: string;
     session?: ErasedSession | null;
 };
 
 /**
- * By what an erased session was known.
+ * Names of an erased session.
  */
 export type ErasedSession = {
     /**
-     * Ours.
+     * Our id.
      */
     id: string;
     /**
@@ -751,12 +750,12 @@ export type ErasedSession = {
 };
 
 /**
- * A duration from now such as `90d`, or a date or time to come such as `2027-01-31`, which is its beginning in UTC, or `2027-01-31T08:00:00Z`.
+ * A duration from now such as `90d`, or a future date or time such as `2027-01-31`, which is its beginning in UTC, or `2027-01-31T08:00:00Z`.
  */
 export type Expiry = string;
 
 /**
- * Distance of figures from what is stored. They catch up by themselves.
+ * Lag of the figures, which is reduced in the background.
  */
 export type FiguresState = {
     /**
@@ -770,11 +769,11 @@ export type FiguresState = {
 };
 
 /**
- * The beginning of what a session's user said first.
+ * Beginning of the first message of a session's user.
  */
 export type FirstUserMessage = {
     /**
-     * Some of the text could not be stored, and shows U+FFFD in its place.
+     * True if some of the text could not be stored, and is replaced by U+FFFD.
      */
     altered?: boolean;
     /**
@@ -792,11 +791,11 @@ export type FirstUserMessage = {
 };
 
 /**
- * One thing that speaks against it.
+ * Sign that something is missing, or that the order is wrong.
  */
 export type Flag = {
     /**
-     * How many messages, where it is found in messages.
+     * Number of messages with it, if it concerns messages.
      */
     count?: number | null;
     first?: Place | null;
@@ -805,7 +804,7 @@ export type Flag = {
      */
     flag: string;
     /**
-     * Why, for a person.
+     * Reason, for people.
      */
     reason: string;
 };
@@ -851,28 +850,28 @@ export type Heatmap = Header & {
  */
 export type Hold = {
     /**
-     * Whose.
+     * The agent.
      */
     agent_id: string;
     /**
-     * Since when.
+     * Time of its creation.
      */
     created_at: Timestamp;
     /**
-     * Its id.
+     * Id.
      */
     id: string;
     /**
-     * The id of the key that asked for it; `null` where that is the key of the settings, or one that
-     * the caller does not see. A key that is bound to agents cannot end such a hold.
+     * The id of the key that created it; `null` for the key of the settings, and for one that the caller
+     * does not see. A key that is bound to agents cannot end such a hold.
      */
     made_by?: string | null;
     /**
-     * The sender's id of the session; `null` is all that the agent has.
+     * The sender's id of the session; `null` for all sessions of the agent.
      */
     session_id?: string | null;
     /**
-     * The source that delivered it; `null` likewise.
+     * The source that delivered it; `null` for an agent.
      */
     source?: string | null;
 };
@@ -886,44 +885,44 @@ export type HoldPage = {
      */
     data: Array<{
         /**
-         * Whose.
+         * The agent.
          */
         agent_id: string;
         /**
-         * Since when.
+         * Time of its creation.
          */
         created_at: Timestamp;
         /**
-         * Its id.
+         * Id.
          */
         id: string;
         /**
-         * The id of the key that asked for it; `null` where that is the key of the settings, or one that
-         * the caller does not see. A key that is bound to agents cannot end such a hold.
+         * The id of the key that created it; `null` for the key of the settings, and for one that the caller
+         * does not see. A key that is bound to agents cannot end such a hold.
          */
         made_by?: string | null;
         /**
-         * The sender's id of the session; `null` is all that the agent has.
+         * The sender's id of the session; `null` for all sessions of the agent.
          */
         session_id?: string | null;
         /**
-         * The source that delivered it; `null` likewise.
+         * The source that delivered it; `null` for an agent.
          */
         source?: string | null;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
 
 export type InboxState = {
     /**
-     * The room that they take.
+     * Bytes of these.
      */
     bytes: number;
     /**
@@ -931,11 +930,11 @@ export type InboxState = {
      */
     deliveries: number;
     /**
-     * Seconds since the oldest of them arrived; null where there is none.
+     * Seconds since the oldest of these arrived; null without any.
      */
     oldest_age_seconds?: number | null;
     /**
-     * New deliveries can be written.
+     * True if it accepts deliveries.
      */
     writable: boolean;
 };
@@ -1068,17 +1067,17 @@ export type JobPage = {
         total?: number | null;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
 
 /**
- * How long things of a source are kept.
+ * Age of a source's rows.
  */
 export type KeptFor = {
     /**
@@ -1092,7 +1091,7 @@ export type KeptFor = {
 };
 
 /**
- * A key, without what it is known by.
+ * A key, without the secret.
  */
 export type Key = {
     /**
@@ -1100,27 +1099,27 @@ export type Key = {
      */
     agents?: Array<string> | null;
     /**
-     * When it was made.
+     * Time of its creation.
      */
     created_at: Timestamp;
     expires_at?: Timestamp | null;
     /**
-     * By which it is revoked.
+     * Id.
      */
     id: string;
     last_used_at?: Timestamp | null;
     /**
-     * The id of the key that made it; `null` where that is the key of the settings, the command
-     * line, a key that the caller does not see, or not known.
+     * The id of the key that made it; `null` for the key of the settings, the command line, a key that
+     * the caller does not see, or an unknown one.
      */
     made_by?: string | null;
     /**
-     * What its owner calls it.
+     * Name.
      */
     name: string;
     revoked_at?: Timestamp | null;
     /**
-     * What it allows.
+     * Scopes.
      */
     scopes: Array<string>;
 };
@@ -1138,42 +1137,42 @@ export type KeyPage = {
          */
         agents?: Array<string> | null;
         /**
-         * When it was made.
+         * Time of its creation.
          */
         created_at: Timestamp;
         expires_at?: Timestamp | null;
         /**
-         * By which it is revoked.
+         * Id.
          */
         id: string;
         last_used_at?: Timestamp | null;
         /**
-         * The id of the key that made it; `null` where that is the key of the settings, the command
-         * line, a key that the caller does not see, or not known.
+         * The id of the key that made it; `null` for the key of the settings, the command line, a key that
+         * the caller does not see, or an unknown one.
          */
         made_by?: string | null;
         /**
-         * What its owner calls it.
+         * Name.
          */
         name: string;
         revoked_at?: Timestamp | null;
         /**
-         * What it allows.
+         * Scopes.
          */
         scopes: Array<string>;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
 
 /**
- * Of this process, and null before the first one.
+ * Latest deliveries of this process; null before the first one.
  */
 export type LastDeliveries = {
     last_received_at?: Timestamp | null;
@@ -1211,21 +1210,21 @@ export type Latency = {
 };
 
 /**
- * A key that was just made: this once with the key itself.
+ * A new key, with the key itself.
  */
 export type MadeKey = Key & {
     /**
-     * The key itself: it is told this once.
+     * The key itself, which is shown only here.
      */
     key: string;
 };
 
 /**
- * Messages that match, and how the query was read.
+ * Messages that match, and the interpretation of the query.
  */
 export type Matches = {
     /**
-     * Everything that matches is found, on this page and those that follow.
+     * True if this page and the next ones have all matches.
      */
     complete: boolean;
     /**
@@ -1233,49 +1232,49 @@ export type Matches = {
      */
     data: Array<SearchMatch>;
     /**
-     * There may be a next part.
+     * True if there may be a next part.
      */
     has_more: boolean;
     /**
-     * Why matches may be missing; empty where `complete` is true.
+     * Reasons for missing matches; empty if `complete` is true.
      */
     incomplete: Array<Reason>;
     /**
-     * What to ask for the next part with; `null` at the end.
+     * Cursor of the next part; `null` at the end.
      */
     next_cursor?: string | null;
     /**
-     * How the query was read.
+     * Interpretation of the query.
      */
     query: ReadQuery;
 };
 
 /**
- * Something that was said.
+ * Message of a conversation.
  */
 export type Message = {
     /**
-     * Whose conversation.
+     * The agent.
      */
     agent_id: string;
     /**
-     * Some of the text could not be stored, and shows U+FFFD in its place.
+     * True if some of the text could not be stored, and is replaced by U+FFFD.
      */
     altered?: boolean;
     /**
-     * The same for every repeat of its delivery.
+     * Id, the same for every repeat of its delivery.
      */
     id: string;
     /**
-     * What.
+     * Text.
      */
     message: string;
     /**
-     * When it first arrived.
+     * Time of its first arrival.
      */
     received_at: Timestamp;
     /**
-     * Who: `user`, `assistant`, or what the sender calls it.
+     * Role of the speaker: `user`, `assistant`, or another word of the sender.
      */
     role: string;
     sent_at?: Timestamp | null;
@@ -1289,12 +1288,12 @@ export type Message = {
     session_id: string;
     side?: Side | null;
     /**
-     * When; it orders the conversation. Messages of one time come as they were sent, then as they
-     * arrived.
+     * Time, which orders the conversation. Messages of one time are in the order in which they were
+     * sent, then in which they arrived.
      */
     timestamp: Timestamp;
     /**
-     * The sender gave no time that makes sense; `timestamp` is when it arrived.
+     * True without a valid time of the sender; `timestamp` is the time of arrival.
      */
     undated?: boolean;
 };
@@ -1308,46 +1307,46 @@ export type MessagePage = {
      */
     data: Array<Message>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * Of a page that `around` asks for: messages come before it.
+     * Of a page with `around`: true if messages are before it.
      */
     has_previous?: boolean | null;
     /**
-     * What to ask for the next part with; `null` at the end.
+     * Cursor of the next part; `null` at the end.
      */
     next_cursor?: string | null;
     /**
-     * Of a page that `around` asks for: the cursor of what comes before it. Send it with the other
-     * `order`, and the rows come the other way round. `null` at the beginning.
+     * Of a page with `around`: the cursor of the rows before it. Send it with the other `order`, which
+     * returns them in reverse. `null` at the beginning.
      */
     previous_cursor?: string | null;
 };
 
 /**
- * Metric of the catalogue.
+ * Metric, as the catalogue declares it.
  */
 export type Metric = {
     /**
-     * `true` if the values of buckets, agents and sources add up to the value of the whole.
+     * Whether the values of buckets, agents and sources add up to the value of the whole.
      */
     additive: boolean;
     /**
-     * Event whose time determines the bucket of a value.
+     * Event whose time decides to which bucket a value belongs.
      */
     attribution: Attribution;
     /**
-     * Definition for a person.
+     * Definition, for a person.
      */
     description: string;
     /**
-     * Largest relative error; null if values are exact.
+     * Largest relative error; null where values are exact.
      */
     error_bound?: number | null;
     /**
-     * `true` if values are exact.
+     * Whether values are exact.
      */
     exact: boolean;
     /**
@@ -1355,8 +1354,8 @@ export type Metric = {
      */
     group_by: Array<Dimension>;
     /**
-     * Lower edges of its histogram's bins, the last of which has no upper edge; empty if it has no
-     * histogram.
+     * Lower edges of its histogram's bins, the last of which has no upper edge; empty where it has
+     * no histogram.
      */
     histogram_edges: Array<number>;
     /**
@@ -1378,21 +1377,20 @@ export type Metric = {
 };
 
 /**
- * The request's body. A member that is not known is refused: a bound that was misspelt would make
- * a key without it.
+ * The request's body. An unknown member is rejected: a misspelt limit would make a key without it.
  */
 export type NewKey = {
     /**
-     * The agents that it is to be bound to; without it, every agent.
+     * Agents that it is bound to; without it, every agent.
      */
     agents?: Array<AgentId> | null;
     expires?: Expiry | null;
     /**
-     * What its owner calls it.
+     * Name.
      */
     name: string;
     /**
-     * What it is to allow.
+     * Scopes.
      */
     scopes: Array<ScopeName>;
 };
@@ -1431,34 +1429,34 @@ export type NewView = {
 };
 
 /**
- * What was passed over in a query.
+ * Ignored part of a query.
  */
 export type PassedOver = 'unclosed_quote' | 'stray_star';
 
 /**
- * Text that is a hit, or is between hits.
+ * A stretch of text that is a hit, or lies between hits.
  */
 export type Piece = {
     /**
-     * End, exclusive, in characters of the message.
+     * Where it ends, in characters of the message: that of the first character behind it.
      */
     end: number;
     /**
-     * `true` if the text is a hit.
+     * It is what was looked for.
      */
     hit: boolean;
     /**
-     * Start, in characters (Unicode code points) of the message.
+     * Where it begins, in characters (Unicode code points) of the message.
      */
     start: number;
     /**
-     * Exact text of the message.
+     * As it stands in the message.
      */
     text: string;
 };
 
 /**
- * A message.
+ * Message with a sign.
  */
 export type Place = {
     /**
@@ -1482,7 +1480,7 @@ export type Plan = {
 };
 
 /**
- * Rows of a source that are over age.
+ * Rows of a source that expire.
  */
 export type PlannedRows = {
     /**
@@ -1503,39 +1501,39 @@ export type PostgresState = {
     last_commit_at?: Timestamp | null;
     reachable: boolean;
     /**
-     * How the schema stands.
+     * State of the schema.
      */
     schema: string;
     since?: Timestamp | null;
     /**
-     * It takes deliveries: the last attempt to write did not fail, and it is not read-only.
+     * True if it accepts deliveries: the last write did not fail, and it is not read-only.
      */
     writable: boolean;
 };
 
 /**
- * What is wrong, and what to do about it (RFC 9457).
+ * What is wrong, and how to correct it (RFC 9457).
  */
 export type Problem = {
     code: Code;
     /**
-     * What is wrong here, and what to do.
+     * What is wrong, and how to correct it.
      */
     detail: string;
     /**
-     * Of a delivery: the field at fault.
+     * Of a delivery: the invalid field.
      */
     field?: string;
     /**
-     * Of a delivery: what it is.
+     * Of a delivery: its outcome.
      */
     outcome?: string;
     /**
-     * What the log says more under.
+     * ID under which the log has more.
      */
     request_id: string;
     /**
-     * With `ambiguous_session`: those that are meant perhaps.
+     * With `ambiguous_session`: the sessions with this id.
      */
     sessions?: Array<{
         agent_id: string;
@@ -1543,7 +1541,7 @@ export type Problem = {
         source: string;
     }>;
     /**
-     * The answer's status.
+     * Status of the answer.
      */
     status: number;
     /**
@@ -1557,25 +1555,25 @@ export type Problem = {
 };
 
 /**
- * How a query was read.
+ * Interpretation of a query.
  */
 export type ReadQuery = {
     /**
-     * What was passed over.
+     * Ignored parts.
      */
     forgiven: Array<PassedOver>;
     /**
-     * No message has all of the words, so words that hold them were looked for.
+     * True if no message has all of the words, so words that contain them were searched.
      */
     parts_of_words: boolean;
     /**
-     * The words, phrases, exclusions and prefixes that were looked for.
+     * The words, phrases, exclusions and prefixes of the search.
      */
     read_as: string;
 };
 
 /**
- * Where the service stands.
+ * Readiness of the service.
  */
 export type Readiness = 'ready' | 'degraded' | 'starting' | 'unavailable';
 
@@ -1590,12 +1588,12 @@ export type Ready = {
 };
 
 /**
- * Why matches may be missing.
+ * Reason for missing matches.
  */
 export type Reason = 'index_rebuild' | 'many_words' | 'many_late';
 
 /**
- * How far a rebuild of the index has come: search finds what is done.
+ * Progress of a rebuild of the index: search finds the completed part.
  */
 export type RebuildState = {
     /**
@@ -1609,20 +1607,20 @@ export type RebuildState = {
 };
 
 /**
- * What was erased.
+ * Receipt of an erasure.
  */
 export type Receipt = {
     /**
-     * Whose.
+     * The agent.
      */
     agent_id: string;
     /**
-     * What arrived or happened up to here is not stored again.
+     * Time up to which events are not stored again.
      */
     erased_at: Timestamp;
     finished_at?: Timestamp | null;
     /**
-     * Of the receipt.
+     * The id of the receipt.
      */
     id: string;
     /**
@@ -1630,17 +1628,17 @@ export type Receipt = {
      */
     kind: string;
     /**
-     * Rows that are gone, by table.
+     * Erased rows by table.
      */
     rows: {
         [key: string]: unknown;
     };
     /**
-     * The sender's id of the session; `null` where all of an agent's was erased.
+     * The sender's id of the session; `null` for an agent with all its sessions.
      */
     session_id?: string | null;
     /**
-     * The source that had delivered it; `null` likewise.
+     * The source that delivered it; `null` for an agent.
      */
     source?: string | null;
 };
@@ -1654,16 +1652,16 @@ export type ReceiptPage = {
      */
     data: Array<{
         /**
-         * Whose.
+         * The agent.
          */
         agent_id: string;
         /**
-         * What arrived or happened up to here is not stored again.
+         * Time up to which events are not stored again.
          */
         erased_at: Timestamp;
         finished_at?: Timestamp | null;
         /**
-         * Of the receipt.
+         * The id of the receipt.
          */
         id: string;
         /**
@@ -1671,26 +1669,26 @@ export type ReceiptPage = {
          */
         kind: string;
         /**
-         * Rows that are gone, by table.
+         * Erased rows by table.
          */
         rows: {
             [key: string]: unknown;
         };
         /**
-         * The sender's id of the session; `null` where all of an agent's was erased.
+         * The sender's id of the session; `null` for an agent with all its sessions.
          */
         session_id?: string | null;
         /**
-         * The source that had delivered it; `null` likewise.
+         * The source that delivered it; `null` for an agent.
          */
         source?: string | null;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -1718,7 +1716,7 @@ export type Refusal = {
 };
 
 /**
- * How long things are kept, and what goes next.
+ * Ages of rows, and the next deletion.
  */
 export type Retention = {
     /**
@@ -1735,33 +1733,33 @@ export type Retention = {
     keep_messages: Array<KeptFor>;
     next_run_at?: Timestamp | null;
     /**
-     * Rows that are over age at `next_run_at`; null where counting them takes too long.
+     * Rows that expire at `next_run_at`; null if counting them takes too long.
      */
     plan?: Array<PlannedRows> | null;
 };
 
 /**
- * What came or changed, as the other endpoints show it.
+ * New or changed row, as in the other endpoints.
  */
 export type Row = {
     /**
-     * A session that is new or has changed, as it is now.
+     * A new or changed session, as it is now.
      */
     session: Session;
 } | {
     /**
-     * A message that is new.
+     * A new message.
      */
     message: Message;
 } | {
     /**
-     * What was erased for good.
+     * Erased rows.
      */
     erasure: Erased;
 };
 
 /**
- * What a key allows; `admin` is all of it.
+ * Right of a key; `admin` includes all others.
  */
 export type ScopeName = 'read' | 'analytics' | 'export' | 'erase' | 'admin';
 
@@ -1770,13 +1768,12 @@ export type ScopeName = 'read' | 'analytics' | 'export' | 'erase' | 'admin';
  */
 export type SearchMatch = {
     /**
-     * The message goes on before or behind the highlights: `start` of the first one and `end` of
-     * the last one say where.
+     * True if the message continues before or after the highlights: see `start` of the first one and
+     * `end` of the last one.
      */
     excerpt: boolean;
     /**
-     * A piece of the message, cut into what was found and what lies between; plain text, as it
-     * stands there.
+     * An excerpt of the message, divided into matches and other text; plain text, unchanged.
      */
     highlights: Array<Piece>;
     /**
@@ -1784,7 +1781,7 @@ export type SearchMatch = {
      */
     message: Message;
     /**
-     * How well it matches. It orders the matches of one search, and means nothing beyond.
+     * Rank of the match. It orders the matches of one search and has no other meaning.
      */
     score: number;
     /**
@@ -1794,7 +1791,7 @@ export type SearchMatch = {
 };
 
 /**
- * How far search is behind what is stored. It catches up by itself.
+ * Lag of the search index, which is reduced in the background.
  */
 export type SearchState = {
     /**
@@ -1813,7 +1810,7 @@ export type SearchState = {
  */
 export type Session = {
     /**
-     * Whose conversation.
+     * The agent.
      */
     agent_id: string;
     /**
@@ -1822,12 +1819,12 @@ export type Session = {
     assistant_message_count: number;
     completeness?: Completeness | null;
     /**
-     * What seems to go on from it, where it was asked to include that.
+     * Sessions that seem to continue it, with `include=continues`.
      */
     continued_by?: Array<Continuation> | null;
     continues?: Continuation | null;
     /**
-     * From the start to the end, or to the latest event while it goes on; in seconds.
+     * Seconds from the start to the end, or to the latest event while it lasts.
      */
     duration_seconds: number;
     /**
@@ -1837,12 +1834,11 @@ export type Session = {
     ended_at?: Timestamp | null;
     first_user_message?: FirstUserMessage | null;
     /**
-     * Names of its completeness flags, where the list was asked to include them; `null` for a moment
-     * after its first event. `include=completeness` of one session has the reasons.
+     * Names of its completeness flags, with `include=flags`; `null` for a moment after its first event. `include=completeness` of one session has the reasons.
      */
     flags?: Array<string> | null;
     /**
-     * Ours: it never changes, and is unique over all agents and sources.
+     * Our id, which never changes and is unique over all agents and sources.
      */
     id: string;
     /**
@@ -1854,19 +1850,19 @@ export type Session = {
      */
     message_count: number;
     /**
-     * Its first messages, where the list was asked to include them.
+     * Its first messages, with `include=messages`.
      */
     messages?: Array<Message> | null;
     /**
-     * What it was first known by: `room.join` or `chat.push`; `null` where only its end is known.
+     * First event: `room.join` or `chat.push`; `null` if only its end is known.
      */
     opened_by?: string | null;
     /**
-     * How many were there at the start; it may count the agent and its avatar.
+     * Participants at the start; it may include the agent and its avatar.
      */
     participant_count?: number | null;
     /**
-     * The room, where the sender named one.
+     * The room, if the sender named one.
      */
     room_name?: string | null;
     /**
@@ -1882,7 +1878,7 @@ export type Session = {
      */
     started_at: Timestamp;
     /**
-     * Where it stands at the time of the answer.
+     * Status at the time of the answer.
      */
     status: Status;
     /**
@@ -1900,7 +1896,7 @@ export type SessionPage = {
      */
     data: Array<{
         /**
-         * Whose conversation.
+         * The agent.
          */
         agent_id: string;
         /**
@@ -1909,12 +1905,12 @@ export type SessionPage = {
         assistant_message_count: number;
         completeness?: Completeness | null;
         /**
-         * What seems to go on from it, where it was asked to include that.
+         * Sessions that seem to continue it, with `include=continues`.
          */
         continued_by?: Array<Continuation> | null;
         continues?: Continuation | null;
         /**
-         * From the start to the end, or to the latest event while it goes on; in seconds.
+         * Seconds from the start to the end, or to the latest event while it lasts.
          */
         duration_seconds: number;
         /**
@@ -1924,12 +1920,11 @@ export type SessionPage = {
         ended_at?: Timestamp | null;
         first_user_message?: FirstUserMessage | null;
         /**
-         * Names of its completeness flags, where the list was asked to include them; `null` for a moment
-         * after its first event. `include=completeness` of one session has the reasons.
+         * Names of its completeness flags, with `include=flags`; `null` for a moment after its first event. `include=completeness` of one session has the reasons.
          */
         flags?: Array<string> | null;
         /**
-         * Ours: it never changes, and is unique over all agents and sources.
+         * Our id, which never changes and is unique over all agents and sources.
          */
         id: string;
         /**
@@ -1941,19 +1936,19 @@ export type SessionPage = {
          */
         message_count: number;
         /**
-         * Its first messages, where the list was asked to include them.
+         * Its first messages, with `include=messages`.
          */
         messages?: Array<Message> | null;
         /**
-         * What it was first known by: `room.join` or `chat.push`; `null` where only its end is known.
+         * First event: `room.join` or `chat.push`; `null` if only its end is known.
          */
         opened_by?: string | null;
         /**
-         * How many were there at the start; it may count the agent and its avatar.
+         * Participants at the start; it may include the agent and its avatar.
          */
         participant_count?: number | null;
         /**
-         * The room, where the sender named one.
+         * The room, if the sender named one.
          */
         room_name?: string | null;
         /**
@@ -1969,7 +1964,7 @@ export type SessionPage = {
          */
         started_at: Timestamp;
         /**
-         * Where it stands at the time of the answer.
+         * Status at the time of the answer.
          */
         status: Status;
         /**
@@ -1978,11 +1973,11 @@ export type SessionPage = {
         user_message_count: number;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -2080,7 +2075,7 @@ export type SetupInbox = {
 };
 
 /**
- * Side of a conversation.
+ * A side of a conversation.
  */
 export type Side = 'user' | 'assistant' | 'other';
 
@@ -2132,16 +2127,16 @@ export type Source = {
  */
 export type Standby = {
     /**
-     * Bytes of the log that it has not replayed; null where that is not known.
+     * Bytes of the log that it has not replayed; null if unknown.
      */
     lag_bytes?: number | null;
     /**
-     * How far it is behind the primary; null where that is not known.
+     * Lag behind the primary in seconds; null if unknown.
      */
     lag_seconds?: number | null;
     since?: Timestamp | null;
     /**
-     * `used`, `catching_up`, `lagging`, `unreachable`, `promoted` (it takes writes of its own),
+     * `used`, `catching_up`, `lagging`, `unreachable`, `promoted` (it accepts writes),
      * `other_timeline`, `other_cluster`, or `unchecked` before it was measured.
      */
     state: string;
@@ -2157,7 +2152,7 @@ export type Standby = {
 export type Stat = 'count' | 'distinct' | 'ratio' | 'avg' | 'p50' | 'p90' | 'p99' | 'max';
 
 /**
- * Status of a conversation.
+ * Where a conversation stands.
  */
 export type Status = 'live' | 'idle' | 'ended';
 
@@ -2166,7 +2161,7 @@ export type Status = 'live' | 'idle' | 'ended';
  */
 export type StreamEvent = {
     /**
-     * JSON: what `/v1/changes` tells of it; of a gap its `reason`.
+     * JSON: the row as in `/v1/changes`; of a gap its `reason`.
      */
     data: string;
     /**
@@ -2174,11 +2169,11 @@ export type StreamEvent = {
      */
     event: string;
     /**
-     * Where to go on after it, by `Last-Event-ID`.
+     * Position after it, for `Last-Event-ID`.
      */
     id: string;
     /**
-     * With the first one: how soon to come back after the connection ended, in milliseconds.
+     * With the first one: time after which to reconnect, in milliseconds.
      */
     retry?: number | null;
 };
@@ -2428,24 +2423,24 @@ export type ViewPage = {
         updated_at: Timestamp;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
 
 /**
- * Filters as whoever saves them writes them: a string, such as a URL's query, or an object; 4,096 bytes as JSON at the most.
+ * Filters in the form of the client that saves them: a string, such as a URL's query, or an object; 4,096 bytes as JSON at the most.
  */
 export type ViewQuery = string | {
     [key: string]: unknown;
 };
 
 /**
- * One visitor's part of a session.
+ * Part of a session with one visitor.
  */
 export type Visit = {
     /**
@@ -2482,8 +2477,8 @@ export type Visit = {
      */
     user_message_count: number;
     /**
-     * Its place in the session, from one: what `?visit=` takes. It stays as messages come; one
-     * that comes late, and was said in or between earlier visits, can shift those after it.
+     * Its place in the session, from one, for `?visit=`. New messages do not change it; a late message
+     * of an earlier visit can shift the places of later ones.
      */
     visit: number;
 };
@@ -2530,17 +2525,17 @@ export type VisitPage = {
          */
         user_message_count: number;
         /**
-         * Its place in the session, from one: what `?visit=` takes. It stays as messages come; one
-         * that comes late, and was said in or between earlier visits, can shift those after it.
+         * Its place in the session, from one, for `?visit=`. New messages do not change it; a late message
+         * of an earlier visit can shift the places of later ones.
          */
         visit: number;
     }>;
     /**
-     * There is a next part now.
+     * True if there is a next part now.
      */
     has_more: boolean;
     /**
-     * What to ask for the next part with; `null` at the end, where there is one.
+     * Cursor of the next part; `null` at the end, if the list has one.
      */
     next_cursor?: string | null;
 };
@@ -2605,11 +2600,11 @@ export type WebhookDelivery = {
 };
 
 /**
- * Something that arrived, with its bytes.
+ * Entry of the log of deliveries, with its bytes.
  */
 export type WholeDelivery = Delivery & {
     /**
-     * The same as text; `null` where they are no UTF-8.
+     * The bytes as text; `null` if they are not UTF-8.
      */
     body?: string | null;
     /**
@@ -2617,17 +2612,17 @@ export type WholeDelivery = Delivery & {
      */
     body_base64: string;
     /**
-     * Id of the message that it became, or that it repeats; `null` where it is none, or is gone.
+     * Id of its message, or of the one that it repeats; `null` without one, or if it was deleted.
      */
     message_id?: string | null;
     /**
-     * Our id of the conversation that it belongs to; `null` where that is gone.
+     * Our id of the conversation that it belongs to; `null` if that was deleted.
      */
     session?: string | null;
 };
 
 /**
- * The `ETag` of what one has; where it is still right, the answer is 304.
+ * `ETag` of an earlier answer; the answer is 304 if it has not changed.
  */
 export type IfNoneMatch = string;
 
@@ -2652,12 +2647,12 @@ export type After = Time;
 export type AgentId2 = Array<string>;
 
 /**
- * Of these agents alone; may repeat.
+ * Only these agents.
  */
 export type AgentId22 = Array<string>;
 
 /**
- * Only these agents.
+ * Only these agents; may repeat.
  */
 export type AgentId3 = Array<string>;
 
@@ -2677,22 +2672,22 @@ export type AgentId5 = string;
 export type Before = Time;
 
 /**
- * For csv: begin with U+FEFF, by which Excel knows UTF-8.
+ * For csv: begin with U+FEFF, by which Excel recognises UTF-8.
  */
 export type Bom = boolean;
 
 /**
- * How bytes are packed.
+ * Compression of jsonl and csv. Parquet is compressed inside, and takes only `none`.
  */
 export type Compression = 'none' | 'gzip' | 'zstd';
 
 /**
- * Go on after the row with this cursor.
+ * Continue after the row with this cursor.
  */
 export type Cursor = string;
 
 /**
- * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+ * Start of the page: the `next_cursor` of the one before, whose filters must stay.
  */
 export type Cursor2 = string;
 
@@ -2712,7 +2707,7 @@ export type EventType = string;
 export type Flag2 = Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
 
 /**
- * What a file of rows is.
+ * Format of the file; `jsonl` by default.
  */
 export type Format = 'jsonl' | 'csv' | 'parquet';
 
@@ -2739,9 +2734,9 @@ export type From = string;
 export type Id = string;
 
 /**
- * What each session is shown with, separated by commas: `messages` are its first 200,
- * `first_user_message` is the beginning of what its user said first, and `flags` names what
- * speaks against its being complete.
+ * Extras of each session, separated by commas: `messages` are its first 200,
+ * `first_user_message` is the beginning of its user's first message, and `flags` names the signs
+ * that it is not complete.
  */
 export type Include = string;
 
@@ -2751,28 +2746,28 @@ export type Include = string;
 export type Limit = number;
 
 /**
- * For csv: cut longer cells, at whose end it is said. 32767 is what Excel takes; emoji count as
- * two. All of the text without it.
+ * For csv: cut longer cells, and note it at their end. Excel accepts 32767; emoji count as two.
+ * Without it, cells have all of the text.
  */
 export type MaxCellChars = number;
 
 /**
- * So many seconds long or shorter.
+ * Most seconds.
  */
 export type MaxDuration = number;
 
 /**
- * With so many messages or fewer.
+ * Most messages.
  */
 export type MaxMessages = number;
 
 /**
- * So many seconds long or longer, as `duration_seconds` has it.
+ * Least seconds, as in `duration_seconds`.
  */
 export type MinDuration = number;
 
 /**
- * With so many messages or more.
+ * Least number of messages.
  */
 export type MinMessages = number;
 
@@ -2782,19 +2777,29 @@ export type MinMessages = number;
 export type Name = string;
 
 /**
- * What they were first known by.
+ * First event.
  */
 export type OpenedBy = 'room.join' | 'chat.push';
 
 /**
- * Which way the list runs.
+ * Order of the list.
  */
 export type Order = 'asc' | 'desc';
+
+/**
+ * Outcome; may repeat, or have commas between. Only `quarantined` deliveries can be retried.
+ */
+export type Outcome = Array<'stored' | 'duplicate' | 'test' | 'unhandled' | 'quarantined'>;
 
 /**
  * Range by its name, in place of `from` and `to`; `last_7d` where nothing is given.
  */
 export type Period = 'today' | 'yesterday' | 'last_24h' | 'last_7d' | 'last_30d' | 'last_90d' | 'this_week' | 'last_week' | 'this_month' | 'last_month' | 'this_year';
+
+/**
+ * In quarantine, with this text in the reason.
+ */
+export type Reason2 = string;
 
 /**
  * Arrived later than this.
@@ -2807,7 +2812,7 @@ export type ReceivedAfter = Time;
 export type ReceivedBefore = Time;
 
 /**
- * Said by this role alone, in any case; `assistant` is every word for the assistant.
+ * Only this role, in any case; `assistant` is every word for the assistant.
  */
 export type Role = string;
 
@@ -2822,14 +2827,20 @@ export type RoomName = string;
 export type RoomName2 = Array<string>;
 
 /**
- * Of this session alone.
+ * Of this conversation, by the sender's id or ours; by ours alone where the conversation itself is
+ * deleted by retention.
  */
 export type SessionId = string;
 
 /**
- * The sender's id of the session, or our own `id` of it.
+ * Only this session.
  */
 export type SessionId2 = string;
+
+/**
+ * The sender's id of the session, or our own `id` of it.
+ */
+export type SessionId3 = string;
 
 /**
  * With a join or an assistant message, and without a user message, as `silent_sessions` counts
@@ -2843,8 +2854,8 @@ export type Silent = boolean;
 export type SingleTurn = boolean;
 
 /**
- * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
- * that the other filters let through.
+ * Key of the order. By `started`, `duration` or `messages`, all sessions that match the other
+ * filters are read.
  */
 export type Sort = 'activity' | 'started' | 'duration' | 'messages';
 
@@ -2854,14 +2865,14 @@ export type Sort = 'activity' | 'started' | 'duration' | 'messages';
 export type Source2 = string;
 
 /**
- * Let in by this source.
- */
-export type Source22 = string;
-
-/**
  * Only these sources.
  */
-export type Source3 = Array<string>;
+export type Source22 = Array<string>;
+
+/**
+ * Source that accepted it.
+ */
+export type Source3 = string;
 
 /**
  * The source, where several delivered a session of this id.
@@ -2879,7 +2890,7 @@ export type StartedAfter = Time;
 export type StartedBefore = Time;
 
 /**
- * Where they stand now.
+ * Status at the time of the answer.
  */
 export type Status2 = Status;
 
@@ -2895,18 +2906,13 @@ export type To = string;
 export type Tz = string;
 
 /**
- * The zone of dates, and of times without an offset; UTC by default.
+ * Time zone of dates, buckets and periods, by its name in the IANA's list; UTC where it is left
+ * out.
  */
 export type Tz2 = string;
 
 /**
- * Time zone of dates, buckets and periods, by its name in the IANA's list; UTC where it is left
- * out.
- */
-export type Tz3 = string;
-
-/**
- * Of this visit alone.
+ * Only this visit.
  */
 export type Visit2 = number;
 
@@ -2916,7 +2922,8 @@ export type Visit2 = number;
 export type WeekStarts = 'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday';
 
 /**
- * With a cursor in each row of jsonl and csv, to go on from. Parquet has none, and takes `false` alone.
+ * With a cursor in each row of jsonl and csv, to continue from. Parquet has none, and takes only
+ * `false`.
  */
 export type WithCursor = boolean;
 
@@ -3045,11 +3052,11 @@ export type GetAgentsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
     };
@@ -3156,7 +3163,7 @@ export type GetAgentsAgentIdData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3334,13 +3341,18 @@ export type GetAgentsAgentIdSessionsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
+        /**
+         * The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
+         * default.
+         */
+        tz?: string;
         /**
          * Delivered by this source.
          */
@@ -3350,11 +3362,11 @@ export type GetAgentsAgentIdSessionsData = {
          */
         room_name?: string;
         /**
-         * Where they stand now.
+         * Status at the time of the answer.
          */
         status?: Status;
         /**
-         * What they were first known by.
+         * First event.
          */
         opened_by?: 'room.join' | 'chat.push';
         /**
@@ -3374,28 +3386,24 @@ export type GetAgentsAgentIdSessionsData = {
          */
         active_before?: Time;
         /**
-         * The zone of dates, and of times without an offset; UTC by default.
-         */
-        tz?: string;
-        /**
-         * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
-         * that the other filters let through.
+         * Key of the order. By `started`, `duration` or `messages`, all sessions that match the other
+         * filters are read.
          */
         sort?: 'activity' | 'started' | 'duration' | 'messages';
         /**
-         * With so many messages or more.
+         * Least number of messages.
          */
         min_messages?: number;
         /**
-         * With so many messages or fewer.
+         * Most messages.
          */
         max_messages?: number;
         /**
-         * So many seconds long or longer, as `duration_seconds` has it.
+         * Least seconds, as in `duration_seconds`.
          */
         min_duration?: number;
         /**
-         * So many seconds long or shorter.
+         * Most seconds.
          */
         max_duration?: number;
         /**
@@ -3416,9 +3424,9 @@ export type GetAgentsAgentIdSessionsData = {
          */
         flag?: Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
         /**
-         * What each session is shown with, separated by commas: `messages` are its first 200,
-         * `first_user_message` is the beginning of what its user said first, and `flags` names what
-         * speaks against its being complete.
+         * Extras of each session, separated by commas: `messages` are its first 200,
+         * `first_user_message` is the beginning of its user's first message, and `flags` names the signs
+         * that it is not complete.
          */
         include?: string;
     };
@@ -3471,7 +3479,7 @@ export type GetAlertsData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3527,11 +3535,11 @@ export type GetAlertsHistoryData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
         /**
@@ -3584,7 +3592,7 @@ export type GetAnalyticsCatalogData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3635,7 +3643,7 @@ export type GetAnalyticsDistributionData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3739,7 +3747,7 @@ export type GetAnalyticsHeatmapData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3832,7 +3840,7 @@ export type GetAnalyticsSummaryData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -3929,7 +3937,7 @@ export type GetAnalyticsTimeseriesData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -4034,7 +4042,7 @@ export type GetAnalyticsTopData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -4298,11 +4306,11 @@ export type GetChangesData = {
          */
         after?: string;
         /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
-         * Delivered by this source.
+         * Only this source.
          */
         source?: string;
     };
@@ -4356,11 +4364,11 @@ export type GetDeliveriesData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
         /**
@@ -4369,11 +4377,11 @@ export type GetDeliveriesData = {
          */
         tz?: string;
         /**
-         * What became of it; may repeat, or have commas between.
+         * Outcome; may repeat, or have commas between. Only `quarantined` deliveries can be retried.
          */
         outcome?: Array<'stored' | 'duplicate' | 'test' | 'unhandled' | 'quarantined'>;
         /**
-         * Let in by this source.
+         * Source that accepted it.
          */
         source?: string;
         /**
@@ -4385,7 +4393,8 @@ export type GetDeliveriesData = {
          */
         agent_id?: Array<string>;
         /**
-         * Of this conversation, by the sender's id or ours; by ours alone where the conversation itself is gone for its age.
+         * Of this conversation, by the sender's id or ours; by ours alone where the conversation itself is
+         * deleted by retention.
          */
         session_id?: string;
         /**
@@ -4452,15 +4461,11 @@ export type PostDeliveriesRetryData = {
          */
         tz?: string;
         /**
-         * `true` counts what matches and retries nothing.
-         */
-        plan?: boolean;
-        /**
-         * May be left out; only what is `quarantined` is retried.
+         * Outcome; may repeat, or have commas between. Only `quarantined` deliveries can be retried.
          */
         outcome?: Array<'stored' | 'duplicate' | 'test' | 'unhandled' | 'quarantined'>;
         /**
-         * Let in by this source.
+         * Source that accepted it.
          */
         source?: string;
         /**
@@ -4472,11 +4477,12 @@ export type PostDeliveriesRetryData = {
          */
         agent_id?: Array<string>;
         /**
-         * Of this conversation, by the sender's id or ours.
+         * Of this conversation, by the sender's id or ours; by ours alone where the conversation itself is
+         * deleted by retention.
          */
         session_id?: string;
         /**
-         * With this text in the reason.
+         * In quarantine, with this text in the reason.
          */
         reason?: string;
         /**
@@ -4487,6 +4493,10 @@ export type PostDeliveriesRetryData = {
          * Arrived earlier than this.
          */
         received_before?: Time;
+        /**
+         * `true` counts the matches and retries nothing.
+         */
+        plan?: boolean;
     };
     url: '/v1/deliveries/retry';
 };
@@ -4541,7 +4551,7 @@ export type GetDeliveriesIdData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -4668,19 +4678,19 @@ export type GetErasuresData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
         /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
-         * Of this session alone.
+         * Only this session.
          */
         session_id?: string;
     };
@@ -4729,7 +4739,7 @@ export type GetErasuresIdData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -4790,7 +4800,24 @@ export type GetExportMessagesData = {
     path?: never;
     query?: {
         /**
-         * For csv: begin with U+FEFF, by which Excel knows UTF-8.
+         * Format of the file; `jsonl` by default.
+         */
+        format?: 'jsonl' | 'csv' | 'parquet';
+        /**
+         * Compression of jsonl and csv. Parquet is compressed inside, and takes only `none`.
+         */
+        compression?: 'none' | 'gzip' | 'zstd';
+        /**
+         * With a cursor in each row of jsonl and csv, to continue from. Parquet has none, and takes only
+         * `false`.
+         */
+        with_cursor?: boolean;
+        /**
+         * Continue after the row with this cursor.
+         */
+        cursor?: string;
+        /**
+         * For csv: begin with U+FEFF, by which Excel recognises UTF-8.
          */
         bom?: boolean;
         /**
@@ -4800,8 +4827,8 @@ export type GetExportMessagesData = {
          */
         formula_guard?: boolean;
         /**
-         * For csv: cut longer cells, at whose end it is said. 32767 is what Excel takes; emoji count as
-         * two. All of the text without it.
+         * For csv: cut longer cells, and note it at their end. Excel accepts 32767; emoji count as two.
+         * Without it, cells have all of the text.
          */
         max_cell_chars?: number;
         /**
@@ -4810,23 +4837,7 @@ export type GetExportMessagesData = {
          */
         tz?: string;
         /**
-         * What a file of rows is.
-         */
-        format?: 'jsonl' | 'csv' | 'parquet';
-        /**
-         * How bytes are packed.
-         */
-        compression?: 'none' | 'gzip' | 'zstd';
-        /**
-         * With a cursor in each row of jsonl and csv, to go on from. Parquet has none, and takes `false` alone.
-         */
-        with_cursor?: boolean;
-        /**
-         * Go on after the row with this cursor.
-         */
-        cursor?: string;
-        /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
@@ -4834,7 +4845,7 @@ export type GetExportMessagesData = {
          */
         source?: string;
         /**
-         * Said by this role alone.
+         * Only this role.
          */
         role?: string;
         /**
@@ -4846,7 +4857,7 @@ export type GetExportMessagesData = {
          */
         before?: Time;
         /**
-         * Of this session alone.
+         * Only this session.
          */
         session_id?: string;
     };
@@ -4896,7 +4907,24 @@ export type GetExportSessionsData = {
     path?: never;
     query?: {
         /**
-         * For csv: begin with U+FEFF, by which Excel knows UTF-8.
+         * Format of the file; `jsonl` by default.
+         */
+        format?: 'jsonl' | 'csv' | 'parquet';
+        /**
+         * Compression of jsonl and csv. Parquet is compressed inside, and takes only `none`.
+         */
+        compression?: 'none' | 'gzip' | 'zstd';
+        /**
+         * With a cursor in each row of jsonl and csv, to continue from. Parquet has none, and takes only
+         * `false`.
+         */
+        with_cursor?: boolean;
+        /**
+         * Continue after the row with this cursor.
+         */
+        cursor?: string;
+        /**
+         * For csv: begin with U+FEFF, by which Excel recognises UTF-8.
          */
         bom?: boolean;
         /**
@@ -4906,8 +4934,8 @@ export type GetExportSessionsData = {
          */
         formula_guard?: boolean;
         /**
-         * For csv: cut longer cells, at whose end it is said. 32767 is what Excel takes; emoji count as
-         * two. All of the text without it.
+         * For csv: cut longer cells, and note it at their end. Excel accepts 32767; emoji count as two.
+         * Without it, cells have all of the text.
          */
         max_cell_chars?: number;
         /**
@@ -4916,23 +4944,7 @@ export type GetExportSessionsData = {
          */
         tz?: string;
         /**
-         * What a file of rows is.
-         */
-        format?: 'jsonl' | 'csv' | 'parquet';
-        /**
-         * How bytes are packed.
-         */
-        compression?: 'none' | 'gzip' | 'zstd';
-        /**
-         * With a cursor in each row of jsonl and csv, to go on from. Parquet has none, and takes `false` alone.
-         */
-        with_cursor?: boolean;
-        /**
-         * Go on after the row with this cursor.
-         */
-        cursor?: string;
-        /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
@@ -4944,11 +4956,11 @@ export type GetExportSessionsData = {
          */
         room_name?: string;
         /**
-         * Status of a conversation.
+         * Status at the start of the export.
          */
         status?: 'live' | 'idle' | 'ended';
         /**
-         * What they were first known by.
+         * First event.
          */
         opened_by?: 'room.join' | 'chat.push';
         /**
@@ -4968,7 +4980,7 @@ export type GetExportSessionsData = {
          */
         active_before?: Time;
         /**
-         * With so many messages or more.
+         * Least number of messages.
          */
         min_messages?: number;
     };
@@ -5022,11 +5034,11 @@ export type GetHoldsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
     };
@@ -5080,11 +5092,11 @@ export type GetJobsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
     };
@@ -5250,11 +5262,11 @@ export type GetKeysData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
     };
@@ -5415,7 +5427,7 @@ export type GetRetentionData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -5455,7 +5467,7 @@ export type GetRetentionError = GetRetentionErrors[keyof GetRetentionErrors];
 
 export type GetRetentionResponses = {
     /**
-     * Ages, and rows that go next.
+     * Ages, and rows of the next deletion.
      */
     200: Retention;
 };
@@ -5467,16 +5479,7 @@ export type GetSearchData = {
     path?: never;
     query?: {
         /**
-         * The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
-         * default.
-         */
-        tz?: string;
-        /**
-         * Words, "phrases", -exclusions and prefixes*, in any language: up to 1,000 letters and 32 terms, one of them a word that is wanted. A quotation mark without its other one goes on to the end, and a star elsewhere than behind two letters of a word is passed over; the answer's `query` says so.
-         */
-        q?: string;
-        /**
-         * Matches on a page.
+         * Rows on a page.
          */
         limit?: number;
         /**
@@ -5484,11 +5487,22 @@ export type GetSearchData = {
          */
         cursor?: string;
         /**
-         * Of these agents alone; may repeat.
+         * The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
+         * default.
+         */
+        tz?: string;
+        /**
+         * Words, "phrases", -exclusions and prefixes*, in any language: up to 1,000 letters and 32 terms,
+         * with at least one wanted word. A quotation mark without a closing one lasts to the end, and a star
+         * that does not follow two letters of a word is ignored; the answer's `query` reports both.
+         */
+        q?: string;
+        /**
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
-         * Of this session alone: the sender's id, or ours.
+         * Only this session: the sender's id, or ours.
          */
         session_id?: string;
         /**
@@ -5496,7 +5510,7 @@ export type GetSearchData = {
          */
         source?: string;
         /**
-         * Said by this role alone, in any case; `assistant` is every word for the assistant.
+         * Only this role, in any case; `assistant` is every word for the assistant.
          */
         role?: string;
         /**
@@ -5516,11 +5530,12 @@ export type GetSearchData = {
          */
         status?: Status;
         /**
-         * Of sessions that were first known by this.
+         * Of sessions with this first event.
          */
         opened_by?: 'room.join' | 'chat.push';
         /**
-         * Of sessions with a join or an assistant message, and without a user message; `false` is all others.
+         * Of sessions with a join or an assistant message, and without a user message; `false` is all
+         * others.
          */
         silent?: boolean;
         /**
@@ -5578,13 +5593,18 @@ export type GetSessionsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
+        /**
+         * The zone of dates, and of times without an offset, by the IANA's name in any case; UTC by
+         * default.
+         */
+        tz?: string;
         /**
          * Delivered by this source.
          */
@@ -5594,11 +5614,11 @@ export type GetSessionsData = {
          */
         room_name?: string;
         /**
-         * Where they stand now.
+         * Status at the time of the answer.
          */
         status?: Status;
         /**
-         * What they were first known by.
+         * First event.
          */
         opened_by?: 'room.join' | 'chat.push';
         /**
@@ -5618,28 +5638,24 @@ export type GetSessionsData = {
          */
         active_before?: Time;
         /**
-         * The zone of dates, and of times without an offset; UTC by default.
-         */
-        tz?: string;
-        /**
-         * What orders the list. By `started`, `duration` or `messages` all sessions are looked through
-         * that the other filters let through.
+         * Key of the order. By `started`, `duration` or `messages`, all sessions that match the other
+         * filters are read.
          */
         sort?: 'activity' | 'started' | 'duration' | 'messages';
         /**
-         * With so many messages or more.
+         * Least number of messages.
          */
         min_messages?: number;
         /**
-         * With so many messages or fewer.
+         * Most messages.
          */
         max_messages?: number;
         /**
-         * So many seconds long or longer, as `duration_seconds` has it.
+         * Least seconds, as in `duration_seconds`.
          */
         min_duration?: number;
         /**
-         * So many seconds long or shorter.
+         * Most seconds.
          */
         max_duration?: number;
         /**
@@ -5660,15 +5676,15 @@ export type GetSessionsData = {
          */
         flag?: Array<'no_join' | 'one_sided' | 'repeated_user_turn' | 'altered' | 'out_of_order' | 'undated'>;
         /**
-         * What each session is shown with, separated by commas: `messages` are its first 200,
-         * `first_user_message` is the beginning of what its user said first, and `flags` names what
-         * speaks against its being complete.
-         */
-        include?: string;
-        /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
+        /**
+         * Extras of each session, separated by commas: `messages` are its first 200,
+         * `first_user_message` is the beginning of its user's first message, and `flags` names the signs
+         * that it is not complete.
+         */
+        include?: string;
     };
     url: '/v1/sessions';
 };
@@ -5782,7 +5798,7 @@ export type GetSessionsSessionIdData = {
     body?: never;
     headers?: {
         /**
-         * The `ETag` of what one has; where it is still right, the answer is 304.
+         * `ETag` of an earlier answer; the answer is 304 if it has not changed.
          */
         'If-None-Match'?: string;
     };
@@ -5802,7 +5818,8 @@ export type GetSessionsSessionIdData = {
          */
         source?: string;
         /**
-         * `completeness`, and `continues` for `continued_by`; separated by commas. Both have to be looked for.
+         * `completeness`, and `continues` for `continued_by`; separated by commas. Both take further
+         * queries.
          */
         include?: string;
     };
@@ -6003,11 +6020,11 @@ export type GetSessionsSessionIdMessagesData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
         /**
@@ -6024,7 +6041,7 @@ export type GetSessionsSessionIdMessagesData = {
          */
         tz?: string;
         /**
-         * Said by this role alone, in any case; `assistant` is every word for the assistant.
+         * Only this role, in any case; `assistant` is every word for the assistant.
          */
         role?: string;
         /**
@@ -6036,11 +6053,12 @@ export type GetSessionsSessionIdMessagesData = {
          */
         before?: Time;
         /**
-         * Of this visit alone.
+         * Only this visit.
          */
         visit?: number;
         /**
-         * The page around the message with this id, which has half of its messages before that one. With `cursor` it has no effect.
+         * The page around the message with this id, which has half of its messages before that one. It has
+         * no effect with `cursor`.
          */
         around?: string;
     };
@@ -6111,7 +6129,7 @@ export type GetSessionsSessionIdTranscriptData = {
          */
         source?: string;
         /**
-         * For csv: begin with U+FEFF, by which Excel knows UTF-8.
+         * For csv: begin with U+FEFF, by which Excel recognises UTF-8.
          */
         bom?: boolean;
         /**
@@ -6121,28 +6139,30 @@ export type GetSessionsSessionIdTranscriptData = {
          */
         formula_guard?: boolean;
         /**
-         * For csv: cut longer cells, at whose end it is said. 32767 is what Excel takes; emoji count as
-         * two. All of the text without it.
+         * For csv: cut longer cells, and note it at their end. Excel accepts 32767; emoji count as two.
+         * Without it, cells have all of the text.
          */
         max_cell_chars?: number;
         /**
-         * What the file is.
+         * Format of the file; `txt` by default.
          */
         format?: 'txt' | 'md' | 'json' | 'jsonl' | 'csv';
         /**
-         * The IANA's name of a time zone for `txt`, `md` and `csv`, in any case; UTC by default. `csv` keeps its times in UTC and has a further column `local_time`. Refused with `json` and `jsonl`, whose times are UTC.
+         * The IANA's name of a time zone for `txt`, `md` and `csv`, in any case; UTC by default. `csv`
+         * keeps its times in UTC and has a further column `local_time`. Rejected with `json` and `jsonl`,
+         * whose times are UTC.
          */
         tz?: string;
         /**
-         * Of this visit alone.
+         * Only this visit.
          */
         visit?: number;
         /**
-         * What the user is called in `txt` and `md`; `User` by default.
+         * Name of the user in `txt` and `md`; `User` by default.
          */
         user_name?: string;
         /**
-         * What the assistant is called in `txt` and `md`; `Assistant` by default.
+         * Name of the assistant in `txt` and `md`; `Assistant` by default.
          */
         assistant_name?: string;
     };
@@ -6188,7 +6208,7 @@ export type GetSessionsSessionIdTranscriptError = GetSessionsSessionIdTranscript
 
 export type GetSessionsSessionIdTranscriptResponses = {
     /**
-     * The file, under a name of its own.
+     * The file.
      */
     200: Transcript;
 };
@@ -6209,11 +6229,11 @@ export type GetSessionsSessionIdVisitsData = {
          */
         limit?: number;
         /**
-         * Where the page begins: the `next_cursor` of the one before, whose filters have to stay.
+         * Start of the page: the `next_cursor` of the one before, whose filters must stay.
          */
         cursor?: string;
         /**
-         * Which way the list runs.
+         * Order of the list.
          */
         order?: 'asc' | 'desc';
         /**
@@ -6365,7 +6385,7 @@ export type PostSetupTestError = PostSetupTestErrors[keyof PostSetupTestErrors];
 
 export type PostSetupTestResponses = {
     /**
-     * What became of it, also where it was refused.
+     * Result, also of a rejected delivery.
      */
     200: TestResult;
 };
@@ -6383,15 +6403,15 @@ export type GetStreamData = {
     path?: never;
     query?: {
         /**
-         * Of these agents alone; may repeat.
+         * Only these agents; may repeat.
          */
         agent_id?: Array<string>;
         /**
-         * Of this session alone.
+         * Only this session.
          */
         session_id?: string;
         /**
-         * As the header, for clients that cannot set one.
+         * The id of the last event that the client has, for clients that cannot set the header.
          */
         last_event_id?: string;
     };
@@ -6646,7 +6666,7 @@ export type PostWebhookError = PostWebhookErrors[keyof PostWebhookErrors];
 
 export type PostWebhookResponses = {
     /**
-     * The delivery is durable.
+     * It is durable.
      */
     200: {
         [key: string]: unknown;
@@ -6662,7 +6682,7 @@ export type PostWebhookSourceData = {
     body: WebhookDelivery;
     path: {
         /**
-         * A source's name, as the settings have it.
+         * A source's name, as in the settings.
          */
         source: string;
     };
@@ -6709,7 +6729,7 @@ export type PostWebhookSourceError = PostWebhookSourceErrors[keyof PostWebhookSo
 
 export type PostWebhookSourceResponses = {
     /**
-     * The delivery is durable.
+     * It is durable.
      */
     200: {
         [key: string]: unknown;
