@@ -59,7 +59,7 @@ const CATCH_UP_MAX: Duration = Duration::from_mins(2);
 
 /// Largest ages in seconds of what is not yet stored, found and counted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Ages {
+struct AgeLimits {
     inbox: f64,
     search: f64,
     figures: f64,
@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
     };
     run_turn(0)?;
     let (mut at_work, mut stopped) = (Sent::nothing()?, Sent::nothing()?);
-    let mut ages = Ages::default();
+    let mut ages = AgeLimits::default();
     for number in 1..=turns {
         if number % 2 == 1 {
             catch_up(&service)?;
@@ -120,10 +120,10 @@ impl Sent {
 }
 
 /// Returns the present ages.
-fn ages(service: &Service) -> anyhow::Result<Ages> {
+fn ages(service: &Service) -> anyhow::Result<AgeLimits> {
     let ready = service.get("/readyz")?;
     let seconds = |part: &str, name: &str| ready[part][name].as_f64().unwrap_or(0.0);
-    Ok(Ages {
+    Ok(AgeLimits {
         inbox: seconds("inbox", "oldest_age_seconds"),
         search: seconds("search", "lag_seconds"),
         figures: seconds("figures", "lag_seconds"),
@@ -131,7 +131,7 @@ fn ages(service: &Service) -> anyhow::Result<Ages> {
 }
 
 /// Records the largest ages until it is `over`.
-fn watch_ages(service: &Service, largest: &mut Ages, over: &AtomicBool) {
+fn watch_ages(service: &Service, largest: &mut AgeLimits, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         if let Ok(now) = ages(service) {
             largest.inbox = largest.inbox.max(now.inbox);
@@ -186,7 +186,7 @@ fn signal(processes: &[Pid], signal: Signal) {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
-fn print(args: &Args, at_work: &Sent, stopped: &Sent, ages: Ages) {
+fn print(args: &Args, at_work: &Sent, stopped: &Sent, ages: AgeLimits) {
     println!("| {} a second | sent | p50 ms | p90 | p99 | p99.9 |", args.rate);
     println!("| --- | --- | --- | --- | --- | --- |");
     for (name, sent) in [("PostgreSQL at work", at_work), ("PostgreSQL stopped", stopped)] {
@@ -197,6 +197,6 @@ fn print(args: &Args, at_work: &Sent, stopped: &Sent, ages: Ages) {
         println!();
     }
     println!("\np99: {:.2} times", at_work.millis_at(0.99) / stopped.millis_at(0.99));
-    let Ages { inbox, search, figures } = ages;
+    let AgeLimits { inbox, search, figures } = ages;
     println!("largest lag in s: stored {inbox:.2}, found {search:.2}, counted {figures:.2}");
 }

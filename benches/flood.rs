@@ -61,7 +61,7 @@ struct Args {
 }
 
 /// Longest flood with enough good deliveries, in seconds.
-const LONGEST_FLOOD_SECONDS: u32 = 120;
+const MAX_FLOOD_SECONDS: u32 = 120;
 /// Conversations of the deliveries.
 const SESSIONS: u32 = 500;
 
@@ -74,7 +74,7 @@ struct Flood {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let quiet = (args.rate * args.quiet_seconds) as usize;
-    let good = quiet + (args.rate * LONGEST_FLOOD_SECONDS) as usize;
+    let good = quiet + (args.rate * MAX_FLOOD_SECONDS) as usize;
     let deliveries = Arc::new(Deliveries::make(good + args.wrong as usize, SESSIONS));
 
     let folder = tempfile::Builder::new()

@@ -10,11 +10,11 @@ mod credentials;
 mod data_dir;
 mod file;
 mod generated;
-mod keep;
 mod limits;
 mod origin;
 mod proxies;
 mod replica;
+mod retention;
 mod secret;
 mod sources;
 mod tls;
@@ -31,9 +31,9 @@ pub use args::{DatabaseArgs, ServeArgs};
 pub use cors::CorsOrigins;
 pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
-pub use keep::{Ages, Keep, oldest};
 pub use origin::{Origin, Origins};
 pub use replica::ReplicaSettings;
+pub use retention::{AgeLimits, RetentionRules, oldest};
 pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
 pub use tls::TlsSettings;
@@ -81,7 +81,7 @@ pub struct Settings {
     /// Roles that mark a message as the assistant's.
     pub roles: Roles,
     /// Retention of conversations and of the log of deliveries.
-    pub keep: Keep,
+    pub keep: RetentionRules,
     /// Alerts, with the receivers of their notifications.
     pub alerts: Vec<AlertSettings>,
     /// Migrate the schema at start.
@@ -232,7 +232,7 @@ impl Settings {
                 &file.agents,
             )?,
             roles: roles(args.assistant_roles.as_deref(), file.assistant_roles.as_deref())?,
-            keep: Keep::resolve(
+            keep: RetentionRules::resolve(
                 args.keep_messages.as_deref(),
                 args.keep_deliveries.as_deref(),
                 &file,

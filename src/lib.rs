@@ -12,7 +12,7 @@ pub mod redact;
 pub mod telemetry;
 
 pub mod decode;
-pub mod gate;
+pub mod ingress;
 pub mod webhook;
 
 pub mod inbox;

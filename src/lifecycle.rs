@@ -70,7 +70,7 @@ impl Lifecycle {
 
     /// Sets the action of the second signal before the process ends. It must not block. Only the
     /// first call has an effect.
-    pub fn on_abrupt_end(&self, action: impl Fn() + Send + Sync + 'static) {
+    pub fn on_second_signal(&self, action: impl Fn() + Send + Sync + 'static) {
         let _ = self.abrupt_end_action.set(Box::new(action));
     }
 

@@ -224,7 +224,7 @@ impl Problem {
 
     /// Replaces the detail.
     #[must_use]
-    pub fn saying(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
         self
     }

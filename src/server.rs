@@ -73,19 +73,19 @@ impl Server {
         let address = listener.address;
         let tls = settings.tls.clone().map(Pair::read).transpose()?;
         let resources = Resources::open(settings, clock, life).await?;
-        let pulse = jobs::start_database_health(&resources);
+        let database_health = jobs::start_database_health(&resources);
         let replica = replica::start(&resources)?;
         let schema = schema::start(&resources);
         let Drain { attempts, commits, workers, give_up } = Drain::start(&resources);
         let search = jobs::start_indexer(&resources);
         let figures = jobs::start_facts(&resources);
-        let gate = ingest::start_ingress(&resources);
-        let webhook = ingest::start_webhook(&resources, attempts.clone(), gate.clone())?;
+        let ingress = ingest::start_ingress(&resources);
+        let webhook = ingest::start_webhook(&resources, attempts.clone(), ingress.clone())?;
         let health = Health {
             inbox: resources.inbox.clone(),
             depth: resources.backlog.watch_depth(),
             inbox_quota_bytes: resources.settings.inbox_quota_bytes,
-            pulse,
+            database_health,
             attempts,
             is_first_start: resources.database.is_new(),
             schema,
@@ -99,7 +99,7 @@ impl Server {
         jobs::start_agent_journal(&resources, job_store.clone());
         jobs::start_bulk_retry(&resources, job_store.clone());
         let alerts = jobs::start_alerts(&resources, &job_store)?;
-        let uses = Uses { gate, store: store.clone(), job_store, replica, alerts, commits };
+        let uses = Uses { ingress, store: store.clone(), job_store, replica, alerts, commits };
         let api = read_api::start(&resources, uses);
         let setup = read_api::setup(&resources, address)?;
         let connections = Connections::new(resources.settings.max_connections);

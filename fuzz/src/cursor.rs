@@ -15,7 +15,7 @@ use verbatim::store::cursor_keys::CursorKey;
 /// List of the cursors, and its order.
 const LIST: [&str; 2] = ["/v1/agents/A80HVD8577/sessions", "desc"];
 /// Longest key of a list: an agent's ID.
-const LONGEST_KEY: usize = 512;
+const MAX_KEY: usize = 512;
 /// Bytes before the sealed position: version, nonce, tag and key ID.
 const HEAD: usize = 1 + 12 + 16 + 16;
 
@@ -85,7 +85,7 @@ fn sealed_position_is_opened_unless_damaged(rest: &[u8]) {
         sealed(&Position { at, key }, *spoil);
     }
     match String::from_utf8(key.to_vec()) {
-        Ok(key) if !key.contains('\0') && key.len() <= LONGEST_KEY => {
+        Ok(key) if !key.contains('\0') && key.len() <= MAX_KEY => {
             sealed(&Position { at, key }, *spoil);
         }
         _ => {}

@@ -14,14 +14,14 @@ use verbatim::domain::{
 };
 
 /// Longest agent or session ID, in bytes.
-const LONGEST_ID: usize = 512;
+const MAX_ID: usize = 512;
 /// Longest name of an event or a role, in bytes.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME: usize = 128;
 /// Valid times, in Unix seconds: from 2010-01-01 to 2100-01-01.
 const SENSIBLE: std::ops::Range<i64> = 1_262_304_000..4_102_444_800;
 /// Longest explanation of an error, in bytes. An explanation that quoted the delivery would exceed
 /// it.
-const LONGEST_PROBLEM: usize = 120;
+const MAX_PROBLEM: usize = 120;
 /// Key that `serde_json` uses internally, and no sender writes.
 const PRIVATE: &[u8] = b"$serde_json::private";
 
@@ -103,12 +103,12 @@ fn text(text: &str) {
 
 fn name(name: &str) {
     text(name);
-    assert!((1..=LONGEST_NAME).contains(&name.len()), "a name has {} bytes", name.len());
+    assert!((1..=MAX_NAME).contains(&name.len()), "a name has {} bytes", name.len());
 }
 
 fn id(id: &str) {
     text(id);
-    assert!((1..=LONGEST_ID).contains(&id.len()), "an id has {} bytes", id.len());
+    assert!((1..=MAX_ID).contains(&id.len()), "an id has {} bytes", id.len());
 }
 
 fn time(at: DateTime<Utc>) {
@@ -151,7 +151,7 @@ fn same_as_plain_json(delivery: &Delivery, arrival: &Arrival) {
 
 /// Checks that the answer names a field and its error, and quotes nothing.
 fn explained(fault: &Unreadable) {
-    assert!(fault.problem.len() <= LONGEST_PROBLEM, "{}", fault.problem);
+    assert!(fault.problem.len() <= MAX_PROBLEM, "{}", fault.problem);
     assert!(fault.problem.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", fault.problem);
 }
 

@@ -15,6 +15,6 @@ pub use amount::Amount;
 pub use condition::{Condition, Relative, Side};
 pub use message::{Message, MessageKind};
 pub use reading::{Measured, Missing, Reading, median};
-pub use rule::{Draft, MOST_ALERTS, Rule, RuleError, Subject};
+pub use rule::{Draft, MAX_ALERTS, Rule, RuleError, Subject};
 pub use signature::{InvalidKey, SigningKey, signatures};
 pub use state::{Change, State, Status};

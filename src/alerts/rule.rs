@@ -11,25 +11,25 @@ use crate::analytics::calendar::Calendar;
 use crate::analytics::catalog::{METRICS, Metric, Stat, Unit};
 
 /// Most alerts of a service: each is read again at every evaluation.
-pub const MOST_ALERTS: usize = 100;
+pub const MAX_ALERTS: usize = 100;
 /// Most agents that a rule names.
-const MOST_AGENTS: usize = 100;
+const MAX_AGENTS: usize = 100;
 /// Longest name, in bytes.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 /// Default range of time.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 /// Shortest range: figures are up to date within a second or two.
 const SHORTEST_WINDOW: Duration = Duration::from_mins(1);
 /// Longest range of a rule with an absolute limit.
-const LONGEST_WINDOW: Duration = Duration::from_hours(31 * 24);
+const MAX_WINDOW: Duration = Duration::from_hours(31 * 24);
 /// Longest range of a rule that compares with earlier weeks: they must not overlap.
-const LONGEST_RELATIVE_WINDOW: Duration = Duration::from_hours(7 * 24);
+const MAX_RELATIVE_WINDOW: Duration = Duration::from_hours(7 * 24);
 /// Longest time for which a condition may have to hold.
-const LONGEST_HOLD: Duration = Duration::from_hours(7 * 24);
+const MAX_HOLD: Duration = Duration::from_hours(7 * 24);
 /// Default number of earlier weeks.
 const DEFAULT_WEEKS: u32 = 4;
 /// Most earlier weeks.
-const MOST_WEEKS: u32 = 12;
+const MAX_WEEKS: u32 = 12;
 /// Largest limit, as a multiple of the normal value.
 const LARGEST_FACTOR: f64 = 1_000.0;
 
@@ -176,7 +176,7 @@ impl Rule {
                 window: window(draft, &subject, &condition)?,
                 agents: agents(draft, &subject)?,
                 hold: match &draft.hold {
-                    Some(text) => duration("for", text, Duration::ZERO, LONGEST_HOLD)?,
+                    Some(text) => duration("for", text, Duration::ZERO, MAX_HOLD)?,
                     None => Duration::ZERO,
                 },
                 calendar: Calendar { zone: zone(draft)?, week_starts: Weekday::Mon },
@@ -199,12 +199,12 @@ impl Rule {
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let is_fit = (1..=LONGEST_NAME).contains(&name.len())
+    let is_fit = (1..=MAX_NAME).contains(&name.len())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
     if is_fit {
         return Ok(());
     }
-    Err(format!("`name` is 1 to {LONGEST_NAME} of a-z, 0-9, '-' and '_'"))
+    Err(format!("`name` is 1 to {MAX_NAME} of a-z, 0-9, '-' and '_'"))
 }
 
 fn subject(draft: &Draft) -> Result<Subject, String> {
@@ -303,8 +303,8 @@ fn relative(
         ));
     }
     let weeks = weeks.unwrap_or(DEFAULT_WEEKS);
-    if !(1..=MOST_WEEKS).contains(&weeks) {
-        return Err(format!("`weeks` is from 1 to {MOST_WEEKS}"));
+    if !(1..=MAX_WEEKS).contains(&weeks) {
+        return Err(format!("`weeks` is from 1 to {MAX_WEEKS}"));
     }
     Ok(Relative { factor, weeks })
 }
@@ -319,8 +319,8 @@ fn window(
         (Some(_), false) => Err(format!("`{}` has no `window`; leave it out", subject.name())),
         (Some(text), true) => {
             let longest = match condition.relative {
-                Some(_) => LONGEST_RELATIVE_WINDOW,
-                None => LONGEST_WINDOW,
+                Some(_) => MAX_RELATIVE_WINDOW,
+                None => MAX_WINDOW,
             };
             duration("window", text, SHORTEST_WINDOW, longest).map(Some)
         }
@@ -349,8 +349,8 @@ fn agents(draft: &Draft, subject: &Subject) -> Result<Option<Vec<String>>, Strin
     if !subject.has_agents() {
         return Err(format!("`{}` is about all agents: leave `agents` out", subject.name()));
     }
-    if draft.agents.len() > MOST_AGENTS {
-        return Err(format!("`agents` names {MOST_AGENTS} agents at most"));
+    if draft.agents.len() > MAX_AGENTS {
+        return Err(format!("`agents` names {MAX_AGENTS} agents at most"));
     }
     if let Some(pattern) = draft.agents.iter().find(|agent| agent.contains(['*', '?'])) {
         return Err(format!(

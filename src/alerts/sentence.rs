@@ -10,7 +10,7 @@ use super::rule::{Rule, Subject};
 use crate::analytics::catalog::{Stat, Unit};
 
 /// Most agents that a sentence names; for more it has the number.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 const MINUTE: f64 = 60.0;
 const HOUR: f64 = 3_600.0;
@@ -73,7 +73,7 @@ fn agents(rule: &Rule) -> String {
     match rule.agents.as_deref() {
         None => String::new(),
         Some([agent]) => format!(" (agent {agent})"),
-        Some(agents) if agents.len() <= MOST_NAMED => format!(" (agents {})", agents.join(", ")),
+        Some(agents) if agents.len() <= MAX_NAMED => format!(" (agents {})", agents.join(", ")),
         Some(agents) => format!(" ({} agents)", agents.len()),
     }
 }

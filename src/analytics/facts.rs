@@ -10,7 +10,7 @@ use crate::domain::roles::{Roles, Side};
 
 /// Message without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ConversationMessage {
     /// Its time.
     pub occurred_at: DateTime<Utc>,
     /// Its ID.
@@ -70,8 +70,8 @@ impl Rules<'_> {
     #[must_use]
     pub fn message_facts(
         &self,
-        before: Option<&Said>,
-        said: &[Said],
+        before: Option<&ConversationMessage>,
+        said: &[ConversationMessage],
         joins: &[DateTime<Utc>],
     ) -> Vec<MessageFact> {
         let mut facts: Vec<MessageFact> = Vec::with_capacity(said.len());
@@ -88,8 +88,8 @@ impl Rules<'_> {
 
     fn message_fact(
         &self,
-        before: Option<&Said>,
-        one: &Said,
+        before: Option<&ConversationMessage>,
+        one: &ConversationMessage,
         joins: &[DateTime<Utc>],
     ) -> MessageFact {
         let gap = TimeDelta::from_std(self.visit_gap).unwrap_or(TimeDelta::MAX);
@@ -190,14 +190,14 @@ mod tests {
     }
 
     /// Returns a message that arrived at its time.
-    fn said(seconds: i64, role: &str) -> Said {
+    fn said(seconds: i64, role: &str) -> ConversationMessage {
         let occurred_at = at(seconds);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{seconds} {role}").as_bytes());
         let (received_at, role) = (occurred_at, role.to_owned());
-        Said { occurred_at, id, role, received_at, altered: false, undated: false }
+        ConversationMessage { occurred_at, id, role, received_at, altered: false, undated: false }
     }
 
-    fn facts(said: &[Said], joins: &[DateTime<Utc>]) -> Vec<MessageFact> {
+    fn facts(said: &[ConversationMessage], joins: &[DateTime<Utc>]) -> Vec<MessageFact> {
         let sides = Roles::default();
         let rules = Rules { visit_gap: Duration::from_mins(5), roles: &sides };
         rules.message_facts(None, said, joins)
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn ties_are_numbered_and_swapped_arrivals_are_detected() {
-        let late = |one: Said| Said { received_at: at(100), ..one };
+        let late = |one: ConversationMessage| ConversationMessage { received_at: at(100), ..one };
         let talk = [said(0, "user"), late(said(0, "assistant")), said(1, "user")];
         let facts = facts(&talk, &[]);
         assert_eq!(facts.iter().map(|fact| fact.tie).collect::<Vec<_>>(), [0, 1, 0]);
@@ -275,7 +275,7 @@ mod tests {
             .map(|n| {
                 let seconds = n / 2 * 7 + n / 20 * 301;
                 let one = said(seconds, speakers[usize::try_from(n * n % 6).unwrap()]);
-                Said { id: Uuid::from_u128(n.unsigned_abs().into()), ..one }
+                ConversationMessage { id: Uuid::from_u128(n.unsigned_abs().into()), ..one }
             })
             .collect();
         let joins = [at(3), at(600)];

@@ -3,7 +3,7 @@
 use super::catalog::{Metric, Unit};
 
 /// Most edges of a histogram: more than a chart shows.
-pub const MOST_EDGES: usize = 100;
+pub const MAX_EDGES: usize = 100;
 /// Largest edge: above all values, and exact as a float in microseconds.
 const LARGEST_EDGE: f64 = 1e9;
 const MICROS: f64 = 1e6;
@@ -33,7 +33,7 @@ impl Edges {
         Self { unit: metric.unit, edges: metric.histogram_edges.to_vec() }
     }
 
-    /// Parses comma-separated edges: up to [`MOST_EDGES`] ascending numbers from 0 to a billion.
+    /// Parses comma-separated edges: up to [`MAX_EDGES`] ascending numbers from 0 to a billion.
     /// Seconds are rounded to microseconds.
     #[must_use]
     pub fn parse(unit: Unit, text: &str) -> Option<Self> {
@@ -45,10 +45,10 @@ impl Edges {
                 if unit == Unit::Seconds { (edge * MICROS).round() / MICROS } else { edge };
             (0.0..=LARGEST_EDGE).contains(&edge).then_some(rounded)
         };
-        let texts = text.split(',').take(MOST_EDGES + 1);
+        let texts = text.split(',').take(MAX_EDGES + 1);
         let edges = texts.map(edge).collect::<Option<Vec<_>>>()?;
         let ascending = edges.is_sorted_by(|one, next| one < next);
-        (ascending && edges.len() <= MOST_EDGES).then_some(Self { unit, edges })
+        (ascending && edges.len() <= MAX_EDGES).then_some(Self { unit, edges })
     }
 
     /// Returns the edges in the unit of stored values: microseconds or counts.
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn edges_that_are_not_ascending_numbers_are_rejected() {
-        let many: Vec<_> = (0..=MOST_EDGES).map(|edge| edge.to_string()).collect();
+        let many: Vec<_> = (0..=MAX_EDGES).map(|edge| edge.to_string()).collect();
         assert!(Edges::parse(Unit::Count, &many[1..].join(",")).is_some());
         for text in
             ["", "a", "1,", "1,1", "2,1", "-1", "NaN", "inf", "1e10", "0,1;2", &many.join(",")]

@@ -17,18 +17,18 @@ use futures_util::FutureExt as _;
 use crate::api::{ApiState, Caller};
 use crate::clock::Clock;
 use crate::domain::DeliveryId;
-use crate::gate::headers::secure;
-use crate::gate::{CorsAnswer, Failures, Routine, Trusted};
+use crate::ingress::headers::secure;
+use crate::ingress::{AuthThrottle, Authenticated, CorsAnswer, PageFile};
 use crate::problem::{Code, Problem, REQUEST_ID};
 use crate::telemetry::{Metrics, Span};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest ID that is accepted from a caller.
-const LONGEST_ID: usize = 64;
+const MAX_ID: usize = 64;
 /// Longest path that is logged whole, in bytes. No path with IDs of usual length is as long.
-const LONGEST_PATH: usize = 256;
+const MAX_PATH: usize = 256;
 /// Longest method that is logged whole, in bytes: a client can invent one.
-const LONGEST_METHOD: usize = 16;
+const MAX_METHOD: usize = 16;
 
 /// Middleware for `from_fn`, to be the outermost.
 pub async fn access_log(
@@ -36,20 +36,20 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let request_id = request_id(&req);
-    let gate = req.app_data::<web::Data<ApiState>>().map(|state| &state.gate);
+    let ingress = req.app_data::<web::Data<ApiState>>().map(|state| &state.ingress);
     let header = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
     let span = Span::of_request(req.method().as_str(), &request_id, header);
     let line = Line {
         method: req.method().clone(),
         uri: req.uri().clone(),
         request_id: request_id.clone(),
-        client: gate.map(|gate| gate.client(req.head())),
-        lines: gate.map(|gate| gate.lines.clone()),
-        strict_transport: gate.is_some_and(|gate| gate.strict_transport),
+        client: ingress.map(|ingress| ingress.client(req.head())),
+        lines: ingress.map(|ingress| ingress.lines.clone()),
+        strict_transport: ingress.is_some_and(|ingress| ingress.strict_transport),
         // No page sends deliveries.
-        cors: gate
+        cors: ingress
             .filter(|_| !is_delivery(req.path()))
-            .and_then(|gate| gate.cors.answer(req.headers())),
+            .and_then(|ingress| ingress.cors.answer(req.headers())),
         started: Instant::now(),
         metrics: req.app_data::<web::Data<Metrics>>().cloned(),
         span,
@@ -72,7 +72,7 @@ pub async fn access_log(
 
 /// Returns the ID that the caller sent, if it is valid, so that both logs have the same one.
 fn request_id(req: &ServiceRequest) -> String {
-    let sane = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_visible);
+    let sane = |id: &&str| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_visible);
     let given = req.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     given.filter(sane).map_or_else(
         || {
@@ -96,7 +96,7 @@ struct Line {
     /// Address of the client.
     client: Option<IpAddr>,
     /// Counts lines of addresses without credentials.
-    lines: Option<Failures>,
+    lines: Option<AuthThrottle>,
     strict_transport: bool,
     cors: Option<CorsAnswer>,
     started: Instant,
@@ -108,8 +108,8 @@ impl Line {
     fn finish(mut self, mut response: ServiceResponse) -> ServiceResponse {
         let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
         let extensions = response.request().extensions();
-        let trusted = extensions.contains::<Trusted>() || extensions.contains::<Caller>();
-        let routine = extensions.contains::<Routine>() || is_routine(self.uri.path());
+        let trusted = extensions.contains::<Authenticated>() || extensions.contains::<Caller>();
+        let routine = extensions.contains::<PageFile>() || is_routine(self.uri.path());
         drop(extensions);
         self.write(response.status(), problem, trusted, routine);
         self.count(Some(response.request()), response.status());
@@ -168,8 +168,8 @@ impl Line {
         if !quiet && !trusted && self.is_one_too_many() {
             return;
         }
-        let method = shortened(self.method.as_str(), LONGEST_METHOD);
-        let path = shortened(self.uri.path(), LONGEST_PATH);
+        let method = shortened(self.method.as_str(), MAX_METHOD);
+        let path = shortened(self.uri.path(), MAX_PATH);
         // Whole microseconds: more digits would be noise.
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let (status_code, client) = (status.as_u16(), self.client.map(tracing::field::display));

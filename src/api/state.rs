@@ -12,7 +12,7 @@ use crate::api::resources::export::seats::Exports;
 use crate::clock::Clock;
 use crate::domain::session::SilenceLimits;
 use crate::domain::visits::VisitGaps;
-use crate::gate::Gate;
+use crate::ingress::Ingress;
 use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::problem::{Code, Problem};
@@ -26,7 +26,7 @@ pub struct ApiState {
     /// Servers that answers are read from.
     pub servers: ReadServers,
     /// Client addresses, failed authentications, and limits on requests.
-    pub gate: Gate,
+    pub ingress: Ingress,
     /// Valid keys.
     pub key_cache: KeyCache,
     /// Keys of cursors.

@@ -12,7 +12,7 @@ use crate::postgres::Database;
 use crate::store::facts::{CheckReport, FactRules};
 
 /// Limit on the sessions of each kind that a report names.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 /// Error if the settings differ from the service's.
 const OTHER_RULES: &str = "figures were computed with other visit gaps or roles: use the settings of the service, or \
      start the service once with these";
@@ -85,7 +85,7 @@ fn describe(report: &CheckReport) -> String {
         orphaned.len(),
     );
     for (fault, ids) in [("differs", different), ("is gone", orphaned)] {
-        for id in ids.iter().take(MOST_NAMED) {
+        for id in ids.iter().take(MAX_NAMED) {
             // Writing to a string does not fail.
             let _ = writeln!(text, "session {id} {fault}");
         }
@@ -118,7 +118,7 @@ mod tests {
         let text = describe(&report);
         assert!(text.starts_with("sessions compared: 40\nsessions not yet reflected: 2\n"));
         assert!(text.contains("\nsessions that differ: 30\n"), "{text}");
-        assert_eq!(text.matches(" differs\n").count(), MOST_NAMED);
+        assert_eq!(text.matches(" differs\n").count(), MAX_NAMED);
         assert!(!report.is_clean());
     }
 }

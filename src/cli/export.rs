@@ -20,7 +20,7 @@ use reqwest::Url;
 
 use super::api_key::ApiKey;
 use super::http;
-use crate::api::resources::export::sheet::{LONGEST_CELL, SHORTEST_CELL, Sheet};
+use crate::api::resources::export::sheet::{MAX_CELL, SHORTEST_CELL, Sheet};
 use download::Download;
 use spool::Spool;
 
@@ -90,7 +90,7 @@ struct SheetArgs {
     no_formula_guard: bool,
     /// For csv: cut longer cells, and mark the cut. Excel's limit is 32767
     #[arg(long, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(i64::from(SHORTEST_CELL)..=i64::from(LONGEST_CELL)))]
+          value_parser = clap::value_parser!(u32).range(i64::from(SHORTEST_CELL)..=i64::from(MAX_CELL)))]
     max_cell_chars: Option<u32>,
 }
 

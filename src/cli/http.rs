@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Settings;
-use crate::webhook::front_door::reachable;
+use crate::webhook::test_sender::reachable;
 
 /// Waits after the first, second, … attempt in a row without progress.
 pub(super) const PAUSES: [Duration; 6] = [

@@ -12,7 +12,7 @@ use crate::config::{DatabaseArgs, DatabaseSettings};
 use crate::domain::DeliveryId;
 use crate::postgres::{Database, read_pool};
 use crate::store::key_changes::{Revocation, Revoked};
-use crate::store::keys::{KeyHash, KeyRow, LONGEST_LIFETIME, NewKey, Scope, generate_key};
+use crate::store::keys::{KeyHash, KeyRow, MAX_LIFETIME, NewKey, Scope, generate_key};
 use crate::store::{Store, StoreError};
 
 #[derive(Debug, clap::Args)]
@@ -117,7 +117,7 @@ async fn revoke(
 }
 
 fn expiry(now: DateTime<Utc>, lifetime: std::time::Duration) -> anyhow::Result<DateTime<Utc>> {
-    anyhow::ensure!(lifetime <= LONGEST_LIFETIME, "expires must be at most a hundred years");
+    anyhow::ensure!(lifetime <= MAX_LIFETIME, "expires must be at most a hundred years");
     Ok(now + lifetime)
 }
 

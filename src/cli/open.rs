@@ -18,7 +18,7 @@ use crate::config::{ServeArgs, Settings};
 use crate::domain::DeliveryId;
 use crate::store::keys::KeyHash;
 use crate::store::sign_in_links::generate_link_token;
-use crate::webhook::front_door::reachable;
+use crate::webhook::test_sender::reachable;
 
 /// Limit on the time to connect to the service.
 const TIME_LIMIT: Duration = Duration::from_secs(2);

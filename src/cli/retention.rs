@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use crate::clock::Clock;
-use crate::config::{Keep, ServeArgs, Settings};
+use crate::config::{RetentionRules, ServeArgs, Settings};
 use crate::jobs::retention;
 use crate::postgres::{Database, read_pool};
 use crate::store::Store;
-use crate::store::old::Old;
+use crate::store::retention::ExpiredRows;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,7 +38,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn work(store: &Store, keep: &Keep, dry_run: bool) -> anyhow::Result<String> {
+async fn work(store: &Store, keep: &RetentionRules, dry_run: bool) -> anyhow::Result<String> {
     let now = Clock::system().now();
     let old = retention::plan::plan(store, now, keep).await?;
     let mut text = table(&old);
@@ -62,12 +62,12 @@ async fn work(store: &Store, keep: &Keep, dry_run: bool) -> anyhow::Result<Strin
 }
 
 /// Formats the expired rows, one line per table and source.
-fn table(old: &[Old]) -> String {
+fn table(old: &[ExpiredRows]) -> String {
     if old.is_empty() {
         return "No rows have expired.\n".into();
     }
     let mut text = format!("{:<12}{:<24}{:>14}\n", "TABLE", "SOURCE", "EXPIRED");
-    for Old { table, source, rows } in old {
+    for ExpiredRows { table, source, rows } in old {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{table:<12}{source:<24}{rows:>14}");
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn expired_rows_have_a_line_per_table_and_source() {
-        let old = Old { table: "messages", source: "kiosk".into(), rows: 1_200 };
+        let old = ExpiredRows { table: "messages", source: "kiosk".into(), rows: 1_200 };
         let text = table(&[old]);
         assert!(text.ends_with("messages    kiosk                             1200\n"), "{text}");
         assert_eq!(table(&[]), "No rows have expired.\n");

@@ -36,7 +36,7 @@ const DEFAULT_SESSIONS: u64 = 100;
 /// Shortest `--since`: the daily rhythm needs a day.
 const SHORTEST_HISTORY: Duration = Duration::from_hours(24);
 /// Longest `--since`: the plan of each hour is in memory.
-const LONGEST_HISTORY: Duration = Duration::from_hours(5 * 366 * 24);
+const MAX_HISTORY: Duration = Duration::from_hours(5 * 366 * 24);
 /// Interval at which the progress bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -84,7 +84,7 @@ fn rate(text: &str) -> Result<f64, String> {
 
 fn since(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(age) if (SHORTEST_HISTORY..=LONGEST_HISTORY).contains(&age) => Ok(age),
+        Ok(age) if (SHORTEST_HISTORY..=MAX_HISTORY).contains(&age) => Ok(age),
         Ok(_) => Err("must be between 1d and 5y".into()),
         Err(error) => Err(error.to_string()),
     }

@@ -8,10 +8,10 @@ use url::Url;
 use super::Secret;
 use super::credentials::{self, Written};
 use super::file::{File, FileAlert};
-use crate::alerts::{Draft, MOST_ALERTS, Rule, SigningKey};
+use crate::alerts::{Draft, MAX_ALERTS, Rule, SigningKey};
 
 /// Limit on the secrets that sign one notification: the new one, and those it replaces.
-const MOST_SECRETS: usize = 4;
+const MAX_SECRETS: usize = 4;
 
 /// Alert, with the receiver of its notifications.
 #[derive(Clone, Debug)]
@@ -71,8 +71,8 @@ pub(super) fn resolve(
     let url = url.map(|text| parse_url("alert-url", text)).transpose()?;
     let default = DefaultReceiver { url, keys: keys(&given)? };
     ensure!(
-        file.alerts.len() <= MOST_ALERTS,
-        "{} alerts are configured: the limit is {MOST_ALERTS}",
+        file.alerts.len() <= MAX_ALERTS,
+        "{} alerts are configured: the limit is {MAX_ALERTS}",
         file.alerts.len()
     );
     let mut alerts: Vec<AlertSettings> = Vec::new();
@@ -135,8 +135,8 @@ fn secrets(
 
 fn keys(secrets: &[Secret]) -> anyhow::Result<Vec<SigningKey>> {
     ensure!(
-        secrets.len() <= MOST_SECRETS,
-        "{} alert secrets are configured: the limit is {MOST_SECRETS}",
+        secrets.len() <= MAX_SECRETS,
+        "{} alert secrets are configured: the limit is {MAX_SECRETS}",
         secrets.len()
     );
     secrets.iter().map(|secret| Ok(SigningKey::parse(secret.expose())?)).collect()
@@ -201,7 +201,7 @@ mod tests {
     fn invalid_alerts_are_rejected_and_no_secret_is_quoted() {
         let with = |more: &str| format!("{}{ALERT}{more}", default_receiver());
         let many: String =
-            (0..=MOST_ALERTS).map(|number| ALERT.replace("'a'", &format!("'a{number}'"))).collect();
+            (0..=MAX_ALERTS).map(|number| ALERT.replace("'a'", &format!("'a{number}'"))).collect();
         for (text, message) in [
             (ALERT.to_owned(), "alert \"a\": neither `url` nor `alert_url` is set"),
             (

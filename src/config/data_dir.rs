@@ -16,7 +16,7 @@ const PASSAGE: u32 = 0o711;
 
 impl DatabaseSettings {
     /// Creates the data folder, closed to others. Leaves the mode of an existing folder unchanged.
-    pub fn make_data_dir(&self) -> anyhow::Result<()> {
+    pub fn create_data_dir(&self) -> anyhow::Result<()> {
         let folder = &self.data_dir;
         if let Some(parent) = folder.parent() {
             std::fs::create_dir_all(parent)

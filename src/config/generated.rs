@@ -34,7 +34,7 @@ impl Settings {
         let default = self.sources.first_mut().filter(|source| source.is_open());
         let is_open = default.is_some();
         if let Some(default) = default {
-            self.database.make_data_dir()?;
+            self.database.create_data_dir()?;
             let file = folder.canonicalize()?.join("webhook-secret");
             default.secrets.push(read_or_generate(&file, "whsec_")?.0);
             generated.webhook_secret = Some(file);
@@ -143,7 +143,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (with_secrets, empty) = (folder.path().join("one"), folder.path().join("other"));
         settings(&with_secrets, None, None).complete().unwrap();
-        settings(&empty, None, None).database.make_data_dir().unwrap();
+        settings(&empty, None, None).database.create_data_dir().unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&with_secrets), mode(&empty));
         assert_eq!(mode(&with_secrets) & 0o066, 0, "others can neither read nor write");

@@ -12,7 +12,7 @@ const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 /// Shortest limit: the lag is measured every second.
 const SHORTEST_MAX_LAG: Duration = Duration::from_secs(2);
 /// Longest limit: a standby with more lag is out of order.
-const LONGEST_MAX_LAG: Duration = Duration::from_hours(1);
+const MAX_MAX_LAG: Duration = Duration::from_hours(1);
 
 /// Standby of the database.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl ReplicaSettings {
             })
         })?;
         ensure!(
-            (SHORTEST_MAX_LAG..=LONGEST_MAX_LAG).contains(&max_lag),
+            (SHORTEST_MAX_LAG..=MAX_MAX_LAG).contains(&max_lag),
             "read-max-lag must be between 2s and 1h, not {}",
             humantime::format_duration(max_lag)
         );

@@ -1,7 +1,7 @@
 //! Guesses which earlier session is continued by a session that began without a join.
 //!
 //! A sender's session that restarts during a conversation gets a new ID and no new `room.join`.
-//! Only circumstances link the two, so the result is a guess with a confidence and a reason, and
+//! Only continuation_facts link the two, so the result is a guess with a confidence and a reason, and
 //! nothing is merged.
 
 use std::cmp::Reverse;
@@ -9,14 +9,14 @@ use std::cmp::Reverse;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Longest silence of an interruption: the sender's guide treats a longer one as the end.
-pub const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(30);
+pub const MAX_SILENCE: TimeDelta = TimeDelta::minutes(30);
 
 /// Least confidence of a guess that is returned, in per cent.
 const LEAST_CONFIDENCE: u64 = 10;
 
 /// Session that began with a message and without a join.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newcomer {
+pub struct NewSession {
     /// Time of its earliest event.
     pub started_at: DateTime<Utc>,
     /// Its room, if known.
@@ -27,7 +27,7 @@ pub struct Newcomer {
 
 /// Session of the same agent and source that was silent when the new one began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier {
+pub struct EarlierSession {
     /// Time of its latest event.
     pub last_activity_at: DateTime<Utc>,
     /// Its room, if known.
@@ -54,7 +54,7 @@ pub struct Guess {
 /// Returns the earlier session that the new one most likely continues, if any is likely enough. The
 /// confidence is its likelihood, multiplied by its share of the sum over all candidates.
 #[must_use]
-pub fn guess(newcomer: &Newcomer, earlier: &[Earlier]) -> Option<Guess> {
+pub fn guess(newcomer: &NewSession, earlier: &[EarlierSession]) -> Option<Guess> {
     let likelihoods: Vec<_> = earlier.iter().map(|one| likelihood(newcomer, one)).collect();
     let all: u64 = likelihoods.iter().sum();
     // Of equally likely candidates the first one.
@@ -70,10 +70,10 @@ pub fn guess(newcomer: &Newcomer, earlier: &[Earlier]) -> Option<Guess> {
 }
 
 /// Returns the likelihood of a candidate if it were the only one, in per cent.
-fn likelihood(newcomer: &Newcomer, earlier: &Earlier) -> u64 {
+fn likelihood(newcomer: &NewSession, earlier: &EarlierSession) -> u64 {
     let silence = newcomer.started_at - earlier.last_activity_at;
     let by_time = match silence.num_seconds() {
-        _ if silence < TimeDelta::zero() || silence > LONGEST_SILENCE => 0,
+        _ if silence < TimeDelta::zero() || silence > MAX_SILENCE => 0,
         0..=30 => 95,
         31..=120 => 85,
         121..=600 => 60,
@@ -102,7 +102,7 @@ enum Turn<'a> {
     Unknown,
 }
 
-fn turn<'a>(newcomer: &'a Newcomer, earlier: &Earlier) -> Turn<'a> {
+fn turn<'a>(newcomer: &'a NewSession, earlier: &EarlierSession) -> Turn<'a> {
     match (newcomer.first_role.as_deref(), earlier.last_role.as_deref()) {
         (Some(first), Some(last)) if first == last => Turn::Same(first),
         (Some(_), Some(_)) => Turn::Other,
@@ -110,13 +110,13 @@ fn turn<'a>(newcomer: &'a Newcomer, earlier: &Earlier) -> Turn<'a> {
     }
 }
 
-fn in_other_rooms(newcomer: &Newcomer, earlier: &Earlier) -> bool {
+fn in_other_rooms(newcomer: &NewSession, earlier: &EarlierSession) -> bool {
     let rooms = newcomer.room_name.as_ref().zip(earlier.room_name.as_ref());
     rooms.is_some_and(|(one, other)| one != other)
 }
 
 /// Returns the explanation, with a sentence for each circumstance.
-fn reason(newcomer: &Newcomer, earlier: &Earlier, rivals: usize) -> String {
+fn reason(newcomer: &NewSession, earlier: &EarlierSession, rivals: usize) -> String {
     let seconds = (newcomer.started_at - earlier.last_activity_at).num_seconds();
     let mut sentences = vec![
         format!(
@@ -154,16 +154,16 @@ fn reason(newcomer: &Newcomer, earlier: &Earlier, rivals: usize) -> String {
 mod tests {
     use super::*;
 
-    fn newcomer(first_role: &str) -> Newcomer {
-        Newcomer {
+    fn newcomer(first_role: &str) -> NewSession {
+        NewSession {
             started_at: DateTime::UNIX_EPOCH + TimeDelta::hours(1),
             room_name: None,
             first_role: Some(first_role.into()),
         }
     }
 
-    fn silent_for(seconds: i64, last_role: &str) -> Earlier {
-        Earlier {
+    fn silent_for(seconds: i64, last_role: &str) -> EarlierSession {
+        EarlierSession {
             last_activity_at: newcomer("user").started_at - TimeDelta::seconds(seconds),
             room_name: None,
             last_role: Some(last_role.into()),
@@ -191,17 +191,27 @@ mod tests {
             (
                 "nobody had spoken",
                 "user",
-                vec![Earlier { last_role: None, ..near() }],
+                vec![EarlierSession { last_role: None, ..near() }],
                 Some((0, 76)),
             ),
-            ("ended by the sender", "user", vec![Earlier { ended: true, ..near() }], Some((0, 38))),
+            (
+                "ended by the sender",
+                "user",
+                vec![EarlierSession { ended: true, ..near() }],
+                Some((0, 38)),
+            ),
             (
                 "ended long ago, and a greeting",
                 "assistant",
-                vec![Earlier { ended: true, ..silent_for(1500, "assistant") }],
+                vec![EarlierSession { ended: true, ..silent_for(1500, "assistant") }],
                 None,
             ),
-            ("continued elsewhere", "user", vec![Earlier { taken: true, ..near() }], Some((0, 28))),
+            (
+                "continued elsewhere",
+                "user",
+                vec![EarlierSession { taken: true, ..near() }],
+                Some((0, 28)),
+            ),
             ("two alike", "user", vec![near(), near()], Some((0, 47))),
             ("four alike", "user", vec![near(), near(), near(), near()], Some((0, 23))),
             ("ten alike", "user", vec![near(); 10], None),
@@ -214,13 +224,13 @@ mod tests {
             (
                 "chain whose first session is already continued",
                 "user",
-                vec![near(), Earlier { taken: true, ..silent_for(90, "assistant") }],
+                vec![near(), EarlierSession { taken: true, ..silent_for(90, "assistant") }],
                 Some((0, 75)),
             ),
             (
                 "one room known",
                 "user",
-                vec![Earlier { room_name: lobby(), ..near() }],
+                vec![EarlierSession { room_name: lobby(), ..near() }],
                 Some((0, 95)),
             ),
         ] {
@@ -233,17 +243,17 @@ mod tests {
     #[test]
     fn different_room_halves_the_confidence() {
         let room = |name: &str| Some(name.to_owned());
-        let newcomer = Newcomer { room_name: room("lobby"), ..newcomer("user") };
+        let newcomer = NewSession { room_name: room("lobby"), ..newcomer("user") };
         let near = silent_for(10, "assistant");
         for (other, confidence) in [("lobby", 95), ("office", 47)] {
-            let earlier = Earlier { room_name: room(other), ..near.clone() };
+            let earlier = EarlierSession { room_name: room(other), ..near.clone() };
             assert_eq!(guess(&newcomer, &[earlier]).unwrap().confidence, confidence, "{other}");
         }
     }
 
     #[test]
     fn reason_lists_each_doubt() {
-        let doubtful = Earlier { ended: true, ..silent_for(10, "assistant") };
+        let doubtful = EarlierSession { ended: true, ..silent_for(10, "assistant") };
         let rival = silent_for(1700, "assistant");
         let reason = guess(&newcomer("user"), &[doubtful, rival]).unwrap().reason;
         assert!(reason.contains("10 s after"), "{reason}");

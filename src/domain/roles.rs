@@ -29,7 +29,7 @@ pub struct Roles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoles {
     /// There are too many names.
-    #[error("there are more than {} roles", Roles::MOST_WORDS)]
+    #[error("there are more than {} roles", Roles::MAX_WORDS)]
     TooMany,
     /// A name is empty, or longer than a role can be.
     #[error("a role must have 1 to {} bytes", Roles::MAX_WORD_BYTES)]
@@ -43,7 +43,7 @@ impl Roles {
     /// Default names beside `assistant`.
     pub const DEFAULT: [&'static str; 6] = ["agent", "ai", "avatar", "bot", "chatbot", "model"];
     /// Most names: each is compared with each role.
-    pub const MOST_WORDS: usize = 32;
+    pub const MAX_WORDS: usize = 32;
     /// Longest name, as long as a role may be.
     const MAX_WORD_BYTES: usize = 128;
     const USER: &'static str = "user";
@@ -63,7 +63,7 @@ impl Roles {
             if !assistant.contains(&word) {
                 assistant.push(word);
             }
-            if assistant.len() > Self::MOST_WORDS {
+            if assistant.len() > Self::MAX_WORDS {
                 return Err(InvalidRoles::TooMany);
             }
         }

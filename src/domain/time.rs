@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 /// Microseconds of a second.
 const MICROS: f64 = 1e6;
 /// Beyond both ends of the calendar, counted from 1970, and within an `i64`.
-const MOST_MICROS: f64 = 9e18;
+const MAX_MICROS: f64 = 9e18;
 
 // Valid times. The bounds do not depend on the arrival: a duplicate that arrives a day later must
 // be decoded in the same way, or it would be stored twice.
@@ -52,7 +52,7 @@ pub fn former(text: &str) -> Option<DateTime<Utc>> {
     };
     let micros = (seconds * MICROS).round();
     // False for NaN and the infinities.
-    let is_a_time = micros.abs() < MOST_MICROS;
+    let is_a_time = micros.abs() < MAX_MICROS;
     #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bound above")]
     let at = is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()?;
     valid(at)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::telemetry::metrics::Way;
+use crate::telemetry::metrics::WritePath;
 
 /// Time for which a failed direct write counts. It is not retried after its sender was refused. An
 /// instance that is taken out of service because of it receives no delivery that could succeed.
@@ -46,13 +46,13 @@ impl Attempts {
             || direct.is_some_and(|at| at.elapsed() < DIRECT_FAILURE_COUNTS_FOR)
     }
 
-    pub(super) fn record(&self, way: Way, failed: bool) {
+    pub(super) fn record(&self, way: WritePath, failed: bool) {
         if !failed {
             self.0.committed.send_replace(());
         }
         match way {
-            Way::Inbox => self.0.drain_failed.store(failed, Ordering::Relaxed),
-            Way::Direct => {
+            WritePath::Inbox => self.0.drain_failed.store(failed, Ordering::Relaxed),
+            WritePath::Direct => {
                 let mut at = self.0.direct_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
                 *at = failed.then(Instant::now);
             }
@@ -68,16 +68,16 @@ mod tests {
     async fn drain_failure_counts_until_success_and_a_direct_one_for_10_seconds() {
         let attempts = Attempts::new(watch::channel(()).0);
         assert!(!attempts.have_failed(), "no attempt yet");
-        attempts.record(Way::Inbox, true);
+        attempts.record(WritePath::Inbox, true);
         tokio::time::advance(DIRECT_FAILURE_COUNTS_FOR * 2).await;
         assert!(attempts.have_failed());
-        attempts.record(Way::Inbox, false);
+        attempts.record(WritePath::Inbox, false);
         assert!(!attempts.have_failed());
-        attempts.record(Way::Direct, true);
+        attempts.record(WritePath::Direct, true);
         assert!(attempts.have_failed());
-        attempts.record(Way::Direct, false);
+        attempts.record(WritePath::Direct, false);
         assert!(!attempts.have_failed());
-        attempts.record(Way::Direct, true);
+        attempts.record(WritePath::Direct, true);
         tokio::time::advance(DIRECT_FAILURE_COUNTS_FOR).await;
         assert!(!attempts.have_failed());
     }

@@ -13,7 +13,7 @@ use crate::decode::Received;
 use crate::domain::Roles;
 use crate::postgres::Connector;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{DrainFailure, Way};
+use crate::telemetry::metrics::{DrainFailure, WritePath};
 
 /// Longest time to connect.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     connector: Connector,
     roles: Roles,
     metrics: Arc<Metrics>,
-    way: Way,
+    way: WritePath,
     open: Option<PgConnection>,
     attempts: Attempts,
 }
@@ -50,7 +50,7 @@ impl Connection {
         connector: Connector,
         roles: Roles,
         metrics: Arc<Metrics>,
-        way: Way,
+        way: WritePath,
         attempts: Attempts,
     ) -> Self {
         Self { connector, roles, metrics, way, open: None, attempts }

@@ -12,7 +12,7 @@ use crate::decode::Received;
 use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
-use crate::telemetry::metrics::Way;
+use crate::telemetry::metrics::WritePath;
 use crate::telemetry::{Metrics, Span};
 
 /// Most deliveries that wait: a few seconds of work with the batches below.
@@ -33,7 +33,7 @@ const ATTEMPTS_BEFORE_INBOX: u32 = 2;
 
 /// Fallback for deliveries that Postgres does not store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Otherwise {
+pub enum Fallback {
     /// The inbox, after few attempts.
     Inbox,
     /// None: the write is retried while a caller waits.
@@ -81,14 +81,14 @@ impl Direct {
     pub fn start(
         connector: Connector,
         roles: Roles,
-        otherwise: Otherwise,
+        otherwise: Fallback,
         metrics: Arc<Metrics>,
         attempts: Attempts,
         life: &Lifecycle,
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_DELIVERIES);
         let (sender, last_error) = watch::channel(None);
-        let connection = Connection::new(connector, roles, metrics, Way::Direct, attempts);
+        let connection = Connection::new(connector, roles, metrics, WritePath::Direct, attempts);
         let batch = Vec::new();
         let writer =
             Writer { connection, otherwise, submissions, batch, failures: 0, last_error: sender };
@@ -117,7 +117,7 @@ impl Direct {
 /// State of the task that owns the connection.
 struct Writer {
     connection: Connection,
-    otherwise: Otherwise,
+    otherwise: Fallback,
     submissions: mpsc::Receiver<Waiting>,
     /// Deliveries that are being written.
     batch: Vec<Waiting>,
@@ -160,7 +160,7 @@ impl Writer {
                     deliveries = self.batch.len(), "deliveries could not go straight to Postgres");
             }
             self.last_error.send_replace(Some(text.clone()));
-            if self.otherwise == Otherwise::Inbox && attempts >= ATTEMPTS_BEFORE_INBOX {
+            if self.otherwise == Fallback::Inbox && attempts >= ATTEMPTS_BEFORE_INBOX {
                 return self.answer(&Err(text));
             }
             if attempts > 1 {

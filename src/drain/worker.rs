@@ -13,7 +13,7 @@ use crate::domain::Roles;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
-use crate::telemetry::metrics::{DrainFailure, Way};
+use crate::telemetry::metrics::{DrainFailure, WritePath};
 use crate::telemetry::{Metrics, Span};
 
 /// Limits of one transaction. More than a thousand deliveries gain nothing.
@@ -52,7 +52,8 @@ impl Worker {
         life: Lifecycle,
         give_up: CancellationToken,
     ) -> Self {
-        let connection = Connection::new(connector, roles, metrics.clone(), Way::Inbox, attempts);
+        let connection =
+            Connection::new(connector, roles, metrics.clone(), WritePath::Inbox, attempts);
         Self { backlog, connection, metrics, life, give_up }
     }
 

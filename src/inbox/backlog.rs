@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::file::{FileError, InboxReader, StoredGroup};
 use super::group::{BatchLimits, BatchSize, Contents, Depth, Group, GroupInfo};
 use super::record::decode_group;
-use super::salvage::aside;
+use super::recovery::set_aside;
 use super::undrained::State;
 use crate::decode::Received;
 
@@ -184,7 +184,8 @@ impl Backlog {
     /// Copies the bytes of a damaged group into a separate file. If that fails, keeps the group in
     /// the inbox: its bytes are all that is left of the damaged deliveries.
     async fn save_damaged(&self, epoch: u64, stored: &StoredGroup, lost: usize) {
-        let kept = aside::write_group(&self.path, stored.info.seq, stored.payload.clone()).await;
+        let kept =
+            set_aside::write_group(&self.path, stored.info.seq, stored.payload.clone()).await;
         let stays = kept.is_err();
         let place = match kept {
             Ok(path) => path.display().to_string(),

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::group::{Contents, GroupInfo};
 use super::record::SMALLEST_RECORD;
-use super::salvage::aside;
+use super::recovery::set_aside;
 
 /// Longest wait of a statement for the other connection; writer and reader lock the file only
 /// briefly.
@@ -123,7 +123,7 @@ type Identity = [Option<(u64, u64)>; 2];
 
 fn identity(path: &Path) -> Identity {
     let of = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
-    [of(path), of(&aside::log_of(path))]
+    [of(path), of(&set_aside::log_of(path))]
 }
 
 /// Returns the options of every connection. [`PREPARE`] sets those of the writer's.

@@ -13,10 +13,10 @@ mod backlog;
 mod examine;
 mod file;
 mod group;
+mod last_error;
 mod opening;
 mod record;
-mod salvage;
-mod trouble;
+mod recovery;
 mod undrained;
 mod writer;
 
@@ -35,10 +35,10 @@ pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
 pub use group::{BatchLimits, Depth, Group};
 pub use record::{Damaged, decode_group, encode_group};
-pub use salvage::{Readable, read_damaged};
+pub use recovery::{Readable, read_damaged};
 
+use self::last_error::{LastError, chain};
 use self::opening::Opened;
-use self::trouble::{LastError, chain};
 use self::writer::InitialState;
 use crate::clock::Clock;
 use crate::decode::Received;
@@ -148,7 +148,7 @@ impl Inbox {
         life.spawn("inbox writer", writer.run(initial));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let inbox = Self { queue, room, closing, writable, last_error };
-        let recovery = salvage::Recovery {
+        let recovery = recovery::Recovery {
             path: path.to_owned(),
             inbox: inbox.clone(),
             life: life.clone(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::file::{FileError, InboxFile};
 use super::group::Contents;
-use super::salvage::aside;
-use super::salvage::note::Note;
-use super::trouble::{LastError, chain};
+use super::last_error::{LastError, chain};
+use super::recovery::note::Note;
+use super::recovery::set_aside;
 use crate::clock::Clock;
 
 /// Wait before the next attempt to open a failing file.
@@ -73,7 +73,7 @@ pub(super) async fn close_for_reopen(
     reason: ReopenReason,
 ) {
     if reason == ReopenReason::Removed {
-        let kept = aside::name_for(path, clock.now());
+        let kept = set_aside::name_for(path, clock.now());
         let copied = match prepare_folder(path) {
             Ok(()) => old.copy_to(&kept).await,
             Err(error) => Err(error),
@@ -188,7 +188,7 @@ impl Attempts {
 /// as its end, and delete a log whose file is gone.
 async fn open_whole(path: &Path, after: i64) -> Result<(InboxFile, Option<Contents>), FileError> {
     let place = path.to_owned();
-    if let Some(damage) = blocking(move || aside::damage(&place)).await.map_err(|source| {
+    if let Some(damage) = blocking(move || set_aside::damage(&place)).await.map_err(|source| {
         FileError::Io { what: "cannot inspect the inbox's file", path: path.to_owned(), source }
     })? {
         return Err(FileError::Corrupt(damage));
@@ -233,7 +233,7 @@ pub(super) async fn close(mut file: InboxFile, path: &Path) -> Result<(), FileEr
 
 async fn set_aside(path: &Path, clock: &Clock, why: &str) -> Result<(), FileError> {
     let (place, now) = (path.to_owned(), clock.now());
-    let kept = blocking(move || aside::set_aside(&place, now)).await.map_err(|source| {
+    let kept = blocking(move || set_aside::set_aside(&place, now)).await.map_err(|source| {
         FileError::Io { what: "cannot set aside the damaged", path: path.to_owned(), source }
     })?;
     tracing::error!(
@@ -253,7 +253,7 @@ fn prepare_folder(path: &Path) -> Result<(), FileError> {
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     // A crash loses the folder and its files unless its name is on disk.
-    made.and_then(|()| folder.parent().map_or(Ok(()), aside::sync_folder)).map_err(|source| {
+    made.and_then(|()| folder.parent().map_or(Ok(()), set_aside::sync_folder)).map_err(|source| {
         FileError::Io { what: "cannot create the inbox's folder", path: folder.to_owned(), source }
     })
 }
@@ -277,7 +277,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Too long for the new name of the log.
         let path = folder.path().join("i".repeat(229));
-        let log = aside::log_of(&path);
+        let log = set_aside::log_of(&path);
         let mut file = InboxFile::open(&path).await.unwrap();
         let info = GroupInfo { seq: 7, count: 1, bytes: 500, oldest_at: DateTime::default() };
         file.commit(Some((&info, vec![0; 500])), &[]).await.unwrap();

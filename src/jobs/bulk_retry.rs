@@ -26,7 +26,7 @@ const BATCH: u32 = 50;
 /// Interval of progress reports, which also detect a cancellation.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 /// Most deliveries that are counted.
-pub const MOST_COUNTED: i64 = 1_000_000;
+pub const MAX_COUNTED: i64 = 1_000_000;
 /// Longest wait at a stop for releasing the job.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -55,7 +55,7 @@ impl BulkRetry {
             () = self.keep_up() => {}
         }
         // Without this, another service continues after the last report has expired.
-        let _ = timeout(LEAVE_DEADLINE, self.store.leave_jobs(self.service)).await;
+        let _ = timeout(LEAVE_DEADLINE, self.store.release_jobs(self.service)).await;
     }
 
     async fn keep_up(&self) {
@@ -84,7 +84,7 @@ impl BulkRetry {
     /// Runs the oldest free job; returns `false` if there is none. If the database fails, the job
     /// keeps its progress, and the next call continues it.
     pub async fn run_once(&self) -> Result<bool, StoreError> {
-        let Some(job) = self.store.take_job(self.service, self.clock.now()).await? else {
+        let Some(job) = self.store.claim_job(self.service, self.clock.now()).await? else {
             return Ok(false);
         };
         let mut progress = job.progress();
@@ -139,11 +139,11 @@ impl BulkRetry {
     /// last report.
     async fn count(&self, wanted: &RetryFilter, progress: &mut Progress) -> Result<(), StoreError> {
         let reached = progress.reached.as_ref();
-        let left = self.store.count_quarantined(wanted, reached, MOST_COUNTED).await?;
+        let left = self.store.count_quarantined(wanted, reached, MAX_COUNTED).await?;
         match progress.total {
             None => progress.total = Some(left),
             // Above the limit the total is unknown.
-            Some(total) if total < MOST_COUNTED => {
+            Some(total) if total < MAX_COUNTED => {
                 // Deliveries that stayed in quarantine after the report are part of `left`.
                 progress.done = progress.done.max(total - left);
                 progress.stored = progress.stored.max(progress.done - progress.still_quarantined);

@@ -11,8 +11,8 @@ use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
 use crate::store::BEFORE_ALL;
 use crate::store::facts::{
-    CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, is_unfollowed, read_head,
-    read_lag, rebuild_activity, rebuild_sessions,
+    CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, never_followed,
+    read_head, read_lag, rebuild_activity, rebuild_sessions,
 };
 
 /// Interval of polling for new entries: figures are this far behind under low load.
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const DRAIN_IS_BUSY: usize = 250;
 /// Longest wait for the drain before a batch, so that figures fall behind under load but do not
 /// stop.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Pause after each step of a rebuild while deliveries arrive, as a multiple of the step: answers
 /// need the processors and the disk.
 const REBUILD_PAUSE: u32 = 3;
@@ -78,7 +78,7 @@ impl FactsFollower {
         let (mut failures, mut others) = (0_u32, 0_u32);
         loop {
             let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
-            let _ = tokio::time::timeout(LONGEST_WAIT, caught_up).await;
+            let _ = tokio::time::timeout(MAX_WAIT, caught_up).await;
             let began = Instant::now();
             let done = self.run_once().await;
             failures = if done.is_err() { failures + 1 } else { 0 };
@@ -197,7 +197,7 @@ async fn is_followed(
     connection: &mut PgConnection,
     rules: &FactRules,
 ) -> Result<bool, sqlx::Error> {
-    let adopt = is_unfollowed(connection).await?;
+    let adopt = never_followed(connection).await?;
     loop {
         match follow_next(connection, rules, adopt).await? {
             Followed::Entries(_) => {}

@@ -10,7 +10,7 @@ use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
 use crate::store::search::{
-    IndexStanding, Indexed, empty_previous_index, index_next, rebuild_next, standing,
+    IndexBacklog, Indexed, empty_previous_index, index_next, rebuild_next, standing,
 };
 
 /// Interval of polling for new entries: a message can be found this long after it was stored.
@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const DRAIN_IS_BUSY: usize = 250;
 /// Longest wait for the drain before a batch. Storing has priority, so that search falls behind
 /// under load but does not stop.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Interval of reporting the lag of search during that wait.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Limit of a batch. A half-open connection would wait for ever.
@@ -39,7 +39,7 @@ pub struct Indexer {
     connector: Connector,
     open: Option<PgConnection>,
     depth: watch::Receiver<Depth>,
-    standing: watch::Sender<Option<IndexStanding>>,
+    standing: watch::Sender<Option<IndexBacklog>>,
 }
 
 impl Indexer {
@@ -48,7 +48,7 @@ impl Indexer {
     pub fn new(
         connector: impl Into<Connector>,
         depth: watch::Receiver<Depth>,
-        standing: watch::Sender<Option<IndexStanding>>,
+        standing: watch::Sender<Option<IndexBacklog>>,
     ) -> Self {
         Self { connector: connector.into(), open: None, depth, standing }
     }
@@ -125,7 +125,7 @@ impl Indexer {
         Ok(connection)
     }
 
-    /// Waits while the drain is busy, up to [`LONGEST_WAIT`], and reports the lag of search
+    /// Waits while the drain is busy, up to [`MAX_WAIT`], and reports the lag of search
     /// meanwhile.
     async fn wait_for_drain(&mut self) {
         let mut depth = self.depth.clone();
@@ -138,7 +138,7 @@ impl Indexer {
             }
         };
         tokio::select! {
-            _ = tokio::time::timeout(LONGEST_WAIT, caught_up) => {}
+            _ = tokio::time::timeout(MAX_WAIT, caught_up) => {}
             () = report => {}
         }
     }

@@ -3,9 +3,9 @@
 pub mod agent_journal;
 pub mod alerts;
 pub mod bulk_retry;
+pub mod database_health;
 pub mod facts;
 pub mod indexer;
 pub mod partitions;
-pub mod pulse;
 pub mod replica;
 pub mod retention;

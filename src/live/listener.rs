@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ring::{Event, RingRead};
 use super::{Live, READING};
-use crate::gate::{KeyId, Share};
+use crate::ingress::{KeyId, Share};
 use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;
 use crate::store::{Position, StoreError};
@@ -35,7 +35,7 @@ pub struct Listener {
 
 /// Result of waiting for the next events.
 #[derive(Debug)]
-pub enum Told {
+pub enum Next {
     /// New events from the shared ring.
     Events(Vec<Arc<Event>>),
     /// New events that were read from the journal for this listener alone, with the memory budget
@@ -72,18 +72,18 @@ impl Listener {
 
     /// Waits for the next events, until `until` at most. After `TooSlow`, `Lost` and `Stopping` the
     /// stream has ended. After a database error the call can be repeated.
-    pub async fn next(&mut self, until: Instant) -> Result<Told, StoreError> {
+    pub async fn next(&mut self, until: Instant) -> Result<Next, StoreError> {
         loop {
             if self.live.0.life.is_stopping() {
-                return Ok(Told::Stopping);
+                return Ok(Next::Stopping);
             }
             // Before the ring is read, so that a later change is noticed.
             self.grown.mark_unchanged();
             match self.read_ring() {
-                Some(Told::Nothing) => {}
+                Some(Next::Nothing) => {}
                 Some(result) => return Ok(result),
                 None => match self.catch_up(until).await? {
-                    Told::Nothing if Instant::now() < until => continue,
+                    Next::Nothing if Instant::now() < until => continue,
                     result => return Ok(result),
                 },
             }
@@ -91,67 +91,67 @@ impl Listener {
             tokio::select! {
                 // The sender lives as long as `live`.
                 _ = self.grown.changed() => {}
-                () = tokio::time::sleep_until(until) => return Ok(Told::Nothing),
-                () = life.stopping() => return Ok(Told::Stopping),
+                () = tokio::time::sleep_until(until) => return Ok(Next::Nothing),
+                () = life.stopping() => return Ok(Next::Stopping),
             }
             if Instant::now() >= until {
-                return Ok(Told::Nothing);
+                return Ok(Next::Nothing);
             }
         }
     }
 
     /// Reads the ring; `None` if the journal must be read instead.
-    fn read_ring(&mut self) -> Option<Told> {
+    fn read_ring(&mut self) -> Option<Next> {
         let ring = self.live.ring();
         if self.in_ring.is_some_and(|generation| generation != ring.generation()) {
-            return Some(Told::Lost);
+            return Some(Next::Lost);
         }
         match ring.read(self.position.key, &self.filter, BATCH_BYTES) {
-            RingRead::Inactive => Some(Told::Nothing),
-            RingRead::Behind => self.in_ring.map(|_| Told::TooSlow),
+            RingRead::Inactive => Some(Next::Nothing),
+            RingRead::Behind => self.in_ring.map(|_| Next::TooSlow),
             RingRead::Events(events, reached) => {
                 self.in_ring = Some(ring.generation());
                 drop(ring);
                 if let Some(reached) = reached {
                     self.position = reached;
                 }
-                Some(if events.is_empty() { Told::Nothing } else { Told::Events(events) })
+                Some(if events.is_empty() { Next::Nothing } else { Next::Events(events) })
             }
         }
     }
 
     /// Reads the next part of the journal for this listener alone, once it has a turn and memory
     /// for it.
-    async fn catch_up(&mut self, until: Instant) -> Result<Told, StoreError> {
+    async fn catch_up(&mut self, until: Instant) -> Result<Next, StoreError> {
         let turns = self.live.turns_of(self.key);
         let turn = async {
             let turn_of_key = turns.acquire().await;
             (turn_of_key, self.live.0.catching_up.acquire().await)
         };
         let turn = tokio::time::timeout_at(until, turn).await;
-        let Ok((Ok(turn_of_key), Ok(turn))) = turn else { return Ok(Told::Nothing) };
+        let Ok((Ok(turn_of_key), Ok(turn))) = turn else { return Ok(Next::Nothing) };
         let most = usize::try_from(READING.bytes).unwrap_or(usize::MAX);
         let Ok(mut room) = self.live.0.room.take(self.key, most) else {
             drop((turn_of_key, turn));
             tokio::time::sleep_until(until).await;
-            return Ok(Told::Nothing);
+            return Ok(Next::Nothing);
         };
         let store = &self.live.0.store;
         if self.filter.bound && !store.follow_journal(FOLLOWING).await? {
-            return Ok(Told::Nothing);
+            return Ok(Next::Nothing);
         }
         let Some(changes) = store.changes(Some(&self.position), &self.filter, READING).await?
         else {
-            return Ok(Told::Lost);
+            return Ok(Next::Lost);
         };
         drop((turn_of_key, turn));
         self.position = changes.reached;
         let event = |(position, change)| Arc::new(self.live.event(position, change));
         let events: Vec<_> = changes.items.into_iter().map(event).collect();
         if events.is_empty() {
-            return Ok(Told::Nothing);
+            return Ok(Next::Nothing);
         }
         room.set(events.iter().map(|event| event.text.len()).sum());
-        Ok(Told::Own(events, room))
+        Ok(Next::Own(events, room))
     }
 }

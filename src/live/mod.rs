@@ -11,7 +11,7 @@ mod listener;
 mod ring;
 mod tailer;
 
-pub use listener::{Listener, Told};
+pub use listener::{Listener, Next};
 pub use ring::Event;
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::gate::{KeyId, Shares, Short};
+use crate::ingress::{KeyId, Shares, Short};
 use crate::lifecycle::Lifecycle;
 use crate::store::changes::{Change, ChangeFilter, Most};
 use crate::store::journal::Place;
@@ -30,7 +30,7 @@ use ring::Ring;
 
 /// Limit of listeners in a process; one key may have half of them. Each costs a connection, a task
 /// and buffers: about 50 KiB, and 100 KiB while its client does not read.
-pub const MOST_LISTENERS: usize = 4_000;
+pub const MAX_LISTENERS: usize = 4_000;
 /// Listeners that may read the journal themselves at once. Few, since all listeners reconnect after
 /// a restart, and other readers need the database, too.
 const CATCHING_UP: usize = 3;
@@ -67,7 +67,7 @@ struct Shared {
 #[derive(Debug, thiserror::Error)]
 pub enum NotJoined {
     /// The process has reached the limit of listeners.
-    #[error("the limit of {MOST_LISTENERS} listeners is reached")]
+    #[error("the limit of {MAX_LISTENERS} listeners is reached")]
     Full,
     /// The key has reached its share of the listeners.
     #[error("the key has reached its share of all listeners")]
@@ -114,7 +114,7 @@ impl Live {
             ring: RwLock::default(),
             grown: watch::Sender::default(),
             joined: Notify::new(),
-            seats: Shares::new(MOST_LISTENERS),
+            seats: Shares::new(MAX_LISTENERS),
             catching_up: Semaphore::new(CATCHING_UP),
             turns: Mutex::default(),
             room,
@@ -135,7 +135,7 @@ impl Live {
             Short::All => NotJoined::Full,
         })?;
         let (position, gap) = match start {
-            Start::After(position) if self.0.store.journal_knows(&position).await? => {
+            Start::After(position) if self.0.store.has_journal_position(&position).await? => {
                 (position, false)
             }
             Start::After(_) => (self.0.store.journal_end().await?, true),
@@ -148,7 +148,7 @@ impl Live {
 
     /// Adds a listener without a query to the database.
     #[cfg(test)]
-    pub(crate) fn join_unasked(&self, key: KeyId) -> Option<Listener> {
+    pub(crate) fn join_without_query(&self, key: KeyId) -> Option<Listener> {
         let seat = self.0.seats.take(key, 1).ok()?;
         Some(Listener::new(self.clone(), key, ChangeFilter::default(), Position::START, seat))
     }
@@ -209,20 +209,21 @@ mod tests {
         let (_commits, committed) = watch::channel(());
         let live = Live::start(store, render, Shares::new(1), committed, &Lifecycle::new());
         let (one, other) = (None, Some(uuid::Uuid::nil()));
-        let all_of = |key| std::iter::from_fn(|| live.join_unasked(key)).collect::<Vec<_>>();
+        let all_of = |key| std::iter::from_fn(|| live.join_without_query(key)).collect::<Vec<_>>();
         let mut listeners = all_of(one);
-        assert_eq!(listeners.len(), MOST_LISTENERS / 2, "one key has half of the seats");
+        assert_eq!(listeners.len(), MAX_LISTENERS / 2, "one key has half of the seats");
         let refused = live.join(one, ChangeFilter::default(), Start::Now).await;
         assert!(matches!(refused, Err(NotJoined::KeyFull)));
         let theirs = all_of(other);
-        assert_eq!(theirs.len(), MOST_LISTENERS / 4);
-        let singles = (1..).map_while(|key| live.join_unasked(Some(uuid::Uuid::from_u128(key))));
+        assert_eq!(theirs.len(), MAX_LISTENERS / 4);
+        let singles =
+            (1..).map_while(|key| live.join_without_query(Some(uuid::Uuid::from_u128(key))));
         let singles: Vec<_> = singles.collect();
         let refused = live.join(Some(uuid::Uuid::max()), ChangeFilter::default(), Start::Now).await;
         assert!(matches!(refused, Err(NotJoined::Full)));
-        assert_eq!(live.listeners(), MOST_LISTENERS);
+        assert_eq!(live.listeners(), MAX_LISTENERS);
         drop((theirs, singles));
         listeners.pop();
-        assert!(live.join_unasked(one).is_some());
+        assert!(live.join_without_query(one).is_some());
     }
 }

@@ -12,9 +12,9 @@ use crate::store::journal::Place;
 
 /// Limit of events in the ring. At a thousand events a second a listener may be 16 s behind,
 /// besides what the network's buffers hold.
-const MOST_EVENTS: usize = 16_384;
+const MAX_EVENTS: usize = 16_384;
 /// Limit of bytes in the ring; a single event may exceed it.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// Rendered event.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Event {
     /// Returns `true` if the filter accepts the event.
     pub(super) fn passes(&self, filter: &ChangeFilter) -> bool {
         let session = self.session.as_ref();
-        filter.lets_through(
+        filter.accepts(
             &self.agent_id,
             session.map(|(_, _, source)| source.as_str()),
             session.map(|(id, senders, _)| (*id, senders.as_str())),
@@ -115,8 +115,7 @@ impl Ring {
             self.bytes += event.text.len();
             self.events.push_back(event);
         }
-        while self.events.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.events.len() > 1)
-        {
+        while self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1) {
             let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= oldest.text.len();
             *floor = oldest.position.key;
@@ -214,13 +213,13 @@ mod tests {
         let mut ring = filled();
         let all = ChangeFilter::default();
         assert!(matches!(ring.read(position(0).key, &all, 1), RingRead::Behind));
-        ring.push((10..20).map(|seq| event(seq, "a", MOST_BYTES / 4)).collect(), position(19));
-        assert!(ring.bytes <= MOST_BYTES);
+        ring.push((10..20).map(|seq| event(seq, "a", MAX_BYTES / 4)).collect(), position(19));
+        assert!(ring.bytes <= MAX_BYTES);
         assert!(matches!(ring.read(position(9).key, &all, 1), RingRead::Behind));
         assert_eq!(seqs(&ring, 16, &all, usize::MAX).0, [17, 18, 19]);
         ring.push((20..20_000).map(|seq| event(seq, "a", 1)).collect(), position(19_999));
-        assert_eq!(ring.events.len(), MOST_EVENTS);
-        assert_eq!(ring.bytes, MOST_EVENTS);
+        assert_eq!(ring.events.len(), MAX_EVENTS);
+        assert_eq!(ring.bytes, MAX_EVENTS);
         ring.deactivate();
         assert!(matches!(ring.read(position(19_999).key, &all, 1), RingRead::Inactive));
     }

@@ -17,7 +17,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _,
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 
-use crate::gate::Routine;
+use crate::ingress::PageFile;
 use crate::problem::{Code, Problem};
 use file::{Files, IMMUTABLE_FOLDER};
 
@@ -122,7 +122,7 @@ fn answer(files: &Files, req: &HttpRequest, path: &str) -> Result<HttpResponse, 
             "The page has no file at this path. Reload the page: it may be of an earlier version.";
         return Err(Problem::new(Code::NotFound, detail));
     };
-    req.extensions_mut().insert(Routine);
+    req.extensions_mut().insert(PageFile);
     let mut response = file.answer(req);
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);

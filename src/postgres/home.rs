@@ -28,7 +28,7 @@ use super::account::Account;
 /// Parent folder of the cluster if the server's account cannot enter the data folder.
 pub(super) const ELSEWHERE: &str = "/var/lib/verbatim";
 /// Longest path of a Unix socket that every system accepts: macOS allows 104 bytes.
-const LONGEST_SOCKET_PATH: usize = 100;
+const MAX_SOCKET_PATH: usize = 100;
 /// The socket's name within its folder, for the port 5432.
 const SOCKET: &str = ".s.PGSQL.5432";
 /// Prefix of the names of sockets and of their locks.
@@ -182,7 +182,7 @@ impl Home {
     /// name every process computes alike.
     pub(super) fn socket_folder(&self) -> PathBuf {
         let near = self.0.join("socket");
-        if near.join(SOCKET).as_os_str().len() <= LONGEST_SOCKET_PATH {
+        if near.join(SOCKET).as_os_str().len() <= MAX_SOCKET_PATH {
             return near;
         }
         let hash = Sha256::digest(self.0.as_os_str().as_encoded_bytes());

@@ -16,7 +16,7 @@ pub(super) const COMMAND_LIMIT: Duration = Duration::from_mins(1);
 /// Interval between two attempts.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of a lock file that are read.
-const MOST_BYTES: u64 = 128;
+const MAX_BYTES: u64 = 128;
 
 /// Held lock, released on drop.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut label = String::new();
                 // If the file cannot be read, the holder is unnamed.
-                let _ = file.take(MOST_BYTES).read_to_string(&mut label);
+                let _ = file.take(MAX_BYTES).read_to_string(&mut label);
                 return Ok(Err(Holder { label: label.trim().to_owned() }));
             }
             Err(TryLockError::Error(error)) => {

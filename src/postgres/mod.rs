@@ -58,10 +58,10 @@ use supervisor::Supervisor;
 pub const CONNECTIONS_OF_A_SERVICE: i64 = 29;
 /// Application name in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "verbatim";
-/// First wait between two attempts to reach the database. It doubles up to [`LONGEST_RETRY`].
+/// First wait between two attempts to reach the database. It doubles up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// Longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+const MAX_RETRY: Duration = Duration::from_secs(10);
 
 /// The database. Call [`Database::stop`] once nothing uses it any more.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Database {
     /// Fails for reasons that waiting cannot resolve: another process serves from the folder, no
     /// server binaries of the right major version are installed, or the folder cannot be used.
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
-        settings.make_data_dir()?;
+        settings.create_data_dir()?;
         // Also with an external database: the inbox in the folder has one owner.
         let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
         if let Some(url) = &settings.url {
@@ -103,7 +103,7 @@ impl Database {
             let _ = reach(&connector).await;
             return Ok(Self { connector, supervisor: None, is_new: false, _lock: None });
         }
-        settings.make_data_dir()?;
+        settings.create_data_dir()?;
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
         let connector = Connector::direct(private(&home));
         let deadline = Instant::now() + lock::COMMAND_LIMIT;
@@ -183,16 +183,16 @@ impl Database {
                 tracing::error!(%error, failures, "cannot reach the database; retrying");
             }
             sleep(retry).await;
-            retry = (retry * 2).min(LONGEST_RETRY);
+            retry = (retry * 2).min(MAX_RETRY);
         }
         Ok(())
     }
 
     /// Signals the private server, if there is one, to stop, and does not wait. For a process that
     /// ends at once: otherwise the server would run until the next start takes over.
-    pub fn ask_to_stop(&self) {
+    pub fn signal_stop(&self) {
         if let Some(supervisor) = &self.supervisor {
-            supervisor.ask_to_stop();
+            supervisor.signal_stop();
         }
     }
 

@@ -24,7 +24,7 @@ use super::upgrade::{self, Request, Upgraded};
 /// Wait before the first restart after a failure. It doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest wait between two starts.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
 /// Interval between two checks for an upgrade request.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(2);
 /// Advice if the replaced files do not start.
@@ -114,7 +114,7 @@ impl Supervisor {
     }
 
     /// Signals the server to stop, independently of this supervisor.
-    pub(super) fn ask_to_stop(&self) {
+    pub(super) fn signal_stop(&self) {
         let pid = self.pid.load(Ordering::Relaxed);
         if pid > 0 {
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
@@ -190,7 +190,7 @@ async fn supervise(
             () = sleep(backoff) => {}
             () = stop.cancelled() => return,
         }
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 

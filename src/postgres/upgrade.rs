@@ -40,7 +40,7 @@ use servers::Side;
 const SPARE_BYTES: u64 = 512 << 20;
 /// Limit of copies. The copy restarts if the old database changed meanwhile, or the machine was
 /// restarted.
-const MOST_ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Outcome of an upgrade without an error.
 pub(super) enum Upgraded {
@@ -193,7 +193,7 @@ async fn fill(
     let boot = request::boot_id();
     let mut is_usable = request.phase == Phase::Copying { boot: boot.clone() }
         && cluster::major_of(&new.home.next_cluster()).ok() == Some(request.to);
-    for _ in 0..MOST_ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         if !is_usable {
             servers::make_next(new).await?;
             request.phase = Phase::Copying { boot: boot.clone() };

@@ -3,9 +3,9 @@
 use super::groups::{Edge, Group, Separator, SeparatorKind};
 
 /// Most digits of a candidate: those of an IBAN.
-pub(super) const MOST_DIGITS: usize = 34;
+pub(super) const MAX_DIGITS: usize = 34;
 /// Most groups: a card number with one digit a group.
-pub(super) const MOST_GROUPS: usize = 19;
+pub(super) const MAX_GROUPS: usize = 19;
 
 /// Neighbouring groups of a text.
 pub(super) struct Candidate<'a> {
@@ -13,9 +13,9 @@ pub(super) struct Candidate<'a> {
     /// The group before them.
     before: Option<&'a Group>,
     text: &'a str,
-    digits: [u8; MOST_DIGITS],
+    digits: [u8; MAX_DIGITS],
     digit_count: usize,
-    lengths: [usize; MOST_GROUPS],
+    lengths: [usize; MAX_GROUPS],
     count: usize,
     /// All separators are the same.
     uniform: bool,
@@ -38,9 +38,9 @@ impl<'a> Candidate<'a> {
             groups,
             before: before.last(),
             text,
-            digits: [0; MOST_DIGITS],
+            digits: [0; MAX_DIGITS],
             digit_count: 0,
-            lengths: [0; MOST_GROUPS],
+            lengths: [0; MAX_GROUPS],
             count: 0,
             uniform: true,
             open: groups.first().and_then(|group| group.parenthesis).map(|_| Opened::Before),
@@ -52,7 +52,7 @@ impl<'a> Candidate<'a> {
     pub(super) fn extend(&mut self) -> bool {
         let Some(group) = self.groups.get(self.count) else { return false };
         let length = group.length();
-        if self.count == MOST_GROUPS || self.digit_count + length > MOST_DIGITS {
+        if self.count == MAX_GROUPS || self.digit_count + length > MAX_DIGITS {
             return false;
         }
         if self.count > 0 {

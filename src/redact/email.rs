@@ -8,8 +8,8 @@ use super::characters::is_unspaced;
 use super::steps;
 
 /// Longest part before the `@` and longest domain, in characters (RFC 5321, 4.5.3.1).
-const LONGEST_LOCAL: usize = 64;
-const LONGEST_DOMAIN: usize = 255;
+const MAX_LOCAL: usize = 64;
+const MAX_DOMAIN: usize = 255;
 
 /// Top-level domains of IANA's list, one a line, sorted by bytes.
 const TOP_LEVEL: &str = include_str!("top_level_domains.txt");
@@ -71,7 +71,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
     let start = from + local_start(before)?;
     let end = at + 1 + gap + domain_end(&after[gap..])?;
     let (local, domain) = (&text[start..from + before.len()], &text[at + 1 + gap..end]);
-    let context = last_chars(&text[from..start], LONGEST_LOCAL);
+    let context = last_chars(&text[from..start], MAX_LOCAL);
     // An account on a server, as in `@name@server.social`.
     let is_handle = context.ends_with('@');
     let is_path = text[end..].starts_with(':') && local == "git";
@@ -87,7 +87,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<Range<usize>> {
 
 /// Returns `true` if the words just before mention mail.
 fn mentions_mail(before: &str) -> bool {
-    let words = last_chars(before, LONGEST_LOCAL / 2).to_lowercase();
+    let words = last_chars(before, MAX_LOCAL / 2).to_lowercase();
     steps::add(words.len());
     MAIL.iter().any(|word| words.contains(word))
 }
@@ -110,7 +110,7 @@ fn local_start(before: &str) -> Option<usize> {
     // A local part is entirely in an unspaced script, or has none of it.
     let unspaced = before.chars().next_back().is_some_and(is_unspaced);
     let mut start = before.len();
-    for (at, c) in before.char_indices().rev().take(LONGEST_LOCAL) {
+    for (at, c) in before.char_indices().rev().take(MAX_LOCAL) {
         steps::add(1);
         let other_script = c.is_alphabetic() && is_unspaced(c) != unspaced;
         if !is_local(c) || other_script {
@@ -143,7 +143,7 @@ fn local_start(before: &str) -> Option<usize> {
 fn domain_end(text: &str) -> Option<usize> {
     let (mut end, mut guess) = (None, None);
     let (mut start, mut labels, mut capital) = (0, 0, None);
-    while start < LONGEST_DOMAIN * 4 {
+    while start < MAX_DOMAIN * 4 {
         let label = label(&text[start..]);
         if label.is_empty() {
             break;
@@ -184,7 +184,7 @@ fn label(text: &str) -> &str {
     let unspaced = text.chars().next().is_some_and(is_unspaced);
     let length = text
         .char_indices()
-        .take(LONGEST_LOCAL)
+        .take(MAX_LOCAL)
         .take_while(|(_, c)| {
             steps::add(1);
             (c.is_alphanumeric() || is_mark(*c) || *c == '-')

@@ -9,13 +9,13 @@ use super::steps;
 /// Placeholders of replaced parts.
 pub(super) const PLACEHOLDERS: [&str; 3] = ["[email]", "[phone]", "[card]"];
 /// Longest separator between two groups, in bytes.
-const LONGEST_SEPARATOR: usize = 6;
+const MAX_SEPARATOR: usize = 6;
 /// Most characters of an edge that are inspected.
-const LONGEST_EDGE: usize = 24;
+const MAX_EDGE: usize = 24;
 /// Signs that connect one number to the next.
 const BINDING: &str = ".,/:-_'";
 /// Most letters of an abbreviation, whose dot ends no sentence.
-const LONGEST_ABBREVIATION: u32 = 3;
+const MAX_ABBREVIATION: u32 = 3;
 
 /// Text between two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Walk<'_> {
             '.' => {
                 rest.starts_with(' ')
                     && after.starts_with(char::is_alphabetic)
-                    && self.word > LONGEST_ABBREVIATION
+                    && self.word > MAX_ABBREVIATION
             }
             _ => false,
         };
@@ -232,7 +232,7 @@ impl Walk<'_> {
 impl Separator {
     fn of(text: &str) -> Self {
         let separator = |kind, wide| Self { kind, wide, opens: false, closes: false };
-        if text.is_empty() || text.len() > LONGEST_SEPARATOR {
+        if text.is_empty() || text.len() > MAX_SEPARATOR {
             return separator(SeparatorKind::Break, false);
         }
         let core = text.trim_matches([' ', '\r']);
@@ -267,15 +267,15 @@ impl Separator {
     }
 }
 
-/// Returns the text without up to [`LONGEST_SEPARATOR`] leading spaces: without a limit, repeated
+/// Returns the text without up to [`MAX_SEPARATOR`] leading spaces: without a limit, repeated
 /// calls would take quadratic time.
 fn without_spaces(text: &str) -> &str {
-    let spaces = text.bytes().take(LONGEST_SEPARATOR).take_while(|byte| *byte == b' ').count();
+    let spaces = text.bytes().take(MAX_SEPARATOR).take_while(|byte| *byte == b' ').count();
     &text[spaces..]
 }
 
 fn without_spaces_at_end(text: &str) -> &str {
-    let ends = text.bytes().rev().take(LONGEST_SEPARATOR);
+    let ends = text.bytes().rev().take(MAX_SEPARATOR);
     &text[..text.len() - ends.take_while(|byte| *byte == b' ').count()]
 }
 
@@ -293,7 +293,7 @@ fn starts_as_number(text: &str) -> bool {
 }
 
 fn left_edge(before: &str) -> Edge {
-    let mut chars = before.chars().rev().take(LONGEST_EDGE);
+    let mut chars = before.chars().rev().take(MAX_EDGE);
     let Some(last) = chars.next() else { return Edge::Free };
     if last == '_' || last == '#' {
         return Edge::Code;
@@ -311,7 +311,7 @@ fn left_edge(before: &str) -> Edge {
 }
 
 fn right_edge(after: &str) -> Edge {
-    let mut chars = after.chars().take(LONGEST_EDGE);
+    let mut chars = after.chars().take(MAX_EDGE);
     let Some(first) = chars.next() else { return Edge::Free };
     if first == '_' || first == '@' {
         return Edge::Code;

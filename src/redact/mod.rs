@@ -151,7 +151,7 @@ impl Redaction {
 const FEWEST_DIGIT_BYTES: usize = 5;
 
 /// Most passes over a text. The second pass rarely finds anything.
-const MOST_PASSES: usize = 4;
+const MAX_PASSES: usize = 4;
 
 /// Returns `true` if there is an `@`, or something that may be one: an escape, or a full-width
 /// form.
@@ -163,7 +163,7 @@ fn may_hold_address(raw: &[u8]) -> bool {
 /// are read.
 fn until_settled(raw: &[u8], pass: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let mut kept = pass(raw)?;
-    for _ in 1..MOST_PASSES {
+    for _ in 1..MAX_PASSES {
         match pass(&kept) {
             Some(more) => kept = more,
             None => break,

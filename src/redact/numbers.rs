@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::Kind;
-use super::candidate::{Candidate, MOST_GROUPS};
+use super::candidate::{Candidate, MAX_GROUPS};
 use super::card::{is_card, is_grouped};
 use super::cues::{self, Class};
 use super::groups::{Edge, Group, Parts, SeparatorKind, parts};
@@ -25,12 +25,12 @@ const REACH_AFTER: u32 = 24;
 /// Greatest distance of a cue directly before a number, in letters.
 const NEAR: u32 = 4;
 /// Most cues that are inspected for a number.
-const MOST_CUES: usize = 8;
+const MAX_CUES: usize = 8;
 /// Weight of a card in addition to its digits: more than any phone or date.
 const CARD_WEIGHT: u32 = 200;
 
 /// Most digits of a phone number (E.164).
-const LONGEST_PHONE: usize = 15;
+const MAX_PHONE: usize = 15;
 
 /// Span and its kind.
 pub(super) type Found = (Range<usize>, Kind);
@@ -50,7 +50,7 @@ pub(super) fn find(text: &str, spans: &[Range<usize>], name: Option<Class>) -> V
         best[at] = best[at + 1];
         let mut candidate = Candidate::new(text, &parts.groups, at);
         let around = Around::of(&parts, at, name);
-        for length in 1..=MOST_GROUPS {
+        for length in 1..=MAX_GROUPS {
             steps::add(1);
             if !candidate.extend() {
                 break;
@@ -101,7 +101,7 @@ fn read(
 /// Returns `true` if the context does not contradict a card number.
 fn may_be_card(candidate: &Candidate<'_>, hints: Hints) -> bool {
     let is_bare = candidate.lengths().len() == 1;
-    let is_other = hints.id || hints.phone && candidate.digits().len() <= LONGEST_PHONE;
+    let is_other = hints.id || hints.phone && candidate.digits().len() <= MAX_PHONE;
     candidate.is_apart(",/:")
         && (hints.card
             || is_grouped(candidate)
@@ -132,7 +132,7 @@ impl Around {
         };
         let mut settled = false;
         let mut number_at = None;
-        for cue in parts.cues[..next].iter().rev().take(MOST_CUES) {
+        for cue in parts.cues[..next].iter().rev().take(MAX_CUES) {
             steps::add(1);
             let distance = group.place.letters.saturating_sub(cue.to.letters);
             let sentences = group.place.sentence - cue.from.sentence;
@@ -183,7 +183,7 @@ impl Around {
         let last: &Group = candidate.last();
         let after = parts.cues[self.next..]
             .iter()
-            .take(MOST_CUES + MOST_GROUPS)
+            .take(MAX_CUES + MAX_GROUPS)
             .skip_while(|cue| cue.cue.start < candidate.end());
         for cue in after {
             steps::add(1);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Kind, Redaction, steps};
 
 /// Most steps per byte of any body.
-const MOST_STEPS: usize = 250;
+const MAX_STEPS: usize = 250;
 
 fn all() -> Redaction {
     [Kind::Email, Kind::Phone, Kind::Card].into_iter().collect()
@@ -304,6 +304,6 @@ proptest! {
         let (once, twice) = (steps(300), steps(600));
         prop_assert!(twice <= 2 * once + once / 10, "{once} and {twice} steps for {part:?}");
         // The steps per byte are limited.
-        prop_assert!(twice < 600 * part.len() * MOST_STEPS, "{twice} steps for {part:?}");
+        prop_assert!(twice < 600 * part.len() * MAX_STEPS, "{twice} steps for {part:?}");
     }
 }

@@ -24,7 +24,7 @@ const PLUS: [&str; 8] = ["plus", "más", "mas", "mais", "più", "piu", "плюс
 /// Words that repeat the digit after them.
 const TIMES: [(&str, usize); 2] = [("double", 2), ("triple", 3)];
 /// The longest of these words, in bytes.
-const LONGEST_WORD: usize = 8;
+const MAX_WORD: usize = 8;
 
 /// Normalized text.
 pub(super) struct View<'a> {
@@ -84,7 +84,7 @@ fn is_plain(raw: &[u8], escapes: Escapes) -> bool {
         three[0].is_ascii_alphabetic() && three[1] == b' ' && three[2].is_ascii_digit()
     };
     !raw.windows(3).enumerate().any(|(at, three)| {
-        let end = &raw[at.saturating_sub(LONGEST_WORD)..at + 2];
+        let end = &raw[at.saturating_sub(MAX_WORD)..at + 2];
         digit_after_word(three)
             && std::str::from_utf8(end).is_ok_and(|text| word_before(text).is_some())
     })

@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::query::LONGEST_ROW;
+use super::query::MAX_ROW;
 use super::tokens::{Token, tokens};
 
 /// Most positions of a token that Postgres stores.
-const MOST_PLACES: usize = 255;
+const MAX_PLACES: usize = 255;
 /// Most positions of a document: Postgres stores none above 16,383, and the cost of searching a
 /// document grows with them.
-const MOST_POSITIONS: u32 = 4_000;
+const MAX_POSITIONS: u32 = 4_000;
 /// Most bytes of a document's tokens: Postgres limits a `tsvector` with its positions to 1 MiB.
-const MOST_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 256 << 10;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
@@ -38,7 +38,7 @@ impl Document {
     pub fn of(text: &str, agent_id: &str, at: DateTime<Utc>) -> Vec<Self> {
         let mut marks = format!("'{}' '{}'", agent_mark(agent_id), day_mark(at));
         // A text this short has a single document.
-        if text.len() <= MOST_PLACES {
+        if text.len() <= MAX_PLACES {
             let mut part = Part::default();
             tokens(text).for_each(|token| part.add(token.text, token.position));
             return vec![part.document(&marks)];
@@ -71,7 +71,7 @@ impl Document {
 /// Returns the tokens of the last positions, one fewer than the longest row of a query.
 fn overlap(tokens: &[Token]) -> &[Token] {
     let last = tokens.last().map_or(0, |token| token.position);
-    let row = u32::try_from(LONGEST_ROW).unwrap_or(u32::MAX);
+    let row = u32::try_from(MAX_ROW).unwrap_or(u32::MAX);
     let from = (last + 1).saturating_sub(row - 1);
     &tokens[tokens.partition_point(|token| token.position < from)..]
 }
@@ -107,9 +107,9 @@ struct Extent<'a> {
 impl<'a> Extent<'a> {
     fn has_room(&self, token: &Token) -> bool {
         let first = self.first.unwrap_or(token.position);
-        token.position - first < MOST_POSITIONS
-            && self.bytes + token.text.len() + size_of::<u16>() <= MOST_BYTES
-            && self.places.get(token.text.as_str()).is_none_or(|places| places.0 < MOST_PLACES)
+        token.position - first < MAX_POSITIONS
+            && self.bytes + token.text.len() + size_of::<u16>() <= MAX_BYTES
+            && self.places.get(token.text.as_str()).is_none_or(|places| places.0 < MAX_PLACES)
     }
 
     fn add(&mut self, token: &'a Token) {
@@ -208,9 +208,9 @@ mod tests {
             for document in documents {
                 assert!(document.vector.len() < 1 << 20);
                 let places = places(&document);
-                assert!(places.last_key_value().is_none_or(|(last, _)| *last <= MOST_POSITIONS));
+                assert!(places.last_key_value().is_none_or(|(last, _)| *last <= MAX_POSITIONS));
                 let most = document.vector.split(' ').map(|each| each.matches(',').count()).max();
-                assert!(most.unwrap() < MOST_PLACES);
+                assert!(most.unwrap() < MAX_PLACES);
                 assert!(document.vector.contains(" '%' "));
             }
         }
@@ -236,7 +236,7 @@ mod tests {
             let mut covered = 0_usize;
             for document in of(&text) {
                 let part: Vec<_> = places(&document).into_values().collect();
-                let begin = covered.min((covered + 1).saturating_sub(LONGEST_ROW));
+                let begin = covered.min((covered + 1).saturating_sub(MAX_ROW));
                 prop_assert_eq!(&all[begin..begin + part.len()], &part[..]);
                 prop_assert!(begin + part.len() > covered);
                 covered = begin + part.len();

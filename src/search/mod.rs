@@ -14,7 +14,7 @@ mod tokens;
 pub use document::{Document, agent_mark, day_mark};
 pub use highlight::{Highlights, Piece, highlight};
 pub use parse::QueryError;
-pub use query::{Forgiven, Query};
+pub use query::{IgnoredSyntax, Query};
 pub use tokens::{Token, TokenKind, tokens};
 
 /// Version of the documents that this code creates. Raise it with every change of a text's

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::query::{Forgiven, Part, Query, Term};
+use super::query::{IgnoredSyntax, Part, Query, Term};
 use super::tokens::{Token, TokenKind, tokens};
 
 /// Longest query, in letters.
 const LONGEST: usize = 1_000;
 /// Most words, phrases and exclusions: each costs an index lookup.
-const MOST_TERMS: usize = 32;
+const MAX_TERMS: usize = 32;
 /// Shortest prefix, in letters: a shorter one would match a tenth of all words.
 const SHORTEST_PREFIX: usize = 2;
 
@@ -23,7 +23,7 @@ pub enum QueryError {
     #[error("contains no word; add a word to search for")]
     Empty,
     /// The query exceeds a limit.
-    #[error("is too long; it may have {LONGEST} letters and {MOST_TERMS} words or phrases")]
+    #[error("is too long; it may have {LONGEST} letters and {MAX_TERMS} words or phrases")]
     TooLong,
 }
 
@@ -48,7 +48,7 @@ impl Query {
         }
         let Reading { terms, forgiven, .. } = read;
         match terms.iter().all(|term| term.excluded) {
-            _ if terms.len() > MOST_TERMS => Err(QueryError::TooLong),
+            _ if terms.len() > MAX_TERMS => Err(QueryError::TooLong),
             true if terms.is_empty() => Err(QueryError::Empty),
             true => Err(QueryError::OnlyExclusions),
             false => Ok(Self { terms, forgiven }),
@@ -70,7 +70,7 @@ struct Reading {
     terms: Vec<Term>,
     /// Content of the terms, to skip duplicates.
     known: HashSet<(bool, Vec<Vec<Part>>)>,
-    forgiven: BTreeSet<Forgiven>,
+    forgiven: BTreeSet<IgnoredSyntax>,
 }
 
 impl Reading {
@@ -84,7 +84,7 @@ impl Reading {
     /// Parses a phrase, and returns the rest.
     fn phrase<'a>(&mut self, excluded: bool, quoted: &'a str) -> &'a str {
         let (inside, after) = quoted.split_once(is_quote).unwrap_or_else(|| {
-            self.forgiven.insert(Forgiven::UnclosedQuote);
+            self.forgiven.insert(IgnoredSyntax::UnclosedQuote);
             (quoted, "")
         });
         self.add(excluded, format!("\"{}\"", inside.trim()), vec![parts(inside)]);
@@ -110,7 +110,7 @@ impl Reading {
             self.add(excluded, written, rows);
         }
         if misplaced {
-            self.forgiven.insert(Forgiven::StrayStar);
+            self.forgiven.insert(IgnoredSyntax::MisplacedStar);
         }
         after
     }
@@ -218,17 +218,17 @@ mod tests {
 
     #[test]
     fn ignored_syntax_is_reported() {
-        use Forgiven::{StrayStar, UnclosedQuote};
+        use IgnoredSyntax::{MisplacedStar, UnclosedQuote};
         for (text, read_as, forgiven) in [
             ("refund \"the policy", "refund \"the policy\"", vec![UnclosedQuote]),
             ("-\"no  thanks refund", "", vec![]),
             ("refund\"", "refund", vec![UnclosedQuote]),
-            ("re*fund", "re fund", vec![StrayStar]),
-            ("* refund", "refund", vec![StrayStar]),
-            ("*fund", "fund", vec![StrayStar]),
-            ("refund**", "refund*", vec![StrayStar]),
-            ("r*", "r", vec![StrayStar]),
-            ("a-* b", "a- b", vec![StrayStar]),
+            ("re*fund", "re fund", vec![MisplacedStar]),
+            ("* refund", "refund", vec![MisplacedStar]),
+            ("*fund", "fund", vec![MisplacedStar]),
+            ("refund**", "refund*", vec![MisplacedStar]),
+            ("r*", "r", vec![MisplacedStar]),
+            ("a-* b", "a- b", vec![MisplacedStar]),
             ("退款*", "退款*", vec![]),
             ("\"refund*\" \"", "\"refund*\"", vec![UnclosedQuote]),
             ("Refund -- REFUND  -Spam deliv*", "Refund -Spam deliv*", vec![]),

@@ -1,7 +1,7 @@
 //! A search query: terms and their parts. `parse` reads the caller's text.
 //!
 //! The `tsquery` for Postgres is built from our tokens, so Postgres never parses the caller's text.
-//! Its size is limited: Postgres compares the first [`LONGEST_ROW`] tokens of a row, and the rest
+//! Its size is limited: Postgres compares the first [`MAX_ROW`] tokens of a row, and the rest
 //! is compared here ([`Query::needs_text`]).
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,7 +11,7 @@ use super::document::LONG_MARK;
 
 /// Longest row of tokens that Postgres compares. The documents of a long message overlap by one
 /// token less.
-pub(super) const LONGEST_ROW: usize = 64;
+pub(super) const MAX_ROW: usize = 64;
 /// Shortest part of a word, in letters, that is searched within words.
 const SHORTEST_PART: usize = 3;
 
@@ -19,16 +19,16 @@ const SHORTEST_PART: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub(super) terms: Vec<Term>,
-    pub(super) forgiven: BTreeSet<Forgiven>,
+    pub(super) forgiven: BTreeSet<IgnoredSyntax>,
 }
 
 /// Syntax that was ignored so that a query could be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Forgiven {
+pub enum IgnoredSyntax {
     /// Quotation mark without a closing one: the phrase extends to the end.
     UnclosedQuote,
     /// Star that does not follow at least two letters of a word.
-    StrayStar,
+    MisplacedStar,
 }
 
 /// Word, phrase or prefix.
@@ -78,7 +78,7 @@ impl Query {
     }
 
     /// Returns the syntax that was ignored.
-    pub fn forgiven(&self) -> impl Iterator<Item = Forgiven> {
+    pub fn forgiven(&self) -> impl Iterator<Item = IgnoredSyntax> {
         self.forgiven.iter().copied()
     }
 
@@ -177,7 +177,7 @@ impl Query {
             parts[first].gap = gap;
         }
         let plain = parts.iter().all(|part| part.holders.is_empty());
-        let fits = self.wanted().nth(1).is_some() && parts.len() <= LONGEST_ROW;
+        let fits = self.wanted().nth(1).is_some() && parts.len() <= MAX_ROW;
         (plain && fits).then(|| row_text(&parts))
     }
 }
@@ -185,11 +185,11 @@ impl Query {
 impl Term {
     /// Returns `true` if Postgres compares only the beginning of a row.
     fn is_cut(&self) -> bool {
-        self.rows.iter().any(|row| row.len() > LONGEST_ROW)
+        self.rows.iter().any(|row| row.len() > MAX_ROW)
     }
 
     fn matching(&self) -> String {
-        let rows = self.rows.iter().map(|row| row_text(&row[..row.len().min(LONGEST_ROW)]));
+        let rows = self.rows.iter().map(|row| row_text(&row[..row.len().min(MAX_ROW)]));
         rows.collect::<Vec<_>>().join(" | ")
     }
 }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn size_of_the_tsquery_is_limited() {
         let long = query(&format!("\"{}\" -{}", "退款".repeat(200), "款退".repeat(100)));
-        assert_eq!(long.matching().matches("<1>").count(), 2 * (LONGEST_ROW - 1));
+        assert_eq!(long.matching().matches("<1>").count(), 2 * (MAX_ROW - 1));
         assert!(long.needs_text(false));
         assert_eq!(long.ranking(), "'款退' | '退款'");
         let many = (0..32).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" ");

@@ -17,12 +17,12 @@ use super::letters::{APOSTROPHE, NARROW_SPACE};
 
 /// Longest token of a word, in letters: a longer word is a row of them. Postgres accepts 2,046
 /// bytes.
-pub(super) const LONGEST_WORD: usize = 64;
+pub(super) const MAX_WORD: usize = 64;
 /// Number of digits in a group of a number, and in the shorter groups of India.
 const GROUP: usize = 3;
 const INDIAN_GROUP: usize = 2;
 /// Most groups of a number that are inspected.
-const MOST_GROUPS: usize = 8;
+const MAX_GROUPS: usize = 8;
 
 /// Searchable part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Tokens<'_> {
         word.push(first);
         // Starts of its pieces, except the first.
         let mut cuts = Vec::new();
-        while word.letters < LONGEST_WORD {
+        while word.letters < MAX_WORD {
             if self.is_ahead(0, Class::Joiner) && self.is_ahead(1, Class::Word) {
                 self.take();
                 cuts.push(word.parts.len());
@@ -140,7 +140,7 @@ impl Tokens<'_> {
             return 0;
         }
         let (mut at, mut lengths) = (0, Vec::new());
-        while lengths.len() < MOST_GROUPS && self.peek(at).is_some_and(|unit| unit.letter == mark) {
+        while lengths.len() < MAX_GROUPS && self.peek(at).is_some_and(|unit| unit.letter == mark) {
             let mut digits = 0;
             while digits <= GROUP && self.is_digit(at + 1 + digits) {
                 digits += 1;
@@ -158,7 +158,7 @@ impl Tokens<'_> {
             }
             _ => false,
         };
-        let ends = lengths.len() < MOST_GROUPS && !self.is_ahead(at, Class::Word);
+        let ends = lengths.len() < MAX_GROUPS && !self.is_ahead(at, Class::Word);
         if fits && ends { at } else { 0 }
     }
 

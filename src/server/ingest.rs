@@ -7,29 +7,29 @@ use super::resources::Resources;
 use crate::config::{Ack, SourceSettings};
 use crate::domain::SourceName;
 use crate::drain::attempts::Attempts;
-use crate::drain::direct::{Direct, Otherwise};
-use crate::gate::{Cors, Gate, Proxies};
+use crate::drain::direct::{Direct, Fallback};
+use crate::ingress::{Cors, Ingress, Proxies};
 use crate::webhook::credentials::Source;
 use crate::webhook::durable::Durable;
 use crate::webhook::handler::Webhook;
 
 /// Starts the upkeep of the ingress, and returns its state.
-pub(super) fn start_ingress(resources: &Resources) -> Gate {
+pub(super) fn start_ingress(resources: &Resources) -> Ingress {
     let Resources { settings, clock, life, .. } = resources;
     let proxies = Proxies::new(&settings.trusted_proxies);
-    let mut gate = Gate::new(proxies, settings.max_body_bytes, clock.clone());
-    gate.strict_transport = settings.tls.is_some();
-    gate.cors = Cors::new(&settings.cors_origins);
-    life.spawn("failures", gate.failures.clone().run(life.clone()));
-    life.spawn("lines", gate.lines.clone().run(life.clone()));
-    gate
+    let mut ingress = Ingress::new(proxies, settings.max_body_bytes, clock.clone());
+    ingress.strict_transport = settings.tls.is_some();
+    ingress.cors = Cors::new(&settings.cors_origins);
+    life.spawn("authentication throttle", ingress.auth_throttle.clone().run(life.clone()));
+    life.spawn("lines", ingress.lines.clone().run(life.clone()));
+    ingress
 }
 
 /// Starts the writer past the inbox, and returns the state of the webhook.
 pub(super) fn start_webhook(
     resources: &Resources,
     attempts: Attempts,
-    gate: Gate,
+    ingress: Ingress,
 ) -> anyhow::Result<Webhook> {
     let Resources { settings, clock, metrics, .. } = resources;
     let durable = start_durable(resources, attempts);
@@ -39,7 +39,7 @@ pub(super) fn start_webhook(
     Ok(Webhook {
         sources: Arc::new(sources?),
         durable,
-        gate,
+        ingress,
         clock: clock.clone(),
         max_body_bytes: settings.max_body_bytes,
         metrics: metrics.clone(),
@@ -60,9 +60,9 @@ fn start_durable(resources: &Resources, attempts: Attempts) -> Durable {
 }
 
 /// Returns the destination of a delivery that Postgres does not accept.
-fn otherwise(ack: Ack) -> Otherwise {
+fn otherwise(ack: Ack) -> Fallback {
     match ack {
-        Ack::Inbox => Otherwise::Nobody,
-        Ack::Postgres => Otherwise::Inbox,
+        Ack::Inbox => Fallback::Nobody,
+        Ack::Postgres => Fallback::Inbox,
     }
 }

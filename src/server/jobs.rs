@@ -10,24 +10,27 @@ use crate::config::AlertSettings;
 use crate::jobs::agent_journal;
 use crate::jobs::alerts::{self, Alerts, OwnState};
 use crate::jobs::bulk_retry::BulkRetry;
+use crate::jobs::database_health::{self, DatabaseHealth};
 use crate::jobs::facts::FactsFollower;
 use crate::jobs::indexer::Indexer;
-use crate::jobs::pulse::{self, Pulse};
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::store::facts::{FactRules, FactsLag};
-use crate::store::search::IndexStanding;
+use crate::store::search::IndexBacklog;
 
 /// Starts the check of the database's health.
-pub(super) fn start_database_health(resources: &Resources) -> watch::Receiver<Pulse> {
+pub(super) fn start_database_health(resources: &Resources) -> watch::Receiver<DatabaseHealth> {
     let Resources { connector, clock, life, .. } = resources;
-    let (sender, updates) = watch::channel(Pulse::default());
-    life.spawn("pulse", pulse::run(connector.clone(), clock.clone(), sender, life.clone()));
+    let (sender, updates) = watch::channel(DatabaseHealth::default());
+    life.spawn(
+        "database health",
+        database_health::run(connector.clone(), clock.clone(), sender, life.clone()),
+    );
     updates
 }
 
 /// Starts the indexer once the schema is ready.
-pub(super) fn start_indexer(resources: &Resources) -> watch::Receiver<Option<IndexStanding>> {
+pub(super) fn start_indexer(resources: &Resources) -> watch::Receiver<Option<IndexBacklog>> {
     let (search, updates) = watch::channel(None);
     let depth = resources.backlog.watch_depth();
     let indexer = Indexer::new(resources.connector.clone(), depth, search);

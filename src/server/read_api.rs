@@ -11,15 +11,15 @@ use crate::api::{
     self, ApiState, CursorKeys, Exports, HeldAnswers, KeyCache, ReadServers, SetupState,
     SharedReads,
 };
-use crate::gate::Gate;
+use crate::ingress::Ingress;
 use crate::jobs::replica::Replica;
 use crate::live::{Live, Render};
 use crate::store::Store;
-use crate::webhook::front_door::FrontDoor;
+use crate::webhook::test_sender::TestSender;
 
 /// Parts of the service that the read API uses.
 pub(super) struct Uses {
-    pub(super) gate: Gate,
+    pub(super) ingress: Ingress,
     /// Store of the requests.
     pub(super) store: Store,
     /// Store of the jobs, which the stream reads from.
@@ -33,13 +33,13 @@ pub(super) struct Uses {
 /// Starts the stream, and returns the state of the handlers.
 pub(super) fn start(resources: &Resources, uses: Uses) -> ApiState {
     let Resources { settings, clock, life, .. } = resources;
-    let Uses { gate, store, job_store, replica, alerts, commits } = uses;
+    let Uses { ingress, store, job_store, replica, alerts, commits } = uses;
     let bootstrap: Vec<_> = settings.api_key.clone().into_iter().collect();
     let cursors = CursorKeys::new(store.clone(), clock.clone());
     let render = render(resources, &cursors);
     let held = HeldAnswers::default();
     ApiState {
-        gate,
+        ingress,
         key_cache: KeyCache::new(store.clone(), clock.clone(), &bootstrap),
         live: Live::start(job_store, render, held.shares().clone(), commits, life),
         store,
@@ -60,7 +60,7 @@ pub(super) fn start(resources: &Resources, uses: Uses) -> ApiState {
 pub(super) fn setup(resources: &Resources, address: SocketAddr) -> anyhow::Result<SetupState> {
     let Resources { settings, clock, .. } = resources;
     Ok(SetupState {
-        front_door: FrontDoor::new(&settings.sources, address, settings.tls.is_some())?,
+        test_sender: TestSender::new(&settings.sources, address, settings.tls.is_some())?,
         data_dir: settings.database.data_dir.clone(),
         keep: settings.keep.clone(),
         started_at: clock.now(),

@@ -80,9 +80,9 @@ impl Resources {
 async fn open_database(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Arc<Database>> {
     let database = Arc::new(Database::open(&settings.database).await?);
     let weak_database = Arc::downgrade(&database);
-    life.on_abrupt_end(move || {
+    life.on_second_signal(move || {
         if let Some(database) = weak_database.upgrade() {
-            database.ask_to_stop();
+            database.signal_stop();
         }
     });
     Ok(database)

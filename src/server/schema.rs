@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::resources::Resources;
 use crate::clock::Clock;
-use crate::config::Keep;
+use crate::config::RetentionRules;
 use crate::domain::Roles;
 use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
@@ -49,14 +49,14 @@ pub(super) fn start(resources: &Resources) -> watch::Receiver<SchemaState> {
 /// ahead of time and deletes expired rows.
 struct SchemaTask {
     database: Arc<Database>,
-    /// It may apply migrations. Otherwise it waits until another process has.
+    /// It may apply migrations. Fallback it waits until another process has.
     migrate: bool,
     state: watch::Sender<SchemaState>,
     /// Pool of the requests, which receives the connector's options.
     read_pool: postgres::Pool,
     pool: postgres::Pool,
     clock: Clock,
-    keep: Keep,
+    keep: RetentionRules,
     roles: Roles,
     /// Counts erasures that finish here.
     erasures: ErasureFence,

@@ -12,13 +12,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use super::listener::WRITE_DEADLINE;
-use crate::gate::Pace;
+use crate::ingress::Pace;
 
 /// Minimum rate at which a client must read an answer, in bytes a second. It limits how long memory
 /// is held for a client.
 pub(super) const LEAST_RATE: u32 = 8 << 10;
 /// Longest time that a client may be behind that rate.
-const LONGEST_BEHIND: Duration = WRITE_DEADLINE;
+const MAX_BEHIND: Duration = WRITE_DEADLINE;
 
 /// Stream of either kind.
 pub(super) enum Transport {
@@ -112,7 +112,7 @@ impl<T> Paced<T> {
         let behind = self.pace.behind();
         let blocked = self.blocked.get_or_insert_with(|| {
             let since = Instant::now();
-            let deadline = sleep_until(since + LONGEST_BEHIND.saturating_sub(behind));
+            let deadline = sleep_until(since + MAX_BEHIND.saturating_sub(behind));
             Blocked { since, deadline: Box::pin(deadline) }
         });
         if blocked.deadline.as_mut().poll(cx).is_pending() {
@@ -194,12 +194,12 @@ mod tests {
     async fn too_slow_reader_is_disconnected() {
         let least = LEAST_RATE as usize;
         let (outcome, took) = write_to_reader(0, 100_000).await;
-        assert_eq!((outcome.unwrap_err().kind(), took), (ErrorKind::TimedOut, LONGEST_BEHIND));
+        assert_eq!((outcome.unwrap_err().kind(), took), (ErrorKind::TimedOut, MAX_BEHIND));
         let (outcome, took) = write_to_reader(least / 2, 600 * least).await;
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::TimedOut);
-        assert!(took > LONGEST_BEHIND && took <= 2 * LONGEST_BEHIND + Duration::from_secs(2));
+        assert!(took > MAX_BEHIND && took <= 2 * MAX_BEHIND + Duration::from_secs(2));
         let (outcome, took) = write_to_reader(least, 600 * least).await;
-        assert!(outcome.is_ok() && took > 9 * LONGEST_BEHIND, "{outcome:?} {took:?}");
+        assert!(outcome.is_ok() && took > 9 * MAX_BEHIND, "{outcome:?} {took:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -208,7 +208,7 @@ mod tests {
         let mut server = Paced::new(server);
         for _ in 0..5 {
             server.write_all(&[b'x'; 100]).await.unwrap();
-            tokio::time::sleep(2 * LONGEST_BEHIND).await;
+            tokio::time::sleep(2 * MAX_BEHIND).await;
         }
         let mut bytes = [0; 500];
         client.read_exact(&mut bytes).await.unwrap();

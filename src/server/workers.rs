@@ -26,7 +26,7 @@ use super::heads::{HEAD_DEADLINE, Timed};
 use super::transport::{Paced, Transport};
 use crate::api::health::Health;
 use crate::api::{self, ApiState, SetupState};
-use crate::gate::Gate;
+use crate::ingress::Ingress;
 use crate::lifecycle::Lifecycle;
 use crate::page;
 use crate::telemetry::Metrics;
@@ -102,7 +102,7 @@ impl Serving {
         while let Some((stream, open)) = accepted.recv().await {
             let Ok(stream) = TcpStream::from_std(stream) else { continue };
             let (service, tls, ending) = (service.clone(), tls.clone(), self.ending.clone());
-            let gate = self.api.gate.clone();
+            let ingress = self.api.ingress.clone();
             rt::spawn(Open::scope(open.clone(), async move {
                 let peer = stream.peer_addr().ok();
                 let mut serving = Box::pin(async move {
@@ -111,7 +111,7 @@ impl Serving {
                     Some(service.call((stream, Protocol::Http1, peer)).await)
                 });
                 if let Some(Err(error)) = serving.as_mut().await {
-                    log_end(&gate, peer, &error);
+                    log_end(&ingress, peer, &error);
                 }
                 // The socket is closed below, and its descriptor may then be reused.
                 open.forget_socket();
@@ -164,11 +164,11 @@ async fn handshake(
 
 /// Logs a connection that ended with an error, usually caused by the client. The framework's own
 /// lines are suppressed, since clients can cause any number of them.
-fn log_end(gate: &Gate, peer: Option<SocketAddr>, error: &DispatchError) {
+fn log_end(ingress: &Ingress, peer: Option<SocketAddr>, error: &DispatchError) {
     match error {
         DispatchError::Parse(error) => {
             let client = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
-            if gate.lines.note(client).is_ok() {
+            if ingress.lines.note(client).is_ok() {
                 tracing::info!(%client, %error, "malformed request head");
             }
         }

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::journal::{Erasure, MessageKey, Place};
-use super::lanes::Lane;
+use super::read_pool::PooledConnection;
 use super::{Position, Store, StoreError};
 
 /// Most entries in one transaction, reached when entries are small.
@@ -66,7 +66,7 @@ impl Store {
         if reached >= head {
             return Ok(true);
         }
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         while reached < head && started.elapsed() < patience {
             reached = index_next_entries(&mut connection).await?;
         }
@@ -83,20 +83,20 @@ impl Store {
         limit: usize,
     ) -> Result<Option<AgentItems>, StoreError> {
         if let Some(after) = after
-            && !self.journal_knows(after).await?
+            && !self.has_journal_position(after).await?
         {
             return Ok(None);
         }
-        let mut lane = self.lanes.take().await?;
-        let Some(end) = read_end(&mut lane).await? else {
-            lane.give_back();
+        let mut pooled = self.read_pool.take().await?;
+        let Some(end) = read_end(&mut pooled).await? else {
+            pooled.release();
             let end = after.cloned().unwrap_or(Position::START);
             return Ok(Some(AgentItems { keys: Vec::new(), more: false, end }));
         };
         let from = after.map_or(Place::default(), |after| after.key);
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let rows = read_items(&mut lane, agents, from, end.key.seq, most).await?;
-        lane.give_back();
+        let rows = read_items(&mut pooled, agents, from, end.key.seq, most).await?;
+        pooled.release();
         let more = rows.len() > limit;
         let keys = rows.into_iter().take(limit).map(ItemRow::into_item);
         Ok(Some(AgentItems { keys: keys.collect::<Result<_, sqlx::Error>>()?, more, end }))
@@ -133,7 +133,9 @@ impl ItemRow {
 }
 
 /// Reads the end of the indexed entries; `None` if no retained entry is indexed.
-async fn read_end(lane: &mut Lane<'_>) -> Result<Option<Position<Place>>, sqlx::Error> {
+async fn read_end(
+    pooled: &mut PooledConnection<'_>,
+) -> Result<Option<Position<Place>>, sqlx::Error> {
     let end = sqlx::query!(
         r#"SELECT
                  j.seq,
@@ -143,14 +145,14 @@ async fn read_end(lane: &mut Lane<'_>) -> Result<Option<Position<Place>>, sqlx::
              FROM journal_agents_position AS p
              JOIN journal AS j ON j.seq = p.seq"#,
     )
-    .fetch_optional(lane.connection())
+    .fetch_optional(pooled.connection())
     .await?;
     Ok(end.map(|end| position(end.seq, end.items, end.received_at)))
 }
 
 /// Reads up to `most` items of agents after a place, up to the entry `last`.
 async fn read_items(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     agents: &[String],
     after: Place,
     last: i64,
@@ -199,7 +201,7 @@ async fn read_items(
         last,
         most,
     )
-    .fetch_all(lane.connection())
+    .fetch_all(pooled.connection())
     .await
 }
 

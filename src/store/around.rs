@@ -74,7 +74,7 @@ impl Store {
         session: &SessionRow,
         id: Uuid,
     ) -> Result<Option<Position<MessagePlace>>, StoreError> {
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         let place = sqlx::query_as!(
             Place,
             "SELECT occurred_at, sent_at, received_at
@@ -86,9 +86,9 @@ impl Store {
             session.last_event_at,
             id
         )
-        .fetch_optional(lane.connection())
+        .fetch_optional(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         Ok(place.map(|Place { occurred_at, sent_at, received_at }| {
             let sent_at = sent_at.unwrap_or(occurred_at);
             Position { at: occurred_at, key: MessagePlace { sent_at, received_at, id } }

@@ -15,10 +15,10 @@ use super::{Store, StoreError};
 /// Time without use after which a session ends.
 pub const IDLE_LIMIT: TimeDelta = TimeDelta::hours(12);
 /// Longest lifetime of a session.
-pub const LONGEST_SESSION: TimeDelta = TimeDelta::days(7);
+pub const MAX_SESSION: TimeDelta = TimeDelta::days(7);
 /// Most sessions of one key, and of all keys in the settings together. Sign-in ends the least
 /// recently used one. 1,000 screens can share a key.
-const MOST_BY_KEY: i64 = 1_000;
+const MAX_BY_KEY: i64 = 1_000;
 /// Prefix of session tokens. Keys have another one, so neither is accepted as the other.
 const PREFIX: &str = "vbs_";
 /// Serialises sign-ins: two that delete the same rows in different orders would deadlock.
@@ -174,7 +174,7 @@ impl Store {
             )
             "#,
             stored,
-            MOST_BY_KEY - 1
+            MAX_BY_KEY - 1
         )
         .execute(&mut *transaction)
         .await?;
@@ -262,13 +262,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::keys::{generate_key, looks_like_key};
+    use crate::store::keys::{generate_key, has_key_form};
 
     #[test]
     fn tokens_and_keys_are_not_interchangeable() {
         let token = SessionToken::generate();
         assert_eq!(SessionToken::parse(token.expose()), Some(token.clone()));
-        assert!(!looks_like_key(token.expose()));
+        assert!(!has_key_form(token.expose()));
         assert_eq!(SessionToken::parse(&generate_key()), None);
         assert!(!format!("{token:?}").contains(token.expose()), "debug output hides the token");
     }

@@ -21,7 +21,7 @@ use super::{Position, Store, StoreError};
 const STEPS: [u32; 5] = [2, 8, 32, 128, 512];
 /// Most keys examined if a filter may exclude most of them. Each costs a lookup in the index of
 /// sessions.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// Filter of changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl ChangeFilter {
     /// sender's. The erasure of an agent passes every filter on its sources and sessions: its
     /// sessions are deleted, so nobody can know any more which it had.
     #[must_use]
-    pub fn lets_through(
+    pub fn accepts(
         &self,
         agent_id: &str,
         source: Option<&str>,
@@ -60,7 +60,7 @@ impl ChangeFilter {
     /// Reports whether an erasure passes.
     fn accepts_erasure(&self, erasure: &Erasure) -> bool {
         let session = erasure.session.as_ref();
-        self.lets_through(
+        self.accepts(
             &erasure.agent_id,
             session.map(|session| session.source.as_str()),
             session.map(|session| (session.id, session.session_id.as_str())),
@@ -193,7 +193,7 @@ impl Store {
         items: usize,
     ) -> Result<Option<Keys>, StoreError> {
         let narrow = filter.source.is_some() || filter.session.is_some();
-        let enough = if narrow { MOST_KEYS.max(items) } else { items };
+        let enough = if narrow { MAX_KEYS.max(items) } else { items };
         let found = self.items_of_agents(agents, after, enough).await?;
         Ok(found.map(|found| {
             let end = Some(found.end).filter(|end| Some(end.key) > after.map(|after| after.key));
@@ -209,7 +209,7 @@ impl Store {
         filter: &ChangeFilter,
         items: usize,
     ) -> Result<Option<Keys>, StoreError> {
-        let enough = if filter.is_empty() { items } else { MOST_KEYS.max(items) };
+        let enough = if filter.is_empty() { items } else { MAX_KEYS.max(items) };
         let mut keys = Vec::new();
         // The entry of the position is fetched again: it may have been read in part, and its time
         // must match.
@@ -245,7 +245,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE id = ANY ($1)
@@ -259,9 +259,9 @@ impl Store {
             filter.session.as_deref(),
             filter.session_id(),
         )
-        .fetch_all(lane.connection())
+        .fetch_all(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         Ok(rows.into_iter().map(|row| (row.id, Arc::new(row))).collect())
     }
 
@@ -283,7 +283,7 @@ impl Store {
         if columns.0.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         // Each key is looked up in its own partition; the outer bounds select the partitions.
         let rows = query!(
             r#"
@@ -317,9 +317,9 @@ impl Store {
             columns.2.iter().min().copied().unwrap_or(BEFORE_ALL),
             columns.2.iter().max().copied().unwrap_or(AFTER_ALL),
         )
-        .fetch_all(lane.connection())
+        .fetch_all(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         let rows = rows.into_iter().map(|row| {
             let message = row.message.map(|message| MessageRow {
                 id: row.id,

@@ -13,7 +13,7 @@ use crate::domain::completeness::{Figures, Places};
 
 /// Most messages of a session that are examined, from its first: some tenths of a second's work for
 /// Postgres.
-pub const MOST_EXAMINED: i64 = 100_000;
+pub const MAX_EXAMINED: i64 = 100_000;
 
 impl Store {
     /// Examines a session's first messages. Consecutive user turns count as repeated only within a
@@ -83,7 +83,7 @@ impl Store {
             session.started_at,
             session.last_event_at,
             interval(visit_gap),
-            MOST_EXAMINED,
+            MAX_EXAMINED,
             self.roles.assistant()
         )
         .fetch_one(&self.pool)

@@ -8,21 +8,21 @@ use uuid::Uuid;
 use super::sessions::{SessionRow, select_sessions};
 use super::{Store, StoreError};
 use crate::domain::Roles;
-use crate::domain::continuation::{Earlier, LONGEST_SILENCE, Newcomer};
+use crate::domain::continuation::{EarlierSession, MAX_SILENCE, NewSession};
 use crate::domain::session::activity_bucket;
 
 /// Most earlier sessions considered, the latest active ones. With this many, none is likely.
-const MOST_EARLIER: i64 = 20;
+const MAX_EARLIER: i64 = 20;
 /// Most later sessions considered, the first ones to begin.
-const MOST_LATER: i64 = 5;
+const MAX_LATER: i64 = 5;
 
 /// Facts about a session that began without a join, and about sessions it may continue.
 #[derive(Clone, Debug)]
-pub struct Circumstances {
+pub struct ContinuationFacts {
     /// The session's beginning.
-    pub newcomer: Newcomer,
+    pub newcomer: NewSession,
     /// Sessions that it may continue; `ids` are in the same order.
-    pub earlier: Vec<Earlier>,
+    pub earlier: Vec<EarlierSession>,
     /// Our ID and the sender's of each.
     pub ids: Vec<(Uuid, String)>,
 }
@@ -42,8 +42,8 @@ struct EarlierRow {
 
 impl EarlierRow {
     /// Returns the facts about the session, and its IDs: ours and the sender's.
-    fn into_earlier(self, roles: &Roles) -> (Earlier, (Uuid, String)) {
-        let earlier = Earlier {
+    fn into_earlier(self, roles: &Roles) -> (EarlierSession, (Uuid, String)) {
+        let earlier = EarlierSession {
             last_activity_at: self.last_activity_at,
             room_name: self.room_name,
             last_role: self.last_role.map(|role| roles.name_of(&role).to_owned()),
@@ -56,8 +56,11 @@ impl EarlierRow {
 
 impl Store {
     /// Reads the facts about a session and the sessions that it may continue.
-    pub async fn circumstances(&self, session: &SessionRow) -> Result<Circumstances, StoreError> {
-        let since = session.started_at - LONGEST_SILENCE;
+    pub async fn continuation_facts(
+        &self,
+        session: &SessionRow,
+    ) -> Result<ContinuationFacts, StoreError> {
+        let since = session.started_at - MAX_SILENCE;
         let rows = query_as!(
             EarlierRow,
             r#"
@@ -120,18 +123,18 @@ impl Store {
             session.last_event_at,
             activity_bucket(since),
             activity_bucket(session.started_at),
-            MOST_EARLIER
+            MAX_EARLIER
         )
         .fetch_all(&self.pool)
         .await?;
-        let newcomer = Newcomer {
+        let newcomer = NewSession {
             started_at: session.started_at,
             room_name: session.room_name.clone(),
             first_role: (rows.first().and_then(|row| row.first_role.as_deref()))
                 .map(|role| self.roles.name_of(role).to_owned()),
         };
         let (earlier, ids) = rows.into_iter().map(|row| row.into_earlier(&self.roles)).unzip();
-        Ok(Circumstances { newcomer, earlier, ids })
+        Ok(ContinuationFacts { newcomer, earlier, ids })
     }
 
     /// Finds the sessions that may continue this one.
@@ -149,10 +152,10 @@ impl Store {
             "#,
             session.agent_id,
             session.last_activity_at,
-            session.last_activity_at + LONGEST_SILENCE,
+            session.last_activity_at + MAX_SILENCE,
             session.source,
             session.id,
-            MOST_LATER
+            MAX_LATER
         )
         .fetch_all(&self.pool)
         .await?;

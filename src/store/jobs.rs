@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 use crate::domain::Outcome;
 
 /// Most waiting and running jobs that a key can see.
-pub const MOST_OPEN: i64 = 10;
+pub const MAX_OPEN: i64 = 10;
 
 /// Selects the quarantined deliveries that a job retries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ impl Store {
             job.agents.as_deref() as _,
             filter,
             job.created_at,
-            MOST_OPEN
+            MAX_OPEN
         )
         .execute(&mut *transaction)
         .await?;

@@ -15,7 +15,7 @@ use super::{Store, StoreError};
 /// Prefix of all keys, by which scanners recognise leaked ones.
 pub const KEY_PREFIX: &str = "vb_";
 /// Longest lifetime of a key: beyond any use, and far from the ends of Postgres' calendar.
-pub const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 366 * 100);
+pub const MAX_LIFETIME: Duration = Duration::from_hours(24 * 366 * 100);
 /// Random bytes in a key.
 const KEY_BYTES: usize = 32;
 
@@ -84,7 +84,7 @@ pub(super) fn generate(prefix: &str) -> String {
 
 /// Reports whether a text has the form of a key from [`generate_key`].
 #[must_use]
-pub fn looks_like_key(text: &str) -> bool {
+pub fn has_key_form(text: &str) -> bool {
     has_shape(text, KEY_PREFIX)
 }
 
@@ -285,7 +285,7 @@ impl Store {
 
     /// Records the use of a key, unless a use after `stale` is recorded already, possibly by
     /// another process.
-    pub async fn touch_key(
+    pub async fn record_key_use(
         &self,
         id: Uuid,
         at: DateTime<Utc>,

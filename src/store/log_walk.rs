@@ -15,7 +15,7 @@ type Place = (DateTime<Utc>, Uuid);
 
 /// Range after `after`, up to and including `to`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
+pub(super) struct LogRange {
     pub(super) after: Place,
     pub(super) to: Place,
 }
@@ -38,7 +38,7 @@ impl LogWalk {
     pub(super) async fn next(
         &mut self,
         connection: &mut PgConnection,
-    ) -> Result<Option<Stretch>, sqlx::Error> {
+    ) -> Result<Option<LogRange>, sqlx::Error> {
         let Some(after) = self.after else { return Ok(None) };
         // The first condition is implied by the second, but excludes partitions.
         let end = sqlx::query!(
@@ -57,6 +57,6 @@ impl LogWalk {
         .await?;
         self.after = end.map(|end| (end.received_at, end.id));
         let to = self.after.unwrap_or((self.until, Uuid::max()));
-        Ok(Some(Stretch { after, to }))
+        Ok(Some(LogRange { after, to }))
     }
 }

@@ -22,12 +22,12 @@ pub mod jobs;
 pub mod journal;
 pub mod key_changes;
 pub mod keys;
-mod lanes;
 mod log_walk;
 pub mod messages;
-pub mod old;
 mod page;
+mod read_pool;
 pub mod readers;
+pub mod retention;
 pub mod saved_views;
 pub mod search;
 pub mod sessions;
@@ -44,8 +44,8 @@ use sqlx::{PgConnection, PgPool};
 use crate::domain::Roles;
 use crate::telemetry::metrics::Connections;
 use fence::ErasureFence;
-use lanes::Lanes;
 pub use page::{AFTER_ALL, BEFORE_ALL, MessagePlace, Order, PageRequest, Position, Rows};
+use read_pool::ReadPool;
 
 /// Settings of a connection for work on whole tables. Each statement is short by design, and one
 /// that waits for a lock or a slow disk should finish, unlike a request's. If the network fails,
@@ -57,8 +57,8 @@ pub(crate) const PATIENT: &str =
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
-    lanes: Arc<Lanes>,
-    search_lanes: Arc<Lanes>,
+    read_pool: Arc<ReadPool>,
+    search_pool: Arc<ReadPool>,
     /// Roles that count as the assistant's.
     roles: Roles,
     figures: figures::Room,
@@ -69,12 +69,12 @@ impl Store {
     /// Creates a store over a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let lanes = Arc::new(Lanes::new(pool.clone(), lanes::BY_KEY));
-        let search_lanes = Arc::new(Lanes::new(pool.clone(), lanes::SEARCHES));
+        let read_pool = Arc::new(ReadPool::new(pool.clone(), read_pool::BY_KEY));
+        let search_pool = Arc::new(ReadPool::new(pool.clone(), read_pool::SEARCHES));
         Self {
             pool,
-            lanes,
-            search_lanes,
+            read_pool,
+            search_pool,
             roles: Roles::default(),
             figures: figures::Room::default(),
             erasures: ErasureFence::default(),
@@ -107,7 +107,7 @@ impl Store {
 
     /// Opens a connection for long work, outside the pool: if the work is dropped, the connection
     /// closes with its locks and its open transaction.
-    async fn patient(&self) -> Result<PgConnection, StoreError> {
+    async fn long_running_connection(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         sqlx::raw_sql(PATIENT).execute(&mut connection).await?;
         Ok(connection)
@@ -119,7 +119,7 @@ impl Store {
         let pooled = self.pool.size().try_into().unwrap_or(usize::MAX);
         let idle = self.pool.num_idle().min(pooled);
         let most = self.pool.options().get_max_connections();
-        let (by_key, searches) = (self.lanes.connections(), self.search_lanes.connections());
+        let (by_key, searches) = (self.read_pool.connections(), self.search_pool.connections());
         Connections {
             busy: by_key.busy + searches.busy + pooled - idle,
             idle: by_key.idle + searches.idle + idle,

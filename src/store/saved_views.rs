@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 
 /// Most views of one key.
-pub const MOST_VIEWS: i64 = 100;
+pub const MAX_VIEWS: i64 = 100;
 
 /// Saved view.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Store {
              ORDER BY name
              LIMIT $2",
             owner(key),
-            MOST_VIEWS
+            MAX_VIEWS
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
@@ -67,7 +67,7 @@ impl Store {
             view.place,
             view.query,
             view.updated_at,
-            MOST_VIEWS
+            MAX_VIEWS
         )
         .execute(&mut *transaction)
         .await?;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use first_messages::{FirstMessage, MOST_CHARS};
+pub use first_messages::{FirstMessage, MAX_CHARS};
 pub use list::{SessionFilter, Sort};
 
 use super::{Store, StoreError};
@@ -155,7 +155,7 @@ impl SessionKey<'_> {
 impl Store {
     /// Finds the session that a path names.
     pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found, StoreError> {
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE (sender_session_id = $1 OR id = $2)
@@ -172,9 +172,9 @@ impl Store {
             key.visible,
             CANDIDATE_LIMIT
         )
-        .fetch_all(lane.connection())
+        .fetch_all(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         Ok(key.pick(rows))
     }
 
@@ -184,7 +184,7 @@ impl Store {
         ids: &[Uuid],
         visible: Option<&[String]>,
     ) -> Result<HashMap<Uuid, SessionRow>, StoreError> {
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE id = ANY ($1)
@@ -193,9 +193,9 @@ impl Store {
             ids,
             visible
         )
-        .fetch_all(lane.connection())
+        .fetch_all(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 
 /// Most deliveries read to find the last one of a source: a few tens of milliseconds.
-const MOST_EXAMINED: i64 = 20_000;
+const MAX_EXAMINED: i64 = 20_000;
 
 /// Latest deliveries of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct LatestDeliveries {
 
 /// Outcome of a delivery.
 #[derive(Clone, Debug)]
-pub struct Became {
+pub struct DeliveryOutcome {
     /// Our delivery ID.
     pub id: Uuid,
     /// `stored`, `duplicate`, `test`, `unhandled` or `quarantined`.
@@ -67,7 +67,7 @@ impl Store {
             FROM unnest($1::text[]) AS wanted (source)
             "#,
             sources,
-            MOST_EXAMINED
+            MAX_EXAMINED
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
@@ -78,10 +78,10 @@ impl Store {
         &self,
         sender_delivery_id: &str,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Option<Became>, StoreError> {
+    ) -> Result<Option<DeliveryOutcome>, StoreError> {
         let rounding = TimeDelta::milliseconds(1);
         let found = sqlx::query_as!(
-            Became,
+            DeliveryOutcome,
             "SELECT id, outcome, agent_id, session_id AS session, reason
              FROM deliveries
              WHERE received_at BETWEEN $1 AND $2 AND sender_delivery_id = $3

@@ -28,7 +28,7 @@ pub fn generate_link_token() -> String {
 
 /// Reports whether a text has the form of a link's token.
 #[must_use]
-pub fn looks_like_link_token(text: &str) -> bool {
+pub fn has_link_token_form(text: &str) -> bool {
     has_shape(text, PREFIX)
 }
 

@@ -21,7 +21,7 @@ pub struct LoggedDelivery {
 
 /// Rows of default partitions, counted up to [`COUNTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strays {
+pub struct DefaultPartitionRows {
     /// Messages of months without a partition.
     pub messages: i64,
     /// Deliveries of days that had no partition when they arrived.
@@ -77,9 +77,9 @@ impl Store {
     }
 
     /// Counts the rows in the default partitions.
-    pub async fn strays(&self) -> Result<Strays, StoreError> {
+    pub async fn strays(&self) -> Result<DefaultPartitionRows, StoreError> {
         let strays = sqlx::query_as!(
-            Strays,
+            DefaultPartitionRows,
             r#"SELECT (SELECT count(*) FROM (SELECT FROM messages_default LIMIT $1) AS counted)
                           AS "messages!",
                       (SELECT count(*) FROM (SELECT FROM deliveries_default LIMIT $1) AS counted)

@@ -14,15 +14,15 @@ use super::durable::Durable;
 use super::intake;
 use crate::clock::Clock;
 use crate::domain::{Arrival, DeliveryId, Evidence, SourceName, Unreadable};
-use crate::gate::body::{self, BodyLimit};
-use crate::gate::{Gate, Trusted};
+use crate::ingress::body::{self, BodyLimit};
+use crate::ingress::{Authenticated, Ingress};
 use crate::problem::responses::{
     Errors, InvalidKey, InvalidParameter, InvalidSignature, MissingCredentials, NotDurable,
     NotFound, PayloadTooLarge, RateLimited, RequestTimeout, Unavailable, UnreadableDelivery,
 };
 use crate::problem::{Code, Problem};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::Seen;
+use crate::telemetry::metrics::EventKind;
 
 /// Header with the sender's ID of a delivery, the same on every attempt.
 const DELIVERY_ID: HeaderName = HeaderName::from_static("x-bithuman-delivery");
@@ -41,7 +41,7 @@ pub struct Webhook {
     /// Makes deliveries durable.
     pub durable: Durable,
     /// Client addresses, failed authentications, and the memory budget of bodies.
-    pub gate: Gate,
+    pub ingress: Ingress,
     /// Source of `received_at`.
     pub clock: Clock,
     /// Largest body, in bytes.
@@ -73,7 +73,7 @@ pub(crate) async fn receive(
     payload: web::Payload,
     webhook: web::Data<Webhook>,
 ) -> Result<HttpResponse, Problem> {
-    let (started, mut kind) = (Instant::now(), Seen::Other);
+    let (started, mut kind) = (Instant::now(), EventKind::Other);
     let source = webhook.source(request.match_info().get("source"));
     let name = source.as_ref().ok().map(|source| &source.name);
     let answer = match &source {
@@ -93,14 +93,14 @@ async fn ingest(
     payload: web::Payload,
     webhook: &Webhook,
     source: &Source,
-    kind: &mut Seen,
+    kind: &mut EventKind,
 ) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
     let reject = |refusal: Refusal| {
         let at = webhook.clock.now();
         webhook.metrics.webhook.refused(Some(&source.name), check_label(&refusal), at);
-        let client = webhook.gate.client(request.head());
-        webhook.gate.refusal(client, || rejection(source, client, &refusal))
+        let client = webhook.ingress.client(request.head());
+        webhook.ingress.refusal(client, || rejection(source, client, &refusal))
     };
     // Without valid credentials in the head the body is not read.
     let claim = match source.check_head(headers, webhook.clock.now()) {
@@ -110,7 +110,7 @@ async fn ingest(
             return Err(reject(refusal));
         }
     };
-    let mut room = webhook.gate.bodies.room(webhook.gate.client(request.head()));
+    let mut room = webhook.ingress.bodies.room(webhook.ingress.client(request.head()));
     let body = body::read(payload, headers, webhook.body_limit(), &mut room).await?;
     let received_at = webhook.clock.now();
     let proof = source.check_body(&claim, headers, &body, received_at).map_err(reject)?;
@@ -125,7 +125,7 @@ async fn ingest(
     let intake = intake::store(&webhook.durable, source, arrival, room).await;
     *kind = intake.kind;
     intake.stored.map_err(|refusals| {
-        request.extensions_mut().insert(Trusted);
+        request.extensions_mut().insert(Authenticated);
         tracing::error!(source = %source.name, delivery = %id, %refusals,
             "delivery could not be stored");
         Problem::new(Code::NotDurable, "The delivery was not stored; send it again.")
@@ -134,13 +134,13 @@ async fn ingest(
     webhook.metrics.webhook.kept(&source.name, *kind, received_at);
     match intake.fault {
         None => {
-            if *kind == Seen::Test {
+            if *kind == EventKind::Test {
                 tracing::info!(source = %source.name, delivery = %id, "test delivery received");
             }
             Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#))
         }
         Some(fault) => {
-            request.extensions_mut().insert(Trusted);
+            request.extensions_mut().insert(Authenticated);
             Err(unreadable(source, id, &fault))
         }
     }

@@ -8,7 +8,7 @@ use super::credentials::Source;
 use super::durable::{Durable, NotDurable};
 use crate::decode::Received;
 use crate::domain::{Arrival, Event, Unreadable};
-use crate::telemetry::metrics::Seen;
+use crate::telemetry::metrics::EventKind;
 
 /// Longest body that is redacted on the HTTP worker, in bytes: at most 4 ms, since the worst
 /// crafted body takes 1 µs a byte.
@@ -17,14 +17,14 @@ const REDACT_ON_WORKER_BYTES: usize = 4 * 1024;
 const DECODE_ON_WORKER_BYTES: usize = 1024 * 1024;
 /// Most large bodies that are processed at once. Each uses one processor, and the HTTP workers need
 /// the others.
-const MOST_AT_ONCE: usize = 2;
+const MAX_AT_ONCE: usize = 2;
 
-static AT_ONCE: Semaphore = Semaphore::const_new(MOST_AT_ONCE);
+static AT_ONCE: Semaphore = Semaphore::const_new(MAX_AT_ONCE);
 
 /// Outcome of a delivery.
 pub(super) struct Intake {
     /// Kind of the event, for the metrics.
-    pub(super) kind: Seen,
+    pub(super) kind: EventKind,
     /// Fault that prevents decoding. The delivery is stored all the same.
     pub(super) fault: Option<Unreadable>,
     /// Result of storing it.
@@ -42,7 +42,7 @@ pub(super) enum NotStored {
 
 impl Intake {
     fn not_read() -> Self {
-        Self { kind: Seen::Other, fault: None, stored: Err(NotStored::NotRead) }
+        Self { kind: EventKind::Other, fault: None, stored: Err(NotStored::NotRead) }
     }
 }
 
@@ -74,7 +74,7 @@ fn is_quick(body_bytes: usize, redacts: bool) -> bool {
     body_bytes <= if redacts { REDACT_ON_WORKER_BYTES } else { DECODE_ON_WORKER_BYTES }
 }
 
-/// Runs work on a blocking thread, at most [`MOST_AT_ONCE`] at a time; `None` if it failed.
+/// Runs work on a blocking thread, at most [`MAX_AT_ONCE`] at a time; `None` if it failed.
 async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let _turn = AT_ONCE.acquire().await.ok()?;
     tokio::task::spawn_blocking(work).await.ok()
@@ -82,9 +82,9 @@ async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 async fn store_received(durable: &Durable, received: Received) -> Intake {
     let kind = match received.read.as_ref().map(|delivery| &delivery.event) {
-        Ok(Event::Join { .. }) => Seen::Join,
-        Ok(Event::Test) => Seen::Test,
-        _ => Seen::Other,
+        Ok(Event::Join { .. }) => EventKind::Join,
+        Ok(Event::Test) => EventKind::Test,
+        _ => EventKind::Other,
     };
     let fault = received.read.as_ref().err().cloned();
     let stored = durable.store(received).await.map_err(NotStored::Refused);

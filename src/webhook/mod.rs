@@ -3,6 +3,6 @@
 
 pub mod credentials;
 pub mod durable;
-pub mod front_door;
 pub mod handler;
 mod intake;
+pub mod test_sender;

@@ -61,7 +61,7 @@ pub(crate) async fn mix(trial: &Trial, lasts: Duration) -> anyhow::Result<()> {
     let world = trial.world(setup).await?;
     let load = world.load(Load::default());
     let server = Mutex::new(());
-    let faults = try_join_all(plans.iter().map(|plan| carry_out(&world, plan, &server)));
+    let faults = try_join_all(plans.iter().map(|plan| run_erasure(&world, plan, &server)));
     tokio::select! {
         outcome = faults => { outcome?; }
         never = impatient(&world, trial.rng(21)) => never,
@@ -116,7 +116,7 @@ fn plan(rng: &mut StdRng, target: Target, lasts: Duration, short: bool) -> Vec<S
     steps
 }
 
-async fn carry_out(world: &World, steps: &[Step], server: &Mutex<()>) -> anyhow::Result<()> {
+async fn run_erasure(world: &World, steps: &[Step], server: &Mutex<()>) -> anyhow::Result<()> {
     for step in steps {
         tokio::time::sleep(step.gap).await;
         let alone = step.fault.target == Target::Server || step.fault.name == BOTH;

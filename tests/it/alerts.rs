@@ -255,7 +255,7 @@ async fn expired_history_and_orphaned_notifications_are_deleted() {
     let mut job = world.job(vec![alert(&undrained(), &receiver.url)]);
     let mut orphan = world.event("removed from the file");
     orphan.progress.next_attempt_at = Some(world.clock.now());
-    world.store.catch_up_alerts(&[], &[world.event("a"), orphan]).await.unwrap();
+    world.store.write_offline_alerts(&[], &[world.event("a"), orphan]).await.unwrap();
     world.pass(TimeDelta::days(4));
     job.evaluate().await.unwrap();
     let rows = world.events().await;

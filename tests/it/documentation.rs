@@ -15,9 +15,9 @@ use crate::support::database::TestDatabase;
 use crate::support::process::{Service, until, verbatim};
 
 /// Longest README, in lines.
-const LONGEST_README: usize = 150;
+const MAX_README: usize = 150;
 /// Longest ARCHITECTURE.md, in lines.
-const LONGEST_ARCHITECTURE: usize = 200;
+const MAX_ARCHITECTURE: usize = 200;
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -129,8 +129,8 @@ fn pages_that_other_files_name_exist() {
 
 #[test]
 fn readme_and_architecture_are_short() {
-    assert!(read("README.md").lines().count() <= LONGEST_README);
-    assert!(read("ARCHITECTURE.md").lines().count() <= LONGEST_ARCHITECTURE);
+    assert!(read("README.md").lines().count() <= MAX_README);
+    assert!(read("ARCHITECTURE.md").lines().count() <= MAX_ARCHITECTURE);
 }
 
 /// Lines of shell commands in all pages, each with its page. A line that ends with a backslash

@@ -18,9 +18,9 @@ use verbatim::domain::visits::VisitGaps;
 use verbatim::domain::{Arrival, Roles, SessionId, SourceName};
 use verbatim::inbox::Depth;
 use verbatim::jobs::facts::{FactsFollower, Rebuilt, compare, rebuild};
-use verbatim::store::erase::{Begun, NewErasure, Target};
+use verbatim::store::erase::{BeginOutcome, NewErasure, Target};
 use verbatim::store::facts::{CheckReport, FactRules, FactsLag, Followed, check, follow_next};
-use verbatim::store::old::Limits;
+use verbatim::store::retention::Limits;
 use verbatim::store::sessions::{Found, SessionKey};
 use verbatim::store::{Order, PageRequest, Store};
 
@@ -272,7 +272,7 @@ async fn erasure_and_retention_delete_facts() {
     let store = Store::new(database.pool().clone());
     let limits = Limits { usual: Some(at(1_101)), of_sources: std::collections::BTreeMap::new() };
     let mut tally = verbatim::store::erase::Tally::default();
-    store.drop_old_sessions(&limits, at(9_000), &mut tally).await.unwrap();
+    store.delete_expired_sessions(&limits, at(9_000), &mut tally).await.unwrap();
     let left = "SELECT count(*) FROM session_facts";
     assert_eq!(count(database.pool(), left).await, 1, "the expired session is deleted at once");
     catch_up(&mut connection, &rules).await;
@@ -291,8 +291,8 @@ async fn erasure_and_retention_delete_facts() {
     let id = Uuid::from_u128(7);
     let new =
         NewErasure { id, target: Target::Agent("A"), at: at(9_000), key_id: None, bound: false };
-    assert_eq!(store.begin_erasure(&new).await.unwrap(), Begun::Yes);
-    store.carry_out(id, &clock).await.unwrap().unwrap();
+    assert_eq!(store.begin_erasure(&new).await.unwrap(), BeginOutcome::Yes);
+    store.run_erasure(id, &clock).await.unwrap().unwrap();
     assert_eq!(facts(database.pool()).await, [] as [String; 0]);
     // Facts that remain after an erasure by a version without facts.
     sqlx::raw_sql(

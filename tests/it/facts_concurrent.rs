@@ -19,7 +19,7 @@ use verbatim::jobs::facts::{FactsFollower, Rebuilt, rebuild};
 use verbatim::store::erase::Tally;
 use verbatim::store::facts::{FactRules, Followed, check};
 use verbatim::store::ingest::{Row, write};
-use verbatim::store::old::Limits;
+use verbatim::store::retention::Limits;
 use verbatim::store::{Store, StoreError};
 
 use crate::support::app::{App, now};
@@ -31,7 +31,7 @@ const SESSIONS: u64 = 56;
 const REMOVALS: usize = 12;
 const AGENTS: [&str; 4] = ["A", "B", "C", "D"];
 /// Journal entries by which writers may be ahead of facts. More than one batch of a follower.
-const MOST_AHEAD: i64 = 6;
+const MAX_AHEAD: i64 = 6;
 /// Names of the followers' connections.
 const FOLLOWERS: [&str; 2] = ["facts follower 1", "facts follower 2"];
 /// Range that contains all deliveries.
@@ -129,7 +129,7 @@ impl Run<'_> {
                 assert!(is_deadlock(&error), "{error:?}");
             }
             rest = left;
-            while self.entries_to_follow().await > MOST_AHEAD {
+            while self.entries_to_follow().await > MAX_AHEAD {
                 steps.changed().await.unwrap();
             }
         }
@@ -204,7 +204,9 @@ impl Run<'_> {
                 let limits = Limits { usual: Some(now() - age), of_sources: BTreeMap::new() };
                 // The job retries a failed run.
                 let mut tally = Tally::default();
-                while let Err(error) = store.drop_old_sessions(&limits, now(), &mut tally).await {
+                while let Err(error) =
+                    store.delete_expired_sessions(&limits, now(), &mut tally).await
+                {
                     let StoreError::Unavailable(error) = error else { panic!("{error:?}") };
                     assert!(is_deadlock(&error), "{error:?}");
                 }

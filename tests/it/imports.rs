@@ -234,12 +234,12 @@ impl Tree {
 
     /// The file that defines an item.
     fn file_of(&self, path: &[String], steps: usize) -> Option<usize> {
-        const MOST_STEPS: usize = 12;
+        const MAX_STEPS: usize = 12;
         let length = (0..=path.len()).rev().find(|n| self.modules.contains_key(&path[..*n]))?;
         let (module, rest) = path.split_at(length);
         let target = rest.first().and_then(|name| self.imported.get(module)?.get(name));
         match target {
-            Some(target) if steps < MOST_STEPS && target.as_slice() != path => {
+            Some(target) if steps < MAX_STEPS && target.as_slice() != path => {
                 self.file_of(&[target, &rest[1..]].concat(), steps + 1)
             }
             _ => self.modules.get(module).copied(),

@@ -38,7 +38,7 @@ async fn key_is_created_listed_and_revoked() {
     );
     assert!(made.status.success(), "{made:?}");
     let key = stdout(&made).strip_suffix('\n').expect("one line");
-    assert!(verbatim::store::keys::looks_like_key(key), "{key}");
+    assert!(verbatim::store::keys::has_key_form(key), "{key}");
 
     let list = verbatim(&database, &["keys", "list"]);
     let table = stdout(&list);

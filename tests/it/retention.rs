@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
-use verbatim::config::Ages;
+use verbatim::config::AgeLimits;
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName, Unreadable};
 use verbatim::drain::retry::retry;
 use verbatim::jobs::partitions;
-use verbatim::jobs::retention::log::{BATCH_ROWS, QUARANTINE_FACTOR, Swept, run_once};
+use verbatim::jobs::retention::log::{BATCH_ROWS, LogReport, QUARANTINE_FACTOR, run_once};
 use verbatim::store::Store;
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
@@ -87,7 +87,7 @@ async fn only_expired_days_are_dropped() {
     let arrivals: Vec<_> = [-35, -31, -30, -29, 0].map(|days| arrival(day(days))).into();
     drain(&database, &arrivals, false).await;
     let swept = run_once(database.pool(), now(), max_age()).await.unwrap();
-    assert_eq!(swept, Swept { days: 5, ..Swept::default() });
+    assert_eq!(swept, LogReport { days: 5, ..LogReport::default() });
     // Thirty days ago is in the middle of the 29th, so its second half has not expired.
     assert_eq!(
         tables(database.pool()).await,
@@ -95,7 +95,7 @@ async fn only_expired_days_are_dropped() {
     );
     assert_eq!(count(database.pool()).await, 3);
     let again = run_once(database.pool(), now(), max_age()).await.unwrap();
-    assert_eq!(again, Swept::default());
+    assert_eq!(again, LogReport::default());
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn quarantined_deliveries_outlive_their_day() {
     assert_eq!(count(pool).await, kept);
     assert_eq!(
         run_once(pool, now(), max_age()).await.unwrap(),
-        Swept::default(),
+        LogReport::default(),
         "nothing is left to do"
     );
 
@@ -150,7 +150,7 @@ async fn rows_in_the_default_partition_are_deleted_by_age() {
     drain(&database, &of_day(-91, 1), true).await;
     let swept = run_once(pool, now(), max_age()).await.unwrap();
     let strays = (BATCH_ROWS * 2 + 2).unsigned_abs();
-    assert_eq!(swept, Swept { strays, quarantined_lost: 1, ..Swept::default() });
+    assert_eq!(swept, LogReport { strays, quarantined_lost: 1, ..LogReport::default() });
     assert_eq!(count(pool).await, 5);
 }
 
@@ -329,8 +329,8 @@ async fn key(app: &App, scope: Scope, agent: Option<&str>) -> String {
 #[actix_web::test]
 async fn next_deletions_are_shown_in_advance() {
     let app = App::start_with(|settings| {
-        settings.keep.messages = Ages { usual: Some(max_age()), ..Ages::default() };
-        settings.keep.deliveries = Ages { usual: None, ..Ages::default() };
+        settings.keep.messages = AgeLimits { usual: Some(max_age()), ..AgeLimits::default() };
+        settings.keep.deliveries = AgeLimits { usual: None, ..AgeLimits::default() };
     })
     .await;
     let chat_push = |at: DateTime<Utc>, session: &str| {

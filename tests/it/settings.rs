@@ -334,7 +334,7 @@ async fn credentials_are_read_from_files_without_the_final_line_break() {
     };
     let key = file("key", "k-of-a-file\n");
     let secrets = file("secrets", "new one\r\nold one\r\n");
-    let header = file("header", "X-Gate: open\n");
+    let header = file("header", "X-Ingress: open\n");
     let url = file("url", &format!("{}\n", database.url()));
     let mut command = verbatim();
     for name in ["VERBATIM_API_KEY", "VERBATIM_WEBHOOK_SECRET"] {
@@ -352,13 +352,13 @@ async fn credentials_are_read_from_files_without_the_final_line_break() {
     let body = json!({ "event_type": "chat.push", "agent_id": "a", "timestamp": 1_790_607_253.5,
         "data": { "session_id": "s", "role": "user", "message": "hi" } })
     .to_string();
-    let deliver = |secret: &'static str, gate: bool| {
+    let deliver = |secret: &'static str, ingress: bool| {
         let mut request = http
             .post(format!("http://{}/webhook", service.address))
             .header("X-bitHuman-Signature", sign(secret, body.as_bytes()))
             .body(body.clone());
-        if gate {
-            request = request.header("X-Gate", "open");
+        if ingress {
+            request = request.header("X-Ingress", "open");
         }
         async { request.send().await.unwrap().status().as_u16() }
     };

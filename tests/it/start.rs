@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use verbatim::clock::Clock;
 use verbatim::config::Secret;
-use verbatim::jobs::pulse::{Answer, Probe};
+use verbatim::jobs::database_health::{Answer, Probe};
 use verbatim::lifecycle::Lifecycle;
 use verbatim::postgres::{check, migrate};
 use verbatim::server::Server;
@@ -139,7 +139,7 @@ async fn readiness_reports_the_progress_of_a_search_index_rebuild() {
 async fn database_probe_reconnects_after_a_broken_connection() {
     let database = TestDatabase::create().await;
     let mut probe = Probe::new(database.options().application_name("probe"));
-    assert_eq!(probe.ask().await, Answer::Writable);
+    assert_eq!(probe.check().await, Answer::Writable);
     let mut other = database.options().connect().await.unwrap();
     let cut = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -149,10 +149,10 @@ async fn database_probe_reconnects_after_a_broken_connection() {
     .await
     .unwrap();
     assert_eq!(cut.rows_affected(), 1, "the probe has one connection");
-    let answer = probe.ask().await;
+    let answer = probe.check().await;
     assert_eq!(answer, Answer::Writable, "only the connection was broken");
     let unreachable: PgConnectOptions = UNREACHABLE.parse().unwrap();
-    assert_eq!(Probe::new(unreachable).ask().await, Answer::Missing);
+    assert_eq!(Probe::new(unreachable).check().await, Answer::Missing);
 }
 
 #[test]

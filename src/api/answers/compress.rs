@@ -21,8 +21,8 @@ const SMALLEST_BYTES: u64 = 1 << 10;
 const IN_PLACE_BYTES: usize = 16 << 10;
 /// Larger answers that are compressed at once. A further one is sent uncompressed, so that it does not
 /// wait and deliveries keep a part of the processor.
-const MOST_AT_ONCE: usize = 4;
-static SEATS: Semaphore = Semaphore::const_new(MOST_AT_ONCE);
+const MAX_AT_ONCE: usize = 4;
+static SEATS: Semaphore = Semaphore::const_new(MAX_AT_ONCE);
 
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 /// Compresses as well as gzip's best level, faster than its default one.

@@ -17,7 +17,7 @@ use crate::problem::REQUEST_ID;
 
 /// Most keys that are read at the same time. Far above the queries that Postgres can run, and a limit
 /// on reads whose callers have left.
-const MOST_READS: usize = 10_000;
+const MAX_READS: usize = 10_000;
 
 /// Reads in progress by key. A key has an entry only while it is read. Cheap to clone.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ where
     /// Joins the requests that wait for a key. Returns the read to run, if the key is not being read.
     fn join(&self, key: K, sender: oneshot::Sender<T>) -> Result<Option<Read<K, T>>, Unread> {
         let mut waiting = self.reads.lock();
-        let full = waiting.len() >= MOST_READS;
+        let full = waiting.len() >= MAX_READS;
         match waiting.entry(key) {
             Entry::Occupied(mut running) => {
                 running.get_mut().push(sender);

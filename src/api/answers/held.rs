@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use crate::gate::{KeyId, Share, Shares, Short};
+use crate::ingress::{KeyId, Share, Shares, Short};
 use crate::problem::{Code, Problem};
 
 /// Bytes of all answers that are held.
@@ -95,7 +95,7 @@ fn no_room(short: Short) -> Problem {
         )
         .retry_after(RETRY_AFTER_SECONDS),
         Short::All => Problem::unavailable(NoRoom)
-            .saying(
+            .with_detail(
                 "The answers that others have asked for and not read yet take all the room that \
                  there is. Try again shortly, or ask for less at once (`limit`).",
             )

@@ -13,7 +13,7 @@ use crate::api::auth::grant::Grant;
 use crate::api::auth::identity::Identity;
 use crate::api::auth::refusal::{count_failure, missing_credentials};
 use crate::api::auth::session_cache::Session;
-use crate::gate::{Gate, PageOrigin};
+use crate::ingress::{Ingress, PageOrigin};
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
 
@@ -111,30 +111,31 @@ impl FromRequest for Caller {
             let cause = anyhow::anyhow!("the API runs without its state");
             return Either::Left(ready(Err(Problem::internal(cause))));
         };
-        let client = state.gate.client(req.head());
-        let Some(credential) = Credential::of(req, &state.gate) else {
+        let client = state.ingress.client(req.head());
+        let Some(credential) = Credential::of(req, &state.ingress) else {
             return Either::Left(ready(Err(count_failure(
-                &state.gate,
+                &state.ingress,
                 client,
                 missing_credentials(),
             ))));
         };
-        if let Err(problem) = check_origin(req, &credential, &state.gate) {
+        if let Err(problem) = check_origin(req, &credential, &state.ingress) {
             return Either::Left(ready(Err(problem)));
         }
         let known = state.key_cache.recall(&credential);
         if let Some(known) = known {
             let caller = known.map(|identity| Self { identity, credential }.stored_in(req));
             return Either::Left(ready(
-                caller.map_err(|it| count_failure(&state.gate, client, it)),
+                caller.map_err(|it| count_failure(&state.ingress, client, it)),
             ));
         }
-        let (key_cache, gate) = (state.key_cache.clone(), state.gate.clone());
+        let (key_cache, ingress) = (state.key_cache.clone(), state.ingress.clone());
         let req = req.clone();
         let found = async move {
-            let found = key_cache.look_up(&credential, gate.failures.is_wary_of(client)).await;
+            let found =
+                key_cache.look_up(&credential, ingress.auth_throttle.is_throttled(client)).await;
             let caller = found.map(|identity| Self { identity, credential }.stored_in(&req));
-            caller.map_err(|problem| count_failure(&gate, client, problem))
+            caller.map_err(|problem| count_failure(&ingress, client, problem))
         };
         Either::Right(found.boxed_local())
     }
@@ -142,9 +143,13 @@ impl FromRequest for Caller {
 
 /// Rejects a change with a cookie unless a page of this origin made the request: a browser adds the
 /// cookie to requests of any page.
-fn check_origin(req: &HttpRequest, credential: &Credential, gate: &Gate) -> Result<(), Problem> {
+fn check_origin(
+    req: &HttpRequest,
+    credential: &Credential,
+    ingress: &Ingress,
+) -> Result<(), Problem> {
     let by_key = matches!(credential, Credential::Key(_));
-    if by_key || req.method().is_safe() || gate.page_origin(req.head()) == PageOrigin::Same {
+    if by_key || req.method().is_safe() || ingress.page_origin(req.head()) == PageOrigin::Same {
         return Ok(());
     }
     let detail = "A request that changes something and comes with a cookie must have \

@@ -13,12 +13,12 @@ const PLAIN_NAME: &str = "verbatim_session";
 /// out sends no request. It holds no secret and lets nobody in.
 const MARK_NAME: &str = "verbatim_signed_in";
 /// Most cookies of a request that are read. Browsers keep 180 of a site at the most.
-const MOST_COOKIES: usize = 200;
+const MAX_COOKIES: usize = 200;
 
 /// Returns the token in a request's cookie; the first one if there are several.
 pub(crate) fn token(headers: &HeaderMap, is_https: bool) -> Option<SessionToken> {
     let lines = headers.get_all(COOKIE).filter_map(|line| line.to_str().ok());
-    let mut cookies = lines.flat_map(|line| line.split(';')).take(MOST_COOKIES);
+    let mut cookies = lines.flat_map(|line| line.split(';')).take(MAX_COOKIES);
     cookies.find_map(|cookie| {
         let (name, value) = cookie.trim().split_once('=')?;
         if name == cookie_name(is_https) { SessionToken::parse(value) } else { None }

@@ -6,9 +6,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use super::cookie;
-use crate::gate::Gate;
+use crate::ingress::Ingress;
 use crate::store::browser_sessions::SessionToken;
-use crate::store::keys::{KeyHash, looks_like_key};
+use crate::store::keys::{KeyHash, has_key_form};
 
 /// Key of a request.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct PresentedKey {
 impl PresentedKey {
     /// Hashes a key.
     pub(crate) fn of(key: &str) -> Self {
-        Self { hash: KeyHash::of(key), has_shape: looks_like_key(key) }
+        Self { hash: KeyHash::of(key), has_shape: has_key_form(key) }
     }
 }
 
@@ -36,11 +36,11 @@ pub(crate) enum Credential {
 
 impl Credential {
     /// Reads the credential of a request. A key in a header takes precedence over the cookie.
-    pub(crate) fn of(req: &HttpRequest, gate: &Gate) -> Option<Self> {
+    pub(crate) fn of(req: &HttpRequest, ingress: &Ingress) -> Option<Self> {
         if let Some(key) = key_in(req.headers()) {
             return Some(Self::Key(PresentedKey::of(key)));
         }
-        cookie::token(req.headers(), gate.is_https(req.head())).map(Self::Session)
+        cookie::token(req.headers(), ingress.is_https(req.head())).map(Self::Session)
     }
 }
 

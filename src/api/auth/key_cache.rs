@@ -127,7 +127,7 @@ impl KeyCache {
         }
         let store = self.store.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.touch_key(id, now, stale).await {
+            if let Err(error) = store.record_key_use(id, now, stale).await {
                 tracing::debug!(
                     error = format!("{:#}", anyhow::Error::new(error)),
                     "use of a key not recorded"

@@ -18,7 +18,7 @@ use crate::store::keys::KeyHash;
 /// Pause between two queries: keys are collected in it, and a flood causes at most 20 queries a second.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Most keys of one query. Each waiting request has a connection, so there are never many more.
-const MOST_AT_ONCE: usize = 1_000;
+const MAX_AT_ONCE: usize = 1_000;
 
 /// Hashes of all keys that are not revoked, looked up in groups. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Reading {
                     self.is_done = true;
                     return;
                 }
-                let most = asked.waiting.len().min(MOST_AT_ONCE);
+                let most = asked.waiting.len().min(MAX_AT_ONCE);
                 asked.waiting.drain(..most).collect::<Vec<_>>()
             };
             let hashes: Vec<_> = group.iter().map(|(hash, _)| *hash).collect();

@@ -14,11 +14,11 @@ pub(crate) const CACHED_FOR: Duration = Duration::from_secs(5);
 /// the key for metrics. All other routes need the database anyway.
 pub(crate) const CACHED_IN_AN_OUTAGE: Duration = Duration::from_hours(1);
 /// Most cached keys.
-const MOST_KEYS: u64 = 10_000;
+const MAX_KEYS: u64 = 10_000;
 /// Precision of a key's last use: a write for each read would cost more than the read.
 pub(crate) const USE_PRECISION: TimeDelta = TimeDelta::minutes(1);
 
 /// Makes a cache whose entries live for `lifetime`.
 pub(crate) fn cache<T: Send + Sync + 'static>(lifetime: Duration) -> Cache<KeyHash, Arc<T>> {
-    Cache::builder().max_capacity(MOST_KEYS).time_to_live(lifetime).build()
+    Cache::builder().max_capacity(MAX_KEYS).time_to_live(lifetime).build()
 }

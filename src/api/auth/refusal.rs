@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::gate::Gate;
+use crate::ingress::Ingress;
 use crate::problem::{Code, Problem};
 
 /// Returns the problem of a wrong, revoked or expired credential.
@@ -20,9 +20,9 @@ pub(crate) fn missing_credentials() -> Problem {
 
 /// Counts a failed authentication of an address, and returns the answer to it. A failed look-up of a
 /// key is not counted.
-pub(crate) fn count_failure(gate: &Gate, client: IpAddr, problem: Problem) -> Problem {
+pub(crate) fn count_failure(ingress: &Ingress, client: IpAddr, problem: Problem) -> Problem {
     if problem.code() == Code::Unavailable || problem.code() == Code::Internal {
         return problem;
     }
-    gate.refusal(client, || problem)
+    ingress.refusal(client, || problem)
 }

@@ -11,7 +11,7 @@ use super::invalid::{invalid, invalid_query};
 use crate::problem::Problem;
 
 /// Most parameters of a query: far above any use, and a limit on the time to check them.
-const MOST_PAIRS: usize = 200;
+const MAX_PAIRS: usize = 200;
 
 /// Names and values of a query, in the order of the request. All names are known.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Pairs {
             if value.contains('\0') {
                 return Err(invalid(known_name, "holds U+0000, which no stored text does"));
             }
-            if pairs.len() == MOST_PAIRS {
+            if pairs.len() == MAX_PAIRS {
                 return Err(invalid(known_name, "comes too often"));
             }
             pairs.push((known_name, value.into_owned()));

@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 /// Limit on how far clocks are set forward, and on the distance of a zone from UTC.
-const LONGEST_GAP_DAYS: i64 = 2;
+const MAX_GAP_DAYS: i64 = 2;
 /// Forms of local times, with a `T` or a space.
 const LOCAL_FORMS: [&str; 4] =
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
@@ -53,7 +53,7 @@ impl Zone {
 
     /// Returns the instant at which clocks are set forward over a local time.
     fn end_of_gap(self, local: NaiveDateTime) -> DateTime<Utc> {
-        let (mut before, mut after) = (-LONGEST_GAP_DAYS * 86_400, LONGEST_GAP_DAYS * 86_400);
+        let (mut before, mut after) = (-MAX_GAP_DAYS * 86_400, MAX_GAP_DAYS * 86_400);
         // Clocks are set at whole seconds.
         let at = |seconds| (local + TimeDelta::seconds(seconds)).and_utc();
         while after - before > 1 {

@@ -17,18 +17,18 @@ use crate::api::query::read::read_nothing;
 use crate::api::views::browser_session::BrowserSession;
 use crate::api::views::sign_in::SignInBody;
 use crate::api::{ApiState, Caller};
-use crate::gate::body::BodyLimit;
-use crate::gate::{PageOrigin, Trusted, body};
+use crate::ingress::body::BodyLimit;
+use crate::ingress::{Authenticated, PageOrigin, body};
 use crate::problem::responses::{
     ApiErrors, Errors, Forbidden, Internal, InvalidKey, InvalidParameter, NotFound,
     PayloadTooLarge, RateLimited, RequestTimeout, Unavailable,
 };
 use crate::problem::{Code, Problem};
 use crate::store::browser_sessions::{
-    BrowserSessionRow, LONGEST_SESSION, NewBrowserSession, SessionKey, SessionToken,
+    BrowserSessionRow, MAX_SESSION, NewBrowserSession, SessionKey, SessionToken,
 };
 use crate::store::keys::{KeyHash, Scope};
-use crate::store::sign_in_links::{Redeemed, looks_like_link_token};
+use crate::store::sign_in_links::{Redeemed, has_link_token_form};
 
 /// Largest body: the longest key of the settings with room to spare.
 const BODY: BodyLimit = BodyLimit { max_bytes: 16 << 10, name: "A sign-in", hint: "" };
@@ -51,24 +51,24 @@ pub(crate) async fn create(
     payload: web::Payload,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    if state.gate.page_origin(req.head()) == PageOrigin::Other {
+    if state.ingress.page_origin(req.head()) == PageOrigin::Other {
         let detail = "A page of another origin made this request; only the page of this service \
                       signs a browser in.";
         return Err(Problem::new(Code::Forbidden, detail));
     }
     read_nothing(&req)?;
-    let client = state.gate.client(req.head());
-    let mut room = state.gate.bodies.room(client);
+    let client = state.ingress.client(req.head());
+    let mut room = state.ingress.bodies.room(client);
     let body = body::read(payload, req.headers(), BODY, &mut room).await?;
     let wanted = SignIn::parse(&body)?;
     let (grant, key) = match wanted.find(&state, client).await {
         Ok(found) => found,
-        Err(problem) => return Err(count_failure(&state.gate, client, problem)),
+        Err(problem) => return Err(count_failure(&state.ingress, client, problem)),
     };
-    req.extensions_mut().insert(Trusted);
+    req.extensions_mut().insert(Authenticated);
     // Always a new token: one that another person may know is never reused.
     let token = SessionToken::generate();
-    let is_https = state.gate.is_https(req.head());
+    let is_https = state.ingress.is_https(req.head());
     let replaces = cookie::token(req.headers(), is_https).map(|token| token.hash());
     let session = new_session(&state, &token, &grant, key, replaces);
     state.store.insert_browser_session(&session).await?;
@@ -101,7 +101,7 @@ fn new_session(
     } else {
         SessionKey::Stored(key)
     };
-    let latest = at + LONGEST_SESSION;
+    let latest = at + MAX_SESSION;
     let expires_at = grant.expires_at().map_or(latest, |at| at.min(latest));
     NewBrowserSession { hash: token.hash(), key, at, expires_at, replaces }
 }
@@ -116,7 +116,7 @@ pub(crate) async fn show(
     req: HttpRequest,
     state: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    if Credential::of(&req, &state.gate).is_none() {
+    if Credential::of(&req, &state.ingress).is_none() {
         // The page asks at its start: no failed attempt, so it is not counted.
         return Err(missing_credentials());
     }
@@ -145,7 +145,7 @@ pub(crate) async fn delete(
     state.store.delete_browser_session(session.hash).await?;
     state.key_cache.forget_session(session.hash);
     tracing::info!(key = caller.key_id().map(tracing::field::display), "browser signed out");
-    let is_https = state.gate.is_https(req.head());
+    let is_https = state.ingress.is_https(req.head());
     let mut answer = HttpResponse::NoContent();
     let cookie = cookie::clear(is_https).map_err(Problem::internal)?;
     let mark = cookie::mark(false, is_https, 0).map_err(Problem::internal)?;
@@ -179,7 +179,7 @@ impl SignIn {
         state: &ApiState,
         client: IpAddr,
     ) -> Result<(Arc<Grant>, KeyHash), Problem> {
-        let wary = state.gate.failures.is_wary_of(client);
+        let wary = state.ingress.auth_throttle.is_throttled(client);
         match self {
             Self::Key(key) => {
                 let key = PresentedKey::of(key.trim());
@@ -192,7 +192,7 @@ impl SignIn {
             Self::Link(token) => {
                 let hash = KeyHash::of(token.trim());
                 let unknown = "There is no such one-time link. `verbatim open` prints one.";
-                if !looks_like_link_token(token.trim())
+                if !has_link_token_form(token.trim())
                     || wary && !state.key_cache.hashes.hold(hash).await?
                 {
                     return Err(invalid_credential(unknown));

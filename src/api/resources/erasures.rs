@@ -24,7 +24,7 @@ use crate::problem::responses::{
     AmbiguousSession, ApiErrors, Conflict, Errors, InvalidCursor, NotFound,
 };
 use crate::problem::{Code, Problem};
-use crate::store::erase::{Begun, ErasureFilter, NewErasure, Target};
+use crate::store::erase::{BeginOutcome, ErasureFilter, NewErasure, Target};
 use crate::store::keys::Scope;
 use crate::store::sessions::Found;
 use crate::store::{Order, Position};
@@ -48,7 +48,7 @@ pub(crate) async fn session(
         && let Some(id) = state.store.unfinished_erasure(key).await?
     {
         // The session is gone, and some of its rows are not: the erasure continues.
-        return carry_out(&state, id).await;
+        return run_erasure(&state, id).await;
     }
     erase(&state, &caller, Target::Session(&only(found)?)).await
 }
@@ -141,24 +141,24 @@ async fn erase(
         bound: caller.is_bound(),
     };
     let id = match state.store.begin_erasure(&new).await? {
-        Begun::Yes => new.id,
-        Begun::Already(id) => id,
-        Begun::Held => {
+        BeginOutcome::Yes => new.id,
+        BeginOutcome::Already(id) => id,
+        BeginOutcome::Held => {
             return Err(Problem::new(
                 Code::Conflict,
                 "It is held, or something of it is; `GET /v1/holds` says what. End the hold first.",
             ));
         }
     };
-    carry_out(state, id).await
+    run_erasure(state, id).await
 }
 
 /// Completes an erasure, and answers its receipt.
-async fn carry_out(state: &ApiState, id: Uuid) -> Result<HttpResponse, Problem> {
+async fn run_erasure(state: &ApiState, id: Uuid) -> Result<HttpResponse, Problem> {
     // A separate task: it continues after the client has left. An erasure that this process does not
     // finish is finished by a job, or by the next request for it.
     let (store, clock) = (state.store.clone(), state.clock.clone());
-    let carried_out = tokio::spawn(async move { store.carry_out(id, &clock).await });
+    let carried_out = tokio::spawn(async move { store.run_erasure(id, &clock).await });
     let receipt = carried_out.await.map_err(Problem::internal)??;
     let receipt = receipt.ok_or_else(|| {
         Problem::new(

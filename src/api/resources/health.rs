@@ -13,11 +13,11 @@ use crate::api::views::timestamp::Timestamp;
 use crate::clock::Clock;
 use crate::drain::attempts::Attempts;
 use crate::inbox::{Depth, Inbox};
-use crate::jobs::pulse::Pulse;
+use crate::jobs::database_health::DatabaseHealth;
 use crate::jobs::replica::Replica;
 use crate::postgres::SchemaState;
 use crate::store::facts::FactsLag;
-use crate::store::search::{IndexStanding, Rebuild};
+use crate::store::search::{IndexBacklog, Rebuild};
 use crate::telemetry::Metrics;
 
 /// Room for a usual delivery: an inbox with less left rejects most of them, before its quota is used
@@ -34,7 +34,7 @@ pub struct Health {
     /// Limit on the bytes of these deliveries: beyond it, the inbox accepts no more.
     pub inbox_quota_bytes: u64,
     /// State of the database.
-    pub pulse: watch::Receiver<Pulse>,
+    pub database_health: watch::Receiver<DatabaseHealth>,
     /// The last attempts to write deliveries to Postgres.
     pub attempts: Attempts,
     /// The private database was made by this start.
@@ -42,7 +42,7 @@ pub struct Health {
     /// State of the schema.
     pub schema: watch::Receiver<SchemaState>,
     /// Lag of the search index; `None` before the first measurement.
-    pub search: watch::Receiver<Option<IndexStanding>>,
+    pub search: watch::Receiver<Option<IndexBacklog>>,
     /// Lag of the figures; `None` before the first batch.
     pub figures: watch::Receiver<Option<FactsLag>>,
     /// The standby that answers are read from, where one is configured.
@@ -58,7 +58,7 @@ pub(crate) struct Standing {
     pub(crate) writable: bool,
     pub(crate) depth: Depth,
     pub(crate) oldest_age_seconds: Option<f64>,
-    pub(crate) pulse: Pulse,
+    pub(crate) database_health: DatabaseHealth,
     /// Postgres accepts deliveries, judged by the last attempt and the last answer.
     pub(crate) takes_writes: bool,
     pub(crate) schema: SchemaState,
@@ -72,31 +72,28 @@ impl Health {
         let depth = *self.depth.borrow();
         let has_room = depth.bytes + ORDINARY_DELIVERY <= self.inbox_quota_bytes;
         let now = self.clock.now();
-        let (pulse, schema) = (*self.pulse.borrow(), *self.schema.borrow());
+        let (database_health, schema) = (*self.database_health.borrow(), *self.schema.borrow());
         Standing {
             writable: self.inbox.is_writable() && has_room,
             depth,
             oldest_age_seconds: depth.oldest_at.map(|at| (now - at).as_seconds_f64().max(0.0)),
-            takes_writes: pulse.reachable
-                && !pulse.read_only
+            takes_writes: database_health.reachable
+                && !database_health.read_only
                 && schema == SchemaState::Current
                 && !self.attempts.have_failed(),
-            pulse,
+            database_health,
             schema,
-            search: self.search.borrow().map(
-                |IndexStanding { entries, waiting_since, rebuild }| {
-                    let waiting =
-                        waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
-                    SearchState {
-                        lag_entries: entries,
-                        lag_seconds: waiting.unwrap_or(0.0),
-                        rebuild: rebuild.map(|Rebuild { done, of }| RebuildState {
-                            done_entries: done,
-                            of_entries: of,
-                        }),
-                    }
-                },
-            ),
+            search: self.search.borrow().map(|IndexBacklog { entries, waiting_since, rebuild }| {
+                let waiting = waiting_since.map(|since| (now - since).as_seconds_f64().max(0.0));
+                SearchState {
+                    lag_entries: entries,
+                    lag_seconds: waiting.unwrap_or(0.0),
+                    rebuild: rebuild.map(|Rebuild { done, of }| RebuildState {
+                        done_entries: done,
+                        of_entries: of,
+                    }),
+                }
+            }),
             figures: self.figures.borrow().map(|lag| {
                 let waiting = lag.waiting_since.map(|since| (now - since).as_seconds_f64());
                 FiguresState {
@@ -116,7 +113,9 @@ impl Standing {
         match self.schema {
             SchemaState::Empty => true,
             SchemaState::Unchecked => {
-                is_first_start || self.pulse.reachable || self.pulse.since.is_none()
+                is_first_start
+                    || self.database_health.reachable
+                    || self.database_health.since.is_none()
             }
             SchemaState::Unknown => is_first_start,
             SchemaState::Current
@@ -161,7 +160,7 @@ pub(crate) async fn ready(health: web::Data<Health>) -> HttpResponse {
 
 fn describe(status: Readiness, standing: &Standing, metrics: &Metrics) -> Ready {
     let Metrics { webhook, drain, .. } = metrics;
-    let pulse = standing.pulse;
+    let database_health = standing.database_health;
     Ready {
         status,
         inbox: InboxState {
@@ -171,9 +170,9 @@ fn describe(status: Readiness, standing: &Standing, metrics: &Metrics) -> Ready 
             oldest_age_seconds: standing.oldest_age_seconds,
         },
         postgres: PostgresState {
-            reachable: pulse.reachable,
+            reachable: database_health.reachable,
             writable: standing.takes_writes,
-            since: pulse.since.map(Timestamp),
+            since: database_health.since.map(Timestamp),
             schema: standing.schema.as_str(),
             last_commit_at: drain.last_commit_at().map(Timestamp),
         },

@@ -21,10 +21,10 @@ use crate::api::views::jobs::{Job, Plan};
 use crate::api::views::page::Page;
 use crate::api::{ApiState, Caller};
 use crate::domain::{DeliveryId, Outcome};
-use crate::jobs::bulk_retry::MOST_COUNTED;
+use crate::jobs::bulk_retry::MAX_COUNTED;
 use crate::problem::responses::{ApiErrors, Conflict, Errors, InvalidCursor, NotFound};
 use crate::problem::{Code, Problem};
-use crate::store::jobs::{Cancelled, MOST_OPEN, NewJob, RetryFilter};
+use crate::store::jobs::{Cancelled, MAX_OPEN, NewJob, RetryFilter};
 use crate::store::keys::Scope;
 use crate::store::{Order, Position};
 
@@ -60,7 +60,7 @@ pub(crate) async fn retry_all(
     }
     let wanted = RetryFilter::from(wanted);
     if retry.plan.unwrap_or(false) {
-        let matches = state.store.count_quarantined(&wanted, None, MOST_COUNTED).await?;
+        let matches = state.store.count_quarantined(&wanted, None, MAX_COUNTED).await?;
         return Ok(HttpResponse::Ok().json(Plan { matches }));
     }
     let now = state.clock.now();
@@ -73,7 +73,7 @@ pub(crate) async fn retry_all(
     };
     if !state.store.insert_job(&job).await? {
         let detail = format!(
-            "{MOST_OPEN} jobs wait or run already. Wait until one of them has ended, or cancel one."
+            "{MAX_OPEN} jobs wait or run already. Wait until one of them has ended, or cancel one."
         );
         return Err(Problem::new(Code::Conflict, detail));
     }

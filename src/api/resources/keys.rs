@@ -20,8 +20,8 @@ use crate::api::views::new_key::NewKeyBody;
 use crate::api::views::page::Page;
 use crate::api::{ApiState, Caller};
 use crate::domain::DeliveryId;
-use crate::gate::body;
-use crate::gate::body::BodyLimit;
+use crate::ingress::body;
+use crate::ingress::body::BodyLimit;
 use crate::problem::responses::{
     ApiErrors, Conflict, Errors, InvalidCursor, NotFound, PayloadTooLarge,
 };
@@ -47,7 +47,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, Problem> {
     caller.require(Scope::Admin)?;
     read_nothing(&req)?;
-    let mut room = state.gate.bodies.room(state.gate.client(req.head()));
+    let mut room = state.ingress.bodies.room(state.ingress.client(req.head()));
     let body = body::read(payload, req.headers(), BODY, &mut room).await?;
     let now = state.clock.now();
     let wanted = Wanted::parse(&body, now)?;

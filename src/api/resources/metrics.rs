@@ -37,7 +37,7 @@ pub(crate) async fn show(
         inbox_bytes: standing.depth.bytes,
         inbox_quota_bytes: health.inbox_quota_bytes,
         inbox_oldest_age_seconds: standing.oldest_age_seconds,
-        postgres_up: standing.pulse.reachable,
+        postgres_up: standing.database_health.reachable,
         schema_current: standing.schema == SchemaState::Current,
         search_lag_entries: standing.search.map(|search| search.lag_entries),
         search_rebuild_entries: standing

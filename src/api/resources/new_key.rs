@@ -12,14 +12,14 @@ use crate::api::views::new_key::{AgentId, Expiry, NewKeyBody, ScopeName};
 use crate::api::views::timestamp::Timestamp;
 use crate::domain::time;
 use crate::problem::{Code, Problem};
-use crate::store::keys::{LONGEST_LIFETIME, Scope, each_once};
+use crate::store::keys::{MAX_LIFETIME, Scope, each_once};
 
 /// Longest name of a key, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME: usize = 200;
 /// Longest agent's id, in bytes; no delivery names a longer one.
-const LONGEST_AGENT_ID: usize = 512;
+const MAX_AGENT_ID: usize = 512;
 /// Most agents that a key can be bound to: each of its queries contains all of them.
-const MOST_AGENTS: usize = 1_000;
+const MAX_AGENTS: usize = 1_000;
 
 /// Key that is requested, checked.
 #[derive(Debug)]
@@ -45,10 +45,10 @@ impl Wanted {
             Problem::new(Code::InvalidParameter, detail)
         })?;
         let name_length = body.name.chars().count();
-        if !(1..=LONGEST_NAME).contains(&name_length) || body.name.contains('\0') {
+        if !(1..=MAX_NAME).contains(&name_length) || body.name.contains('\0') {
             return Err(invalid(
                 "name",
-                &format!("has 1 to {LONGEST_NAME} characters, none of them U+0000"),
+                &format!("has 1 to {MAX_NAME} characters, none of them U+0000"),
             ));
         }
         Ok(Self {
@@ -111,12 +111,12 @@ fn scopes(names: &[ScopeName]) -> Result<Vec<Scope>, Problem> {
 
 fn agents(ids: Vec<AgentId>) -> Result<Vec<String>, Problem> {
     let ids: Vec<_> = ids.into_iter().map(|AgentId(id)| id).collect();
-    let fits = |id: &String| (1..=LONGEST_AGENT_ID).contains(&id.len()) && !id.contains('\0');
-    if !(1..=MOST_AGENTS).contains(&ids.len()) || !ids.iter().all(fits) {
+    let fits = |id: &String| (1..=MAX_AGENT_ID).contains(&id.len()) && !id.contains('\0');
+    if !(1..=MAX_AGENTS).contains(&ids.len()) || !ids.iter().all(fits) {
         return Err(invalid(
             "agents",
             &format!(
-                "is a list of 1 to {MOST_AGENTS} ids, each of 1 to {LONGEST_AGENT_ID} bytes; leave \
+                "is a list of 1 to {MAX_AGENTS} ids, each of 1 to {MAX_AGENT_ID} bytes; leave \
                  it out for every agent"
             ),
         ));
@@ -126,8 +126,8 @@ fn agents(ids: Vec<AgentId>) -> Result<Vec<String>, Problem> {
 
 /// Reads a duration from now, or a future time.
 fn expiry(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
-    let lifetime = humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST_LIFETIME);
-    let latest = now + LONGEST_LIFETIME;
+    let lifetime = humantime::parse_duration(text).ok().filter(|it| *it <= MAX_LIFETIME);
+    let latest = now + MAX_LIFETIME;
     let day = || date(text).map(|day| Zone::UTC.start_of(day)).filter(|at| *at <= latest);
     let at = lifetime.map(|it| now + it).or_else(day).or_else(|| time::from_text(text));
     at.filter(|at| *at > now).ok_or_else(|| {

@@ -13,7 +13,7 @@ use crate::api::resources::setup::{SetupState, require_unbound_admin};
 use crate::api::views::retention::{KeptFor, PlannedRows, Retention};
 use crate::api::views::timestamp::Timestamp;
 use crate::api::{ApiState, Caller};
-use crate::config::{Ages, Keep};
+use crate::config::{AgeLimits, RetentionRules};
 use crate::jobs::retention::plan::plan;
 use crate::problem::Problem;
 use crate::problem::responses::{ApiErrors, Errors};
@@ -23,12 +23,12 @@ use crate::store::Store;
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
-/// Ages of conversations and of the log of deliveries by source, and the rows of the next deletion.
+/// AgeLimits of conversations and of the log of deliveries by source, and the rows of the next deletion.
 ///
 /// This deletes nothing. Held rows are not deleted and not counted. A key that is bound to agents is
 /// rejected.
 #[utoipa::path(get, path = "/v1/retention", tag = "Keeping",
-    responses((status = 200, description = "Ages, and rows of the next deletion.", body = Retention), (status = 304),
+    responses((status = 200, description = "AgeLimits, and rows of the next deletion.", body = Retention), (status = 304),
         Errors<ApiErrors>),
     security(("key" = ["admin"])))]
 pub(crate) async fn show(
@@ -40,7 +40,7 @@ pub(crate) async fn show(
     require_unbound_admin(&caller)?;
     read_nothing(&req)?;
     let sources: Vec<String> =
-        setup.front_door.sources().iter().map(|source| source.name.to_string()).collect();
+        setup.test_sender.sources().iter().map(|source| source.name.to_string()).collect();
     let (state, keep) = (state.into_inner(), setup.keep.clone());
     let reads = state.reads.clone();
     let read = move || read(state.store.clone(), state.clock.now(), keep.clone(), sources.clone());
@@ -51,10 +51,10 @@ pub(crate) async fn show(
 async fn read(
     store: Store,
     now: DateTime<Utc>,
-    keep: Keep,
+    keep: RetentionRules,
     sources: Vec<String>,
 ) -> Result<Answer, Problem> {
-    let ends = !keep.messages.is_for_ever() || !keep.deliveries.is_for_ever();
+    let ends = !keep.messages.is_unlimited() || !keep.deliveries.is_unlimited();
     let next = if ends { next_midnight(now) } else { None };
     let planned = match next {
         Some(next) => timeout(COUNTED_WITHIN, plan(&store, next, &keep)).await.ok().transpose()?,
@@ -84,7 +84,7 @@ fn next_midnight(now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(next.and_time(NaiveTime::MIN).and_utc())
 }
 
-fn kept(ages: &Ages, sources: &[String]) -> Vec<KeptFor> {
+fn kept(ages: &AgeLimits, sources: &[String]) -> Vec<KeptFor> {
     let age = |source: &String| ages.of_sources.get(source).copied().unwrap_or(ages.usual);
     let days = |source| age(source).map(|age| age.as_secs() / SECONDS_OF_A_DAY);
     sources.iter().map(|source| KeptFor { source: source.clone(), days: days(source) }).collect()

@@ -2,7 +2,7 @@
 //!
 //! A view belongs to its key: no other key reads it, and it is deleted with the key.
 
-use crate::store::saved_views::MOST_VIEWS;
+use crate::store::saved_views::MAX_VIEWS;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::api::answers::page;
@@ -12,8 +12,8 @@ use crate::api::views::page::Page;
 use crate::api::views::saved_views::{NewView, View};
 use crate::api::views::timestamp::Timestamp;
 use crate::api::{ApiState, Caller};
-use crate::gate::body;
-use crate::gate::body::BodyLimit;
+use crate::ingress::body;
+use crate::ingress::body::BodyLimit;
 use crate::problem::responses::{ApiErrors, Conflict, Errors, NotFound, PayloadTooLarge};
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
@@ -57,11 +57,11 @@ pub(crate) async fn save(
     caller.require_any(&SCOPES)?;
     read_nothing(&req)?;
     let name = path_id(&req)?;
-    let mut room = state.gate.bodies.room(state.gate.client(req.head()));
+    let mut room = state.ingress.bodies.room(state.ingress.client(req.head()));
     let body = body::read(payload, req.headers(), BODY, &mut room).await?;
     let view = NewView::parse(&body)?.named(name, Timestamp(state.clock.now()))?;
     if !state.store.save_view(caller.key_id(), &view).await? {
-        let detail = format!("A key has {MOST_VIEWS} views at the most; delete one of them first.");
+        let detail = format!("A key has {MAX_VIEWS} views at the most; delete one of them first.");
         return Err(Problem::new(Code::Conflict, detail));
     }
     Ok(HttpResponse::Ok().json(View::try_from(view)?))

@@ -32,7 +32,7 @@ pub(crate) async fn continues(
     if session.joined_at.is_some() || session.message_count == 0 {
         return Ok(None);
     }
-    let found = state.store.circumstances(session).await?;
+    let found = state.store.continuation_facts(session).await?;
     Ok(guess(&found.newcomer, &found.earlier).and_then(|guess| {
         let (id, session_id) = found.ids.into_iter().nth(guess.index)?;
         let confidence = confidence(guess.confidence);

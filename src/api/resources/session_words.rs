@@ -7,12 +7,12 @@ use crate::store::figures::SessionCounts;
 use crate::store::sessions::Sort;
 
 /// Longest duration of a query, in seconds: a hundred years.
-const LONGEST_SECONDS: i64 = 3_153_600_000;
+const MAX_SECONDS: i64 = 3_153_600_000;
 
 /// Number of messages.
 pub(crate) type MessageCount = Whole<0, { i64::MAX }>;
 /// Duration in seconds.
-pub(crate) type Seconds = Whole<0, LONGEST_SECONDS>;
+pub(crate) type Seconds = Whole<0, MAX_SECONDS>;
 /// Name of a session's first event.
 pub(crate) type OpenedByWord = OneOf<OpenedBy>;
 /// Name of a status.

@@ -9,7 +9,7 @@ use crate::api::views::setup::{
 };
 use crate::config::SourceSettings;
 use crate::store::setup::LatestDeliveries;
-use crate::telemetry::metrics::Seen;
+use crate::telemetry::metrics::EventKind;
 use nix::sys::statvfs::statvfs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,14 +26,14 @@ use crate::api::views::setup::{Refusal, Setup};
 use crate::api::views::test_delivery::{NewTest, TestResult};
 use crate::api::views::timestamp::Timestamp;
 use crate::api::{ApiState, Caller};
-use crate::config::Keep;
-use crate::gate::body;
-use crate::gate::body::BodyLimit;
+use crate::config::RetentionRules;
+use crate::ingress::body;
+use crate::ingress::body::BodyLimit;
 use crate::problem::responses::{ApiErrors, Errors, NotFound, PayloadTooLarge};
 use crate::problem::{Code, Problem};
 use crate::store::keys::Scope;
-use crate::store::setup::Became;
-use crate::webhook::front_door::{FrontDoor, Sent, path};
+use crate::store::setup::DeliveryOutcome;
+use crate::webhook::test_sender::{Sent, TestSender, path};
 
 /// Largest body of a test.
 const BODY: BodyLimit = BodyLimit { max_bytes: 4 << 10, name: "A test", hint: "" };
@@ -46,11 +46,11 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 #[derive(Clone)]
 pub struct SetupState {
     /// Sends test deliveries, and knows the sources.
-    pub front_door: FrontDoor,
+    pub test_sender: TestSender,
     /// The data folder.
     pub data_dir: PathBuf,
     /// Settings of retention.
-    pub keep: Keep,
+    pub keep: RetentionRules,
     /// Start of the service.
     pub started_at: DateTime<Utc>,
 }
@@ -74,9 +74,9 @@ pub(crate) async fn show(
     read_nothing(&req)?;
     let now = state.clock.now();
     let standing = health.standing();
-    let settings = setup.front_door.sources();
+    let settings = setup.test_sender.sources();
     let names: Vec<String> = settings.iter().map(|one| one.name.to_string()).collect();
-    let (latest, postgresql) = if standing.pulse.reachable {
+    let (latest, postgresql) = if standing.database_health.reachable {
         let (latest, version) =
             tokio::join!(state.store.latest_deliveries(&names), state.store.server_version());
         (latest.unwrap_or_default(), version.ok())
@@ -114,16 +114,16 @@ pub(crate) async fn test(
 ) -> Result<HttpResponse, Problem> {
     require_unbound_admin(&caller)?;
     read_nothing(&req)?;
-    let mut room = state.gate.bodies.room(state.gate.client(req.head()));
+    let mut room = state.ingress.bodies.room(state.ingress.client(req.head()));
     let test = NewTest::parse(&body::read(payload, req.headers(), BODY, &mut room).await?)?;
-    let front_door = &setup.front_door;
-    let source = front_door.source(&test.source).ok_or_else(|| {
-        let names = front_door.sources();
+    let test_sender = &setup.test_sender;
+    let source = test_sender.source(&test.source).ok_or_else(|| {
+        let names = test_sender.sources();
         let names: Vec<_> = names.iter().map(|source| source.name.as_str()).collect();
         invalid("source", &format!("is one of: {}", names.join(", ")))
     })?;
     let began = state.clock.now();
-    let sent = front_door.send(source, test.event.into(), !test.real, began).await;
+    let sent = test_sender.send(source, test.event.into(), !test.real, began).await;
     tracing::info!(source = %source.name, status = sent.status, real = test.real,
         "test delivery sent");
     let became = find(&state, &sent, (began, state.clock.now())).await;
@@ -145,7 +145,7 @@ async fn find(
     state: &ApiState,
     sent: &Sent,
     times: (DateTime<Utc>, DateTime<Utc>),
-) -> Option<Became> {
+) -> Option<DeliveryOutcome> {
     // A delivery in quarantine is in the log, too.
     if !matches!(sent.status, Some(200 | 422)) {
         return None;
@@ -163,7 +163,7 @@ async fn find(
 /// Returns scheme and host of a request.
 fn base_url(req: &HttpRequest, state: &ApiState) -> Option<String> {
     let host = req.headers().get(HOST)?.to_str().ok()?;
-    let scheme = if state.gate.is_https(req.head()) { "https" } else { "http" };
+    let scheme = if state.ingress.is_https(req.head()) { "https" } else { "http" };
     (!host.is_empty()).then(|| format!("{scheme}://{host}"))
 }
 
@@ -204,7 +204,7 @@ async fn service_health(
     postgresql: Option<String>,
 ) -> SetupHealth {
     let webhook = &health.metrics.webhook;
-    let spreads = [("room.join", Seen::Join), ("other", Seen::Other)];
+    let spreads = [("room.join", EventKind::Join), ("other", EventKind::Other)];
     let latency = spreads.into_iter().filter_map(|(event, seen)| {
         webhook.latest_times(seen).map(|spread| Latency::new(event, spread))
     });
@@ -217,7 +217,7 @@ async fn service_health(
             oldest_age_seconds: standing.oldest_age_seconds,
         },
         drain: Drain {
-            reachable: standing.pulse.reachable,
+            reachable: standing.database_health.reachable,
             failing: !standing.takes_writes,
             last_commit_at: health.metrics.drain.last_commit_at().map(Timestamp),
         },

@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::domain::Roles;
 use crate::domain::json_line::escape_separators;
 use crate::domain::session::SilenceLimits;
-use crate::gate::{KeyId, Share};
-use crate::live::{Event, Joined, Listener, NotJoined, Render, Start, Told};
+use crate::ingress::{KeyId, Share};
+use crate::live::{Event, Joined, Listener, Next, NotJoined, Render, Start};
 use crate::problem::responses::{ApiErrors, Errors};
 use crate::problem::{Code, Problem};
 use crate::store::Position;
@@ -249,18 +249,18 @@ impl Body {
                 return Some(self.end("the key is no longer valid"));
             }
             match self.listener.next(Instant::now() + KEY_CHECK).await {
-                Ok(Told::Events(events)) => return Some(self.begin(joined(&events))),
-                Ok(Told::Own(events, room)) => {
+                Ok(Next::Events(events)) => return Some(self.begin(joined(&events))),
+                Ok(Next::Own(events, room)) => {
                     return Some(self.go_on(Rest(joined(&events), Room::Own(room))));
                 }
-                Ok(Told::Nothing) => {}
+                Ok(Next::Nothing) => {}
                 // The database is away: there are no events.
                 Err(_) => tokio::time::sleep(KEY_CHECK).await,
-                Ok(Told::TooSlow) => {
+                Ok(Next::TooSlow) => {
                     return Some(self.end("this reader is too slow; come back with Last-Event-ID"));
                 }
-                Ok(Told::Lost) => return Some(self.end("what follows is lost; come back")),
-                Ok(Told::Stopping) => {
+                Ok(Next::Lost) => return Some(self.end("what follows is lost; come back")),
+                Ok(Next::Stopping) => {
                     return Some(self.end("the service stops; come back with Last-Event-ID"));
                 }
             }
@@ -320,10 +320,10 @@ mod tests {
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render =
             event_text(Roles::default(), SilenceLimits::default(), clock.clone(), cursors.clone());
-        let (room, held) = (crate::gate::Shares::new(1 << 20), HeldAnswers::default());
+        let (room, held) = (crate::ingress::Shares::new(1 << 20), HeldAnswers::default());
         let stream = Live::start(store.clone(), render, room, committed, &life);
         let key_cache = KeyCache::new(store, clock.clone(), &[Secret::new("key".into())]);
-        let listener = stream.join_unasked(None).unwrap();
+        let listener = stream.join_without_query(None).unwrap();
         let watch = Watch::of_key(key_cache, "key", life.clone(), clock);
         let body = Body::new(listener, false, cursors, watch, held, None).into_stream();
         let mut body = std::pin::pin!(body.map(|bytes| String::from_utf8(bytes.unwrap().into())));

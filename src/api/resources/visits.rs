@@ -31,10 +31,10 @@ use crate::store::sessions::SessionRow;
 use crate::store::{Order, Position};
 
 /// Longest session that is divided, in messages: years of a busy kiosk, and a second of Postgres.
-const MOST_MESSAGES: i64 = 1_000_000;
+const MAX_MESSAGES: i64 = 1_000_000;
 
 /// Place of a visit in its session, from one.
-pub(crate) type VisitNumber = Whole<1, MOST_MESSAGES>;
+pub(crate) type VisitNumber = Whole<1, MAX_MESSAGES>;
 
 /// Returns the longest silence within a visit to this session's agent.
 pub(crate) fn longest_silence(session: &SessionRow, state: &ApiState) -> TimeDelta {
@@ -104,11 +104,11 @@ pub(crate) async fn times(
 }
 
 fn can_be_divided(session: &SessionRow) -> Result<(), Problem> {
-    if session.message_count <= MOST_MESSAGES {
+    if session.message_count <= MAX_MESSAGES {
         return Ok(());
     }
     let detail = format!(
-        "Sessions of more than {MOST_MESSAGES} messages are not divided into visits. Read it by \
+        "Sessions of more than {MAX_MESSAGES} messages are not divided into visits. Read it by \
          `after` and `before` instead."
     );
     Err(Problem::new(Code::Conflict, detail))

@@ -13,11 +13,11 @@ use crate::problem::{Code, Problem};
 use crate::store::saved_views::ViewRow;
 
 /// Longest name of a view, in characters.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 /// Longest name of a place, in characters.
-const LONGEST_PLACE: usize = 50;
+const MAX_PLACE: usize = 50;
 /// Longest query as JSON, in bytes.
-const LONGEST_QUERY: usize = 4 << 10;
+const MAX_QUERY: usize = 4 << 10;
 
 /// Filters that were saved under a name.
 #[derive(Serialize, ToSchema)]
@@ -98,7 +98,7 @@ impl NewView {
             );
             Problem::new(Code::InvalidParameter, detail)
         })?;
-        if view.place.as_ref().is_some_and(|place| !fits(place, LONGEST_PLACE)) {
+        if view.place.as_ref().is_some_and(|place| !fits(place, MAX_PLACE)) {
             return Err(invalid("place", "has 1 to 50 characters, none of them U+0000"));
         }
         if !matches!(view.query.0, Value::String(_) | Value::Object(_)) {
@@ -109,11 +109,11 @@ impl NewView {
 
     /// Returns it as it is stored under a name.
     pub(crate) fn named(self, name: String, now: Timestamp) -> Result<ViewRow, Problem> {
-        if !fits(&name, LONGEST_NAME) {
+        if !fits(&name, MAX_NAME) {
             return Err(invalid("name", "has 1 to 100 characters, none of them U+0000"));
         }
         let query = self.query.0.to_string();
-        if query.len() > LONGEST_QUERY {
+        if query.len() > MAX_QUERY {
             return Err(invalid("query", "has 4096 bytes at the most, as JSON"));
         }
         Ok(ViewRow { name, place: self.place, query, updated_at: now.0 })

@@ -8,7 +8,7 @@ use crate::api::views::message::Message;
 use crate::api::views::session::Session;
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
-use crate::search::{Forgiven, Highlights, Piece, Query, highlight};
+use crate::search::{Highlights, IgnoredSyntax, Piece, Query, highlight};
 use crate::store::search::{Incomplete, SearchHit};
 
 /// Messages that match, and the interpretation of the query.
@@ -51,7 +51,7 @@ pub(crate) enum PassedOver {
     /// A quotation mark without a closing one: the phrase lasts to the end.
     UnclosedQuote,
     /// A star that does not follow two letters of a word.
-    StrayStar,
+    MisplacedStar,
 }
 
 /// Reason for missing matches.
@@ -66,11 +66,11 @@ pub(crate) enum Reason {
     ManyLate,
 }
 
-impl From<Forgiven> for PassedOver {
-    fn from(forgiven: Forgiven) -> Self {
+impl From<IgnoredSyntax> for PassedOver {
+    fn from(forgiven: IgnoredSyntax) -> Self {
         match forgiven {
-            Forgiven::UnclosedQuote => Self::UnclosedQuote,
-            Forgiven::StrayStar => Self::StrayStar,
+            IgnoredSyntax::UnclosedQuote => Self::UnclosedQuote,
+            IgnoredSyntax::MisplacedStar => Self::MisplacedStar,
         }
     }
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::api::query::json_body::read_object;
 use crate::problem::{Code, Problem};
-use crate::store::setup::Became;
-use crate::webhook::front_door::{Sent, TestEvent};
+use crate::store::setup::DeliveryOutcome;
+use crate::webhook::test_sender::{Sent, TestEvent};
 
 /// The request's body of a test.
 #[derive(Deserialize, ToSchema)]
@@ -114,7 +114,7 @@ pub(crate) struct TestResult {
 
 impl TestResult {
     /// Describes what came back, and what the delivery became.
-    pub(crate) fn new(test: NewTest, sent: Sent, became: Option<Became>) -> Self {
+    pub(crate) fn new(test: NewTest, sent: Sent, became: Option<DeliveryOutcome>) -> Self {
         let answer = serde_json::from_str(&sent.body).unwrap_or(Value::String(sent.body));
         let result = Self {
             source: test.source,

@@ -10,7 +10,7 @@ use crate::postgres::{
     PrivateCluster,
 };
 use crate::store::Store;
-use crate::store::survey::{COUNTED, Strays};
+use crate::store::survey::{COUNTED, DefaultPartitionRows};
 
 const AREA: Area = Area::Database;
 
@@ -259,10 +259,10 @@ async fn check_partitions(database: &Examined, clock: &Clock, report: &mut Repor
     }
 }
 
-/// Checks the rows in the default partitions. Old messages belong there, since their months have no
+/// Checks the rows in the default partitions. ExpiredRows messages belong there, since their months have no
 /// partition. Deliveries do not, unless the job or the clock was late.
-fn check_strays(strays: Strays, report: &mut Report) {
-    let Strays { messages, deliveries } = strays;
+fn check_strays(strays: DefaultPartitionRows, report: &mut Report) {
+    let DefaultPartitionRows { messages, deliveries } = strays;
     let count = |rows: i64| if rows < COUNTED { rows.to_string() } else { format!("over {rows}") };
     let message = format!(
         "{} messages and {} deliveries are in the default partitions",

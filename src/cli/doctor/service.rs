@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::report::{Area, Report, chain};
 use crate::cli::http;
 use crate::config::Settings;
-use crate::webhook::front_door::reachable;
+use crate::webhook::test_sender::reachable;
 
 const AREA: Area = Area::Service;
 

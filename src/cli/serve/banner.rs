@@ -8,7 +8,7 @@ use std::path::Path;
 use reqwest::Url;
 
 use crate::config::{Generated, Origin, Settings};
-use crate::webhook::front_door::reachable;
+use crate::webhook::test_sender::reachable;
 
 /// Shell expression for the first of the variable's secrets, trimmed as the service does it.
 const FIRST_SECRET: &str = r#"$(printf %s "$VERBATIM_WEBHOOK_SECRET" | sed 's/^[[:space:],]*//; s/[[:space:]]*,.*//; s/[[:space:]]*$//')"#;

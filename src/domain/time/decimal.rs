@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 /// Most significant digits that are read exactly; of the rest it only matters if all are 0. A power
 /// of ten with this many digits fits a `u128`.
-const MOST_DIGITS: i32 = 38;
+const MAX_DIGITS: i32 = 38;
 /// Most digits of a count of microseconds.
-const MOST_MICRO_DIGITS: i32 = 19;
+const MAX_MICRO_DIGITS: i32 = 19;
 
 /// Number as it is written: `mantissa` × 10^`exponent`. If `more` is set, it is greater than that
 /// by less than one unit of the last digit.
@@ -45,7 +45,7 @@ pub(super) fn micros(text: &str) -> Option<i64> {
     let exponent = number.exponent + places;
     match number.digits + exponent {
         ..=-1 => return Some(0),
-        length if length > MOST_MICRO_DIGITS => return None,
+        length if length > MAX_MICRO_DIGITS => return None,
         _ => {}
     }
     let (whole, rest) = if exponent >= 0 {
@@ -114,7 +114,7 @@ impl Decimal {
             match byte {
                 b'0'..=b'9' => {
                     any = true;
-                    if digits < MOST_DIGITS {
+                    if digits < MAX_DIGITS {
                         mantissa = mantissa * 10 + u128::from(byte - b'0');
                         digits += i32::from(mantissa > 0);
                         exponent = exponent.checked_sub(i32::from(point))?;

@@ -12,7 +12,7 @@ use crate::store::figures::{Figures, Number, Selection, Wanted};
 use crate::store::{Store, StoreError};
 
 /// Greatest lag of figures that count as current.
-const MOST_BEHIND: TimeDelta = TimeDelta::minutes(2);
+const MAX_BEHIND: TimeDelta = TimeDelta::minutes(2);
 
 /// Evaluation of all rules.
 pub(super) struct Round<'a> {
@@ -168,7 +168,7 @@ impl<'a> Round<'a> {
 
     /// Requires that no delivery has waited in an inbox for long: figures do not contain it yet.
     fn require_drained(&self) -> Result<(), Missing> {
-        let waiting = self.undrained_since.is_some_and(|since| self.now - since > MOST_BEHIND);
+        let waiting = self.undrained_since.is_some_and(|since| self.now - since > MAX_BEHIND);
         if waiting { Err(Missing::Behind) } else { Ok(()) }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Round<'a> {
             None => {
                 let mut snapshot = self.store.figures().await?;
                 let until = snapshot.complete_until(None, self.now).await?;
-                until.is_some_and(|until| self.now - until <= MOST_BEHIND)
+                until.is_some_and(|until| self.now - until <= MAX_BEHIND)
             }
         };
         self.facts_are_current = Some(are_current);

@@ -43,7 +43,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 /// Interval of deleting old states and notifications.
 const TIDY_INTERVAL: TimeDelta = TimeDelta::hours(1);
 /// Most notifications in memory while the database is unreachable.
-const MOST_IN_MEMORY: usize = 1_000;
+const MAX_IN_MEMORY: usize = 1_000;
 
 /// Outcome of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Alerts {
     async fn evaluate_together(&mut self, now: DateTime<Utc>) -> Result<Evaluated, StoreError> {
         self.catch_up().await?;
         self.store.report_undrained(self.service, self.own.undrained_since(), now).await?;
-        let mine = self.store.take_alert_round(now, now + INTERVAL - SLACK).await?;
+        let mine = self.store.claim_alert_round(now, now + INTERVAL - SLACK).await?;
         self.load().await?;
         if !mine {
             return Ok(Evaluated::Elsewhere);
@@ -184,7 +184,7 @@ impl Alerts {
         log_changes(&writes);
         self.load().await?;
         if self.tidied_at.is_none_or(|at| now - at >= TIDY_INTERVAL) {
-            self.store.tidy_alerts(now, now - GIVE_UP_AFTER).await?;
+            self.store.delete_expired_alerts(now, now - GIVE_UP_AFTER).await?;
             self.tidied_at = Some(now);
         }
         Ok(Evaluated::Here)
@@ -207,7 +207,7 @@ impl Alerts {
             self.known.insert(rule.name.clone(), write.state);
             self.in_memory.extend(write.events);
         }
-        let excess = self.in_memory.len().saturating_sub(MOST_IN_MEMORY);
+        let excess = self.in_memory.len().saturating_sub(MAX_IN_MEMORY);
         if excess > 0 {
             tracing::error!(
                 excess,
@@ -233,7 +233,7 @@ impl Alerts {
             let stored = stored.filter(|stored| stored.status != firing);
             state.version = stored.map_or(0, |stored| stored.version);
         }
-        self.store.catch_up_alerts(&states, &self.in_memory).await?;
+        self.store.write_offline_alerts(&states, &self.in_memory).await?;
         self.decided_alone.clear();
         self.in_memory.clear();
         Ok(())

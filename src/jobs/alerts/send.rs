@@ -30,7 +30,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// Waits after failed attempts, in seconds; the last one repeats.
 const WAITS_S: [i64; 7] = [10, 30, 60, 300, 900, 1_800, 3_600];
 /// Longest wait that a receiver can request, in seconds.
-const LONGEST_WAIT_S: i64 = 3_600;
+const MAX_WAIT_S: i64 = 3_600;
 /// Age after which no attempt is made.
 pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
 /// Status of a receiver that wants no more notifications: 410 Gone.
@@ -158,7 +158,7 @@ fn progress(
     let (wait, is_gone) = match error {
         NotSent::Status { status: GONE, .. } => (wait, true),
         NotSent::Status { retry_after_s: Some(requested), .. } => {
-            (wait.max((*requested).min(LONGEST_WAIT_S)), false)
+            (wait.max((*requested).min(MAX_WAIT_S)), false)
         }
         _ => (wait, false),
     };
@@ -186,7 +186,7 @@ impl Alerts {
             }
         }
         let most = i64::try_from(AT_ONCE).unwrap_or(1);
-        let due = match self.store.take_due_alerts(&self.names, now, now + LEASE, most).await {
+        let due = match self.store.claim_due_alerts(&self.names, now, now + LEASE, most).await {
             // They are sent when the database is reachable again.
             Err(StoreError::Unavailable(_)) => return Ok(tried),
             due => due?,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 
-use super::standing::ReplicaState;
+use super::status::ReplicaState;
 use crate::postgres::{Connector, primary_position, standby_position};
 
 /// Result of examining a standby.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::postgres::Lsn;
 
 /// Most samples: those of an hour. A standby that is further behind is not read.
-const MOST_SAMPLES: usize = 3_600;
+const MAX_SAMPLES: usize = 3_600;
 
 /// Position of the primary at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct History(VecDeque<Sample>);
 impl History {
     /// Appends a sample.
     pub(super) fn push(&mut self, sample: Sample) {
-        if self.0.len() >= MOST_SAMPLES {
+        if self.0.len() >= MAX_SAMPLES {
             self.0.pop_front();
         }
         self.0.push_back(sample);
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn samples_are_limited() {
-        let (mut history, _) = history(&vec![10; MOST_SAMPLES + 5]);
-        assert_eq!(history.0.len(), MOST_SAMPLES);
+        let (mut history, _) = history(&vec![10; MAX_SAMPLES + 5]);
+        assert_eq!(history.0.len(), MAX_SAMPLES);
         assert!(history.replayed(Lsn(9)).is_none() && history.oldest().is_some());
         history.clear();
         assert!(history.oldest().is_none());

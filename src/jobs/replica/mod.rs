@@ -3,7 +3,7 @@
 
 mod examine;
 mod history;
-mod standing;
+mod status;
 mod watcher;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 pub use examine::{StandbyExamination, examine};
-pub use standing::{Readable, ReplicaState, Standing};
+pub use status::{Readable, ReplicaState, ReplicaStatus};
 
 use crate::clock::Clock;
 use crate::domain::Roles;
@@ -48,7 +48,7 @@ pub struct Watched {
 /// Handle of the standby for readers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Replica {
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<ReplicaStatus>,
     primary: PgPool,
     erasures: ErasureFence,
     max_lag: Duration,
@@ -60,7 +60,7 @@ impl Replica {
     /// Watches a standby until the service stops.
     #[must_use]
     pub fn start(watched: Watched, clock: Clock, life: &Lifecycle) -> Self {
-        let (standing, receiver) = watch::channel(Standing::default());
+        let (standing, receiver) = watch::channel(ReplicaStatus::default());
         let Watched { max_lag, pool, erasures, reads, .. } = &watched;
         let replica = Self {
             standing: receiver,
@@ -84,7 +84,7 @@ impl Replica {
     /// Resolves when this run of the standby can no longer be read.
     pub async fn lost(&self, run: u64) {
         let mut standing = self.standing.clone();
-        let is_other = |now: &Standing| now.readable.as_ref().is_none_or(|now| now.run != run);
+        let is_other = |now: &ReplicaStatus| now.readable.as_ref().is_none_or(|now| now.run != run);
         // This fails if the watcher has ended because the service stops.
         let _ = standing.wait_for(is_other).await;
     }
@@ -100,7 +100,7 @@ impl Replica {
 
     /// Returns the last measured status of the standby.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> ReplicaStatus {
         self.standing.borrow().clone()
     }
 }

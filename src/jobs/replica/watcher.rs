@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::history::{History, Sample};
-use super::standing::{Readable, ReplicaState, Standing};
+use super::status::{Readable, ReplicaState, ReplicaStatus};
 use super::{QUERY_TIMEOUT, Watched};
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Watcher {
     watched: Watched,
     clock: Clock,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<ReplicaStatus>,
     primary: Option<PgConnection>,
     standby: Option<Connected>,
     history: History,
@@ -94,7 +94,11 @@ impl Verdict {
 }
 
 impl Watcher {
-    pub(super) fn new(watched: Watched, clock: Clock, standing: watch::Sender<Standing>) -> Self {
+    pub(super) fn new(
+        watched: Watched,
+        clock: Clock,
+        standing: watch::Sender<ReplicaStatus>,
+    ) -> Self {
         Self {
             watched,
             clock,
@@ -290,7 +294,7 @@ impl Watcher {
         }
         let now = self.clock.now();
         self.standing.send_modify(|standing| {
-            *standing = Standing {
+            *standing = ReplicaStatus {
                 since: standing.since.filter(|_| before == state).or(Some(now)),
                 state,
                 lag_seconds: lag.map(|(age, _)| age.as_secs_f64()),

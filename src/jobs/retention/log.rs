@@ -27,7 +27,7 @@ const DROPPED: &str = "_dropped";
 
 /// Outcome of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct LogReport {
     /// Days that were dropped, or of which only the quarantine is left.
     pub days: u64,
     /// Rows deleted from the default partition.
@@ -53,7 +53,7 @@ pub async fn run_once(
     pool: &PgPool,
     now: DateTime<Utc>,
     keep: Duration,
-) -> Result<Swept, sqlx::Error> {
+) -> Result<LogReport, sqlx::Error> {
     // Detached from the pool, so that closing the connection releases the lock in any case.
     let mut connection = pool.acquire().await?.detach();
     let mine: bool =
@@ -61,7 +61,7 @@ pub async fn run_once(
             .fetch_one(&mut connection)
             .await?;
     sqlx::raw_sql(PATIENT).execute(&mut connection).await?;
-    let swept = if mine { sweep(&mut connection, now, keep).await? } else { Swept::default() };
+    let swept = if mine { sweep(&mut connection, now, keep).await? } else { LogReport::default() };
     connection.close().await?;
     Ok(swept)
 }
@@ -70,9 +70,9 @@ async fn sweep(
     connection: &mut PgConnection,
     now: DateTime<Utc>,
     keep: Duration,
-) -> Result<Swept, sqlx::Error> {
+) -> Result<LogReport, sqlx::Error> {
     let (oldest, oldest_quarantined) = (now - keep, now - keep * QUARANTINE_FACTOR.unsigned_abs());
-    let mut swept = Swept::default();
+    let mut swept = LogReport::default();
     // Finish an interrupted run.
     for name in detached_tables(connection).await? {
         swept.quarantined_kept += move_quarantine_and_drop(connection, &name).await?;
@@ -91,7 +91,7 @@ async fn sweep(
     Ok(swept)
 }
 
-impl Swept {
+impl LogReport {
     fn log(self) {
         let Self { days, strays, quarantined_kept, quarantined_lost } = self;
         if days + strays > 0 {
@@ -282,7 +282,7 @@ async fn delete_default_rows(
     connection: &mut PgConnection,
     oldest: DateTime<Utc>,
     oldest_quarantined: DateTime<Utc>,
-    swept: &mut Swept,
+    swept: &mut LogReport,
 ) -> Result<(), sqlx::Error> {
     loop {
         let deleted: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(format!(

@@ -13,10 +13,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use self::log::QUARANTINE_FACTOR;
 use crate::clock::Clock;
-use crate::config::{Ages, Keep, oldest};
+use crate::config::{AgeLimits, RetentionRules, oldest};
 use crate::lifecycle::Lifecycle;
 use crate::store::erase::Tally;
-use crate::store::old::Limits;
+use crate::store::retention::Limits;
 use crate::store::{Store, StoreError};
 
 /// Interval of the job. Retention works by days, so an hour does not matter.
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_hours(1);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gone {
     /// Outcome for the log of deliveries.
-    pub log: log::Swept,
+    pub log: log::LogReport,
     /// Deleted rows by table, and dropped months of `messages` as `partitions`.
     pub rows: Tally,
 }
@@ -43,7 +43,7 @@ pub enum Failed {
 }
 
 /// Runs at intervals until the service stops.
-pub async fn run(store: Store, clock: Clock, keep: Keep, life: Lifecycle) {
+pub async fn run(store: Store, clock: Clock, keep: RetentionRules, life: Lifecycle) {
     let mut done: Option<NaiveDate> = None;
     while !life.is_stopping() {
         if let Err(error) = finish_erasures(&store, &clock).await {
@@ -72,15 +72,19 @@ pub async fn run(store: Store, clock: Clock, keep: Keep, life: Lifecycle) {
 }
 
 /// Deletes expired data.
-pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<Gone, Failed> {
+pub async fn run_once(
+    store: &Store,
+    now: DateTime<Utc>,
+    keep: &RetentionRules,
+) -> Result<Gone, Failed> {
     let mut gone = Gone { log: run_on_log(store, now, &keep.deliveries).await?, ..Gone::default() };
     if keep.deliveries.differ() {
         let of_quarantine = limits(now, &keep.deliveries, QUARANTINE_FACTOR);
         let usual = limits(now, &keep.deliveries, 1);
-        store.drop_old_deliveries(&usual, &of_quarantine, &mut gone.rows).await?;
+        store.delete_expired_deliveries(&usual, &of_quarantine, &mut gone.rows).await?;
     }
-    if !keep.messages.is_for_ever() {
-        store.drop_old_sessions(&limits(now, &keep.messages, 1), now, &mut gone.rows).await?;
+    if !keep.messages.is_unlimited() {
+        store.delete_expired_sessions(&limits(now, &keep.messages, 1), now, &mut gone.rows).await?;
     }
     if let Some(age) = keep.messages.longest() {
         store.drop_empty_months(now, oldest(now, age), &mut gone.rows).await?;
@@ -88,15 +92,19 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: &Keep) -> Result<
     Ok(gone)
 }
 
-async fn run_on_log(store: &Store, now: DateTime<Utc>, ages: &Ages) -> Result<log::Swept, Failed> {
+async fn run_on_log(
+    store: &Store,
+    now: DateTime<Utc>,
+    ages: &AgeLimits,
+) -> Result<log::LogReport, Failed> {
     Ok(match ages.longest() {
         Some(keep) => log::run_once(store.pool(), now, keep).await?,
-        None => log::Swept::default(),
+        None => log::LogReport::default(),
     })
 }
 
 /// Returns the time before which data is expired, by source. `factor` multiplies the retention.
-pub(crate) fn limits(now: DateTime<Utc>, ages: &Ages, factor: i32) -> Limits {
+pub(crate) fn limits(now: DateTime<Utc>, ages: &AgeLimits, factor: i32) -> Limits {
     let until = |age: Option<Duration>| age.map(|age| oldest(now, age * factor.unsigned_abs()));
     Limits {
         usual: until(ages.usual),
@@ -109,7 +117,7 @@ pub(crate) fn limits(now: DateTime<Utc>, ages: &Ages, factor: i32) -> Limits {
 pub async fn finish_erasures(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     let mut finished = Ok(());
     for id in store.unfinished_erasures().await? {
-        match store.carry_out(id, clock).await {
+        match store.run_erasure(id, clock).await {
             Ok(Some(_)) => {
                 tracing::info!(erasure = %id, "interrupted erasure finished");
             }

@@ -35,7 +35,7 @@ impl Store {
     /// Claims due notifications of these alerts, at most `most`. Each is due again at `lease`,
     /// unless [`Store::record_alert_attempt`] stores an outcome before. Notifications of one alert
     /// are sent in order: an unsent one blocks the later ones.
-    pub async fn take_due_alerts(
+    pub async fn claim_due_alerts(
         &self,
         names: &[String],
         now: DateTime<Utc>,

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::store::{Store, StoreError};
 
 /// Longest silence that is measured: the event before a range is searched this far back.
-const LONGEST_SILENCE: TimeDelta = TimeDelta::days(7);
+const MAX_SILENCE: TimeDelta = TimeDelta::days(7);
 
 impl Store {
     /// Returns the time of the latest event of these agents; `None` for `agents` is all.
@@ -51,7 +51,7 @@ impl Store {
 
     /// Returns the longest silence of these agents in a range, in seconds: from an event in or
     /// before the range to the next event, or to the end of the range. Returns `None` if they had
-    /// no event in the range and in [`LONGEST_SILENCE`] before it.
+    /// no event in the range and in [`MAX_SILENCE`] before it.
     pub async fn longest_silence(
         &self,
         agents: Option<&[String]>,
@@ -97,7 +97,7 @@ impl Store {
             agents as _,
             from,
             to,
-            from - LONGEST_SILENCE
+            from - MAX_SILENCE
         )
         .fetch_one(&self.pool)
         .await?;

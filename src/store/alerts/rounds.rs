@@ -10,14 +10,14 @@ const REPORT_LIFETIME: TimeDelta = TimeDelta::minutes(1);
 /// Age at which delivered and given-up notifications are deleted.
 const EVENT_RETENTION: TimeDelta = TimeDelta::days(90);
 /// Most notifications of one alert that are kept: a flapping alert makes thousands a day.
-const MOST_EVENTS: i64 = 1_000;
+const MAX_EVENTS: i64 = 1_000;
 /// Age at which the state of an alert that is no longer evaluated is deleted.
 const STATE_RETENTION: TimeDelta = TimeDelta::days(30);
 
 impl Store {
     /// Claims the due round and schedules the next one at `next`. Returns false if no round is due
     /// or another service claimed it.
-    pub async fn take_alert_round(
+    pub async fn claim_alert_round(
         &self,
         now: DateTime<Utc>,
         next: DateTime<Utc>,
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Deletes expired rows, and gives up unsent notifications older than `oldest_unsent`.
-    pub async fn tidy_alerts(
+    pub async fn delete_expired_alerts(
         &self,
         now: DateTime<Utc>,
         oldest_unsent: DateTime<Utc>,
@@ -96,7 +96,7 @@ impl Store {
                      )
                  )",
             now - EVENT_RETENTION,
-            MOST_EVENTS
+            MAX_EVENTS
         )
         .execute(&self.pool)
         .await?;

@@ -86,7 +86,7 @@ impl Store {
     /// Writes states and notifications from the time when the database was unavailable. Skips a
     /// state that another service has written since. All notifications are stored: they may have
     /// been sent.
-    pub async fn catch_up_alerts(
+    pub async fn write_offline_alerts(
         &self,
         states: &[StateRow],
         events: &[NewEvent],

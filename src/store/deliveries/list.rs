@@ -15,7 +15,7 @@ use crate::store::page::{AFTER_ALL, BEFORE_ALL, Order, PageRequest, Position};
 use crate::store::{Store, StoreError};
 
 /// Most sessions with one sender's ID whose deliveries are listed; they differ in agent or source.
-const MOST_NAMESAKES: i64 = 1_000;
+const MAX_NAMESAKES: i64 = 1_000;
 
 /// Deliveries that a page scans if the filter has no index: a tenth of a second, or a few tenths if
 /// they are not in memory. The first size is enough if matches are frequent.
@@ -329,7 +329,7 @@ impl Store {
              LIMIT $3",
             name,
             agents,
-            MOST_NAMESAKES
+            MAX_NAMESAKES
         );
         let mut ids = ids.fetch_all(&self.pool).await?;
         ids.extend(Uuid::try_parse(name));

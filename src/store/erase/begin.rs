@@ -35,7 +35,7 @@ pub struct NewErasure<'a> {
 
 /// Outcome of a requested erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum BeginOutcome {
     /// The erasure is stored and must be carried out.
     Yes,
     /// The same erasure, or one with a wider reach, has begun and is not finished.
@@ -66,7 +66,7 @@ impl Target<'_> {
 
 impl Store {
     /// Stores an erasure, unless the data is held or the same erasure is unfinished.
-    pub async fn begin_erasure(&self, new: &NewErasure<'_>) -> Result<Begun, StoreError> {
+    pub async fn begin_erasure(&self, new: &NewErasure<'_>) -> Result<BeginOutcome, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let mut transaction = connection.begin_with(BEGIN_ALONE).await?;
         sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
@@ -87,7 +87,7 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         if let Some(id) = begun {
-            return Ok(Begun::Already(id));
+            return Ok(BeginOutcome::Already(id));
         }
         let held = sqlx::query_scalar!(
             r#"SELECT EXISTS (
@@ -101,7 +101,7 @@ impl Store {
         .fetch_one(&mut *transaction)
         .await?;
         if held {
-            return Ok(Begun::Held);
+            return Ok(BeginOutcome::Held);
         }
         let (kind, session) = match new.target {
             Target::Session(row) => ("session", Some(row)),
@@ -128,6 +128,6 @@ impl Store {
         transaction.commit().await?;
         self.erasures.raise();
         let _ = connection.close().await;
-        Ok(Begun::Yes)
+        Ok(BeginOutcome::Yes)
     }
 }

@@ -13,7 +13,7 @@ use super::names::Reach;
 use super::{Receipt, record_progress};
 use crate::decode::names::Named;
 use crate::domain::{EventId, SourceName};
-use crate::store::log_walk::{LogWalk, Stretch};
+use crate::store::log_walk::{LogRange, LogWalk};
 
 /// Bodies that are read at once. Even with 1 MiB each they are searched quickly.
 const BATCH_BODIES: usize = 100;
@@ -82,7 +82,7 @@ pub(super) async fn has_deliveries_of(
     let wanted = Wanted { session: None, reach: Reach { agent_id, session_id: None, bound } };
     let mut walk = LogWalk::up_to(until);
     while let Some(range) = walk.next(connection).await? {
-        let Stretch { after, to } = range;
+        let LogRange { after, to } = range;
         let named = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                  SELECT
@@ -111,7 +111,7 @@ pub(super) async fn has_deliveries_of(
 async fn delete_named(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
-    Stretch { after, to }: Stretch,
+    LogRange { after, to }: LogRange,
 ) -> Result<u64, sqlx::Error> {
     let gone = sqlx::query!(
         "DELETE FROM deliveries
@@ -137,7 +137,7 @@ async fn delete_named(
 async fn delete_unattributed(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
-    range: Stretch,
+    range: LogRange,
 ) -> Result<u64, sqlx::Error> {
     let mut gone = 0;
     for batch in find_unattributed(connection, wanted, range).await?.chunks(BATCH_BODIES) {
@@ -167,7 +167,7 @@ async fn delete_unattributed(
 async fn find_unattributed(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
-    Stretch { after, to }: Stretch,
+    LogRange { after, to }: LogRange,
 ) -> Result<Vec<Unattributed>, sqlx::Error> {
     let candidates = sqlx::query_scalar!(
         "SELECT id

@@ -17,7 +17,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-pub use begin::{Begun, NewErasure, Target};
+pub use begin::{BeginOutcome, NewErasure, Target};
 pub use names::Reach;
 pub use receipts::ErasureFilter;
 pub use rows::Tally;
@@ -83,8 +83,12 @@ impl Receipt {
 impl Store {
     /// Carries out a stored erasure and returns the receipt. Returns `None` if it is finished, or
     /// if another task carries it out. If this future is dropped, the erasure can be resumed.
-    pub async fn carry_out(&self, id: Uuid, clock: &Clock) -> Result<Option<Receipt>, StoreError> {
-        let mut connection = self.patient().await?;
+    pub async fn run_erasure(
+        &self,
+        id: Uuid,
+        clock: &Clock,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let mut connection = self.long_running_connection().await?;
         let locked = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "mine!""#,
             id.to_string(),
@@ -94,7 +98,7 @@ impl Store {
         if !locked {
             return Ok(None);
         }
-        let carried_out = carry_out(&mut connection, id, clock, &self.roles).await;
+        let carried_out = run_erasure(&mut connection, id, clock, &self.roles).await;
         // The erasure may be committed even if the result is an error.
         self.erasures.raise();
         let receipt = carried_out?;
@@ -156,7 +160,7 @@ impl Store {
         if known {
             return Ok(true);
         }
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         let found = log::has_deliveries_of(&mut connection, agent_id, bound, now).await?;
         let _ = connection.close().await;
         Ok(found)
@@ -173,7 +177,7 @@ impl Store {
     }
 }
 
-async fn carry_out(
+async fn run_erasure(
     connection: &mut PgConnection,
     id: Uuid,
     clock: &Clock,
@@ -224,7 +228,7 @@ async fn erase_sessions(
 ) -> Result<(), sqlx::Error> {
     trim_long(connection, receipt, ids, roles).await?;
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(facts::HOLD).execute(&mut *transaction).await?;
+    sqlx::raw_sql(facts::LOCK_FACTS).execute(&mut *transaction).await?;
     sqlx::raw_sql(ALONE).execute(&mut *transaction).await?;
     sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
     receipt.erased_at = receipt.erased_at.max(clock.now());

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::sessions::SessionFact;
 use super::windows::Windows;
-use super::{FactRules, presence, rows, said, sessions, visits};
+use super::{FactRules, messages, presence, rows, sessions, visits};
 use crate::analytics::facts::{MessageFact, SessionTotals};
 
 /// Sessions that are read at once.
@@ -105,7 +105,7 @@ async fn compare(
     let presence_facts = presence::read_facts(connection, ids).await?;
     let joins = presence::joins_of(&presences);
     let mut windows = Windows::whole(&sessions);
-    let computed = said::compute(connection, rules, &sessions, &mut windows, &joins).await?;
+    let computed = messages::compute(connection, rules, &sessions, &mut windows, &joins).await?;
     let stored = rows::read(connection, &windows).await?;
     let facts = sessions::read_facts(connection, ids).await?;
     let mut events = sessions::read_events(connection, ids).await?;

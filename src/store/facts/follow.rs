@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::{Touched, Windows};
-use super::{FactRules, TRY_HOLD, forget, presence, said, sessions, visits};
+use super::{FactRules, TRY_LOCK_FACTS, delete, messages, presence, sessions, visits};
 use crate::store::journal::{Erasure, MAX_BATCH_ENTRIES, batch_length};
 
 /// One snapshot for the journal and the rows that it names: facts are never ahead of the position.
@@ -39,7 +39,7 @@ pub async fn follow_next(
     adopt: bool,
 ) -> Result<Followed, sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
-    if let Err(error) = sqlx::raw_sql(TRY_HOLD).execute(&mut *transaction).await {
+    if let Err(error) = sqlx::raw_sql(TRY_LOCK_FACTS).execute(&mut *transaction).await {
         let code = error.as_database_error().and_then(DatabaseError::code);
         if code.is_none_or(|code| code != LOCK_NOT_AVAILABLE) {
             return Err(error);
@@ -75,7 +75,7 @@ pub async fn follow_next(
 }
 
 /// Returns true if no follower has maintained facts in this database yet.
-pub async fn is_unfollowed(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub async fn never_followed(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let settings = sqlx::query_scalar!("SELECT settings FROM facts_position").fetch_one(connection);
     Ok(settings.await?.is_empty())
 }
@@ -189,12 +189,12 @@ async fn refresh(
     let sessions = sessions::read(connection, &ids).await?;
     let gone: Vec<Uuid> = ids.into_iter().filter(|id| !sessions.contains_key(id)).collect();
     let mut difference = Difference::default();
-    forget::delete(connection, &gone, &mut difference).await?;
+    delete::delete(connection, &gone, &mut difference).await?;
     touched.retain(|id, _| sessions.contains_key(id));
     let joins = presence::refresh(connection, &sessions, &mut touched).await?;
     add_moved(connection, &mut touched).await?;
     let windows = Windows::of(&touched, &sessions);
-    said::refresh(connection, rules, &sessions, windows, &joins, &mut difference).await?;
+    messages::refresh(connection, rules, &sessions, windows, &joins, &mut difference).await?;
     sessions::refresh_totals(connection, &sessions, &mut difference).await?;
     visits::refresh(connection, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(connection).await

@@ -9,13 +9,13 @@
 mod activity;
 mod check;
 mod days;
+mod delete;
 mod follow;
-mod forget;
 mod gaps;
+mod messages;
 mod presence;
 mod rebuild;
 mod rows;
-mod said;
 mod sessions;
 mod visits;
 mod windows;
@@ -28,8 +28,8 @@ use crate::domain::Roles;
 use crate::domain::visits::VisitGaps;
 
 pub use check::{CheckReport, check};
-pub use follow::{FactsLag, Followed, follow_next, is_unfollowed, read_head, read_lag};
-pub(super) use forget::forget_sessions;
+pub(super) use delete::forget_sessions;
+pub use follow::{FactsLag, Followed, follow_next, never_followed, read_head, read_lag};
 pub use rebuild::{Step, rebuild_activity, rebuild_sessions};
 
 /// Version of the definition of facts. Increment it with every change, so that they are recomputed.
@@ -37,9 +37,9 @@ const VERSION: u32 = 1;
 
 /// Locks facts for changes, and waits for the lock. It must come before the transaction's snapshot
 /// and before every other lock: a holder of locks that ingest needs must not wait for the follower.
-pub(super) const HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE";
+pub(super) const LOCK_FACTS: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE";
 /// Locks facts for changes, or fails at once.
-const TRY_HOLD: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE NOWAIT";
+const TRY_LOCK_FACTS: &str = "LOCK TABLE facts_position IN EXCLUSIVE MODE NOWAIT";
 
 /// Rules on which facts depend, besides the stored rows.
 #[derive(Clone, Debug)]

@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::Windows;
-use super::{FactRules, HOLD, forget, presence, said, sessions, visits};
+use super::{FactRules, LOCK_FACTS, delete, messages, presence, sessions, visits};
 use crate::store::AFTER_ALL;
 
 /// Sessions in one step.
 const BATCH_SESSIONS: i64 = 100;
 /// Period whose activity is computed in one step.
 const STEP: TimeDelta = TimeDelta::days(1);
-/// The lock comes before the snapshot: see [`HOLD`].
+/// The lock comes before the snapshot: see [`LOCK_FACTS`].
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 
 /// Outcome of a step.
@@ -70,10 +70,10 @@ pub async fn rebuild_sessions(
     let sessions = sessions::read(&mut transaction, &ids).await?;
     let gone: Vec<Uuid> = ids.into_iter().filter(|id| !sessions.contains_key(id)).collect();
     let mut difference = Difference::default();
-    forget::delete(&mut transaction, &gone, &mut difference).await?;
+    delete::delete(&mut transaction, &gone, &mut difference).await?;
     let joins = presence::refresh(&mut transaction, &sessions, &mut BTreeMap::new()).await?;
     let windows = Windows::whole(&sessions);
-    said::refresh(&mut transaction, rules, &sessions, windows, &joins, &mut difference).await?;
+    messages::refresh(&mut transaction, rules, &sessions, windows, &joins, &mut difference).await?;
     sessions::refresh_totals(&mut transaction, &sessions, &mut difference).await?;
     visits::refresh(&mut transaction, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(&mut transaction).await?;
@@ -129,7 +129,7 @@ async fn begin<'a>(
     rules: &FactRules,
 ) -> Result<Option<Transaction<'a, Postgres>>, sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
-    sqlx::raw_sql(HOLD).execute(&mut *transaction).await?;
+    sqlx::raw_sql(LOCK_FACTS).execute(&mut *transaction).await?;
     let settings = sqlx::query_scalar!("SELECT settings FROM facts_position")
         .fetch_one(&mut *transaction)
         .await?;

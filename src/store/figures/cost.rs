@@ -10,9 +10,9 @@ use crate::store::StoreError;
 
 /// Most messages that one answer is computed from, if sums are not enough: the number that
 /// PostgreSQL is expected to read within the time limit of a query.
-const MOST_MESSAGES: i64 = 10_000_000;
+const MAX_MESSAGES: i64 = 10_000_000;
 /// Most sessions that are read individually: each needs up to 100 bytes of memory.
-const MOST_SESSIONS: i64 = 2_000_000;
+const MAX_SESSIONS: i64 = 2_000_000;
 /// Duration of the longest row of `activity` that is read. A range is extended by it.
 const WIDEST: TimeDelta = TimeDelta::hours(1);
 
@@ -46,8 +46,8 @@ impl Read {
 }
 
 impl Snapshot {
-    /// Fails if the metrics would be computed from more than [`MOST_MESSAGES`] or
-    /// [`MOST_SESSIONS`]. `has_sums` is false if the answer needs individual values.
+    /// Fails if the metrics would be computed from more than [`MAX_MESSAGES`] or
+    /// [`MAX_SESSIONS`]. `has_sums` is false if the answer needs individual values.
     pub(super) async fn check_cost(
         &mut self,
         selection: &Selection<'_>,
@@ -55,7 +55,7 @@ impl Snapshot {
         has_sums: bool,
     ) -> Result<(), StoreError> {
         let (messages, sessions) = self.facts_to_read(selection, wanted, has_sums).await?;
-        for (facts, most) in [(messages, MOST_MESSAGES), (sessions, MOST_SESSIONS)] {
+        for (facts, most) in [(messages, MAX_MESSAGES), (sessions, MAX_SESSIONS)] {
             if facts > most {
                 return Err(StoreError::TooExpensive { facts, most });
             }

@@ -16,9 +16,9 @@ const DAY: TimeDelta = TimeDelta::days(1);
 
 /// Most parts of a cover. A range with more parts is read from facts as a whole, for example if its
 /// buckets do not start on a quarter hour.
-const MOST_PARTS: usize = 2_000;
+const MAX_PARTS: usize = 2_000;
 /// Most parts of a cover that are read from facts.
-const MOST_FACT_PARTS: usize = 16;
+const MAX_FACT_PARTS: usize = 16;
 
 /// Largest distance of a range's end from the answer at which the range counts as one up to now.
 const NEARLY_NOW: TimeDelta = TimeDelta::minutes(1);
@@ -93,7 +93,7 @@ impl Cover {
         }
         let of_facts = cover.parts.get(&None).map_or(0, |parts| parts.starts.len());
         let all: usize = cover.parts.values().map(|parts| parts.starts.len()).sum();
-        if all > MOST_PARTS || of_facts > MOST_FACT_PARTS {
+        if all > MAX_PARTS || of_facts > MAX_FACT_PARTS {
             cover.parts.clear();
             cover.excess = None;
             cover.add(selection.from(), selection.to, &[]);

@@ -15,7 +15,7 @@ use super::{Selection, Snapshot};
 use crate::store::StoreError;
 
 /// Most sessions in the cache: about 50 MB. A range with more is read from PostgreSQL.
-const MOST_CACHED: usize = 300_000;
+const MAX_CACHED: usize = 300_000;
 
 /// Cache of days.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl DayCache {
         let sessions = Arc::clone(sessions);
         entries.days.insert(day, Day { version, sessions, count, last_use });
         let mut all: usize = entries.days.values().map(|day| day.count).sum();
-        while all > MOST_CACHED {
+        while all > MAX_CACHED {
             let oldest = entries.days.iter().min_by_key(|(_, day)| day.last_use);
             let Some(oldest) = oldest.map(|(day, _)| *day) else { break };
             all -= entries.days.remove(&oldest).map_or(0, |day| day.count);
@@ -111,7 +111,7 @@ impl Snapshot {
         .fetch_all(&mut *self.transaction)
         .await?;
         let count: i64 = days.iter().map(|day| day.sessions).sum();
-        if usize::try_from(count).unwrap_or(usize::MAX) > MOST_CACHED {
+        if usize::try_from(count).unwrap_or(usize::MAX) > MAX_CACHED {
             return Ok(None);
         }
         let mut sessions = Vec::with_capacity(days.len());
@@ -190,8 +190,8 @@ mod tests {
         let day = |number| NaiveDate::from_ymd_opt(2026, 10, number).unwrap();
         let some = |count| Arc::new(vec![Sessions::started(vec![DateTime::UNIX_EPOCH; count])]);
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        days.put(day(1), one, &some(MOST_CACHED / 2));
-        days.put(day(2), one, &some(MOST_CACHED / 2));
+        days.put(day(1), one, &some(MAX_CACHED / 2));
+        days.put(day(2), one, &some(MAX_CACHED / 2));
         assert!(days.get(day(1), one).is_some() && days.get(day(1), other).is_none());
         // The first day was used last.
         days.put(day(3), one, &some(1));

@@ -26,7 +26,7 @@ pub use presence::Distinct;
 pub(super) use snapshot::Room;
 pub use snapshot::Snapshot;
 pub use spreads::{Spread, Value};
-pub use top::{LONGEST_FIRST_MESSAGE, Top, TopBy};
+pub use top::{MAX_FIRST_MESSAGE, Top, TopBy};
 
 /// Index of a bucket, from 0, and group; `None` if figures are not split.
 pub type Cell = (usize, Option<String>);

@@ -19,12 +19,12 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
 
 /// Concurrent snapshots of all callers. A query over months keeps a processor busy, and other
 /// readers need the pool.
-const MOST_SNAPSHOTS: usize = 4;
+const MAX_SNAPSHOTS: usize = 4;
 /// Entries of the journal that are searched for arrivals that facts do not reflect yet: some
 /// seconds of a busy drain.
-const MOST_PENDING: i64 = 32;
+const MAX_PENDING: i64 = 32;
 /// Longest wait for a snapshot. After it the request fails and can be retried.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// Limit of concurrent snapshots, and their shared cache of days. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(in crate::store) struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MOST_SNAPSHOTS)), days: Arc::default() }
+        Self { permits: Arc::new(Semaphore::new(MAX_SNAPSHOTS)), days: Arc::default() }
     }
 }
 
@@ -52,7 +52,7 @@ impl Store {
     pub async fn figures(&self) -> Result<Snapshot, StoreError> {
         let Room { permits, days } = self.figures.clone();
         let permit = permits.acquire_owned();
-        let permit = timeout(LONGEST_WAIT, permit).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let permit = timeout(MAX_WAIT, permit).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         // The semaphore is never closed.
         let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
         Ok(Snapshot { transaction: self.pool.begin_with(BEGIN).await?, days, _permit: permit })
@@ -76,14 +76,14 @@ impl Snapshot {
                  ) AS "pending!",
                  (SELECT received_at FROM journal WHERE seq = p.seq) AS reached
              FROM facts_position AS p"#,
-            MOST_PENDING + 1,
+            MAX_PENDING + 1,
         )
         .fetch_one(&mut *self.transaction)
         .await?;
         if behind.pending == 0 {
             return Ok(Some(now));
         }
-        if behind.pending > MOST_PENDING {
+        if behind.pending > MAX_PENDING {
             // Hidden from bound keys: it is the arrival of a delivery of any agent.
             return Ok(behind.reached.filter(|_| visible.is_none()));
         }

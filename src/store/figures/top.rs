@@ -10,7 +10,7 @@ use crate::analytics::catalog::{Attribution, Metric};
 use crate::store::StoreError;
 
 /// Longest text of a first message, in characters. Longer ones are grouped by their beginning.
-pub const LONGEST_FIRST_MESSAGE: i32 = 200;
+pub const MAX_FIRST_MESSAGE: i32 = 200;
 
 /// Groups among which the largest are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl Snapshot {
             wanted.metric.name,
             wanted.stat.as_str(),
             i64::try_from(limit).unwrap_or(i64::MAX),
-            LONGEST_FIRST_MESSAGE,
+            MAX_FIRST_MESSAGE,
         )
         .fetch_all(&mut *self.transaction)
         .await?;

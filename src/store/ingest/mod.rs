@@ -7,8 +7,8 @@
 mod activity;
 mod bulk;
 mod earlier;
+mod earlier_versions;
 mod events;
-mod former;
 pub mod journal;
 mod log;
 mod sessions;
@@ -153,8 +153,8 @@ async fn project(
     roles: &Roles,
 ) -> Result<Written, sqlx::Error> {
     let mut firsts = first_of_each(rows, erased);
-    let guarded = former::guard(connection, &firsts).await?;
-    former::adopt(connection, &mut firsts, &guarded).await?;
+    let guarded = earlier_versions::guard(connection, &firsts).await?;
+    earlier_versions::adopt(connection, &mut firsts, &guarded).await?;
     let new = events::insert(connection, &firsts, &guarded).await?;
     let (fresh, duplicates): (Vec<_>, Vec<_>) =
         firsts.into_iter().partition(|one| new.contains(&one.id));

@@ -12,11 +12,11 @@ pub const REPORTS_COUNT_FOR: TimeDelta = TimeDelta::seconds(60);
 /// Retention of ended jobs.
 const RETENTION: TimeDelta = TimeDelta::days(30);
 /// Most jobs that are retained.
-const MOST_RETAINED: i64 = 1_000;
+const MAX_RETAINED: i64 = 1_000;
 
 impl Store {
     /// Claims the oldest job that no live service runs, or that this service runs.
-    pub async fn take_job(
+    pub async fn claim_job(
         &self,
         service: Uuid,
         now: DateTime<Utc>,
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Releases this service's jobs to others.
-    pub async fn leave_jobs(&self, service: Uuid) -> Result<(), StoreError> {
+    pub async fn release_jobs(&self, service: Uuid) -> Result<(), StoreError> {
         query!(
             "UPDATE jobs SET heartbeat_at = NULL WHERE service = $1 AND state = 'running'",
             service
@@ -131,7 +131,7 @@ impl Store {
                      )
                  )",
             now - RETENTION,
-            MOST_RETAINED
+            MAX_RETAINED
         )
         .execute(&self.pool)
         .await?;

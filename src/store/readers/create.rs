@@ -6,7 +6,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection, query, query_scalar};
 
 use super::{
-    INSUFFICIENT_PRIVILEGE, MOST_CONNECTIONS, NETWORK_ROLE, NewReader, ROLE_COMMENT, ReaderError,
+    INSUFFICIENT_PRIVILEGE, MAX_CONNECTIONS, NETWORK_ROLE, NewReader, ROLE_COMMENT, ReaderError,
     ReaderPlace, TEXT_VIEWS, VIEWS, quoted,
 };
 use crate::store::Store;
@@ -53,7 +53,7 @@ impl Store {
                 return Err(explain(error, new, &database_info));
             }
         }
-        let has_temporary_tables = super::reach::check(&mut transaction, new).await?;
+        let has_temporary_tables = super::rights::check(&mut transaction, new).await?;
         let place = query!(
             r#"SELECT
                  current_setting('listen_addresses') AS "addresses!",
@@ -114,7 +114,7 @@ fn statements(new: &NewReader<'_>, database_info: &DatabaseInfo, password: &str)
     };
     let mut all = vec![
         format!(
-            "CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT {MOST_CONNECTIONS}"
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT {MAX_CONNECTIONS}"
         ),
         format!("COMMENT ON ROLE {role} IS '{ROLE_COMMENT}'"),
     ];

@@ -6,8 +6,8 @@
 
 mod create;
 mod password;
-mod reach;
 mod remove;
+mod rights;
 
 use sqlx::query_as;
 
@@ -27,7 +27,7 @@ pub const TEXT_VIEWS: [&str; 1] = ["message_texts"];
 /// SQLSTATE of a missing privilege.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// Most concurrent connections of one reader, enough for the pool of a BI tool.
-const MOST_CONNECTIONS: u8 = 5;
+const MAX_CONNECTIONS: u8 = 5;
 
 /// Name of a reader. It needs no quotes in a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError};
 
 /// Most attempts to fill a page after texts did not match although their documents did. The next
 /// page has the rest.
-const MOST_ROUNDS: usize = 4;
+const MAX_ROUNDS: usize = 4;
 
 /// Messages to search.
 #[derive(Clone, Debug, Default)]
@@ -123,9 +123,9 @@ impl Store {
             }
             Some(page)
         };
-        let mut lane = self.search_lanes.take().await?;
-        let wider = widen(&mut lane, query, request.filter).await?;
-        lane.give_back();
+        let mut pooled = self.search_pool.take().await?;
+        let wider = widen(&mut pooled, query, request.filter).await?;
+        pooled.release();
         match as_written {
             Some(page) if !wider.found => Ok(page),
             _ => {
@@ -145,12 +145,12 @@ impl Store {
     ) -> Result<SearchPage, StoreError> {
         let SearchRequest { filter, now, after, limit } = request;
         let (mut hits, mut next, mut incomplete) = (Vec::new(), after, BTreeSet::new());
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let room = limit - hits.len();
-            let mut lane = self.search_lanes.take().await?;
+            let mut pooled = self.search_pool.take().await?;
             let Matches { mut found, cut, stale } =
-                matches(&mut lane, &query, filter, now, next, room + 1).await?;
-            lane.give_back();
+                matches(&mut pooled, &query, filter, now, next, room + 1).await?;
+            pooled.release();
             incomplete.extend(cut.then_some(Incomplete::ManyLate));
             incomplete.extend(stale.then_some(Incomplete::Rebuild));
             let more = found.len() > room;
@@ -215,7 +215,7 @@ impl Store {
         visible: Option<&[String]>,
     ) -> Result<Vec<Uuid>, StoreError> {
         let id = Uuid::try_parse(name).ok();
-        let mut lane = self.lanes.take().await?;
+        let mut pooled = self.read_pool.take().await?;
         let ids = sqlx::query_scalar!(
             "SELECT id
             FROM sessions
@@ -225,9 +225,9 @@ impl Store {
             id,
             visible
         )
-        .fetch_all(lane.connection())
+        .fetch_all(pooled.connection())
         .await?;
-        lane.give_back();
+        pooled.release();
         Ok(match id.filter(|id| ids.contains(id)) {
             Some(id) => vec![id],
             None => ids,

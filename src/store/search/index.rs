@@ -11,7 +11,7 @@ use crate::search::INDEX_VERSION;
 use crate::store::journal::{MAX_BATCH_ENTRIES, MessageKey, batch_length};
 
 /// Bytes of messages after which a transaction ends early, so that it takes seconds.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub(super) fn within_bytes(
     entries: &[Entry],
 ) -> Result<(Vec<PendingMessage>, i64), Vec<PendingMessage>> {
     let all: usize = messages.iter().map(|message| message.text.len()).sum();
-    if all <= MOST_BYTES {
+    if all <= MAX_BYTES {
         return Err(messages);
     }
     let by_key: HashMap<MessageKey, usize> = (0..)
@@ -107,7 +107,7 @@ pub(super) fn within_bytes(
     let mut sum = 0;
     let full = bytes.iter().position(|bytes| {
         sum += bytes;
-        sum > MOST_BYTES
+        sum > MAX_BYTES
     });
     match full.filter(|full| *full + 1 < entries.len()) {
         Some(full) => {

@@ -14,6 +14,6 @@ mod write;
 pub use find::{Incomplete, SearchFilter, SearchHit, SearchPage, SearchPlace, SearchRequest};
 pub use forget::{forget_messages, forget_sessions};
 pub use index::{Indexed, index_next};
-pub use progress::{IndexStanding, Rebuild, standing};
+pub use progress::{IndexBacklog, Rebuild, standing};
 pub use rebuild::{empty_previous_index, rebuild_next};
 pub use windows::Window;

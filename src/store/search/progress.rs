@@ -7,7 +7,7 @@ use crate::search::INDEX_VERSION;
 
 /// Backlog of the search index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IndexStanding {
+pub struct IndexBacklog {
     /// Journal entries that are not indexed yet.
     pub entries: i64,
     /// Arrival of the oldest of them; `None` without any.
@@ -67,7 +67,7 @@ pub(super) async fn take_index(
 }
 
 /// Returns the backlog of the search index.
-pub async fn standing(connection: &mut PgConnection) -> Result<IndexStanding, sqlx::Error> {
+pub async fn standing(connection: &mut PgConnection) -> Result<IndexBacklog, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -87,7 +87,7 @@ pub async fn standing(connection: &mut PgConnection) -> Result<IndexStanding, sq
     .fetch_one(connection)
     .await?;
     let (done, of) = (row.stale_from - row.stale_to, row.stale_from);
-    Ok(IndexStanding {
+    Ok(IndexBacklog {
         entries: row.entries.max(0),
         waiting_since: row.waiting_since,
         rebuild: (row.stale_to > 0).then_some(Rebuild { done, of }),

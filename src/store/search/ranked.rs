@@ -17,7 +17,7 @@ use super::vocabulary::{Estimates, estimate};
 use super::windows::Window;
 use crate::search::{Query, agent_mark};
 use crate::store::StoreError;
-use crate::store::lanes::Lane;
+use crate::store::read_pool::PooledConnection;
 use crate::store::sessions::SessionFilter;
 
 /// Most documents that are ranked together.
@@ -26,11 +26,11 @@ const RANKED: i64 = 500;
 const ENOUGH: usize = 100;
 /// Most documents of a window that is read again. It may have grown by late messages of senders
 /// whose clock is behind.
-const MOST_IN_WINDOW: i64 = 10_000;
+const MAX_IN_WINDOW: i64 = 10_000;
 /// Most documents of a word that is searched in one query over all times.
 const FEW_DOCUMENTS: i64 = 1_000;
 /// Most agents whose marks narrow a search; with more, rows are filtered instead.
-const MOST_MARKS: usize = 100;
+const MAX_MARKS: usize = 100;
 
 /// Matching message.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ struct Documents {
 
 /// Finds the matches after a place.
 pub(super) async fn matches(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     query: &Query,
     filter: &SearchFilter,
     now: DateTime<Utc>,
@@ -90,7 +90,7 @@ pub(super) async fn matches(
     if no_agent || no_session {
         return Ok(all);
     }
-    let (estimates, stale) = estimate(lane, query, filter, now).await?;
+    let (estimates, stale) = estimate(pooled, query, filter, now).await?;
     all.stale = stale;
     let Some(estimates) = estimates else { return Ok(all) };
     let search = Search {
@@ -103,15 +103,15 @@ pub(super) async fn matches(
     let mut rest = Window::between(filter.after, filter.before);
     rest.to = rest.to.min((search.estimates.latest, Uuid::max()));
     if let Some(SearchPlace { at, id, score, window, .. }) = after {
-        let again = in_window(lane, &search, window, MOST_IN_WINDOW).await?;
-        all.cut = is_full(&again, MOST_IN_WINDOW);
+        let again = in_window(pooled, &search, window, MAX_IN_WINDOW).await?;
+        all.cut = is_full(&again, MAX_IN_WINDOW);
         let behind = again.matches.into_iter().filter(|one| one.before(score, at, id).is_gt());
         all.found.extend(behind.map(|one| (one, window)));
         rest.to = window.from;
     }
     let can_match = search.estimates.at_most > 0 || filter.sessions.is_some();
     while all.found.len() < limit && !rest.is_empty() && can_match {
-        let (matches, window) = newest(lane, &search, rest).await?;
+        let (matches, window) = newest(pooled, &search, rest).await?;
         all.found.extend(matches.into_iter().map(|one| (one, window)));
         rest.to = window.from;
     }
@@ -121,21 +121,21 @@ pub(super) async fn matches(
 
 /// Finds the newest matches of a window, ranked, and the part of the window that they cover.
 async fn newest(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     search: &Search<'_>,
     window: Window,
 ) -> Result<(Vec<Match>, Window), StoreError> {
     let mut found = Documents { matches: Vec::new(), documents: 0 };
     let mut from = window.from;
     if search.estimates.at_most <= FEW_DOCUMENTS {
-        found = in_window(lane, search, window, RANKED).await?;
+        found = in_window(pooled, search, window, RANKED).await?;
     } else {
         let mut windows = window.split(search.estimates.newest);
         while found.documents < ENOUGH
             && let Some(part) = windows.next(found.documents, ENOUGH, search.estimates.at_most)
         {
             let room = RANKED - i64::try_from(found.documents).unwrap_or(RANKED);
-            let more = in_window(lane, search, part, room).await?;
+            let more = in_window(pooled, search, part, room).await?;
             found.matches.extend(more.matches);
             found.documents += more.documents;
             from = part.from;
@@ -158,14 +158,14 @@ fn is_full(found: &Documents, most: i64) -> bool {
 /// Finds the newest matches of a window, ranked. A message of several documents has the score of
 /// the first one that matches, however many are read.
 async fn in_window(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     search: &Search<'_>,
     window: Window,
     most: i64,
 ) -> Result<Documents, StoreError> {
     let mut matches = match &search.filter.sessions {
-        None => by_terms(lane, search, window, most).await?,
-        Some(sessions) => in_sessions(lane, search, window, most, sessions).await?,
+        None => by_terms(pooled, search, window, most).await?,
+        Some(sessions) => in_sessions(pooled, search, window, most, sessions).await?,
     };
     let documents = matches.len();
     let mut known = HashSet::with_capacity(documents);
@@ -179,7 +179,7 @@ async fn in_window(
 macro_rules! documents {
     (
         $by:tt, $about:tt,
-        $lane:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
+        $pooled:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
     ) => {
         query_as!(
             Match,
@@ -221,7 +221,7 @@ macro_rules! documents {
             $search.in_a_row.as_deref()
             $(, $more)*
         )
-        .fetch_all($lane.connection())
+        .fetch_all($pooled.connection())
         .await
     };
 }
@@ -230,7 +230,7 @@ macro_rules! documents {
 macro_rules! documents_of_sessions {
     (
         $by:tt, $about:ident,
-        $lane:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
+        $pooled:ident, $search:ident, $matching:ident, $window:ident, $most:ident $(, $more:expr)*
     ) => {
         documents!(
             $by,
@@ -268,7 +268,7 @@ macro_rules! documents_of_sessions {
                             )
                     ))
             )",
-            $lane,
+            $pooled,
             $search,
             $matching,
             $window,
@@ -288,7 +288,7 @@ macro_rules! documents_of_sessions {
 
 /// Finds documents by the index of terms.
 async fn by_terms(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     search: &Search<'_>,
     window: Window,
     most: i64,
@@ -300,7 +300,7 @@ async fn by_terms(
         return documents!(
             "occurred_at BETWEEN $3 AND $5",
             "TRUE",
-            lane,
+            pooled,
             search,
             matching,
             window,
@@ -310,7 +310,7 @@ async fn by_terms(
     documents_of_sessions!(
         "occurred_at BETWEEN $3 AND $5",
         about,
-        lane,
+        pooled,
         search,
         matching,
         window,
@@ -320,7 +320,7 @@ async fn by_terms(
 
 /// Finds documents by their session.
 async fn in_sessions(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     search: &Search<'_>,
     window: Window,
     most: i64,
@@ -331,7 +331,7 @@ async fn in_sessions(
     documents_of_sessions!(
         "session_id = ANY ($20)",
         about,
-        lane,
+        pooled,
         search,
         matching,
         window,
@@ -348,8 +348,7 @@ impl Search<'_> {
             let marks: Vec<_> = marks.iter().map(|mark| format!("'{mark}'")).collect();
             let _ = write!(matching, " & ({})", marks.join(" | "));
         };
-        if let Some(agents) =
-            self.filter.agents.as_ref().filter(|agents| agents.len() <= MOST_MARKS)
+        if let Some(agents) = self.filter.agents.as_ref().filter(|agents| agents.len() <= MAX_MARKS)
         {
             narrow(agents.iter().map(|agent| agent_mark(agent)).collect());
         }

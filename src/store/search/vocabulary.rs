@@ -10,14 +10,14 @@ use sqlx::query_scalar;
 use super::find::SearchFilter;
 use crate::search::{INDEX_VERSION, Query};
 use crate::store::StoreError;
-use crate::store::lanes::Lane;
 use crate::store::page::AFTER_ALL;
+use crate::store::read_pool::PooledConnection;
 
 /// Most words that a search includes for parts of words, split evenly among the parts, in
 /// alphabetical order. Each is a lookup in the index of each month.
-const MOST_WIDER_WORDS: i64 = 1_000;
+const MAX_WIDER_WORDS: i64 = 1_000;
 /// Most rows of the vocabulary, one per word and agent, read for a part of a word.
-const MOST_ROWS: i64 = 20_000;
+const MAX_ROWS: i64 = 20_000;
 /// Most agents of a word whose documents are added up. With this many, there are many documents.
 const MANY_AGENTS: i64 = 200;
 /// Assumed number of documents of a word if they are not added up.
@@ -38,7 +38,7 @@ pub(super) struct Estimates {
 /// Returns the estimates, or `None` without any message; and whether some documents are missing or
 /// have another version than the query.
 pub(super) async fn estimate(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     query: &Query,
     filter: &SearchFilter,
     now: DateTime<Utc>,
@@ -56,20 +56,21 @@ pub(super) async fn estimate(
         filter.agents.as_deref(),
         INDEX_VERSION
     )
-    .fetch_one(lane.connection())
+    .fetch_one(pooled.connection())
     .await?;
     let Some(newest) = row.newest_at else { return Ok((None, row.stale)) };
     // A message with a time in the future can be later than the agent's last activity.
     let latest = if filter.agents.is_none() { newest } else { AFTER_ALL };
     // A session has few messages, and they are found by its ID.
-    let at_most = if filter.sessions.is_some() { 0 } else { at_most(lane, query, filter).await? };
+    let at_most =
+        if filter.sessions.is_some() { 0 } else { at_most(pooled, query, filter).await? };
     let newest = newest.min(now + AHEAD);
     Ok((Some(Estimates { at_most, latest, newest }), row.stale))
 }
 
 /// Returns the number of documents of the rarest required word.
 async fn at_most(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     query: &Query,
     filter: &SearchFilter,
 ) -> Result<i64, StoreError> {
@@ -103,7 +104,7 @@ async fn at_most(
                 MANY_AGENTS,
                 MANY_DOCUMENTS
             )
-            .fetch_one(lane.connection())
+            .fetch_one(pooled.connection())
             .await?
         }
         Some(agents) => {
@@ -127,7 +128,7 @@ async fn at_most(
                 &words,
                 agents
             )
-            .fetch_one(lane.connection())
+            .fetch_one(pooled.connection())
             .await?
         }
     };
@@ -145,12 +146,12 @@ pub(super) struct Widened {
 
 /// Widens a query by the words that contain its words.
 pub(super) async fn widen(
-    lane: &mut Lane<'_>,
+    pooled: &mut PooledConnection<'_>,
     query: &Query,
     filter: &SearchFilter,
 ) -> Result<Widened, StoreError> {
     let parts = query.partial();
-    let most = MOST_WIDER_WORDS / i64::try_from(parts.len().max(1)).unwrap_or(MOST_WIDER_WORDS);
+    let most = MAX_WIDER_WORDS / i64::try_from(parts.len().max(1)).unwrap_or(MAX_WIDER_WORDS);
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part!", holder.word AS "word!", holder.cut AS "cut!"
@@ -174,9 +175,9 @@ pub(super) async fn widen(
         &parts,
         filter.agents.as_deref(),
         most,
-        MOST_ROWS
+        MAX_ROWS
     )
-    .fetch_all(lane.connection())
+    .fetch_all(pooled.connection())
     .await?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut cut = false;

@@ -15,7 +15,7 @@ const WINDOW_DAYS: [u64; 4] = [1, 3, 30, 120];
 const FEW_ENOUGH_AT_ONCE: i64 = 20_000;
 /// Most days that are named one by one. Each costs an index scan as for a word that most messages
 /// have: beyond a few, that costs more than the matches it excludes.
-const MOST_NAMED_DAYS: u64 = 4;
+const MAX_NAMED_DAYS: u64 = 4;
 
 /// Range of messages by (time, ID), from `from`, inclusive, to `to`, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Window {
     pub(super) fn day_marks(&self) -> Option<Vec<String>> {
         let (first, last) = (self.from.0.date_naive(), self.to.0.date_naive());
         let days = u64::try_from((last - first).num_days()).ok()?;
-        if days > MOST_NAMED_DAYS {
+        if days > MAX_NAMED_DAYS {
             return None;
         }
         let days = first.iter_days().take(usize::try_from(days).ok()? + 1);

@@ -10,14 +10,14 @@ use super::SessionRow;
 use crate::store::{Store, StoreError};
 
 /// Most characters of a first message.
-pub const MOST_CHARS: i32 = 200;
+pub const MAX_CHARS: i32 = 200;
 
 /// First user message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstMessage {
     /// Message ID.
     pub id: Uuid,
-    /// First [`MOST_CHARS`] characters.
+    /// First [`MAX_CHARS`] characters.
     pub text: String,
     /// Time of the message.
     pub occurred_at: DateTime<Utc>,
@@ -60,7 +60,7 @@ impl Store {
             &ids,
             &from,
             &to,
-            MOST_CHARS
+            MAX_CHARS
         )
         .fetch_all(&self.pool)
         .await?;

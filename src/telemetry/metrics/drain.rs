@@ -22,7 +22,7 @@ const OUTCOMES: [Outcome; 5] =
 
 /// Path of deliveries to Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum WritePath {
     /// Through the inbox.
     Inbox,
     /// Directly, before the answer.
@@ -99,10 +99,10 @@ impl DrainMetrics {
 
     /// Returns the metrics of one path.
     #[must_use]
-    pub fn way(&self, way: Way) -> &DrainSeries {
+    pub fn way(&self, way: WritePath) -> &DrainSeries {
         match way {
-            Way::Inbox => &self.inbox,
-            Way::Direct => &self.direct,
+            WritePath::Inbox => &self.inbox,
+            WritePath::Direct => &self.direct,
         }
     }
 

@@ -29,13 +29,13 @@ use crate::lifecycle::Lifecycle;
 use family::{Family, Kind};
 
 pub use alerts::AlertMetrics;
-pub use drain::{DrainFailure, DrainMetrics, DrainSeries, Way};
+pub use drain::{DrainFailure, DrainMetrics, DrainSeries, WritePath};
 pub use http::HttpMetrics;
 pub use inbox::InboxMetrics;
 pub use reads::{ReadMetrics, ReplicaLag};
 pub use recent::{Recent, Spread};
 pub use state::{Connections, State, StateMetrics};
-pub use webhook::{Seen, WebhookMetrics};
+pub use webhook::{EventKind, WebhookMetrics};
 
 /// Interval at which histograms sort their values into buckets if nobody scrapes. Until then each
 /// value takes 8 bytes.

@@ -41,7 +41,7 @@ pub struct WebhookMetrics {
 
 /// Kind of a delivery, as known when it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Seen {
+pub enum EventKind {
     /// A `room.join`: the avatar waits for its answer.
     Join,
     /// The dashboard's Test button.
@@ -132,10 +132,16 @@ impl WebhookMetrics {
     }
 
     /// Records an answer to a delivery, whatever its status.
-    pub fn answered(&self, source: Option<&SourceName>, seen: Seen, status: u16, took: Duration) {
+    pub fn answered(
+        &self,
+        source: Option<&SourceName>,
+        seen: EventKind,
+        status: u16,
+        took: Duration,
+    ) {
         let known = STATUSES.iter().position(|(known, _)| *known == status);
         self.source(source).answers[known.unwrap_or(STATUSES.len())].increment(1);
-        let histogram = if seen == Seen::Join { &self.join } else { &self.other };
+        let histogram = if seen == EventKind::Join { &self.join } else { &self.other };
         histogram.record(took);
         self.times(seen).record(took);
     }
@@ -153,10 +159,10 @@ impl WebhookMetrics {
     }
 
     /// Records a durable delivery.
-    pub fn kept(&self, source: &SourceName, seen: Seen, received_at: DateTime<Utc>) {
+    pub fn kept(&self, source: &SourceName, seen: EventKind, received_at: DateTime<Utc>) {
         self.last_received.record(received_at);
         let source = self.source(Some(source));
-        if seen == Seen::Test {
+        if seen == EventKind::Test {
             self.last_test.record(received_at);
             source.last_test.record(received_at);
         } else {
@@ -190,12 +196,12 @@ impl WebhookMetrics {
 
     /// Returns the percentiles of the latest answers: to `room.join`, or to all others.
     #[must_use]
-    pub fn latest_times(&self, seen: Seen) -> Option<Spread> {
+    pub fn latest_times(&self, seen: EventKind) -> Option<Spread> {
         self.times(seen).spread()
     }
 
-    fn times(&self, seen: Seen) -> &LatestTimes {
-        if seen == Seen::Join { &self.join_times } else { &self.other_times }
+    fn times(&self, seen: EventKind) -> &LatestTimes {
+        if seen == EventKind::Join { &self.join_times } else { &self.other_times }
     }
 
     /// Returns the time of this process' last delivery.

@@ -258,7 +258,7 @@ async fn history_is_read_page_by_page() {
             }
         })
         .collect();
-    api.store.catch_up_alerts(&[], &events).await.unwrap();
+    api.store.write_offline_alerts(&[], &events).await.unwrap();
     let newest_first: Vec<_> = (0..7).rev().map(|number| format!("number {number}")).collect();
     assert_eq!(api.walk("/v1/alerts/history?limit=3", "summary").await, newest_first);
     let of_b = api.walk("/v1/alerts/history?limit=2&order=asc&alert=b", "summary").await;

@@ -18,7 +18,7 @@ use verbatim::config::Secret;
 use verbatim::domain::Roles;
 use verbatim::domain::session::SilenceLimits;
 use verbatim::domain::visits::VisitGaps;
-use verbatim::gate::Gate;
+use verbatim::ingress::Ingress;
 use verbatim::lifecycle::Lifecycle;
 use verbatim::live::Live;
 use verbatim::store::Store;
@@ -90,7 +90,7 @@ impl TestApi {
         let live = Live::start(store.clone(), render, room, commits, &lifecycle);
         let state = web::Data::new(ApiState {
             servers: ReadServers::default(),
-            gate: Gate::default(),
+            ingress: Ingress::default(),
             store: store.clone(),
             key_cache: key_cache.clone(),
             cursors,

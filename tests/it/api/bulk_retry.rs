@@ -158,7 +158,7 @@ async fn cancelled_job_is_not_continued() {
     // A running job notices it with its next report. What it did until then counts.
     let id: Uuid = begin(&api, "").await.parse().unwrap();
     let service = Uuid::new_v4();
-    assert_eq!(api.store.take_job(service, now()).await.unwrap().unwrap().id, id);
+    assert_eq!(api.store.claim_job(service, now()).await.unwrap().unwrap().id, id);
     assert_eq!(send(&api, "DELETE", &format!("/v1/jobs/{id}")).await.status, 200);
     let progress = Progress { total: Some(5), done: 2, stored: 2, ..Progress::default() };
     assert!(!api.store.report_progress(id, service, &progress, now()).await.unwrap());
@@ -174,7 +174,7 @@ async fn job_of_a_stopped_service_is_continued_by_another() {
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();
     let stopped = Uuid::new_v4();
-    let taken = api.store.take_job(stopped, now()).await.unwrap().unwrap();
+    let taken = api.store.claim_job(stopped, now()).await.unwrap().unwrap();
     let reached = Position { at: arrivals[2].received_at, key: arrivals[2].id.0 };
     let progress = Progress {
         total: Some(5),
@@ -202,8 +202,8 @@ async fn job_of_a_stopped_service_is_continued_by_another() {
 
     // A service that stops releases its job at once.
     let id: Uuid = begin(&api, "").await.parse().unwrap();
-    api.store.take_job(stopped, api.clock.now()).await.unwrap().unwrap();
-    api.store.leave_jobs(stopped).await.unwrap();
+    api.store.claim_job(stopped, api.clock.now()).await.unwrap().unwrap();
+    api.store.release_jobs(stopped).await.unwrap();
     assert!(worker(&api).run_once().await.unwrap());
     assert_eq!(job(&api, &id.to_string()).await["state"], "finished");
 }
@@ -214,7 +214,7 @@ async fn delivery_retried_after_the_last_report_counts() {
     let arrivals = quarantined(&api).await;
     let id: Uuid = begin(&api, "").await.parse().unwrap();
     let stopped = Uuid::new_v4();
-    api.store.take_job(stopped, now()).await.unwrap().unwrap();
+    api.store.claim_job(stopped, now()).await.unwrap().unwrap();
     let reached = Position { at: arrivals[0].received_at, key: arrivals[0].id.0 };
     let progress = Progress {
         total: Some(5),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
-use verbatim::config::{Ages, Keep};
+use verbatim::config::{AgeLimits, RetentionRules};
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, SourceName};
 use verbatim::jobs::partitions;
 use verbatim::jobs::retention::{finish_erasures, plan::plan, run_once};
-use verbatim::store::erase::{Begun, NewErasure, Target};
+use verbatim::store::erase::{BeginOutcome, NewErasure, Target};
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::Scope;
 
@@ -129,14 +129,14 @@ async fn interrupted_erasure_is_finished_by_the_next_check() {
     drain(&api, &session_messages("A", "s", 3, at(-10))).await;
     let id = DeliveryId::new(now()).0;
     let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
-    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), BeginOutcome::Yes);
     // The process ended here. Deliveries that arrive meanwhile are not stored.
     drain(&api, &session_messages("A", "other", 3, at(-10))).await;
     assert_eq!(count(&api, "messages").await, 3);
     finish_erasures(&api.store, &api.clock).await.unwrap();
     assert_eq!((count(&api, "messages").await, count(&api, "agents").await), (0, 0));
     assert!(api.store.unfinished_erasures().await.unwrap().is_empty());
-    assert_eq!(api.store.carry_out(id, &api.clock).await.unwrap(), None, "it is complete");
+    assert_eq!(api.store.run_erasure(id, &api.clock).await.unwrap(), None, "it is complete");
 }
 
 #[actix_web::test]
@@ -205,7 +205,8 @@ async fn hold_prevents_erasure_and_expiry() {
     for target in ["/v1/sessions/one", "/v1/agents/A", "/v1/agents/B", "/v1/sessions/three"] {
         assert_eq!(send(&api, "DELETE", target).await.code(), "conflict", "{target}");
     }
-    let keep = Keep { messages: Ages::of(Some(DAY)), deliveries: Ages::of(Some(DAY)) };
+    let keep =
+        RetentionRules { messages: AgeLimits::of(Some(DAY)), deliveries: AgeLimits::of(Some(DAY)) };
     let later = now() + TimeDelta::days(100);
     let gone = run_once(&api.store, later, &keep).await.unwrap();
     assert_eq!((gone.rows.of("sessions"), gone.rows.of("messages")), (1, 2));
@@ -244,12 +245,12 @@ async fn each_source_has_retention_for_conversations_and_log() {
     }
     drain(&api, &arrivals).await;
     let ages = |usual, kiosk: u32| {
-        let mut ages = Ages::of(Some(DAY * usual));
+        let mut ages = AgeLimits::of(Some(DAY * usual));
         ages.of_sources.insert("kiosk".into(), Some(DAY * kiosk));
         ages.of_sources.insert("archive".into(), None);
         ages
     };
-    let keep = Keep { messages: ages(30, 5), deliveries: ages(200, 5) };
+    let keep = RetentionRules { messages: ages(30, 5), deliveries: ages(200, 5) };
     let reported = plan(&api.store, now(), &keep).await.unwrap();
     let reported: Vec<_> =
         reported.iter().map(|old| (old.table, old.source.as_str(), old.rows)).collect();
@@ -275,7 +276,10 @@ async fn each_source_has_retention_for_conversations_and_log() {
     assert!(run_once(&api.store, now(), &keep).await.unwrap().rows.0.is_empty());
 
     // Without unlimited retention, empty months are dropped as a whole.
-    let keep = Keep { messages: Ages::of(Some(DAY * 5)), deliveries: Ages::of(Some(DAY * 5)) };
+    let keep = RetentionRules {
+        messages: AgeLimits::of(Some(DAY * 5)),
+        deliveries: AgeLimits::of(Some(DAY * 5)),
+    };
     let gone = run_once(&api.store, now(), &keep).await.unwrap();
     assert!(gone.log.days > 0, "{gone:?}");
     assert!(gone.rows.of("partitions") >= 2, "{gone:?}");
@@ -396,9 +400,9 @@ async fn repeated_request_finishes_an_interrupted_erasure() {
         key_id: None,
         bound: false,
     };
-    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), BeginOutcome::Yes);
     let again = NewErasure { id: second, ..new };
-    assert_eq!(api.store.begin_erasure(&again).await.unwrap(), Begun::Already(first));
+    assert_eq!(api.store.begin_erasure(&again).await.unwrap(), BeginOutcome::Already(first));
     // The process ended when the session was deleted, and its deliveries were not.
     for table in ["messages WHERE session_id", "sessions WHERE id"] {
         let sql = format!("DELETE FROM {table} = $1");
@@ -421,7 +425,8 @@ async fn expired_rows_are_reported_in_the_feed() {
     drain(&api, &session_messages("A", "old", 2, long_ago)).await;
     drain(&api, &session_messages("A", "on and on", 2, long_ago)).await;
     drain(&api, &session_messages("A", "on and on", 3, at(-10))).await;
-    let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
+    let keep =
+        RetentionRules { messages: AgeLimits::of(Some(DAY * 30)), deliveries: AgeLimits::of(None) };
     run_once(&api.store, now(), &keep).await.unwrap();
     let reported = send(&api, "GET", "/v1/changes").await.json();
     let reported: Vec<_> = reported["data"]
@@ -460,7 +465,8 @@ async fn partly_expired_session_begins_with_its_remaining_rows() {
     late["data"]["session_id"] = "late".into();
     drain(&api, &[delivered(&late, long_ago)]).await;
     drain(&api, &session_messages("A", "late", 1, at(-9))).await;
-    let keep = Keep { messages: Ages::of(Some(DAY * 30)), deliveries: Ages::of(None) };
+    let keep =
+        RetentionRules { messages: AgeLimits::of(Some(DAY * 30)), deliveries: AgeLimits::of(None) };
     let gone = run_once(&api.store, now(), &keep).await.unwrap();
     assert_eq!((gone.rows.of("messages"), gone.rows.of("joins")), (2_102, 2));
 

@@ -8,7 +8,7 @@ use sqlx::ConnectOptions as _;
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName};
 use verbatim::jobs::retention::finish_erasures;
-use verbatim::store::erase::{Begun, NewErasure, Target};
+use verbatim::store::erase::{BeginOutcome, NewErasure, Target};
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::Scope;
 
@@ -158,9 +158,9 @@ async fn unbound_erasure_is_not_limited_by_an_earlier_bound_one() {
         bound,
     };
     let (first, wider) = (new(true), new(false));
-    assert_eq!(api.store.begin_erasure(&first).await.unwrap(), Begun::Yes);
-    assert_eq!(api.store.begin_erasure(&new(true)).await.unwrap(), Begun::Already(first.id));
-    assert_eq!(api.store.begin_erasure(&wider).await.unwrap(), Begun::Yes);
+    assert_eq!(api.store.begin_erasure(&first).await.unwrap(), BeginOutcome::Yes);
+    assert_eq!(api.store.begin_erasure(&new(true)).await.unwrap(), BeginOutcome::Already(first.id));
+    assert_eq!(api.store.begin_erasure(&wider).await.unwrap(), BeginOutcome::Yes);
     // Several services look for interrupted erasures.
     let checks = (0..4).map(|_| finish_erasures(&api.store, &api.clock));
     for look in futures_util::future::join_all(checks).await {
@@ -223,7 +223,7 @@ async fn receipt_of_a_disconnected_client_shows_completion() {
     drain(&api, [message("A", "s").as_str()]).await;
     let id = DeliveryId::new(now()).0;
     let new = NewErasure { id, target: Target::Agent("A"), at: now(), key_id: None, bound: false };
-    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+    assert_eq!(api.store.begin_erasure(&new).await.unwrap(), BeginOutcome::Yes);
     // Client and service are stopped.
     let waiting = receipts(&api, BOOTSTRAP, "?agent_id=A").await;
     assert_eq!((&waiting[0]["id"], &waiting[0]["finished_at"]), (&json!(id), &json!(null)));
@@ -246,9 +246,9 @@ async fn erasure_dropped_at_any_point_is_finished_by_another_service() {
         let id = DeliveryId::new(now()).0;
         let target = Target::Agent(&agent);
         let new = NewErasure { id, target, at: now(), key_id: None, bound: false };
-        assert_eq!(api.store.begin_erasure(&new).await.unwrap(), Begun::Yes);
+        assert_eq!(api.store.begin_erasure(&new).await.unwrap(), BeginOutcome::Yes);
 
-        let mut work = Box::pin(api.store.carry_out(id, &api.clock));
+        let mut work = Box::pin(api.store.run_erasure(id, &api.clock));
         for _ in 0..polls {
             if futures_util::poll!(&mut work).is_ready() {
                 break;

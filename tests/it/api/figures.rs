@@ -343,7 +343,7 @@ async fn figures_of_past_days_change_with_late_messages_new_sessions_and_erasure
                 let target = Target::Agent("A");
                 let erasure = NewErasure { id, target, at, key_id: None, bound: false };
                 api.store.begin_erasure(&erasure).await.unwrap();
-                api.store.carry_out(id, &api.clock).await.unwrap().unwrap();
+                api.store.run_erasure(id, &api.clock).await.unwrap().unwrap();
             }
         }
         follow(&api).await;

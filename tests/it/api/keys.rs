@@ -184,7 +184,7 @@ async fn use_of_a_key_is_recorded_once_a_minute() {
     api.key(&[Scope::Read], None).await;
     let id = api.store.list_keys().await.unwrap()[0].id;
     for (now, noted) in [(0, 0), (59, 0), (60, 60), (61, 60), (120, 120)] {
-        api.store.touch_key(id, at(now), at(now - 60)).await.unwrap();
+        api.store.record_key_use(id, at(now), at(now - 60)).await.unwrap();
         assert_eq!(api.store.list_keys().await.unwrap()[0].last_used_at, Some(at(noted)));
     }
 }

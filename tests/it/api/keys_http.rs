@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use verbatim::store::keys::{Scope, looks_like_key};
+use verbatim::store::keys::{Scope, has_key_form};
 
 use super::app::{BOOTSTRAP, TestApi, at};
 use super::http::Answer;
@@ -28,7 +28,7 @@ async fn key_is_shown_once_and_ends_when_revoked() {
     let mut about = made.json();
     let key = about["key"].take().as_str().unwrap().to_owned();
     about.as_object_mut().unwrap().remove("key");
-    assert!(looks_like_key(&key));
+    assert!(has_key_form(&key));
     let id = about["id"].as_str().unwrap().to_owned();
     assert_eq!(
         about,

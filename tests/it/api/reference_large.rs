@@ -18,7 +18,7 @@ use verbatim::store::Store;
 use verbatim::store::erase::Tally;
 use verbatim::store::facts::{FactRules, Followed, follow_next};
 use verbatim::store::ingest::{Row, write};
-use verbatim::store::old::Limits;
+use verbatim::store::retention::Limits;
 
 use super::app::{BOOTSTRAP, TestApi};
 use crate::support::programs::program;
@@ -244,7 +244,7 @@ async fn prepare(api: &TestApi, arrivals: &[Arrival], end: DateTime<Utc>) {
     let store = Store::new(api.database.pool().clone());
     let mut tally = Tally::default();
     let limits = Limits { usual: None, of_sources };
-    store.drop_old_sessions(&limits, end, &mut tally).await.unwrap();
+    store.delete_expired_sessions(&limits, end, &mut tally).await.unwrap();
     assert!(tally.of("sessions") > 0 && tally.of("messages") > tally.of("sessions"), "{tally:?}");
     while follow_next(&mut following, &rules, true).await.unwrap() != Followed::Nothing {}
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::api::answers::group::{GroupReads, MOST_READS, Unread};
+use crate::api::answers::group::{GroupReads, MAX_READS, Unread};
 
 type Reads = Arc<GroupReads<&'static str, Result<usize, &'static str>>>;
 
@@ -195,10 +195,10 @@ async fn a_reading_that_panics_leaves_nobody_waiting_and_the_key_free() {
 async fn too_many_keys_at_once_are_rejected_and_a_key_in_progress_is_not() {
     let reads = GroupReads::<usize, ()>::default();
     let mut taken = Vec::new();
-    for key in 0..MOST_READS {
+    for key in 0..MAX_READS {
         taken.push(reads.join(key, oneshot::channel().0).unwrap().unwrap());
     }
-    let more = reads.join(MOST_READS, oneshot::channel().0);
+    let more = reads.join(MAX_READS, oneshot::channel().0);
     assert!(matches!(more, Err(Unread::TooMany)));
     assert!(reads.join(0, oneshot::channel().0).unwrap().is_none());
     drop(taken);

@@ -1,6 +1,6 @@
 //! `GET /v1/analytics/distribution`: a histogram of a metric's values.
 
-use crate::analytics::histogram::MOST_EDGES;
+use crate::analytics::histogram::MAX_EDGES;
 use crate::api::views::analytics::csv;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::frame::{Frame, FrameQuery};
 use super::request;
-use super::request::{CSV, MOST_ROWS};
+use super::request::{CSV, MAX_ROWS};
 use crate::analytics::catalog::{Metric, Stat};
 use crate::analytics::histogram::{Bin, Edges};
 use crate::api::answers::answer::Answer;
@@ -63,7 +63,7 @@ impl Plan {
             None => Edges::of(metric),
             Some(text) => Edges::parse(metric.unit, text).ok_or_else(|| {
                 let what = format!(
-                    "is up to {MOST_EDGES} ascending numbers from 0 to 1000000000 with commas \
+                    "is up to {MAX_EDGES} ascending numbers from 0 to 1000000000 with commas \
                      between, at least a microsecond apart: 0,1,2.5"
                 );
                 invalid("edges", &what)
@@ -105,9 +105,9 @@ async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Pro
         metric.statistics.iter().map(|stat| Wanted { metric, stat: *stat }).collect();
     let figures = Figures::read(&mut snapshot, &selection, &wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
-    if groups.len().saturating_mul(plan.bins.len()) > MOST_ROWS {
+    if groups.len().saturating_mul(plan.bins.len()) > MAX_ROWS {
         let detail = format!(
-            "An answer has {MOST_ROWS} rows at the most, groups included. Choose fewer edges or fewer \
+            "An answer has {MAX_ROWS} rows at the most, groups included. Choose fewer edges or fewer \
              groups."
         );
         return Err(Problem::new(Code::TooManyBuckets, detail));

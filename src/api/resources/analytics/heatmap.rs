@@ -26,7 +26,7 @@ use crate::store::figures::{Figure, Figures, Wanted};
 const DAYS: usize = 7;
 const HOURS: usize = 24;
 /// Longest range in days: a year, and a month for those who are late.
-const MOST_DAYS: usize = 400;
+const MAX_DAYS: usize = 400;
 
 /// Parameters of a heatmap.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,9 +55,9 @@ impl Plan {
         let wanted = Wanted { metric, stat: metric.statistics[0] };
         let csv = Format::is_csv(query.format);
         let (calendar, span) = (frame.calendar, frame.range.span);
-        let most = MOST_DAYS * HOURS;
+        let most = MAX_DAYS * HOURS;
         if calendar.count(Bucket::Hour, span, most) > most {
-            let detail = format!("A heatmap covers {MOST_DAYS} days at the most.");
+            let detail = format!("A heatmap covers {MAX_DAYS} days at the most.");
             return Err(Problem::new(Code::TooManyBuckets, detail));
         }
         let parts = calendar.parts(Bucket::Hour, span).collect();

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::store::figures::{Grouping, Split, Wanted};
 
 /// Most rows of an answer, groups included.
-pub(super) const MOST_ROWS: usize = 5_000;
+pub(super) const MAX_ROWS: usize = 5_000;
 /// Media type of rows alone.
 pub(super) const CSV: &str = "text/csv; charset=utf-8; header=present";
 /// Range of a request without one.

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::frame::{Frame, FrameQuery};
 use super::request;
-use super::request::{CSV, MOST_ROWS};
+use super::request::{CSV, MAX_ROWS};
 use crate::analytics::calendar::{Bucket, Part};
 use crate::api::answers::answer::Answer;
 use crate::api::answers::reads::read_shared;
@@ -62,8 +62,8 @@ impl Plan {
         let wanted = request::each_with_stat(&query.metric, query.stat, &["sessions"])?;
         let grouping = request::grouping(query.group_by, &wanted)?;
         let csv = Format::is_csv(query.format);
-        let parts: Vec<_> = calendar.parts(bucket, range.span).take(MOST_ROWS + 1).collect();
-        if parts.len() > MOST_ROWS {
+        let parts: Vec<_> = calendar.parts(bucket, range.span).take(MAX_ROWS + 1).collect();
+        if parts.len() > MAX_ROWS {
             return Err(too_many(&frame, 1));
         }
         Ok(Self { frame, bucket, parts, wanted, grouping, csv })
@@ -94,7 +94,7 @@ async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Pro
     let selection = plan.frame.select(&starts, plan.frame.range.span.to, plan.grouping);
     let figures = Figures::read(&mut snapshot, &selection, &plan.wanted, plan.grouping).await?;
     let groups = figures.groups(plan.grouping);
-    if groups.len().saturating_mul(plan.parts.len()) > MOST_ROWS {
+    if groups.len().saturating_mul(plan.parts.len()) > MAX_ROWS {
         return Err(too_many(&plan.frame, groups.len()));
     }
     let mut rows = Vec::with_capacity(groups.len() * plan.parts.len());
@@ -132,11 +132,11 @@ fn columns(plan: &Plan) -> Vec<String> {
 
 /// The problem that names a bucket that fits.
 fn too_many(frame: &Frame, groups: usize) -> Problem {
-    let most = MOST_ROWS / groups.max(1);
+    let most = MAX_ROWS / groups.max(1);
     let advice = match Bucket::fitting(frame.calendar, frame.range.span, most) {
         Some(bucket) => format!("`bucket={}` fits.", bucket.as_str()),
         None => "Choose a shorter range, or fewer groups.".to_owned(),
     };
-    let detail = format!("An answer has {MOST_ROWS} rows at the most, groups included. {advice}");
+    let detail = format!("An answer has {MAX_ROWS} rows at the most, groups included. {advice}");
     Problem::new(Code::TooManyBuckets, detail)
 }

@@ -27,12 +27,12 @@ use crate::store::keys::Scope;
 /// Groups where a request does not say how many.
 const DEFAULT_LIMIT: usize = 10;
 /// Most groups of an answer.
-const MOST_GROUPS: i64 = 100;
+const MAX_GROUPS: i64 = 100;
 /// Number of groups.
-type GroupCount = Whole<1, MOST_GROUPS>;
+type GroupCount = Whole<1, MAX_GROUPS>;
 /// Most sessions whose first messages are read for one answer: each costs two look-ups, and all of
 /// them have to fit into the time that a query of figures may take.
-const MOST_FIRST_MESSAGES: i64 = 100_000;
+const MAX_FIRST_MESSAGES: i64 = 100_000;
 
 /// Parameters of the largest groups.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -116,7 +116,7 @@ pub(crate) async fn top(
 
 fn too_many_sessions() -> Problem {
     let detail = format!(
-        "First messages are read of {MOST_FIRST_MESSAGES} sessions at the most. Choose a shorter \
+        "First messages are read of {MAX_FIRST_MESSAGES} sessions at the most. Choose a shorter \
          range, or fewer agents."
     );
     Problem::new(Code::InvalidParameter, detail)
@@ -133,7 +133,7 @@ async fn read(plan: Arc<Plan>, state: web::Data<ApiState>) -> Result<Answer, Pro
     let selection = plan.frame.select(&starts, span.to, grouping);
     if plan.by == TopBy::FirstMessage {
         let counts = snapshot.session_counts(&selection).await?;
-        if counts.values().map(|counts| counts.sessions).sum::<i64>() > MOST_FIRST_MESSAGES {
+        if counts.values().map(|counts| counts.sessions).sum::<i64>() > MAX_FIRST_MESSAGES {
             return Err(too_many_sessions());
         }
     }

@@ -17,7 +17,7 @@ use crate::api::auth::watch::{Ended, Watch};
 use crate::api::query::cursor::{Fingerprint, Key, Sealer};
 use crate::api::views::session::Session;
 use crate::domain::session::SilenceLimits;
-use crate::gate::{KeyId, Share};
+use crate::ingress::{KeyId, Share};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk, SessionWalk};
 use crate::store::sessions::SessionRow;

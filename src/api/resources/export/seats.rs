@@ -1,11 +1,11 @@
 //! Exports that run at the same time.
 
-use crate::gate::{KeyId, Share, Shares, Short};
+use crate::ingress::{KeyId, Share, Shares, Short};
 use crate::problem::{Code, Problem};
 
 /// Exports under way at once. Each keeps up to 60 MiB, half a processor and one connection of the
 /// ten that all readers share.
-const MOST_EXPORTS: usize = 4;
+const MAX_EXPORTS: usize = 4;
 /// When to come back where there are as many, in seconds.
 const FULL_RETRY_SECONDS: u32 = 15;
 
@@ -15,7 +15,7 @@ pub struct Exports(Shares<KeyId>);
 
 impl Default for Exports {
     fn default() -> Self {
-        Self(Shares::new(MOST_EXPORTS))
+        Self(Shares::new(MAX_EXPORTS))
     }
 }
 
@@ -31,7 +31,7 @@ impl Exports {
                 ),
                 Short::All => Problem::new(
                     Code::Unavailable,
-                    format!("{MOST_EXPORTS} exports are under way; try again when one is done."),
+                    format!("{MAX_EXPORTS} exports are under way; try again when one is done."),
                 ),
             };
             problem.retry_after(FULL_RETRY_SECONDS)

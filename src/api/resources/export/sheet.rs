@@ -20,10 +20,10 @@ const TEXT_MARK: char = '\'';
 /// Shortest limit on cells: room for the note at the end of a cut one.
 pub(crate) const SHORTEST_CELL: u32 = 100;
 /// Longest limit on cells: no message is longer than the largest delivery.
-pub(crate) const LONGEST_CELL: u32 = 64 << 20;
+pub(crate) const MAX_CELL: u32 = 64 << 20;
 
 /// Limit on the characters of a cell.
-type CellChars = Whole<{ SHORTEST_CELL as i64 }, { LONGEST_CELL as i64 }, 32>;
+type CellChars = Whole<{ SHORTEST_CELL as i64 }, { MAX_CELL as i64 }, 32>;
 
 /// Form of CSV in a query.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -10,7 +10,7 @@ use futures_util::stream::{Stream, TryStreamExt as _};
 use super::writer::Writer;
 use crate::api::answers::held::{FREE_BYTES, HeldAnswers, next_piece};
 use crate::api::auth::watch::{Ended, Watch};
-use crate::gate::{KeyId, Share};
+use crate::ingress::{KeyId, Share};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::store::export::{ExportedMessage, MessageWalk};
 

@@ -15,7 +15,7 @@ use crate::api::resources::visits::VisitNumber;
 use crate::problem::Problem;
 
 /// Longest name of a file, without its extension.
-const LONGEST_NAME: usize = 80;
+const MAX_NAME: usize = 80;
 
 /// Format of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
@@ -124,7 +124,7 @@ impl Wanted {
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }
         };
-        let name: String = session_id.chars().take(LONGEST_NAME).map(safe).collect();
+        let name: String = session_id.chars().take(MAX_NAME).map(safe).collect();
         let visit = self.visit.map(|number| format!("-visit-{number}")).unwrap_or_default();
         let extension = self.format.extension();
         format!("attachment; filename=\"transcript-{name}{visit}.{extension}\"")

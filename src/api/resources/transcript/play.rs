@@ -12,7 +12,7 @@ use crate::api::query::zone::Zone;
 use crate::store::sessions::SessionRow;
 
 /// Longest name of a speaker, in characters.
-const LONGEST_SPEAKER: usize = 100;
+const MAX_SPEAKER: usize = 100;
 
 /// Name of a speaker in a query.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(super) struct SpeakerName(String);
 impl<'de> Deserialize<'de> for SpeakerName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        if name.chars().count() > LONGEST_SPEAKER || name.trim().is_empty() {
-            let valid = format!("is a name of 1 to {LONGEST_SPEAKER} characters");
+        if name.chars().count() > MAX_SPEAKER || name.trim().is_empty() {
+            let valid = format!("is a name of 1 to {MAX_SPEAKER} characters");
             return Err(D::Error::custom(valid));
         }
         Ok(Self(on_one_line(&name)))

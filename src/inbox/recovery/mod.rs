@@ -6,13 +6,13 @@
 //! durable. Until then its recovery begins again at every start. Deliveries that are submitted
 //! twice are duplicates in Postgres.
 
-pub(super) mod aside;
 mod image;
 mod log;
 mod loss;
 pub(super) mod note;
 mod page;
 mod scan;
+pub(super) mod set_aside;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -73,7 +73,7 @@ impl Recovery {
     /// start, when the disk may work again.
     async fn run_once(&self, failed: &mut HashSet<PathBuf>) {
         let path = self.path.clone();
-        let files = match blocking(move || aside::unrecovered(&path)).await {
+        let files = match blocking(move || set_aside::unrecovered(&path)).await {
             Ok(files) => files,
             Err(error) => {
                 tracing::error!(%error, "cannot list damaged inbox files");
@@ -113,7 +113,7 @@ impl Recovery {
             )));
         }
         let (file, report) = (file.to_owned(), report(&outcome));
-        blocking(move || aside::report(&file, &report)).await
+        blocking(move || set_aside::report(&file, &report)).await
     }
 
     /// Submits deliveries, and returns when all of them are durable. Retries without limit.
@@ -193,7 +193,7 @@ fn log_outcome(file: &Path, outcome: &Outcome) {
     } else {
         tracing::error!(salvaged, lost, lost_at_most, damaged_bytes, %file,
             "damaged inbox file recovered in part; lost deliveries: {description}. \
-             Keep the file to examine the rest");
+             RetentionRules the file to examine the rest");
     }
 }
 

@@ -11,7 +11,7 @@ use super::follow::Joins;
 use super::rows::{self, Facts};
 use super::sessions::Sessions;
 use super::windows::Windows;
-use crate::analytics::facts::{Rules, Said};
+use crate::analytics::facts::{ConversationMessage, Rules};
 
 /// Updates the facts of messages within windows.
 pub(super) async fn refresh(
@@ -64,7 +64,7 @@ pub(super) async fn compute(
 async fn read(
     connection: &mut PgConnection,
     windows: &Windows,
-) -> Result<BTreeMap<usize, Vec<Said>>, sqlx::Error> {
+) -> Result<BTreeMap<usize, Vec<ConversationMessage>>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT
              w.place AS "place!",
@@ -112,10 +112,10 @@ async fn read(
     )
     .fetch_all(connection)
     .await?;
-    let mut said: BTreeMap<usize, Vec<Said>> = BTreeMap::new();
+    let mut said: BTreeMap<usize, Vec<ConversationMessage>> = BTreeMap::new();
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or_default();
-        said.entry(place).or_default().push(Said {
+        said.entry(place).or_default().push(ConversationMessage {
             occurred_at: row.occurred_at,
             id: row.id,
             role: row.role,

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::StoreError;
 use crate::telemetry::metrics::Connections;
-use deadline::{LONGEST_QUERY, WithDeadline, no_answer};
+use deadline::{MAX_QUERY, WithDeadline, no_answer};
 
 /// Most connections for reads by key. More would make Postgres switch between them instead of
 /// working.
@@ -23,11 +23,11 @@ pub(super) const BY_KEY: usize = 8;
 /// Most connections for searches, each of which occupies a processor for some milliseconds.
 pub(super) const SEARCHES: usize = 4;
 /// Longest wait for a connection, after which the request fails.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const MAX_WAIT: Duration = Duration::from_secs(3);
 /// A connection that was idle for longer is pinged before use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Longest wait for a ping. Eight dead connections in a row must not delay a request for long.
-const LONGEST_PING: Duration = Duration::from_secs(1);
+const MAX_PING: Duration = Duration::from_secs(1);
 /// Longest life of a connection, so that none stays with a demoted primary.
 const LIFETIME: Duration = Duration::from_mins(15);
 /// Reads here return a few rows by key, or by words through the one search index, so one plan fits
@@ -37,7 +37,7 @@ const SESSION: &str = "SET plan_cache_mode = force_generic_plan";
 
 /// Pool of connections for one kind of read.
 #[derive(Debug)]
-pub(super) struct Lanes {
+pub(super) struct ReadPool {
     /// Opens the connections, which are detached from it.
     pool: PgPool,
     limit: usize,
@@ -55,13 +55,13 @@ struct OpenConnection {
 
 /// Connection for one query after another.
 #[derive(Debug)]
-pub(super) struct Lane<'a> {
-    lanes: &'a Lanes,
+pub(super) struct PooledConnection<'a> {
+    read_pool: &'a ReadPool,
     open: OpenConnection,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Lanes {
+impl ReadPool {
     pub(super) fn new(pool: PgPool, limit: usize) -> Self {
         Self { pool, limit, permits: Semaphore::new(limit), free: Mutex::default() }
     }
@@ -75,8 +75,8 @@ impl Lanes {
     }
 
     /// Waits for a connection.
-    pub(super) async fn take(&self) -> Result<Lane<'_>, StoreError> {
-        let permit = tokio::time::timeout(LONGEST_WAIT, self.permits.acquire()).await;
+    pub(super) async fn take(&self) -> Result<PooledConnection<'_>, StoreError> {
+        let permit = tokio::time::timeout(MAX_WAIT, self.permits.acquire()).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?;
         // The semaphore is never closed.
         let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -87,13 +87,13 @@ impl Lanes {
             Some(open) => open,
             None => self.open().await?,
         };
-        Ok(Lane { lanes: self, open, _permit: permit })
+        Ok(PooledConnection { read_pool: self, open, _permit: permit })
     }
 
     async fn open(&self) -> Result<OpenConnection, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
         let session = sqlx::raw_sql(SESSION).execute(&mut connection);
-        timeout(LONGEST_QUERY, session).await.map_err(|_| no_answer())??;
+        timeout(MAX_QUERY, session).await.map_err(|_| no_answer())??;
         let now = Instant::now();
         Ok(OpenConnection { connection, opened: now, used: now })
     }
@@ -115,10 +115,10 @@ impl Lanes {
 }
 
 async fn is_alive(connection: &mut PgConnection) -> bool {
-    matches!(timeout(LONGEST_PING, connection.ping()).await, Ok(Ok(())))
+    matches!(timeout(MAX_PING, connection.ping()).await, Ok(Ok(())))
 }
 
-impl Lane<'_> {
+impl PooledConnection<'_> {
     /// Returns the connection for a query, which fails without a timely answer: after a network
     /// fault a pending query would hold the connection for ever.
     pub(super) fn connection(&mut self) -> WithDeadline<'_> {
@@ -126,9 +126,9 @@ impl Lane<'_> {
     }
 
     /// Returns the connection to the pool, after queries that ended well.
-    pub(super) fn give_back(mut self) {
+    pub(super) fn release(mut self) {
         self.open.used = Instant::now();
-        if let Ok(mut free) = self.lanes.free.lock() {
+        if let Ok(mut free) = self.read_pool.free.lock() {
             free.push(self.open);
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         while client.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {}
     }
 
-    async fn pool_of_silent_server() -> Lanes {
+    async fn pool_of_silent_server() -> ReadPool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -170,38 +170,38 @@ mod tests {
             }
         });
         let pool = PgPoolOptions::new().test_before_acquire(false).connect_lazy_with(options);
-        Lanes::new(pool, BY_KEY)
+        ReadPool::new(pool, BY_KEY)
     }
 
     #[tokio::test]
     async fn query_without_answer_fails_and_frees_its_permit() {
-        let lanes = pool_of_silent_server().await;
+        let read_pool = pool_of_silent_server().await;
         for many in [true, false] {
-            let mut lane = lanes.take().await.unwrap();
+            let mut connection = read_pool.take().await.unwrap();
             // Only the deadline can end the query, so the paused clock advances to it.
             tokio::time::pause();
             let query = sqlx::query("SELECT 1");
             let error = if many {
-                query.fetch_all(lane.connection()).await.unwrap_err()
+                query.fetch_all(connection.connection()).await.unwrap_err()
             } else {
-                query.fetch_optional(lane.connection()).await.unwrap_err()
+                query.fetch_optional(connection.connection()).await.unwrap_err()
             };
             tokio::time::resume();
             let error = StoreError::from(error);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-            drop(lane);
-            assert_eq!(lanes.permits.available_permits(), BY_KEY);
+            drop(connection);
+            assert_eq!(read_pool.permits.available_permits(), BY_KEY);
         }
     }
 
     #[tokio::test]
     async fn idle_connection_without_answer_is_replaced() {
-        let lanes = pool_of_silent_server().await;
-        let lane = lanes.take().await.unwrap();
+        let read_pool = pool_of_silent_server().await;
+        let connection = read_pool.take().await.unwrap();
         let Some(long_ago) = Instant::now().checked_sub(TRUSTED_IDLE * 2) else { return };
-        lane.give_back();
-        lanes.free.lock().unwrap()[0].used = long_ago;
+        connection.release();
+        read_pool.free.lock().unwrap()[0].used = long_ago;
         tokio::time::pause();
-        assert!(lanes.reuse().await.is_none(), "it is not reused");
+        assert!(read_pool.reuse().await.is_none(), "it is not reused");
     }
 }

@@ -57,7 +57,7 @@ impl Limits {
 
 /// Expired rows of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Old {
+pub struct ExpiredRows {
     /// Table name.
     pub table: &'static str,
     /// Source.
@@ -68,9 +68,12 @@ pub struct Old {
 
 impl Store {
     /// Counts expired sessions and messages.
-    pub async fn old_conversations(&self, limits: &Limits) -> Result<Vec<Old>, StoreError> {
+    pub async fn count_expired_conversations(
+        &self,
+        limits: &Limits,
+    ) -> Result<Vec<ExpiredRows>, StoreError> {
         let (sources, untils, usual) = limits.parts();
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         let whole = sqlx::query!(
             r#"SELECT s.source, count(*) AS "sessions!", sum(s.message_count)::bigint AS "messages!"
              FROM sessions AS s
@@ -120,28 +123,30 @@ impl Store {
         let mut old = Vec::new();
         for row in whole {
             *messages.entry(row.source.clone()).or_default() += row.messages;
-            old.push(Old { table: "sessions", source: row.source, rows: row.sessions });
+            old.push(ExpiredRows { table: "sessions", source: row.source, rows: row.sessions });
         }
         for row in parts {
             *messages.entry(row.source).or_default() += row.messages;
         }
-        old.extend(messages.into_iter().filter(|(_, rows)| *rows > 0).map(|(source, rows)| Old {
-            table: "messages",
-            source,
-            rows,
-        }));
+        old.extend(
+            messages.into_iter().filter(|(_, rows)| *rows > 0).map(|(source, rows)| ExpiredRows {
+                table: "messages",
+                source,
+                rows,
+            }),
+        );
         Ok(old)
     }
 
     /// Deletes sessions whose last activity is expired, and the expired messages of others. Each
     /// deletion is in the journal.
-    pub async fn drop_old_sessions(
+    pub async fn delete_expired_sessions(
         &self,
         limits: &Limits,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), StoreError> {
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         delete_whole_sessions(&mut connection, limits, now, tally).await?;
         parts::delete_expired_messages(&mut connection, limits, now, &self.roles, tally).await?;
         let _ = connection.close().await;
@@ -160,7 +165,7 @@ async fn delete_whole_sessions(
     let mut agents = Vec::new();
     loop {
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(facts::HOLD).execute(&mut *transaction).await?;
+        sqlx::raw_sql(facts::LOCK_FACTS).execute(&mut *transaction).await?;
         sqlx::raw_sql(DELETING).execute(&mut *transaction).await?;
         let found = sqlx::query!(
             "SELECT s.id, s.activity_bucket

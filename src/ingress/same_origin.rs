@@ -8,7 +8,7 @@ use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 use url::Url;
 
-use super::Gate;
+use super::Ingress;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -23,7 +23,7 @@ pub enum PageOrigin {
     Unknown,
 }
 
-impl Gate {
+impl Ingress {
     /// Returns true if the client uses HTTPS to this service or to a listed proxy.
     #[must_use]
     pub fn is_https(&self, head: &RequestHead) -> bool {
@@ -61,19 +61,19 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::gate::Proxies;
+    use crate::ingress::Proxies;
 
-    fn origin(gate: &Gate, headers: &[(&str, &str)]) -> PageOrigin {
+    fn origin(ingress: &Ingress, headers: &[(&str, &str)]) -> PageOrigin {
         let mut request = TestRequest::default().insert_header(("Host", "verbatim.test:8080"));
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
         }
-        gate.page_origin(request.peer_addr("10.0.0.1:9".parse().unwrap()).to_request().head())
+        ingress.page_origin(request.peer_addr("10.0.0.1:9".parse().unwrap()).to_request().head())
     }
 
     #[test]
     fn sec_fetch_site_overrides_the_origin() {
-        let gate = Gate::default();
+        let ingress = Ingress::default();
         let own = ("Origin", "http://verbatim.test:8080");
         for (site, expected) in [
             ("same-origin", PageOrigin::Same),
@@ -82,19 +82,19 @@ mod tests {
             ("none", PageOrigin::Other),
             ("", PageOrigin::Other),
         ] {
-            assert_eq!(origin(&gate, &[("Sec-Fetch-Site", site), own]), expected, "{site}");
+            assert_eq!(origin(&ingress, &[("Sec-Fetch-Site", site), own]), expected, "{site}");
         }
         // A proxy that changes `Host` hides the service's origin; the browser knows it.
         let behind = [("Sec-Fetch-Site", "same-origin"), ("Origin", "https://public.test")];
-        assert_eq!(origin(&gate, &behind), PageOrigin::Same);
+        assert_eq!(origin(&ingress, &behind), PageOrigin::Same);
     }
 
     #[test]
     fn origin_must_match_the_host() {
-        let gate = Gate::default();
-        assert_eq!(origin(&gate, &[]), PageOrigin::Unknown);
+        let ingress = Ingress::default();
+        assert_eq!(origin(&ingress, &[]), PageOrigin::Unknown);
         for own in ["http://verbatim.test:8080", "https://verbatim.test:8080"] {
-            assert_eq!(origin(&gate, &[("Origin", own)]), PageOrigin::Same, "{own}");
+            assert_eq!(origin(&ingress, &[("Origin", own)]), PageOrigin::Same, "{own}");
         }
         for other in [
             "http://verbatim.test",
@@ -106,24 +106,24 @@ mod tests {
             "",
             "file://verbatim.test:8080",
         ] {
-            assert_eq!(origin(&gate, &[("Origin", other)]), PageOrigin::Other, "{other}");
+            assert_eq!(origin(&ingress, &[("Origin", other)]), PageOrigin::Other, "{other}");
         }
         let standard = [("Host", "Verbatim.test"), ("Origin", "https://verbatim.test")];
-        assert_eq!(origin(&gate, &standard), PageOrigin::Same);
+        assert_eq!(origin(&ingress, &standard), PageOrigin::Same);
         let standard = [("Host", "verbatim.test:443"), ("Origin", "https://verbatim.test")];
-        assert_eq!(origin(&gate, &standard), PageOrigin::Same);
+        assert_eq!(origin(&ingress, &standard), PageOrigin::Same);
     }
 
     #[test]
     fn plain_http_page_is_another_origin_under_https() {
-        let mut gate = Gate { strict_transport: true, ..Gate::default() };
+        let mut ingress = Ingress { strict_transport: true, ..Ingress::default() };
         let plain = ("Origin", "http://verbatim.test:8080");
-        assert_eq!(origin(&gate, &[plain]), PageOrigin::Other);
-        gate.strict_transport = false;
+        assert_eq!(origin(&ingress, &[plain]), PageOrigin::Other);
+        ingress.strict_transport = false;
         let forwarded = [plain, ("X-Forwarded-Proto", "https")];
-        assert_eq!(origin(&gate, &forwarded), PageOrigin::Same, "the proxy is not listed");
-        gate.proxies = Proxies::new(&["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(origin(&gate, &forwarded), PageOrigin::Other);
-        assert_eq!(origin(&gate, &[plain]), PageOrigin::Same, "the proxy reports no scheme");
+        assert_eq!(origin(&ingress, &forwarded), PageOrigin::Same, "the proxy is not listed");
+        ingress.proxies = Proxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(origin(&ingress, &forwarded), PageOrigin::Other);
+        assert_eq!(origin(&ingress, &[plain]), PageOrigin::Same, "the proxy reports no scheme");
     }
 }

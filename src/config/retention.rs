@@ -20,35 +20,35 @@ const DEFAULT_DELIVERIES: Duration = DAY.saturating_mul(30);
 
 /// Retention of everything that expires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionRules {
     /// Conversations: messages, and sessions without messages.
-    pub messages: Ages,
+    pub messages: AgeLimits,
     /// The log of deliveries, raw bytes included.
-    pub deliveries: Ages,
+    pub deliveries: AgeLimits,
 }
 
 /// Age limits by source; `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ages {
+pub struct AgeLimits {
     /// Limit for sources that are not in `of_sources`.
     pub usual: Option<Duration>,
     /// Limits of single sources, by name.
     pub of_sources: BTreeMap<String, Option<Duration>>,
 }
 
-impl Keep {
+impl RetentionRules {
     pub(super) fn resolve(
         messages: Option<&str>,
         deliveries: Option<&str>,
         file: &File,
     ) -> anyhow::Result<Self> {
         let mut keep = Self {
-            messages: Ages::of(parse(
+            messages: AgeLimits::of(parse(
                 "keep-messages",
                 messages.or(file.keep_messages.as_deref()),
                 None,
             )?),
-            deliveries: Ages::of(parse(
+            deliveries: AgeLimits::of(parse(
                 "keep-deliveries",
                 deliveries.or(file.keep_deliveries.as_deref()),
                 Some(DEFAULT_DELIVERIES),
@@ -69,7 +69,7 @@ impl Keep {
     }
 }
 
-impl Ages {
+impl AgeLimits {
     /// Returns the same limit for all sources.
     #[must_use]
     pub fn of(usual: Option<Duration>) -> Self {
@@ -87,7 +87,7 @@ impl Ages {
 
     /// Returns true if no source has a limit.
     #[must_use]
-    pub fn is_for_ever(&self) -> bool {
+    pub fn is_unlimited(&self) -> bool {
         self.usual.is_none() && self.of_sources.values().all(Option::is_none)
     }
 
@@ -159,13 +159,15 @@ mod tests {
              keep_deliveries = \"forever\"",
         )
         .unwrap();
-        let keep = Keep::resolve(None, None, &file).unwrap();
+        let keep = RetentionRules::resolve(None, None, &file).unwrap();
         assert_eq!(keep.messages.usual, Some(DAY * 365));
         assert_eq!(keep.messages.of_sources["kiosk"], Some(DAY * 7));
         assert_eq!(keep.messages.longest(), Some(DAY * 365));
         assert_eq!(keep.deliveries.usual, Some(DEFAULT_DELIVERIES));
         assert_eq!(keep.deliveries.longest(), None);
-        assert!(keep.deliveries.differ() && !keep.deliveries.is_for_ever());
-        assert!(Keep::resolve(None, None, &File::default()).unwrap().messages.is_for_ever());
+        assert!(keep.deliveries.differ() && !keep.deliveries.is_unlimited());
+        assert!(
+            RetentionRules::resolve(None, None, &File::default()).unwrap().messages.is_unlimited()
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Result};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::aside;
 use super::log::Log;
+use super::set_aside;
 use crate::inbox::file::PAGE_BYTES;
 
 /// Bytes of a page; fewer than a page if the file ends in it.
@@ -32,7 +32,7 @@ impl Image {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let log = match File::open(aside::log_of(path)) {
+        let log = match File::open(set_aside::log_of(path)) {
             Ok(file) => Log::read(file)?,
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),

@@ -1,15 +1,15 @@
 //! Ingress rules for every request and answer: client address ([`Proxies`]), throttling of failed
-//! authentications ([`Failures`]), memory budget ([`Bodies`]) and reading ([`body`]) of bodies,
+//! authentications ([`AuthThrottle`]), memory budget ([`Bodies`]) and reading ([`body`]) of bodies,
 //! shares of a limited amount ([`Shares`]), minimum rate of the client ([`Pace`]), cross-origin
 //! requests ([`Cors`]), origin of the page that made a request ([`PageOrigin`]), and security
 //! headers ([`headers`]).
 //!
 //! It never rejects valid credentials, whatever other clients behind the same address do.
 
+mod auth_throttle;
 mod bodies;
 pub mod body;
 mod cors;
-mod failures;
 pub mod headers;
 mod pace;
 mod proxies;
@@ -21,9 +21,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use actix_web::dev::RequestHead;
 use uuid::Uuid;
 
+pub use auth_throttle::{AuthThrottle, TooMany};
 pub use bodies::{Bodies, Full, Room};
 pub use cors::{Cors, CorsAnswer};
-pub use failures::{Failures, TooMany};
 pub use pace::Pace;
 pub use proxies::Proxies;
 pub use same_origin::PageOrigin;
@@ -34,40 +34,40 @@ use crate::problem::{Code, Problem};
 
 /// Request extension: the credentials were valid, so the request is always logged.
 #[derive(Clone, Copy, Debug)]
-pub struct Trusted;
+pub struct Authenticated;
 
 /// Request extension: a file of the page, which is logged at level `debug`.
 #[derive(Clone, Copy, Debug)]
-pub struct Routine;
+pub struct PageFile;
 
 /// Owner of a share among keys: the key's ID, or `None` for the key of the settings.
 pub type KeyId = Option<Uuid>;
 
 /// State of the ingress, shared by all workers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub struct Ingress {
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Proxies,
     /// Failed authentications by address.
-    pub failures: Failures,
+    pub auth_throttle: AuthThrottle,
     /// Origins whose pages may read answers.
     pub cors: Cors,
     /// Log lines of requests without valid credentials, by address.
-    pub lines: Failures,
+    pub lines: AuthThrottle,
     /// Memory budget of bodies that are being read.
     pub bodies: Bodies,
     /// The service terminates TLS, so `Strict-Transport-Security` is sent.
     pub strict_transport: bool,
 }
 
-impl Gate {
+impl Ingress {
     /// Creates the state with trusted proxies, for bodies of up to `max_body_bytes`.
     #[must_use]
     pub fn new(proxies: Proxies, max_body_bytes: usize, clock: Clock) -> Self {
         Self {
             proxies,
-            failures: Failures::new(clock.clone()),
-            lines: Failures::lines(clock),
+            auth_throttle: AuthThrottle::new(clock.clone()),
+            lines: AuthThrottle::lines(clock),
             cors: Cors::default(),
             bodies: Bodies::for_bodies_of(max_body_bytes),
             strict_transport: false,
@@ -84,7 +84,7 @@ impl Gate {
     /// failures of the address. Call it for failures only.
     #[must_use]
     pub fn refusal(&self, client: IpAddr, problem: impl FnOnce() -> Problem) -> Problem {
-        match self.failures.note(client) {
+        match self.auth_throttle.note(client) {
             Ok(()) => problem(),
             Err(TooMany { retry_after_seconds }) => Problem::new(
                 Code::RateLimited,
@@ -96,12 +96,12 @@ impl Gate {
     }
 }
 
-impl Default for Gate {
+impl Default for Ingress {
     fn default() -> Self {
         Self {
             proxies: Proxies::default(),
-            failures: Failures::default(),
-            lines: Failures::lines(Clock::system()),
+            auth_throttle: AuthThrottle::default(),
+            lines: AuthThrottle::lines(Clock::system()),
             cors: Cors::default(),
             bodies: Bodies::default(),
             strict_transport: false,

@@ -18,7 +18,7 @@ use crate::inbox::file::LARGEST_SEQ;
 /// First bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Longest piece that is assembled from unlinked pages.
-const LONGEST_CHAIN_BYTES: usize = 64 << 20;
+const MAX_CHAIN_BYTES: usize = 64 << 20;
 /// Greatest depth of the tree that is followed; a valid tree is far less deep.
 const DEEPEST: u32 = 20;
 
@@ -314,7 +314,7 @@ impl<'a, F: FnMut(Piece) -> Flow> Scan<'a, F> {
                 // A page without a pointer may be a leaf, in which the first 4 bytes count, too.
                 let content = if next[&at].is_some() || !bytes.is_empty() { 4 } else { 0 };
                 bytes.extend_from_slice(page.get(content..).unwrap_or_default());
-                number = next[&at].filter(|_| bytes.len() < LONGEST_CHAIN_BYTES);
+                number = next[&at].filter(|_| bytes.len() < MAX_CHAIN_BYTES);
             }
             if !bytes.is_empty() {
                 (self.emit)(Piece { bytes: bytes.into(), origin: Origin::Unknown })?;

@@ -6,9 +6,9 @@ use std::fs::OpenOptions;
 
 use proptest::prelude::*;
 
-use super::aside;
 use super::log::Log;
 use super::loss::Loss;
+use super::set_aside;
 use crate::inbox::file::InboxFile;
 use written::{Left, PAGE, Written, mixed, overwrite, pages, write};
 
@@ -22,7 +22,7 @@ fn intact_file_is_read_without_sqlite() {
         let written = Written::new(&mixed(), cleanly);
         assert!(!cleanly || pages(&written.file()) > 300, "the tree has several levels");
         assert_eq!(written.missing(), (0, Loss::NONE));
-        assert_eq!(aside::damage(&written.file()).unwrap(), None);
+        assert_eq!(set_aside::damage(&written.file()).unwrap(), None);
     }
 }
 
@@ -153,7 +153,7 @@ fn note_of_another_file_is_ignored() {
         r#"{"deliveries":9,"first":1,"last":3}"#,
         r#"{"deliveries":1,"first":9223372036854775807,"last":-9223372036854775808}"#,
     ] {
-        std::fs::write(aside::note_of(&written.file()), note).unwrap();
+        std::fs::write(set_aside::note_of(&written.file()), note).unwrap();
         let (missing, loss) = written.checked_missing(note);
         assert!(loss.perhaps_more() && loss.at_least < missing, "{note}: {missing}, {loss:?}");
     }
@@ -188,7 +188,7 @@ fn damaged_log_is_detected_and_read_beyond_the_damage() {
         for (at, length) in [(24 + 100, 200), (0, 24), (0, 2 * 4120)] {
             std::fs::write(written.log(), &whole).unwrap();
             overwrite(&written.log(), 32 + n * frame + at, length);
-            let damage = aside::damage(&written.file()).unwrap();
+            let damage = set_aside::damage(&written.file()).unwrap();
             assert_eq!(damage.as_deref(), Some("its log is damaged"), "frame {n}");
             let (missing, _) = written.checked_missing(&format!("frame {n}"));
             assert!(missing <= 2 * 4096 / 190, "frame {n} costs {missing}");
@@ -200,7 +200,7 @@ fn damaged_log_is_detected_and_read_beyond_the_damage() {
 fn log_without_its_header_is_read() {
     let written = Written::new(&mixed(), false);
     overwrite(&written.log(), 0, 32);
-    assert_eq!(aside::damage(&written.file()).unwrap().as_deref(), Some("its log is damaged"));
+    assert_eq!(set_aside::damage(&written.file()).unwrap().as_deref(), Some("its log is damaged"));
     assert_eq!(written.missing().0, 0);
 }
 
@@ -208,12 +208,12 @@ fn log_without_its_header_is_read() {
 fn log_without_its_file_is_read() {
     let written = Written::new(&mixed(), false);
     std::fs::write(written.file(), b"").unwrap();
-    let damage = aside::damage(&written.file()).unwrap();
+    let damage = set_aside::damage(&written.file()).unwrap();
     assert_eq!(damage.as_deref(), Some("it is empty, but its log exists"));
     // No checkpoint had moved pages to the file yet.
     assert_eq!(written.missing().0, 0);
     std::fs::remove_file(written.file()).unwrap();
-    let damage = aside::damage(&written.file()).unwrap();
+    let damage = set_aside::damage(&written.file()).unwrap();
     assert_eq!(damage.as_deref(), Some("it is missing, but its log exists"));
 }
 
@@ -223,7 +223,7 @@ fn log_cut_by_a_crash_is_not_damaged() {
     let whole = std::fs::read(written.log()).unwrap();
     for cut in (whole.len() - 30_000..whole.len()).step_by(1_009).chain([0, 10, 32, 100]) {
         std::fs::write(written.log(), &whole[..cut]).unwrap();
-        assert_eq!(aside::damage(&written.file()).unwrap(), None, "{cut}");
+        assert_eq!(set_aside::damage(&written.file()).unwrap(), None, "{cut}");
     }
 }
 
@@ -235,9 +235,9 @@ async fn log_that_has_restarted_is_not_damaged() {
     // More than 32 MiB (8,192 pages), after which the log is written back and restarted.
     let large = vec![vec![1 << 20]; 40];
     write(&mut file, &large, 0).await;
-    let log = Log::read(std::fs::File::open(aside::log_of(&path)).unwrap()).unwrap();
+    let log = Log::read(std::fs::File::open(set_aside::log_of(&path)).unwrap()).unwrap();
     assert!(log.is_some_and(|log| !log.is_damaged()));
-    assert_eq!(aside::damage(&path).unwrap(), None);
+    assert_eq!(set_aside::damage(&path).unwrap(), None);
     file.close().await.unwrap();
 }
 

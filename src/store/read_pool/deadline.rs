@@ -11,7 +11,7 @@ use sqlx::{Either, Execute, Executor, Postgres, SqlStr};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Longer than the server's statement timeout, whose error has more detail.
-pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(12);
+pub(super) const MAX_QUERY: Duration = Duration::from_secs(12);
 
 /// Executor of one query. After an error the connection must be closed.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let deadline = Instant::now() + LONGEST_QUERY;
+        let deadline = Instant::now() + MAX_QUERY;
         let rows = self.0.fetch_many(query);
         stream::try_unfold(rows, move |mut rows| async move {
             let next = timeout_at(deadline, rows.try_next()).await.map_err(|_| no_answer())??;
@@ -51,7 +51,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         let row = self.0.fetch_optional(query);
-        async move { timeout(LONGEST_QUERY, row).await.map_err(|_| no_answer())? }.boxed()
+        async move { timeout(MAX_QUERY, row).await.map_err(|_| no_answer())? }.boxed()
     }
 
     fn prepare_with<'e>(
@@ -63,7 +63,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         'c: 'e,
     {
         let prepared = self.0.prepare_with(sql, parameters);
-        async move { timeout(LONGEST_QUERY, prepared).await.map_err(|_| no_answer())? }.boxed()
+        async move { timeout(MAX_QUERY, prepared).await.map_err(|_| no_answer())? }.boxed()
     }
 
     // Hidden, and called by the macros at compile time only.

@@ -111,7 +111,9 @@ fn too_large(limit: BodyLimit) -> Problem {
 
 fn no_room(capacity: usize) -> Problem {
     Problem::unavailable(NoRoom { capacity })
-        .saying("Too many large bodies are being received at once; nothing was stored. Try again.")
+        .with_detail(
+            "Too many large bodies are being received at once; nothing was stored. Try again.",
+        )
         .retry_after(RETRY_AFTER_SECONDS)
 }
 
@@ -141,7 +143,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
-    use crate::gate::Bodies;
+    use crate::ingress::Bodies;
 
     const LIMIT: BodyLimit = BodyLimit { max_bytes: 1_000, name: "A body", hint: "" };
 

@@ -13,10 +13,10 @@ use crate::inbox::file::{InboxFile, PAGE_BYTES};
 use crate::inbox::group::GroupInfo;
 use crate::inbox::opening;
 use crate::inbox::record::encode_group;
-use crate::inbox::salvage::image::Image;
-use crate::inbox::salvage::loss::{Loss, Outcome};
-use crate::inbox::salvage::note::Note;
-use crate::inbox::salvage::scan::Scan;
+use crate::inbox::recovery::image::Image;
+use crate::inbox::recovery::loss::{Loss, Outcome};
+use crate::inbox::recovery::note::Note;
+use crate::inbox::recovery::scan::Scan;
 
 /// Size of a page, in bytes.
 pub(super) const PAGE: u64 = PAGE_BYTES as u64;

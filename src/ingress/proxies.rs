@@ -12,7 +12,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Most proxies that are followed, far more than any real chain. It bounds the work for a header
 /// full of listed addresses.
-const MOST_HOPS: usize = 32;
+const MAX_HOPS: usize = 32;
 
 /// Proxies whose `X-Forwarded-For` is trusted. Cheap to clone; none by default.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Proxies {
         let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         // A list may have empty members.
         let hops = hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
-        for hop in hops.take(MOST_HOPS) {
+        for hop in hops.take(MAX_HOPS) {
             // An invalid address ends the chain at the proxy that forwarded it.
             let Some(address) = address(hop) else { break };
             client = address;

@@ -60,7 +60,7 @@ pub struct Sent {
 
 /// Sends test deliveries. Cheap to clone.
 #[derive(Clone)]
-pub struct FrontDoor {
+pub struct TestSender {
     /// Sources by name, with their secrets.
     sources: Arc<HashMap<SourceName, SourceSettings>>,
     client: reqwest::Client,
@@ -69,7 +69,7 @@ pub struct FrontDoor {
     room: Arc<Semaphore>,
 }
 
-impl FrontDoor {
+impl TestSender {
     /// Creates a sender to the listener on `address`.
     pub fn new(
         sources: &[SourceSettings],

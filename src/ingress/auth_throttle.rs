@@ -19,17 +19,17 @@ use crate::lifecycle::Lifecycle;
 /// Length of a window. After fixing a key, a client waits at most this long for an answer that
 /// names the next fault.
 const WINDOW_SECONDS: i64 = 60;
-/// Failures of one address in a window that are answered and logged in full. Setting up a webhook
+/// AuthThrottle of one address in a window that are answered and logged in full. Setting up a webhook
 /// causes a few failures; guessing causes failures without end.
-const MOST_BY_ADDRESS: u32 = 20;
-/// Failures of all addresses in a window that are answered and logged in full: many addresses may
+const MAX_BY_ADDRESS: u32 = 20;
+/// AuthThrottle of all addresses in a window that are answered and logged in full: many addresses may
 /// guess together, and the log must stay readable.
-const MOST_OVERALL: u32 = 1_000;
+const MAX_OVERALL: u32 = 1_000;
 /// Log lines of one address without valid credentials in a window. Manual tests cause a few dozen.
-const MOST_LINES_BY_ADDRESS: u32 = 100;
+const MAX_LINES_BY_ADDRESS: u32 = 100;
 /// Most addresses that are counted, the latest ones: about 2 MiB. The overall limit covers the
 /// others.
-const MOST_ADDRESSES: u64 = 10_000;
+const MAX_ADDRESSES: u64 = 10_000;
 /// Time for which an address is remembered after its last failure.
 const REMEMBERED_FOR: Duration = Duration::from_mins(2);
 /// Interval of the log lines with the number of failures that were not logged.
@@ -37,7 +37,7 @@ const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Counts of failed authentications, or of log lines, by address. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Failures(Arc<Counts>);
+pub struct AuthThrottle(Arc<Counts>);
 
 /// Limit and log messages of a kind of count.
 #[derive(Debug)]
@@ -50,14 +50,14 @@ struct Kind {
 }
 
 const AUTHENTICATION: Kind = Kind {
-    most_by_address: MOST_BY_ADDRESS,
+    most_by_address: MAX_BY_ADDRESS,
     too_many: "many wrong credentials from this address; for the rest of this minute they are \
                answered 429, and counted instead of logged",
     report: "failed authentications were answered 429 and not logged",
 };
 
 const LINES: Kind = Kind {
-    most_by_address: MOST_LINES_BY_ADDRESS,
+    most_by_address: MAX_LINES_BY_ADDRESS,
     too_many: "many requests without valid credentials from this address; for the rest of this \
                minute they are counted instead of logged",
     report: "requests without valid credentials were not logged",
@@ -68,7 +68,7 @@ struct Counts {
     kind: Kind,
     by_address: Cache<IpAddr, Window>,
     overall: Mutex<Window>,
-    /// Failures that were not logged since the last report.
+    /// AuthThrottle that were not logged since the last report.
     unlogged: AtomicU64,
     clock: Clock,
 }
@@ -99,7 +99,7 @@ impl Window {
     }
 }
 
-impl Failures {
+impl AuthThrottle {
     /// Creates a counter of failed authentications.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
@@ -114,7 +114,7 @@ impl Failures {
 
     fn of(kind: Kind, clock: Clock) -> Self {
         let by_address = Cache::builder()
-            .max_capacity(MOST_ADDRESSES)
+            .max_capacity(MAX_ADDRESSES)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(REMEMBERED_FOR)
             .build();
@@ -149,11 +149,11 @@ impl Failures {
             }
             overall.at(now.window)
         };
-        if counted.failures <= most && overall.failures <= MOST_OVERALL {
+        if counted.failures <= most && overall.failures <= MAX_OVERALL {
             return Ok(());
         }
         counts.unlogged.fetch_add(1, Ordering::Relaxed);
-        if counted.failures == most + 1 && overall.failures <= MOST_OVERALL {
+        if counted.failures == most + 1 && overall.failures <= MAX_OVERALL {
             tracing::warn!(%client, "{}", counts.kind.too_many);
         }
         Err(TooMany { retry_after_seconds: now.seconds_left })
@@ -161,12 +161,12 @@ impl Failures {
 
     /// Returns true if a further failure of this address would exceed a limit.
     #[must_use]
-    pub fn is_wary_of(&self, client: IpAddr) -> bool {
+    pub fn is_throttled(&self, client: IpAddr) -> bool {
         let (now, counts) = (self.now(), &self.0);
         let overall = *counts.overall.lock().unwrap_or_else(PoisonError::into_inner);
         let known = counts.by_address.get(&network_of(client)).unwrap_or_default();
         known.at(now.window).failures >= counts.kind.most_by_address
-            || overall.at(now.window).failures >= MOST_OVERALL
+            || overall.at(now.window).failures >= MAX_OVERALL
     }
 
     /// Logs the number of failures that were not logged, every minute until the service stops.
@@ -196,7 +196,7 @@ impl Failures {
     }
 }
 
-impl Default for Failures {
+impl Default for AuthThrottle {
     fn default() -> Self {
         Self::new(Clock::system())
     }
@@ -218,24 +218,24 @@ mod tests {
     }
 
     /// Returns a counter with its clock 10 s after the start of a window.
-    fn failures() -> (Failures, Clock) {
+    fn failures() -> (AuthThrottle, Clock) {
         let clock = Clock::fixed(DateTime::from_timestamp(1_790_607_310, 0).unwrap());
-        (Failures::new(clock.clone()), clock)
+        (AuthThrottle::new(clock.clone()), clock)
     }
 
     #[test]
     fn failures_of_an_address_are_limited_per_minute() {
         let (failures, clock) = failures();
         let (one, other) = (ip("198.51.100.1"), ip("198.51.100.2"));
-        for _ in 0..MOST_BY_ADDRESS {
-            assert!(!failures.is_wary_of(one));
+        for _ in 0..MAX_BY_ADDRESS {
+            assert!(!failures.is_throttled(one));
             assert_eq!(failures.note(one), Ok(()));
         }
-        assert!(failures.is_wary_of(one));
+        assert!(failures.is_throttled(one));
         for _ in 0..5 {
             assert_eq!(failures.note(one), Err(TooMany { retry_after_seconds: 50 }));
         }
-        assert!(!failures.is_wary_of(other));
+        assert!(!failures.is_throttled(other));
         assert_eq!(failures.note(other), Ok(()));
         assert_eq!(failures.run_once(), 5);
         assert_eq!(failures.run_once(), 0);
@@ -243,7 +243,7 @@ mod tests {
         // After the minute, and before it, as after the clock was set back.
         for step in [50, -120] {
             clock.set(clock.now() + TimeDelta::seconds(step));
-            assert!(!failures.is_wary_of(one));
+            assert!(!failures.is_throttled(one));
             assert_eq!(failures.note(one), Ok(()));
         }
     }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn ipv6_addresses_of_one_host_count_as_one() {
         let (failures, _) = failures();
-        for n in 0..MOST_BY_ADDRESS {
+        for n in 0..MAX_BY_ADDRESS {
             assert_eq!(failures.note(ip(&format!("2001:db8:0:7::{n:x}"))), Ok(()));
         }
         assert!(failures.note(ip("2001:db8:0:7:ffff::1")).is_err());
@@ -262,14 +262,14 @@ mod tests {
     fn failures_of_all_addresses_are_limited_per_minute() {
         let (failures, clock) = failures();
         let guesser = ip("198.51.100.1");
-        for _ in 0..MOST_OVERALL {
+        for _ in 0..MAX_OVERALL {
             let _ = failures.note(guesser);
         }
         assert_eq!(failures.note(ip("198.51.100.2")), Ok(()), "one address does not use it up");
-        for n in 0..MOST_OVERALL {
+        for n in 0..MAX_OVERALL {
             let _ = failures.note(ip(&format!("203.0.{}.{}", n / 256, n % 256)));
         }
-        assert!(failures.is_wary_of(ip("192.0.2.1")));
+        assert!(failures.is_throttled(ip("192.0.2.1")));
         assert!(failures.note(ip("192.0.2.1")).is_err());
         clock.set(clock.now() + TimeDelta::seconds(50));
         assert_eq!(failures.note(ip("192.0.2.1")), Ok(()));

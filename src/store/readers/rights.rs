@@ -5,7 +5,7 @@ use sqlx::{PgConnection, query, query_scalar};
 use super::{NewReader, ReaderError};
 
 /// Most rights that an error names.
-const MOST_NAMED: i64 = 5;
+const MAX_NAMED: i64 = 5;
 
 /// Fails if the reader can read other tables, write or create anything, or lacks a right that it
 /// needs. Returns whether it can create temporary tables.
@@ -52,7 +52,7 @@ pub(super) async fn check(
         LIMIT $2
         "#,
         role,
-        MOST_NAMED,
+        MAX_NAMED,
     )
     .fetch_all(&mut *connection)
     .await?;

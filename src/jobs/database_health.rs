@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Health of Postgres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pulse {
+pub struct DatabaseHealth {
     /// It answered the last check.
     pub reachable: bool,
     /// Its transactions are read-only: it is a standby, or configured so.
@@ -53,7 +53,7 @@ impl Probe {
     }
 
     /// Checks Postgres once. If an open connection fails, tries a new one.
-    pub async fn ask(&mut self) -> Answer {
+    pub async fn check(&mut self) -> Answer {
         let open = self.open.take();
         let checked = tokio::time::timeout(TIMEOUT, check(open, &self.connector)).await;
         match checked {
@@ -89,10 +89,15 @@ async fn query_read_only(connection: &mut PgConnection) -> Result<Answer, sqlx::
 }
 
 /// Runs checks until the service stops.
-pub async fn run(connector: Connector, clock: Clock, pulse: watch::Sender<Pulse>, life: Lifecycle) {
+pub async fn run(
+    connector: Connector,
+    clock: Clock,
+    database_health: watch::Sender<DatabaseHealth>,
+    life: Lifecycle,
+) {
     let mut probe = Probe::new(connector);
     while !life.is_stopping() {
-        update(&pulse, probe.ask().await, &clock);
+        update(&database_health, probe.check().await, &clock);
         tokio::select! {
             () = life.stopping() => {}
             () = tokio::time::sleep(INTERVAL) => {}
@@ -100,11 +105,11 @@ pub async fn run(connector: Connector, clock: Clock, pulse: watch::Sender<Pulse>
     }
 }
 
-fn update(pulse: &watch::Sender<Pulse>, answer: Answer, clock: &Clock) {
+fn update(database_health: &watch::Sender<DatabaseHealth>, answer: Answer, clock: &Clock) {
     let (reachable, read_only) = (answer != Answer::Missing, answer == Answer::ReadOnly);
-    pulse.send_if_modified(|pulse| {
-        let changed = pulse.since.is_none() || pulse.reachable != reachable;
-        if reachable && pulse.read_only != read_only {
+    database_health.send_if_modified(|database_health| {
+        let changed = database_health.since.is_none() || database_health.reachable != reachable;
+        if reachable && database_health.read_only != read_only {
             if read_only {
                 tracing::warn!(
                     "Postgres is read-only; the inbox stores deliveries. Connect to the primary, \
@@ -113,10 +118,10 @@ fn update(pulse: &watch::Sender<Pulse>, answer: Answer, clock: &Clock) {
             } else {
                 tracing::info!("Postgres accepts writes again");
             }
-            pulse.read_only = read_only;
+            database_health.read_only = read_only;
         }
         if changed {
-            match (reachable, pulse.since) {
+            match (reachable, database_health.since) {
                 (false, Some(_)) => {
                     tracing::warn!("Postgres does not answer; the inbox stores deliveries");
                 }
@@ -124,7 +129,8 @@ fn update(pulse: &watch::Sender<Pulse>, answer: Answer, clock: &Clock) {
                 // The first result is not logged: the start logs its own waiting.
                 (_, None) => {}
             }
-            *pulse = Pulse { reachable, since: Some(clock.now()), ..*pulse };
+            *database_health =
+                DatabaseHealth { reachable, since: Some(clock.now()), ..*database_health };
         }
         changed
     });

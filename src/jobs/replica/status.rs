@@ -74,7 +74,7 @@ impl ReplicaState {
 
 /// Last measured status of the standby.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct ReplicaStatus {
     /// State.
     pub state: ReplicaState,
     /// Start of the state; `None` before the first measurement.

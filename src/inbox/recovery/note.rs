@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::aside;
+use super::set_aside;
 use crate::inbox::group::Contents;
 
 /// Contents of a file when it was closed.
@@ -34,14 +34,14 @@ impl Note {
 
     /// Writes the note beside the closed file at `path`.
     pub(in crate::inbox) fn write(self, path: &Path) -> Result<()> {
-        aside::write_whole(&aside::note_of(path), serde_json::to_string(&self)?.as_bytes())
+        set_aside::write_whole(&set_aside::note_of(path), serde_json::to_string(&self)?.as_bytes())
     }
 
     /// Removes the note: later writes to the file would make it wrong.
     pub(in crate::inbox) fn remove(path: &Path) -> Result<()> {
-        let note = aside::note_of(path);
+        let note = set_aside::note_of(path);
         match std::fs::remove_file(&note) {
-            Ok(()) => aside::sync_folder(aside::folder_of(&note)),
+            Ok(()) => set_aside::sync_folder(set_aside::folder_of(&note)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -50,9 +50,10 @@ impl Note {
     /// Reads the note beside a damaged file. Returns `None` if it is unreadable or contradicts
     /// itself, or if there is a log: then the file was written after the note.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let note: Self = serde_json::from_slice(&std::fs::read(aside::note_of(path)).ok()?).ok()?;
+        let note: Self =
+            serde_json::from_slice(&std::fs::read(set_aside::note_of(path)).ok()?).ok()?;
         let room = u64::try_from(note.last.checked_sub(note.first)?.checked_add(1)?).ok()?;
-        let alone = aside::log_of(path).symlink_metadata().is_err();
+        let alone = set_aside::log_of(path).symlink_metadata().is_err();
         (alone && note.deliveries <= room).then_some(note)
     }
 

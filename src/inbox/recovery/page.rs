@@ -17,7 +17,7 @@ pub(super) const REST_BYTES: usize = PAGE_BYTES as usize - 4;
 
 const USABLE: usize = PAGE_BYTES as usize;
 /// Most bytes of a row in its leaf, and the fewest of a row with overflow pages.
-const MOST_LOCAL: usize = USABLE - 35;
+const MAX_LOCAL: usize = USABLE - 35;
 const LEAST_LOCAL: usize = (USABLE - 12) * 32 / 255 - 23;
 
 /// Parsed page of the tree.
@@ -82,12 +82,12 @@ fn cell(page: &[u8], at: usize) -> Option<Cell> {
     let (seq, at) = varint(page, at)?;
     let length = usize::try_from(length).ok()?;
     let seq = seq.cast_signed();
-    if length <= MOST_LOCAL {
+    if length <= MAX_LOCAL {
         let local = page.get(at..at + length)?.to_vec();
         return Some(Cell { seq, length, local, rest: None });
     }
     let local = match LEAST_LOCAL + (length - LEAST_LOCAL) % REST_BYTES {
-        fits if fits <= MOST_LOCAL => fits,
+        fits if fits <= MAX_LOCAL => fits,
         _ => LEAST_LOCAL,
     };
     let rest = u32_at(page, at + local)?;

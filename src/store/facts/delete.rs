@@ -7,7 +7,7 @@ use super::activity::{Counted, Difference};
 use super::{sessions, visits};
 
 /// Deletes the facts of sessions. Must run in the transaction that deletes their rows and that
-/// began with [`HOLD`](super::HOLD): no fact of them is written after its commit.
+/// began with [`LOCK_FACTS`](super::LOCK_FACTS): no fact of them is written after its commit.
 pub(in crate::store) async fn forget_sessions(
     connection: &mut PgConnection,
     session_ids: &[Uuid],

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
 
-use super::{Limits, Old};
+use super::{ExpiredRows, Limits};
 use crate::store::erase::Tally;
-use crate::store::log_walk::{LogWalk, Stretch};
+use crate::store::log_walk::{LogRange, LogWalk};
 use crate::store::{Store, StoreError};
 
 impl Store {
     /// Counts expired deliveries. Quarantined ones have their own limits.
-    pub async fn old_deliveries(
+    pub async fn count_expired_deliveries(
         &self,
         limits: &Limits,
         of_quarantine: &Limits,
-    ) -> Result<Vec<Old>, StoreError> {
+    ) -> Result<Vec<ExpiredRows>, StoreError> {
         let (sources, untils, usual) = limits.parts();
         let (_, quarantined, usual_quarantined) = of_quarantine.parts();
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         let mut walk = LogWalk::up_to(limits.latest());
         let mut old: BTreeMap<String, i64> = BTreeMap::new();
-        while let Some(Stretch { after, to }) = walk.next(&mut connection).await? {
+        while let Some(LogRange { after, to }) = walk.next(&mut connection).await? {
             let rows = sqlx::query!(
                 r#"SELECT d.source, count(*) AS "rows!"
                  FROM deliveries AS d
@@ -59,11 +59,11 @@ impl Store {
         }
         let _ = connection.close().await;
         let old = old.into_iter();
-        Ok(old.map(|(source, rows)| Old { table: "deliveries", source, rows }).collect())
+        Ok(old.map(|(source, rows)| ExpiredRows { table: "deliveries", source, rows }).collect())
     }
 
     /// Deletes expired deliveries in one pass over the log.
-    pub async fn drop_old_deliveries(
+    pub async fn delete_expired_deliveries(
         &self,
         limits: &Limits,
         of_quarantine: &Limits,
@@ -71,9 +71,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (sources, untils, usual) = limits.parts();
         let (_, quarantined, usual_quarantined) = of_quarantine.parts();
-        let mut connection = self.patient().await?;
+        let mut connection = self.long_running_connection().await?;
         let mut walk = LogWalk::up_to(limits.latest());
-        while let Some(Stretch { after, to }) = walk.next(&mut connection).await? {
+        while let Some(LogRange { after, to }) = walk.next(&mut connection).await? {
             let gone = sqlx::query!(
                 "DELETE FROM deliveries AS d
                  WHERE d.received_at BETWEEN $6 AND $8

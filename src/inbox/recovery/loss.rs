@@ -14,7 +14,7 @@ use super::scan::{Findings, Origin, Piece};
 /// 100 MB during the recovery. Beyond it the counts are too high.
 const REMEMBERED: usize = 4_000_000;
 /// Most deliveries that damage to one page can lose: as many as fit, and two that overlap its ends.
-const MOST_IN_A_PAGE: u64 = PAGE_BYTES as u64 / SMALLEST_RECORD as u64 + 2;
+const MAX_IN_A_PAGE: u64 = PAGE_BYTES as u64 / SMALLEST_RECORD as u64 + 2;
 
 /// Result of recovering one file.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Outcome {
         } else {
             findings.damaged_room.map(|pages| {
                 let records = self.damaged_bytes / SMALLEST_RECORD as u64;
-                pages.saturating_mul(MOST_IN_A_PAGE).saturating_add(records).max(missing)
+                pages.saturating_mul(MAX_IN_A_PAGE).saturating_add(records).max(missing)
             })
         };
         Loss { at_least: held.saturating_sub(with_doubtful), at_most }
