@@ -699,7 +699,7 @@ export const deleteKeysId = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * Ages of conversations and of the log of deliveries by source, and the rows of the next deletion.
+ * AgeLimits of conversations and of the log of deliveries by source, and the rows of the next deletion.
  *
  * This deletes nothing. Held rows are not deleted and not counted. A key that is bound to agents is
  * rejected.
@@ -1044,7 +1044,7 @@ export const postWebhook = <ThrowOnError extends boolean = true>(options: Option
 });
 
 /**
- * Takes a delivery, and counts the answer.
+ * Receives a delivery, and counts the answer.
  */
 export const postWebhookSource = <ThrowOnError extends boolean = true>(options: Options<PostWebhookSourceData, ThrowOnError>) => (options.client ?? client).post<PostWebhookSourceResponses, PostWebhookSourceErrors, ThrowOnError>({
     security: [{ name: 'X-bitHuman-Signature', type: 'apiKey' }],

@@ -357,7 +357,7 @@ export type Alive = {
 };
 
 /**
- * Event whose time decides to which bucket a value belongs.
+ * Event whose time determines the bucket of a value.
  */
 export type Attribution = 'session_start' | 'visit_start' | 'message_time' | 'turn_start' | 'reply' | 'each_event' | 'each_instant';
 
@@ -1326,27 +1326,27 @@ export type MessagePage = {
 };
 
 /**
- * Metric, as the catalogue declares it.
+ * Metric of the catalogue.
  */
 export type Metric = {
     /**
-     * Whether the values of buckets, agents and sources add up to the value of the whole.
+     * `true` if the values of buckets, agents and sources add up to the value of the whole.
      */
     additive: boolean;
     /**
-     * Event whose time decides to which bucket a value belongs.
+     * Event whose time determines the bucket of a value.
      */
     attribution: Attribution;
     /**
-     * Definition, for a person.
+     * Definition for a person.
      */
     description: string;
     /**
-     * Largest relative error; null where values are exact.
+     * Largest relative error; null if values are exact.
      */
     error_bound?: number | null;
     /**
-     * Whether values are exact.
+     * `true` if values are exact.
      */
     exact: boolean;
     /**
@@ -1354,8 +1354,8 @@ export type Metric = {
      */
     group_by: Array<Dimension>;
     /**
-     * Lower edges of its histogram's bins, the last of which has no upper edge; empty where it has
-     * no histogram.
+     * Lower edges of its histogram's bins, the last of which has no upper edge; empty if it has no
+     * histogram.
      */
     histogram_edges: Array<number>;
     /**
@@ -1431,26 +1431,26 @@ export type NewView = {
 /**
  * Ignored part of a query.
  */
-export type PassedOver = 'unclosed_quote' | 'stray_star';
+export type PassedOver = 'unclosed_quote' | 'misplaced_star';
 
 /**
- * A stretch of text that is a hit, or lies between hits.
+ * Text that is a hit, or is between hits.
  */
 export type Piece = {
     /**
-     * Where it ends, in characters of the message: that of the first character behind it.
+     * End, exclusive, in characters of the message.
      */
     end: number;
     /**
-     * It is what was looked for.
+     * `true` if the text is a hit.
      */
     hit: boolean;
     /**
-     * Where it begins, in characters (Unicode code points) of the message.
+     * Start, in characters (Unicode code points) of the message.
      */
     start: number;
     /**
-     * As it stands in the message.
+     * Exact text of the message.
      */
     text: string;
 };
@@ -1716,7 +1716,7 @@ export type Refusal = {
 };
 
 /**
- * Ages of rows, and the next deletion.
+ * AgeLimits of rows, and the next deletion.
  */
 export type Retention = {
     /**
@@ -2075,7 +2075,7 @@ export type SetupInbox = {
 };
 
 /**
- * A side of a conversation.
+ * Side of a conversation.
  */
 export type Side = 'user' | 'assistant' | 'other';
 
@@ -2152,7 +2152,7 @@ export type Standby = {
 export type Stat = 'count' | 'distinct' | 'ratio' | 'avg' | 'p50' | 'p90' | 'p99' | 'max';
 
 /**
- * Where a conversation stands.
+ * Status of a conversation.
  */
 export type Status = 'live' | 'idle' | 'ended';
 
@@ -2667,7 +2667,7 @@ export type AgentId4 = string;
 export type AgentId5 = string;
 
 /**
- * Earlier than this.
+ * EarlierSession than this.
  */
 export type Before = Time;
 
@@ -3880,7 +3880,7 @@ export type GetAnalyticsSummaryData = {
          */
         room_name?: Array<string>;
         /**
-         * Earlier range to compare with; of a range that is not over, the part that has elapsed.
+         * EarlierSession range to compare with; of a range that is not over, the part that has elapsed.
          */
         compare?: 'none' | 'previous' | 'same_weekdays' | 'previous_year';
         /**
@@ -4853,7 +4853,7 @@ export type GetExportMessagesData = {
          */
         after?: Time;
         /**
-         * Earlier than this.
+         * EarlierSession than this.
          */
         before?: Time;
         /**
@@ -5467,7 +5467,7 @@ export type GetRetentionError = GetRetentionErrors[keyof GetRetentionErrors];
 
 export type GetRetentionResponses = {
     /**
-     * Ages, and rows of the next deletion.
+     * AgeLimits, and rows of the next deletion.
      */
     200: Retention;
 };
@@ -5518,7 +5518,7 @@ export type GetSearchData = {
          */
         after?: Time;
         /**
-         * Earlier than this.
+         * EarlierSession than this.
          */
         before?: Time;
         /**
@@ -6049,7 +6049,7 @@ export type GetSessionsSessionIdMessagesData = {
          */
         after?: Time;
         /**
-         * Earlier than this.
+         * EarlierSession than this.
          */
         before?: Time;
         /**
@@ -6666,7 +6666,7 @@ export type PostWebhookError = PostWebhookErrors[keyof PostWebhookErrors];
 
 export type PostWebhookResponses = {
     /**
-     * It is durable.
+     * The delivery is durable.
      */
     200: {
         [key: string]: unknown;
@@ -6729,7 +6729,7 @@ export type PostWebhookSourceError = PostWebhookSourceErrors[keyof PostWebhookSo
 
 export type PostWebhookSourceResponses = {
     /**
-     * It is durable.
+     * The delivery is durable.
      */
     200: {
         [key: string]: unknown;
