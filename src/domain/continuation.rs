@@ -1,7 +1,7 @@
 //! Guesses which earlier session is continued by a session that began without a join.
 //!
 //! A sender's session that restarts during a conversation gets a new ID and no new `room.join`.
-//! Only continuation_facts link the two, so the result is a guess with a confidence and a reason, and
+//! Only facts link the two, so the result is a guess with a confidence and a reason, and
 //! nothing is merged.
 
 use std::cmp::Reverse;

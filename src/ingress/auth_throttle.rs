@@ -19,10 +19,10 @@ use crate::lifecycle::Lifecycle;
 /// Length of a window. After fixing a key, a client waits at most this long for an answer that
 /// names the next fault.
 const WINDOW_SECONDS: i64 = 60;
-/// AuthThrottle of one address in a window that are answered and logged in full. Setting up a webhook
+/// Failures of one address in a window that are answered and logged in full. Setting up a webhook
 /// causes a few failures; guessing causes failures without end.
 const MAX_BY_ADDRESS: u32 = 20;
-/// AuthThrottle of all addresses in a window that are answered and logged in full: many addresses may
+/// Failures of all addresses in a window that are answered and logged in full: many addresses may
 /// guess together, and the log must stay readable.
 const MAX_OVERALL: u32 = 1_000;
 /// Log lines of one address without valid credentials in a window. Manual tests cause a few dozen.
@@ -68,7 +68,7 @@ struct Counts {
     kind: Kind,
     by_address: Cache<IpAddr, Window>,
     overall: Mutex<Window>,
-    /// AuthThrottle that were not logged since the last report.
+    /// Failures that were not logged since the last report.
     unlogged: AtomicU64,
     clock: Clock,
 }

@@ -29,7 +29,7 @@ impl Listen {
         !address.ip().is_loopback()
     }
 
-    /// Checks that the address is free. Fallback the server would not start.
+    /// Checks that the address is free. Otherwise the server would not start.
     pub(super) fn check_free(self) -> std::io::Result<()> {
         TcpListener::bind(self.address).map(drop)
     }

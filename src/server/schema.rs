@@ -49,7 +49,7 @@ pub(super) fn start(resources: &Resources) -> watch::Receiver<SchemaState> {
 /// ahead of time and deletes expired rows.
 struct SchemaTask {
     database: Arc<Database>,
-    /// It may apply migrations. Fallback it waits until another process has.
+    /// It may apply migrations. Otherwise it waits until another process has.
     migrate: bool,
     state: watch::Sender<SchemaState>,
     /// Pool of the requests, which receives the connector's options.

@@ -3,7 +3,7 @@
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
-/// PageFile in which `PostgreSQL` finds that a plan is stale, after a migration by another process.
+/// Routine in which `PostgreSQL` finds that a plan is stale, after a migration by another process.
 /// Another connection plans the query afresh.
 const STALE_PLAN: &str = "RevalidateCachedQuery";
 

@@ -14,7 +14,7 @@ use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 use crate::support::app::{Answer, App, KEY};
 use crate::support::wire::{self, Wire};
 
-/// AuthThrottle of an address in a minute that are answered in full.
+/// Failures of an address in a minute that are answered in full.
 const FULL_ANSWERS: usize = 20;
 
 fn chat_push(text: &str) -> String {

@@ -145,7 +145,7 @@ fn conversations_do_not_depend_on_order_batches_and_repetitions() {
         let other = database.options().connect().await.unwrap();
         (database, Mutex::new(one), Mutex::new(other))
     });
-    // AuthThrottle are printed with their seed. There are no regression files.
+    // Failures are printed with their seed. There are no regression files.
     let config = Config { cases: 32, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&deliveries_and_course(), |(bodies, course)| {
         runtime.block_on(async {

@@ -70,7 +70,7 @@ impl From<KeyRow> for Grant {
             name: Some(row.name),
             // Scopes of a later version are ignored.
             scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
-            // EarlierSession versions stored an agent as often as it was named.
+            // Earlier versions stored an agent as often as it was named.
             agents: row.agent_ids.map(each_once),
             expires_at: row.expires_at,
         }

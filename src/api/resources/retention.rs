@@ -23,12 +23,12 @@ use crate::store::Store;
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
-/// AgeLimits of conversations and of the log of deliveries by source, and the rows of the next deletion.
+/// Age limits of conversations and of the log of deliveries by source, and the rows of the next deletion.
 ///
 /// This deletes nothing. Held rows are not deleted and not counted. A key that is bound to agents is
 /// rejected.
 #[utoipa::path(get, path = "/v1/retention", tag = "Keeping",
-    responses((status = 200, description = "AgeLimits, and rows of the next deletion.", body = Retention), (status = 304),
+    responses((status = 200, description = "Age limits, and rows of the next deletion.", body = Retention), (status = 304),
         Errors<ApiErrors>),
     security(("key" = ["admin"])))]
 pub(crate) async fn show(

@@ -54,7 +54,7 @@ pub(crate) struct Summary {
     /// Range, zone and time.
     #[serde(flatten)]
     pub(crate) header: Header,
-    /// EarlierSession range of `previous` and `change`; null without `compare`.
+    /// Earlier range of `previous` and `change`; null without `compare`.
     pub(crate) compare: Option<Compared>,
     /// One for each metric and statistic.
     pub(crate) data: Vec<SummaryFigure>,

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::api::views::timestamp::Timestamp;
 
-/// AgeLimits of rows, and the next deletion.
+/// Age limits of rows, and the next deletion.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Retention {
     /// Time of the answer.

@@ -51,6 +51,7 @@ pub(crate) enum PassedOver {
     /// A quotation mark without a closing one: the phrase lasts to the end.
     UnclosedQuote,
     /// A star that does not follow two letters of a word.
+    #[serde(rename = "stray_star")]
     MisplacedStar,
 }
 

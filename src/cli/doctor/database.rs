@@ -259,7 +259,7 @@ async fn check_partitions(database: &Examined, clock: &Clock, report: &mut Repor
     }
 }
 
-/// Checks the rows in the default partitions. ExpiredRows messages belong there, since their months have no
+/// Checks the rows in the default partitions. Old messages belong there, since their months have no
 /// partition. Deliveries do not, unless the job or the clock was late.
 fn check_strays(strays: DefaultPartitionRows, report: &mut Report) {
     let DefaultPartitionRows { messages, deliveries } = strays;

@@ -45,7 +45,7 @@ pub(super) async fn recompute(
     )
     .execute(&mut *connection)
     .await?;
-    // EarlierSession versions stored no reason with an end: the session's reason is then the right one.
+    // Earlier versions stored no reason with an end: the session's reason is then the right one.
     sqlx::query!(
         r#"UPDATE sessions AS s
          SET last_end_at = ends.at,

@@ -117,7 +117,7 @@ fn has_no_session(row: &Row<'_>) -> bool {
     row.delivery().and_then(session_of).is_none()
 }
 
-/// Returns the IDs under which it may have been erased, decoded or not. EarlierSession versions recorded
+/// Returns the IDs under which it may have been erased, decoded or not. Earlier versions recorded
 /// the hash of the delivery header, which other deliveries may share: it counts only if the event's
 /// time could not exclude it.
 fn candidate_ids(row: &Row<'_>) -> Vec<EventId> {

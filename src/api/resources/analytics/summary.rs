@@ -25,7 +25,7 @@ use crate::store::figures::{Figure, Figures, Snapshot, Wanted};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SummaryQuery {
-    /// EarlierSession range to compare with; of a range that is not over, the part that has elapsed.
+    /// Earlier range to compare with; of a range that is not over, the part that has elapsed.
     #[param(inline, example = "previous")]
     compare: Option<ComparisonWord>,
     /// Metrics of the catalogue; all where it is left out.

@@ -98,7 +98,7 @@ pub(crate) struct MessageExportQuery {
     /// Later than this.
     #[param(example = "2026-09-28T00:00:00Z")]
     after: Option<Time>,
-    /// EarlierSession than this.
+    /// Earlier than this.
     #[param(example = "2026-09-29T00:00:00Z")]
     before: Option<Time>,
     /// Only this session.

@@ -43,12 +43,12 @@ pub(super) const ALL: &[Language] = &[Language {
             "The next one leaves at {time} from platform {number}. It takes about 25 minutes.",
         ),
         (
-            "is ingress {number} far from here?",
+            "is gate {number} far from here?",
             "It's about a {number}-minute walk: straight on, past security, then follow the yellow signs on your left.",
         ),
         (
             "My flight at {time} was cancelled. What now?",
-            "I'm sorry to hear that. You can be rebooked on the next flight at no charge; the desk opposite ingress {number} is open right now.",
+            "I'm sorry to hear that. You can be rebooked on the next flight at no charge; the desk opposite gate {number} is open right now.",
         ),
         (
             "Could you recommend somewhere quiet to eat?",
