@@ -699,7 +699,7 @@ export const deleteKeysId = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * AgeLimits of conversations and of the log of deliveries by source, and the rows of the next deletion.
+ * Age limits of conversations and of the log of deliveries by source, and the rows of the next deletion.
  *
  * This deletes nothing. Held rows are not deleted and not counted. A key that is bound to agents is
  * rejected.

@@ -1431,7 +1431,7 @@ export type NewView = {
 /**
  * Ignored part of a query.
  */
-export type PassedOver = 'unclosed_quote' | 'misplaced_star';
+export type PassedOver = 'unclosed_quote' | 'stray_star';
 
 /**
  * Text that is a hit, or is between hits.
@@ -1716,7 +1716,7 @@ export type Refusal = {
 };
 
 /**
- * AgeLimits of rows, and the next deletion.
+ * Age limits of rows, and the next deletion.
  */
 export type Retention = {
     /**
@@ -2667,7 +2667,7 @@ export type AgentId4 = string;
 export type AgentId5 = string;
 
 /**
- * EarlierSession than this.
+ * Earlier than this.
  */
 export type Before = Time;
 
@@ -3880,7 +3880,7 @@ export type GetAnalyticsSummaryData = {
          */
         room_name?: Array<string>;
         /**
-         * EarlierSession range to compare with; of a range that is not over, the part that has elapsed.
+         * Earlier range to compare with; of a range that is not over, the part that has elapsed.
          */
         compare?: 'none' | 'previous' | 'same_weekdays' | 'previous_year';
         /**
@@ -4853,7 +4853,7 @@ export type GetExportMessagesData = {
          */
         after?: Time;
         /**
-         * EarlierSession than this.
+         * Earlier than this.
          */
         before?: Time;
         /**
@@ -5467,7 +5467,7 @@ export type GetRetentionError = GetRetentionErrors[keyof GetRetentionErrors];
 
 export type GetRetentionResponses = {
     /**
-     * AgeLimits, and rows of the next deletion.
+     * Age limits, and rows of the next deletion.
      */
     200: Retention;
 };
@@ -5518,7 +5518,7 @@ export type GetSearchData = {
          */
         after?: Time;
         /**
-         * EarlierSession than this.
+         * Earlier than this.
          */
         before?: Time;
         /**
@@ -6049,7 +6049,7 @@ export type GetSessionsSessionIdMessagesData = {
          */
         after?: Time;
         /**
-         * EarlierSession than this.
+         * Earlier than this.
          */
         before?: Time;
         /**
