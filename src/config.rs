@@ -1,4 +1,4 @@
-//! Settings: as written in flags and environment ([`args`]) and in the TOML file ([`file`]), and
+//! Settings: as written in flags and environment ([`args`]) and in the TOML file ([`mod@file`]), and
 //! checked ([`Settings`]).
 //!
 //! Precedence: flag, environment variable, file, default.
