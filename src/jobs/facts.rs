@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::pause::pause_after_batch;
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
@@ -14,11 +15,10 @@ use crate::store::facts::{
     CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, never_followed,
     read_head, read_lag, rebuild_activity, rebuild_sessions,
 };
+use crate::store::journal::MAX_BATCH_ENTRIES;
 
 /// Interval of polling for new entries: figures are this far behind under low load.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Shortest pause after a batch. Few large batches cost less than many small ones.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
@@ -83,9 +83,10 @@ impl FactsFollower {
             let done = self.run_once().await;
             failures = if done.is_err() { failures + 1 } else { 0 };
             match done {
-                // Leave half of the time to other work, and let a batch grow.
                 Ok(Followed::Entries(_)) => {
-                    tokio::time::sleep(began.elapsed().max(PAUSE)).await;
+                    let left = self.lag.borrow().map_or(0, |lag| lag.entries);
+                    let pause = pause_after_batch(began.elapsed(), left >= MAX_BATCH_ENTRIES);
+                    tokio::time::sleep(pause).await;
                 }
                 Ok(Followed::Nothing | Followed::Elsewhere) => tokio::time::sleep(INTERVAL).await,
                 Ok(Followed::OtherRules) => {

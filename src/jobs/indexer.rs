@@ -6,17 +6,15 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use tokio::sync::watch;
 
+use super::pause::pause_after_batch;
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
-use crate::store::search::{
-    IndexBacklog, Indexed, empty_previous_index, index_next, rebuild_next, standing,
-};
+use crate::store::journal::MAX_BATCH_ENTRIES;
+use crate::store::search::{IndexBacklog, Indexed, index_next, rebuild_next, standing};
 
 /// Interval of polling for new entries: a message can be found this long after it was stored.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Shortest pause after a batch. Few large batches cost less than many small ones.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
@@ -70,8 +68,9 @@ impl Indexer {
             match self.run_once().await {
                 Ok(Indexed::Messages(_)) => {
                     failures = 0;
-                    // Leave half of the time to other work, and let a batch grow.
-                    tokio::time::sleep(began.elapsed().max(PAUSE)).await;
+                    let left = self.standing.borrow().unwrap_or_default();
+                    let behind = left.entries >= MAX_BATCH_ENTRIES || left.rebuild.is_some();
+                    tokio::time::sleep(pause_after_batch(began.elapsed(), behind)).await;
                 }
                 Ok(Indexed::Nothing | Indexed::Elsewhere) => {
                     failures = 0;
@@ -147,6 +146,5 @@ impl Indexer {
 async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
     let mut connection = connector.connect_for_background().await?;
     sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-    empty_previous_index(&mut connection).await?;
     Ok(connection)
 }

@@ -7,5 +7,6 @@ pub mod database_health;
 pub mod facts;
 pub mod indexer;
 pub mod partitions;
+mod pause;
 pub mod replica;
 pub mod retention;

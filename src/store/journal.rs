@@ -9,10 +9,10 @@ use super::{Position, Store, StoreError};
 
 /// Most entries in one transaction of a follower. Each is a batch of the drain, with up to a thousand
 /// messages or 8 MiB.
-pub const MAX_BATCH_ENTRIES: i64 = 64;
-/// Messages after which a transaction of a follower ends: few large transactions cost less than many
-/// small ones, and one of this size takes well under a second.
-const MAX_BATCH_MESSAGES: usize = 1_000;
+pub const MAX_BATCH_ENTRIES: i64 = 16;
+/// Messages after which a transaction of a follower takes no further entry, so that erasures and
+/// other services wait for a moment only.
+const MAX_BATCH_MESSAGES: usize = 4_000;
 
 /// Returns how many of the next entries one transaction of a follower processes, given their numbers
 /// of messages: at least one.
@@ -237,8 +237,8 @@ mod tests {
         let length = |messages: &[usize]| batch_length(messages.iter().copied());
         assert_eq!(length(&[]), 0);
         assert_eq!(length(&[0, 0, 0]), 3);
-        assert_eq!(length(&[5_000, 1]), 1);
-        assert_eq!(length(&[999, 1, 1]), 2);
-        assert_eq!(length(&[999, 0, 500, 1]), 3);
+        assert_eq!(length(&[9_000, 1]), 1);
+        assert_eq!(length(&[3_999, 1, 1]), 2);
+        assert_eq!(length(&[3_999, 0, 500, 1]), 3);
     }
 }

@@ -246,7 +246,7 @@ impl Body {
         }
         loop {
             if self.watch.check_key().await == Err(Ended::KeyEnded) {
-                return Some(self.end("the key is no longer valid"));
+                return Some(self.end("key no longer valid"));
             }
             match self.listener.next(Instant::now() + KEY_CHECK).await {
                 Ok(Next::Events(events)) => return Some(self.begin(joined(&events))),
@@ -257,11 +257,13 @@ impl Body {
                 // The database is away: there are no events.
                 Err(_) => tokio::time::sleep(KEY_CHECK).await,
                 Ok(Next::TooSlow) => {
-                    return Some(self.end("this reader is too slow; come back with Last-Event-ID"));
+                    return Some(self.end("reader too slow; reconnect with Last-Event-ID"));
                 }
-                Ok(Next::Lost) => return Some(self.end("what follows is lost; come back")),
+                Ok(Next::Lost) => {
+                    return Some(self.end("journal replaced; reconnect with Last-Event-ID"));
+                }
                 Ok(Next::Stopping) => {
-                    return Some(self.end("the service stops; come back with Last-Event-ID"));
+                    return Some(self.end("service stopping; reconnect with Last-Event-ID"));
                 }
             }
             if self.wrote_at.elapsed() >= HEARTBEAT {
@@ -279,7 +281,7 @@ impl Body {
         }
         match self.held.hold(self.key, &bytes) {
             Ok(held) => self.go_on(Rest(bytes, Room::Shared(held))),
-            Err(_) => self.end("there is no room for this reader; come back with Last-Event-ID"),
+            Err(_) => self.end("no memory for this reader; reconnect with Last-Event-ID"),
         }
     }
 

@@ -15,5 +15,5 @@ pub use find::{Incomplete, SearchFilter, SearchHit, SearchPage, SearchPlace, Sea
 pub use forget::{forget_messages, forget_sessions};
 pub use index::{Indexed, index_next};
 pub use progress::{IndexBacklog, Rebuild, standing};
-pub use rebuild::{empty_previous_index, rebuild_next};
+pub use rebuild::rebuild_next;
 pub use windows::Window;

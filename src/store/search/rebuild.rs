@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::forget::remove;
 use super::index::{Entry, Indexed, entry, within_bytes};
-use super::progress::{hold_index, take_index};
+use super::progress::take_index;
 use super::write::{Columns, NewDocument, build_documents, in_chunks, insert, read};
 use crate::search::INDEX_VERSION;
 use crate::store::journal::MessageKey;
@@ -113,28 +113,4 @@ async fn differing(
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().collect())
-}
-
-/// Empties the tables of the previous index version, and resets its position in case of a
-/// downgrade: erasures do not reach these tables.
-pub async fn empty_previous_index(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let holds = sqlx::query_scalar!(
-        r#"SELECT
-            EXISTS (SELECT FROM search_words) OR EXISTS (SELECT FROM search_documents) AS "holds!""#
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if !holds {
-        return Ok(());
-    }
-    let mut transaction = connection.begin().await?;
-    hold_index(&mut transaction).await?;
-    sqlx::raw_sql(
-        "SET LOCAL lock_timeout = '2s';
-        UPDATE search_position SET seq = 0, newest_at = NULL;
-        TRUNCATE search_documents, search_words",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await
 }

@@ -253,7 +253,7 @@ async fn position_without_a_continuation_is_a_gap() {
         .execute(api.database.pool())
         .await
         .unwrap();
-    assert!(listening.end().await.contains("lost"));
+    assert!(listening.end().await.contains("journal replaced"));
     let answer = api.get("/v1/stream?last_event_id=").await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"));
 }
@@ -424,7 +424,7 @@ async fn slow_reader_is_disconnected_and_others_continue() {
     let mut rest = Vec::new();
     timeout(PATIENCE, slow.read_to_end(&mut rest)).await.expect("the end").unwrap();
     let text = String::from_utf8_lossy(&rest);
-    assert!(text.contains("\n: this reader is too slow; come back with Last-Event-ID\n\n"));
+    assert!(text.contains("\n: reader too slow; reconnect with Last-Event-ID\n\n"));
 
     // It reconnects with the last ID that it saw, and misses nothing.
     let received = text.lines().filter_map(|line| line.split_once(r#""message":""#));
