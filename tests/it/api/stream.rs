@@ -506,7 +506,7 @@ async fn streams_end_at_a_stop_and_continue_after_the_restart() {
     let id = listening.last_id.clone();
     let stopping = std::time::Instant::now();
     let ((database, data), last_words) = tokio::join!(app.stop(), listening.end());
-    assert!(last_words.contains("stops"), "{last_words}");
+    assert!(last_words.contains("service stopping"), "{last_words}");
     assert!(stopping.elapsed() < Duration::from_secs(10), "the stop does not wait for a stream");
 
     let app = App::start_on(database, data, |_| {}).await;
