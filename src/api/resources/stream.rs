@@ -340,7 +340,7 @@ mod tests {
             assert!(passed >= HEARTBEAT * beat && passed < (HEARTBEAT + KEY_CHECK * 2) * beat);
         }
         life.stop();
-        assert!(body.next().await.unwrap().unwrap().starts_with(": the service stops"));
+        assert!(body.next().await.unwrap().unwrap().starts_with(": service stopping"));
         assert!(body.next().await.is_none());
     }
 }
