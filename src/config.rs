@@ -3,6 +3,7 @@
 //!
 //! Precedence: flag, environment variable, file, default.
 
+mod ack;
 mod alerts;
 mod args;
 mod cors;
@@ -11,6 +12,7 @@ mod data_dir;
 mod file;
 mod generated;
 mod limits;
+mod log_format;
 mod origin;
 mod proxies;
 mod replica;
@@ -26,11 +28,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
+pub use ack::Ack;
 pub use alerts::{AlertSettings, Receiver};
 pub use args::{DatabaseArgs, ServeArgs};
 pub use cors::CorsOrigins;
 pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
+pub use log_format::LogFormat;
 pub use origin::{Origin, Origins};
 pub use replica::ReplicaSettings;
 pub use retention::{AgeLimits, RetentionRules, oldest};
@@ -101,28 +105,6 @@ pub struct DatabaseSettings {
     pub read_url: Option<Secret>,
     /// TCP address at which readers reach the private database. Only `serve` sets it.
     pub postgres_listen: Option<SocketAddr>,
-}
-
-/// Commit that precedes a 200.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ack {
-    /// The inbox's commit on local disk; Postgres follows within milliseconds.
-    #[default]
-    Inbox,
-    /// Postgres' commit.
-    Postgres,
-}
-
-/// Format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text for people.
-    #[default]
-    Pretty,
-    /// One JSON object per line.
-    Json,
 }
 
 impl DatabaseSettings {

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod lifecycle;
 pub mod problem;
 pub mod redact;
+pub mod retry;
 pub mod telemetry;
 
 pub mod decode;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 #[derive(Debug, clap::Args)]
@@ -13,12 +12,7 @@ pub(super) struct Args {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(
-        args.shell,
-        &mut super::Cli::command(),
-        "verbatim",
-        &mut std::io::stdout(),
-    );
+pub(super) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(args.shell, &mut command, "verbatim", &mut std::io::stdout());
     Ok(ExitCode::SUCCESS)
 }

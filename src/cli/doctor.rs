@@ -10,16 +10,13 @@ mod inbox;
 mod replica;
 mod report;
 mod service;
+mod time_limit;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{ServeArgs, Settings};
 use report::{Area, Report, chain};
-
-/// Limit on the time of one query of a database or a file.
-const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -15,13 +15,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reqwest::Url;
 
 use super::api_key::ApiKey;
 use super::http;
 use crate::api::resources::export::sheet::{MAX_CELL, SHORTEST_CELL, Sheet};
-use download::Download;
+use convert::FileFormat;
+use download::{Download, Query};
 use spool::Spool;
 
 /// Interval at which the progress bar is drawn.
@@ -110,19 +111,6 @@ impl SheetArgs {
     }
 }
 
-/// Format of the file.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum FileFormat {
-    /// One JSON object per line
-    #[default]
-    Jsonl,
-    /// CSV (RFC 4180) with a header; an apostrophe precedes texts that a spreadsheet reads as
-    /// formulas, unless --no-formula-guard is set
-    Csv,
-    /// Apache Parquet, compressed with zstd
-    Parquet,
-}
-
 #[derive(Debug, clap::Args)]
 struct MessageFilters {
     /// Only messages of this agent; repeatable
@@ -179,9 +167,6 @@ struct SessionFilters {
     #[arg(long, value_name = "N")]
     min_messages: Option<u64>,
 }
-
-/// Names and values of a query string.
-type Query = Vec<(&'static str, String)>;
 
 fn query(
     agents: Vec<String>,
@@ -264,10 +249,4 @@ fn progress_bar() -> anyhow::Result<ProgressBar> {
         bar.enable_steady_tick(TICK);
     }
     Ok(bar)
-}
-
-/// Updates the progress bar.
-fn show(progress: &ProgressBar, spool: &Spool) {
-    progress.set_position(spool.rows());
-    progress.set_message(HumanBytes(spool.bytes()).to_string());
 }

@@ -7,6 +7,7 @@
 mod deliver;
 mod delivery;
 mod lines;
+mod progress;
 mod tally;
 mod utf16;
 
@@ -17,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,8 +32,6 @@ use tally::{Rejected, Tally};
 
 /// Limit on the time until an answer: longer than the service waits for a body and for Postgres.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
-/// Interval at which the progress bar is drawn.
-const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -62,7 +60,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { files, mut target, concurrency, rejected, max_line, patience } = args;
     target.url = webhook(target.url);
-    let progress = progress_bar(lines::size(&files)?)?;
+    let progress = progress::bar(lines::size(&files)?)?;
     let (url, stop) = (target.url.clone(), CancellationToken::new());
     let deliverer = Deliverer {
         sender: Arc::new(target.sender(TIME_LIMIT, concurrency.into())?),
@@ -83,7 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let all_accepted = tally.close()?;
     imported?;
     if stop.is_cancelled() {
-        report(&progress, "interrupted: run the same command again to import the rest");
+        progress::report(&progress, "interrupted: run the same command again to import the rest");
     }
     Ok(if all_accepted && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -136,30 +134,6 @@ fn webhook(mut url: Url) -> Url {
         url.set_path(&format!("{path}/webhook"));
     }
     url
-}
-
-/// Returns a progress bar on standard error. It is hidden if that is not a terminal.
-fn progress_bar(bytes: Option<u64>) -> anyhow::Result<ProgressBar> {
-    let (bar, style) = match bytes {
-        Some(bytes) => (
-            ProgressBar::new(bytes),
-            "{elapsed_precise} {wide_bar} {bytes}/{total_bytes}, {eta} left, {msg}",
-        ),
-        None => (ProgressBar::new_spinner(), "{elapsed_precise} {spinner} {bytes}, {msg}"),
-    };
-    let bar = bar.with_style(ProgressStyle::with_template(style)?);
-    if !bar.is_hidden() {
-        bar.enable_steady_tick(TICK);
-    }
-    Ok(bar)
-}
-
-/// Prints a line on standard error, above the progress bar.
-fn report(progress: &ProgressBar, line: &str) {
-    progress.suspend(|| {
-        // Standard error may be closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    });
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -12,10 +11,10 @@ pub(super) struct Args {
     folder: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, command: clap::Command) -> anyhow::Result<ExitCode> {
     let folder = args.folder.display();
     std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot create {folder}"))?;
-    clap_mangen::generate_to(super::Cli::command(), &args.folder)
+    clap_mangen::generate_to(command, &args.folder)
         .with_context(|| format!("cannot write to {folder}"))?;
     Ok(ExitCode::SUCCESS)
 }

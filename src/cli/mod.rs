@@ -142,8 +142,8 @@ impl Cli {
                 Command::Simulate(args) => simulate::run(args).await,
                 Command::UpgradePostgres(args) => upgrade_postgres::run(args).await,
                 Command::Verify(args) => verify::run(args).await,
-                Command::Completions(args) => completions::run(&args),
-                Command::Manual(args) => manual::run(&args),
+                Command::Completions(args) => completions::run(&args, Self::command()),
+                Command::Manual(args) => manual::run(&args, Self::command()),
             }
         })
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ack::Ack;
 use super::credentials::environment;
-use super::{Ack, LogFormat};
+use super::log_format::LogFormat;
 
 /// Options of every command that uses the data.
 #[derive(Args, Clone, Debug, Default)]

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::{Ack, LogFormat, Secret};
+use super::ack::Ack;
+use super::log_format::LogFormat;
+use super::secret::Secret;
 use crate::alerts::Amount;
 use crate::redact::Kind;
 

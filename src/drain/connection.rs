@@ -7,7 +7,6 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use super::attempts::Attempts;
-use super::failure::{self, Fault};
 use super::write;
 use crate::decode::Received;
 use crate::domain::Roles;
@@ -122,9 +121,4 @@ async fn connect(connector: &Connector) -> Result<PgConnection, WriteFailed> {
         Ok(connected) => Ok(connected?),
         Err(_) => Err(WriteFailed::Deadline(CONNECT_DEADLINE)),
     }
-}
-
-/// Returns true if a failed write is the fault of one delivery's data.
-pub(super) fn is_data_fault(error: &sqlx::Error) -> bool {
-    failure::classify(error) == Fault::Data
 }

@@ -12,6 +12,7 @@ use crate::decode::Received;
 use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
+use crate::retry::{Retry, is_logged};
 use crate::telemetry::metrics::WritePath;
 use crate::telemetry::{Metrics, Span};
 
@@ -25,9 +26,9 @@ const BATCH_DELIVERIES: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(6);
 /// Longest time of one attempt: a dead connection must leave time for another attempt.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(3);
-/// First and longest wait between attempts; it doubles. The second attempt follows immediately: the
-/// usual cause is a connection that Postgres has closed.
-const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
+/// Waits between attempts, but for the second, which follows immediately: the usual cause of a
+/// failure is a connection that Postgres has closed.
+const RETRY: Retry = Retry::new(Duration::from_millis(50), Duration::from_millis(500));
 /// Attempts before the fallback to the inbox: one over the existing connection, one over a new one.
 const ATTEMPTS_BEFORE_INBOX: u32 = 2;
 
@@ -143,29 +144,27 @@ impl Writer {
     /// retried over a new connection: Postgres may have restarted, rolled the transaction back for
     /// a deadlock, or attached a partition.
     async fn write(&mut self) {
-        let (mut attempts, mut backoff) = (0_u32, BACKOFF[0]);
+        let mut retry = RETRY;
         while !self.batch.is_empty() {
             let Err(error) = self.attempt().await else {
                 self.failures = 0;
                 self.last_error.send_replace(None);
                 return self.answer(&Ok(()));
             };
-            attempts += 1;
+            retry.fail();
             self.failures += 1;
             let text = ErrorText::from(format!("{:#}", anyhow::Error::from(error)));
-            // Fewer and fewer lines in a long outage. Each refused delivery is logged separately,
-            // with the reason.
-            if self.failures.is_power_of_two() {
+            // Each refused delivery is logged separately, with the reason.
+            if is_logged(self.failures) {
                 tracing::error!(error = %text, failures = self.failures,
                     deliveries = self.batch.len(), "deliveries could not go straight to Postgres");
             }
             self.last_error.send_replace(Some(text.clone()));
-            if self.otherwise == Fallback::Inbox && attempts >= ATTEMPTS_BEFORE_INBOX {
+            if self.otherwise == Fallback::Inbox && retry.failures() >= ATTEMPTS_BEFORE_INBOX {
                 return self.answer(&Err(text));
             }
-            if attempts > 1 {
-                tokio::time::sleep(backoff).await;
-                backoff = (backoff * 2).min(BACKOFF[1]);
+            if retry.failures() > 1 {
+                tokio::time::sleep(retry.wait()).await;
             }
             self.refresh_batch();
         }

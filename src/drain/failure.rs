@@ -27,3 +27,8 @@ pub(super) fn classify(error: &sqlx::Error) -> Fault {
         _ => Fault::Database,
     }
 }
+
+/// Returns true if a failed write is the fault of one delivery's data.
+pub(super) fn is_data_fault(error: &sqlx::Error) -> bool {
+    classify(error) == Fault::Data
+}

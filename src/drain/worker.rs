@@ -13,6 +13,7 @@ use crate::domain::Roles;
 use crate::inbox::{Backlog, BatchLimits, Group};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
+use crate::retry::Retry;
 use crate::telemetry::metrics::{DrainFailure, WritePath};
 use crate::telemetry::{Metrics, Span};
 
@@ -25,8 +26,8 @@ const PACE: Duration = Duration::from_millis(50);
 /// Longest time of a batch: enough for a locked table or a checkpoint. A half-open connection would
 /// wait for ever.
 const BATCH_DEADLINE: Duration = Duration::from_mins(1);
-/// First and longest wait between attempts; it doubles.
-const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+/// Waits between attempts.
+const RETRY: Retry = Retry::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// Moves deliveries from the inbox to Postgres.
 #[derive(Debug)]
@@ -91,15 +92,15 @@ impl Worker {
 
     /// Writes one batch. Returns false if there will be no further batch, or on giving up.
     async fn run_once(&mut self) -> bool {
-        let (mut backoff, mut failures) = (BACKOFF[0], 0_u32);
+        let mut retry = RETRY;
         let groups = loop {
             match self.backlog.take(BATCH).await {
                 Ok(Some(groups)) => break groups,
                 Ok(None) => return false,
                 Err(error) => {
-                    failures += 1;
                     self.metrics.drain.inbox.failed(DrainFailure::InboxFile);
-                    if failures.is_power_of_two() {
+                    if retry.fail() {
+                        let failures = retry.failures();
                         let error = anyhow::Error::from(error);
                         tracing::error!(error = %format!("{error:#}"), failures,
                             "inbox file cannot be read, retrying");
@@ -108,7 +109,7 @@ impl Worker {
                         // The groups stay in the file for the next start.
                         return false;
                     }
-                    self.pause(&mut backoff).await;
+                    self.pause(retry.spread_wait()).await;
                 }
             }
         };
@@ -126,34 +127,29 @@ impl Worker {
     async fn write(&mut self, groups: &[Group], span: &mut Span) -> bool {
         let deliveries: Vec<&Received> =
             groups.iter().flat_map(|group| &group.deliveries).map(AsRef::as_ref).collect();
-        let mut backoff = BACKOFF[0];
-        let mut failures = 0_u32;
+        let mut retry = RETRY;
         while let Err(error) = self.connection.write(&deliveries, BATCH_DEADLINE).await {
-            failures += 1;
-            span.failed(failures);
-            // Fewer and fewer lines in a long outage.
-            if failures.is_power_of_two() {
+            let is_logged = retry.fail();
+            span.failed(retry.failures());
+            if is_logged {
                 let error = anyhow::Error::from(error);
-                tracing::warn!(error = %format!("{error:#}"), failures,
+                tracing::warn!(error = %format!("{error:#}"), failures = retry.failures(),
                     deliveries = deliveries.len(), waiting = self.backlog.watch_depth().borrow().deliveries,
                     "Postgres does not store deliveries; they are kept in the inbox");
             }
             if self.life.is_stopping() {
                 return false;
             }
-            self.pause(&mut backoff).await;
+            self.pause(retry.spread_wait()).await;
         }
-        if failures > 0 {
-            tracing::info!(failures, "Postgres stores deliveries again");
+        if retry.failures() > 0 {
+            tracing::info!(failures = retry.failures(), "Postgres stores deliveries again");
         }
         true
     }
 
     /// Waits before the next attempt, or until the service stops.
-    async fn pause(&self, backoff: &mut Duration) {
-        // Jitter spreads the retries of several workers and services.
-        let wait = backoff.mul_f64(rand::random_range(0.5..1.0));
-        *backoff = (*backoff * 2).min(BACKOFF[1]);
+    async fn pause(&self, wait: Duration) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = self.life.stopping() => {}

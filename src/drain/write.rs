@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::postgres::PgConnection;
 
-use super::connection::is_data_fault;
+use super::failure::is_data_fault;
 use crate::decode::Received;
 use crate::domain::{Roles, Unreadable};
 use crate::store::ingest::{self, Row};

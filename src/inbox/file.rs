@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::group::{Contents, GroupInfo};
+use super::page_size::PAGE_BYTES;
 use super::record::SMALLEST_RECORD;
 use super::recovery::set_aside;
 
@@ -20,9 +21,6 @@ use super::recovery::set_aside;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Version of the tables' layout, stored in `user_version`.
 pub(super) const LAYOUT: i64 = 1;
-/// Size of a page. It is SQLite's default, and set explicitly: a damaged file is read with this
-/// size even if its header is gone.
-pub(super) const PAGE_BYTES: u32 = 4096;
 /// Groups that are read ahead of the drain; each has about 4 MiB at most.
 const GROUPS_AHEAD: usize = 8;
 /// Largest valid number of a group. A larger one is damage, and the numbers after it would

@@ -4,17 +4,20 @@
 //! one commit runs, the next group collects. Drained groups are deleted in the next group's
 //! transaction, so a deletion costs no extra sync.
 //!
-//! A damaged file is set aside and replaced. `salvage` recovers its intact deliveries while the
+//! A damaged file is set aside and replaced. `recovery` recovers its intact deliveries while the
 //! service accepts new ones.
 //!
 //! The module owns its files, and knows neither HTTP nor Postgres.
 
 mod backlog;
+mod blocking;
 mod examine;
 mod file;
 mod group;
+mod handle;
 mod last_error;
 mod opening;
+mod page_size;
 mod record;
 mod recovery;
 mod undrained;
@@ -22,11 +25,10 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,7 @@ pub use backlog::Backlog;
 pub use examine::{Examination, examine, set_aside};
 pub use file::FileError;
 pub use group::{BatchLimits, Depth, Group};
+pub use handle::{Inbox, Refused};
 pub use record::{Damaged, decode_group, encode_group};
 pub use recovery::{Readable, read_damaged};
 
@@ -41,7 +44,6 @@ use self::last_error::{LastError, chain};
 use self::opening::Opened;
 use self::writer::InitialState;
 use crate::clock::Clock;
-use crate::decode::Received;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::Metrics;
 
@@ -54,42 +56,6 @@ const QUEUE_BYTES: usize = 64 << 20;
 /// Longest time that the start waits for the check of the file, which reads all of it. Meanwhile
 /// connections wait in the kernel's queue, and the sender waits for 10 s.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Handle that submits deliveries to the inbox. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Inbox {
-    queue: mpsc::Sender<Submission>,
-    room: Arc<Semaphore>,
-    closing: CancellationToken,
-    writable: Arc<AtomicBool>,
-    last_error: LastError,
-}
-
-/// Delivery for the writer, with the channel for its outcome.
-#[derive(Debug)]
-struct Submission {
-    received: Arc<Received>,
-    durable: oneshot::Sender<Result<(), Refused>>,
-    /// Its bytes' share of [`QUEUE_BYTES`].
-    room: OwnedSemaphorePermit,
-}
-
-/// Reason why the inbox did not accept a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The deliveries that wait for the writer have reached the limit in count or bytes.
-    #[error("the inbox's queue is full")]
-    QueueFull,
-    /// The undrained deliveries have reached the quota.
-    #[error("the inbox has reached its quota")]
-    QuotaReached,
-    /// The file could not be written, or is being checked after a failed write.
-    #[error("the inbox cannot write its file")]
-    Failing,
-    /// The service is stopping.
-    #[error("the inbox is closed")]
-    Closed,
-}
 
 impl Inbox {
     /// Opens the file, counts the deliveries of an earlier run, and starts the writer.
@@ -156,43 +122,6 @@ impl Inbox {
         };
         life.spawn("inbox recovery", recovery.run());
         Ok((inbox, backlog))
-    }
-
-    /// Returns true if the file accepted the last write.
-    #[must_use]
-    pub fn is_writable(&self) -> bool {
-        self.writable.load(Ordering::Relaxed)
-    }
-
-    /// Returns the last error of the file. It stays after the file works again.
-    #[must_use]
-    pub fn last_error(&self) -> Option<Arc<str>> {
-        self.last_error.get()
-    }
-
-    /// Refuses new deliveries, and writes those already submitted.
-    pub fn close(&self) {
-        self.closing.cancel();
-    }
-
-    /// Queues a delivery for the writer without an await: it is written even if the caller is
-    /// cancelled. The receiver resolves when the delivery is durable or refused.
-    pub fn submit(&self, received: Arc<Received>) -> oneshot::Receiver<Result<(), Refused>> {
-        let (durable, answer) = oneshot::channel();
-        let bytes = u32::try_from(received.arrival.body.len()).unwrap_or(u32::MAX);
-        let refused = match self.room.clone().try_acquire_many_owned(bytes) {
-            Err(_) => Some((Refused::QueueFull, durable)),
-            Ok(room) => match self.queue.try_send(Submission { received, durable, room }) {
-                Ok(()) => None,
-                Err(TrySendError::Full(back)) => Some((Refused::QueueFull, back.durable)),
-                Err(TrySendError::Closed(back)) => Some((Refused::Closed, back.durable)),
-            },
-        };
-        if let Some((why, durable)) = refused {
-            // The receiver still exists: this function returns it.
-            let _ = durable.send(Err(why));
-        }
-        answer
     }
 }
 

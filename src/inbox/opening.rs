@@ -5,12 +5,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::blocking::blocking;
 use super::file::{FileError, InboxFile};
 use super::group::Contents;
 use super::last_error::{LastError, chain};
 use super::recovery::note::Note;
 use super::recovery::set_aside;
 use crate::clock::Clock;
+use crate::retry::is_logged;
 
 /// Wait before the next attempt to open a failing file.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
@@ -115,8 +117,7 @@ pub(super) async fn open_with_retries(
         };
         last_error.set(&error);
         failures += 1;
-        // Fewer and fewer lines in a long outage.
-        if failures.is_power_of_two() {
+        if is_logged(failures) {
             tracing::error!(
                 error = %chain(&error),
                 failures,
@@ -256,13 +257,6 @@ fn prepare_folder(path: &Path) -> Result<(), FileError> {
     made.and_then(|()| folder.parent().map_or(Ok(()), set_aside::sync_folder)).map_err(|source| {
         FileError::Io { what: "cannot create the inbox's folder", path: folder.to_owned(), source }
     })
-}
-
-/// Runs file I/O on a thread that may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::network_of;
+use super::network::network_of;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 

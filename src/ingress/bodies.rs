@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::network_of;
+use super::network::network_of;
 use super::pace::Pace;
 use super::shares::{Share, Shares, Short};
 

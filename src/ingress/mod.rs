@@ -11,12 +11,13 @@ mod bodies;
 pub mod body;
 mod cors;
 pub mod headers;
+mod network;
 mod pace;
 mod proxies;
 mod same_origin;
 mod shares;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use actix_web::dev::RequestHead;
 use uuid::Uuid;
@@ -106,14 +107,5 @@ impl Default for Ingress {
             bodies: Bodies::default(),
             strict_transport: false,
         }
-    }
-}
-
-/// Returns the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address,
-/// since a host may use any address of its /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (!0 << 64)).into(),
     }
 }

@@ -10,6 +10,7 @@ use super::pause::pause_after_batch;
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
+use crate::retry::Retry;
 use crate::store::BEFORE_ALL;
 use crate::store::facts::{
     CheckReport, FactRules, FactsLag, Followed, Step, check, follow_next, never_followed,
@@ -20,7 +21,7 @@ use crate::store::journal::MAX_BATCH_ENTRIES;
 /// Interval of polling for new entries: figures are this far behind under low load.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Pause after a failure.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
 /// many are left after a batch.
 const DRAIN_IS_BUSY: usize = 250;
@@ -75,13 +76,15 @@ impl FactsFollower {
     }
 
     async fn keep_up(&mut self) {
-        let (mut failures, mut others) = (0_u32, 0_u32);
+        let (mut failed, mut other_rules) = (Retry::every(RETRY_WAIT), Retry::every(RETRY_WAIT));
         loop {
             let caught_up = self.depth.wait_for(|depth| depth.deliveries < DRAIN_IS_BUSY);
             let _ = tokio::time::timeout(MAX_WAIT, caught_up).await;
             let began = Instant::now();
             let done = self.run_once().await;
-            failures = if done.is_err() { failures + 1 } else { 0 };
+            if done.is_ok() {
+                failed.reset();
+            }
             match done {
                 Ok(Followed::Entries(_)) => {
                     let left = self.lag.borrow().map_or(0, |lag| lag.entries);
@@ -90,20 +93,19 @@ impl FactsFollower {
                 }
                 Ok(Followed::Nothing | Followed::Elsewhere) => tokio::time::sleep(INTERVAL).await,
                 Ok(Followed::OtherRules) => {
-                    others += 1;
-                    if others.is_power_of_two() {
+                    if other_rules.fail() {
                         tracing::warn!(
                             "figures not updated: another service uses other visit gaps or \
                              roles; give all services of a database the same settings"
                         );
                     }
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(other_rules.wait()).await;
                 }
                 Err(error) => {
-                    if failures.is_power_of_two() {
-                        tracing::warn!(%error, failures, "figures fall behind");
+                    if failed.fail() {
+                        tracing::warn!(%error, failures = failed.failures(), "figures fall behind");
                     }
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(failed.wait()).await;
                 }
             }
         }

@@ -10,13 +10,14 @@ use super::pause::pause_after_batch;
 use crate::inbox::Depth;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::Connector;
+use crate::retry::Retry;
 use crate::store::journal::MAX_BATCH_ENTRIES;
 use crate::store::search::{IndexBacklog, Indexed, index_next, rebuild_next, standing};
 
 /// Interval of polling for new entries: a message can be found this long after it was stored.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Pause after a failure.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Deliveries waiting for Postgres from which on the drain has priority: it cannot keep up when so
 /// many are left after a batch.
 const DRAIN_IS_BUSY: usize = 250;
@@ -61,27 +62,26 @@ impl Indexer {
     }
 
     async fn keep_up(&mut self) {
-        let mut failures = 0_u32;
+        let mut retry = Retry::every(RETRY_WAIT);
         loop {
             self.wait_for_drain().await;
             let began = Instant::now();
             match self.run_once().await {
                 Ok(Indexed::Messages(_)) => {
-                    failures = 0;
+                    retry.reset();
                     let left = self.standing.borrow().unwrap_or_default();
                     let behind = left.entries >= MAX_BATCH_ENTRIES || left.rebuild.is_some();
                     tokio::time::sleep(pause_after_batch(began.elapsed(), behind)).await;
                 }
                 Ok(Indexed::Nothing | Indexed::Elsewhere) => {
-                    failures = 0;
+                    retry.reset();
                     tokio::time::sleep(INTERVAL).await;
                 }
                 Err(error) => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::warn!(%error, failures, "search falls behind");
+                    if retry.fail() {
+                        tracing::warn!(%error, failures = retry.failures(), "search falls behind");
                     }
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(retry.wait()).await;
                 }
             }
         }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ring::{Event, RingRead};
-use super::{Live, READING};
+use super::stream::{Live, READING};
 use crate::ingress::{KeyId, Share};
 use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;

@@ -9,59 +9,23 @@
 
 mod listener;
 mod ring;
+mod stream;
 mod tailer;
 
 pub use listener::{Listener, Next};
 pub use ring::Event;
+pub use stream::{Live, MAX_LISTENERS, Render};
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Mutex, RwLock};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::ingress::{KeyId, Shares, Short};
 use crate::lifecycle::Lifecycle;
-use crate::store::changes::{Change, ChangeFilter, Most};
+use crate::store::changes::ChangeFilter;
 use crate::store::journal::Place;
 use crate::store::{Position, Store, StoreError};
-use ring::Ring;
-
-/// Limit of listeners in a process; one key may have half of them. Each costs a connection, a task
-/// and buffers: about 50 KiB, and 100 KiB while its client does not read.
-pub const MAX_LISTENERS: usize = 4_000;
-/// Listeners that may read the journal themselves at once. Few, since all listeners reconnect after
-/// a restart, and other readers need the database, too.
-const CATCHING_UP: usize = 3;
-/// Listeners of one key that may do so at once. The others wait and do not delay other keys.
-const CATCHING_UP_BY_KEY: usize = 2;
-/// Limit of one read of the journal, in events and bytes.
-const READING: Most = Most { items: 200, bytes: 1 << 20 };
-
-/// Renders an event for all listeners.
-pub type Render = Box<dyn Fn(&Position<Place>, &Change) -> Bytes + Send + Sync>;
-
-/// Stream of new events. Cheap to clone.
-#[derive(Clone)]
-pub struct Live(Arc<Shared>);
-
-struct Shared {
-    store: Store,
-    life: Lifecycle,
-    render: Render,
-    ring: RwLock<Ring>,
-    /// Notifies listeners when the ring has changed.
-    grown: watch::Sender<()>,
-    /// Wakes the tailer when a listener joins.
-    joined: Notify,
-    seats: Shares<KeyId>,
-    catching_up: Semaphore,
-    /// Limits reads of the journal by listeners of each key that are behind.
-    turns: Mutex<HashMap<KeyId, Weak<Semaphore>>>,
-    /// Memory budget for events that listeners have read themselves.
-    room: Shares<KeyId>,
-}
+use stream::{CATCHING_UP, Shared};
 
 /// Reason why a listener cannot join.
 #[derive(Debug, thiserror::Error)]
@@ -152,51 +116,12 @@ impl Live {
         let seat = self.0.seats.take(key, 1).ok()?;
         Some(Listener::new(self.clone(), key, ChangeFilter::default(), Position::START, seat))
     }
-
-    /// Returns the number of listeners.
-    #[must_use]
-    pub fn listeners(&self) -> usize {
-        self.0.seats.held()
-    }
-
-    /// Returns the semaphore that limits how many listeners of a key read the journal at once.
-    fn turns_of(&self, key: KeyId) -> Arc<Semaphore> {
-        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = turns.get(&key).and_then(Weak::upgrade) {
-            return known;
-        }
-        turns.retain(|_, turns| turns.strong_count() > 0);
-        let new = Arc::new(Semaphore::new(CATCHING_UP_BY_KEY));
-        turns.insert(key, Arc::downgrade(&new));
-        new
-    }
-
-    /// Locks the ring. Poison is ignored: no foreign code runs under the lock, so the ring is
-    /// intact.
-    fn ring(&self) -> RwLockReadGuard<'_, Ring> {
-        self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the ring and notifies the listeners.
-    fn change_ring(&self, change: impl FnOnce(&mut RwLockWriteGuard<'_, Ring>)) {
-        change(&mut self.0.ring.write().unwrap_or_else(PoisonError::into_inner));
-        self.0.grown.send_replace(());
-    }
-
-    fn event(&self, position: Position<Place>, change: Change) -> Event {
-        let text = (self.0.render)(&position, &change);
-        Event::new(position, change, text)
-    }
-}
-
-impl fmt::Debug for Live {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("listeners", &self.listeners()).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[tokio::test]

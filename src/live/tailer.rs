@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Live, READING};
+use super::stream::{Live, READING};
 use crate::store::StoreError;
 use crate::store::changes::ChangeFilter;
 

@@ -14,11 +14,8 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::home::Home;
 use super::listen::Listen;
+use super::name::NAME;
 use super::upgrade::finish_switch;
-
-/// Name of the database, and of the superuser that owns it. Every account that can enter the
-/// socket's folder can connect as this user; the folder's mode is the protection.
-pub(super) const NAME: &str = "verbatim";
 
 /// Preferred UTF-8 locales, the best first. Any other UTF-8 locale comes after them.
 const LOCALES: [&str; 2] = ["C.UTF-8", "en_US.UTF-8"];

@@ -12,6 +12,10 @@ use tokio::time::timeout;
 
 use super::priority;
 
+/// Limit of connections of one service: ten for queries, eight for reads by key, four for searches,
+/// and one each for the drain, the direct write, the indexer, the facts, the health check, long
+/// work and migrations.
+pub const CONNECTIONS_OF_A_SERVICE: i64 = 29;
 /// Comparisons of two connections. One finds a pooler without other clients; with others, the
 /// pooler may assign the same server connections again.
 const COMPARISONS: usize = 3;
@@ -50,7 +54,7 @@ struct SharedServerConnections;
     "a second connection gets no answer within {} s: if there is a pooler, raise its pool_size \
      (default_pool_size) to {} or more for each running service",
     SECOND_CONNECTION_DEADLINE.as_secs(),
-    super::CONNECTIONS_OF_A_SERVICE
+    CONNECTIONS_OF_A_SERVICE
 )]
 struct NoSecondConnection;
 

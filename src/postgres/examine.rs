@@ -12,8 +12,9 @@ use sqlx::postgres::PgConnection;
 use super::account::Account;
 use super::binaries::{Binaries, OLDEST_MAJOR};
 use super::home::Home;
+use super::options::{external, private};
 use super::schema::MIGRATOR;
-use super::{Connector, cluster, external, pidfile, private};
+use super::{Connector, cluster, pidfile};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::cluster::NAME;
+use super::name::NAME;
 
 /// Role whose members may connect over TCP; `verbatim readers` creates it. A superuser is not
 /// counted as a member.

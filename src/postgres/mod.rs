@@ -5,7 +5,7 @@
 //! `home` (folders), `lock` (exclusive use), `cluster` (the files), `pidfile`, `server` and
 //! `supervisor` (the process), `files` (the server's program, which a package manager may replace),
 //! `upgrade` (to another major version), `log` (the server's output), `listen` (TCP for readers).
-//! For any database: `connector`, `schema` and `pools`, and `examine`, which only reads.
+//! For any database: `options`, `connector`, `schema` and `pools`, and `examine`, which only reads.
 
 mod account;
 mod binaries;
@@ -17,6 +17,8 @@ mod home;
 mod listen;
 mod lock;
 mod log;
+mod name;
+mod options;
 mod pidfile;
 mod pools;
 mod priority;
@@ -28,15 +30,14 @@ mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 
-pub use connector::Connector;
+pub use connector::{CONNECTIONS_OF_A_SERVICE, Connector};
 pub use examine::{Access, Examination, Migrations, Place, PrivateCluster, examine, find};
 pub use pools::{Pool, follow, read_pool};
 pub use schema::{Migrated, SchemaState, check, migrate};
@@ -47,21 +48,15 @@ pub use standby::{
 pub use upgrade::{remove_old_clusters, upgrade_cluster};
 
 use crate::config::{DatabaseSettings, Secret};
+use crate::retry::Retry;
 use cluster::Cluster;
 use home::Home;
 use lock::{Lock, Purpose};
+use options::{external, named, private};
 use supervisor::Supervisor;
 
-/// Limit of connections of one service: ten for queries, eight for reads by key, four for searches,
-/// and one each for the drain, the direct write, the indexer, the facts, the health check, long
-/// work and migrations.
-pub const CONNECTIONS_OF_A_SERVICE: i64 = 29;
-/// Application name in `pg_stat_activity`.
-const APPLICATION_NAME: &str = "verbatim";
-/// First wait between two attempts to reach the database. It doubles up to [`MAX_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-/// Longest such wait.
-const MAX_RETRY: Duration = Duration::from_secs(10);
+/// Waits between attempts to reach the database.
+const RETRY: Retry = Retry::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// The database. Call [`Database::stop`] once nothing uses it any more.
 #[derive(Debug)]
@@ -175,15 +170,12 @@ impl Database {
         if let Some(supervisor) = &self.supervisor {
             return supervisor.ready().await;
         }
-        let (mut retry, mut failures) = (FIRST_RETRY, 0_u32);
+        let mut retry = RETRY;
         while let Err(error) = reach(&self.connector).await {
-            failures += 1;
-            // A long outage is logged at its start and at growing intervals.
-            if failures.is_power_of_two() {
-                tracing::error!(%error, failures, "cannot reach the database; retrying");
+            if retry.fail() {
+                tracing::error!(%error, failures = retry.failures(), "cannot reach the database; retrying");
             }
-            sleep(retry).await;
-            retry = (retry * 2).min(MAX_RETRY);
+            sleep(retry.wait()).await;
         }
         Ok(())
     }
@@ -209,35 +201,6 @@ impl Database {
 /// Returns a connector for a standby's URL.
 pub fn standby(url: &Secret) -> anyhow::Result<Connector> {
     named(url, "VERBATIM_READ_DATABASE_URL").map(Connector::from)
-}
-
-/// Parses the URL of an external database.
-fn external(url: &Secret) -> anyhow::Result<PgConnectOptions> {
-    named(url, "DATABASE_URL")
-}
-
-/// Parses the URL in a setting.
-fn named(url: &Secret, setting: &str) -> anyhow::Result<PgConnectOptions> {
-    // The parser's message does not quote the URL, which contains a password.
-    let options = PgConnectOptions::from_str(url.expose()).with_context(|| {
-        format!("{setting} is not a URL such as postgres://user:password@host:5432/database")
-    })?;
-    Ok(match options.get_application_name() {
-        Some(_) => options,
-        None => options.application_name(APPLICATION_NAME),
-    })
-}
-
-/// Returns the options of the private database.
-fn private(home: &Home) -> PgConnectOptions {
-    // PG… variables of the environment are meant for other databases: every relevant option is set.
-    PgConnectOptions::new_without_pgpass()
-        .socket(home.socket_folder())
-        .port(5432)
-        .username(cluster::NAME)
-        .database(cluster::NAME)
-        .ssl_mode(PgSslMode::Disable)
-        .application_name(APPLICATION_NAME)
 }
 
 /// Time limit of [`reach`]. A network that drops packets would block it for ever.

@@ -20,6 +20,7 @@ use super::lock::Lock;
 use super::pidfile;
 use super::server::Server;
 use super::upgrade::{self, Request, Upgraded};
+use crate::retry::Retry;
 
 /// Wait before the first restart after a failure. It doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -144,7 +145,7 @@ async fn supervise(
     stop: &CancellationToken,
     running: &AtomicI32,
 ) {
-    let (mut times, mut backoff, mut hint) = (0, FIRST_BACKOFF, None);
+    let (mut retry, mut hint) = (Retry::new(FIRST_BACKOFF, MAX_BACKOFF), None);
     while !stop.is_cancelled() {
         state.send_replace(State::Starting);
         let run = async {
@@ -155,7 +156,8 @@ async fn supervise(
         };
         let ended = run.await;
         if matches!(*state.borrow(), State::Ready) {
-            (times, backoff, hint) = (0, FIRST_BACKOFF, None);
+            retry.reset();
+            hint = None;
         }
         let error = match ended {
             Ok(End::Stopped) => return,
@@ -176,21 +178,22 @@ async fn supervise(
             (Some(error), Err(missing)) => Some(missing.context(error)),
         };
         let Some(error) = error else { continue };
-        times += 1;
+        // Each failed start is logged: its reason tells what to mend.
+        retry.fail();
         let reason = format!("{error:#}");
         tracing::error!(
             error = reason,
-            next_start = %humantime::format_duration(backoff),
+            next_start = %humantime::format_duration(retry.wait()),
             log = %cluster.home.log().display(),
             hint,
             "private PostgreSQL is down",
         );
+        let times = retry.failures();
         state.send_replace(State::Failing { times, reason: reason.into() });
         tokio::select! {
-            () = sleep(backoff) => {}
+            () = sleep(retry.wait()) => {}
             () = stop.cancelled() => return,
         }
-        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 

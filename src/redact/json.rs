@@ -6,8 +6,10 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::cues::{self, Class};
+use super::kind::Kind;
+use super::redaction::Redaction;
+use super::steps;
 use super::view::Escapes;
-use super::{Kind, Redaction, steps};
 
 /// Members that stay unchanged: those that identify and order a delivery, and the names of its
 /// event, role and room. The decoder reads them, and they contain nothing that somebody said. Each

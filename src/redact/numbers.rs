@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use super::Kind;
 use super::candidate::{Candidate, MAX_GROUPS};
 use super::card::{is_card, is_grouped};
 use super::cues::{self, Class};
 use super::groups::{Edge, Group, Parts, SeparatorKind, parts};
+use super::kind::Kind;
 use super::phone::{self, Hints};
 use super::{other, steps};
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest as _, Sha256};
 
+use super::marks::{LONG_MARK, agent_mark, day_mark};
 use super::query::MAX_ROW;
 use super::tokens::{Token, tokens};
 
@@ -16,11 +16,6 @@ const MAX_PLACES: usize = 255;
 const MAX_POSITIONS: u32 = 4_000;
 /// Most bytes of a document's tokens: Postgres limits a `tsvector` with its positions to 1 MiB.
 const MAX_BYTES: usize = 256 << 10;
-/// Seconds of a day.
-const DAY: i64 = 86_400;
-
-/// Marks the documents of a message that has several. No token equals it.
-pub(super) const LONG_MARK: &str = "%";
 
 /// Document of the index. A message has one; a long message has several. Each of these begins with
 /// the end of the previous one, so that no phrase is split.
@@ -146,20 +141,6 @@ impl Part {
         }
         Document { vector, words: self.0.into_keys().collect() }
     }
-}
-
-/// Returns the mark of an agent's messages, with which the index finds them among many others. No
-/// token equals it. Two agents may share a mark, so a search must still check the agent.
-#[must_use]
-pub fn agent_mark(agent_id: &str) -> String {
-    let digest = Sha256::digest(agent_id);
-    format!("@{}", hex::encode(&digest[..8]))
-}
-
-/// Returns the mark of a day's messages (UTC), with which a search finds the newest first.
-#[must_use]
-pub fn day_mark(at: DateTime<Utc>) -> String {
-    format!("#{:x}", at.timestamp().div_euclid(DAY))
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ mod document;
 mod fold;
 mod highlight;
 mod letters;
+mod marks;
 mod matcher;
 mod parse;
 mod query;
 mod tokens;
 
-pub use document::{Document, agent_mark, day_mark};
+pub use document::Document;
 pub use highlight::{Highlights, Piece, highlight};
+pub use marks::{agent_mark, day_mark};
 pub use parse::QueryError;
 pub use query::{IgnoredSyntax, Query};
 pub use tokens::{Token, TokenKind, tokens};

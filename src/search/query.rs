@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-use super::document::LONG_MARK;
+use super::marks::LONG_MARK;
 
 /// Longest row of tokens that Postgres compares. The documents of a long message overlap by one
 /// token less.

@@ -15,6 +15,7 @@ use crate::domain::Roles;
 use crate::jobs::{partitions, retention};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
+use crate::retry::Retry;
 use crate::store::Store;
 use crate::store::fence::ErasureFence;
 
@@ -23,7 +24,7 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(10);
 /// Time after which a start reports the database as unavailable.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Wait between two attempts.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_WAIT: Duration = Duration::from_secs(2);
 
 /// Starts the task that migrates the schema, and returns a receiver of the schema's state.
 pub(super) fn start(resources: &Resources) -> watch::Receiver<SchemaState> {
@@ -75,18 +76,17 @@ impl SchemaTask {
     }
 
     async fn maintain(&self, life: &Lifecycle) {
-        let mut failures = 0_u32;
+        let mut retry = Retry::every(RETRY_WAIT);
         while let Err(error) = self.prepare().await {
-            failures += 1;
             let now = SchemaState::of(&error);
-            // A long outage is logged at its start and at growing intervals. The log comes before
-            // /readyz, which sends its readers to the log.
-            if *self.state.borrow() != now || failures.is_power_of_two() {
+            // The log comes before /readyz, which sends its readers to the log.
+            if retry.fail() || *self.state.borrow() != now {
+                let failures = retry.failures();
                 tracing::error!(error = %format!("{error:#}"), schema = now.as_str(), failures,
                     "database is not ready; deliveries stay in the inbox");
             }
             self.state.send_replace(now);
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(retry.wait()).await;
         }
         self.state.send_replace(SchemaState::Current);
         partitions::attempt(&self.pool, &self.clock).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::postgres::PgConnection;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// Counter of erasures, by this process or observed from others. Cheap to clone.
 #[derive(Clone, Debug, Default)]

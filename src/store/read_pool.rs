@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::telemetry::metrics::Connections;
 use deadline::{MAX_QUERY, WithDeadline, no_answer};
 

@@ -1,7 +1,7 @@
 //! Checks of the database: server, role, schema, connections, partitions.
 
-use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
+use super::time_limit::TIME_LIMIT;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::jobs::partitions;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
+use super::time_limit::TIME_LIMIT;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::inbox::{Examination, FileError, examine, set_aside};

@@ -1,7 +1,7 @@
 //! Checks of the standby, if one is configured.
 
-use super::TIME_LIMIT;
 use super::report::{Area, Report, chain};
+use super::time_limit::TIME_LIMIT;
 use crate::config::Settings;
 use crate::jobs::replica::{ReplicaState, StandbyExamination, examine};
 use crate::postgres::{self, Place};

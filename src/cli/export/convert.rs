@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::FileFormat;
 use super::spool::{Spool, beside};
 use crate::api::resources::export::encode::{Encoder, Format};
 use crate::api::resources::export::sheet::Sheet;
@@ -15,6 +14,19 @@ use crate::api::resources::export::table::{self, Column};
 
 /// Rows between two writes.
 const ROWS: usize = 1_000;
+
+/// Format of the file.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum FileFormat {
+    /// One JSON object per line
+    #[default]
+    Jsonl,
+    /// CSV (RFC 4180) with a header; an apostrophe precedes texts that a spreadsheet reads as
+    /// formulas, unless --no-formula-guard is set
+    Csv,
+    /// Apache Parquet, compressed with zstd
+    Parquet,
+}
 
 /// Writes the output to another file, and renames it when it is complete and durable.
 pub(super) fn finish(

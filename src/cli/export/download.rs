@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::ProgressBar;
+use indicatif::{HumanBytes, ProgressBar};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
-use super::Query;
 use super::spool::Spool;
 use crate::cli::http;
 use crate::config::Secret;
@@ -19,6 +18,9 @@ const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 const CURSOR: &[u8] = b",\"cursor\":\"";
 /// Rows between two updates of the progress bar.
 const ROWS_PER_UPDATE: u64 = 500;
+
+/// Names and values of a query string.
+pub(super) type Query = Vec<(&'static str, String)>;
 
 /// Request for an export.
 pub(super) struct Download {
@@ -99,7 +101,7 @@ impl Download {
                 let (row, cursor) = split(line).map_err(Failure::Permanent)?;
                 spool.push(&row, cursor).map_err(Failure::Permanent)?;
                 if spool.rows().is_multiple_of(ROWS_PER_UPDATE) {
-                    super::show(progress, spool);
+                    show(progress, spool);
                 }
             }
             rest.drain(..end);
@@ -110,6 +112,12 @@ impl Download {
         }
         Err(Failure::Permanent(anyhow::anyhow!("the answer ended in the middle of a row")))
     }
+}
+
+/// Updates the progress bar.
+fn show(progress: &ProgressBar, spool: &Spool) {
+    progress.set_position(spool.rows());
+    progress.set_message(HumanBytes(spool.bytes()).to_string());
 }
 
 /// Splits a line into the row and the cursor, which is its last member.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::delivery::Delivery;
 use super::lines::Line;
+use super::progress;
 use crate::cli::http;
 use crate::cli::sender::{Answer, Reply, Sender, TIMESTAMP};
 use crate::clock::Clock;
@@ -128,7 +129,7 @@ impl Deliverer {
         let reason = self.reason(reply);
         if attempts >= REPORT_AFTER && !self.has_reported.swap(true, Ordering::Relaxed) {
             let patience = humantime::format_duration(self.patience);
-            super::report(
+            progress::report(
                 &self.progress,
                 &format!("waiting for the service, at most {patience}: {reason}"),
             );

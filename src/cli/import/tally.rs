@@ -10,6 +10,7 @@ use indicatif::{HumanCount, ProgressBar};
 
 use super::deliver::Outcome;
 use super::lines::Line;
+use super::progress;
 
 /// Unreadable lines after which the run ends if none was readable, so that a wrong file does not
 /// fill the quarantine.
@@ -63,7 +64,7 @@ impl Tally {
                 reason
             }
         };
-        super::report(&self.progress, &format!("{}:{}: {reason}", line.file, line.number));
+        progress::report(&self.progress, &format!("{}:{}: {reason}", line.file, line.number));
         anyhow::ensure!(
             self.accepted > 0 || self.unreadable < UNREADABLE_MAX,
             "none of the first {UNREADABLE_MAX} lines is a delivery: is this the right file? The \
@@ -129,7 +130,7 @@ impl Rejected {
                 .with_context(|| format!("cannot remove the empty file {path}"));
         }
         let hint = format!("unreadable lines are in {path}: correct them, and import that file");
-        super::report(progress, &hint);
+        progress::report(progress, &hint);
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 mod eastern;
 mod english;
 mod european;
+mod language;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
-/// Question and answer.
-pub(super) type Exchange = (&'static str, &'static str);
+use language::Exchange;
+pub(super) use language::Language;
 
 /// Topic of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,28 +29,6 @@ pub(super) enum Topic {
 
 const TOPICS: [Topic; 5] =
     [Topic::Orders, Topic::Travel, Topic::Museum, Topic::Support, Topic::Kiosk];
-
-/// Phrases of one language.
-#[derive(Debug)]
-pub(super) struct Language {
-    /// Number of conversations, relative to the other languages.
-    pub(super) weight: u32,
-    /// Characters per second that an agent speaks. A visitor has half of this.
-    pub(super) chars_per_second: f64,
-    /// First messages of the assistant.
-    pub(super) greetings: &'static [&'static str],
-    orders: &'static [Exchange],
-    travel: &'static [Exchange],
-    museum: &'static [Exchange],
-    support: &'static [Exchange],
-    kiosk: &'static [Exchange],
-    /// Exchanges for any topic.
-    small_talk: &'static [Exchange],
-    /// Questions that the assistant appends to an answer.
-    follow_ups: &'static [&'static str],
-    /// Last exchanges.
-    farewells: &'static [Exchange],
-}
 
 /// Share of exchanges that are small talk.
 const SMALL_TALK: f64 = 0.15;

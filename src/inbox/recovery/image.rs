@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::log::Log;
 use super::set_aside;
-use crate::inbox::file::PAGE_BYTES;
+use crate::inbox::page_size::PAGE_BYTES;
 
 /// Bytes of a page; fewer than a page if the file ends in it.
 pub(super) type Page = Vec<u8>;

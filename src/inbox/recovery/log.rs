@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Result};
 
-use crate::inbox::file::PAGE_BYTES;
+use crate::inbox::page_size::PAGE_BYTES;
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;

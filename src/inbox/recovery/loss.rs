@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::domain::Arrival;
-use crate::inbox::file::PAGE_BYTES;
+use crate::inbox::page_size::PAGE_BYTES;
 use crate::inbox::record::{SMALLEST_RECORD, decode_group};
 
 use super::note::Note;

@@ -1,6 +1,6 @@
 //! Recovery of damaged files: submits their intact deliveries to the inbox.
 //!
-//! A damaged file is set aside when it is detected (`aside`), and the service continues with a new
+//! A damaged file is set aside when it is detected (`set_aside`), and the service continues with a new
 //! one. This module reads the old file in the background, and submits every intact delivery like a
 //! new one. A file is done when its report is beside it, which is written after all of them are
 //! durable. Until then its recovery begins again at every start. Deliveries that are submitted
@@ -28,9 +28,9 @@ use self::note::Note;
 use self::scan::{Findings, Piece, Scan};
 use crate::decode::Received;
 use crate::domain::Arrival;
-use crate::inbox::file::PAGE_BYTES;
-use crate::inbox::opening::blocking;
-use crate::inbox::{Inbox, Refused};
+use crate::inbox::blocking::blocking;
+use crate::inbox::handle::{Inbox, Refused};
+use crate::inbox::page_size::PAGE_BYTES;
 use crate::lifecycle::Lifecycle;
 
 /// Pieces that are read ahead of the inbox; each is about as large as a group.
@@ -193,7 +193,7 @@ fn log_outcome(file: &Path, outcome: &Outcome) {
     } else {
         tracing::error!(salvaged, lost, lost_at_most, damaged_bytes, %file,
             "damaged inbox file recovered in part; lost deliveries: {description}. \
-             RetentionRules the file to examine the rest");
+             Keep the file to examine the rest");
     }
 }
 

@@ -3,7 +3,7 @@
 //! It trusts no value in a page: every access is checked against the bounds, and an invalid value
 //! is `None`. Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>.
 
-use crate::inbox::file::PAGE_BYTES;
+use crate::inbox::page_size::PAGE_BYTES;
 
 /// First byte of a leaf.
 const LEAF: u8 = 0x0d;

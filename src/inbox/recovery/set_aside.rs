@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::log::Log;
-use crate::inbox::opening::blocking;
+use crate::inbox::blocking::blocking;
 
 /// Suffixes of SQLite's files beside the database.
 const LOG: &str = "-wal";

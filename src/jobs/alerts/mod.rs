@@ -8,6 +8,7 @@
 mod decide;
 mod measure;
 mod own;
+mod run;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use own::OwnState;
@@ -25,7 +26,6 @@ use crate::alerts::{Measured, Missing, Rule, Status};
 use crate::clock::Clock;
 use crate::config::AlertSettings;
 use crate::domain::DeliveryId;
-use crate::lifecycle::Lifecycle;
 use crate::store::alerts::{NewEvent, Progress, StateRow, StateWrite};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -36,8 +36,6 @@ use measure::Round;
 pub const INTERVAL: TimeDelta = TimeDelta::seconds(15);
 /// A round is due this much earlier, so that a service whose timer is early does not miss it.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
-/// Interval of polling for due notifications.
-const TICK: Duration = Duration::from_secs(1);
 /// Longest evaluation. A half-open connection would wait for ever.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// Interval of deleting old states and notifications.
@@ -108,36 +106,6 @@ impl Alerts {
             in_memory: Vec::new(),
             tidied_at: None,
             is_alone: false,
-        }
-    }
-
-    /// Evaluates and sends until the service stops.
-    pub async fn run(mut self, life: Lifecycle) {
-        tokio::select! {
-            // The next start repeats a notification that was being sent, with the same ID.
-            () = life.stopping() => {}
-            () = self.keep_up() => {}
-        }
-    }
-
-    async fn keep_up(&mut self) {
-        let interval = INTERVAL.to_std().unwrap_or(TICK);
-        let mut evaluated = None;
-        loop {
-            let began = Instant::now();
-            if evaluated.is_none_or(|at| began.duration_since(at) >= interval) {
-                evaluated = Some(began);
-                if let Err(error) = self.evaluate().await {
-                    let error = format!("{:#}", anyhow::Error::from(error));
-                    tracing::warn!(error, "alerts not evaluated");
-                }
-            }
-            let sent = timeout(DEADLINE, self.send_due()).await;
-            if let Err(error) = sent.unwrap_or_else(|_| Err(StoreError::late())) {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(error, "alert notifications not sent");
-            }
-            tokio::time::sleep(TICK).await;
         }
     }
 

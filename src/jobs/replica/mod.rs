@@ -4,6 +4,7 @@
 mod examine;
 mod history;
 mod status;
+mod watched;
 mod watcher;
 
 use std::time::Duration;
@@ -14,36 +15,15 @@ use tokio::time::timeout;
 
 pub use examine::{StandbyExamination, examine};
 pub use status::{Readable, ReplicaState, ReplicaStatus};
+pub use watched::Watched;
 
 use crate::clock::Clock;
-use crate::domain::Roles;
 use crate::lifecycle::Lifecycle;
-use crate::postgres::{Connector, PrimaryPosition, primary_position};
+use crate::postgres::{PrimaryPosition, primary_position};
 use crate::store::fence::ErasureFence;
 use crate::telemetry::metrics::ReadMetrics;
+use watched::QUERY_TIMEOUT;
 use watcher::Watcher;
-
-/// Limit of a query to either server.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Watched servers, with the rules for reading the standby.
-#[derive(Debug)]
-pub struct Watched {
-    /// Primary.
-    pub primary: Connector,
-    /// Connections to the primary for requests.
-    pub pool: PgPool,
-    /// Standby.
-    pub standby: Connector,
-    /// Greatest lag with which the standby is read.
-    pub max_lag: Duration,
-    /// Erasures that the standby must have replayed.
-    pub erasures: ErasureFence,
-    /// Role names of the assistant.
-    pub roles: Roles,
-    /// Counters of reads.
-    pub reads: ReadMetrics,
-}
 
 /// Handle of the standby for readers. Cheap to clone.
 #[derive(Clone, Debug)]

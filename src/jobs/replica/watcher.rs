@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::history::{History, Sample};
 use super::status::{Readable, ReplicaState, ReplicaStatus};
-use super::{QUERY_TIMEOUT, Watched};
+use super::watched::{QUERY_TIMEOUT, Watched};
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{

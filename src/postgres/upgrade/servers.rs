@@ -10,8 +10,9 @@ use tokio::process::Command;
 
 use super::super::cluster::Cluster;
 use super::super::home::{Home, SOCKET_PORT};
+use super::super::options::private;
 use super::super::server::Server;
-use super::super::{Connector, pidfile, private};
+use super::super::{Connector, pidfile};
 
 /// Candidate ports for the new server's socket: at least one differs from the old server's.
 const PORTS: [u16; 2] = [5431, 5430];

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::names::Reach;
-use super::{Receipt, record_progress};
+use super::receipts::{Receipt, record_progress};
 use crate::decode::names::Named;
 use crate::domain::{EventId, SourceName};
 use crate::store::log_walk::{LogRange, LogWalk};

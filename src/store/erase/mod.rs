@@ -12,73 +12,25 @@ mod receipts;
 mod rows;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 pub use begin::{BeginOutcome, NewErasure, Target};
 pub use names::Reach;
-pub use receipts::ErasureFilter;
+pub use receipts::{ErasureFilter, Receipt};
+use receipts::{counts, record_progress};
 pub use rows::Tally;
-pub(super) use rows::{DELETING, correct_agents, delete_sessions, trim};
+pub(super) use rows::{
+    BATCH_MESSAGES, BATCH_SESSIONS, DELETING, correct_agents, delete_sessions, trim,
+};
 
 use crate::clock::Clock;
 use crate::domain::Roles;
 use crate::store::ingest::journal::append_erasures;
 use crate::store::ingest::tombstones::{ALONE, BEGIN_ALONE};
-use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::sessions::SessionKey;
 use crate::store::{Store, StoreError, facts};
-
-/// Sessions that are deleted in one transaction.
-pub(super) const BATCH_SESSIONS: i64 = 100;
-/// Messages of one session that are deleted in one transaction, in some tens of milliseconds.
-pub(super) const BATCH_MESSAGES: i64 = 2_000;
-
-/// Receipt of an erasure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
-    /// Erasure ID.
-    pub id: Uuid,
-    /// Kind: a session or an agent.
-    pub kind: ErasureKind,
-    /// Agent whose data is erased.
-    pub agent_id: String,
-    /// Erased session; `None` for all data of the agent.
-    pub session: Option<ErasedSession>,
-    /// Events that arrived or happened up to this time are not stored again.
-    pub erased_at: DateTime<Utc>,
-    /// Time at which everything was deleted; `None` before.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// Deleted rows by table.
-    pub rows: Tally,
-    /// True if a key that is bound to agents requested it.
-    pub bound: bool,
-}
-
-impl Receipt {
-    fn erasure(&self) -> Erasure {
-        Erasure {
-            id: self.id,
-            kind: self.kind,
-            agent_id: self.agent_id.clone(),
-            session: self.session.clone(),
-            at: self.erased_at,
-            before: None,
-        }
-    }
-
-    /// Returns the rule for bodies that name the erased data.
-    fn reach(&self) -> Reach<'_> {
-        let session = self.session.as_ref();
-        Reach {
-            agent_id: &self.agent_id,
-            session_id: session.map(|session| session.session_id.as_str()),
-            bound: self.bound,
-        }
-    }
-}
 
 impl Store {
     /// Carries out a stored erasure and returns the receipt. Returns `None` if it is finished, or
@@ -301,26 +253,6 @@ async fn insert_erased_events(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Stores the progress of an erasure.
-async fn record_progress(
-    connection: &mut PgConnection,
-    receipt: &Receipt,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE erasures SET erased_at = $2, counts = $3::text::jsonb WHERE id = $1",
-        receipt.id,
-        receipt.erased_at,
-        counts(&receipt.rows)?,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-fn counts(rows: &Tally) -> Result<String, sqlx::Error> {
-    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 async fn finish(

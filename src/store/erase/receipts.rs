@@ -1,13 +1,59 @@
-//! Reads receipts of erasures.
+//! Receipts of erasures: reads them, and stores the progress of an erasure.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{Receipt, Tally};
-use crate::store::journal::{ErasedSession, ErasureKind};
+use super::names::Reach;
+use super::rows::Tally;
+use crate::store::journal::{ErasedSession, Erasure, ErasureKind};
 use crate::store::page::{Order, PageRequest};
 use crate::store::{Store, StoreError};
+
+/// Receipt of an erasure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// Erasure ID.
+    pub id: Uuid,
+    /// Kind: a session or an agent.
+    pub kind: ErasureKind,
+    /// Agent whose data is erased.
+    pub agent_id: String,
+    /// Erased session; `None` for all data of the agent.
+    pub session: Option<ErasedSession>,
+    /// Events that arrived or happened up to this time are not stored again.
+    pub erased_at: DateTime<Utc>,
+    /// Time at which everything was deleted; `None` before.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Deleted rows by table.
+    pub rows: Tally,
+    /// True if a key that is bound to agents requested it.
+    pub bound: bool,
+}
+
+impl Receipt {
+    pub(super) fn erasure(&self) -> Erasure {
+        Erasure {
+            id: self.id,
+            kind: self.kind,
+            agent_id: self.agent_id.clone(),
+            session: self.session.clone(),
+            at: self.erased_at,
+            before: None,
+        }
+    }
+
+    /// Returns the rule for bodies that name the erased data.
+    pub(super) fn reach(&self) -> Reach<'_> {
+        let session = self.session.as_ref();
+        Reach {
+            agent_id: &self.agent_id,
+            session_id: session.map(|session| session.session_id.as_str()),
+            bound: self.bound,
+        }
+    }
+}
 
 /// Filter of a list of receipts.
 #[derive(Clone, Debug, Default)]
@@ -148,4 +194,25 @@ pub(super) async fn unfinished(
     .fetch_optional(connection)
     .await?;
     row.map(Receipt::try_from).transpose()
+}
+
+/// Stores the progress of an erasure.
+pub(super) async fn record_progress(
+    connection: &mut PgConnection,
+    receipt: &Receipt,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE erasures SET erased_at = $2, counts = $3::text::jsonb WHERE id = $1",
+        receipt.id,
+        receipt.erased_at,
+        counts(&receipt.rows)?,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Returns numbers of deleted rows as JSON.
+pub(super) fn counts(rows: &Tally) -> Result<String, sqlx::Error> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }

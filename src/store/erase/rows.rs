@@ -8,7 +8,6 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::BATCH_MESSAGES;
 use crate::domain::roles::{Roles, Side};
 use crate::store::journal::{ErasedSession, MessageKey};
 use crate::store::{facts, search};
@@ -18,6 +17,11 @@ use crate::store::{facts, search};
 const TABLES_OF_MESSAGES: [(&str, &str); 1] = [("guarded_messages", "id")];
 /// Tables with other rows of a session. The session's ID is in `session_id`.
 const TABLES_OF_SESSIONS: [&str; 2] = ["joins", "other_events"];
+
+/// Sessions that are deleted in one transaction.
+pub(in crate::store) const BATCH_SESSIONS: i64 = 100;
+/// Messages of one session that are deleted in one transaction, in some tens of milliseconds.
+pub(in crate::store) const BATCH_MESSAGES: i64 = 2_000;
 
 /// Locks deletions and holds: one transaction at a time deletes sessions or changes holds.
 pub(in crate::store) const DELETING: &str =

@@ -2,7 +2,6 @@
 //! and adds it in the same transaction, so that sums and facts always agree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::AddAssign;
 
 use chrono::{DateTime, DurationRound as _, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
@@ -11,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::days;
 use super::gaps::Gaps;
 use super::sessions::SessionFact;
-use crate::analytics::facts::MessageFact;
+use super::sums::{Counted, Place, RowKey, Sums};
 
 /// Levels of rows: by quarter hour, hour and day, each for all agents and by agent.
 const LEVELS: [Level; 6] = [
@@ -35,85 +34,6 @@ struct Level {
     has_gaps: bool,
 }
 
-macro_rules! sums {
-    ($($column:ident),+ $(,)?) => {
-        /// Columns of `activity`, each a sum.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-        pub(super) struct Sums {
-            $(pub(super) $column: i64,)+
-        }
-
-        impl AddAssign for Sums {
-            fn add_assign(&mut self, other: Self) {
-                $(self.$column += other.$column;)+
-            }
-        }
-
-        impl Sums {
-            /// Sums of a visit.
-            const VISIT: Self = Self { visits: 1, ..Self { $($column: 0,)+ } };
-
-            /// Returns the sums that subtract these.
-            fn negated(self) -> Self {
-                Self { $($column: -self.$column,)+ }
-            }
-        }
-    };
-}
-
-sums! {
-    sessions, engaged, silent, single_turn, incomplete, no_join, one_sided, repeated_user_turn,
-    altered, out_of_order, undated, duration_us, session_messages, session_turns, first_replies,
-    first_reply_gap_us, silences, longest_silence_us, messages, user_messages, assistant_messages,
-    turns, replies, reply_gap_us, visits,
-}
-
-/// Contribution of a message to sums.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Counted<'a> {
-    pub(super) occurred_at: DateTime<Utc>,
-    pub(super) role: &'a str,
-    pub(super) visit_started_at: Option<DateTime<Utc>>,
-    pub(super) silence_us: Option<i64>,
-    pub(super) starts_turn: bool,
-    pub(super) is_reply: bool,
-}
-
-impl<'a> From<&'a MessageFact> for Counted<'a> {
-    fn from(fact: &'a MessageFact) -> Self {
-        Self {
-            occurred_at: fact.occurred_at,
-            role: &fact.role,
-            visit_started_at: fact.visit_started_at,
-            silence_us: fact.silence_us,
-            starts_turn: fact.starts_turn,
-            is_reply: fact.is_reply,
-        }
-    }
-}
-
-impl Counted<'_> {
-    fn reply_gap_us(&self) -> Option<i64> {
-        self.silence_us.filter(|_| self.is_reply)
-    }
-
-    fn sums(&self) -> Sums {
-        let reply_gap_us = self.reply_gap_us();
-        Sums {
-            messages: 1,
-            user_messages: (self.role == "user").into(),
-            assistant_messages: (self.role == "assistant").into(),
-            turns: self.starts_turn.into(),
-            replies: reply_gap_us.is_some().into(),
-            reply_gap_us: reply_gap_us.unwrap_or(0),
-            ..Sums::default()
-        }
-    }
-}
-
-/// Time, agent and source of a fact.
-pub(super) type Place<'a> = (DateTime<Utc>, &'a str, &'a str);
-
 /// Returns the keys of the rows to which a fact contributes, one for each level.
 fn rows_of((at, agent_id, source): Place<'_>) -> impl Iterator<Item = (Level, RowKey)> {
     LEVELS.into_iter().map(move |level| {
@@ -132,9 +52,6 @@ pub(super) struct Difference {
     /// Start days of the sessions whose facts change.
     days: BTreeSet<NaiveDate>,
 }
-
-/// Level, agent, start and source of a row.
-pub(super) type RowKey = (i16, String, DateTime<Utc>, String);
 
 impl Difference {
     /// Adds a message.

@@ -3,7 +3,8 @@
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::activity::{Counted, Difference};
+use super::activity::Difference;
+use super::sums::Counted;
 use super::{sessions, visits};
 
 /// Deletes the facts of sessions. Must run in the transaction that deletes their rows and that

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::{Touched, Windows};
-use super::{FactRules, TRY_LOCK_FACTS, delete, messages, presence, sessions, visits};
+use super::{FactRules, TRY_LOCK_FACTS, delete, messages, presence, sessions, totals, visits};
 use crate::store::journal::{Erasure, MAX_BATCH_ENTRIES, batch_length};
 
 /// One snapshot for the journal and the rows that it names: facts are never ahead of the position.
@@ -195,7 +195,7 @@ async fn refresh(
     add_moved(connection, &mut touched).await?;
     let windows = Windows::of(&touched, &sessions);
     messages::refresh(connection, rules, &sessions, windows, &joins, &mut difference).await?;
-    sessions::refresh_totals(connection, &sessions, &mut difference).await?;
+    totals::refresh(connection, &sessions, &mut difference).await?;
     visits::refresh(connection, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(connection).await
 }
@@ -223,6 +223,3 @@ async fn add_moved(
     }
     Ok(())
 }
-
-/// Times of each session's joins, sorted.
-pub(super) type Joins = BTreeMap<Uuid, Vec<DateTime<Utc>>>;

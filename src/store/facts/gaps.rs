@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 
-use super::activity::RowKey;
+use super::sums::RowKey;
 use crate::analytics::bins::bin;
 
 /// Number of gaps by bin.

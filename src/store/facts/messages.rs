@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 
-use super::FactRules;
 use super::activity::Difference;
-use super::follow::Joins;
+use super::presence::Joins;
 use super::rows::{self, Facts};
+use super::rules::FactRules;
 use super::sessions::Sessions;
 use super::windows::Windows;
 use crate::analytics::facts::{ConversationMessage, Rules};

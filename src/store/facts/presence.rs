@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::follow::Joins;
 use super::sessions::Sessions;
 use super::windows::Touched;
 
@@ -17,6 +16,8 @@ pub(super) struct Presence {
     is_join: bool,
 }
 
+/// Times of each session's joins, sorted.
+pub(super) type Joins = BTreeMap<Uuid, Vec<DateTime<Utc>>>;
 /// Joins and ends by session and ID.
 pub(super) type Presences = BTreeMap<(Uuid, Uuid), Presence>;
 /// Joins or ends of some sessions, with their keys.

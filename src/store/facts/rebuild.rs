@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::activity::Difference;
 use super::windows::Windows;
-use super::{FactRules, LOCK_FACTS, delete, messages, presence, sessions, visits};
+use super::{FactRules, LOCK_FACTS, delete, messages, presence, sessions, totals, visits};
 use crate::store::AFTER_ALL;
 
 /// Sessions in one step.
@@ -74,7 +74,7 @@ pub async fn rebuild_sessions(
     let joins = presence::refresh(&mut transaction, &sessions, &mut BTreeMap::new()).await?;
     let windows = Windows::whole(&sessions);
     messages::refresh(&mut transaction, rules, &sessions, windows, &joins, &mut difference).await?;
-    sessions::refresh_totals(&mut transaction, &sessions, &mut difference).await?;
+    totals::refresh(&mut transaction, &sessions, &mut difference).await?;
     visits::refresh(&mut transaction, &sessions.keys().copied().collect::<Vec<_>>()).await?;
     difference.write(&mut transaction).await?;
     transaction.commit().await?;

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::activity::{Counted, Difference};
+use super::activity::Difference;
 use super::sessions::Sessions;
+use super::sums::Counted;
 use super::windows::Windows;
 use crate::analytics::facts::MessageFact;
 

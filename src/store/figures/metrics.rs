@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::counts::Kinds;
 use super::figure::{Figure, Wanted, average, statistic};
 use super::presence::concurrency;
-use super::sessions::{Columns, spread_of_sessions};
+use super::session_rows::Columns;
+use super::sessions::spread_of_sessions;
 use super::{
     Cell, Cells, Counts, Distinct, MessageCounts, Selection, SessionCounts, Snapshot, Split,
     Spread, Value as Of,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Postgres, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::days::DayCache;
+use super::day_cache::DayCache;
+use super::room::Room;
 use crate::store::{Store, StoreError};
 
 /// A query that exceeds the timeout is cancelled: it occupies a connection and a processor. Plans
@@ -17,27 +18,11 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = '8s'; \
     SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// Concurrent snapshots of all callers. A query over months keeps a processor busy, and other
-/// readers need the pool.
-const MAX_SNAPSHOTS: usize = 4;
 /// Entries of the journal that are searched for arrivals that facts do not reflect yet: some
 /// seconds of a busy drain.
 const MAX_PENDING: i64 = 32;
 /// Longest wait for a snapshot. After it the request fails and can be retried.
 const MAX_WAIT: Duration = Duration::from_secs(3);
-
-/// Limit of concurrent snapshots, and their shared cache of days. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(in crate::store) struct Room {
-    permits: Arc<Semaphore>,
-    days: Arc<DayCache>,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_SNAPSHOTS)), days: Arc::default() }
-    }
-}
 
 /// Facts in one database snapshot.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Readable;
+use super::row::Readable;
 use crate::domain::Event;
 use crate::store::journal::MessageKey;
 use crate::store::search;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Readable;
+use super::row::Readable;
 use crate::domain::Event;
 use crate::store::{AFTER_ALL, BEFORE_ALL};
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Readable;
 use super::bulk::Bulk;
+use super::row::Readable;
 use crate::domain::Event;
 
 /// Inserts the events and returns the IDs of the new ones. Messages in `guarded` are not new.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Readable;
+use super::row::Readable;
 use crate::domain::Event;
 use crate::store::journal::Erasure;
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Row;
 use super::bulk::Bulk;
+use super::row::Row;
 use crate::domain::{Arrival, Generation, Outcome};
 
 /// Reason in the log of an erased delivery.

@@ -11,69 +11,22 @@ mod earlier_versions;
 mod events;
 pub mod journal;
 mod log;
+mod row;
 mod sessions;
 pub(in crate::store) mod tombstones;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use self::journal::Entry;
+use self::row::Readable;
+pub use self::row::Row;
 use self::sessions::Merged;
-use crate::decode::{Reading, Received};
-use crate::domain::{Arrival, Delivery, Event, Outcome, Roles, Unreadable};
-
-/// Delivery to write: the arrival and its decoding.
-#[derive(Clone, Debug)]
-pub struct Row<'a> {
-    /// The arrival.
-    pub arrival: &'a Arrival,
-    /// The decoded delivery, or the reason why it goes to quarantine.
-    pub read: Cow<'a, Reading>,
-}
-
-impl<'a> From<&'a Received> for Row<'a> {
-    fn from(received: &'a Received) -> Self {
-        Self { arrival: &received.arrival, read: Cow::Borrowed(&received.read) }
-    }
-}
-
-impl Row<'_> {
-    /// Returns the delivery if it was decoded.
-    #[must_use]
-    pub fn delivery(&self) -> Option<&Delivery> {
-        self.read.as_ref().as_ref().ok()
-    }
-
-    fn fault(&self) -> Option<&Unreadable> {
-        self.read.as_ref().as_ref().err()
-    }
-}
-
-/// Decoded delivery, the first arrival of its duplicates in the batch.
-#[derive(Clone, Copy)]
-struct Readable<'a> {
-    arrival: &'a Arrival,
-    delivery: &'a Delivery,
-    /// Key under which it is stored: its own, or the one an earlier version stored.
-    id: Uuid,
-    occurred_at: DateTime<Utc>,
-}
-
-impl Readable<'_> {
-    fn session(&self) -> Option<Uuid> {
-        self.delivery.event.session().map(|session| session.id.0)
-    }
-
-    /// Returns the time that counts as activity: a sender's clock may be ahead.
-    fn active_at(&self) -> DateTime<Utc> {
-        self.occurred_at.min(self.arrival.received_at)
-    }
-}
+use crate::domain::{Arrival, Delivery, Event, Outcome, Roles};
 
 /// Writes a batch with the default [`Roles`]: see [`write_counting`].
 pub async fn write(

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{Readable, activity};
+use super::activity;
+use super::row::Readable;
 use crate::domain::Event;
 use crate::domain::delivery::SessionRef;
 use crate::domain::roles::{Roles, Side};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Row;
+use super::row::Row;
 use crate::decode::names::Named;
 use crate::domain::{Arrival, Delivery, EventId};
 use crate::store::erase::Reach;

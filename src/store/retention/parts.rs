@@ -5,7 +5,8 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{Limits, delete_whole_sessions, retention_erasure};
+use super::limits::Limits;
+use super::sessions::{delete_whole_sessions, retention_erasure};
 use crate::domain::Roles;
 use crate::store::erase::{BATCH_MESSAGES, BATCH_SESSIONS, DELETING, Tally, correct_agents, trim};
 use crate::store::ingest::journal::append_erasures;

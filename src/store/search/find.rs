@@ -6,53 +6,20 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::filter::SearchFilter;
+use super::place::SearchPlace;
 use super::ranked::{Match, Matches, matches};
 use super::vocabulary::widen;
 use super::windows::Window;
 use crate::search::Query;
 use crate::store::messages::MessageRow;
 use crate::store::page::PAGE_BYTES;
-use crate::store::sessions::{SessionFilter, SessionRow};
+use crate::store::sessions::SessionRow;
 use crate::store::{Store, StoreError};
 
 /// Most attempts to fill a page after texts did not match although their documents did. The next
 /// page has the rest.
 const MAX_ROUNDS: usize = 4;
-
-/// Messages to search.
-#[derive(Clone, Debug, Default)]
-pub struct SearchFilter {
-    /// Only these agents; `None` is all agents.
-    pub agents: Option<Vec<String>>,
-    /// Only these sessions, by our IDs.
-    pub sessions: Option<Vec<Uuid>>,
-    /// Only this source.
-    pub source: Option<String>,
-    /// Only these roles, in lower case.
-    pub roles: Option<Vec<String>>,
-    /// Only sessions of this room, status, opening, silence and flags. Other members have no
-    /// effect.
-    pub about: Option<SessionFilter>,
-    /// Only later than this.
-    pub after: Option<DateTime<Utc>>,
-    /// Only earlier than this.
-    pub before: Option<DateTime<Utc>>,
-}
-
-/// Position of a match in the results.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SearchPlace {
-    /// Time of the message.
-    pub at: DateTime<Utc>,
-    /// ID of the message.
-    pub id: Uuid,
-    /// Score of the match.
-    pub score: f32,
-    /// Window of matches that it was ranked in.
-    pub window: Window,
-    /// The search was for parts of words.
-    pub widened: bool,
-}
 
 /// Matching message.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use chrono::{DateTime, Utc};
 use sqlx::query_as;
 use uuid::Uuid;
 
-use super::find::{SearchFilter, SearchPlace};
+use super::filter::SearchFilter;
+use super::place::SearchPlace;
 use super::vocabulary::{Estimates, estimate};
 use super::windows::Window;
 use crate::search::{Query, agent_mark};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query_scalar;
 
-use super::find::SearchFilter;
+use super::filter::SearchFilter;
 use crate::search::{INDEX_VERSION, Query};
 use crate::store::StoreError;
 use crate::store::page::AFTER_ALL;

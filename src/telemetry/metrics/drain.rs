@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Histogram};
 
+use super::family;
 use super::inbox::count;
+use super::register::{Register, UNKNOWN_SOURCE};
 use super::webhook::Latest;
-use super::{Register, UNKNOWN_SOURCE, family};
 use crate::clock::Clock;
 use crate::domain::{Arrival, Event, Outcome, SourceName};
 

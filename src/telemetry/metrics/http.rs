@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use metrics::Histogram;
 
-use super::{Register, family};
+use super::family;
+use super::register::Register;
 
 /// Methods with a separate series; any other counts as the last.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "DELETE", "other"];

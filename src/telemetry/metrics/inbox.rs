@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram};
 
-use super::{Register, family};
+use super::family;
+use super::register::Register;
 
 /// Metrics of the inbox. Cheap to clone.
 #[derive(Clone, Debug)]

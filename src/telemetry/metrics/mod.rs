@@ -14,19 +14,19 @@ mod inbox;
 mod process;
 mod reads;
 mod recent;
+mod register;
 mod state;
 mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 
 use crate::clock::Clock;
 use crate::domain::SourceName;
 use crate::lifecycle::Lifecycle;
-use family::{Family, Kind};
+use register::Register;
 
 pub use alerts::AlertMetrics;
 pub use drain::{DrainFailure, DrainMetrics, DrainSeries, WritePath};
@@ -40,8 +40,6 @@ pub use webhook::{EventKind, WebhookMetrics};
 /// Interval at which histograms sort their values into buckets if nobody scrapes. Until then each
 /// value takes 8 bytes.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// Label for a source that is not configured: no source can have this name.
-const UNKNOWN_SOURCE: &str = "(unknown)";
 
 /// All metrics of one service.
 #[derive(Debug)]
@@ -99,57 +97,4 @@ impl Metrics {
             }
         }
     }
-}
-
-/// Registers metrics and returns their handles.
-struct Register {
-    recorder: metrics_exporter_prometheus::PrometheusRecorder,
-}
-
-impl std::fmt::Debug for Register {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Register").finish_non_exhaustive()
-    }
-}
-
-const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
-
-impl Register {
-    fn new() -> Result<Self, BuildError> {
-        let mut builder = PrometheusBuilder::new();
-        for family in family::ALL {
-            if let Kind::Histogram(buckets) = family.kind {
-                builder = builder
-                    .set_buckets_for_metric(Matcher::Full(family.name.to_owned()), buckets)?;
-            }
-        }
-        let recorder = builder.build_recorder();
-        for Family { name, kind, help } in family::ALL {
-            let name = (*name).into();
-            match kind {
-                Kind::Counter => recorder.describe_counter(name, None, (*help).into()),
-                Kind::Gauge => recorder.describe_gauge(name, None, (*help).into()),
-                Kind::Histogram(_) => recorder.describe_histogram(name, None, (*help).into()),
-            }
-        }
-        Ok(Self { recorder })
-    }
-
-    fn counter(&self, family: Family, labels: &[(&'static str, &str)]) -> Counter {
-        self.recorder.register_counter(&key(family, labels), &METADATA)
-    }
-
-    fn gauge(&self, family: Family, labels: &[(&'static str, &str)]) -> Gauge {
-        self.recorder.register_gauge(&key(family, labels), &METADATA)
-    }
-
-    fn histogram(&self, family: Family, labels: &[(&'static str, &str)]) -> Histogram {
-        self.recorder.register_histogram(&key(family, labels), &METADATA)
-    }
-}
-
-fn key(family: Family, labels: &[(&'static str, &str)]) -> Key {
-    let labels: Vec<Label> =
-        labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
-    Key::from_parts(family.name, labels)
 }

@@ -3,7 +3,8 @@
 use metrics::{Counter, Gauge};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 
-use super::{Register, family};
+use super::family;
+use super::register::Register;
 use crate::clock::Clock;
 
 /// Metrics of the process. Values that the system does not provide stay at 0.

@@ -2,8 +2,9 @@
 
 use metrics::{Counter, Gauge};
 
+use super::family;
 use super::process::lossy;
-use super::{Register, family};
+use super::register::Register;
 
 /// Metrics of reads. Cheap to clone.
 #[derive(Clone)]

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use metrics::Gauge;
 
+use super::family;
 use super::process::{ProcessMetrics, lossy, seconds};
 use super::reads::{ReplicaGauges, ReplicaLag};
-use super::{Register, family};
+use super::register::Register;
 use crate::clock::Clock;
 
 /// State of the service at one moment.

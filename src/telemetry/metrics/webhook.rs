@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Histogram};
 
+use super::family;
 use super::recent::{LatestTimes, Recent, RecentCount, Spread};
-use super::{Register, UNKNOWN_SOURCE, family};
+use super::register::{Register, UNKNOWN_SOURCE};
 use crate::domain::SourceName;
 
 /// Statuses with a separate series; the last label is for any other.

@@ -1,6 +1,6 @@
 //! Japanese, Chinese, Korean, Arabic, Hindi.
 
-use super::Language;
+use super::language::Language;
 
 pub(super) const ALL: &[Language] = &[JAPANESE, CHINESE, KOREAN, ARABIC, HINDI];
 

@@ -1,6 +1,6 @@
 //! English.
 
-use super::Language;
+use super::language::Language;
 
 pub(super) const ALL: &[Language] = &[Language {
     weight: 10,

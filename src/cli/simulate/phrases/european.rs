@@ -1,6 +1,6 @@
 //! German, Spanish, French, Portuguese, Italian, Ukrainian.
 
-use super::Language;
+use super::language::Language;
 
 pub(super) const ALL: &[Language] = &[GERMAN, SPANISH, FRENCH, PORTUGUESE, ITALIAN, UKRAINIAN];
 

@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::domain::{Arrival, DeliveryId, Evidence, SourceName};
-use crate::inbox::file::{InboxFile, PAGE_BYTES};
+use crate::inbox::file::InboxFile;
 use crate::inbox::group::GroupInfo;
 use crate::inbox::opening;
+use crate::inbox::page_size::PAGE_BYTES;
 use crate::inbox::record::encode_group;
 use crate::inbox::recovery::image::Image;
 use crate::inbox::recovery::loss::{Loss, Outcome};
