@@ -2,17 +2,17 @@
 
 mod parts;
 
-use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use parts::{curl, escape, example, inline, parameters, resolve, responses, text};
+use parts::{curl, example, inline, members, parameters, resolve, responses, text};
 
 const STYLE: &str = include_str!("style.css");
 /// Methods of paths, in the order of the page.
@@ -35,7 +35,7 @@ fn policy() -> String {
     responses((status = 200, description = "A page of HTML.", body = String, content_type = "text/html",
         example = "<!doctype html>…")))]
 pub(crate) fn show(document: &'static Value) -> HttpResponse {
-    let (page, policy) = PAGE.get_or_init(|| (page(document), policy()));
+    let (page, policy) = PAGE.get_or_init(|| (page(document).into_string(), policy()));
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, policy.as_str()))
@@ -67,83 +67,121 @@ fn operations<'a>(document: &'a Value, tag: &str) -> Vec<Operation<'a>> {
     all.filter(|operation| operation.value["tags"][0] == tag).collect()
 }
 
-fn page(document: &Value) -> String {
-    let (mut nav, mut main) = (String::new(), String::new());
-    for tag in document["tags"].as_array().into_iter().flatten() {
-        let name = text(&tag["name"]);
-        // Writing to a string does not fail.
-        let _ = write!(nav, "<h2>{}</h2><ul>", escape(name));
-        let _ = write!(
-            main,
-            "<section class=tag><h2>{}</h2><p>{}</p>",
-            escape(name),
-            inline(text(&tag["description"]))
-        );
-        for operation in operations(document, name) {
-            let _ = write!(
-                nav,
-                "<li><a href=\"#{}\"><b class={1}>{1}</b> {2}</a></li>",
-                operation.anchor(),
-                operation.method,
-                breakable(operation.path)
-            );
-            main.push_str(&section(document, &operation));
-        }
-        nav.push_str("</ul>");
-        main.push_str("</section>");
-    }
+/// Returns the tags of a document, in its order.
+fn tags(document: &Value) -> impl Iterator<Item = &Value> {
+    document["tags"].as_array().into_iter().flatten()
+}
+
+/// Returns the whole page.
+fn page(document: &Value) -> Markup {
     let info = &document["info"];
-    let (title, version) = (escape(text(&info["title"])), escape(text(&info["version"])));
-    let mut introduction = String::new();
-    for paragraph in text(&info["description"]).split("\n\n") {
-        let _ = write!(introduction, "<p>{}</p>", inline(paragraph));
+    let title = text(&info["title"]);
+    let routes = routes(document);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { (title) " API" }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                // The policy has the hash of these bytes.
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) " " small { (text(&info["version"])) } }
+                    p { "For machines: " a href="openapi.json" { "openapi.json" } }
+                }
+                nav aria-label="Routes" {
+                    details { summary { "Routes" } (routes) }
+                    div.wide { (routes) }
+                }
+                main {
+                    (paragraphs(text(&info["description"])))
+                    @for tag in tags(document) { (section(document, tag)) }
+                }
+            }
+        }
     }
-    format!(
-        "<!doctype html><html lang=en><head><meta charset=utf-8><title>{title} API</title>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <style>{STYLE}</style></head><body>\
-         <header><h1>{title} <small>{version}</small></h1>\
-         <p>For machines: <a href=\"openapi.json\">openapi.json</a></p></header>\
-         <nav aria-label=\"Routes\"><details><summary>Routes</summary>{nav}</details>\
-         <div class=wide>{nav}</div></nav><main>{introduction}{main}</main></body></html>"
-    )
 }
 
-/// Returns a path that may break after each slash.
-fn breakable(path: &str) -> String {
-    escape(path).replace('/', "/<wbr>")
+/// Returns links to all operations, by tag.
+fn routes(document: &Value) -> Markup {
+    html! {
+        @for tag in tags(document) {
+            @let name = text(&tag["name"]);
+            h2 { (name) }
+            ul {
+                @for operation in operations(document, name) {
+                    li {
+                        a href={ "#" (operation.anchor()) } {
+                            b.(operation.method) { (operation.method) }
+                            " "
+                            (breakable(operation.path))
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn section(document: &Value, operation: &Operation<'_>) -> String {
+/// Returns a tag with its operations.
+fn section(document: &Value, tag: &Value) -> Markup {
+    let name = text(&tag["name"]);
+    html! {
+        section.tag {
+            h2 { (name) }
+            p { (inline(text(&tag["description"]))) }
+            @for operation in operations(document, name) { (article(document, &operation)) }
+        }
+    }
+}
+
+/// Returns an operation with all its parts.
+fn article(document: &Value, operation: &Operation<'_>) -> Markup {
     let Operation { method, path, value } = operation;
     let anchor = operation.anchor();
     let summary = text(&value["summary"]).trim_end_matches('.');
-    let mut out = format!(
-        "<article id=\"{anchor}\"><h3><a href=\"#{anchor}\">{}</a></h3>\
-         <p class=route><b class={method}>{method}</b> <code>{}</code></p>",
-        inline(summary),
-        breakable(path)
-    );
-    for paragraph in text(&value["description"]).split("\n\n").filter(|text| !text.is_empty()) {
-        let _ = write!(out, "<p>{}</p>", inline(paragraph));
-    }
-    if value["security"].as_array().is_none_or(Vec::is_empty) {
-        out.push_str("<p>Needs no key.</p>");
-    }
-    let params: Vec<_> = value["parameters"].as_array().into_iter().flatten().collect();
-    let params: Vec<_> = params.into_iter().map(|param| resolve(document, param)).collect();
-    out.push_str(&parameters(document, &params));
+    let params = value["parameters"].as_array().into_iter().flatten();
+    let params: Vec<_> = params.map(|param| resolve(document, param)).collect();
     let body = &value["requestBody"]["content"]["application/json"];
-    if let Some(example) = example(body) {
-        let _ = write!(out, "<h4>Body</h4><pre>{}</pre>", escape(&example));
-        out.push_str(&parts::members(document, &body["schema"]));
+    html! {
+        article id=(anchor) {
+            h3 { a href={ "#" (anchor) } { (inline(summary)) } }
+            p.route { b.(method) { (method) } " " code { (breakable(path)) } }
+            (paragraphs(text(&value["description"])))
+            @if value["security"].as_array().is_none_or(Vec::is_empty) {
+                p { "Needs no key." }
+            }
+            (parameters(document, &params))
+            @if let Some(example) = example(body) {
+                h4 { "Body" }
+                pre { (example) }
+                (members(document, &body["schema"]))
+            }
+            h4 { "Try it" }
+            pre.copy { (curl(method, path, value, &params)) }
+            (responses(document, &value["responses"]))
+        }
     }
-    let _ = write!(
-        out,
-        "<h4>Try it</h4><pre class=copy>{}</pre>",
-        escape(&curl(method, path, value, &params))
-    );
-    out.push_str(&responses(document, &value["responses"]));
-    out.push_str("</article>");
-    out
+}
+
+/// Returns text as paragraphs; an empty line separates two.
+fn paragraphs(text: &str) -> Markup {
+    html! {
+        @for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+            p { (inline(paragraph)) }
+        }
+    }
+}
+
+/// Returns a path that may break after each slash.
+fn breakable(path: &str) -> Markup {
+    html! {
+        @for (index, part) in path.split('/').enumerate() {
+            @if index > 0 { "/" wbr; }
+            (part)
+        }
+    }
 }

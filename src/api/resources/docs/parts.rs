@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
 /// Returns the target of a reference to `#/components/…`, or the value itself.
@@ -15,54 +16,46 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Text as HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Text with `code` and **weight**.
-pub(super) fn inline(text: &str) -> String {
-    let mut out = String::new();
-    for (index, part) in escape(text).split('`').enumerate() {
-        if index % 2 == 1 {
-            let _ = write!(out, "<code>{part}</code>");
-            continue;
-        }
-        for (index, part) in part.split("**").enumerate() {
-            let _ = match index % 2 {
-                1 => write!(out, "<b>{part}</b>"),
-                _ => write!(out, "{part}"),
-            };
+/// Returns text with `code` and **weight**.
+pub(super) fn inline(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (weighted(part)) }
         }
     }
-    out
 }
 
-/// Writes a table of parameters.
-pub(super) fn parameters(document: &Value, params: &[&Value]) -> String {
-    if params.is_empty() {
-        return String::new();
+/// Returns text with **weight**.
+fn weighted(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split("**").enumerate() {
+            @if index % 2 == 1 { b { (part) } } @else { (part) }
+        }
     }
-    let rows: String = params
-        .iter()
-        .map(|param| {
-            let place = match text(&param["in"]) {
-                "query" => String::new(),
-                place => format!(" <small>{place}</small>"),
-            };
-            row(
-                &format!("<code>{}</code>{place}", escape(text(&param["name"]))),
-                &kind(document, &param["schema"]),
-                text(&param["description"]),
-                Some(plain(&param["example"])),
-            )
-        })
-        .collect();
-    format!("<h4>Parameters</h4><dl>{rows}</dl>")
 }
 
-/// The members of what a schema describes.
-pub(super) fn members(document: &Value, schema: &Value) -> String {
+/// Returns a list of parameters.
+pub(super) fn parameters(document: &Value, params: &[&Value]) -> Markup {
+    html! {
+        @if !params.is_empty() {
+            h4 { "Parameters" }
+            dl {
+                @for param in params {
+                    @let place = text(&param["in"]);
+                    dt {
+                        code { (text(&param["name"])) }
+                        @if place != "query" { " " small { (place) } }
+                    }
+                    @let kind = kind(document, &param["schema"]);
+                    (definition(&kind, text(&param["description"]), &param["example"]))
+                }
+            }
+        }
+    }
+}
+
+/// Returns a list of the members of what a schema describes.
+pub(super) fn members(document: &Value, schema: &Value) -> Markup {
     let mut schema = resolve(document, schema);
     // Of a list it is the rows that are of interest.
     let rows = &schema["properties"]["data"];
@@ -72,30 +65,40 @@ pub(super) fn members(document: &Value, schema: &Value) -> String {
     let whole = schema["allOf"].as_array().map(Vec::as_slice);
     let parts = whole.unwrap_or(std::slice::from_ref(schema)).iter();
     let properties = parts.filter_map(|part| resolve(document, part)["properties"].as_object());
-    let rows: String = properties
-        .flatten()
-        .map(|(name, schema)| {
-            let about = text(&schema["description"]);
-            let about = if about.is_empty() {
-                text(&resolve(document, schema)["description"])
-            } else {
-                about
-            };
-            row(&format!("<code>{}</code>", escape(name)), &kind(document, schema), about, None)
-        })
-        .collect();
-    if rows.is_empty() { rows } else { format!("<dl>{rows}</dl>") }
+    let properties: Vec<_> = properties.flatten().collect();
+    html! {
+        @if !properties.is_empty() {
+            dl {
+                @for (name, schema) in properties {
+                    dt { code { (name) } }
+                    (definition(&kind(document, schema), about(document, schema), &Value::Null))
+                }
+            }
+        }
+    }
 }
 
-fn row(name: &str, kind: &str, about: &str, example: Option<String>) -> String {
-    let example = example.filter(|text| !text.is_empty() && text != "null");
-    let example = example.map(|text| format!(" <span class=example>{}</span>", escape(&text)));
-    format!(
-        "<dt>{name}</dt><dd><span class=kind>{}</span> {}{}</dd>",
-        escape(kind),
-        inline(about),
-        example.unwrap_or_default()
-    )
+/// Returns the description of a member, or that of the schema which it refers to.
+fn about<'a>(document: &'a Value, schema: &'a Value) -> &'a str {
+    match text(&schema["description"]) {
+        "" => text(&resolve(document, schema)["description"]),
+        about => about,
+    }
+}
+
+/// Returns the description of a name in a list. An example of `null` is left out.
+fn definition(kind: &str, about: &str, example: &Value) -> Markup {
+    let example = plain(example);
+    html! {
+        dd {
+            span.kind { (kind) }
+            " "
+            (inline(about))
+            @if !example.is_empty() && example != "null" {
+                " " span.example { (example) }
+            }
+        }
+    }
 }
 
 /// A type in a few words.
@@ -132,33 +135,36 @@ fn kind(document: &Value, schema: &Value) -> String {
     format!("{name}{range}{}", default.unwrap_or_default())
 }
 
-/// Every answer, folded: the example, and what its members mean.
-pub(super) fn responses(document: &Value, all: &Value) -> String {
-    let mut out = String::from("<h4>Answers</h4>");
-    for (status, response) in all.as_object().into_iter().flatten() {
-        let response = resolve(document, response);
-        let about = inline(text(&response["description"]));
-        let (class, open) =
-            if status.starts_with(['2', '3']) { ("well", " open") } else { ("wrong", "") };
-        let content = response["content"].as_object().into_iter().flatten();
-        let mut inside = String::new();
-        for (media, content) in content {
-            let _ = write!(inside, "<p><small>{}</small></p>", escape(media));
-            for example in examples(content) {
-                let _ = write!(inside, "<pre>{}</pre>", escape(&example));
-            }
-            if class == "well" {
-                inside.push_str(&members(document, &content["schema"]));
+/// Returns every answer.
+pub(super) fn responses(document: &Value, all: &Value) -> Markup {
+    html! {
+        h4 { "Answers" }
+        @for (status, response) in all.as_object().into_iter().flatten() {
+            (answer(document, status, resolve(document, response)))
+        }
+    }
+}
+
+/// Returns an answer, folded: the example, and the meaning of its members.
+fn answer(document: &Value, status: &str, response: &Value) -> Markup {
+    let success = status.starts_with(['2', '3']);
+    let class = if success { "well" } else { "wrong" };
+    let line = html! { b.(class) { (status) } " " (inline(text(&response["description"]))) };
+    let contents: Vec<_> = response["content"].as_object().into_iter().flatten().collect();
+    html! {
+        @if contents.is_empty() {
+            p.answer { (line) }
+        } @else {
+            details open[success] {
+                summary { (line) }
+                @for (media, content) in contents {
+                    p { small { (media) } }
+                    @for example in examples(content) { pre { (example) } }
+                    @if success { (members(document, &content["schema"])) }
+                }
             }
         }
-        let line = format!("<b class={class}>{status}</b> {about}");
-        let _ = if inside.is_empty() {
-            write!(out, "<p class=answer>{line}</p>")
-        } else {
-            write!(out, "<details{open}><summary>{line}</summary>{inside}</details>")
-        };
     }
-    out
 }
 
 /// The first example of some content.
