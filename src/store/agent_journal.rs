@@ -89,14 +89,12 @@ impl Store {
         }
         let mut pooled = self.read_pool.take().await?;
         let Some(end) = read_end(&mut pooled).await? else {
-            pooled.release();
             let end = after.cloned().unwrap_or(Position::START);
             return Ok(Some(AgentItems { keys: Vec::new(), more: false, end }));
         };
         let from = after.map_or(Place::default(), |after| after.key);
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let rows = read_items(&mut pooled, agents, from, end.key.seq, most).await?;
-        pooled.release();
         let more = rows.len() > limit;
         let keys = rows.into_iter().take(limit).map(ItemRow::into_item);
         Ok(Some(AgentItems { keys: keys.collect::<Result<_, sqlx::Error>>()?, more, end }))
@@ -145,7 +143,7 @@ async fn read_end(
              FROM journal_agents_position AS p
              JOIN journal AS j ON j.seq = p.seq"#,
     )
-    .fetch_optional(pooled.connection())
+    .fetch_optional(pooled.connection()?)
     .await?;
     Ok(end.map(|end| position(end.seq, end.items, end.received_at)))
 }
@@ -201,7 +199,7 @@ async fn read_items(
         last,
         most,
     )
-    .fetch_all(pooled.connection())
+    .fetch_all(pooled.connection()?)
     .await
 }
 

@@ -74,7 +74,6 @@ impl Store {
         session: &SessionRow,
         id: Uuid,
     ) -> Result<Option<Position<MessagePlace>>, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let place = sqlx::query_as!(
             Place,
             "SELECT occurred_at, sent_at, received_at
@@ -86,9 +85,8 @@ impl Store {
             session.last_event_at,
             id
         )
-        .fetch_optional(pooled.connection())
+        .fetch_optional(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(place.map(|Place { occurred_at, sent_at, received_at }| {
             let sent_at = sent_at.unwrap_or(occurred_at);
             Position { at: occurred_at, key: MessagePlace { sent_at, received_at, id } }

@@ -245,7 +245,6 @@ impl Store {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE id = ANY ($1)
@@ -259,9 +258,8 @@ impl Store {
             filter.session.as_deref(),
             filter.session_id(),
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(rows.into_iter().map(|row| (row.id, Arc::new(row))).collect())
     }
 
@@ -283,7 +281,6 @@ impl Store {
         if columns.0.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut pooled = self.read_pool.take().await?;
         // Each key is looked up in its own partition; the outer bounds select the partitions.
         let rows = query!(
             r#"
@@ -317,9 +314,8 @@ impl Store {
             columns.2.iter().min().copied().unwrap_or(BEFORE_ALL),
             columns.2.iter().max().copied().unwrap_or(AFTER_ALL),
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         let rows = rows.into_iter().map(|row| {
             let message = row.message.map(|message| MessageRow {
                 id: row.id,

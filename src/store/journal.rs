@@ -138,17 +138,14 @@ impl Store {
 
     /// Returns the number of the newest entry; 0 without any.
     pub async fn journal_head(&self) -> Result<i64, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let seq = sqlx::query_scalar!("SELECT seq FROM journal_head")
-            .fetch_one(pooled.connection())
+            .fetch_one(self.read_pool.take().await?.connection()?)
             .await?;
-        pooled.release();
         Ok(seq)
     }
 
     /// Returns the position after the newest entry.
     pub async fn journal_end(&self) -> Result<Position<Place>, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let newest = sqlx::query!(
             r#"SELECT
                  seq,
@@ -159,9 +156,8 @@ impl Store {
              ORDER BY seq DESC
              LIMIT 1"#,
         )
-        .fetch_optional(pooled.connection())
+        .fetch_optional(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(newest.map_or(Position::START, |newest| Position {
             at: newest.received_at,
             key: Place { seq: newest.seq, items: u32::try_from(newest.items).unwrap_or(0) },
@@ -174,7 +170,6 @@ impl Store {
         &self,
         position: &Position<Place>,
     ) -> Result<bool, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let known = sqlx::query_scalar!(
             r#"SELECT
                  EXISTS (SELECT FROM journal WHERE seq = $1 AND received_at = $2)
@@ -182,15 +177,13 @@ impl Store {
             position.key.seq,
             position.at,
         )
-        .fetch_one(pooled.connection())
+        .fetch_one(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(known)
     }
 
     /// Reads the entries from `seq` on.
     pub(super) async fn read_entries(&self, seq: i64, most: u32) -> Result<EntryPage, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let mut rows = sqlx::query!(
             r#"SELECT
                  seq,
@@ -207,9 +200,8 @@ impl Store {
             seq,
             i64::from(most) + 1,
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         let more = rows.len() > most as usize;
         rows.truncate(most as usize);
         let entries = rows.into_iter().map(|row| {

@@ -92,7 +92,6 @@ macro_rules! read_messages {
         let after = $page.after.as_ref();
         let (from, to) = $filter.bounds($session, $page.order, $page.start().at);
         let roles = $filter.role.as_deref().map(|role| $store.roles.named(role));
-        let mut pooled = $store.read_pool.take().await?;
         let columns = query_as!(
             Columns,
             r#"
@@ -157,9 +156,8 @@ macro_rules! read_messages {
             after.map(|after| after.key.sent_at),
             after.map(|after| after.key.received_at)
         )
-        .fetch_one(pooled.connection())
+        .fetch_one($store.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         columns
     }};
 }
@@ -228,7 +226,6 @@ impl Store {
         let sessions: Vec<_> = keys.iter().map(|key| key.0).collect();
         let times: Vec<_> = keys.iter().map(|key| key.1).collect();
         let ids: Vec<_> = keys.iter().map(|key| key.2).collect();
-        let mut pooled = self.read_pool.take().await?;
         let rows = query!(
             r#"
             SELECT
@@ -262,9 +259,8 @@ impl Store {
             &ids,
             PAGE_BYTES
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         let keyed = rows.into_iter().map(|row| {
             let message = row.message.map(|message| MessageRow {
                 id: row.id,

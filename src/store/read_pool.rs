@@ -1,8 +1,8 @@
 //! Read pool: connections for frequent reads and for searches.
 //!
 //! sqlx's pool pings each returned connection, one round trip a query. This pool does not: a
-//! connection returns to it only after a query that ended well, and is closed after one that failed
-//! or was cancelled.
+//! connection returns to it by itself after queries that ended well, and is closed after one that
+//! failed or was cancelled.
 
 mod deadline;
 
@@ -51,13 +51,16 @@ struct OpenConnection {
     connection: PgConnection,
     opened: Instant,
     used: Instant,
+    /// The last query has ended well, so that the connection can have another one.
+    is_idle: bool,
 }
 
-/// Connection for one query after another.
+/// Connection for one query after another, which returns to the pool when it is dropped.
 #[derive(Debug)]
 pub(super) struct PooledConnection<'a> {
     read_pool: &'a ReadPool,
-    open: OpenConnection,
+    /// `None` only while this is dropped.
+    open: Option<OpenConnection>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -87,7 +90,7 @@ impl ReadPool {
             Some(open) => open,
             None => self.open().await?,
         };
-        Ok(PooledConnection { read_pool: self, open, _permit: permit })
+        Ok(PooledConnection { read_pool: self, open: Some(open), _permit: permit })
     }
 
     async fn open(&self) -> Result<OpenConnection, StoreError> {
@@ -95,7 +98,7 @@ impl ReadPool {
         let session = sqlx::raw_sql(SESSION).execute(&mut connection);
         timeout(MAX_QUERY, session).await.map_err(|_| no_answer())??;
         let now = Instant::now();
-        Ok(OpenConnection { connection, opened: now, used: now })
+        Ok(OpenConnection { connection, opened: now, used: now, is_idle: true })
     }
 
     async fn reuse(&self) -> Option<OpenConnection> {
@@ -120,16 +123,20 @@ async fn is_alive(connection: &mut PgConnection) -> bool {
 
 impl PooledConnection<'_> {
     /// Returns the connection for a query, which fails without a timely answer: after a network
-    /// fault a pending query would hold the connection for ever.
-    pub(super) fn connection(&mut self) -> WithDeadline<'_> {
-        WithDeadline(&mut self.open.connection)
+    /// fault a pending query would hold the connection for ever. After a failed query there is none.
+    pub(super) fn connection(&mut self) -> Result<WithDeadline<'_>, sqlx::Error> {
+        let open = self.open.as_mut().filter(|open| open.is_idle);
+        open.map(WithDeadline).ok_or(sqlx::Error::PoolClosed)
     }
+}
 
-    /// Returns the connection to the pool, after queries that ended well.
-    pub(super) fn release(mut self) {
-        self.open.used = Instant::now();
-        if let Ok(mut free) = self.read_pool.free.lock() {
-            free.push(self.open);
+impl Drop for PooledConnection<'_> {
+    fn drop(&mut self) {
+        if let Some(mut open) = self.open.take().filter(|open| open.is_idle)
+            && let Ok(mut free) = self.read_pool.free.lock()
+        {
+            open.used = Instant::now();
+            free.push(open);
         }
     }
 }
@@ -182,15 +189,17 @@ mod tests {
             tokio::time::pause();
             let query = sqlx::query("SELECT 1");
             let error = if many {
-                query.fetch_all(connection.connection()).await.unwrap_err()
+                query.fetch_all(connection.connection().unwrap()).await.unwrap_err()
             } else {
-                query.fetch_optional(connection.connection()).await.unwrap_err()
+                query.fetch_optional(connection.connection().unwrap()).await.unwrap_err()
             };
             tokio::time::resume();
             let error = StoreError::from(error);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+            assert!(connection.connection().is_err(), "it has no further query");
             drop(connection);
             assert_eq!(read_pool.permits.available_permits(), BY_KEY);
+            assert!(read_pool.free.lock().unwrap().is_empty(), "it is closed");
         }
     }
 
@@ -199,7 +208,7 @@ mod tests {
         let read_pool = pool_of_silent_server().await;
         let connection = read_pool.take().await.unwrap();
         let Some(long_ago) = Instant::now().checked_sub(TRUSTED_IDLE * 2) else { return };
-        connection.release();
+        drop(connection);
         read_pool.free.lock().unwrap()[0].used = long_ago;
         tokio::time::pause();
         assert!(read_pool.reuse().await.is_none(), "it is not reused");

@@ -155,7 +155,6 @@ impl SessionKey<'_> {
 impl Store {
     /// Finds the session that a path names.
     pub async fn find_session(&self, key: SessionKey<'_>) -> Result<Found, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE (sender_session_id = $1 OR id = $2)
@@ -172,9 +171,8 @@ impl Store {
             key.visible,
             CANDIDATE_LIMIT
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(key.pick(rows))
     }
 
@@ -184,7 +182,6 @@ impl Store {
         ids: &[Uuid],
         visible: Option<&[String]>,
     ) -> Result<HashMap<Uuid, SessionRow>, StoreError> {
-        let mut pooled = self.read_pool.take().await?;
         let rows = select_sessions!(
             r#"
             WHERE id = ANY ($1)
@@ -193,9 +190,8 @@ impl Store {
             ids,
             visible
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

@@ -6,16 +6,18 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Either, Execute, Executor, Postgres, SqlStr};
 use tokio::time::{Instant, timeout, timeout_at};
+
+use super::OpenConnection;
 
 /// Longer than the server's statement timeout, whose error has more detail.
 pub(super) const MAX_QUERY: Duration = Duration::from_secs(12);
 
-/// Executor of one query. After an error the connection must be closed.
+/// Executor of one query. The connection is not idle until the query has ended well.
 #[derive(Debug)]
-pub(in crate::store) struct WithDeadline<'c>(pub(super) &'c mut PgConnection);
+pub(in crate::store) struct WithDeadline<'c>(pub(super) &'c mut OpenConnection);
 
 /// Returns the error of a query without an answer, which counts as unavailable.
 pub(super) fn no_answer() -> sqlx::Error {
@@ -34,10 +36,13 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         let deadline = Instant::now() + MAX_QUERY;
-        let rows = self.0.fetch_many(query);
-        stream::try_unfold(rows, move |mut rows| async move {
+        let OpenConnection { connection, is_idle, .. } = self.0;
+        *is_idle = false;
+        let state = (connection.fetch_many(query), is_idle);
+        stream::try_unfold(state, move |(mut rows, is_idle)| async move {
             let next = timeout_at(deadline, rows.try_next()).await.map_err(|_| no_answer())??;
-            Ok(next.map(|row| (row, rows)))
+            *is_idle = next.is_none();
+            Ok(next.map(|row| (row, (rows, is_idle))))
         })
         .boxed()
     }
@@ -50,8 +55,15 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let row = self.0.fetch_optional(query);
-        async move { timeout(MAX_QUERY, row).await.map_err(|_| no_answer())? }.boxed()
+        let OpenConnection { connection, is_idle, .. } = self.0;
+        *is_idle = false;
+        let row = connection.fetch_optional(query);
+        async move {
+            let row = timeout(MAX_QUERY, row).await.map_err(|_| no_answer())??;
+            *is_idle = true;
+            Ok(row)
+        }
+        .boxed()
     }
 
     fn prepare_with<'e>(
@@ -62,8 +74,15 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
     where
         'c: 'e,
     {
-        let prepared = self.0.prepare_with(sql, parameters);
-        async move { timeout(MAX_QUERY, prepared).await.map_err(|_| no_answer())? }.boxed()
+        let OpenConnection { connection, is_idle, .. } = self.0;
+        *is_idle = false;
+        let prepared = connection.prepare_with(sql, parameters);
+        async move {
+            let prepared = timeout(MAX_QUERY, prepared).await.map_err(|_| no_answer())??;
+            *is_idle = true;
+            Ok(prepared)
+        }
+        .boxed()
     }
 
     // Hidden, and called by the macros at compile time only.
@@ -74,6 +93,6 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
     where
         'c: 'e,
     {
-        self.0.describe(sql)
+        self.0.connection.describe(sql)
     }
 }

@@ -92,7 +92,7 @@ impl Store {
         };
         let mut pooled = self.search_pool.take().await?;
         let wider = widen(&mut pooled, query, request.filter).await?;
-        pooled.release();
+        drop(pooled);
         match as_written {
             Some(page) if !wider.found => Ok(page),
             _ => {
@@ -117,7 +117,7 @@ impl Store {
             let mut pooled = self.search_pool.take().await?;
             let Matches { mut found, cut, stale } =
                 matches(&mut pooled, &query, filter, now, next, room + 1).await?;
-            pooled.release();
+            drop(pooled);
             incomplete.extend(cut.then_some(Incomplete::ManyLate));
             incomplete.extend(stale.then_some(Incomplete::Rebuild));
             let more = found.len() > room;
@@ -182,7 +182,6 @@ impl Store {
         visible: Option<&[String]>,
     ) -> Result<Vec<Uuid>, StoreError> {
         let id = Uuid::try_parse(name).ok();
-        let mut pooled = self.read_pool.take().await?;
         let ids = sqlx::query_scalar!(
             "SELECT id
             FROM sessions
@@ -192,9 +191,8 @@ impl Store {
             id,
             visible
         )
-        .fetch_all(pooled.connection())
+        .fetch_all(self.read_pool.take().await?.connection()?)
         .await?;
-        pooled.release();
         Ok(match id.filter(|id| ids.contains(id)) {
             Some(id) => vec![id],
             None => ids,

@@ -222,7 +222,7 @@ macro_rules! documents {
             $search.in_a_row.as_deref()
             $(, $more)*
         )
-        .fetch_all($pooled.connection())
+        .fetch_all($pooled.connection()?)
         .await
     };
 }

@@ -56,7 +56,7 @@ pub(super) async fn estimate(
         filter.agents.as_deref(),
         INDEX_VERSION
     )
-    .fetch_one(pooled.connection())
+    .fetch_one(pooled.connection()?)
     .await?;
     let Some(newest) = row.newest_at else { return Ok((None, row.stale)) };
     // A message with a time in the future can be later than the agent's last activity.
@@ -104,7 +104,7 @@ async fn at_most(
                 MANY_AGENTS,
                 MANY_DOCUMENTS
             )
-            .fetch_one(pooled.connection())
+            .fetch_one(pooled.connection()?)
             .await?
         }
         Some(agents) => {
@@ -128,7 +128,7 @@ async fn at_most(
                 &words,
                 agents
             )
-            .fetch_one(pooled.connection())
+            .fetch_one(pooled.connection()?)
             .await?
         }
     };
@@ -177,7 +177,7 @@ pub(super) async fn widen(
         most,
         MAX_ROWS
     )
-    .fetch_all(pooled.connection())
+    .fetch_all(pooled.connection()?)
     .await?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut cut = false;
