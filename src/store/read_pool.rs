@@ -125,8 +125,12 @@ impl PooledConnection<'_> {
     /// Returns the connection for a query, which fails without a timely answer: after a network
     /// fault a pending query would hold the connection for ever. After a failed query there is none.
     pub(super) fn connection(&mut self) -> Result<WithDeadline<'_>, sqlx::Error> {
-        let open = self.open.as_mut().filter(|open| open.is_idle);
-        open.map(WithDeadline).ok_or(sqlx::Error::PoolClosed)
+        match &mut self.open {
+            Some(OpenConnection { connection, is_idle, .. }) if *is_idle => {
+                Ok(WithDeadline { connection, is_idle })
+            }
+            _ => Err(sqlx::Error::PoolClosed),
+        }
     }
 }
 

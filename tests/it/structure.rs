@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom. Each may use only those before it, so there is no cycle.
 /// ARCHITECTURE.md shows the same list.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "domain",
     "redact",
     "analytics",
     "alerts",
     "clock",
+    "retry",
     "lifecycle",
     "problem",
     "config",

@@ -6,18 +6,20 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Either, Execute, Executor, Postgres, SqlStr};
 use tokio::time::{Instant, timeout, timeout_at};
-
-use super::OpenConnection;
 
 /// Longer than the server's statement timeout, whose error has more detail.
 pub(super) const MAX_QUERY: Duration = Duration::from_secs(12);
 
-/// Executor of one query. The connection is not idle until the query has ended well.
+/// Executor of one query.
 #[derive(Debug)]
-pub(in crate::store) struct WithDeadline<'c>(pub(super) &'c mut OpenConnection);
+pub(in crate::store) struct WithDeadline<'c> {
+    pub(super) connection: &'c mut PgConnection,
+    /// Becomes `false` with the start of the query, and `true` when it has ended well.
+    pub(super) is_idle: &'c mut bool,
+}
 
 /// Returns the error of a query without an answer, which counts as unavailable.
 pub(super) fn no_answer() -> sqlx::Error {
@@ -36,7 +38,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         let deadline = Instant::now() + MAX_QUERY;
-        let OpenConnection { connection, is_idle, .. } = self.0;
+        let Self { connection, is_idle } = self;
         *is_idle = false;
         let state = (connection.fetch_many(query), is_idle);
         stream::try_unfold(state, move |(mut rows, is_idle)| async move {
@@ -55,7 +57,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let OpenConnection { connection, is_idle, .. } = self.0;
+        let Self { connection, is_idle } = self;
         *is_idle = false;
         let row = connection.fetch_optional(query);
         async move {
@@ -74,7 +76,7 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
     where
         'c: 'e,
     {
-        let OpenConnection { connection, is_idle, .. } = self.0;
+        let Self { connection, is_idle } = self;
         *is_idle = false;
         let prepared = connection.prepare_with(sql, parameters);
         async move {
@@ -93,6 +95,6 @@ impl<'c> Executor<'c> for WithDeadline<'c> {
     where
         'c: 'e,
     {
-        self.0.connection.describe(sql)
+        self.connection.describe(sql)
     }
 }
