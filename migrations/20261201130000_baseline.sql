@@ -122,10 +122,6 @@ CREATE TABLE messages_default PARTITION OF messages DEFAULT;
 CREATE TABLE guarded_messages (
     session_id uuid    NOT NULL,
     id         uuid    NOT NULL,
-    -- True: id is not a message's but the hash of its delivery header, by which an earlier version
-    -- stores the message and recognises duplicates. If both versions write, the later one waits for
-    -- the earlier one and finds its row.
-    by_header  boolean NOT NULL DEFAULT false,
     PRIMARY KEY (session_id, id)
 );
 

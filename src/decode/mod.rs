@@ -10,10 +10,9 @@ pub mod names;
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use self::json::{Object, Value};
-use crate::domain::delivery::{Former, SessionRef};
+use crate::domain::delivery::SessionRef;
 use crate::domain::text::Text;
 use crate::domain::time;
 use crate::domain::{Arrival, Delivery, Event, EventId, Generation, SessionId, Unreadable};
@@ -124,55 +123,20 @@ impl<'a> Reader<'a> {
 
     fn delivery(self) -> Result<Delivery, Unreadable> {
         let event = self.event()?;
-        let sent = moment(self.top.get("timestamp").or_else(|| self.top.get("created")).as_ref());
-        let happened = moment(self.data.get("timestamp").as_ref()).or(sent);
+        let sent_at =
+            moment(self.top.get("timestamp").or_else(|| self.top.get("created")).as_ref());
+        let happened_at = moment(self.data.get("timestamp").as_ref()).or(sent_at);
         let Arrival { source, evidence, body, received_at, .. } = self.arrival;
-        let sent_at = sent.map(|moment| moment.at);
-        let former_ids = evidence.sender_delivery_id.as_deref().map(|header| {
-            let former = EventId::former(source, header);
-            [former, self.of_parts(former, &event, happened.map(|moment| moment.at), sent_at)]
-        });
-        let id = match (evidence.event_id, former_ids) {
-            (None, _) => EventId::of(source, body),
-            // An inbox of an earlier version has the header's hash, which is not unique.
-            (Some(id), Some([former, of_parts])) if id == former => of_parts,
-            (Some(id), _) => id,
-        };
         Ok(Delivery {
-            id,
+            id: evidence.event_id.unwrap_or_else(|| EventId::of(source, body)),
             generation: self.generation(),
             agent_id: self.agent().ok(),
             event_type: self.event_type,
-            occurred_at: happened.map_or(*received_at, |moment| moment.at),
-            undated: happened.is_none(),
+            occurred_at: happened_at.unwrap_or(*received_at),
+            undated: happened_at.is_none(),
             sent_at,
-            former: Former {
-                ids: former_ids,
-                occurred_at: happened.and_then(|moment| moment.former),
-            },
             event,
         })
-    }
-
-    /// Returns the identity of a delivery that was redacted and then stored under its header's
-    /// hash. It is computed from the parts that redaction does not change.
-    fn of_parts(
-        &self,
-        former: EventId,
-        event: &Event,
-        happened_at: Option<DateTime<Utc>>,
-        sent_at: Option<DateTime<Utc>>,
-    ) -> EventId {
-        let session = event.session().map_or(Uuid::nil(), |session| session.id.0).to_string();
-        let micros = |at: Option<DateTime<Utc>>| {
-            at.map_or_else(String::new, |at| at.timestamp_micros().to_string())
-        };
-        let role = match event {
-            Event::Message { role, .. } => role,
-            _ => "",
-        };
-        let parts = [&*self.event_type, &*session, role, &*micros(happened_at), &*micros(sent_at)];
-        EventId::of_parts(&self.arrival.source, former, &parts)
     }
 
     fn event(&self) -> Result<Event, Unreadable> {
@@ -225,7 +189,7 @@ impl<'a> Reader<'a> {
         Ok(Event::End {
             session: self.session()?,
             reason: text_of(ended.get("endReason").or_else(|| self.data.get("end_reason"))),
-            started_at: moment(ended.get("startedAt").as_ref()).map(|moment| moment.at),
+            started_at: moment(ended.get("startedAt").as_ref()),
         })
     }
 
@@ -350,22 +314,13 @@ fn count_of(value: Option<Value<'_>>) -> Option<i32> {
     whole.then_some(number as i32)
 }
 
-/// Time of the sender.
-#[derive(Clone, Copy)]
-struct Moment {
-    at: DateTime<Utc>,
-    /// Time that earlier versions read, if it differs.
-    former: Option<DateTime<Utc>>,
-}
-
 /// Returns an optional time, or `None` if it is invalid.
-fn moment(value: Option<&Value<'_>>) -> Option<Moment> {
-    let (at, written) = match value? {
-        Value::Number(digits) => (time::from_number(digits)?, *digits),
-        Value::Text(text) => (time::from_text(&text.value)?, text.value.as_str()),
-        _ => return None,
-    };
-    Some(Moment { at, former: time::former(written).filter(|former| *former != at) })
+fn moment(value: Option<&Value<'_>>) -> Option<DateTime<Utc>> {
+    match value? {
+        Value::Number(digits) => time::from_number(digits),
+        Value::Text(text) => time::from_text(&text.value),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -82,20 +82,8 @@ pub struct Delivery {
     pub undated: bool,
     /// Time at which the sender sent it.
     pub sent_at: Option<DateTime<Utc>>,
-    /// Keys under which earlier versions stored the delivery.
-    pub former: Former,
     /// Event.
     pub event: Event,
-}
-
-/// Keys under which earlier versions stored a delivery, if they differ from today's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Former {
-    /// IDs: the hash of the delivery header, and the ID derived from it for a redacted body. The
-    /// first depends on the header alone, so other deliveries may share it.
-    pub ids: Option<[EventId; 2]>,
-    /// Time: earlier versions rounded numbers twice.
-    pub occurred_at: Option<DateTime<Utc>>,
 }
 
 /// Event of a delivery.

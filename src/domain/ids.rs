@@ -43,35 +43,11 @@ impl EventId {
     /// Computes the identity of a body that a source delivered, as it arrived.
     #[must_use]
     pub fn of(source: &SourceName, body: &[u8]) -> Self {
-        Self::hash(source, 0, &[body])
-    }
-
-    /// Computes the identity that earlier versions gave to a delivery with the header
-    /// `X-BitHuman-Delivery`, whatever its body.
-    #[must_use]
-    pub fn former(source: &SourceName, sender_delivery_id: &str) -> Self {
-        Self::hash(source, 1, &[sender_delivery_id.as_bytes()])
-    }
-
-    /// Computes the identity of a delivery whose original body is lost, from a former identity and
-    /// the decoded parts.
-    #[must_use]
-    pub fn of_parts(source: &SourceName, former: Self, parts: &[&str]) -> Self {
-        let parts: Vec<&[u8]> = [former.0.as_bytes().as_slice()]
-            .into_iter()
-            .chain(parts.iter().flat_map(|part| [part.as_bytes(), b"\0"]))
-            .collect();
-        Self::hash(source, 2, &parts)
-    }
-
-    fn hash(source: &SourceName, kind: u8, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(source.as_str());
-        // The byte after the name separates the kinds; it cannot occur in a name.
-        hash.update([kind]);
-        for part in parts {
-            hash.update(part);
-        }
+        // This byte ends the name, in which it cannot occur.
+        hash.update([0]);
+        hash.update(body);
         let digest: [u8; 32] = hash.finalize().into();
         let mut first = [0; 16];
         first.copy_from_slice(&digest[..16]);

@@ -7,11 +7,6 @@ mod decimal;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-/// Microseconds of a second.
-const MICROS: f64 = 1e6;
-/// Beyond both ends of the calendar, counted from 1970, and within an `i64`.
-const MAX_MICROS: f64 = 9e18;
-
 // Valid times. The bounds do not depend on the arrival: a duplicate that arrives a day later must
 // be decoded in the same way, or it would be stored twice.
 const EARLIEST: i64 = 1_262_304_000; // 2010-01-01, years before the sender existed
@@ -37,25 +32,6 @@ pub fn from_text(text: &str) -> Option<DateTime<Utc>> {
 pub fn any_from_text(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if decimal::is_number(text) { any_from_number(text) } else { round_to_micros(from_iso(text)?) }
-}
-
-/// Parses a number as earlier versions did: as a float that is multiplied and then rounded, which
-/// rounds twice. It finds what they stored. Returns `None` for any other text.
-#[must_use]
-pub fn former(text: &str) -> Option<DateTime<Utc>> {
-    let count: f64 = text.trim().parse().ok()?;
-    let seconds = match count.abs() {
-        size if size < 1e11 => count,
-        size if size < 1e14 => count / 1e3,
-        size if size < 1e17 => count / 1e6,
-        _ => count / 1e9,
-    };
-    let micros = (seconds * MICROS).round();
-    // False for NaN and the infinities.
-    let is_a_time = micros.abs() < MAX_MICROS;
-    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bound above")]
-    let at = is_a_time.then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()?;
-    valid(at)
 }
 
 fn any_from_number(text: &str) -> Option<DateTime<Utc>> {
@@ -121,18 +97,6 @@ mod tests {
         {
             assert_eq!(from_number(count), None, "{count}");
         }
-    }
-
-    #[test]
-    fn time_of_earlier_versions_differs_by_at_most_one_microsecond() {
-        let differ = |text| (micros(from_number(text)), micros(former(text)));
-        assert_eq!(
-            differ("1790607268.4630075"),
-            (Some(1_790_607_268_463_007), Some(1_790_607_268_463_008))
-        );
-        let same = Some(1_790_607_268_895_698);
-        assert_eq!(differ("1790607268.8956978"), (same, same));
-        assert_eq!(former("2024-01-15T10:31:25Z"), None, "only numbers were rounded twice");
     }
 
     #[test]

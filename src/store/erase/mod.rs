@@ -239,7 +239,7 @@ async fn insert_erased_events(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO erased_events (id)
-         SELECT id FROM guarded_messages WHERE session_id = ANY ($1) AND NOT by_header
+         SELECT id FROM guarded_messages WHERE session_id = ANY ($1)
          UNION
          SELECT id FROM messages WHERE session_id = ANY ($1) AND occurred_at > $2
          UNION

@@ -10,18 +10,17 @@ use super::bulk::Bulk;
 use super::row::Readable;
 use crate::domain::Event;
 
-/// Inserts the events and returns the IDs of the new ones. Messages in `guarded` are not new.
+/// Inserts the events and returns the IDs of the new ones. Messages with an ID in
+/// `guarded` are not new.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     events: &[Readable<'_>],
-    guarded: &HashSet<(Uuid, Uuid)>,
+    guarded: &HashSet<Uuid>,
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
     let (mut messages, mut joins, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for one in events {
         match &one.delivery.event {
-            // Its time may differ between duplicates, so the key of `messages` does not catch it.
-            Event::Message { session, .. }
-                if one.delivery.undated && guarded.contains(&(session.id.0, one.id)) => {}
+            Event::Message { .. } if guarded.contains(&one.id) => {}
             Event::Message { .. } => messages.push(*one),
             Event::Join { .. } => joins.push(*one),
             _ => others.push(*one),

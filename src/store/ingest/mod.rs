@@ -7,8 +7,8 @@
 mod activity;
 mod bulk;
 mod earlier;
-mod earlier_versions;
 mod events;
+mod guards;
 pub mod journal;
 mod log;
 mod row;
@@ -105,9 +105,8 @@ async fn project(
     erased: &HashSet<Uuid>,
     roles: &Roles,
 ) -> Result<Written, sqlx::Error> {
-    let mut firsts = first_of_each(rows, erased);
-    let guarded = earlier_versions::guard(connection, &firsts).await?;
-    earlier_versions::adopt(connection, &mut firsts, &guarded).await?;
+    let firsts = first_of_each(rows, erased);
+    let guarded = guards::guard(connection, &firsts).await?;
     let new = events::insert(connection, &firsts, &guarded).await?;
     let (fresh, duplicates): (Vec<_>, Vec<_>) =
         firsts.into_iter().partition(|one| new.contains(&one.id));

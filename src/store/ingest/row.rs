@@ -40,7 +40,6 @@ impl Row<'_> {
 pub(super) struct Readable<'a> {
     pub(super) arrival: &'a Arrival,
     pub(super) delivery: &'a Delivery,
-    /// Key under which it is stored: its own, or the one an earlier version stored.
     pub(super) id: Uuid,
     pub(super) occurred_at: DateTime<Utc>,
 }

@@ -42,9 +42,7 @@ pub(super) async fn find_erased(
             }
             None if !has_no_session(row) => {}
             _ => {
-                for id in candidate_ids(row) {
-                    uncertain.entry(id.0).or_default().push(arrival.id.0);
-                }
+                uncertain.entry(id_of(row).0).or_default().push(arrival.id.0);
             }
         }
     }
@@ -117,23 +115,12 @@ fn has_no_session(row: &Row<'_>) -> bool {
     row.delivery().and_then(session_of).is_none()
 }
 
-/// Returns the IDs under which it may have been erased, decoded or not. Earlier versions recorded
-/// the hash of the delivery header, which other deliveries may share: it counts only if the event's
-/// time could not exclude it.
-fn candidate_ids(row: &Row<'_>) -> Vec<EventId> {
-    let Arrival { source, evidence, body, received_at, .. } = row.arrival;
-    let header = evidence.sender_delivery_id.as_deref();
-    let former = header.map(|header| EventId::former(source, header));
+/// Returns the ID under which it may have been erased, decoded or not.
+fn id_of(row: &Row<'_>) -> EventId {
+    let Arrival { source, evidence, body, .. } = row.arrival;
     match row.delivery() {
-        Some(delivery) => {
-            let timeless = delivery.undated || delivery.occurred_at > *received_at;
-            let former = former.filter(|_| timeless || has_no_session(row));
-            [delivery.id].into_iter().chain(former).collect()
-        }
-        None => {
-            let id = evidence.event_id.unwrap_or_else(|| EventId::of(source, body));
-            [id].into_iter().chain(former).collect()
-        }
+        Some(delivery) => delivery.id,
+        None => evidence.event_id.unwrap_or_else(|| EventId::of(source, body)),
     }
 }
 
