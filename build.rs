@@ -1,5 +1,5 @@
-//! Migrations and the page are compiled in; a new file among them changes no Rust, so Cargo is told
-//! here.
+//! Migrations and the page are compiled in. A new file among them changes no Rust, so Cargo is told
+//! of it here.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

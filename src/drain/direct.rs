@@ -26,8 +26,8 @@ const BATCH_DELIVERIES: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(6);
 /// Longest time of one attempt: a dead connection must leave time for another attempt.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(3);
-/// Waits between attempts, but for the second, which follows immediately: the usual cause of a
-/// failure is a connection that Postgres has closed.
+/// Waits between attempts. The second one follows immediately: the usual cause of a failure is a
+/// connection that Postgres has closed.
 const RETRY: Retry = Retry::new(Duration::from_millis(50), Duration::from_millis(500));
 /// Attempts before the fallback to the inbox: one over the existing connection, one over a new one.
 const ATTEMPTS_BEFORE_INBOX: u32 = 2;

@@ -178,7 +178,7 @@ async fn supervise(
             (Some(error), Err(missing)) => Some(missing.context(error)),
         };
         let Some(error) = error else { continue };
-        // Each failed start is logged: its reason tells what to mend.
+        // Each failed start is logged, since its reason may differ.
         retry.fail();
         let reason = format!("{error:#}");
         tracing::error!(

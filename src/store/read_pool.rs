@@ -1,8 +1,8 @@
 //! Read pool: connections for frequent reads and for searches.
 //!
 //! sqlx's pool pings each returned connection, one round trip a query. This pool does not: a
-//! connection returns to it by itself after queries that ended well, and is closed after one that
-//! failed or was cancelled.
+//! connection that is dropped returns to it after queries that ended well, and is closed after one
+//! that failed or was cancelled.
 
 mod deadline;
 
