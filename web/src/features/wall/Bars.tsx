@@ -12,17 +12,22 @@ export interface WallBar {
 interface Props {
   title: string;
   bars: readonly WallBar[];
+  /** Shown where all values are zero. */
+  none: string;
   format: (value: number) => string;
 }
 
 /** Columns without axes; the highest has its value above it, and so has the current one. */
-export function Bars({ title, bars, format }: Props) {
+export function Bars({ title, bars, none, format }: Props) {
   const max = Math.max(0, ...bars.map((bar) => bar.value));
   const total = bars.reduce((sum, bar) => sum + bar.value, 0);
   const highest = bars.findIndex((bar) => bar.value === max && max > 0);
   return (
     <figure className={styles.chart}>
-      <figcaption>{title}</figcaption>
+      <figcaption>
+        {title}
+        {bars.length > 0 && total === 0 && <span className={styles.none}> · {none}</span>}
+      </figcaption>
       <div role="img" aria-label={`${title}: ${format(total)}`} className={styles.bars}>
         {bars.map((bar, index) => (
           <div key={bar.key} className={styles.slot}>

@@ -84,12 +84,14 @@ interface SessionBarsProps {
 
 function SessionBars({ title, loaded, now }: SessionBarsProps) {
   const { language, zone, count } = useFormat();
+  const { wall } = useTexts();
   const rows = loaded?.data ?? [];
   const spans = spansOf(rows);
   const current = currentSpan(spans, now);
   return (
     <Bars
       title={title}
+      none={wall.none}
       format={count}
       bars={spans.map((span, index) => ({
         key: span.start,

@@ -387,6 +387,7 @@ export const wall: typeof Wall = {
   compared: 'Verglichen mit gestern bis zur selben Zeit',
   perHour: 'Sitzungen heute je Stunde',
   perDay: 'Sitzungen je Tag',
+  none: 'Noch keine',
   updated: (time) => `Geprüft ${time}`,
   away: (age) => `Der Dienst antwortet nicht. Zahlen von ${age}`,
   waiting: 'Wartet auf den Dienst',

@@ -13,7 +13,7 @@ export const retention: Texts['retention'] = {
   preview: 'Was der nächste Lauf entfernt',
   previewAt: (age) => `Nächster Lauf ${age}.`,
   previewUncounted: 'Die Zeilen waren nicht in fünf Sekunden gezählt. Dieser Befehl zählt sie:',
-  previewNone: 'Nichts ist zu alt.',
+  previewNone: 'Nichts ist abgelaufen.',
   table: 'Tabelle',
   rows: 'Zeilen',
   holds: 'Zurückgehaltenes',

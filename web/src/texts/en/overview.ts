@@ -284,6 +284,7 @@ export const wall = {
   compared: 'Compared with yesterday until the same time',
   perHour: 'Sessions today by hour',
   perDay: 'Sessions by day',
+  none: 'None yet',
   updated: (time: string) => `Checked ${time}`,
   away: (age: string) => `The service does not answer. Figures from ${age}`,
   waiting: 'Waiting for the service',

@@ -11,7 +11,7 @@ export const retention = {
   preview: 'What the next run drops',
   previewAt: (age: string) => `Next run ${age}.`,
   previewUncounted: 'The rows were not counted within five seconds. This command counts them:',
-  previewNone: 'Nothing is over age.',
+  previewNone: 'Nothing has expired.',
   table: 'Table',
   rows: 'Rows',
   holds: 'Holds',

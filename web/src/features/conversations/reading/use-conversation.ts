@@ -43,7 +43,7 @@ export function useConversation(id: string) {
   return { session, visits, erased };
 }
 
-/** Was all of the session erased? Where only a part was over age, the rest is still there. */
+/** Was all of the session erased? Where only a part had expired, the rest is still there. */
 export function isErased(erasure: Erased, session: Session | undefined): boolean {
   if (session === undefined) return false;
   if (erasure.session == null) return erasure.agent_id === session.agent_id;

@@ -1,0 +1,1 @@
+import{T as e}from"./common-BYs93Rhl.js";function t(t){let n=new URLSearchParams(t.replace(/^#/,``)),r=n.get(`key`);if(r===null||r===``)return null;let i=n.get(`tz`);return{key:r,zone:i!==null&&e(i)?i:null}}function n(e,{key:t,zone:n}){return`${e}/wall#${new URLSearchParams({key:t,...n!==null&&{tz:n}}).toString()}`}export{n,t};

@@ -1,1 +1,0 @@
-import{v as e}from"./vendor-YOyVDNsX.js";import{d as t,o as n}from"./common-eOWQWkB8.js";var r=[`test`,`room.join`,`chat.push`];function i(e){return t(`/v1/setup`,{signal:e})}function a(e){return t(`/v1/setup/test`,{method:`POST`,body:e})}var o=5e3;function s(){return e({queryKey:n.setup,queryFn:({signal:e})=>i(e),refetchInterval:o})}export{r as n,a as r,s as t};
