@@ -11,10 +11,10 @@ RUN mkdir -p src benches tests/it tests/faults \
     && targets=$(awk -F '"' '/^\[\[bench/ { bench = 1 } /^path = / { print $2 } \
            /^name = / && bench { print "benches/" $2 ".rs"; bench = 0 }' Cargo.toml) \
     && for file in build.rs src/main.rs $targets; do echo 'fn main() {}' >"$file"; done \
-    && cargo build --profile dist --locked
+    && cargo build --release --locked
 COPY . .
 # Cargo compares file times, and the placeholders are newer than the copied files.
-RUN touch build.rs src/lib.rs src/main.rs && cargo build --profile dist --locked
+RUN touch build.rs src/lib.rs src/main.rs && cargo build --release --locked
 
 FROM debian:bookworm-slim
 # Certificates for a Postgres over TLS.
@@ -25,7 +25,7 @@ RUN apt-get update \
     && install -d -o verbatim -g verbatim -m 0700 /var/lib/verbatim \
     # Credentials that docker-compose.yml creates for Prometheus and Grafana.
     && install -d -o verbatim -g verbatim -m 0755 /run/verbatim/prometheus /run/verbatim/grafana
-COPY --from=build /src/target/dist/verbatim /usr/local/bin/verbatim
+COPY --from=build /src/target/release/verbatim /usr/local/bin/verbatim
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/verbatim/
 
 USER verbatim

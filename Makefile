@@ -27,8 +27,10 @@ prerequisites: ## Check prerequisites of building and testing, and install missi
 	@scripts/prerequisites
 
 run: prerequisites ## Build and run the service, with a private PostgreSQL under ./data
-	cargo build --release --locked
-	$(TARGET_DIR)/release/verbatim serve
+	@test -x $(TARGET_DIR)/quick/verbatim || \
+		echo 'building Verbatim and its libraries: once, about 7 minutes on two cores'
+	cargo build --profile quick --locked
+	$(TARGET_DIR)/quick/verbatim serve
 
 test: prerequisites ## Run every test, with a throwaway PostgreSQL
 	@scripts/prerequisites --tests
@@ -63,16 +65,16 @@ PACKAGING := target/packaging
 
 # Manual pages and completions are printed by the program, in an empty environment.
 deb: prerequisites ## Build the Debian package into target/debian
-	cargo build --profile dist --locked
+	cargo build --release --locked
 	rm -rf $(PACKAGING) && mkdir -p $(PACKAGING)/bash $(PACKAGING)/zsh $(PACKAGING)/fish
-	env -i $(TARGET_DIR)/dist/verbatim manual $(PACKAGING)/man
-	env -i $(TARGET_DIR)/dist/verbatim completions bash >$(PACKAGING)/bash/verbatim
-	env -i $(TARGET_DIR)/dist/verbatim completions zsh >$(PACKAGING)/zsh/_verbatim
-	env -i $(TARGET_DIR)/dist/verbatim completions fish >$(PACKAGING)/fish/verbatim.fish
+	env -i $(TARGET_DIR)/release/verbatim manual $(PACKAGING)/man
+	env -i $(TARGET_DIR)/release/verbatim completions bash >$(PACKAGING)/bash/verbatim
+	env -i $(TARGET_DIR)/release/verbatim completions zsh >$(PACKAGING)/zsh/_verbatim
+	env -i $(TARGET_DIR)/release/verbatim completions fish >$(PACKAGING)/fish/verbatim.fish
 	[[ "$$(cargo deb --version 2>/dev/null)" == $(CARGO_DEB_VERSION) ]] || \
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 		cargo install --locked cargo-deb --version $(CARGO_DEB_VERSION)
-	cargo deb --profile dist --no-build --locked --strip
+	cargo deb --no-build --locked --strip
 
 # Uses the program that the tests have built.
 test-stack: prerequisites ## … only deploy/: dashboards, rules, compose, Kubernetes, Caddy (PARTS="queries caddy")
@@ -135,15 +137,15 @@ check-queries: prerequisites ## … the queries against the schema (needs sqlx-c
 	fi
 
 bench: prerequisites ## Measure ingest
-	cargo bench --profile dist --locked --bench ingest
+	cargo bench --locked --bench ingest
 
 bench-answer: prerequisites ## Measure answer times while PostgreSQL is busy (ARGS="--rate 1000 --rounds 3")
-	cargo bench --profile dist --locked --bench answer -- $(ARGS)
+	cargo bench --locked --bench answer -- $(ARGS)
 
 # Needs about 6 GB of disk.
 bench-read: prerequisites ## Measure the read API and search on 5 million messages (BENCH_MESSAGES, BENCH_SESSIONS)
 	POSTGRES_OPTIONS='-c shared_buffers=2GB -c work_mem=32MB -c max_wal_size=2GB -c random_page_cost=1.1' \
-		scripts/with-postgres cargo bench --profile dist --locked --bench read
+		scripts/with-postgres cargo bench --locked --bench read
 
 # Needs about 3 GB of disk.
 bench-dashboards: prerequisites tests/stack/node_modules/.package-lock.json ## Measure every query of the dashboards on 5 million messages (MESSAGES, DAYS, AGENTS)
@@ -152,7 +154,7 @@ bench-dashboards: prerequisites tests/stack/node_modules/.package-lock.json ## M
 		VERBATIM=$(TARGET_DIR)/debug/verbatim scripts/with-postgres node tests/stack/measure.mjs
 
 bench-flood: prerequisites ## Measure deliveries during a flood of wrong signatures
-	cargo bench --profile dist --locked --bench flood
+	cargo bench --locked --bench flood
 
 # Without a sanitizer: there is no unsafe code, and fuzzing is several times as fast.
 # New inputs of a run are stored in fuzz/target/corpus, where the next run starts.
