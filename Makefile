@@ -28,7 +28,7 @@ prerequisites: ## Check prerequisites of building and testing, and install missi
 
 run: prerequisites ## Build and run the service, with a private PostgreSQL under ./data
 	@test -x $(TARGET_DIR)/quick/verbatim || \
-		echo 'building Verbatim and its libraries: once, about 7 minutes on two cores'
+		echo 'building Verbatim and its libraries: once, about 10 minutes on two cores'
 	cargo build --profile quick --locked
 	$(TARGET_DIR)/quick/verbatim serve
 
