@@ -20,13 +20,13 @@ mod recovery;
 mod undrained;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,8 @@ pub use record::{Damaged, decode_group, encode_group};
 pub use recovery::{Readable, read_damaged};
 
 use self::last_error::{LastError, chain};
-use self::opening::Opened;
+use self::opening::{Opened, blocking};
+use self::recovery::{Progress, set_aside as aside};
 use self::writer::InitialState;
 use crate::clock::Clock;
 use crate::decode::Received;
@@ -63,6 +64,8 @@ pub struct Inbox {
     closing: CancellationToken,
     writable: Arc<AtomicBool>,
     last_error: LastError,
+    path: PathBuf,
+    recovery: watch::Receiver<Progress>,
 }
 
 /// Delivery for the writer, with the channel for its outcome.
@@ -147,12 +150,15 @@ impl Inbox {
         };
         life.spawn("inbox writer", writer.run(initial));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let inbox = Self { queue, room, closing, writable, last_error };
+        let (progress, recovery) = watch::channel(Progress::default());
+        let path = path.to_owned();
+        let inbox = Self { queue, room, closing, writable, last_error, path, recovery };
         let recovery = recovery::Recovery {
-            path: path.to_owned(),
+            path: inbox.path.clone(),
             inbox: inbox.clone(),
             life: life.clone(),
             wake,
+            progress,
         };
         life.spawn("inbox recovery", recovery.run());
         Ok((inbox, backlog))
@@ -168,6 +174,20 @@ impl Inbox {
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<str>> {
         self.last_error.get()
+    }
+
+    /// Returns the number of damaged files that cannot be read now; `None` while a file is still to
+    /// be recovered.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the folder cannot be read.
+    pub async fn unreadable_files(&self) -> std::io::Result<Option<usize>> {
+        let Progress { is_idle, failed } = *self.recovery.borrow();
+        // The folder has files that were set aside after the last attempt.
+        let path = self.path.clone();
+        let unrecovered = blocking(move || aside::unrecovered(&path)).await?.len();
+        Ok((is_idle && unrecovered <= failed).then_some(failed))
     }
 
     /// Refuses new deliveries, and writes those already submitted.
@@ -194,6 +214,17 @@ impl Inbox {
         }
         answer
     }
+}
+
+/// Returns true if there is an inbox at `path`: its file, its log, or a damaged file that is still
+/// to be recovered.
+///
+/// # Errors
+///
+/// Returns an error if the folder cannot be read.
+pub fn exists(path: &Path) -> std::io::Result<bool> {
+    let is_there = path.try_exists()? || aside::log_of(path).try_exists()?;
+    Ok(is_there || !aside::unrecovered(path)?.is_empty())
 }
 
 /// Opens the file. After [`OPEN_PATIENCE`] returns the task that opens it. The task is never

@@ -17,7 +17,7 @@ const DELAYED_SECONDS: i64 = 60;
 const WARN_PERCENT: u64 = 80;
 
 pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, report: &mut Report) {
-    let path = settings.database.data_dir.join("inbox").join("inbox.sqlite");
+    let path = settings.database.inbox_file();
     let place = path.display();
     let Ok(examined) = tokio::time::timeout(TIME_LIMIT, examine(&path)).await else {
         report.warn(

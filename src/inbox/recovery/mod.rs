@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::image::Image;
 use self::loss::{Loss, Outcome};
@@ -50,6 +50,16 @@ pub(super) struct Recovery {
     pub(super) life: Lifecycle,
     /// Notified when a file may have been set aside.
     pub(super) wake: Arc<Notify>,
+    pub(super) progress: watch::Sender<Progress>,
+}
+
+/// Progress of the recovery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Every file that was found has been tried.
+    pub(super) is_idle: bool,
+    /// Number of files that cannot be read now.
+    pub(super) failed: usize,
 }
 
 impl Recovery {
@@ -64,7 +74,9 @@ impl Recovery {
     async fn run_on_wake(&self) {
         let mut failed = HashSet::new();
         loop {
+            self.progress.send_replace(Progress { is_idle: false, failed: failed.len() });
             self.run_once(&mut failed).await;
+            self.progress.send_replace(Progress { is_idle: true, failed: failed.len() });
             self.wake.notified().await;
         }
     }
