@@ -86,8 +86,8 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
             AREA,
             "waiting",
             format!("{deliveries} deliveries, the oldest for {age} s, and no service drains them"),
-            "start the service with this data folder: it writes them to Postgres. Do not remove \
-             the folder before",
+            "start the service with this data folder, or run `verbatim drain`: it writes them to \
+             Postgres. Do not remove the folder before",
         );
     } else if age > DELAYED_SECONDS {
         report.warn(

@@ -176,7 +176,8 @@ impl Emptying {
             return Ok(None);
         }
         // Before the backlog, to which a recovery adds deliveries until it ends.
-        let unreadable = self.inbox.unreadable_files().await.context("cannot read the folder")?;
+        let unreadable =
+            self.inbox.unreadable_files().await.context("cannot list damaged inbox files")?;
         Ok(match unreadable {
             Some(0) if self.left() == 0 => Some(End::Empty),
             Some(files) if self.left() == 0 => Some(End::Unreadable(files)),
