@@ -252,6 +252,12 @@ fn resolve_address(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
     })
 }
 
+/// Reads the assistant's roles for a command that has no other setting of `serve`.
+pub fn assistant_roles(args: &DatabaseArgs, flag: Option<&str>) -> anyhow::Result<Roles> {
+    let file = File::read(args.config.as_deref())?;
+    roles(flag, file.assistant_roles.as_deref())
+}
+
 /// Parses the assistant's roles: comma-separated, or the file's list.
 fn roles(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Roles> {
     let roles = match (flag, file) {

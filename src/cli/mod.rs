@@ -5,6 +5,7 @@ mod analytics;
 mod api_key;
 mod completions;
 mod doctor;
+mod drain;
 mod export;
 mod healthcheck;
 mod http;
@@ -54,6 +55,15 @@ enum Command {
     /// Prints the body of `GET /readyz`. The exit status is 1 if the answer is not 200, or does not
     /// arrive in time.
     Healthcheck(Box<healthcheck::Args>),
+    /// Write the inbox of a data folder to Postgres, without a service
+    ///
+    /// For a folder whose service is gone: the machine that has its disk needs no service. Deliveries
+    /// that Postgres has already are not stored again. Use the database and the account of the
+    /// service. A folder with a private database needs no URL: its server runs meanwhile.
+    ///
+    /// Waits for Postgres, and stops when the inbox is empty. After an interruption, run the same
+    /// command again. The exit status is 1 if anything is left.
+    Drain(Box<drain::Args>),
     /// Create, list and revoke API keys
     Keys(keys::Args),
     /// List alerts, and test their receivers
@@ -130,6 +140,7 @@ impl Cli {
                     migrate::run(args).await
                 }
                 Command::Doctor(args) => doctor::run(*args).await,
+                Command::Drain(args) => drain::run(*args).await,
                 Command::Alerts(args) => alerts::run(args).await,
                 Command::Analytics(args) => analytics::run(args).await,
                 Command::Retention(args) => retention::run(*args).await,

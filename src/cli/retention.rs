@@ -57,6 +57,9 @@ async fn work(store: &Store, keep: &RetentionRules, dry_run: bool) -> anyhow::Re
         if log.quarantined_kept > 0 {
             let _ = writeln!(text, "kept in quarantine or by a hold: {}", log.quarantined_kept);
         }
+        if gone.is_elsewhere {
+            let _ = writeln!(text, "a service deletes expired rows at this moment; run this again");
+        }
     }
     Ok(text)
 }

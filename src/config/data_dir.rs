@@ -1,8 +1,9 @@
-//! Creation of the data folder. Inbox, database and secrets are in it, and the first that needs it
+//! The data folder: its creation, and the place of the inbox in it. Inbox, database and secrets are in it, and the first that needs it
 //! creates it here, so that its mode is always the same.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -15,6 +16,12 @@ const PRIVATE: u32 = 0o700;
 const PASSAGE: u32 = 0o711;
 
 impl DatabaseSettings {
+    /// Returns the path of the inbox's file.
+    #[must_use]
+    pub fn inbox_file(&self) -> PathBuf {
+        self.data_dir.join("inbox/inbox.sqlite")
+    }
+
     /// Creates the data folder, closed to others. Leaves the mode of an existing folder unchanged.
     pub fn create_data_dir(&self) -> anyhow::Result<()> {
         let folder = &self.data_dir;

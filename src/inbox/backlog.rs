@@ -105,8 +105,15 @@ impl Backlog {
         let mut state = self.lock();
         for group in groups {
             state.remove(group.seq);
+            state.stored += group.deliveries.len();
         }
         self.depth.send_replace(state.depth());
+    }
+
+    /// Returns the number of deliveries that were marked as stored since the start.
+    #[must_use]
+    pub fn stored(&self) -> usize {
+        self.lock().stored
     }
 
     async fn take_from_file(&self, limits: BatchLimits) -> Result<Vec<Group>, FileError> {

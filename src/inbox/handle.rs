@@ -1,13 +1,17 @@
 //! Handle of the inbox: submits deliveries to the writer, or refuses them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::blocking;
 use super::last_error::LastError;
+use super::recovery::progress::Progress;
+use super::recovery::set_aside;
 use crate::decode::Received;
 
 /// Handle that submits deliveries to the inbox. Cheap to clone.
@@ -18,6 +22,8 @@ pub struct Inbox {
     pub(super) closing: CancellationToken,
     pub(super) writable: Arc<AtomicBool>,
     pub(super) last_error: LastError,
+    pub(super) path: PathBuf,
+    pub(super) recovery: watch::Receiver<Progress>,
 }
 
 /// Delivery for the writer, with the channel for its outcome.
@@ -57,6 +63,20 @@ impl Inbox {
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<str>> {
         self.last_error.get()
+    }
+
+    /// Returns the number of damaged files that cannot be read now; `None` while a file is still to
+    /// be recovered.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the folder cannot be read.
+    pub async fn unreadable_files(&self) -> std::io::Result<Option<usize>> {
+        let Progress { is_idle, failed } = *self.recovery.borrow();
+        // The folder has files that were set aside after the last attempt.
+        let path = self.path.clone();
+        let unrecovered = blocking(move || set_aside::unrecovered(&path)).await?.len();
+        Ok((is_idle && unrecovered <= failed).then_some(failed))
     }
 
     /// Refuses new deliveries, and writes those already submitted.

@@ -23,12 +23,12 @@ mod recovery;
 mod undrained;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,8 @@ pub use recovery::{Readable, read_damaged};
 
 use self::last_error::{LastError, chain};
 use self::opening::Opened;
+use self::recovery::progress::Progress;
+use self::recovery::set_aside as aside;
 use self::writer::InitialState;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
@@ -113,16 +115,30 @@ impl Inbox {
         };
         life.spawn("inbox writer", writer.run(initial));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let inbox = Self { queue, room, closing, writable, last_error };
+        let (progress, recovery) = watch::channel(Progress::default());
+        let path = path.to_owned();
+        let inbox = Self { queue, room, closing, writable, last_error, path, recovery };
         let recovery = recovery::Recovery {
-            path: path.to_owned(),
+            path: inbox.path.clone(),
             inbox: inbox.clone(),
             life: life.clone(),
             wake,
+            progress,
         };
         life.spawn("inbox recovery", recovery.run());
         Ok((inbox, backlog))
     }
+}
+
+/// Returns true if there is an inbox at `path`: its file, its log, or a damaged file that is still
+/// to be recovered.
+///
+/// # Errors
+///
+/// Returns an error if the folder cannot be read.
+pub fn exists(path: &Path) -> std::io::Result<bool> {
+    let is_there = path.try_exists()? || aside::log_of(path).try_exists()?;
+    Ok(is_there || !aside::unrecovered(path)?.is_empty())
 }
 
 /// Opens the file. After [`OPEN_PATIENCE`] returns the task that opens it. The task is never

@@ -23,6 +23,8 @@ pub(super) struct State {
     undrained: BTreeMap<i64, GroupInfo>,
     /// Sums over `undrained`.
     total: Depth,
+    /// Number of deliveries that the drain has stored since the start.
+    pub(super) stored: usize,
     /// Numbers of drained groups that are still in the file.
     pub(super) deletable: Vec<i64>,
     /// Number of the file: it grows when a damaged one is replaced.

@@ -25,6 +25,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::account::Account;
 
+/// Lock of the process that serves from a data folder, or drains its inbox.
+pub(super) const LOCK: &str = "verbatim.lock";
 /// Parent folder of the cluster if the server's account cannot enter the data folder.
 pub(super) const ELSEWHERE: &str = "/var/lib/verbatim";
 /// Longest path of a Unix socket that every system accepts: macOS allows 104 bytes.

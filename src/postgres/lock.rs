@@ -31,6 +31,8 @@ pub(super) enum Purpose {
     Serve,
     /// Running a short command.
     Command,
+    /// Draining the inbox, which may take long.
+    Drain,
     /// Upgrading the cluster, which takes long.
     Upgrade,
 }
@@ -47,7 +49,17 @@ impl Purpose {
         match self {
             Self::Serve => "verbatim serve",
             Self::Command => "a verbatim command",
+            Self::Drain => "verbatim drain",
             Self::Upgrade => "verbatim upgrade-postgres",
+        }
+    }
+
+    /// Returns what to do if another process holds the lock.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Serve => "stop it first, or give this one a folder of its own with --data-dir",
+            Self::Drain => "a service drains its inbox itself. Stop it before you run this command",
+            Self::Command | Self::Upgrade => "wait for it, or stop it first",
         }
     }
 }
@@ -96,22 +108,19 @@ impl Lock {
         Ok(Ok(Self { _file: file }))
     }
 
-    /// Acquires the lock of a serving process. Waits for a command to finish; fails if another
-    /// serving process holds it.
-    pub(super) async fn take_to_serve(path: &Path) -> anyhow::Result<Self> {
+    /// Acquires a lock that is held for long. Waits for a short command to finish; fails if any
+    /// other process holds it.
+    pub(super) async fn take(path: &Path, purpose: Purpose) -> anyhow::Result<Self> {
         let deadline = tokio::time::Instant::now() + COMMAND_LIMIT;
         let mut is_logged = false;
         loop {
-            let holder = match Self::try_take(path, Purpose::Serve)? {
+            let holder = match Self::try_take(path, purpose)? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) => holder,
             };
             if !holder.is_command() || tokio::time::Instant::now() >= deadline {
                 let folder = path.parent().unwrap_or(path).display();
-                bail!(
-                    "{holder} already uses {folder}: stop it first, or give this one a folder of \
-                     its own with --data-dir"
-                );
+                bail!("{holder} already uses {folder}: {}", purpose.advice());
             }
             if !is_logged {
                 tracing::info!(%holder, "waiting for a command that uses the private PostgreSQL");
@@ -144,8 +153,10 @@ mod tests {
     async fn second_serving_process_fails_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let _held = Lock::take_to_serve(&path).await.unwrap();
-        let error = Lock::take_to_serve(&path).await.unwrap_err().to_string();
-        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        let _held = Lock::take(&path, Purpose::Serve).await.unwrap();
+        for purpose in [Purpose::Serve, Purpose::Drain] {
+            let error = Lock::take(&path, purpose).await.unwrap_err().to_string();
+            assert!(error.contains(&std::process::id().to_string()), "{error}");
+        }
     }
 }

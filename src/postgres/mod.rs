@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
@@ -79,14 +79,37 @@ impl Database {
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         settings.create_data_dir()?;
         // Also with an external database: the inbox in the folder has one owner.
-        let lock = Lock::take_to_serve(&settings.data_dir.join("verbatim.lock")).await?;
+        let lock = Lock::take(&settings.data_dir.join(home::LOCK), Purpose::Serve).await?;
         if let Some(url) = &settings.url {
             let connector = external(url)?.into();
             return Ok(Self { connector, supervisor: None, is_new: false, _lock: Some(lock) });
         }
         let home = Home::prepare(&settings.data_dir, Path::new(home::ELSEWHERE))?;
-        let running = Lock::take_to_serve(&home.lock()).await?;
+        let running = Lock::take(&home.lock(), Purpose::Serve).await?;
         Self::run(home, running, Some(lock), settings.postgres_listen).await
+    }
+
+    /// Opens the database for `verbatim drain`. Locks the data folder like [`Database::open`], and
+    /// starts the private server if there is no URL, but creates neither. Does not wait for the
+    /// server; see [`Database::wait_ready`].
+    pub async fn open_to_drain(settings: &DatabaseSettings) -> anyhow::Result<Self> {
+        let folder = &settings.data_dir;
+        let is_made = || Home::existing(folder).is_ok_and(|home| home.cluster().exists());
+        ensure!(
+            settings.url.is_some() || is_made(),
+            "{} has no private database: set DATABASE_URL to the database of the service that used \
+             this folder",
+            folder.display()
+        );
+        let lock = Lock::take(&folder.join(home::LOCK), Purpose::Drain).await?;
+        if let Some(url) = &settings.url {
+            let connector = external(url)?.into();
+            return Ok(Self { connector, supervisor: None, is_new: false, _lock: Some(lock) });
+        }
+        let home = Home::prepare(folder, Path::new(home::ELSEWHERE))?;
+        let running = Lock::take(&home.lock(), Purpose::Command).await?;
+        let database = Self::run(home, running, None, None).await?;
+        Ok(Self { _lock: Some(lock), ..database })
     }
 
     /// Opens the database for a command, and waits until it accepts connections. Uses the private

@@ -122,7 +122,7 @@ pub async fn check(database: &(impl Clone + Into<Connector>)) -> anyhow::Result<
     let _ = connection.close().await;
     for (version, checksum) in &found {
         match MIGRATOR.iter().find(|migration| migration.version == *version) {
-            None => return Err(MigrateError::VersionMissing(*version).into()),
+            None => return Err(explain(MigrateError::VersionMissing(*version))),
             Some(ours) if *ours.checksum != **checksum => {
                 return Err(explain(MigrateError::VersionMismatch(*version)));
             }

@@ -94,7 +94,7 @@ async fn open_inbox(
     clock: &Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<(Inbox, Arc<Backlog>)> {
-    let path = settings.database.data_dir.join("inbox/inbox.sqlite");
+    let path = settings.database.inbox_file();
     let opened = Inbox::open(&path, settings.inbox_quota_bytes, metrics, clock, life).await;
     opened.with_context(|| format!("cannot open the inbox {}", path.display()))
 }

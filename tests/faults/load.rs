@@ -17,6 +17,9 @@ use super::ledger::Ledger;
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
+/// Default number of senders.
+pub(crate) const SENDERS: u32 = 16;
+
 /// Rate and connections of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -30,7 +33,7 @@ pub(crate) struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        Self { rate: 200, connections: 16, keep_alive: true }
+        Self { rate: 200, connections: SENDERS, keep_alive: true }
     }
 }
 

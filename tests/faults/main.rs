@@ -8,6 +8,7 @@
 //! make faults MIX=20 SECONDS=60 SEED=1            random mixes
 //! ```
 
+mod balancer;
 mod delivery;
 mod faults;
 mod http;

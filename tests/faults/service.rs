@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ const START_MAX: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Configuration of the service.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Spec {
     /// `None`: the private one.
     pub(crate) database_url: Option<String>,
@@ -53,6 +54,7 @@ pub(crate) struct Service {
     process: Mutex<Option<Child>>,
     peak_memory: Mutex<u64>,
     away: Mutex<Away>,
+    is_retired: AtomicBool,
 }
 
 /// Times at which the suite had stopped or killed it. Attempts of these times may fail.
@@ -89,19 +91,14 @@ impl Service {
             process: Mutex::new(None),
             peak_memory: Mutex::new(0),
             away: Mutex::default(),
+            is_retired: AtomicBool::new(false),
         })
     }
 
     /// Starts it without waiting.
     pub(crate) fn spawn(&self) -> anyhow::Result<()> {
         let mut command = self.command()?;
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            // Settings of this machine must not change the result.
-            if name.starts_with("VERBATIM_") || name == "DATABASE_URL" || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
+        remove_settings(&mut command);
         command.args(["--listen", &self.address.to_string(), "--data-dir"]).arg(&self.data);
         command.arg("--config").arg(&self.config).args(&self.spec.arguments);
         if let Some(url) = &self.spec.database_url {
@@ -145,11 +142,15 @@ impl Service {
             ensure!(Instant::now() < deadline, "the service does not answer");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+        self.mark_back();
+        Ok(())
+    }
+
+    fn mark_back(&self) {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(since) = away.since.take() {
             away.before.push((since, Instant::now()));
         }
-        Ok(())
     }
 
     /// Returns begin and end of each time at which it was away.
@@ -186,6 +187,19 @@ impl Service {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// Kills it for good. Its absence excuses no failed attempt from now on.
+    pub(crate) fn retire(&self) -> anyhow::Result<()> {
+        self.kill()?;
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.mark_back();
+        Ok(())
+    }
+
+    /// Returns true if it was killed for good.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     /// Sends SIGTERM, and waits until it has ended.
@@ -246,6 +260,24 @@ impl Service {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+/// Returns `verbatim drain` for a data folder.
+pub(crate) fn drain(data: &Path, database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verbatim"));
+    remove_settings(&mut command);
+    command.arg("drain").arg("--data-dir").arg(data).env("DATABASE_URL", database_url);
+    command
+}
+
+/// Removes the settings of this machine, which must not change the result.
+fn remove_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("VERBATIM_") || name == "DATABASE_URL" || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The world of one scenario: a service, its Postgres, the network between them, and the ledger.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
+use super::balancer::Balancer;
 use super::delivery::{Content, Event};
 use super::http::{Connection, PATIENCE};
 use super::ledger::{Figures, Ledger};
@@ -103,8 +105,10 @@ pub(crate) fn skip(why: impl Into<String>) -> anyhow::Error {
 pub(crate) struct Setup {
     /// The service runs its private PostgreSQL. Otherwise the suite runs one for it.
     pub(crate) private: bool,
-    /// The service reaches Postgres through a [`Proxy`].
+    /// The service reaches Postgres through a [`Proxy`]; further ones do not.
     pub(crate) proxy: bool,
+    /// Number of further services on the same database. A [`Balancer`] is before all of them.
+    pub(crate) further_services: usize,
     /// The service reads from a streaming standby of the suite's server.
     pub(crate) standby: bool,
     /// Settings of the suite's server, `name=value`.
@@ -149,7 +153,7 @@ impl Trial {
     /// Builds a world, and starts the service in it.
     pub(crate) async fn world(&self, setup: Setup) -> anyhow::Result<World> {
         let mut spec = setup.service;
-        let (mut server, mut proxy, mut standby) = (None, None, None);
+        let (mut server, mut proxy, mut standby, mut direct_url) = (None, None, None, None);
         if !setup.private {
             let folder = self.folder.join("postgres");
             let place = setup.cluster.as_ref().map_or(&folder, |disk| &disk.folder);
@@ -157,6 +161,7 @@ impl Trial {
             let started =
                 Postgres::create(&self.template, &folder, &cluster, setup.postgres).await?;
             let mut port = started.port();
+            direct_url = Some(Postgres::url(port));
             if setup.proxy {
                 let started = Proxy::start(port, self.rng(1).random()).await?;
                 port = started.port();
@@ -176,8 +181,23 @@ impl Trial {
         if let Some(clock) = &setup.clock {
             spec.environment.extend(clock.environment());
         }
+        let mut others = Vec::new();
+        for number in 0..setup.further_services {
+            let folder = self.folder.join(format!("service-{}", number + 2));
+            std::fs::create_dir(&folder)?;
+            let spec = Spec { database_url: direct_url.clone(), data: None, ..spec.clone() };
+            others.push(Service::new(&folder, spec)?);
+        }
+        let service = Service::new(&self.folder, spec)?;
+        let addresses = std::iter::once(&service).chain(&others).map(|one| one.address);
+        let balancer = match setup.further_services {
+            0 => None,
+            _ => Some(Balancer::start(addresses.collect()).await?),
+        };
         let world = World {
-            service: Service::new(&self.folder, spec)?,
+            service,
+            others,
+            balancer,
             standby,
             postgres: server,
             proxy,
@@ -189,7 +209,9 @@ impl Trial {
             report: self.report.clone(),
             begin: self.begin,
         };
-        world.service.start().await?;
+        for service in world.services() {
+            service.start().await?;
+        }
         // The schema is there, and everything works.
         world.fresh_delivery().await.context("at the start")?;
         Ok(world)
@@ -206,6 +228,8 @@ impl Trial {
 pub(crate) struct World {
     // Stopped in this order.
     pub(crate) service: Service,
+    others: Vec<Service>,
+    balancer: Option<Balancer>,
     proxy: Option<Proxy>,
     standby: Option<Postgres>,
     postgres: Option<Postgres>,
@@ -235,6 +259,25 @@ impl World {
         self.proxy.as_ref().context("this scenario has no proxy")
     }
 
+    /// Returns the balancer before several services.
+    pub(crate) fn balancer(&self) -> anyhow::Result<&Balancer> {
+        self.balancer.as_ref().context("this scenario has one service")
+    }
+
+    /// Returns the services, without those that were killed for good.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.all_services().filter(|service| !service.is_retired())
+    }
+
+    fn all_services(&self) -> impl Iterator<Item = &Service> {
+        std::iter::once(&self.service).chain(&self.others)
+    }
+
+    /// Returns the address for senders: the balancer's if there is one.
+    fn address(&self) -> SocketAddr {
+        self.balancer.as_ref().map_or(self.service.address, Balancer::address)
+    }
+
     /// Returns the disk of the cluster.
     pub(crate) fn cluster_disk(&self) -> anyhow::Result<&SmallDisk> {
         self.cluster.as_ref().context("this scenario has no disk for the cluster")
@@ -259,7 +302,7 @@ impl World {
 
     /// Starts a load.
     pub(crate) fn load(&self, load: Load) -> Running {
-        load.start(self.service.address, &self.ledger)
+        load.start(self.address(), &self.ledger)
     }
 
     /// Waits without a fault.
@@ -308,19 +351,22 @@ impl World {
         is_drained: impl Fn(&serde_json::Value, Duration) -> bool,
     ) -> anyhow::Result<Duration> {
         let begin = Instant::now();
-        loop {
-            let waited = begin.elapsed();
-            let ready = self.service.json("/readyz").await.unwrap_or_default();
-            if is_drained(&ready["inbox"], waited) && ready["postgres"]["reachable"] == true {
-                return Ok(begin.elapsed());
+        for service in self.services() {
+            loop {
+                let waited = begin.elapsed();
+                let ready = service.json("/readyz").await.unwrap_or_default();
+                if is_drained(&ready["inbox"], waited) && ready["postgres"]["reachable"] == true {
+                    break;
+                }
+                ensure!(
+                    begin.elapsed() < DRAIN_MAX,
+                    "the inbox is not drained: {ready}\n{}",
+                    service.log_tail()
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            ensure!(
-                begin.elapsed() < DRAIN_MAX,
-                "the inbox is not drained: {ready}\n{}",
-                self.service.log_tail()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        Ok(begin.elapsed())
     }
 
     /// Ends the load, waits for the drain, and runs the oracle.
@@ -339,22 +385,24 @@ impl World {
         {
             let mut report = self.report();
             (report.lost, report.doubled) = (verdict.lost, verdict.doubled);
-            report.peak_memory = self.service.peak_memory();
+            let peaks = self.all_services().map(Service::peak_memory);
+            report.peak_memory = peaks.max().unwrap_or(0);
         }
         verdict.ensure_clean()?;
         self.fresh_delivery().await?;
         // Checks the fresh delivery, too.
         oracle::check(&mut database, &self.ledger).await?.ensure_clean()?;
         let excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        check_answers(&self.ledger.figures(), expect, &self.service.away(), &excuses)
+        let away: Vec<Span> = self.all_services().flat_map(Service::away).collect();
+        check_answers(&self.ledger.figures(), expect, &away, &excuses)
     }
 
-    /// Sends a delivery, and waits until the API shows it.
+    /// Sends a delivery, and waits until the API of each service shows it.
     pub(crate) async fn fresh_delivery(&self) -> anyhow::Result<()> {
         let (session_id, message) = loop {
             let delivery = self.ledger.next();
             let answered = async {
-                let mut connection = Connection::open(self.service.address).await?;
+                let mut connection = Connection::open(self.address()).await?;
                 connection.exchange(&delivery.request()).await
             };
             let begin = Instant::now();
@@ -369,18 +417,23 @@ impl World {
         };
         let path = format!("/v1/sessions/{session_id}/messages?limit=500");
         let deadline = Instant::now() + FRESH_MAX;
-        loop {
-            let page = self.service.json(&path).await.unwrap_or_default();
-            let found = page["data"].as_array().is_some_and(|messages| {
-                messages.iter().any(|one| one["message"].as_str() == Some(&message))
-            });
-            if found {
-                self.drained().await?;
-                return Ok(());
+        for service in self.services() {
+            loop {
+                let page = service.json(&path).await.unwrap_or_default();
+                let found = page["data"].as_array().is_some_and(|messages| {
+                    messages.iter().any(|one| one["message"].as_str() == Some(&message))
+                });
+                if found {
+                    break;
+                }
+                ensure!(
+                    Instant::now() < deadline,
+                    "the API does not show a fresh delivery: {page}"
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            ensure!(Instant::now() < deadline, "the API does not show a fresh delivery: {page}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        self.drained().await.map(drop)
     }
 
     /// Connects to the database, without the proxy.

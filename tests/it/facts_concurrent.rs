@@ -204,11 +204,16 @@ impl Run<'_> {
                 let limits = Limits { usual: Some(now() - age), of_sources: BTreeMap::new() };
                 // The job retries a failed run.
                 let mut tally = Tally::default();
-                while let Err(error) =
-                    store.delete_expired_sessions(&limits, now(), &mut tally).await
-                {
-                    let StoreError::Unavailable(error) = error else { panic!("{error:?}") };
-                    assert!(is_deadlock(&error), "{error:?}");
+                loop {
+                    match store.delete_expired_sessions(&limits, now(), &mut tally).await {
+                        Ok(true) => break,
+                        // The connection of the failed run has not ended yet.
+                        Ok(false) => {}
+                        Err(StoreError::Unavailable(error)) => {
+                            assert!(is_deadlock(&error), "{error:?}");
+                        }
+                        Err(error) => panic!("{error:?}"),
+                    }
                 }
                 continue;
             }

@@ -12,6 +12,7 @@ mod cors;
 mod crash;
 mod doctor;
 mod documentation;
+mod drain;
 mod durability;
 mod embedded;
 mod erasure;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
-use verbatim::config::AgeLimits;
+use verbatim::config::{AgeLimits, RetentionRules};
 use verbatim::decode::decode;
 use verbatim::domain::{Arrival, DeliveryId, Evidence, Outcome, SourceName, Unreadable};
 use verbatim::drain::retry::retry;
-use verbatim::jobs::partitions;
 use verbatim::jobs::retention::log::{BATCH_ROWS, LogReport, QUARANTINE_FACTOR, run_once};
+use verbatim::jobs::{partitions, retention};
 use verbatim::store::Store;
 use verbatim::store::ingest::{Row, write};
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
@@ -306,6 +306,32 @@ async fn retention_command_shows_a_plan_and_deletes_without_dry_run() {
     assert!(text.contains("0 days and 3 rows of the default partition deleted\n"), "{text}");
     assert_eq!(count(database.pool()).await, 0);
     assert!(run(&["--dry-run"]).await.contains("No rows have expired."));
+}
+
+#[actix_web::test]
+async fn one_service_at_a_time_deletes_expired_rows() {
+    let database = TestDatabase::create().await;
+    let long_ago = "2020-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
+    let body = format!(
+        r#"{{"event_type":"chat.push","agent_id":"A","timestamp":{},
+            "data":{{"session_id":"s","role":"user","message":"hello"}}}}"#,
+        long_ago.timestamp()
+    );
+    drain(&database, &[Arrival { body: body.into(), ..arrival(long_ago) }], false).await;
+    let store = Store::new(database.pool().clone());
+    let messages = AgeLimits { usual: Some(max_age()), ..AgeLimits::default() };
+    let deliveries = AgeLimits { usual: None, ..AgeLimits::default() };
+    let keep = RetentionRules { messages, deliveries };
+    let mut other = database.options().connect().await.unwrap();
+    let lock = "SELECT pg_advisory_lock(hashtext('verbatim expired rows'))";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let gone = retention::run_once(&store, now(), &keep).await.unwrap();
+    assert!(gone.is_elsewhere && gone.rows.0.is_empty(), "{gone:?}");
+    sqlx::raw_sql("SELECT pg_advisory_unlock_all()").execute(&mut other).await.unwrap();
+    for expected in [1, 0] {
+        let gone = retention::run_once(&store, now(), &keep).await.unwrap();
+        assert_eq!((gone.is_elsewhere, gone.rows.of("sessions")), (false, expected), "{gone:?}");
+    }
 }
 
 /// Creates a key, for one agent or for all.

@@ -17,7 +17,7 @@ const DELAYED_SECONDS: i64 = 60;
 const WARN_PERCENT: u64 = 80;
 
 pub(super) async fn check(settings: &Settings, clock: &Clock, running: bool, report: &mut Report) {
-    let path = settings.database.data_dir.join("inbox").join("inbox.sqlite");
+    let path = settings.database.inbox_file();
     let place = path.display();
     let Ok(examined) = tokio::time::timeout(TIME_LIMIT, examine(&path)).await else {
         report.warn(
@@ -86,8 +86,8 @@ fn check_contents(found: &Examination, now: DateTime<Utc>, running: bool, report
             AREA,
             "waiting",
             format!("{deliveries} deliveries, the oldest for {age} s, and no service drains them"),
-            "start the service with this data folder: it writes them to Postgres. Do not remove \
-             the folder before",
+            "start the service with this data folder, or run `verbatim drain`: it writes them to \
+             Postgres. Do not remove the folder before",
         );
     } else if age > DELAYED_SECONDS {
         report.warn(

@@ -11,6 +11,7 @@ mod log;
 mod loss;
 pub(super) mod note;
 mod page;
+pub(super) mod progress;
 mod scan;
 pub(super) mod set_aside;
 
@@ -20,11 +21,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::image::Image;
 use self::loss::{Loss, Outcome};
 use self::note::Note;
+use self::progress::Progress;
 use self::scan::{Findings, Piece, Scan};
 use crate::decode::Received;
 use crate::domain::Arrival;
@@ -50,6 +52,7 @@ pub(super) struct Recovery {
     pub(super) life: Lifecycle,
     /// Notified when a file may have been set aside.
     pub(super) wake: Arc<Notify>,
+    pub(super) progress: watch::Sender<Progress>,
 }
 
 impl Recovery {
@@ -64,7 +67,9 @@ impl Recovery {
     async fn run_on_wake(&self) {
         let mut failed = HashSet::new();
         loop {
+            self.progress.send_replace(Progress { is_idle: false, failed: failed.len() });
             self.run_once(&mut failed).await;
+            self.progress.send_replace(Progress { is_idle: true, failed: failed.len() });
             self.wake.notified().await;
         }
     }

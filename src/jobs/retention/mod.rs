@@ -29,6 +29,8 @@ pub struct Gone {
     pub log: log::LogReport,
     /// Deleted rows by table, and dropped months of `messages` as `partitions`.
     pub rows: Tally,
+    /// Another service deletes expired rows, so that this run has left some.
+    pub is_elsewhere: bool,
 }
 
 /// Error of a run; the next run continues.
@@ -56,7 +58,8 @@ pub async fn run(store: Store, clock: Clock, keep: RetentionRules, life: Lifecyc
             run_on_log(&store, clock.now(), &keep.deliveries).await.map(drop)
         } else {
             run_once(&store, clock.now(), &keep).await.map(|gone| {
-                done = Some(today);
+                // If the other service ends before it is done, the run in an hour continues.
+                done = (!gone.is_elsewhere).then_some(today);
                 gone.log();
             })
         };
@@ -71,7 +74,7 @@ pub async fn run(store: Store, clock: Clock, keep: RetentionRules, life: Lifecyc
     }
 }
 
-/// Deletes expired data.
+/// Deletes expired data, unless another service does.
 pub async fn run_once(
     store: &Store,
     now: DateTime<Utc>,
@@ -81,10 +84,13 @@ pub async fn run_once(
     if keep.deliveries.differ() {
         let of_quarantine = limits(now, &keep.deliveries, QUARANTINE_FACTOR);
         let usual = limits(now, &keep.deliveries, 1);
-        store.delete_expired_deliveries(&usual, &of_quarantine, &mut gone.rows).await?;
+        let mine = store.delete_expired_deliveries(&usual, &of_quarantine, &mut gone.rows).await?;
+        gone.is_elsewhere |= !mine;
     }
     if !keep.messages.is_unlimited() {
-        store.delete_expired_sessions(&limits(now, &keep.messages, 1), now, &mut gone.rows).await?;
+        let limits = limits(now, &keep.messages, 1);
+        let mine = store.delete_expired_sessions(&limits, now, &mut gone.rows).await?;
+        gone.is_elsewhere |= !mine;
     }
     if let Some(age) = keep.messages.longest() {
         store.drop_empty_months(now, oldest(now, age), &mut gone.rows).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
 
-use super::{ExpiredRows, Limits};
+use super::{ExpiredRows, Limits, turn};
 use crate::store::erase::Tally;
 use crate::store::log_walk::{LogRange, LogWalk};
 use crate::store::{Store, StoreError};
@@ -62,16 +62,21 @@ impl Store {
         Ok(old.map(|(source, rows)| ExpiredRows { table: "deliveries", source, rows }).collect())
     }
 
-    /// Deletes expired deliveries in one pass over the log.
+    /// Deletes expired deliveries in one pass over the log. Returns false, and deletes nothing,
+    /// while another service deletes expired rows.
     pub async fn delete_expired_deliveries(
         &self,
         limits: &Limits,
         of_quarantine: &Limits,
         tally: &mut Tally,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (sources, untils, usual) = limits.parts();
         let (_, quarantined, usual_quarantined) = of_quarantine.parts();
         let mut connection = self.long_running_connection().await?;
+        if !turn::take(&mut connection).await? {
+            let _ = connection.close().await;
+            return Ok(false);
+        }
         let mut walk = LogWalk::up_to(limits.latest());
         while let Some(LogRange { after, to }) = walk.next(&mut connection).await? {
             let gone = sqlx::query!(
@@ -110,7 +115,8 @@ impl Store {
             .await?;
             tally.add("deliveries", gone.rows_affected());
         }
+        turn::end(&mut connection).await?;
         let _ = connection.close().await;
-        Ok(())
+        Ok(true)
     }
 }

@@ -8,6 +8,7 @@ mod log;
 mod months;
 mod parts;
 mod sessions;
+mod turn;
 
 use std::collections::BTreeMap;
 
@@ -103,17 +104,23 @@ impl Store {
     }
 
     /// Deletes sessions whose last activity is expired, and the expired messages of others. Each
-    /// deletion is in the journal.
+    /// deletion is in the journal. Returns false, and deletes nothing, while another service deletes
+    /// expired rows.
     pub async fn delete_expired_sessions(
         &self,
         limits: &Limits,
         now: DateTime<Utc>,
         tally: &mut Tally,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut connection = self.long_running_connection().await?;
-        sessions::delete_whole_sessions(&mut connection, limits, now, tally).await?;
-        parts::delete_expired_messages(&mut connection, limits, now, &self.roles, tally).await?;
+        let mine = turn::take(&mut connection).await?;
+        if mine {
+            sessions::delete_whole_sessions(&mut connection, limits, now, tally).await?;
+            parts::delete_expired_messages(&mut connection, limits, now, &self.roles, tally)
+                .await?;
+            turn::end(&mut connection).await?;
+        }
         let _ = connection.close().await;
-        Ok(())
+        Ok(mine)
     }
 }

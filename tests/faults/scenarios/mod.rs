@@ -16,6 +16,7 @@ pub(crate) mod database;
 pub(crate) mod disk;
 mod oracle;
 mod service;
+mod services;
 mod standby;
 mod upgrade;
 
@@ -100,6 +101,9 @@ pub(crate) const ALL: &[Scenario] = &[
     scenario!("wrong-length", "bodies longer and shorter than their Content-Length", clients::wrong_length).quick(),
     scenario!("flood", "20,000 wrong signatures from another address", clients::flood).quick(),
     scenario!("rolling-restart", "restarts under load, the socket held by another process (LISTEN_FDS)", service::rolling_restart),
+    scenario!("services-kill", "kill -9 and restarts of any of three services behind a balancer", services::kill),
+    scenario!("services-partition", "one of three services is cut off from Postgres, and killed meanwhile", services::partition),
+    scenario!("services-orphan", "one of three services is gone, and its inbox is drained by a command", services::orphan).quick(),
     scenario!("postgres-files-replaced", "the private PostgreSQL's files are upgraded while it runs", upgrade::files_replaced),
     scenario!("postgres-major-version", "the private PostgreSQL moves to another major version, and the service is killed meanwhile", upgrade::major_version),
     scenario!("outage", "Postgres is away for minutes at 500 deliveries a second", database::outage),

@@ -57,19 +57,15 @@ impl Service {
         Self::run(command)
     }
 
+    /// Starts it, and waits until it accepts deliveries. Its database may be away.
+    pub(crate) fn run_without_database(command: Command) -> Self {
+        let (process, address, _) = listening(command);
+        Self { process, address, commands: String::new() }
+    }
+
     /// Starts it, and waits until its database is ready, too.
-    pub(crate) fn run(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        // The banner has the address, and once everything is ready the commands to try it.
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        let address = lines
-            .find_map(|line| {
-                let rest = line.trim().strip_prefix("webhook ")?.trim();
-                let (_, rest) = rest.split_once("://")?;
-                Some(rest.strip_suffix("/webhook")?.to_owned())
-            })
-            .expect("the service prints its address");
+    pub(crate) fn run(command: Command) -> Self {
+        let (process, address, mut lines) = listening(command);
         let ready = lines.any(|line| line.starts_with("Send it a message"));
         assert!(ready, "the database is ready");
         let mut commands = String::new();
@@ -95,6 +91,21 @@ impl Service {
         self.signal(Signal::SIGTERM);
         self.process.wait().unwrap()
     }
+}
+
+/// Starts it. Returns its address and the rest of its banner, whose end has the commands to try it.
+fn listening(mut command: Command) -> (Child, String, impl Iterator<Item = String>) {
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let address = lines
+        .find_map(|line| {
+            let rest = line.trim().strip_prefix("webhook ")?.trim();
+            let (_, rest) = rest.split_once("://")?;
+            Some(rest.strip_suffix("/webhook")?.to_owned())
+        })
+        .expect("the service prints its address");
+    (process, address, lines)
 }
 
 impl Drop for Service {
