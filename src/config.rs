@@ -1,32 +1,37 @@
-//! Settings: as written in flags and environment ([`args`]) and in the TOML file ([`mod@file`]), and
-//! checked ([`Settings`]).
+//! Settings: each declared once for flags, environment and TOML file ([`args`]; [`file_only`] for
+//! those of the file alone), parsed to its final type, and completed by defaults ([`Settings`]).
 //!
 //! Precedence: flag, environment variable, file, default.
 
 mod ack;
+mod address;
 mod alerts;
 mod args;
 mod cors;
 mod credentials;
 mod data_dir;
 mod file;
+mod file_only;
 mod generated;
 mod limits;
 mod log_format;
 mod origin;
 mod proxies;
+mod rejected;
 mod replica;
 mod retention;
-mod secret;
+mod roles;
+mod silence;
 mod sources;
+mod text;
 mod tls;
 mod visits;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 pub use ack::Ack;
 pub use alerts::{AlertSettings, Receiver};
@@ -36,14 +41,16 @@ pub use credentials::{read_file as read_credential, tidied};
 pub use generated::Generated;
 pub use log_format::LogFormat;
 pub use origin::{Origin, Origins};
+pub use rejected::rejected;
 pub use replica::ReplicaSettings;
 pub use retention::{AgeLimits, RetentionRules, oldest};
-pub use secret::Secret;
 pub use sources::{RequiredHeader, SourceSettings};
+pub use text::Listed;
 pub use tls::TlsSettings;
 
-use credentials::Written;
+use address::Address;
 use file::File;
+use origin::Places;
 
 use crate::domain::Roles;
 use crate::domain::session::SilenceLimits;
@@ -65,7 +72,7 @@ pub struct Settings {
     /// Sources that may deliver, the default source first.
     pub sources: Vec<SourceSettings>,
     /// An API key with every scope.
-    pub api_key: Option<Secret>,
+    pub api_key: Option<SecretString>,
     /// Places where the default source's credentials and the key are configured.
     pub origins: Origins,
     /// Commit that precedes a 200.
@@ -100,9 +107,9 @@ pub struct DatabaseSettings {
     /// Data folder: inbox, private database, generated secrets.
     pub data_dir: PathBuf,
     /// URL of the operator's database; `None` is a private one in the data folder.
-    pub url: Option<Secret>,
+    pub url: Option<SecretString>,
     /// URL of a standby of that database.
-    pub read_url: Option<Secret>,
+    pub read_url: Option<SecretString>,
     /// TCP address at which readers reach the private database. Only `serve` sets it.
     pub postgres_listen: Option<SocketAddr>,
 }
@@ -111,54 +118,37 @@ impl DatabaseSettings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: &DatabaseArgs) -> anyhow::Result<Self> {
         let file = File::read(args.config.as_deref())?;
-        Self::merge(args, &file)
+        Self::merge(args, &file.args.database)
     }
 
-    fn merge(args: &DatabaseArgs, file: &File) -> anyhow::Result<Self> {
-        // An empty variable counts as not set: the file's value applies.
-        let url = |name, url: &Option<String>, file| {
-            let value = url.as_deref().and_then(credentials::trimmed);
-            Written { name, value, file }.read(str::to_owned)
-        };
-        let given = url("DATABASE_URL", &args.database_url, args.database_url_file.as_ref())?;
-        let primary = match given {
-            Some(given) => Some(given),
-            None => url("database_url", &file.database_url, file.database_url_file.as_ref())?,
-        };
-        let (name, by_file) = ("VERBATIM_READ_DATABASE_URL", args.read_database_url_file.as_ref());
-        let standby = match url(name, &args.read_database_url, by_file)? {
-            Some(given) => Some(given),
-            None => {
-                let by_file = file.read_database_url_file.as_ref();
-                url("read_database_url", &file.read_database_url, by_file)?
-            }
-        };
+    fn merge(args: &DatabaseArgs, file: &DatabaseArgs) -> anyhow::Result<Self> {
+        let places = Places { args, file, config: args.config.as_deref() };
+        let (url, _) = places.read(["DATABASE_URL", "database_url"], |args| {
+            (args.database_url.as_ref(), args.database_url_file.as_ref())
+        })?;
+        let names = ["VERBATIM_READ_DATABASE_URL", "read_database_url"];
+        let (read_url, _) = places.read(names, |args| {
+            (args.read_database_url.as_ref(), args.read_database_url_file.as_ref())
+        })?;
         anyhow::ensure!(
-            standby.is_none() || primary.is_some(),
+            read_url.is_none() || url.is_some(),
             "read-database-url needs your own Postgres, since the private one has no standby: set \
              DATABASE_URL to the primary"
         );
-        Ok(Self {
-            data_dir: args
-                .data_dir
-                .clone()
-                .or_else(|| file.data_dir.clone())
-                .unwrap_or_else(|| PathBuf::from("./data")),
-            url: primary.map(Secret::new),
-            read_url: standby.map(Secret::new),
-            postgres_listen: None,
-        })
+        let data_dir = args.data_dir.as_ref().or(file.data_dir.as_ref());
+        let data_dir = data_dir.cloned().unwrap_or_else(|| PathBuf::from("./data"));
+        Ok(Self { data_dir, url, read_url, postgres_listen: None })
     }
 
     /// Sets the address for readers, which only the private database can have.
-    fn listening(self, address: Option<&str>) -> anyhow::Result<Self> {
+    fn listening(self, address: Option<&Address>) -> anyhow::Result<Self> {
         let Some(address) = address else { return Ok(self) };
         anyhow::ensure!(
             self.url.is_none(),
             "postgres-listen applies to the private PostgreSQL only, but a database URL is set: \
              readers connect to that database directly"
         );
-        let address = resolve_address("postgres-listen", address)?;
+        let address = address.resolve("postgres-listen")?;
         anyhow::ensure!(address.port() != 0, "postgres-listen needs a port such as 5432");
         Ok(Self { postgres_listen: Some(address), ..self })
     }
@@ -167,147 +157,84 @@ impl DatabaseSettings {
 impl Settings {
     /// Reads the settings from flags, environment and file.
     pub fn resolve(args: ServeArgs) -> anyhow::Result<Self> {
-        let file = File::read(args.database.config.as_deref())?;
-        let origins = Origins::of(&args, &file);
-        let sources = sources::resolve(&args, &file)?;
-        let api_key = api_key(&args, &file)?;
-        let max_body_bytes =
-            limits::max_body_bytes(args.max_body.as_deref(), file.max_body.as_deref())?;
-        let inbox_quota_bytes =
-            limits::inbox_quota_bytes(args.inbox_quota.as_deref(), file.inbox_quota.as_deref())?;
-        let silence = silence_limits(
-            args.live_for.or(file.live_for.clone()),
-            args.ended_after.or(file.ended_after.clone()),
-        )?;
-        let listen = args.listen.or(file.listen.clone()).unwrap_or("127.0.0.1:8080".into());
-        let max_connections =
-            limits::max_connections(args.max_connections.or(file.max_connections))?;
-        let database = DatabaseSettings::merge(&args.database, &file)?
-            .listening(args.postgres_listen.or(file.postgres_listen.clone()).as_deref())?;
-        let max_lag = args.read_max_lag.as_deref().or(file.read_max_lag.as_deref());
-        let replica = ReplicaSettings::resolve(database.read_url.as_ref(), max_lag)?;
+        let config = args.database.config.clone();
+        let File { args: file, only } = File::read(config.as_deref())?;
+        let places = Places { args: &args, file: &file, config: config.as_deref() };
+        let names = ["VERBATIM_WEBHOOK_SECRET", "webhook_secrets"];
+        let (secrets, webhook_secrets) = places.read(names, |args| {
+            (args.webhook_secret.as_ref(), args.webhook_secret_file.as_ref())
+        })?;
+        let names = ["VERBATIM_WEBHOOK_HEADER", "webhook_headers"];
+        let (headers, webhook_headers) = places.read(names, |args| {
+            (args.webhook_header.as_ref(), args.webhook_header_file.as_ref())
+        })?;
+        let (key, api_key) = places.read(["VERBATIM_API_KEY", "api_key"], |args| {
+            (args.api_key.as_ref(), args.api_key_file.as_ref())
+        })?;
+        let names = ["VERBATIM_ALERT_SECRET", "alert_secrets"];
+        let (alert_secrets, _) = places
+            .read(names, |args| (args.alert_secret.as_ref(), args.alert_secret_file.as_ref()))?;
+        key.iter().try_for_each(credentials::check_api_key)?;
+        let database = DatabaseSettings::merge(&args.database, &file.database)?;
+
+        let args = args.or(file);
+        let database = database.listening(args.postgres_listen.as_ref())?;
+        let max_lag = args.read_max_lag.unwrap_or_default().0;
+        let redaction = args.redact.unwrap_or_default().0;
         Ok(Self {
-            listen: resolve_address("listen", &listen)?,
-            replica,
-            tls: TlsSettings::resolve(
-                args.tls_cert.or(file.tls_cert.clone()),
-                args.tls_key.or(file.tls_key.clone()),
+            listen: args.listen.unwrap_or_default().resolve("listen")?,
+            tls: TlsSettings::resolve(args.tls_cert, args.tls_key)?,
+            max_connections: limits::max_connections(args.max_connections)?,
+            replica: database.read_url.clone().map(|url| ReplicaSettings { url, max_lag }),
+            database,
+            sources: sources::resolve(
+                secrets.unwrap_or_default(),
+                &headers.unwrap_or_default(),
+                redaction,
+                &only,
             )?,
-            max_connections,
-            sources,
-            api_key,
-            origins,
-            ack: args.ack.or(file.ack).unwrap_or_default(),
-            max_body_bytes,
-            inbox_quota_bytes,
-            trusted_proxies: proxies::resolve(
-                args.trusted_proxies.as_deref(),
-                file.trusted_proxies.as_deref(),
-            )?,
-            cors_origins: CorsOrigins::resolve(
-                args.cors_origin.as_deref(),
-                file.cors_origin.as_deref(),
-            )?,
-            silence,
-            visit_gaps: visits::gaps(
-                args.visit_gap.as_deref().or(file.visit_gap.as_deref()),
-                &file.agents,
-            )?,
-            roles: roles(args.assistant_roles.as_deref(), file.assistant_roles.as_deref())?,
-            keep: RetentionRules::resolve(
-                args.keep_messages.as_deref(),
-                args.keep_deliveries.as_deref(),
-                &file,
-            )?,
+            api_key: key,
+            origins: Origins { webhook_secrets, webhook_headers, api_key },
+            ack: args.ack.unwrap_or_default(),
+            max_body_bytes: args.max_body.unwrap_or_default().0,
+            inbox_quota_bytes: args.inbox_quota.unwrap_or_default().0,
+            trusted_proxies: args.trusted_proxies.unwrap_or_default().0.0,
+            cors_origins: args.cors_origin.unwrap_or_default().0,
+            silence: silence::limits(args.live_for, args.ended_after)?,
+            visit_gaps: visits::gaps(args.visit_gap.unwrap_or_default(), &only.agents)?,
+            roles: args.assistant_roles.unwrap_or_default().0,
+            keep: RetentionRules::resolve(args.keep_messages, args.keep_deliveries, &only.sources)?,
             alerts: alerts::resolve(
-                args.alert_url.as_deref(),
-                args.alert_secret.as_deref(),
-                args.alert_secret_file.as_ref(),
-                &file,
+                args.alert_url,
+                &alert_secrets.unwrap_or_default(),
+                &only.alerts,
             )?,
             migrate: !args.no_migrate,
-            log_format: args.log_format.or(file.log_format).unwrap_or_default(),
-            database,
+            log_format: args.log_format.unwrap_or_default(),
         })
     }
 }
 
-fn api_key(args: &ServeArgs, file: &File) -> anyhow::Result<Option<Secret>> {
-    let key = |name, key: &Option<String>, file| {
-        let value = key.as_deref().and_then(credentials::trimmed);
-        Written { name, value, file }.read(str::to_owned)
-    };
-    let given = key("VERBATIM_API_KEY", &args.api_key, args.api_key_file.as_ref())?;
-    let key = match given {
-        Some(given) => Some(given),
-        None => key("api_key", &file.api_key, file.api_key_file.as_ref())?,
-    };
-    key.map(credentials::api_key).transpose()
-}
-
-fn resolve_address(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
-    let found = address.to_socket_addrs().ok().and_then(|mut all| all.next());
-    found.with_context(|| {
-        format!("{name} must be host:port such as 127.0.0.1:8080, not {address:?}")
-    })
-}
-
 /// Reads the assistant's roles for a command that has no other setting of `serve`.
-pub fn assistant_roles(args: &DatabaseArgs, flag: Option<&str>) -> anyhow::Result<Roles> {
+pub fn assistant_roles(args: &DatabaseArgs, flag: Option<Listed<Roles>>) -> anyhow::Result<Roles> {
     let file = File::read(args.config.as_deref())?;
-    roles(flag, file.assistant_roles.as_deref())
-}
-
-/// Parses the assistant's roles: comma-separated, or the file's list.
-fn roles(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Roles> {
-    let roles = match (flag, file) {
-        (Some(roles), _) => Roles::new(roles.split(',')),
-        (None, Some(roles)) => Roles::new(roles.iter().map(String::as_str)),
-        (None, None) => return Ok(Roles::default()),
-    };
-    roles.context(
-        "assistant-roles must list the roles that mark the assistant's messages, such as agent,bot",
-    )
-}
-
-fn silence_limits(
-    live_for: Option<String>,
-    ended_after: Option<String>,
-) -> anyhow::Result<SilenceLimits> {
-    let duration = |text: Option<String>, default, name| {
-        text.map_or(Ok(default), |text| {
-            humantime::parse_duration(&text)
-                .with_context(|| format!("{name} must be a duration such as 30m, not {text:?}"))
-        })
-    };
-    let default = SilenceLimits::default();
-    let limits = SilenceLimits {
-        live_for: duration(live_for, default.live_for, "live-for")?,
-        ended_after: duration(ended_after, default.ended_after, "ended-after")?,
-    };
-    anyhow::ensure!(
-        limits.live_for <= limits.ended_after,
-        "live-for must not be longer than ended-after"
-    );
-    // Nobody needs more than a year, and it keeps `now - limit` far from the calendar's ends.
-    anyhow::ensure!(
-        limits.ended_after <= std::time::Duration::from_hours(24 * 365),
-        "ended-after must not be longer than a year"
-    );
-    Ok(limits)
+    Ok(flag.or(file.args.assistant_roles).unwrap_or_default().0)
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
     fn empty_database_url_does_not_override_the_file() {
-        let file: File = toml::from_str("database_url = 'postgres://of-the-file/v'").unwrap();
+        let file = File::parse("database_url = 'postgres://of-the-file/v'").unwrap();
         let of = |text: Option<&str>, file: &File| {
             let args =
                 DatabaseArgs { database_url: text.map(Into::into), ..DatabaseArgs::default() };
-            DatabaseSettings::merge(&args, file).unwrap().url.map(|url| url.expose().to_owned())
+            let settings = DatabaseSettings::merge(&args, &file.args.database).unwrap();
+            settings.url.map(|url| url.expose_secret().to_owned())
         };
         let of_the_file = Some("postgres://of-the-file/v".to_owned());
         assert_eq!(of(Some(""), &file), of_the_file);
@@ -322,16 +249,18 @@ mod tests {
         let resolve = |address: &str, url: Option<&str>| {
             let database =
                 DatabaseArgs { database_url: url.map(Into::into), ..DatabaseArgs::default() };
-            let postgres_listen = Some(address.to_owned());
+            let postgres_listen = Some(address.parse()?);
             let args = ServeArgs { database, postgres_listen, ..ServeArgs::default() };
             Settings::resolve(args).map(|settings| settings.database.postgres_listen)
         };
         let expected = SocketAddr::from(([127, 0, 0, 1], 5432));
         assert_eq!(resolve("127.0.0.1:5432", None).unwrap(), Some(expected));
-        for wrong in ["", "5432", "127.0.0.1", "127.0.0.1:0"] {
-            let error = resolve(wrong, None).unwrap_err().to_string();
-            assert!(error.starts_with("postgres-listen "), "{error}");
+        for wrong in ["", "5432", "127.0.0.1"] {
+            let error = wrong.parse::<Address>().unwrap_err().to_string();
+            assert!(error.starts_with("must be host:port "), "{error}");
         }
+        let error = resolve("127.0.0.1:0", None).unwrap_err().to_string();
+        assert!(error.starts_with("postgres-listen "), "{error}");
         let error = resolve("127.0.0.1:5432", Some("postgres://db/v")).unwrap_err().to_string();
         assert!(error.contains("a database URL is set"), "{error}");
     }

@@ -10,7 +10,7 @@ use verbatim::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::read().run() {
+    match Cli::read().and_then(Cli::run) {
         Ok(status) => status,
         Err(error) => {
             // `{:#}` prints the whole chain of causes on one line.

@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use chrono::DateTime;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use verbatim::config::{RequiredHeader, Secret, SourceSettings};
+use verbatim::config::{RequiredHeader, SourceSettings};
 use verbatim::domain::SourceName;
 use verbatim::redact::Redaction;
 use verbatim::webhook::credentials::{Proof, SIGNATURE, Source, TIMESTAMP};
@@ -54,10 +54,10 @@ impl Switches {
 
     fn source(self) -> Source {
         let secrets = if self.has(Switch::AsksForNone) { &[][..] } else { &SECRETS };
-        let token = RequiredHeader { name: TOKEN.0.into(), value: Secret::new(TOKEN.1.into()) };
+        let token = RequiredHeader { name: TOKEN.0.into(), value: TOKEN.1.into() };
         Source::new(&SourceSettings {
             name: SourceName::default(),
-            secrets: secrets.iter().map(|secret| Secret::new((*secret).into())).collect(),
+            secrets: secrets.iter().map(|&secret| secret.into()).collect(),
             headers: if self.has(Switch::AsksForToken) { vec![token] } else { vec![] },
             strict_timestamps: self.has(Switch::Strict),
             redaction: Redaction::default(),

@@ -16,7 +16,8 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::stop;
-use crate::config::{DatabaseArgs, DatabaseSettings, LogFormat, assistant_roles};
+use crate::config::{DatabaseArgs, DatabaseSettings, Listed, LogFormat, assistant_roles};
+use crate::domain::Roles;
 use crate::inbox;
 use crate::postgres::Database;
 use crate::telemetry;
@@ -30,14 +31,14 @@ pub(super) struct Args {
     /// Roles that mark a message as the assistant's, comma-separated, as for `serve`
     /// [default: agent,ai,avatar,bot,chatbot,model]
     #[arg(long, env = "VERBATIM_ASSISTANT_ROLES", value_name = "WORDS")]
-    assistant_roles: Option<String>,
+    assistant_roles: Option<Listed<Roles>>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = DatabaseSettings::resolve(&args.database)?;
-    let roles = assistant_roles(&args.database, args.assistant_roles.as_deref())?;
+    let roles = assistant_roles(&args.database, args.assistant_roles)?;
     let file = settings.inbox_file();
     let is_there = inbox::exists(&file);
     ensure!(

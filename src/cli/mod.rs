@@ -122,11 +122,12 @@ fn trim_variable(arg: Arg) -> Arg {
 }
 
 impl Cli {
-    /// Parses the command line and the environment. Exits the process if they are invalid.
-    #[must_use]
-    pub fn read() -> Self {
-        let matches = trim_variables(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    /// Parses the command line and the environment. Exits the process if they are not of this form,
+    /// and returns an error if the value of a setting is invalid.
+    pub fn read() -> anyhow::Result<Self> {
+        let matches = trim_variables(Self::command()).try_get_matches();
+        let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        cli.map_err(|error| config::rejected(&error).unwrap_or_else(|| error.exit()))
     }
 
     /// Runs the command to its end.

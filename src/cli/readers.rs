@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::config::{DatabaseArgs, DatabaseSettings};
@@ -78,7 +79,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let place = with_store(&settings, async |store| store.create_reader(&new).await).await?;
     // Roles are replicated, so a reader can connect to the standby, too.
     let server = match settings.read_url.as_ref().or(settings.url.as_ref()) {
-        Some(url) => Server::of_url(url.expose(), &place),
+        Some(url) => Server::of_url(url.expose_secret(), &place),
         None => Server::private(&place),
     };
     let mut text = format!("user      {}\npassword  {}\n", name.as_str(), password.expose());

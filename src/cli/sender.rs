@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use clap::builder::{StringValueParser, TypedValueParser as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, Url};
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use super::http;
-use crate::config::{Secret, read_credential};
+use crate::config::read_credential;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-bithuman-signature");
 /// Time of a delivery. The signature covers it, if it is present.
@@ -29,14 +29,14 @@ pub(super) struct Target {
     pub(super) url: Url,
     /// Secret to sign with; the first of a comma-separated list. Prefer the environment variable:
     /// other users can read a command line
-    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true, value_parser = StringValueParser::new().map(Secret::new))]
-    secret: Option<Secret>,
+    #[arg(long, env = "VERBATIM_WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<SecretString>,
     /// File with the secret, such as a mounted secret
     #[arg(long, env = "VERBATIM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// Header to send with every delivery, such as 'X-API-Key: …'; repeatable
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = StringValueParser::new().map(Secret::new))]
-    headers: Vec<Secret>,
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<SecretString>,
     /// PEM file with certificates to trust instead of the system's, for a service with a
     /// self-signed certificate
     #[arg(long, value_name = "FILE")]
@@ -52,7 +52,7 @@ impl Target {
             .timeout(time_limit)
             .pool_max_idle_per_host(connections);
         let secret = match (self.secret, self.secret_file) {
-            (None, Some(file)) => Some(Secret::new(read_credential(&file)?)),
+            (None, Some(file)) => Some(SecretString::from(read_credential(&file)?)),
             (secret, _) => secret,
         };
         let secret = secret.as_ref().and_then(first_secret);
@@ -109,7 +109,7 @@ impl From<Answer> for Reply {
 pub(super) struct Sender {
     client: Client,
     url: Url,
-    secret: Option<Secret>,
+    secret: Option<SecretString>,
 }
 
 impl Sender {
@@ -150,17 +150,20 @@ async fn read(mut response: Response) -> Reply {
 }
 
 /// Returns the first secret of a list, which the receiver's variable may be during a rotation.
-fn first_secret(listed: &Secret) -> Option<Secret> {
-    let first =
-        listed.expose().split([',', '\n', '\r']).map(str::trim).find(|one| !one.is_empty())?;
-    Some(Secret::new(first.to_owned()))
+fn first_secret(listed: &SecretString) -> Option<SecretString> {
+    let first = listed
+        .expose_secret()
+        .split([',', '\n', '\r'])
+        .map(str::trim)
+        .find(|one| !one.is_empty())?;
+    Some(SecretString::from(first))
 }
 
 /// Returns `sha256=<hex>` over the raw body, or over the time and the body.
-fn signature(secret: &Secret, timestamp: Option<&HeaderValue>, body: &[u8]) -> String {
+fn signature(secret: &SecretString, timestamp: Option<&HeaderValue>, body: &[u8]) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .expect("a key of any length");
     if let Some(timestamp) = timestamp {
         mac.update(timestamp.as_bytes());
         mac.update(b".");
@@ -170,13 +173,13 @@ fn signature(secret: &Secret, timestamp: Option<&HeaderValue>, body: &[u8]) -> S
 }
 
 /// Parses `Name: value` lines. Errors do not quote the line: it may contain a secret.
-fn parse_headers(lines: &[Secret]) -> anyhow::Result<HeaderMap> {
+fn parse_headers(lines: &[SecretString]) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (index, line) in lines.iter().enumerate() {
         let option = || format!("--header number {}", index + 1);
         let (name, value) = line
-            .expose()
+            .expose_secret()
             .split_once(':')
             .with_context(|| format!("{} has no colon: write 'Name: value'", option()))?;
         let name = HeaderName::try_from(name.trim())
@@ -202,7 +205,7 @@ mod tests {
     #[test]
     fn signature_is_the_hmac_of_the_body() {
         // RFC 4231, test case 2.
-        let secret = Secret::new("Jefe".into());
+        let secret = SecretString::from("Jefe");
         let signature = signature(&secret, None, b"what do ya want for nothing?");
         assert_eq!(
             signature,
@@ -213,7 +216,8 @@ mod tests {
     #[test]
     fn invalid_header_is_reported_by_number_and_not_quoted() {
         let parse = |lines: &[&str]| {
-            let lines: Vec<Secret> = lines.iter().map(|&line| Secret::new(line.into())).collect();
+            let lines: Vec<SecretString> =
+                lines.iter().map(|&line| SecretString::from(line)).collect();
             parse_headers(&lines)
         };
         let error = parse(&["A: 1", "hunter2"]).unwrap_err().to_string();

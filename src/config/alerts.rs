@@ -1,13 +1,12 @@
 //! Settings of alerts: rules, and receivers of notifications.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::Secret;
-use super::credentials::{self, Written};
-use super::file::{File, FileAlert};
+use super::credentials::{self, Secrets};
+use super::file_only::FileAlert;
+use super::text::setting;
 use crate::alerts::{Draft, MAX_ALERTS, Rule, SigningKey};
 
 /// Limit on the secrets that sign one notification: the new one, and those it replaces.
@@ -53,30 +52,18 @@ struct DefaultReceiver {
 
 /// Returns the alerts of the file.
 pub(super) fn resolve(
-    url: Option<&str>,
-    secret: Option<&str>,
-    secret_file: Option<&PathBuf>,
-    file: &File,
+    url: Option<ReceiverUrl>,
+    secrets: &Secrets,
+    file: &[FileAlert],
 ) -> anyhow::Result<Vec<AlertSettings>> {
-    let name = "VERBATIM_ALERT_SECRET";
-    let given = secrets(name, secret.map(credentials::secrets), secret_file)?;
-    let given = match given {
-        Some(given) => given,
-        None => {
-            let listed = file.alert_secrets.clone();
-            secrets("alert_secrets", listed, file.alert_secrets_file.as_ref())?.unwrap_or_default()
-        }
-    };
-    let url = url.or(file.alert_url.as_deref());
-    let url = url.map(|text| parse_url("alert-url", text)).transpose()?;
-    let default = DefaultReceiver { url, keys: keys(&given)? };
+    let default = DefaultReceiver { url: url.map(|url| url.0), keys: keys(secrets)? };
     ensure!(
-        file.alerts.len() <= MAX_ALERTS,
+        file.len() <= MAX_ALERTS,
         "{} alerts are configured: the limit is {MAX_ALERTS}",
-        file.alerts.len()
+        file.len()
     );
     let mut alerts: Vec<AlertSettings> = Vec::new();
-    for written in &file.alerts {
+    for written in file {
         let rule = Rule::new(&draft(written))?;
         ensure!(
             alerts.iter().all(|known| known.rule.name != rule.name),
@@ -109,10 +96,10 @@ fn draft(alert: &FileAlert) -> Draft {
 }
 
 fn receiver(alert: &FileAlert, default: &DefaultReceiver) -> anyhow::Result<Receiver> {
-    let own = secrets("secrets", alert.secrets.clone(), alert.secrets_file.as_ref())?;
+    let own = credentials::read("secrets", alert.secrets.as_ref(), alert.secrets_file.as_deref())?;
     let own = own.map(|own| keys(&own)).transpose()?;
     let url = match &alert.url {
-        Some(text) => parse_url("url", text)?,
+        Some(text) => parse_url(text).map_err(|error| anyhow!("`url` {error}"))?,
         None => default.url.clone().context("neither `url` nor `alert_url` is set")?,
     };
     let keys = own.unwrap_or_else(|| default.keys.clone());
@@ -124,34 +111,36 @@ fn receiver(alert: &FileAlert, default: &DefaultReceiver) -> anyhow::Result<Rece
     Ok(Receiver { url, keys })
 }
 
-fn secrets(
-    name: &str,
-    value: Option<Vec<Secret>>,
-    file: Option<&PathBuf>,
-) -> anyhow::Result<Option<Vec<Secret>>> {
-    let value = value.filter(|listed| !listed.is_empty());
-    Written { name, value, file }.read(credentials::secrets)
-}
-
-fn keys(secrets: &[Secret]) -> anyhow::Result<Vec<SigningKey>> {
+fn keys(secrets: &Secrets) -> anyhow::Result<Vec<SigningKey>> {
+    let secrets = &secrets.0;
     ensure!(
         secrets.len() <= MAX_SECRETS,
         "{} alert secrets are configured: the limit is {MAX_SECRETS}",
         secrets.len()
     );
-    secrets.iter().map(|secret| Ok(SigningKey::parse(secret.expose())?)).collect()
+    secrets.iter().map(|secret| Ok(SigningKey::parse(secret.expose_secret())?)).collect()
+}
+
+setting! {
+    /// URL of a receiver.
+    #[derive(Clone)]
+    ReceiverUrl(Url) = parse_url
+}
+
+impl std::fmt::Debug for ReceiverUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiverUrl").field("host", &self.0.host_str()).finish_non_exhaustive()
+    }
 }
 
 /// Parses a URL. No message quotes it: its path may contain a token.
-fn parse_url(name: &str, text: &str) -> anyhow::Result<Url> {
+fn parse_url(text: &str) -> anyhow::Result<Url> {
     let url = Url::parse(text).ok().filter(Url::has_host);
     let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
-    let Some(url) = url else {
-        bail!("`{name}` must be a URL such as https://example.com/hooks/verbatim");
-    };
+    let url = url.context("must be a URL such as https://example.com/hooks/verbatim")?;
     ensure!(
         url.username().is_empty() && url.password().is_none(),
-        "`{name}` contains a user name or a password: remove them, the signature authenticates"
+        "must not contain a user name or a password: remove them, the signature authenticates"
     );
     Ok(url)
 }
@@ -159,13 +148,15 @@ fn parse_url(name: &str, text: &str) -> anyhow::Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::file::File;
+    use crate::config::{ServeArgs, Settings};
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const ALERT: &str = "[[alerts]]\nname = 'a'\nmetric = 'quiet'\nabove = '10m'\n";
 
     fn parse(text: &str) -> anyhow::Result<Vec<AlertSettings>> {
-        let file: File = toml::from_str(text).unwrap();
-        resolve(None, None, None, &file)
+        let File { args, only } = File::parse(text).unwrap();
+        resolve(args.alert_url, &args.alert_secret.unwrap_or_default(), &only.alerts)
     }
 
     fn default_receiver() -> String {
@@ -190,9 +181,15 @@ mod tests {
 
     #[test]
     fn environment_overrides_the_file() {
-        let file: File = toml::from_str(&format!("{}{ALERT}", default_receiver())).unwrap();
-        let two = format!("{SECRET},{SECRET}");
-        let alerts = resolve(Some("http://localhost:1/x"), Some(&two), None, &file).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{}{ALERT}", default_receiver())).unwrap();
+        let mut args = ServeArgs {
+            alert_url: Some("http://localhost:1/x".parse().unwrap()),
+            alert_secret: Some(Secrets::from(&*format!("{SECRET},{SECRET}"))),
+            ..ServeArgs::default()
+        };
+        args.database.config = Some(file.path().to_owned());
+        let alerts = Settings::resolve(args).unwrap().alerts;
         assert_eq!(alerts[0].receiver.host(), "localhost");
         assert_eq!(alerts[0].receiver.keys.len(), 2);
     }

@@ -19,19 +19,16 @@ pub enum CorsOrigins {
     Any,
 }
 
-impl CorsOrigins {
-    /// Parses the comma-separated list of environment or command line, or the file's list.
-    pub(super) fn resolve(flag: Option<&str>, file: Option<&[String]>) -> anyhow::Result<Self> {
-        let listed: Vec<&str> = match flag.filter(|text| !text.trim().is_empty()) {
-            Some(text) => text.split(',').collect(),
-            None => file.unwrap_or_default().iter().map(String::as_str).collect(),
-        };
-        let listed = listed.into_iter().map(str::trim).filter(|text| !text.is_empty());
+impl TryFrom<Vec<String>> for CorsOrigins {
+    type Error = anyhow::Error;
+
+    fn try_from(listed: Vec<String>) -> anyhow::Result<Self> {
+        let listed = listed.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
         let listed: Vec<&str> = listed.collect();
         if listed == [ANY] {
             return Ok(Self::Any);
         }
-        anyhow::ensure!(listed.len() <= MOST, "cors-origin must list at most {MOST} origins");
+        anyhow::ensure!(listed.len() <= MOST, "must list at most {MOST} origins");
         let origins = listed.into_iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(if origins.is_empty() { Self::None } else { Self::Listed(origins) })
     }
@@ -41,7 +38,7 @@ impl CorsOrigins {
 fn parse(text: &str) -> anyhow::Result<String> {
     let error = |reason: &str| {
         anyhow::anyhow!(
-            "cors-origin must list origins such as https://app.example.com or \
+            "must list origins such as https://app.example.com or \
              http://localhost:3000: {text:?} {reason}"
         )
     };
@@ -67,19 +64,19 @@ fn parse(text: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::text::Listed;
 
     #[test]
     fn origins_are_written_as_browsers_write_them() {
-        let file = ["https://of-the-file.example".to_owned()];
-        let listed = |flag| CorsOrigins::resolve(flag, Some(&file)).unwrap();
+        let listed = |text: &str| text.parse::<Listed<CorsOrigins>>().unwrap().0;
         let these = |origins: &[&str]| {
             CorsOrigins::Listed(origins.iter().map(|origin| (*origin).to_owned()).collect())
         };
         assert_eq!(
-            listed(Some(
+            listed(
                 "https://App.Example.com:443, http://localhost:3000,,https://bücher.example,\
                  http://[::1]:8080,capacitor://localhost"
-            )),
+            ),
             these(&[
                 "https://app.example.com",
                 "http://localhost:3000",
@@ -88,10 +85,8 @@ mod tests {
                 "capacitor://localhost"
             ])
         );
-        assert_eq!(listed(None), these(&["https://of-the-file.example"]));
-        assert_eq!(listed(Some(" ")), listed(None), "empty variable counts as not set");
-        assert_eq!(listed(Some("*")), CorsOrigins::Any);
-        assert_eq!(CorsOrigins::resolve(None, None).unwrap(), CorsOrigins::None);
+        assert_eq!(listed(" "), CorsOrigins::None);
+        assert_eq!(listed("*"), CorsOrigins::Any);
     }
 
     #[test]
@@ -108,8 +103,8 @@ mod tests {
             "mailto:a@example.com",
             "//app.example.com",
         ] {
-            let error = CorsOrigins::resolve(Some(wrong), None).unwrap_err().to_string();
-            assert!(error.contains("cors-origin"), "{wrong}: {error}");
+            let error = wrong.parse::<Listed<CorsOrigins>>().unwrap_err().to_string();
+            assert!(error.starts_with("must list origins such as "), "{wrong}: {error}");
         }
     }
 }

@@ -3,40 +3,72 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
-
-use super::Secret;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 
 /// Limit on a credential's file, in bytes: a wrong path must not fill the memory.
 const LARGEST_FILE_BYTES: u64 = 64 << 10;
 
-/// Credential in one of the places where it can be set.
-pub(super) struct Written<'a, T> {
-    /// The setting's name there. The setting for a file has `_file` appended.
-    pub(super) name: &'a str,
-    /// The value.
-    pub(super) value: Option<T>,
-    /// File that contains the value.
-    pub(super) file: Option<&'a PathBuf>,
+/// Credential that a variable's or a file's text contains.
+pub(super) trait Credential: for<'a> From<&'a str> {
+    /// Returns the credential without white space around it; `None` if nothing is left.
+    fn trimmed(&self) -> Option<Self>;
 }
 
-impl<T> Written<'_, T> {
-    /// Returns the credential, if it is set here; `parse` parses a file's text.
-    pub(super) fn read(self, parse: impl Fn(&str) -> T) -> anyhow::Result<Option<T>> {
-        let Self { name, value, file } = self;
-        let suffix = if name.ends_with(|c: char| c.is_uppercase()) { "_FILE" } else { "_file" };
-        match (value, file) {
-            (Some(_), Some(_)) => {
-                bail!("{name} and {name}{suffix} are both set: remove one of them")
-            }
-            (None, Some(file)) => {
-                let text = read_file(file).with_context(|| format!("{name}{suffix}"))?;
-                Ok(Some(parse(&text)))
-            }
-            (value, None) => Ok(value),
+impl Credential for SecretString {
+    fn trimmed(&self) -> Option<Self> {
+        trimmed(self.expose_secret()).map(Self::from)
+    }
+}
+
+/// Credentials: in a text one per line, and separated by commas, too, if `COMMAS`; in the TOML file
+/// a list.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Credentials<const COMMAS: bool>(pub(super) Vec<SecretString>);
+
+/// Secrets, any of which is valid.
+pub(super) type Secrets = Credentials<true>;
+/// Required headers, `Name: value`.
+pub(super) type HeaderLines = Credentials<false>;
+
+impl<const COMMAS: bool> Credentials<COMMAS> {
+    fn listed<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        Self(texts.filter_map(trimmed).map(SecretString::from).collect())
+    }
+}
+
+impl<const COMMAS: bool> From<&str> for Credentials<COMMAS> {
+    fn from(text: &str) -> Self {
+        Self::listed(text.split(|c| matches!(c, '\n' | '\r') || COMMAS && c == ','))
+    }
+}
+
+impl<const COMMAS: bool> Credential for Credentials<COMMAS> {
+    fn trimmed(&self) -> Option<Self> {
+        let trimmed = Self::listed(self.0.iter().map(SecretString::expose_secret));
+        (!trimmed.0.is_empty()).then_some(trimmed)
+    }
+}
+
+/// Returns the credential that `value` or the file contains. `name` is the setting of the value;
+/// the setting of the file has `_file` appended.
+pub(super) fn read<T: Credential>(
+    name: &str,
+    value: Option<&T>,
+    file: Option<&Path>,
+) -> anyhow::Result<Option<T>> {
+    let suffix = if name.ends_with(|c: char| c.is_uppercase()) { "_FILE" } else { "_file" };
+    match (value.and_then(T::trimmed), file) {
+        (Some(_), Some(_)) => bail!("{name} and {name}{suffix} are both set: remove one of them"),
+        (None, Some(file)) => {
+            let text = read_file(file).with_context(|| format!("{name}{suffix}"))?;
+            Ok(Some(T::from(&text)))
         }
+        (value, None) => Ok(value),
     }
 }
 
@@ -60,15 +92,16 @@ pub fn read_file(file: &Path) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-/// Returns the trimmed value of an environment variable; `None` if it is unset or empty.
-pub(super) fn environment(name: &str) -> Option<String> {
-    trimmed(&std::env::var_os(name)?.to_string_lossy())
+/// Returns the credential of an environment variable; `None` if it is unset or empty.
+pub(super) fn environment<T: Credential>(name: &str) -> Option<T> {
+    let text = std::env::var_os(name)?;
+    trimmed(&text.to_string_lossy()).map(T::from)
 }
 
 /// Trims a text; `None` if nothing is left.
-pub(super) fn trimmed(text: &str) -> Option<String> {
+fn trimmed(text: &str) -> Option<&str> {
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then_some(text)
 }
 
 /// Returns a variable's trimmed value if it differs from `value` or is empty: an empty variable
@@ -80,30 +113,22 @@ pub fn tidied(value: &OsStr) -> Option<String> {
     (trimmed.is_empty() || trimmed != text).then(|| trimmed.to_owned())
 }
 
-/// Splits secrets at commas and line breaks.
-pub(super) fn secrets(text: &str) -> Vec<Secret> {
-    text.split([',', '\n', '\r']).filter_map(trimmed).map(Secret::new).collect()
-}
-
-/// Splits required headers at line breaks.
-pub(super) fn headers(text: &str) -> Vec<Secret> {
-    text.lines().filter_map(trimmed).map(Secret::new).collect()
-}
-
 /// Rejects an API key that no request can send.
-pub(super) fn api_key(key: String) -> anyhow::Result<Secret> {
+pub(super) fn check_api_key(key: &SecretString) -> anyhow::Result<()> {
     ensure!(
-        key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()),
+        key.expose_secret().bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()),
         "the API key (VERBATIM_API_KEY, api_key) contains a line break, another control character \
          or one outside ASCII, which no request can send: generate one with `openssl rand -hex 32`"
     );
-    Ok(Secret::new(key))
+    Ok(())
 }
 
 /// Rejects a webhook secret that no sender can sign with.
-pub(super) fn check_secret(secret: &Secret) -> anyhow::Result<()> {
+pub(super) fn check_secret(secret: &SecretString) -> anyhow::Result<()> {
     ensure!(
-        !secret.expose().contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER),
+        !secret
+            .expose_secret()
+            .contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER),
         "a webhook secret contains a control character or is not UTF-8: copy it again from the \
          sender's settings"
     );
@@ -112,11 +137,14 @@ pub(super) fn check_secret(secret: &Secret) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn written(value: Option<&str>, file: Option<&PathBuf>) -> anyhow::Result<Option<String>> {
-        let value = value.map(str::to_owned);
-        Written { name: "VERBATIM_API_KEY", value, file }.read(str::to_owned)
+        let value = value.map(SecretString::from);
+        let found = read("VERBATIM_API_KEY", value.as_ref(), file.map(PathBuf::as_path))?;
+        Ok(found.map(|found: SecretString| found.expose_secret().to_owned()))
     }
 
     #[test]
@@ -153,17 +181,19 @@ mod tests {
     #[test]
     fn key_that_no_request_can_send_is_rejected_and_not_quoted() {
         for key in ["hunter2\nhunter3", "hünter2", "hunter2\u{200b}", "hunter2\0"] {
-            let error = api_key(key.to_owned()).unwrap_err().to_string();
+            let error = check_api_key(&key.into()).unwrap_err().to_string();
             assert!(error.contains("VERBATIM_API_KEY") && !error.contains("ter2"), "{error}");
         }
-        assert_eq!(api_key("a-key_0.~:/+=".to_owned()).unwrap().expose(), "a-key_0.~:/+=");
-        assert!(check_secret(&Secret::new("a\u{7}b".to_owned())).is_err());
-        assert!(check_secret(&Secret::new("whsec ü".to_owned())).is_ok());
+        assert!(check_api_key(&"a-key_0.~:/+=".into()).is_ok());
+        assert!(check_secret(&"a\u{7}b".into()).is_err());
+        assert!(check_secret(&"whsec ü".into()).is_ok());
     }
 
     #[test]
     fn secrets_are_separated_by_commas_or_lines() {
-        let listed = |text| secrets(text).iter().map(|s| s.expose().to_owned()).collect::<Vec<_>>();
+        let listed = |text| {
+            Secrets::from(text).0.iter().map(|s| s.expose_secret().to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(listed(" one,two\r\nthree\n\n,\n"), ["one", "two", "three"]);
         assert!(listed(" \n,").is_empty());
     }

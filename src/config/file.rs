@@ -1,112 +1,38 @@
-//! Settings as written in the TOML file.
+//! The TOML file, and errors in it by line and key.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use serde_aux::serde_introspection::serde_introspect as keys;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
-use super::ack::Ack;
-use super::log_format::LogFormat;
-use super::secret::Secret;
-use crate::alerts::Amount;
-use crate::redact::Kind;
+use super::args::{DatabaseArgs, ServeArgs};
+use super::file_only::FileOnly;
 
 /// The TOML file. An unknown key is an error that names it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct File {
-    pub(super) listen: Option<String>,
-    pub(super) postgres_listen: Option<String>,
-    pub(super) tls_cert: Option<PathBuf>,
-    pub(super) tls_key: Option<PathBuf>,
-    pub(super) max_connections: Option<usize>,
-    pub(super) data_dir: Option<PathBuf>,
-    pub(super) database_url: Option<String>,
-    pub(super) database_url_file: Option<PathBuf>,
-    pub(super) read_database_url: Option<String>,
-    pub(super) read_database_url_file: Option<PathBuf>,
-    pub(super) read_max_lag: Option<String>,
-    pub(super) webhook_secrets: Option<Vec<Secret>>,
-    pub(super) webhook_secrets_file: Option<PathBuf>,
-    pub(super) webhook_headers: Option<Vec<Secret>>,
-    pub(super) webhook_headers_file: Option<PathBuf>,
-    pub(super) strict_timestamps: Option<bool>,
-    pub(super) api_key: Option<String>,
-    pub(super) api_key_file: Option<PathBuf>,
-    pub(super) ack: Option<Ack>,
-    pub(super) max_body: Option<String>,
-    pub(super) inbox_quota: Option<String>,
-    pub(super) trusted_proxies: Option<Vec<String>>,
-    pub(super) cors_origin: Option<Vec<String>>,
-    pub(super) live_for: Option<String>,
-    pub(super) ended_after: Option<String>,
-    pub(super) visit_gap: Option<String>,
-    pub(super) assistant_roles: Option<Vec<String>>,
-    pub(super) keep_messages: Option<String>,
-    pub(super) keep_deliveries: Option<String>,
-    pub(super) redact: Option<Vec<Kind>>,
-    pub(super) log_format: Option<LogFormat>,
-    pub(super) alert_url: Option<String>,
-    pub(super) alert_secrets: Option<Vec<Secret>>,
-    pub(super) alert_secrets_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) alerts: Vec<FileAlert>,
-    #[serde(default)]
-    pub(super) sources: Vec<FileSource>,
-    /// By agent ID.
-    #[serde(default)]
-    pub(super) agents: BTreeMap<String, FileAgent>,
+    /// Settings that can be given by flag or variable, too.
+    pub(super) args: ServeArgs,
+    /// The other settings.
+    pub(super) only: FileOnly,
 }
 
-/// Settings of one agent.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileAgent {
-    pub(super) visit_gap: Option<String>,
+/// Reason for rejecting the file.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Position in bytes.
+    start: usize,
+    message: String,
 }
 
-/// A further source, at `POST /webhook/{name}`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileSource {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) secrets: Vec<Secret>,
-    pub(super) secrets_file: Option<PathBuf>,
-    /// Required headers, as `Name: value`.
-    #[serde(default)]
-    pub(super) headers: Vec<Secret>,
-    pub(super) headers_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) strict_timestamps: bool,
-    pub(super) keep_messages: Option<String>,
-    pub(super) keep_deliveries: Option<String>,
-    #[serde(default)]
-    pub(super) redact: Vec<Kind>,
-}
-
-/// Alert, with the receiver of its notifications.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileAlert {
-    pub(super) name: String,
-    pub(super) metric: String,
-    pub(super) stat: Option<String>,
-    pub(super) window: Option<String>,
-    #[serde(default)]
-    pub(super) agents: Vec<String>,
-    pub(super) above: Option<Amount>,
-    pub(super) below: Option<Amount>,
-    pub(super) above_normal: Option<f64>,
-    pub(super) below_normal: Option<f64>,
-    pub(super) weeks: Option<u32>,
-    pub(super) tz: Option<String>,
-    #[serde(rename = "for")]
-    pub(super) hold: Option<String>,
-    pub(super) url: Option<String>,
-    pub(super) secrets: Option<Vec<Secret>>,
-    pub(super) secrets_file: Option<PathBuf>,
+impl From<toml::de::Error> for Fault {
+    fn from(error: toml::de::Error) -> Self {
+        let start = error.span().map_or(0, |span| span.start);
+        Self { start, message: error.message().to_owned() }
+    }
 }
 
 impl File {
@@ -117,51 +43,70 @@ impl File {
         };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let trimmed = toml::from_str::<toml::Table>(&text).ok().and_then(|mut table| {
-            trim_table(&mut table);
-            Self::deserialize(table).ok()
-        });
-        if let Some(file) = trimmed {
-            return Ok(file);
-        }
-        // Parse the untrimmed text again, for the line of the error.
-        toml::from_str(&text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
+        Self::parse(&text).map_err(|Fault { start, message }| {
             let line = text[..start].matches('\n').count() + 1;
-            let message = explain(&text, start, error.message());
+            let message = explain(&text, start, &message);
             anyhow::anyhow!("{} line {line}: {message}", path.display())
+        })
+    }
+
+    /// Parses the file's text.
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        let mut table = DeTable::parse(text)?;
+        trim_table(table.get_mut());
+        // serde's `flatten` would lose the positions, so each struct reads its keys from the table.
+        let known = [keys::<ServeArgs>(), keys::<DatabaseArgs>(), keys::<FileOnly>()].concat();
+        let mut written = table.get_ref().keys();
+        if let Some(key) = written.find(|key| !known.contains(&key.get_ref().as_ref())) {
+            let (name, known) = (key.get_ref(), known.join("`, `"));
+            let message = format!("unknown field `{name}`, expected one of `{known}`");
+            return Err(Fault { start: key.span().start, message });
+        }
+        Ok(Self {
+            args: ServeArgs { database: part(&table)?, ..part(&table)? },
+            only: part(&table)?,
         })
     }
 }
 
-/// Trims every string, and removes those that are empty then: in a file that is generated from
-/// variables, an unset variable leaves an empty string.
-fn trim_table(table: &mut toml::Table) {
-    table.retain(|_, value| trim_value(value));
+/// Reads the keys that a struct has.
+fn part<'de, T: Deserialize<'de>>(table: &Spanned<DeTable<'de>>) -> Result<T, toml::de::Error> {
+    T::deserialize(toml::Deserializer::from(table.clone()))
 }
 
-/// Trims the strings in `value`. Returns false if nothing is left of it.
-fn trim_value(value: &mut toml::Value) -> bool {
-    match value {
-        toml::Value::String(text) => {
-            *text = text.trim().to_owned();
-            !text.is_empty()
+/// Trims every string, and removes those that are empty then: in a file that is generated from
+/// variables, an unset variable leaves an empty string.
+fn trim_table(table: &mut DeTable<'_>) {
+    let all = std::mem::take(table).into_iter();
+    *table = all.filter_map(|(key, value)| Some((key, trimmed(value)?))).collect();
+}
+
+/// Trims the strings in `value`. Returns `None` if nothing is left of it.
+fn trimmed(mut value: Spanned<DeValue<'_>>) -> Option<Spanned<DeValue<'_>>> {
+    match value.get_mut() {
+        DeValue::String(text) => {
+            *text = text.trim().to_owned().into();
+            return (!text.is_empty()).then_some(value);
         }
-        toml::Value::Array(values) => {
-            values.retain_mut(trim_value);
-            true
+        DeValue::Array(values) => {
+            let all = std::mem::replace(values, DeArray::new()).into_iter();
+            *values = all.filter_map(trimmed).collect();
         }
-        toml::Value::Table(table) => {
-            trim_table(table);
-            true
-        }
-        _ => true,
+        DeValue::Table(table) => trim_table(table),
+        _ => {}
     }
+    Some(value)
 }
 
 /// Describes the error at `start` without the value, which may be a secret. (The parser's message
 /// quotes the line, and serde's part of it quotes a value of the wrong type.)
 fn explain(text: &str, start: usize, message: &str) -> String {
+    let key = key_before(text, start);
+    // A setting's own parser quotes no secret, and its message continues the setting's name.
+    if message.starts_with("must ") {
+        let setting = key.map_or("a value".into(), |key| key.replace('_', "-"));
+        return format!("{setting} {message}");
+    }
     let quoting = ["invalid type: ", "invalid value: ", "unknown variant "];
     if !quoting.iter().any(|beginning| message.starts_with(beginning)) {
         return message.to_owned();
@@ -172,27 +117,22 @@ fn explain(text: &str, start: usize, message: &str) -> String {
         Some((_, expected)) => expected,
         None => "another value",
     };
-    let before = text[..start].rsplit('\n').next().unwrap_or_default();
-    let key = before.split('=').next().unwrap_or_default().trim();
+    let setting = key.map_or("a value".into(), |key| format!("`{key}`"));
+    format!("{setting} does not fit, expected {expected}")
+}
+
+/// Returns the key of the value at `start`. An element of a list on a separate line has none.
+fn key_before(text: &str, start: usize) -> Option<&str> {
+    let before = text[..start].rsplit('\n').next()?;
+    let key = before.split_once('=')?.0.trim();
     let is_key = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    // An element of a list on a separate line has no key before it.
-    if before.contains('=') && key.bytes().all(is_key) {
-        format!("`{key}` does not fit, expected {expected}")
-    } else {
-        format!("a value does not fit, expected {expected}")
-    }
+    key.bytes().all(is_key).then_some(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Returns the keys that a struct expects.
-    fn expected_keys<T: serde::de::DeserializeOwned>() -> std::collections::BTreeSet<String> {
-        let error = toml::from_str::<T>("no_such_key = 1").err().unwrap().to_string();
-        let (_, expected) = error.split_once("expected one of ").unwrap();
-        expected.lines().next().unwrap().split(", ").map(|key| key.replace('`', "")).collect()
-    }
+    use crate::config::file_only::{FileAlert, FileSource};
 
     #[test]
     fn packaged_file_names_every_setting() {
@@ -201,23 +141,26 @@ mod tests {
             |line: &&str| line.starts_with('#') && !line.starts_with("# ") && *line != "#";
         let settings: Vec<&str> =
             packaged.lines().filter(is_setting).map(|line| &line[1..]).collect();
-        let table: toml::Table = settings.join("\n").parse().unwrap();
-        File::deserialize(table.clone()).unwrap();
-        let keys = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
-        assert!(expected_keys::<File>().into_iter().eq(sorted(keys(&table))));
-        for (list, expected) in
-            [("sources", expected_keys::<FileSource>()), ("alerts", expected_keys::<FileAlert>())]
-        {
-            let entries = table[list].as_array().unwrap();
-            let named = entries.iter().flat_map(|entry| keys(entry.as_table().unwrap())).collect();
-            assert!(expected.into_iter().eq(sorted(named)), "{list}");
+        let text = settings.join("\n");
+        File::parse(&text).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let known = [keys::<ServeArgs>(), keys::<DatabaseArgs>(), keys::<FileOnly>()].concat();
+        assert_eq!(sorted(known), sorted(named(&table)));
+        for (list, known) in [("sources", keys::<FileSource>()), ("alerts", keys::<FileAlert>())] {
+            let entries = table[list].as_array().unwrap().iter();
+            let named = entries.flat_map(|entry| named(entry.as_table().unwrap()));
+            assert_eq!(sorted(known.to_vec()), sorted(named.collect()), "{list}");
         }
         // Every line is a comment, so the file changes nothing.
         assert!(packaged.parse::<toml::Table>().unwrap().is_empty());
     }
 
-    fn sorted(mut keys: Vec<String>) -> Vec<String> {
-        keys.sort();
+    fn named(table: &toml::Table) -> Vec<&str> {
+        table.keys().map(String::as_str).collect()
+    }
+
+    fn sorted(mut keys: Vec<&str>) -> Vec<&str> {
+        keys.sort_unstable();
         keys.dedup();
         keys
     }
@@ -263,6 +206,8 @@ mod tests {
                 "[[sources]]\nname = 'a'\nsecrets = [{ hunter2 = 20202 }]",
                 "line 3: `secrets` does not fit, expected a string".into(),
             ),
+            ("alert_url = 'ftp://a/hunter2'", "line 1: alert-url must be a URL such as".into()),
+            ("api_key = 'a'\nlive_for = ' 5x '", "line 2: live-for must be a duration".into()),
             ("webhook_secrets = hunter2", "line 1".into()),
             ("api_key = \"hunter2", "line 1".into()),
             ("api_key = 'a'\napi_key = 'hunter2'", "line 2".into()),

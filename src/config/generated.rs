@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
 
-use super::{Secret, Settings};
+use super::Settings;
 
 /// Files of the credentials that are not configured but generated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,11 +57,11 @@ impl Settings {
 
 /// Reads a secret. Returns `None` if the file is missing or empty: a crash may have left an empty
 /// file, whose secret nobody has used.
-fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
+fn read(path: &Path) -> anyhow::Result<Option<SecretString>> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let text = text.trim();
-            Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
+            Ok((!text.is_empty()).then(|| SecretString::from(text)))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -68,13 +69,13 @@ fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
 }
 
 /// Returns the file's secret, or a new one and true.
-fn read_or_generate(path: &Path, prefix: &str) -> anyhow::Result<(Secret, bool)> {
+fn read_or_generate(path: &Path, prefix: &str) -> anyhow::Result<(SecretString, bool)> {
     if let Some(secret) = read(path)? {
         return Ok((secret, false));
     }
     let secret = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     write(path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok((Secret::new(secret), true))
+    Ok((SecretString::from(secret), true))
 }
 
 /// Writes the secret to another file and renames it, so that `path` never has a part of it.
@@ -93,6 +94,8 @@ fn write(path: &Path, secret: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use secrecy::ExposeSecret as _;
 
     use super::*;
     use crate::config::ServeArgs;
@@ -122,11 +125,12 @@ mod tests {
         let later = secured.complete().unwrap();
         assert_eq!((later.webhook_secret, later.api_key), (None, generated.api_key));
         assert!(secured.api_key.is_some());
-        assert_eq!(secured.api_key, first.api_key);
+        let exposed = |settings: Settings| settings.api_key.unwrap().expose_secret().to_owned();
+        assert_eq!(exposed(secured), exposed(first));
 
         let mut keyed = settings(&data, Some("s"), Some("mine"));
         assert_eq!(keyed.complete().unwrap(), Generated::default());
-        assert_eq!(keyed.api_key.unwrap().expose(), "mine");
+        assert_eq!(exposed(keyed), "mine");
     }
 
     #[test]

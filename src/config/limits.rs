@@ -1,7 +1,12 @@
 //! Limits on bodies, connections and the inbox: defaults and checks.
 
+use anyhow::{anyhow, ensure};
+use bytesize::ByteSize;
+
+use super::text::setting;
+
 /// Default limit on a delivery's body, in bytes.
-const DEFAULT_MAX_BODY: u64 = 1 << 20;
+const DEFAULT_MAX_BODY: usize = 1 << 20;
 /// Highest value of `max-body`, in bytes: a delivery must fit a Postgres `bytea` and a group of the
 /// inbox with room to spare.
 const LARGEST_MAX_BODY: u64 = 64 << 20;
@@ -15,36 +20,38 @@ const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Highest value of `max-connections`: one address has not enough ports for more.
 const LARGEST_MAX_CONNECTIONS: usize = 60_000;
 
-/// Returns the limit on a delivery's body, in bytes.
-pub(super) fn max_body_bytes(flag: Option<&str>, file: Option<&str>) -> anyhow::Result<usize> {
-    let max_body = size("max-body", flag.or(file))?.unwrap_or(DEFAULT_MAX_BODY);
-    anyhow::ensure!(
+setting! {
+    /// Limit on a delivery's body, in bytes.
+    #[derive(Clone, Copy, Debug)]
+    MaxBody(usize) = max_body, default DEFAULT_MAX_BODY
+}
+
+setting! {
+    /// Limit on the inbox's size on disk, in bytes.
+    #[derive(Clone, Copy, Debug)]
+    InboxQuota(u64) = size, default DEFAULT_INBOX_QUOTA
+}
+
+fn max_body(text: &str) -> anyhow::Result<usize> {
+    let max_body = size(text)?;
+    ensure!(
         (1..=LARGEST_MAX_BODY).contains(&max_body),
-        "max-body must be between 1 byte and 64 MiB, not {max_body} bytes"
+        "must be between 1 byte and 64 MiB, not {max_body} bytes"
     );
     Ok(usize::try_from(max_body)?)
 }
 
-/// Returns the limit on the inbox's size on disk, in bytes.
-pub(super) fn inbox_quota_bytes(flag: Option<&str>, file: Option<&str>) -> anyhow::Result<u64> {
-    Ok(size("inbox-quota", flag.or(file))?.unwrap_or(DEFAULT_INBOX_QUOTA))
+fn size(text: &str) -> anyhow::Result<u64> {
+    let size = text.parse::<ByteSize>();
+    size.map(|size| size.as_u64()).map_err(|_| anyhow!("must be a size such as 1MiB, not {text:?}"))
 }
 
 /// Returns the limit on open connections.
 pub(super) fn max_connections(given: Option<usize>) -> anyhow::Result<usize> {
     let max_connections = given.unwrap_or(DEFAULT_MAX_CONNECTIONS);
-    anyhow::ensure!(
+    ensure!(
         (1..=LARGEST_MAX_CONNECTIONS).contains(&max_connections),
         "max-connections must be between 1 and {LARGEST_MAX_CONNECTIONS}, not {max_connections}"
     );
     Ok(max_connections)
-}
-
-fn size(name: &str, text: Option<&str>) -> anyhow::Result<Option<u64>> {
-    let parse = |text: &str| {
-        let size = text.parse::<bytesize::ByteSize>();
-        size.map(|size| size.as_u64())
-            .map_err(|_| anyhow::anyhow!("{name} must be a size such as 1MiB, not {text:?}"))
-    };
-    text.map(parse).transpose()
 }

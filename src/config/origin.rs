@@ -1,9 +1,8 @@
 //! Places where credentials are configured, for messages that name the place and not the value.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::ServeArgs;
-use super::file::File;
+use super::credentials::{self, Credential};
 
 /// Place of a setting. For one that is not set, the place where it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,31 +26,34 @@ pub struct Origins {
     pub api_key: Origin,
 }
 
-impl Origins {
-    /// Finds the places. The environment overrides the file, unless the variable is empty.
-    pub(super) fn of(args: &ServeArgs, file: &File) -> Self {
-        let origin = |variable: &Option<String>, own: &Option<PathBuf>, named: &Option<PathBuf>| {
-            let is_set = variable.as_ref().is_some_and(|text| !text.trim().is_empty());
-            match (own, &args.database.config, named) {
-                _ if is_set => Origin::Environment,
-                (Some(own), ..) => Origin::SecretFile(own.clone()),
-                (None, Some(_), Some(named)) => Origin::SecretFile(named.clone()),
-                (None, Some(config), None) => Origin::File(config.clone()),
-                (None, None, _) => Origin::Environment,
+/// Settings of each place. A credential and its file are one setting, so they cannot be merged one
+/// by one as the others are.
+pub(super) struct Places<'a, A> {
+    /// Settings of command line and environment.
+    pub(super) args: &'a A,
+    /// Settings of the TOML file.
+    pub(super) file: &'a A,
+    /// Path of the TOML file.
+    pub(super) config: Option<&'a Path>,
+}
+
+impl<A> Places<'_, A> {
+    /// Reads the credential with these names, as a variable and as a key of the file, and returns
+    /// it with its place. `of` returns its value and its file in one place.
+    pub(super) fn read<T: Credential>(
+        &self,
+        [variable, key]: [&str; 2],
+        of: impl Fn(&A) -> (Option<&T>, Option<&PathBuf>),
+    ) -> anyhow::Result<(Option<T>, Origin)> {
+        let in_the_file = self.config.map_or(Origin::Environment, |path| Origin::File(path.into()));
+        for (name, place, origin) in
+            [(variable, self.args, Origin::Environment), (key, self.file, in_the_file.clone())]
+        {
+            let (value, file) = of(place);
+            if let Some(found) = credentials::read(name, value, file.map(PathBuf::as_path))? {
+                return Ok((Some(found), file.cloned().map_or(origin, Origin::SecretFile)));
             }
-        };
-        Self {
-            webhook_secrets: origin(
-                &args.webhook_secret,
-                &args.webhook_secret_file,
-                &file.webhook_secrets_file,
-            ),
-            webhook_headers: origin(
-                &args.webhook_header,
-                &args.webhook_header_file,
-                &file.webhook_headers_file,
-            ),
-            api_key: origin(&args.api_key, &args.api_key_file, &file.api_key_file),
         }
+        Ok((None, in_the_file))
     }
 }

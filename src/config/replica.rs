@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use secrecy::SecretString;
 
-use super::Secret;
+use super::text::{duration, setting};
 
 /// Default limit: too short for clients to notice, but long enough for a checkpoint or vacuum of
 /// the primary.
@@ -18,32 +19,31 @@ const MAX_MAX_LAG: Duration = Duration::from_hours(1);
 #[derive(Clone, Debug)]
 pub struct ReplicaSettings {
     /// URL of the standby.
-    pub url: Secret,
+    pub url: SecretString,
     /// Lag up to which the standby is used.
     pub max_lag: Duration,
 }
 
-impl ReplicaSettings {
-    pub(super) fn resolve(
-        url: Option<&Secret>,
-        max_lag: Option<&str>,
-    ) -> anyhow::Result<Option<Self>> {
-        let max_lag = max_lag.map_or(Ok(DEFAULT_MAX_LAG), |text| {
-            humantime::parse_duration(text).with_context(|| {
-                format!("read-max-lag must be a duration such as 10s, not {text:?}")
-            })
-        })?;
-        ensure!(
-            (SHORTEST_MAX_LAG..=MAX_MAX_LAG).contains(&max_lag),
-            "read-max-lag must be between 2s and 1h, not {}",
-            humantime::format_duration(max_lag)
-        );
-        Ok(url.map(|url| Self { url: url.clone(), max_lag }))
-    }
+setting! {
+    /// Lag up to which a standby is used.
+    #[derive(Clone, Copy, Debug)]
+    MaxLag(Duration) = parse, default DEFAULT_MAX_LAG
+}
+
+fn parse(text: &str) -> anyhow::Result<Duration> {
+    let max_lag = duration(text, "10s")?;
+    ensure!(
+        (SHORTEST_MAX_LAG..=MAX_MAX_LAG).contains(&max_lag),
+        "must be between 2s and 1h, not {}",
+        humantime::format_duration(max_lag)
+    );
+    Ok(max_lag)
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
     use crate::config::{DatabaseArgs, ServeArgs, Settings};
 
@@ -57,7 +57,7 @@ mod tests {
             read_database_url: read.map(Into::into),
             ..DatabaseArgs::default()
         };
-        let read_max_lag = lag.map(Into::into);
+        let read_max_lag = lag.map(str::parse).transpose()?;
         Settings::resolve(ServeArgs { database, read_max_lag, ..ServeArgs::default() })
     }
 
@@ -66,11 +66,11 @@ mod tests {
         let (primary, standby) = (Some("postgres://a/v"), Some("postgres://b/v"));
         let replica = |lag| resolve(primary, standby, lag).map(|settings| settings.replica);
         let found = replica(None).unwrap().unwrap();
-        assert_eq!((found.url.expose(), found.max_lag), ("postgres://b/v", DEFAULT_MAX_LAG));
+        assert_eq!((found.url.expose_secret(), found.max_lag), ("postgres://b/v", DEFAULT_MAX_LAG));
         assert_eq!(replica(Some("1m")).unwrap().unwrap().max_lag, Duration::from_mins(1));
         for wrong in ["10", "1s", "2h"] {
             let error = replica(Some(wrong)).unwrap_err().to_string();
-            assert!(error.starts_with("read-max-lag must be "), "{error}");
+            assert!(error.starts_with("must be "), "{error}");
         }
         assert!(resolve(primary, None, None).unwrap().replica.is_none());
         assert!(resolve(primary, Some(" "), None).unwrap().replica.is_none());

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use chrono::{DateTime, NaiveTime, Utc};
 
-use super::file::File;
+use super::file_only::FileSource;
+use super::text::{duration, setting};
 
 const DAY: Duration = Duration::from_hours(24);
 /// Shortest retention: rows are deleted by whole days.
@@ -27,6 +28,12 @@ pub struct RetentionRules {
     pub deliveries: AgeLimits,
 }
 
+setting! {
+    /// Age at which rows are deleted; `None` is never.
+    #[derive(Clone, Copy, Debug)]
+    AgeLimit(Option<Duration>) = parse
+}
+
 /// Age limits by source; `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgeLimits {
@@ -38,31 +45,23 @@ pub struct AgeLimits {
 
 impl RetentionRules {
     pub(super) fn resolve(
-        messages: Option<&str>,
-        deliveries: Option<&str>,
-        file: &File,
+        messages: Option<AgeLimit>,
+        deliveries: Option<AgeLimit>,
+        sources: &[FileSource],
     ) -> anyhow::Result<Self> {
         let mut keep = Self {
-            messages: AgeLimits::of(parse(
-                "keep-messages",
-                messages.or(file.keep_messages.as_deref()),
-                None,
-            )?),
-            deliveries: AgeLimits::of(parse(
-                "keep-deliveries",
-                deliveries.or(file.keep_deliveries.as_deref()),
-                Some(DEFAULT_DELIVERIES),
-            )?),
+            messages: AgeLimits::of(messages.and_then(|limit| limit.0)),
+            deliveries: AgeLimits::of(deliveries.map_or(Some(DEFAULT_DELIVERIES), |limit| limit.0)),
         };
-        for source in &file.sources {
-            let name = || format!("source {}", source.name);
-            if let Some(text) = source.keep_messages.as_deref() {
-                let age = parse("keep_messages", Some(text), None).with_context(name)?;
-                keep.messages.of_sources.insert(source.name.clone(), age);
-            }
-            if let Some(text) = source.keep_deliveries.as_deref() {
-                let age = parse("keep_deliveries", Some(text), None).with_context(name)?;
-                keep.deliveries.of_sources.insert(source.name.clone(), age);
+        for source in sources {
+            for (setting, text, limits) in [
+                ("keep_messages", &source.keep_messages, &mut keep.messages),
+                ("keep_deliveries", &source.keep_deliveries, &mut keep.deliveries),
+            ] {
+                let Some(text) = text else { continue };
+                let age = parse(text)
+                    .map_err(|error| anyhow!("source {}: {setting} {error}", source.name))?;
+                limits.of_sources.insert(source.name.clone(), age);
             }
         }
         Ok(keep)
@@ -105,24 +104,17 @@ pub fn oldest(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
 }
 
 /// Parses an age limit; `None` is no limit.
-fn parse(
-    name: &str,
-    text: Option<&str>,
-    default: Option<Duration>,
-) -> anyhow::Result<Option<Duration>> {
-    let Some(text) = text else { return Ok(default) };
+fn parse(text: &str) -> anyhow::Result<Option<Duration>> {
     if ["0", "forever"].contains(&text) {
         return Ok(None);
     }
-    let keep = humantime::parse_duration(text).with_context(|| {
-        format!("{name} must be a duration such as 30d, or forever, not {text:?}")
-    })?;
+    let keep = duration(text, "30d, or forever")?;
     if keep.is_zero() {
         return Ok(None);
     }
     anyhow::ensure!(
         (SHORTEST..=LONGEST).contains(&keep),
-        "{name} must be between a day and a hundred years, not {text:?}"
+        "must be between a day and a hundred years, not {text:?}"
     );
     Ok(Some(keep))
 }
@@ -130,6 +122,7 @@ fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::file::File;
 
     #[test]
     fn retention_is_limited_or_unlimited() {
@@ -141,17 +134,18 @@ mod tests {
             (Some("0d"), None),
             (Some("forever"), None),
         ] {
-            let keep = parse("keep", text, Some(DEFAULT_DELIVERIES)).unwrap();
+            let limit = text.map(|text| text.parse().unwrap());
+            let keep = RetentionRules::resolve(None, limit, &[]).unwrap().deliveries.usual;
             assert_eq!(keep, days.map(|days| DAY * days), "{text:?}");
         }
         for wrong in ["", "30", "ever", "-1d", "23h", "101years"] {
-            assert!(parse("keep", Some(wrong), None).is_err(), "{wrong}");
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn source_can_have_its_own_retention() {
-        let file: File = toml::from_str(
+        let file = File::parse(
             "keep_messages = \"365d\"
              [[sources]]
              name = \"kiosk\"
@@ -159,15 +153,14 @@ mod tests {
              keep_deliveries = \"forever\"",
         )
         .unwrap();
-        let keep = RetentionRules::resolve(None, None, &file).unwrap();
+        let keep =
+            RetentionRules::resolve(file.args.keep_messages, None, &file.only.sources).unwrap();
         assert_eq!(keep.messages.usual, Some(DAY * 365));
         assert_eq!(keep.messages.of_sources["kiosk"], Some(DAY * 7));
         assert_eq!(keep.messages.longest(), Some(DAY * 365));
         assert_eq!(keep.deliveries.usual, Some(DEFAULT_DELIVERIES));
         assert_eq!(keep.deliveries.longest(), None);
         assert!(keep.deliveries.differ() && !keep.deliveries.is_unlimited());
-        assert!(
-            RetentionRules::resolve(None, None, &File::default()).unwrap().messages.is_unlimited()
-        );
+        assert!(RetentionRules::resolve(None, None, &[]).unwrap().messages.is_unlimited());
     }
 }

@@ -1,12 +1,10 @@
 //! Sources that may deliver, and the credentials that each requires.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, bail, ensure};
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::credentials::{self, Written};
-use super::file::{File, FileSource};
-use super::{Secret, ServeArgs};
+use super::credentials::{self, HeaderLines, Secrets};
+use super::file_only::{FileOnly, FileSource};
 use crate::domain::SourceName;
 use crate::redact::{Kind, Redaction};
 
@@ -17,7 +15,7 @@ pub struct SourceSettings {
     /// Name in `/webhook/{name}`.
     pub name: SourceName,
     /// Secrets, any of which may sign a delivery: several during a rotation.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<SecretString>,
     /// Headers, each of which must be present. A name that is listed with several values, as during
     /// a rotation, may have any of them.
     pub headers: Vec<RequiredHeader>,
@@ -33,7 +31,7 @@ pub struct RequiredHeader {
     /// Name in lower case.
     pub name: String,
     /// Required value.
-    pub value: Secret,
+    pub value: SecretString,
 }
 
 impl SourceSettings {
@@ -44,49 +42,15 @@ impl SourceSettings {
     }
 }
 
-/// Returns the default source from environment or file, then the file's further sources.
-pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<SourceSettings>> {
-    let secrets = listed(
-        "VERBATIM_WEBHOOK_SECRET",
-        args.webhook_secret.as_deref().map(credentials::secrets),
-        args.webhook_secret_file.as_ref(),
-        credentials::secrets,
-    )?;
-    let secrets = match secrets {
-        Some(secrets) => secrets,
-        None => listed(
-            "webhook_secrets",
-            file.webhook_secrets.clone(),
-            file.webhook_secrets_file.as_ref(),
-            credentials::secrets,
-        )?
-        .unwrap_or_default(),
-    };
-    let headers = listed(
-        "VERBATIM_WEBHOOK_HEADER",
-        args.webhook_header.as_deref().map(credentials::headers),
-        args.webhook_header_file.as_ref(),
-        credentials::headers,
-    )?;
-    let headers = match headers {
-        Some(headers) => headers,
-        None => listed(
-            "webhook_headers",
-            file.webhook_headers.clone(),
-            file.webhook_headers_file.as_ref(),
-            credentials::headers,
-        )?
-        .unwrap_or_default(),
-    };
-    let default = SourceSettings {
-        redaction: redaction(args.redact.as_deref(), file.redact.as_deref())?,
-        ..source(
-            SourceName::default(),
-            secrets,
-            &headers,
-            file.strict_timestamps.unwrap_or_default(),
-        )?
-    };
+/// Returns the default source, then the file's further sources.
+pub(super) fn resolve(
+    secrets: Secrets,
+    headers: &HeaderLines,
+    redaction: Redaction,
+    file: &FileOnly,
+) -> anyhow::Result<Vec<SourceSettings>> {
+    let default = source(SourceName::default(), secrets, headers, file.strict_timestamps)?;
+    let default = SourceSettings { redaction, ..default };
     let mut sources = vec![default];
     for further in &file.sources {
         let name = SourceName::parse(&further.name)?;
@@ -109,45 +73,29 @@ pub(super) fn resolve(args: &ServeArgs, file: &File) -> anyhow::Result<Vec<Sourc
     Ok(sources)
 }
 
-/// Reads the credentials that are set in one place, if any.
-fn listed(
-    name: &str,
-    value: Option<Vec<Secret>>,
-    file: Option<&PathBuf>,
-    parse: fn(&str) -> Vec<Secret>,
-) -> anyhow::Result<Option<Vec<Secret>>> {
-    let value = value.filter(|listed| !listed.is_empty());
-    Written { name, value, file }.read(parse)
-}
-
 /// Reads the secrets and headers of a further source.
-fn credentials_of(source: &FileSource) -> anyhow::Result<(Vec<Secret>, Vec<Secret>)> {
-    let read = |name, value: &Vec<Secret>, file: &Option<PathBuf>, parse| {
-        let read = listed(name, Some(value.clone()), file.as_ref(), parse);
-        read.with_context(|| format!("source {}", source.name)).map(Option::unwrap_or_default)
+fn credentials_of(source: &FileSource) -> anyhow::Result<(Secrets, HeaderLines)> {
+    let FileSource { secrets, secrets_file, headers, headers_file, .. } = source;
+    let read = || -> anyhow::Result<_> {
+        let secrets = credentials::read("secrets", secrets.as_ref(), secrets_file.as_deref())?;
+        let headers = credentials::read("headers", headers.as_ref(), headers_file.as_deref())?;
+        Ok((secrets.unwrap_or_default(), headers.unwrap_or_default()))
     };
-    Ok((
-        read("secrets", &source.secrets, &source.secrets_file, credentials::secrets)?,
-        read("headers", &source.headers, &source.headers_file, credentials::headers)?,
-    ))
+    read().with_context(|| format!("source {}", source.name))
 }
 
 fn source(
     name: SourceName,
-    secrets: Vec<Secret>,
-    headers: &[Secret],
+    secrets: Secrets,
+    headers: &HeaderLines,
     strict_timestamps: bool,
 ) -> anyhow::Result<SourceSettings> {
-    let secrets: Vec<Secret> =
-        secrets.into_iter().filter(|secret| !secret.expose().trim().is_empty()).collect();
+    let secrets = secrets.0;
     for secret in &secrets {
         credentials::check_secret(secret).with_context(|| format!("source {name}"))?;
     }
-    let headers = headers
-        .iter()
-        .filter(|line| !line.expose().trim().is_empty())
-        .map(|line| header(line).with_context(|| format!("source {name}")))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let headers = headers.0.iter().map(header).collect::<anyhow::Result<Vec<_>>>();
+    let headers = headers.with_context(|| format!("source {name}"))?;
     ensure!(
         !strict_timestamps || !secrets.is_empty(),
         "source {name}: strict_timestamps needs a secret, since only a signature protects the \
@@ -162,20 +110,22 @@ fn source(
     })
 }
 
-/// Parses the default source's redaction: comma-separated in the environment, or the file's list.
-fn redaction(text: Option<&str>, file: Option<&[Kind]>) -> anyhow::Result<Redaction> {
-    let Some(text) = text else { return Ok(file.unwrap_or_default().iter().copied().collect()) };
-    let kinds = text.split(',').map(str::trim).filter(|kind| !kind.is_empty());
-    let parse = |kind| {
-        Kind::parse(kind)
-            .with_context(|| format!("redact must list email, phone or card, not {kind:?}"))
-    };
-    kinds.map(parse).collect()
+impl TryFrom<Vec<String>> for Redaction {
+    type Error = anyhow::Error;
+
+    fn try_from(listed: Vec<String>) -> anyhow::Result<Self> {
+        let kinds = listed.iter().map(|kind| kind.trim()).filter(|kind| !kind.is_empty());
+        let parse = |kind| {
+            Kind::parse(kind)
+                .with_context(|| format!("must list email, phone or card, not {kind:?}"))
+        };
+        kinds.map(parse).collect()
+    }
 }
 
-fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
+fn header(line: &SecretString) -> anyhow::Result<RequiredHeader> {
     // No message may quote the line: its value is a secret.
-    let Some((name, value)) = line.expose().split_once(':') else {
+    let Some((name, value)) = line.expose_secret().split_once(':') else {
         bail!("required header has no colon: write `Name: value`");
     };
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
@@ -189,12 +139,19 @@ fn header(line: &Secret) -> anyhow::Result<RequiredHeader> {
         !value.contains(|c: char| c.is_control() && c != '\t'),
         "value of required header {name} contains a control character, which no delivery can send"
     );
-    Ok(RequiredHeader { name, value: Secret::new(value.to_owned()) })
+    Ok(RequiredHeader { name, value: value.into() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::file::File;
+    use crate::config::{ServeArgs, Settings};
+
+    fn further_sources(file: &str) -> anyhow::Result<Vec<SourceSettings>> {
+        let File { only, .. } = File::parse(file).unwrap();
+        resolve(Secrets::default(), &HeaderLines::default(), Redaction::default(), &only)
+    }
 
     #[test]
     fn environment_can_list_several_secrets_and_headers() {
@@ -203,33 +160,31 @@ mod tests {
             webhook_header: Some("X-Webhook-Secret: a\nAuthorization: Bearer b:c".into()),
             ..ServeArgs::default()
         };
-        let sources = resolve(&args, &File::default()).unwrap();
-        let secrets: Vec<_> = sources[0].secrets.iter().map(Secret::expose).collect();
+        let sources = Settings::resolve(args).unwrap().sources;
+        let secrets: Vec<_> = sources[0].secrets.iter().map(SecretString::expose_secret).collect();
         assert_eq!(secrets, ["one", "two"]);
         let headers: Vec<_> =
-            sources[0].headers.iter().map(|h| (h.name.as_str(), h.value.expose())).collect();
+            sources[0].headers.iter().map(|h| (h.name.as_str(), h.value.expose_secret())).collect();
         assert_eq!(headers, [("x-webhook-secret", "a"), ("authorization", "Bearer b:c")]);
     }
 
     #[test]
     fn further_source_without_credentials_is_rejected() {
-        let file: File = toml::from_str("[[sources]]\nname = \"kiosk\"").unwrap();
-        let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
+        let error = further_sources("[[sources]]\nname = \"kiosk\"").unwrap_err().to_string();
         assert!(error.contains("kiosk has neither a secret nor a header"), "{error}");
     }
 
     #[test]
     fn source_that_is_configured_twice_is_rejected() {
-        let file: File =
-            toml::from_str("[[sources]]\nname = \"default\"\nsecrets = [\"s\"]").unwrap();
-        let error = resolve(&ServeArgs::default(), &file).unwrap_err().to_string();
+        let error = further_sources("[[sources]]\nname = \"default\"\nsecrets = [\"s\"]");
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("configured twice"), "{error}");
     }
 
     #[test]
     fn error_does_not_quote_the_header_line() {
         let args = ServeArgs { webhook_header: Some("hunter2".into()), ..ServeArgs::default() };
-        let error = resolve(&args, &File::default()).unwrap_err();
+        let error = Settings::resolve(args).unwrap_err();
         assert!(!format!("{error:#} {error:?}").contains("hunter2"));
     }
 }

@@ -33,6 +33,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use secrecy::SecretString;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
@@ -47,7 +48,7 @@ pub use standby::{
 };
 pub use upgrade::{remove_old_clusters, upgrade_cluster};
 
-use crate::config::{DatabaseSettings, Secret};
+use crate::config::DatabaseSettings;
 use crate::retry::Retry;
 use cluster::Cluster;
 use home::Home;
@@ -222,7 +223,7 @@ impl Database {
 }
 
 /// Returns a connector for a standby's URL.
-pub fn standby(url: &Secret) -> anyhow::Result<Connector> {
+pub fn standby(url: &SecretString) -> anyhow::Result<Connector> {
     named(url, "VERBATIM_READ_DATABASE_URL").map(Connector::from)
 }
 

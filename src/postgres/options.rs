@@ -3,24 +3,24 @@
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::home::Home;
 use super::name::NAME;
-use crate::config::Secret;
 
 /// Application name in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "verbatim";
 
 /// Parses the URL of an external database.
-pub(super) fn external(url: &Secret) -> anyhow::Result<PgConnectOptions> {
+pub(super) fn external(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
     named(url, "DATABASE_URL")
 }
 
 /// Parses the URL in a setting.
-pub(super) fn named(url: &Secret, setting: &str) -> anyhow::Result<PgConnectOptions> {
+pub(super) fn named(url: &SecretString, setting: &str) -> anyhow::Result<PgConnectOptions> {
     // The parser's message does not quote the URL, which contains a password.
-    let options = PgConnectOptions::from_str(url.expose()).with_context(|| {
+    let options = PgConnectOptions::from_str(url.expose_secret()).with_context(|| {
         format!("{setting} is not a URL such as postgres://user:password@host:5432/database")
     })?;
     Ok(match options.get_application_name() {

@@ -4,6 +4,7 @@
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -89,7 +90,7 @@ impl Source {
         for header in &settings.headers {
             let name = HeaderName::try_from(header.name.as_str())
                 .map_err(|_| InvalidHeader(header.name.clone()))?;
-            let digest = Sha256::digest(header.value.expose()).into();
+            let digest = Sha256::digest(header.value.expose_secret()).into();
             match headers.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, digests)) => digests.push(digest),
                 None => headers.push((name, vec![digest])),
@@ -100,7 +101,7 @@ impl Source {
             keys: settings
                 .secrets
                 .iter()
-                .filter_map(|secret| Hmac::new_from_slice(secret.expose().as_bytes()).ok())
+                .filter_map(|secret| Hmac::new_from_slice(secret.expose_secret().as_bytes()).ok())
                 .collect(),
             headers,
             strict_timestamps: settings.strict_timestamps,

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rustls::crypto::ring;
+use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -219,7 +220,7 @@ fn headers(
     }
     for required in &source.headers {
         let name = HeaderName::try_from(required.name.as_str());
-        let value = HeaderValue::try_from(required.value.expose());
+        let value = HeaderValue::try_from(required.value.expose_secret());
         if let (Ok(name), Ok(mut value)) = (name, value) {
             value.set_sensitive(true);
             // If a name may have several values, the first one is sent.
@@ -228,7 +229,7 @@ fn headers(
     }
     if let Some(secret) = source.secrets.first() {
         let timestamp = source.strict_timestamps.then(|| now.timestamp().to_string());
-        let signature = signature(secret.expose(), timestamp.as_deref(), body);
+        let signature = signature(secret.expose_secret(), timestamp.as_deref(), body);
         if let Some(timestamp) = timestamp.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(TIMESTAMP, timestamp);
         }
@@ -255,8 +256,10 @@ fn signature(secret: &str, timestamp: Option<&str>, body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
-    use crate::config::{RequiredHeader, Secret};
+    use crate::config::RequiredHeader;
     use crate::redact::Redaction;
 
     fn now() -> DateTime<Utc> {
@@ -288,11 +291,11 @@ mod tests {
     fn every_credential_of_the_source_is_sent() {
         let header = |name: &str, value: &str| RequiredHeader {
             name: name.into(),
-            value: Secret::new(value.into()),
+            value: SecretString::from(value),
         };
         let source = SourceSettings {
             name: SourceName::default(),
-            secrets: vec![Secret::new("Jefe".into()), Secret::new("old".into())],
+            secrets: vec![SecretString::from("Jefe"), SecretString::from("old")],
             headers: vec![header("x-a", "new"), header("x-a", "old"), header("authorization", "b")],
             strict_timestamps: true,
             redaction: Redaction::default(),

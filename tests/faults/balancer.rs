@@ -1,4 +1,4 @@
-//! A load balancer before several services, as nginx and HAProxy are by default: each request goes
+//! A load balancer before several services, as nginx and `HAProxy` are by default: each request goes
 //! to the next service in turn, over a connection of its own.
 //!
 //! A request goes on to the next service only if a connection is refused: nothing was sent then. One

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Method, Response};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use verbatim::config::Secret;
 use verbatim::store::Store;
 use verbatim::store::keys::{KeyHash, NewKey, Scope, generate_key};
 use verbatim::store::sign_in_links::generate_link_token;
@@ -511,7 +511,7 @@ async fn changing_the_key_of_the_settings_ends_its_sessions() {
     let browser = signed_in(&app, KEY).await;
     let (database, data) = (app.database.shared(), TempDir::new().unwrap());
     let changed = App::start_on(database, data, |settings| {
-        settings.api_key = Some(Secret::new("another key".into()));
+        settings.api_key = Some(SecretString::from("another key"));
     })
     .await;
     let there = Browser { app: &changed, client: client(), cookie: browser.cookie.clone() };

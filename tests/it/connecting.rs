@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::PgSslMode;
 use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
-use verbatim::config::Secret;
 use verbatim::postgres::{Connector, check, migrate};
 
 use crate::support::app::App;
@@ -104,7 +104,7 @@ async fn everything_works_through_pgbouncer_with_session_pooling() {
     let url = pooler_url(port, &database);
     // The schema is created through the pooler, too.
     let app = App::start_on(database, TempDir::new().unwrap(), |settings| {
-        settings.database.url = Some(Secret::new(url.clone()));
+        settings.database.url = Some(SecretString::from(url.clone()));
     })
     .await;
     status(&app, "ready").await;
@@ -149,7 +149,7 @@ async fn pooler_without_session_pooling_is_reported_and_nothing_is_lost() {
     let url = pooler_url(port, &database);
     let pooler = pgbouncer(&program, folder.path(), port, &database, "transaction");
     let app = App::start_on(database, TempDir::new().unwrap(), |settings| {
-        settings.database.url = Some(Secret::new(url.clone()));
+        settings.database.url = Some(SecretString::from(url.clone()));
     })
     .await;
     let ready = status(&app, "degraded").await;

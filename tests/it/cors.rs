@@ -9,7 +9,8 @@ use crate::support::app::{App, KEY, client};
 const LISTED: &str = "https://app.example.com";
 
 async fn serving(list: Option<&str>) -> App {
-    let args = ServeArgs { cors_origin: list.map(Into::into), ..ServeArgs::default() };
+    let args =
+        ServeArgs { cors_origin: list.map(|list| list.parse().unwrap()), ..ServeArgs::default() };
     let origins: CorsOrigins = Settings::resolve(args).unwrap().cors_origins;
     App::start_with(|settings| settings.cors_origins = origins).await
 }

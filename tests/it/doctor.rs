@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
@@ -335,7 +336,7 @@ async fn undrained_inbox_is_reported_and_not_changed() {
     // Without the database, deliveries stay in the inbox.
     let app = App::start_on(database, data, |settings| {
         let away = "postgres://verbatim@127.0.0.1:1/verbatim".to_owned();
-        settings.database.url = Some(verbatim::config::Secret::new(away));
+        settings.database.url = Some(SecretString::from(away));
     })
     .await;
     assert_eq!(app.deliver(include_str!("../payloads/d-chat-push.json")).await.status, 200);

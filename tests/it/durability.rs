@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
-use verbatim::config::{Ack, Secret};
+use verbatim::config::Ack;
 
 use crate::support::app::{Answer, App};
 use crate::support::prometheus::Scrape;
@@ -58,7 +59,7 @@ async fn cut_connections(app: &App) {
 #[actix_web::test]
 async fn deliveries_survive_a_database_outage_and_a_restart() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     for answer in deliver_numbered(&app, 25).await {
@@ -84,7 +85,7 @@ async fn clean_stop_drains_the_inbox() {
     let (database, data) = app.stop().await;
     // Without a database, the depth is what the inbox still holds.
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0);
@@ -104,7 +105,7 @@ async fn deliveries_go_directly_to_postgres_when_the_inbox_is_full() {
 async fn delivery_that_cannot_be_made_durable_is_rejected() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     let answer = app.deliver(chat_push("lost")).await;
@@ -116,7 +117,7 @@ async fn delivery_that_cannot_be_made_durable_is_rejected() {
 async fn inbox_replaces_unavailable_postgres_with_ack_postgres() {
     let app = App::start_with(|settings| {
         settings.ack = Ack::Postgres;
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.deliver(chat_push("message 0")).await.status, 200);
@@ -236,7 +237,7 @@ async fn broken_connections_lose_and_double_nothing() {
 #[actix_web::test]
 async fn backlog_beyond_memory_is_read_from_the_file() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
         settings.max_body_bytes = 4 << 20;
     })
     .await;

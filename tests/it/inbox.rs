@@ -9,12 +9,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use verbatim::clock::Clock;
-use verbatim::config::Secret;
 use verbatim::lifecycle::Lifecycle;
 use verbatim::postgres::migrate;
 use verbatim::server::Server;
@@ -73,7 +73,7 @@ async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// Starts a service that cannot reach Postgres, so that deliveries stay in its inbox.
 async fn start_without_postgres() -> App {
-    App::start_with(|settings| settings.database.url = Some(Secret::new(UNREACHABLE.into()))).await
+    App::start_with(|settings| settings.database.url = Some(SecretString::from(UNREACHABLE))).await
 }
 
 /// Returns the database and data folder of a service that stopped with undrained deliveries.
@@ -282,7 +282,7 @@ async fn bytes_of_a_damaged_delivery_are_stored_beside_the_inbox() {
     assert!(kept.contains(" 00017 xxxx"), "the rest of the delivery");
 
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 0, "the damaged group is read again");
@@ -299,7 +299,7 @@ async fn damage_found_at_run_time_delays_no_answer() {
     let url = format!("{}&application_name=unmigrated", database.url());
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     assert_eq!(app.backlog.watch_depth().borrow().deliveries, 200);
@@ -323,7 +323,7 @@ async fn removed_file_is_saved_under_another_name() {
     let url = format!("{}&application_name=unmigrated", database.url());
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     deliver(&app, 40..50).await;
@@ -356,7 +356,7 @@ async fn earlier_file_restored_in_its_place_is_drained() {
         .unwrap();
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     deliver(&app, 3..10).await;

@@ -1,7 +1,7 @@
 //! `/metrics` and `/readyz` after deliveries of every kind.
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use verbatim::config::Secret;
 use verbatim::domain::DeliveryId;
 use verbatim::postgres::migrate;
 use verbatim::store::Store;
@@ -171,7 +171,7 @@ async fn labels_contain_no_text_of_a_caller() {
 async fn delivery_that_is_not_durable_is_counted_with_its_reason() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.deliver(event("room.join", &json!({}))).await.status, 503);
@@ -194,7 +194,7 @@ async fn delivery_that_is_not_durable_is_counted_with_its_reason() {
 #[actix_web::test]
 async fn undrained_deliveries_show_in_depth_and_age() {
     let app = App::start_with(|settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     app.deliver(event("test", &json!({}))).await;
@@ -242,7 +242,7 @@ async fn readyz_reports_a_pending_newer_or_altered_schema() {
         let url = format!("{}&application_name=unready", database.url());
         let app = App::start_on(database, tempfile::TempDir::new().unwrap(), |settings| {
             settings.migrate = state != "pending";
-            settings.database.url = Some(Secret::new(url));
+            settings.database.url = Some(SecretString::from(url));
         })
         .await;
         loop {

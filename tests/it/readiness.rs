@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use tempfile::TempDir;
-use verbatim::config::Secret;
 
 use crate::support::app::{App, KEY, client};
 use crate::support::database::TestDatabase;
@@ -51,7 +51,7 @@ async fn start_unready(database: TestDatabase, migrate: bool) -> App {
     let url = format!("{}&application_name=unready", database.url());
     App::start_on(database, TempDir::new().unwrap(), |settings| {
         settings.migrate = migrate;
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await
 }
@@ -106,7 +106,7 @@ async fn unsuitable_database_is_not_written_to() {
     .await;
     let url = database.url().replace(&name, &made);
     let app = App::start_on(database, TempDir::new().unwrap(), |settings| {
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     let ready = readyz(&app, "degraded", false).await;
@@ -154,7 +154,7 @@ async fn start_without_schema_is_not_ready_at_first_and_degraded_later() {
     }
     let (database, data) = app.stop().await;
     let app = App::start_on(database, data, |settings| {
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     let ready = readyz(&app, "degraded", false).await;

@@ -1,8 +1,9 @@
 //! Redaction through the whole service. Replaced texts are stored nowhere.
 
 use chrono::TimeDelta;
+use secrecy::SecretString;
 use serde_json::json;
-use verbatim::config::{Secret, Settings};
+use verbatim::config::Settings;
 use verbatim::domain::{EventId, SourceName};
 use verbatim::redact::Kind;
 
@@ -34,7 +35,7 @@ fn inbox_holds(data: &tempfile::TempDir, text: &str) -> bool {
 async fn redacted_text_is_stored_nowhere_and_the_event_keeps_its_id() {
     let app = App::start_with(|settings| {
         redacting(settings);
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.deliver(chat_push()).await.status, 200);

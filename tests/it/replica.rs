@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use verbatim::config::{ReplicaSettings, Secret, Settings};
+use verbatim::config::{ReplicaSettings, Settings};
 
 use crate::support::app::{Answer, App, KEY, client};
 use crate::support::database::TestDatabase;
@@ -107,7 +108,7 @@ fn reading(
     database: &TestDatabase,
     max_lag: Duration,
 ) -> impl FnOnce(&mut Settings) + use<> {
-    let url = Secret::new(pair.standby.reader_url(database.name()));
+    let url = SecretString::from(pair.standby.reader_url(database.name()));
     move |settings| settings.replica = Some(ReplicaSettings { url, max_lag })
 }
 

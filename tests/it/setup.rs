@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rcgen::generate_simple_self_signed;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use verbatim::config::{RequiredHeader, Secret, Settings, SourceSettings, TlsSettings};
+use verbatim::config::{RequiredHeader, Settings, SourceSettings, TlsSettings};
 use verbatim::domain::{DeliveryId, SourceName};
 use verbatim::redact::Redaction;
 use verbatim::store::Store;
@@ -22,11 +23,11 @@ const DOOR: &str = "open sesame";
 fn kiosk() -> SourceSettings {
     let header = |name: &str, value: &str| RequiredHeader {
         name: name.into(),
-        value: Secret::new(value.into()),
+        value: SecretString::from(value),
     };
     SourceSettings {
         name: SourceName::parse("kiosk").unwrap(),
-        secrets: vec![Secret::new("new secret".into()), Secret::new("old secret".into())],
+        secrets: vec![SecretString::from("new secret"), SecretString::from("old secret")],
         headers: vec![header("authorization", TOKEN), header("authorization", "an older value")],
         strict_timestamps: true,
         redaction: Redaction::default(),
@@ -38,7 +39,7 @@ fn door() -> SourceSettings {
     SourceSettings {
         name: SourceName::parse("door").unwrap(),
         secrets: Vec::new(),
-        headers: vec![RequiredHeader { name: "x-door".into(), value: Secret::new(DOOR.into()) }],
+        headers: vec![RequiredHeader { name: "x-door".into(), value: SecretString::from(DOOR) }],
         strict_timestamps: false,
         redaction: Redaction::default(),
     }
@@ -282,7 +283,7 @@ async fn setup_and_test_work_without_the_database() {
     let unreachable = "postgres://verbatim@127.0.0.1:1/none";
     let app = App::start_with(|settings| {
         settings.sources.push(kiosk());
-        settings.database.url = Some(Secret::new(unreachable.to_owned()));
+        settings.database.url = Some(SecretString::from(unreachable));
     })
     .await;
     let body = setup(&app).await;

@@ -4,12 +4,12 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use secrecy::SecretString;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use verbatim::clock::Clock;
-use verbatim::config::Secret;
 use verbatim::jobs::database_health::{Answer, Probe};
 use verbatim::lifecycle::Lifecycle;
 use verbatim::postgres::{check, migrate};
@@ -59,7 +59,7 @@ async fn deliveries_before_the_migration_stay_in_the_inbox() {
     let url = format!("{}&application_name=unmigrated", database.url());
     let app = App::start_on(database, data, |settings| {
         settings.migrate = false;
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     assert_eq!(app.deliver(chat_push("early")).await.status, 200);
@@ -82,7 +82,7 @@ async fn deliveries_before_the_migration_stay_in_the_inbox() {
 async fn inbox_without_quota_is_not_writable() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 0;
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.deliver(chat_push("refused")).await.status, 503);
@@ -95,7 +95,7 @@ async fn inbox_without_quota_is_not_writable() {
 async fn full_inbox_is_not_writable() {
     let app = App::start_with(|settings| {
         settings.inbox_quota_bytes = 20 << 10;
-        settings.database.url = Some(Secret::new(UNREACHABLE.into()));
+        settings.database.url = Some(SecretString::from(UNREACHABLE));
     })
     .await;
     assert_eq!(app.get("/readyz").await.json()["inbox"]["writable"], true);

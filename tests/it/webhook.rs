@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
+use secrecy::SecretString;
 use serde_json::json;
-use verbatim::config::{Ack, RequiredHeader, Secret, SourceSettings};
+use verbatim::config::{Ack, RequiredHeader, SourceSettings};
 use verbatim::domain::SourceName;
 
 use crate::support::app::{App, SECRET, sign};
@@ -219,7 +220,7 @@ async fn each_source_has_a_separate_path_and_credentials() {
         kiosk.secrets = Vec::new();
         kiosk.headers = vec![RequiredHeader {
             name: "x-webhook-secret".into(),
-            value: Secret::new("open sesame".into()),
+            value: SecretString::from("open sesame"),
         }];
         let mut strict: SourceSettings = settings.sources[0].clone();
         strict.name = SourceName::parse("strict").unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
+use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
@@ -14,7 +15,6 @@ use crate::api::auth::lifetimes::{CACHED_FOR, CACHED_IN_AN_OUTAGE, USE_PRECISION
 use crate::api::auth::refusal::invalid_credential;
 use crate::api::auth::session_cache::SessionCache;
 use crate::clock::Clock;
-use crate::config::Secret;
 use crate::problem::Problem;
 use crate::store::keys::KeyHash;
 use crate::store::{Store, StoreError};
@@ -36,9 +36,9 @@ pub struct KeyCache {
 impl KeyCache {
     /// Returns a cache for the keys in `store`, with `bootstrap` keys that have every scope.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, bootstrap: &[Secret]) -> Self {
+    pub fn new(store: Store, clock: Clock, bootstrap: &[SecretString]) -> Self {
         Self {
-            bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose())).collect(),
+            bootstrap: bootstrap.iter().map(|key| KeyHash::of(key.expose_secret())).collect(),
             found: cache(CACHED_FOR),
             remembered: cache(CACHED_IN_AN_OUTAGE),
             sessions: SessionCache::new(),

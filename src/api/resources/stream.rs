@@ -302,11 +302,11 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt as _;
+    use secrecy::SecretString;
     use tokio::sync::watch;
 
     use super::*;
     use crate::api::KeyCache;
-    use crate::config::Secret;
     use crate::lifecycle::Lifecycle;
     use crate::live::Live;
     use crate::store::Store;
@@ -324,7 +324,7 @@ mod tests {
             event_text(Roles::default(), SilenceLimits::default(), clock.clone(), cursors.clone());
         let (room, held) = (crate::ingress::Shares::new(1 << 20), HeldAnswers::default());
         let stream = Live::start(store.clone(), render, room, committed, &life);
-        let key_cache = KeyCache::new(store, clock.clone(), &[Secret::new("key".into())]);
+        let key_cache = KeyCache::new(store, clock.clone(), &[SecretString::from("key")]);
         let listener = stream.join_without_query(None).unwrap();
         let watch = Watch::of_key(key_cache, "key", life.clone(), clock);
         let body = Body::new(listener, false, cursors, watch, held, None).into_stream();

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Host;
 
 use super::report::{Area, Report, chain};
-use crate::config::{AlertSettings, Receiver, Secret, Settings, SourceSettings};
+use crate::config::{AlertSettings, Receiver, Settings, SourceSettings};
 use crate::server::check_certificate;
 
 const AREA: Area = Area::Configuration;
@@ -59,14 +60,14 @@ fn check_source(source: &SourceSettings, settings: &Settings, report: &mut Repor
     }
     for header in &source.headers {
         // In a value such as `Bearer …`, the first word is no secret.
-        let secret = header.value.expose().rsplit(' ').next().unwrap_or_default();
+        let secret = header.value.expose_secret().rsplit(' ').next().unwrap_or_default();
         let name = format!("source {}: the value of header {}", source.name, header.name);
-        check_secret(&name, &Secret::new(secret.to_owned()), SHORTEST_SECRET, report);
+        check_secret(&name, &SecretString::from(secret), SHORTEST_SECRET, report);
     }
 }
 
-fn check_secret(name: &str, secret: &Secret, shortest: usize, report: &mut Report) {
-    let secret = secret.expose();
+fn check_secret(name: &str, secret: &SecretString, shortest: usize, report: &mut Report) {
+    let secret = secret.expose_secret();
     let length = secret.chars().count();
     if length < shortest {
         report.warn(
@@ -95,7 +96,7 @@ fn check_secret(name: &str, secret: &Secret, shortest: usize, report: &mut Repor
 fn check_duplicate_secrets(settings: &Settings, report: &mut Report) {
     let secrets = settings.sources.iter().flat_map(|source| &source.secrets);
     let mut earlier = HashSet::new();
-    let all = secrets.chain(&settings.api_key).map(Secret::expose);
+    let all = secrets.chain(&settings.api_key).map(SecretString::expose_secret);
     if all.filter(|secret| !secret.is_empty()).any(|secret| !earlier.insert(secret)) {
         report.warn(
             AREA,

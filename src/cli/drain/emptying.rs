@@ -113,7 +113,7 @@ impl Emptying {
             self.life.clone(),
             give_up.clone(),
         );
-        let mut working = tokio::spawn(worker.run());
+        let mut task = tokio::spawn(worker.run());
         let end = self.watch(commits.clone()).await;
         // The worker ends when the inbox is closed and empty, and at its next failure.
         self.life.stop();
@@ -122,13 +122,13 @@ impl Emptying {
         let patience =
             if matches!(end, Ok(End::TimedOut(_))) { Duration::ZERO } else { LAST_BATCH };
         let has_ended = tokio::select! {
-            worked = &mut working => worked.map(|()| true)?,
+            outcome = &mut task => outcome.map(|()| true)?,
             _ = commits.changed() => false,
             () = sleep(patience) => false,
         };
         give_up.cancel();
         if !has_ended {
-            working.await?;
+            task.await?;
         }
         end
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{HumanBytes, ProgressBar};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::spool::Spool;
 use crate::cli::http;
-use crate::config::Secret;
 use crate::domain::json_line::escape_separators_from;
 
 /// Longest silence within an answer. With a filter that matches little, the service searches for a
@@ -26,7 +26,7 @@ pub(super) type Query = Vec<(&'static str, String)>;
 pub(super) struct Download {
     client: Client,
     url: Url,
-    key: Secret,
+    key: SecretString,
 }
 
 /// Reason why an attempt did not fetch all rows.
@@ -44,7 +44,7 @@ impl Download {
         base: &Url,
         name: &str,
         filters: &Query,
-        key: Secret,
+        key: SecretString,
     ) -> anyhow::Result<Self> {
         let client = http::build(client.read_timeout(SILENCE_LIMIT))?;
         let mut url = base.clone();
@@ -91,7 +91,7 @@ impl Download {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
         let broken = |error: reqwest::Error| Failure::Temporary(without_url(error), None);
-        let sent = self.client.get(url).bearer_auth(self.key.expose()).send().await;
+        let sent = self.client.get(url).bearer_auth(self.key.expose_secret()).send().await;
         let mut response = check(sent.map_err(broken)?).await?;
         let mut rest = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {

@@ -228,6 +228,8 @@ fn place(origin: &Origin, variable: &str, setting: &str) -> String {
 mod tests {
     use std::io::Write as _;
 
+    use secrecy::SecretString;
+
     use super::*;
     use crate::config::ServeArgs;
 
@@ -251,7 +253,7 @@ mod tests {
         args.database.database_url = Some("postgres://hunter2@db/verbatim".into());
         let mut settings = Settings::resolve(args).unwrap();
         if generated.webhook_secret.is_some() {
-            settings.sources[0].secrets.push(crate::config::Secret::new("hunter3".into()));
+            settings.sources[0].secrets.push(SecretString::from("hunter3"));
         }
         let banner = Banner::new(&settings, generated);
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));

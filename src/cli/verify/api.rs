@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::cli::http;
-use crate::config::Secret;
 
 /// Characters that a path segment may contain unencoded: RFC 3986's unreserved ones.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,7 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Api {
     client: Client,
     base: Url,
-    key: Secret,
+    key: SecretString,
 }
 
 /// Fields of a session that are checked.
@@ -65,7 +65,7 @@ struct InboxState {
 
 impl Api {
     /// Returns a client of the API at `base`, with `key`.
-    pub(super) fn new(client: ClientBuilder, base: Url, key: Secret) -> anyhow::Result<Self> {
+    pub(super) fn new(client: ClientBuilder, base: Url, key: SecretString) -> anyhow::Result<Self> {
         let client = http::build(client.timeout(TIME_LIMIT))?;
         Ok(Self { client, base, key })
     }
@@ -151,7 +151,7 @@ impl Api {
     async fn send(&self, url: &Url) -> anyhow::Result<Response> {
         let mut retries = 0;
         loop {
-            let request = self.client.get(url.clone()).bearer_auth(self.key.expose());
+            let request = self.client.get(url.clone()).bearer_auth(self.key.expose_secret());
             let response = match request.send().await {
                 Ok(response) => response,
                 Err(error) if http::is_refused(&error) => {
@@ -178,7 +178,7 @@ mod tests {
     fn session_id_is_encoded_as_one_segment() {
         let base = Url::parse("http://localhost:1/verbatim/?x=1").unwrap();
         let api =
-            Api::new(http::client(&base, None).unwrap(), base, Secret::new("k".into())).unwrap();
+            Api::new(http::client(&base, None).unwrap(), base, SecretString::from("k")).unwrap();
         let url = api.url("a/b%2F c?d#é\n", "/messages", &[("agent_id", "A&B")]).unwrap();
         assert_eq!(
             url.as_str(),

@@ -1,19 +1,21 @@
 //! Tests of credentials: right, wrong and missing ones.
 
+use secrecy::SecretString;
+
 use super::*;
-use crate::config::{RequiredHeader, Secret};
+use crate::config::RequiredHeader;
 
 const BODY: &[u8] = br#"{"event_type":"test"}"#;
 
 fn source(secrets: &[&str], headers: &[(&str, &str)], strict_timestamps: bool) -> Source {
     Source::new(&SourceSettings {
         name: SourceName::default(),
-        secrets: secrets.iter().map(|secret| Secret::new((*secret).into())).collect(),
+        secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
         headers: headers
             .iter()
             .map(|(name, value)| RequiredHeader {
                 name: (*name).into(),
-                value: Secret::new((*value).into()),
+                value: SecretString::from(*value),
             })
             .collect(),
         strict_timestamps,

@@ -6,6 +6,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::watch;
 use verbatim::alerts::Rule;
@@ -14,7 +15,6 @@ use verbatim::api::{
     event_text, routes,
 };
 use verbatim::clock::Clock;
-use verbatim::config::Secret;
 use verbatim::domain::Roles;
 use verbatim::domain::session::SilenceLimits;
 use verbatim::domain::visits::VisitGaps;
@@ -79,7 +79,7 @@ impl TestApi {
         let store = Store::new(verbatim::postgres::read_pool(database.options()));
         let lifecycle = Lifecycle::new();
         let key_cache =
-            KeyCache::new(store.clone(), clock.clone(), &[Secret::new(BOOTSTRAP.into())]);
+            KeyCache::new(store.clone(), clock.clone(), &[SecretString::from(BOOTSTRAP)]);
         let silence = SilenceLimits::default();
         let cursors = CursorKeys::new(store.clone(), clock.clone());
         let render = event_text(Roles::default(), silence, clock.clone(), cursors.clone());

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
-use verbatim::config::Secret;
 use verbatim::store::ingest::journal::append_erasures;
 use verbatim::store::journal::{ErasedSession, Erasure, ErasureKind};
 use verbatim::store::key_changes::Revocation;
@@ -524,7 +524,7 @@ async fn two_services_on_one_database_stream_each_others_deliveries() {
     let (unused, data) = (TestDatabase::create().await, TempDir::new().unwrap());
     let url = one.database.url();
     let other = App::start_on(unused, data, |settings| {
-        settings.database.url = Some(Secret::new(url));
+        settings.database.url = Some(SecretString::from(url));
     })
     .await;
     let mut at_one = Listener::to(&one.address, app::KEY, "", None).await;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use verbatim::clock::Clock;
-use verbatim::config::{DatabaseSettings, Secret, ServeArgs, Settings};
+use verbatim::config::{DatabaseSettings, ServeArgs, Settings};
 use verbatim::inbox::Backlog;
 use verbatim::lifecycle::Lifecycle;
 use verbatim::server::Server;
@@ -66,7 +67,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 /// Returns settings that a test can change before the start.
 pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
     let mut settings = Settings::resolve(ServeArgs {
-        listen: Some("127.0.0.1:0".into()),
+        listen: Some("127.0.0.1:0".parse().unwrap()),
         webhook_secret: Some(SECRET.into()),
         api_key: Some(KEY.into()),
         ..ServeArgs::default()
@@ -74,7 +75,7 @@ pub(crate) fn settings(database_url: &str, data: &TempDir) -> Settings {
     .unwrap();
     settings.database = DatabaseSettings {
         data_dir: data.path().to_owned(),
-        url: Some(Secret::new(database_url.to_owned())),
+        url: Some(SecretString::from(database_url)),
         read_url: None,
         postgres_listen: None,
     };
@@ -103,7 +104,7 @@ impl App {
         change(&mut settings);
         let (clock, life) = (Clock::fixed(now()), Lifecycle::new());
         let reachable =
-            settings.database.url.as_ref().is_some_and(|url| url.expose() == database.url());
+            settings.database.url.as_ref().is_some_and(|url| url.expose_secret() == database.url());
         let (scheme, client) = match &settings.tls {
             Some(files) => ("https", client_that_trusts(&files.cert)),
             None => ("http", client()),
