@@ -117,6 +117,7 @@ check-format: prerequisites ## … the format
 
 check-lints: prerequisites ## … the lints
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 # Links to private items are allowed, since those are documented too.
 check-docs: prerequisites ## … the documentation of the code

@@ -1,5 +1,4 @@
-//! Migrations and the page are compiled in. A new file among them changes no Rust, so Cargo is told
-//! of it here.
+//! Makes Cargo build again after a change of migrations or of the page, which are compiled in.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

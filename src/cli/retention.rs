@@ -58,7 +58,7 @@ async fn work(store: &Store, keep: &RetentionRules, dry_run: bool) -> anyhow::Re
             let _ = writeln!(text, "kept in quarantine or by a hold: {}", log.quarantined_kept);
         }
         if gone.is_elsewhere {
-            let _ = writeln!(text, "a service deletes expired rows at this moment; run this again");
+            let _ = writeln!(text, "a service is deleting expired rows: run this again later");
         }
     }
     Ok(text)

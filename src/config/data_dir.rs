@@ -1,5 +1,5 @@
-//! The data folder: its creation, and the place of the inbox in it. Inbox, database and secrets are in it, and the first that needs it
-//! creates it here, so that its mode is always the same.
+//! The data folder: its creation, and the place of the inbox in it. The first of inbox, database and
+//! secrets that needs the folder creates it here, so that its mode is always the same.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

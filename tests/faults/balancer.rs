@@ -1,8 +1,8 @@
-//! A load balancer before several services, as nginx and `HAProxy` are by default: each request goes
-//! to the next service in turn, over a connection of its own.
+//! Load balancer for several services, with the defaults of nginx and `HAProxy`: each request is sent
+//! to the next service in turn, over a new connection.
 //!
-//! A request goes on to the next service only if a connection is refused: nothing was sent then. One
-//! that may have been processed is never sent again; its client's connection is closed.
+//! Only if that connection is refused, the request is sent to another service. A request that may
+//! have been processed is never sent again; its client's connection is closed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use crate::drain::worker::Worker;
 use crate::inbox::{Backlog, Inbox};
 use crate::lifecycle::Lifecycle;
 use crate::postgres::{self, Database, SchemaState};
+use crate::retry::Retry;
 use crate::telemetry::Metrics;
 
 /// Interval at which the inbox is checked, and the progress bar is drawn.
@@ -25,8 +26,8 @@ const TICK: Duration = Duration::from_millis(200);
 const LAST_BATCH: Duration = Duration::from_secs(5);
 /// Longest check of the schema.
 const CHECK_DEADLINE: Duration = Duration::from_secs(10);
-/// Wait between two checks of the schema.
-const RETRY: Duration = Duration::from_secs(2);
+/// Waits between checks of the schema.
+const RETRY: Retry = Retry::every(Duration::from_secs(2));
 /// The recovery of a damaged file writes to the inbox, which is drained meanwhile.
 const NO_QUOTA: u64 = u64::MAX;
 
@@ -160,7 +161,7 @@ impl Emptying {
             tokio::select! {
                 biased;
                 () = self.limits.stop.cancelled() => return Ok(End::Interrupted),
-                () = self.life.stopping() => bail!("a background task died; the log names it"),
+                () = self.life.stopping() => bail!("a background task ended early: see the log"),
                 changed = commits.changed() => {
                     changed.context("the drain's worker died")?;
                     stored_at = Instant::now();
@@ -200,7 +201,7 @@ impl Emptying {
 
 /// Waits for the database. Fails if its schema is not the one of this program.
 async fn wait_for_schema(database: &Database) -> anyhow::Result<()> {
-    let mut failures = 0_u32;
+    let mut retry = RETRY;
     loop {
         database.wait_ready().await?;
         let checked = timeout(CHECK_DEADLINE, postgres::check(&database.connector())).await;
@@ -209,11 +210,10 @@ async fn wait_for_schema(database: &Database) -> anyhow::Result<()> {
         if SchemaState::of(&error) != SchemaState::Unknown {
             return Err(error);
         }
-        failures += 1;
-        // Fewer and fewer lines in a long outage.
-        if failures.is_power_of_two() {
+        if retry.fail() {
+            let failures = retry.failures();
             tracing::warn!(error = %format!("{error:#}"), failures, "cannot use the database; retrying");
         }
-        sleep(RETRY).await;
+        sleep(retry.wait()).await;
     }
 }
